@@ -1,0 +1,39 @@
+"""Search spaces: what a study may try, as data.
+
+A `SearchSpace` names parameters: `Float`, `Int`, `Categorical`. A choice may bring parameters of its own, as deep as
+one likes. A space is frozen, compares by content and order, and survives pickle, JSON, TOML and PostgreSQL unchanged;
+what would not is refused when it is written down.
+
+The same space serves every strategy: `grid()` for grid search, `sample(rng)` for random search, `suggest(trial)` for an
+Optuna sampler, `check(params)` for params from elsewhere. No Keras is imported here, and no Optuna before a function
+needs it, so that the command line starts at once. A new space is one file with a `SPACE` and one line in
+`SEARCH_SPACES`; `studies/` holds a complete study for each.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from search_spaces import california_mlp, digits_mlp, mnist_lenet, mnist_mlp
+from search_spaces.parameters import Categorical, Float, Int, Parameter
+from search_spaces.space import FlatParameter, SearchSpace
+from search_spaces.values import Value
+
+SEARCH_SPACES: Mapping[str, SearchSpace] = MappingProxyType(
+    {
+        "california_mlp": california_mlp.SPACE,
+        "digits_mlp": digits_mlp.SPACE,
+        "mnist_lenet": mnist_lenet.SPACE,
+        "mnist_mlp": mnist_mlp.SPACE,
+    }
+)
+
+__all__ = [
+    "SEARCH_SPACES",
+    "Categorical",
+    "FlatParameter",
+    "Float",
+    "Int",
+    "Parameter",
+    "SearchSpace",
+    "Value",
+]

@@ -1,0 +1,30 @@
+"""Bandstand's service: what a study is, what it decides, where it is kept, how it is shown.
+
+`study` says what may be asked, `search` with `strategies` decides (a pure core: no clock, no database, no Ray), `store`
+keeps (PostgreSQL, beside Optuna's own tables), `run` starts workers and waits, `report` and `live` show, `cli` is the
+command line. Training is not here: `workers` does it, and is started by naming its entry point, never imported. So
+whatever imports `service` starts without TensorFlow and without Ray.
+
+    from service import StudySpec, run_study
+    result = run_study(StudySpec(name="mine", model="train:build", data="train:load", ...), workers=2)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from service.study import Budget, Objective, Resources, StudySpec
+
+if TYPE_CHECKING:
+    from service.run import StudyResult, run_study
+
+__all__ = ["Budget", "Objective", "Resources", "StudyResult", "StudySpec", "run_study"]
+
+
+def __getattr__(name: str) -> Any:
+    """`run` brings the database with it, which a spec alone does not need."""
+    if name in ("StudyResult", "run_study"):
+        from service import run
+
+        return getattr(run, name)
+    raise AttributeError(f"module 'service' has no attribute {name!r}")

@@ -1,0 +1,64 @@
+"""Every error a caller may act on, in one tree; the docstring of each is what it means.
+
+A message has three parts: the rule, the value, the way out. `exit_code` is what the command line ends with:
+2 where the user can mend the input, 1 where a study was begun and failed.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BandstandError",
+    "DatabaseUnreachableError",
+    "DatabaseVersionError",
+    "InputError",
+    "LeaseLostError",
+    "ServiceError",
+    "StudyFailedError",
+    "StudyInUseError",
+    "StudyNameTakenError",
+    "StudyNotFoundError",
+]
+
+
+class BandstandError(Exception):
+    """The root: anything Bandstand says no to."""
+
+    exit_code = 1
+
+
+class InputError(BandstandError, ValueError):
+    """What was asked cannot be done as it stands; nothing was written."""
+
+    exit_code = 2
+
+
+class StudyNotFoundError(InputError):
+    """The database has no study of this name."""
+
+
+class StudyNameTakenError(InputError):
+    """The name belongs to a study with a different spec, or to an Optuna study that is not ours."""
+
+
+class StudyInUseError(InputError):
+    """Another coordinator holds the study's lease; the message names it."""
+
+
+class DatabaseUnreachableError(InputError):
+    """PostgreSQL does not answer, or refuses the login."""
+
+
+class DatabaseVersionError(InputError):
+    """The server or the schema is older or newer than this Bandstand can use."""
+
+
+class StudyFailedError(BandstandError):
+    """The study ended without a usable trial; the message gives the reason."""
+
+
+class LeaseLostError(BandstandError):
+    """The connection that held the study's lease was lost and another coordinator has it now."""
+
+
+class ServiceError(BandstandError):
+    """A process that Bandstand started did not do its work; the message names the log."""

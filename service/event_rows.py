@@ -1,0 +1,139 @@
+"""Events as rows and rows as events.
+
+Knows the shape of both. Must not know a connection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any
+
+from service.events import (
+    EVENTS,
+    Action,
+    Checkpointed,
+    Ended,
+    Event,
+    Lost,
+    Measured,
+    Noticed,
+    Paused,
+    Reopened,
+    Spent,
+    Started,
+    StudyEnded,
+    TrialState,
+)
+from service.history import History, Trial
+
+__all__ = ["Rows", "event_from", "measured_from", "rows_from"]
+
+_KINDS = {kind: name for name, kind in EVENTS.items()}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """One batch to write in one transaction: table name -> rows."""
+
+    events: list[dict[str, Any]]
+    measurements: list[dict[str, Any]]
+    trials: list[dict[str, Any]]
+    attempts_begun: list[dict[str, Any]]
+    attempts_ended: list[dict[str, Any]]
+    checkpoints: list[dict[str, Any]]
+    study: dict[str, Any]
+    """Columns of the study's own row."""
+
+
+def rows_from(study_id: int, events: Iterable[tuple[int, Event]], history: History) -> Rows:
+    """What a batch of (seq, event), already applied to `history`, writes."""
+    rows = Rows(
+        events=[], measurements=[], trials=[], attempts_begun=[], attempts_ended=[], checkpoints=[],
+        study={"wall_seconds": history.ledger.wall_seconds, "gpu_seconds": history.ledger.gpu_seconds},
+    )  # fmt: skip
+    touched: dict[int, None] = {}
+    for seq, event in events:
+        key = {"study_id": study_id, "seq": seq}
+        if isinstance(event, Measured):
+            rows.measurements.append(key | _fields(event) | {"metrics": _json_numbers(event.metrics)})
+        else:
+            trial = getattr(event, "trial", None)
+            rows.events.append(key | {"kind": _KINDS[type(event)], "trial": trial, "data": _fields(event)})
+        _add_projections(rows, study_id, event)
+        if not isinstance(event, Spent | Noticed | StudyEnded | Reopened):
+            touched[event.trial] = None
+    rows.trials.extend(_trial_row(study_id, history, history.trials[number]) for number in touched)
+    return rows
+
+
+def _add_projections(rows: Rows, study_id: int, event: Event) -> None:
+    """What an event means for the tables that are handy to query."""
+    match event:
+        case Started():
+            row = {"trial": event.trial, "attempt": event.attempt, "from_epoch": event.from_epoch}
+            rows.attempts_begun.append({"study_id": study_id} | row)
+        case Paused() | Lost() | Ended():
+            outcome = {Paused: "paused", Lost: "lost"}.get(type(event)) or str(getattr(event, "state", ""))
+            if event.attempt:
+                rows.attempts_ended.append(
+                    {"of_study": study_id, "of_trial": event.trial, "of_attempt": event.attempt, "outcome": outcome}
+                )
+        case Checkpointed():
+            rows.checkpoints.append({"study_id": study_id} | _fields(event))
+        case StudyEnded():
+            rows.study.update(state="failed" if event.failed else "finished", reason=event.reason)
+        case Reopened():
+            rows.study.update(state="running", reason="")
+
+
+def _trial_row(study_id: int, history: History, trial: Trial) -> dict[str, Any]:
+    value = history.value_of(trial)
+    return {
+        "study_id": study_id,
+        "number": trial.number,
+        "params": dict(trial.params),
+        "bracket": trial.bracket,
+        "state": str(trial.state),
+        "reason": trial.reason,
+        "message": trial.message,
+        "attempt": trial.attempt,
+        "epochs": trial.epochs,
+        "granted": trial.granted,
+        "value": value if isfinite(value) else None,
+        "best_epoch": trial.best_epoch,
+    }
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in fields.items()}
+
+
+def _json_numbers(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    """JSON has no NaN and no infinity; Python's own words for them are read back by `float`."""
+    return {name: value if isfinite(value) else str(value) for name, value in metrics.items()}
+
+
+def event_from(kind: str, data: Mapping[str, Any]) -> Event:
+    """The event that a row of table `event` holds."""
+    fields = dict(data)
+    if kind == "decided":
+        fields["action"] = Action(fields["action"])
+    elif kind == "ended":
+        fields["state"] = TrialState(fields["state"])
+    return EVENTS[kind](**fields)
+
+
+def measured_from(row: Mapping[str, Any]) -> Measured:
+    """The event that a row of table `measurement` holds."""
+    return Measured(
+        trial=row["trial"],
+        attempt=row["attempt"],
+        epoch=row["epoch"],
+        value=row["value"],
+        metrics={name: float(value) for name, value in row["metrics"].items()},
+        seconds=row["seconds"],
+        learning_rate=row["learning_rate"],
+    )

@@ -1,0 +1,188 @@
+"""What happened in a study, one frozen record a fact.
+
+The events of a study, in order, are its truth: `Search` changes its state only by applying them, so a Search that is
+rebuilt from the stored events stands where the lost one stood. Must not know how they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = [
+    "EVENTS",
+    "Action",
+    "Checkpointed",
+    "Decided",
+    "Ended",
+    "Event",
+    "Lost",
+    "Measured",
+    "Noticed",
+    "Paused",
+    "Proposed",
+    "Reopened",
+    "Spent",
+    "Started",
+    "StudyEnded",
+    "TrialState",
+]
+
+
+class Action(StrEnum):
+    """What a trainer is told at an epoch where it asks."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+class TrialState(StrEnum):
+    """Where a trial stands. The last three are final."""
+
+    WAITING = "waiting"  # proposed, paused or lost: wants a worker
+    RUNNING = "running"
+    COMPLETE = "complete"  # ended without being judged worse: all its epochs, its own early stopping, or the budget
+    PRUNED = "pruned"  # ended because the pruner judged it worse
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more can happen to the trial."""
+        return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposed:
+    """A new trial exists."""
+
+    trial: int
+    params: Mapping[str, Any]
+    bracket: int = 0
+    granted: int  # the epoch up to which it may train before it must ask
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """A worker was given the trial."""
+
+    trial: int
+    attempt: int  # counted from 1
+    from_epoch: int  # the checkpoint's epoch; 0: from scratch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """An epoch was trained for the first time. `value` is the objective's metric."""
+
+    trial: int
+    attempt: int
+    epoch: int  # counted from 1
+    value: float | None  # None where the epoch's logs did not have the metric
+    metrics: Mapping[str, float] = field(default_factory=dict)  # every key of the epoch's logs
+    seconds: float | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpointed:
+    """The trial can go on from this epoch; the file is durable."""
+
+    trial: int
+    attempt: int
+    epoch: int
+    uri: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decided:
+    """The answer at an epoch where the trial had to ask."""
+
+    trial: int
+    attempt: int
+    epoch: int
+    action: Action
+    granted: int  # with CONTINUE: train on to this epoch, then ask again
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paused:
+    """The trial gave its worker back and waits to go on."""
+
+    trial: int
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lost:
+    """The worker died under the trial."""
+
+    trial: int
+    attempt: int
+    reason: str
+    blamed: bool  # whether the trial itself may have killed it, so that it counts towards max_attempts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """The trial reached a final state."""
+
+    trial: int
+    attempt: int
+    state: TrialState
+    reason: str  # max_epochs, early_stopping, budget, a pruner's word, or the failure's kind
+    message: str = ""
+    signature: str = ""  # equal for failures that have the same cause
+    detail: str = ""  # a failure's traceback
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """Time used since the last such event."""
+
+    wall_seconds: float
+    gpu_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Noticed:
+    """Something the user should know about how the study was run."""
+
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyEnded:
+    """The study has its result, or failed with a reason."""
+
+    failed: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reopened:
+    """A study that had ended is to go on, say because the user mended what made it fail."""
+
+
+Event = (
+    Proposed | Started | Measured | Checkpointed | Decided | Paused | Lost | Ended | Spent | Noticed | StudyEnded | Reopened
+)
+
+EVENTS: Mapping[str, type[Event]] = {
+    "proposed": Proposed,
+    "started": Started,
+    "measured": Measured,
+    "checkpointed": Checkpointed,
+    "decided": Decided,
+    "paused": Paused,
+    "lost": Lost,
+    "ended": Ended,
+    "spent": Spent,
+    "noticed": Noticed,
+    "study_ended": StudyEnded,
+    "reopened": Reopened,
+}
+"""Stored name of each kind of event."""

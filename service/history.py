@@ -1,0 +1,184 @@
+"""The facts of a study: its trials as the events so far have left them.
+
+Knows what happened. Must not know any policy, nor where events are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite, nan
+from typing import TYPE_CHECKING, Any
+
+from service.budget import Ledger
+from service.events import (
+    Action,
+    Checkpointed,
+    Decided,
+    Ended,
+    Event,
+    Lost,
+    Measured,
+    Noticed,
+    Paused,
+    Proposed,
+    Reopened,
+    Spent,
+    Started,
+    StudyEnded,
+    TrialState,
+)
+from service.failures import FailureWatch
+
+if TYPE_CHECKING:
+    from service.study import StudySpec
+
+__all__ = ["History", "Trial"]
+
+
+@dataclass(kw_only=True, slots=True)
+class Trial:
+    """One trial's facts so far. Everybody may read it; only History writes it."""
+
+    number: int
+    params: Mapping[str, Any]
+    bracket: int
+    granted: int
+    """The epoch up to which it may train before it must ask."""
+    state: TrialState = TrialState.WAITING
+    attempt: int = 0
+    lost: int = 0
+    """Deaths of a worker that are counted against this trial."""
+    values: list[float] = field(default_factory=list)
+    """The objective after each epoch; `values[0]` is epoch 1. NaN where an epoch did not report it."""
+    best_epoch: int = 0
+    """The epoch of the best finite value, 0 before there is one."""
+    checkpoint_epoch: int = 0
+    action: Action | None = None
+    """The last decision of the current attempt; STOP stays."""
+    reason: str = ""
+    """Of the last decision, then of the final state."""
+    message: str = ""
+    """What went wrong, for people."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs recorded."""
+        return len(self.values)
+
+    @property
+    def booked(self) -> int:
+        """Epochs this trial takes from the budget: those recorded and, while it lives, those granted."""
+        return self.epochs if self.state.is_final else max(self.granted, self.epochs)
+
+
+class History:
+    """All facts of one study, brought up to date by `apply` and nothing else."""
+
+    def __init__(self, spec: StudySpec):
+        self.spec = spec
+        self.trials: list[Trial] = []
+        self.waiting: dict[int, None] = {}
+        """Trials that want a worker, in the order in which they began to (a dict for its order)."""
+        self.running = 0
+        self.ledger = Ledger(spec.budget, spec.max_epochs)
+        self.failures = FailureWatch()
+        self.ended: StudyEnded | None = None
+        self._best: tuple[bool, float, int] | None = None
+
+    @property
+    def best(self) -> Trial | None:
+        """The completed trial with the best value; while none is complete, the best of the pruned ones."""
+        return None if self._best is None else self.trials[self._best[2]]
+
+    def value_of(self, trial: Trial) -> float:
+        """A trial's result so far: its best or its last epoch's value, as the study asks. NaN if it has none."""
+        if not trial.best_epoch:
+            return nan
+        return trial.values[(trial.best_epoch if self.spec.objective.epoch == "best" else trial.epochs) - 1]
+
+    def would_be_best(self, trial: Trial) -> bool:
+        """Whether the trial, completed as it stands, would be the study's best. Of equal ones the earlier is."""
+        return trial.best_epoch > 0 and (self._best is None or self._standing(trial, complete=True) <= self._best)
+
+    def _standing(self, trial: Trial, *, complete: bool) -> tuple[bool, float, int]:
+        """Smaller is better."""
+        return not complete, self.spec.objective.sign * self.value_of(trial), trial.number
+
+    def apply(self, event: Event) -> Trial | None:
+        """Take an event into account; returns the trial it is about."""
+        if isinstance(event, Spent | Noticed | StudyEnded | Reopened):
+            self._apply_to_study(event)
+            return None
+        if isinstance(event, Proposed):
+            self.trials.append(
+                Trial(number=event.trial, params=event.params, bracket=event.bracket, granted=event.granted)
+            )
+            self.waiting[event.trial] = None
+            self.ledger.trials += 1
+            self.ledger.booked_epochs += event.granted
+            return self.trials[-1]
+        trial = self.trials[event.trial]
+        booked = trial.booked
+        self._apply_to_trial(event, trial)
+        self.ledger.booked_epochs += trial.booked - booked
+        return trial
+
+    def _apply_to_study(self, event: Spent | Noticed | StudyEnded | Reopened) -> None:
+        if isinstance(event, Spent):
+            self.ledger.wall_seconds += event.wall_seconds
+            self.ledger.gpu_seconds += event.gpu_seconds
+        elif isinstance(event, StudyEnded):
+            self.ended = event
+        elif isinstance(event, Reopened):
+            self.ended = None
+            self.failures = FailureWatch()
+
+    def _apply_to_trial(
+        self, event: Started | Measured | Checkpointed | Decided | Paused | Lost | Ended, trial: Trial
+    ) -> None:
+        match event:
+            case Started():
+                self._move(trial, TrialState.RUNNING)
+                trial.attempt = event.attempt
+                if trial.action is Action.PAUSE:
+                    trial.action = None
+            case Measured():
+                self._measure(event, trial)
+            case Checkpointed():
+                trial.checkpoint_epoch = event.epoch
+            case Decided():
+                trial.action, trial.granted, trial.reason = event.action, event.granted, event.reason
+            case Paused():
+                self._move(trial, TrialState.WAITING)
+            case Lost():
+                trial.lost += event.blamed
+                self._move(trial, TrialState.WAITING)
+            case Ended():
+                self._move(trial, event.state)
+                trial.reason, trial.message = event.reason, event.message
+                self.failures.note(event)
+                self._rank(trial)
+
+    def _measure(self, event: Measured, trial: Trial) -> None:
+        value = nan if event.value is None else event.value
+        trial.values.append(value)
+        self.ledger.epochs += 1
+        if isfinite(value) and (
+            not trial.best_epoch or self.spec.objective.is_better(value, trial.values[trial.best_epoch - 1])
+        ):
+            trial.best_epoch = event.epoch
+
+    def _move(self, trial: Trial, state: TrialState) -> None:
+        self.running += (state is TrialState.RUNNING) - (trial.state is TrialState.RUNNING)
+        trial.state = state
+        self.waiting.pop(trial.number, None)
+        if state is TrialState.WAITING:
+            self.waiting[trial.number] = None
+
+    def _rank(self, trial: Trial) -> None:
+        if trial.state is TrialState.FAILED or not trial.best_epoch:
+            return
+        standing = self._standing(trial, complete=trial.state is TrialState.COMPLETE)
+        if self._best is None or standing < self._best:
+            self._best = standing

@@ -1,0 +1,174 @@
+"""Optuna's own tables, kept in step with a study through Optuna's public storage API.
+
+Optuna Dashboard and any Optuna script read them. They follow the event log, which is the truth: what a killed writer
+left out is made up for when the study is taken up again. Knows Optuna. Must not know our tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from service.errors import DatabaseVersionError, StudyNameTakenError
+from service.events import Ended, Event, Lost, Measured, Paused, Proposed, Started, TrialState
+from service.history import History, Trial
+from service.study import StudySpec
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+__all__ = ["OptunaMirror"]
+
+NUMBER = "bandstand:trial"
+"""User attribute that holds our number of a trial; Optuna's is the same unless somebody else adds trials."""
+
+
+class OptunaMirror:
+    """One study in Optuna's tables. It is this study's only client, which keeps Optuna's cost flat."""
+
+    def __init__(self, url: str, spec: StudySpec):
+        """`url` is a secret."""
+        self._url = url
+        self._spec = spec
+        self._storage: RDBStorage | None = None
+        self._study_id = -1
+        self._distributions = spec.space.distributions()
+        self._ids: dict[int, int] = {}
+
+    def create_study(self) -> int:
+        """Create the study in Optuna's tables; returns its id there.
+
+        Raises:
+            StudyNameTakenError: an Optuna study of this name exists that is not ours.
+            DatabaseVersionError: Optuna's tables belong to another version of Optuna.
+        """
+        import optuna
+
+        storage = self._open()
+        direction = optuna.study.StudyDirection[self._spec.objective.direction.upper()]
+        try:
+            self._study_id = storage.create_new_study([direction], self._spec.name)
+        except optuna.exceptions.DuplicatedStudyError:
+            raise StudyNameTakenError(
+                f"a name belongs to one study; this database has an Optuna study {self._spec.name!r} that Bandstand "
+                "did not make: give this one a new name"
+            ) from None
+        for key in ("sampler", "pruner", "max_epochs", "seed", "model", "data"):
+            storage.set_study_user_attr(self._study_id, f"bandstand:{key}", getattr(self._spec, key))
+        storage.set_study_user_attr(self._study_id, "bandstand:metric", self._spec.objective.metric)
+        return self._study_id
+
+    def catch_up(self, history: History) -> None:
+        """Make Optuna's tables say what the history says; creates the study again if somebody deleted it."""
+        storage = self._open()
+        try:
+            self._study_id = storage.get_study_id_from_name(self._spec.name)
+        except KeyError:
+            self.create_study()
+        known = {
+            trial.user_attrs.get(NUMBER): trial for trial in storage.get_all_trials(self._study_id, deepcopy=False)
+        }
+        for trial in history.trials:
+            there = known.get(trial.number)
+            if there is None:
+                self._create(trial.number, trial.params, trial.bracket)
+            else:
+                self._ids[trial.number] = there._trial_id  # Optuna's API takes this id everywhere, and only so tells it
+            if there is not None and there.state.is_finished():
+                continue
+            done = set() if there is None else set(there.intermediate_values)
+            for epoch, value in enumerate(trial.values, start=1):
+                if epoch not in done:
+                    storage.set_trial_intermediate_value(self._ids[trial.number], epoch, value)
+            if trial.state.is_final:
+                self._end(trial.number, _standing(trial, history))
+            else:
+                self._set_running(trial.number, trial.state is TrialState.RUNNING)
+
+    def follow(self, events: Iterable[Event], trials: Mapping[int, Mapping[str, Any]]) -> None:
+        """Do what a batch of events means; `trials` are the rows of the trials in it, as of its end."""
+        storage = self._open()
+        for event in events:
+            match event:
+                case Proposed():
+                    self._create(event.trial, event.params, event.bracket)
+                case Started():
+                    self._set_running(event.trial, True)
+                case Paused() | Lost():
+                    self._set_running(event.trial, False)
+                case Measured() if event.value is not None:
+                    storage.set_trial_intermediate_value(self._ids[event.trial], event.epoch, event.value)
+                case Ended():
+                    self._end(event.trial, trials[event.trial])
+                case _:
+                    pass
+
+    @classmethod
+    def upgrade(cls, url: str) -> None:
+        """Bring Optuna's tables up to the installed Optuna."""
+        _storage(url, skip_compatibility_check=True).upgrade()
+
+    def _open(self) -> RDBStorage:
+        if self._storage is None:
+            try:
+                self._storage = _storage(self._url)
+            except RuntimeError:
+                raise DatabaseVersionError(
+                    "Optuna's tables must belong to the installed Optuna; they were made by another version: "
+                    "run `bandstand db upgrade`, or install the Optuna that made them"
+                ) from None
+        return self._storage
+
+    def _create(self, number: int, params: Mapping[str, Any], bracket: int) -> None:
+        import optuna
+
+        template = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.WAITING,
+            params=dict(params),
+            distributions={name: self._distributions[name] for name in params},
+            user_attrs={NUMBER: number, "bracket": bracket},
+        )
+        self._ids[number] = self._open().create_new_trial(self._study_id, template_trial=template)
+
+    def _set_running(self, number: int, running: bool) -> None:
+        from optuna.trial import TrialState as OptunaState
+
+        state = OptunaState.RUNNING if running else OptunaState.WAITING
+        if self._open().get_trial(self._ids[number]).state is not state:
+            self._open().set_trial_state_values(self._ids[number], state)
+
+    def _end(self, number: int, row: Mapping[str, Any]) -> None:
+        """Attributes first: Optuna lets nothing of a finished trial be changed."""
+        from optuna.trial import TrialState as OptunaState
+
+        storage, trial_id = self._open(), self._ids[number]
+        for key in ("reason", "message", "epochs", "best_epoch"):
+            if row[key] != "":
+                storage.set_trial_user_attr(trial_id, key, row[key])
+        state = {"complete": OptunaState.COMPLETE, "pruned": OptunaState.PRUNED}.get(row["state"], OptunaState.FAIL)
+        value = row["value"]
+        usable = state is not OptunaState.FAIL and value is not None and isfinite(value)
+        storage.set_trial_state_values(trial_id, state, [value] if usable else None)
+
+
+def _standing(trial: Trial, history: History) -> dict[str, Any]:
+    return {
+        "state": str(trial.state),
+        "reason": trial.reason,
+        "message": trial.message,
+        "epochs": trial.epochs,
+        "best_epoch": trial.best_epoch,
+        "value": history.value_of(trial),
+    }
+
+
+def _storage(url: str, **options: Any) -> RDBStorage:
+    import optuna
+    from sqlalchemy.engine import make_url
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    driver_url = make_url(url).set(drivername="postgresql+psycopg")
+    return optuna.storages.RDBStorage(
+        driver_url.render_as_string(hide_password=False), engine_kwargs={"pool_pre_ping": True}, **options
+    )

@@ -1,0 +1,404 @@
+"""Search: the whole of a study's decisions, as a state machine without input or output.
+
+It takes what happened (`report`, `checkpointed`, `finish`, `fail`, `lost`, `spend`, `stop`) and says what to do next
+(`next`, and the answer of `report`). Every change of state is an event that is applied; the events not yet stored are
+handed over by `take_events`. A Search given the stored events back (`Search.restore`) stands where the lost one stood
+and decides what it would have decided. It knows no Ray, no Keras, no database and no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from service.events import (
+    Action,
+    Checkpointed,
+    Decided,
+    Ended,
+    Event,
+    Lost,
+    Measured,
+    Noticed,
+    Paused,
+    Proposed,
+    Reopened,
+    Spent,
+    Started,
+    StudyEnded,
+    TrialState,
+)
+from service.history import History, Trial
+from service.strategies import Strategy, make_strategy
+from service.strategies.randomness import trial_seed
+from service.study import StudySpec
+
+__all__ = ["Assignment", "Search", "StaleAttemptError", "Verdict"]
+
+
+class StaleAttemptError(Exception):
+    """A worker spoke of an attempt that is not the trial's current one; it should drop the trial."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assignment:
+    """Train trial `trial` with `params`, from the checkpoint at `from_epoch`, up to `until_epoch`, then ask."""
+
+    trial: int
+    attempt: int
+    params: Mapping[str, Any]
+    seed: int
+    from_epoch: int  # 0: from fresh weights
+    until_epoch: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """The answer to a report. With CONTINUE the trial trains on to `until_epoch`, then asks again."""
+
+    action: Action
+    until_epoch: int
+    keep_model: bool = False  # with STOP: the trial is the best so far, its model is wanted
+
+
+_COMPLETES = ("max_epochs", "early_stopping", "budget")
+"""Reasons to stop that do not judge a trial."""
+
+
+class Search:
+    """All decisions of one study, made on its `history`.
+
+    A trial is proposed, started by an attempt, measured once per epoch, decided at the epochs where it asks, and ended
+    exactly once. Epochs trained again after a loss are answered from what is recorded and count once.
+    """
+
+    def __init__(self, spec: StudySpec, strategy: Strategy | None = None):
+        self.spec = spec
+        self.history = History(spec)
+        self._strategy = strategy or make_strategy(spec)
+        self._exhausted = False  # the strategy had nothing to propose, and no trial has ended since
+        self._stopping = False
+        self._outbox: list[Event] = []
+
+    @classmethod
+    def restore(cls, spec: StudySpec, events: Iterable[Event], strategy: Strategy | None = None) -> Search:
+        """The Search that these stored events lead to. Trials that were running still are: call `lost` on each."""
+        search = cls(spec, strategy)
+        for event in events:
+            search._apply(event)
+        return search
+
+    # -- what to do next --------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Record what the user should know before the first trial. Once per study."""
+        for message in self._strategy.notices():
+            self._record(Noticed(message=message))
+
+    def reopen(self) -> None:
+        """Let a study that failed go on, with what is left of its budget."""
+        if self.history.ended is not None:
+            self._record(Reopened())
+
+    def note(self, message: str) -> None:
+        """Tell the user something about how the study was run."""
+        self._record(Noticed(message=message))
+
+    def next(self) -> Assignment | None:
+        """What a free worker should train now, or None: nothing at present, or nothing more (see `done`)."""
+        if self._halting or self.history.ledger.time_is_up:
+            return None
+        if not self.history.waiting and not self._propose():
+            return None
+        trial = self.history.trials[next(iter(self.history.waiting))]
+        self._record(Started(trial=trial.number, attempt=trial.attempt + 1, from_epoch=trial.checkpoint_epoch))
+        return Assignment(
+            trial=trial.number,
+            attempt=trial.attempt,
+            params=trial.params,
+            seed=trial_seed(self.spec.seed, trial.number),
+            from_epoch=trial.checkpoint_epoch,
+            until_epoch=trial.granted,
+        )
+
+    def _propose(self) -> bool:
+        """Make a new trial if the budget has room and the strategy an idea."""
+        room = self.history.ledger.room_for_new_trial
+        if room <= 0 or self._exhausted:
+            return False
+        number = len(self.history.trials)
+        proposal = self._strategy.propose(number)
+        if proposal is None:
+            self._exhausted = True
+            return False
+        draft = Trial(number=number, params=proposal.params, bracket=proposal.bracket, granted=0)
+        granted = min(self._strategy.next_ask(draft, 0), room)
+        self._record(Proposed(trial=number, params=proposal.params, bracket=proposal.bracket, granted=granted))
+        return True
+
+    @property
+    def _halting(self) -> bool:
+        return self._stopping or self.history.ended is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether no worker is busy and none will be needed, as far as the last `next` could tell."""
+        history = self.history
+        if history.running:
+            return False
+        if self._halting or history.ledger.time_is_up:
+            return True
+        return not history.waiting and (history.ledger.room_for_new_trial <= 0 or self._exhausted)
+
+    # -- what happened ----------------------------------------------------------------------------------------------
+
+    def report(
+        self,
+        trial_number: int,
+        attempt: int,
+        epoch: int,
+        metrics: Mapping[str, float],
+        *,
+        seconds: float | None = None,
+        learning_rate: float | None = None,
+        ended: str = "",
+    ) -> Verdict:
+        """An epoch has ended.
+
+        Args:
+            trial_number: the trial.
+            attempt: which attempt of it speaks.
+            epoch: counted from 1; epochs come in order, those recorded by an earlier attempt may come again.
+            metrics: all of the epoch's logs.
+            seconds: duration of the epoch, validation included.
+            learning_rate: the optimizer's, at the end of the epoch.
+            ended: why the training ended by itself, if it did: `early_stopping` for the user's own callbacks, `budget`
+                at a deadline. Such a report may repeat the latest epoch.
+
+        Raises:
+            StaleAttemptError: another attempt has the trial now.
+            ValueError: an epoch was skipped.
+        """
+        trial = self._current(trial_number, attempt)
+        if epoch > trial.epochs + 1:
+            raise ValueError(f"epochs must come in order; trial {trial_number} has {trial.epochs}, got {epoch}")
+        if epoch < trial.epochs and not ended:  # trained again after a loss: it was answered then
+            return Verdict(action=Action.PAUSE if self._halting else Action.CONTINUE, until_epoch=trial.granted)
+        new = epoch > trial.epochs
+        if new:
+            measured = Measured(
+                trial=trial_number,
+                attempt=attempt,
+                epoch=epoch,
+                value=metrics.get(self.spec.objective.metric),
+                metrics=dict(metrics),
+                seconds=seconds,
+                learning_rate=learning_rate,
+            )
+            self._record(measured)
+        if trial.action is not Action.STOP:
+            self._decide(trial, metrics if new else None, ended)
+        keep = trial.action is Action.STOP and trial.reason in _COMPLETES and self.history.would_be_best(trial)
+        return Verdict(action=trial.action or Action.CONTINUE, until_epoch=trial.granted, keep_model=keep)
+
+    def checkpointed(self, trial_number: int, attempt: int, epoch: int, uri: str) -> None:
+        """A durable checkpoint of the trial exists at this epoch.
+
+        Raises:
+            StaleAttemptError: another attempt has the trial now.
+        """
+        trial = self._current(trial_number, attempt)
+        if epoch > trial.checkpoint_epoch:
+            self._record(Checkpointed(trial=trial_number, attempt=attempt, epoch=epoch, uri=uri))
+
+    def finish(self, trial_number: int, attempt: int, reason: str = "early_stopping") -> None:
+        """The worker is done with a trial.
+
+        Args:
+            trial_number: the trial.
+            attempt: which attempt of it speaks.
+            reason: why it ended where it was not told to stop, such as `budget` at a deadline.
+
+        Raises:
+            StaleAttemptError: another attempt has the trial now.
+        """
+        trial = self._current(trial_number, attempt)
+        if trial.action is Action.STOP:
+            self._end_as_decided(trial)
+        else:
+            self._end_unjudged(trial, reason)
+
+    def paused(self, trial_number: int, attempt: int) -> None:
+        """The worker gave the trial back; it goes on from its checkpoint when it is given out again.
+
+        Raises:
+            StaleAttemptError: another attempt has the trial now.
+        """
+        self._current(trial_number, attempt)
+        self._record(Paused(trial=trial_number, attempt=attempt))
+
+    def fail(
+        self, trial_number: int, attempt: int, kind: str, message: str, *, signature: str = "", detail: str = ""
+    ) -> None:
+        """The training raised.
+
+        Args:
+            trial_number: the trial.
+            attempt: which attempt of it speaks.
+            kind: a word, such as exception or out_of_memory.
+            message: one line for people.
+            signature: equal for failures that have the same cause, such as the place of the exception.
+            detail: the traceback.
+
+        Raises:
+            StaleAttemptError: another attempt has the trial now.
+        """
+        trial = self._current(trial_number, attempt)
+        self._end(trial, TrialState.FAILED, kind, message, signature=signature or kind, detail=detail)
+
+    def lost(self, trial_number: int, attempt: int, reason: str, *, blamed: bool = True) -> None:
+        """The worker died under the trial. It is begun again from its checkpoint, up to `max_attempts` times.
+
+        Args:
+            trial_number: the trial.
+            attempt: which attempt was under way; word of an older one is ignored.
+            reason: what is known of the death.
+            blamed: False when the trial surely had no part in it, as when the coordinator died.
+        """
+        trial = self.history.trials[trial_number]
+        if trial.state is not TrialState.RUNNING or trial.attempt != attempt:
+            return
+        self._record(Lost(trial=trial_number, attempt=attempt, reason=reason, blamed=blamed))
+        if trial.action is Action.STOP and trial.reason not in _COMPLETES:
+            self._end_as_decided(trial)  # nothing more is wanted of it
+        elif trial.lost >= self.spec.max_attempts:
+            message = f"its worker died {trial.lost} times; the last time: {reason}"
+            self._end(trial, TrialState.FAILED, "worker_died", message, signature="worker_died")
+
+    def spend(self, *, wall_seconds: float, gpu_seconds: float = 0.0) -> None:
+        """Time has passed since the last call."""
+        self._record(Spent(wall_seconds=wall_seconds, gpu_seconds=gpu_seconds))
+
+    def stop(self) -> None:
+        """Give out nothing more; trials under way pause at their next report. Not stored: the study can go on later."""
+        self._stopping = True
+
+    def conclude(self) -> StudyEnded | None:
+        """End the study if it is done and nobody stopped it. Trials that still wait end with the budget."""
+        if not self.done or self._halting:
+            return self.history.ended
+        for number in list(self.history.waiting):
+            self._end_unjudged(self.history.trials[number], "budget")
+        if self.history.ended is None:
+            failed = self.history.best is None
+            reason = "every trial failed" if failed else "the budget is used"
+            if self._exhausted and not failed:
+                reason = "every point of the grid was visited"
+            self._record(StudyEnded(failed=failed, reason=reason))
+        return self.history.ended
+
+    def take_events(self) -> list[Event]:
+        """The events since the last call, oldest first. Store them before anyone is told what they led to."""
+        events, self._outbox = self._outbox, []
+        return events
+
+    # -- deciding ---------------------------------------------------------------------------------------------------
+
+    def _current(self, trial_number: int, attempt: int) -> Trial:
+        trial = self.history.trials[trial_number]
+        if trial.state is not TrialState.RUNNING or trial.attempt != attempt:
+            raise StaleAttemptError(
+                f"trial {trial_number} is {trial.state} in attempt {trial.attempt}; got a word of attempt {attempt}"
+            )
+        return trial
+
+    def _decide(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> None:
+        """Settle what follows the trial's latest epoch; record it where the trial asked or cannot go on."""
+        ending = self._reason_to_end(trial, metrics, ended)
+        if ending:
+            action, granted, reason = Action.STOP, trial.epochs, ending
+        elif trial.epochs >= trial.granted:
+            action, granted, reason = self._judgement(trial)
+        elif self._halting:
+            action, granted, reason = Action.PAUSE, trial.granted, "the study is being stopped"
+        else:
+            return
+        number, attempt, epoch = trial.number, trial.attempt, trial.epochs
+        self._record(
+            Decided(trial=number, attempt=attempt, epoch=epoch, action=action, granted=granted, reason=reason)
+        )
+
+    def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> str:
+        """Why the trial cannot go on, whatever the strategy thinks; empty if it can. `metrics`: of a new epoch."""
+        if metrics is not None:
+            value = metrics.get(self.spec.objective.metric)
+            if value is None:
+                return "missing_metric"
+            if not isfinite(value) or not isfinite(metrics.get("loss", 0.0)):
+                return "diverged"
+        if trial.epochs >= self.spec.max_epochs:
+            return "max_epochs"
+        if ended:
+            return ended
+        return "budget" if self.history.ledger.time_is_up else ""
+
+    def _judgement(self, trial: Trial) -> tuple[Action, int, str]:
+        """The strategy's word, and how far the budget lets the trial go."""
+        judgement = self._strategy.judge(trial)
+        if judgement.action is not Action.CONTINUE:
+            return judgement.action, trial.epochs, judgement.reason
+        ask = self._strategy.next_ask(trial, trial.epochs)
+        granted = min(ask, trial.epochs + self.history.ledger.epochs_left)
+        if granted <= trial.epochs:
+            return Action.STOP, trial.epochs, "budget"
+        return (Action.PAUSE if self._halting else Action.CONTINUE), granted, judgement.reason
+
+    def _end_as_decided(self, trial: Trial) -> None:
+        """The final state that the last decision means."""
+        metric = self.spec.objective.metric
+        messages = {
+            "diverged": f"the loss or {metric} was not finite in epoch {trial.epochs}",
+            "missing_metric": f"epoch {trial.epochs} did not report {metric}",
+        }
+        if trial.reason in messages:
+            message = messages[trial.reason]
+            self._end(trial, TrialState.FAILED, trial.reason, message, signature=trial.reason)
+        else:
+            state = TrialState.COMPLETE if trial.reason in _COMPLETES else TrialState.PRUNED
+            self._end(trial, state, trial.reason)
+
+    def _end_unjudged(self, trial: Trial, reason: str) -> None:
+        """The trial stops where it is, for a reason that says nothing of its quality."""
+        if trial.best_epoch:
+            self._end(trial, TrialState.COMPLETE, reason)
+        else:
+            self._end(trial, TrialState.FAILED, reason, "it ended before its first epoch did", signature=reason)
+
+    def _end(
+        self, trial: Trial, state: TrialState, reason: str, message: str = "", *, signature: str = "", detail: str = ""
+    ) -> None:
+        number, attempt = trial.number, trial.attempt
+        self._record(
+            Ended(
+                trial=number, attempt=attempt, state=state, reason=reason, message=message, signature=signature,
+                detail=detail,
+            )
+        )  # fmt: skip
+        broken = self.history.failures.verdict
+        if broken and self.history.ended is None:
+            self._record(StudyEnded(failed=True, reason=broken))
+
+    # -- applying ---------------------------------------------------------------------------------------------------
+
+    def _record(self, event: Event) -> None:
+        self._apply(event)
+        self._outbox.append(event)
+
+    def _apply(self, event: Event) -> None:
+        """The only way in which anything changes."""
+        trial = self.history.apply(event)
+        if isinstance(event, Ended):
+            self._exhausted = False
+        self._strategy.observe(event, trial)

@@ -1,0 +1,222 @@
+"""The store: every study in PostgreSQL, to list, read and claim. The only module that opens the database.
+
+Readers may be many. A study is written by the one `StudyWriter` that holds its lease (see `study_writer`).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from service import database, tables
+from service.embedded import embedded_url
+from service.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
+from service.optuna_mirror import OptunaMirror
+from service.settings import database_url
+from service.study import StudySpec
+from service.study_writer import StudyWriter
+from service.views import StudyProgress, StudyRecord, StudySummary, read_progress, read_record, read_summaries
+
+__all__ = ["Store", "upgrade_database"]
+
+_KILLED_HOLDER_SECONDS = 8.0
+"""How long a claim waits for a lease: PostgreSQL may need a moment to notice that a killed holder is gone."""
+
+
+class Store:
+    """One database. Thread-safe, but not to be carried into a forked process.
+
+    Raises, from any method:
+        DatabaseUnreachableError: the server went away.
+    """
+
+    def __init__(self, url: str):
+        """Use `Store.open`; `url` is a secret."""
+        self.url = url
+        self._engine = database.connect(url)
+
+    @classmethod
+    def open(cls) -> Store:
+        """The store that the environment names; the embedded server is started if none is.
+
+        Raises:
+            DatabaseUnreachableError: it does not answer.
+            DatabaseVersionError: server or schema too old or too new.
+        """
+        return cls(database_url() or embedded_url())
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            yield connection
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def studies(self) -> list[StudySummary]:
+        """All studies, the newest first."""
+        with self._connection() as connection:
+            return read_summaries(connection)
+
+    def spec(self, name: str) -> StudySpec:
+        """A study's spec.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self._connection() as connection:
+            return StudySpec.model_validate(self._row(connection, name).spec)
+
+    def progress(self, name: str) -> StudyProgress:
+        """Where a study stands, for a live display; cheap enough to ask twice a second.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self._connection() as connection:
+            return read_progress(connection, self._row(connection, name))
+
+    def record(self, name: str) -> StudyRecord:
+        """All that is known of a study, with its trials and measurements as frames.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self._connection() as connection:
+            return read_record(connection, self._row(connection, name))
+
+    def _row(self, connection: Connection, name: str) -> sa.Row[tuple[object, ...]]:
+        row = connection.execute(sa.select(tables.study).where(tables.study.c.name == name)).one_or_none()
+        if row is None:
+            known = list(connection.execute(sa.select(tables.study.c.name).order_by(tables.study.c.id.desc()).limit(5)))
+            names = ", ".join(repr(study.name) for study in known)
+            way_out = f"the latest are {names}" if names else "there are none yet: `bandstand run FILE` makes one"
+            raise StudyNotFoundError(f"there is no study {name!r} in this database; {way_out}")
+        return row
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def check_name(self, spec: StudySpec) -> bool:
+        """Whether the study exists already.
+
+        Raises:
+            StudyNameTakenError: with another spec.
+        """
+        with self._connection() as connection:
+            return self._find(connection, spec) is not None
+
+    def request_stop(self, name: str) -> bool:
+        """Ask whoever runs a study to stop it.
+
+        Returns:
+            Whether somebody runs it.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self._connection() as connection, connection.begin():
+            study_id = self._row(connection, name).id
+            if self._lock(connection, study_id):  # free, so nobody runs it
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(tables.LEASE_CLASS, study_id)))
+                return False
+            connection.execute(
+                sa.update(tables.study).where(tables.study.c.id == study_id).values(stop_requested=True)
+            )
+            return True
+
+    def claim(self, spec: StudySpec, holder: str) -> StudyWriter:
+        """Create the study, or take it up again, as its only writer.
+
+        Args:
+            spec: the study.
+            holder: who claims it, for the message that others get.
+
+        Raises:
+            StudyNameTakenError: the name belongs to another spec, or to an Optuna study that is not ours.
+            StudyInUseError: somebody else holds it.
+        """
+        connection = self._engine.connect()
+        try:
+            study_id, mirror = self._find_or_create(connection, spec)
+            self._wait_for_lock(connection, study_id)
+        except BaseException:
+            connection.close()
+            raise
+        return StudyWriter(
+            engine=self._engine, connection=connection, study_id=study_id, spec=spec, mirror=mirror,
+            holder=holder, token=uuid.uuid4().hex,
+        )  # fmt: skip
+
+    def _find(self, connection: Connection, spec: StudySpec) -> sa.Row[tuple[object, ...]] | None:
+        row = connection.execute(sa.select(tables.study).where(tables.study.c.name == spec.name)).one_or_none()
+        if row is None:
+            return None
+        differences = spec.differences(StudySpec.model_validate(row.spec))
+        if differences:
+            raise StudyNameTakenError(
+                f"a name belongs to one spec; study {spec.name!r} exists with another ({'; '.join(differences)}): "
+                "give this one a new name"
+            )
+        return row
+
+    def _find_or_create(self, connection: Connection, spec: StudySpec) -> tuple[int, OptunaMirror]:
+        with connection.begin():
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
+            row = self._find(connection, spec)
+            mirror = OptunaMirror(self.url, spec)
+            if row is not None:
+                return int(row.id), mirror
+            values = {
+                "name": spec.name,
+                "spec": spec.model_dump(mode="json"),
+                "state": "running",
+                "optuna_study_id": mirror.create_study(),
+            }
+            insert = sa.insert(tables.study).values(values).returning(tables.study.c.id)
+            return int(connection.execute(insert).scalar_one()), mirror
+
+    def _wait_for_lock(self, connection: Connection, study_id: int) -> None:
+        deadline = time.monotonic() + _KILLED_HOLDER_SECONDS
+        while not self._lock(connection, study_id):
+            if time.monotonic() > deadline:
+                holder = connection.execute(
+                    sa.select(tables.lease.c.holder, tables.lease.c.acquired_at).where(
+                        tables.lease.c.study_id == study_id
+                    )
+                ).one_or_none()
+                who = f"{holder.holder} has it since {holder.acquired_at:%Y-%m-%d %H:%M:%S %Z}" if holder else "taken"
+                raise StudyInUseError(
+                    f"a study is run by one coordinator at a time; {who}: wait for it, or stop it with `bandstand stop`"
+                )
+            time.sleep(0.2)
+        connection.commit()  # the lock belongs to the session, not to this transaction
+
+    @staticmethod
+    def _lock(connection: Connection, study_id: int) -> bool:
+        return bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(tables.LEASE_CLASS, study_id))).scalar())
+
+
+def upgrade_database() -> str:
+    """Bring our schema and Optuna's up to date in the database that the environment names.
+
+    Returns:
+        A sentence saying what was done.
+
+    Raises:
+        DatabaseUnreachableError: it does not answer.
+        DatabaseVersionError: it is newer than this code.
+    """
+    url = database_url() or embedded_url()
+    before, after = database.migrate(database.connect(url, any_schema=True))
+    OptunaMirror.upgrade(url)
+    if before == after:
+        return f"the schema is at revision {after}, as it was"
+    return f"the schema is at revision {after} now; it was at {before or 'none'}"

@@ -1,0 +1,53 @@
+"""Strategies: the policies inside Search, one file each, chosen by name in a study.
+
+A *sampler* proposes params, a *pruner* decides how long a trial runs, and `SampleAndPrune` makes a *strategy* of any
+two. All of them are functions of the study's history: told every event, holding nothing that cannot be rebuilt from
+those events, drawing from generators seeded by (study seed, trial number, purpose). None of them knows a clock, a
+worker, a database, Ray or Keras. So the same code decides in production, in a simulation and in a unit test.
+
+To add one: a file with a class that fulfils the contract in `strategy.py`, a line in a registry below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from service.strategies.asha import ASHAPruner
+from service.strategies.grid import GridSampler
+from service.strategies.hyperband import HyperbandPruner
+from service.strategies.median import MedianPruner
+from service.strategies.no_pruning import NoPruner
+from service.strategies.random_search import RandomSampler
+from service.strategies.sample_and_prune import SampleAndPrune
+from service.strategies.strategy import Pruner, Sampler, Strategy
+from service.strategies.tpe import TPESampler
+
+if TYPE_CHECKING:
+    from service.study import StudySpec
+
+__all__ = ["PRUNERS", "SAMPLERS", "Pruner", "Sampler", "Strategy", "make_strategy"]
+
+SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
+    {
+        "grid": GridSampler,
+        "random": RandomSampler,
+        "tpe": TPESampler,
+    }
+)
+
+PRUNERS: Mapping[str, type[Pruner]] = MappingProxyType(
+    {
+        "none": NoPruner,
+        "median": MedianPruner,
+        "asha": ASHAPruner,
+        "hyperband": HyperbandPruner,
+    }
+)
+
+
+def make_strategy(spec: StudySpec) -> Strategy:
+    """The strategy that a study names."""
+    pruner = PRUNERS[spec.pruner].make(spec)
+    return SampleAndPrune(SAMPLERS[spec.sampler].make(spec, pruner.ask_epochs()), pruner)

@@ -1,0 +1,76 @@
+"""Grid search: every point of a finite space exactly once, failed ones once more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from service.events import Ended, Event, Proposed, TrialState
+from service.history import Trial
+from service.strategies.options import Options, options_from
+from service.strategies.randomness import generator_for
+
+if TYPE_CHECKING:
+    from search_spaces import SearchSpace
+    from service.study import StudySpec
+
+__all__ = ["GridSampler"]
+
+MAX_POINTS = 1_000_000
+
+
+class GridSampler:
+    """Visits the grid in a seeded random order, so that a study cut short has still looked everywhere."""
+
+    summary: ClassVar[str] = "every point of a finite space exactly once, a failed one once more"
+
+    def __init__(self, space: SearchSpace, seed: int):
+        points = list(space.grid())
+        order = generator_for(seed, 0, "order").permutation(len(points))
+        self._points = [points[index] for index in order]
+        self._next = 0
+        self._visits: dict[str, int] = {}
+        self._failed: list[Mapping[str, Any]] = []
+
+    @classmethod
+    def check(cls, spec: StudySpec) -> None:
+        """As `Sampler.check`."""
+        options_from("sampler grid", Options, spec.sampler_options)
+        for name, parameter, _ in spec.space.flat():
+            if parameter.size is None:
+                raise ValueError(
+                    f"sampler grid needs a finite space; parameter {name} is continuous: "
+                    "give it a step, or use sampler random or tpe"
+                )
+        size = spec.space.size
+        if size is not None and size > MAX_POINTS:
+            raise ValueError(
+                f"sampler grid visits at most {MAX_POINTS:,} points; the space has {size:,}: "
+                "use larger steps, or sampler random or tpe"
+            )
+
+    @classmethod
+    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> GridSampler:
+        """As `Sampler.make`."""
+        return cls(spec.space, spec.seed)
+
+    def propose(self, number: int) -> Mapping[str, Any] | None:
+        """The next point not yet visited, then the failed ones, then None (more may fail while trials still run)."""
+        if self._next < len(self._points):
+            return self._points[self._next]
+        return self._failed[0] if self._failed else None
+
+    def observe(self, event: Event, trial: Trial | None) -> None:
+        """Count visits from what was proposed and ended."""
+        if trial is None:
+            return
+        key = json.dumps(dict(trial.params), sort_keys=True)
+        if isinstance(event, Proposed):
+            self._visits[key] = self._visits.get(key, 0) + 1
+            if self._next < len(self._points) and dict(self._points[self._next]) == dict(trial.params):
+                self._next += 1
+            else:
+                self._failed = [point for point in self._failed if dict(point) != dict(trial.params)]
+        elif isinstance(event, Ended) and event.state is TrialState.FAILED and self._visits[key] == 1:
+            self._failed.append(trial.params)

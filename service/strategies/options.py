@@ -1,0 +1,43 @@
+"""Options of samplers and pruners, read from a study's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+__all__ = ["Options", "options_from"]
+
+
+class Options(BaseModel):
+    """What may be set for one sampler or pruner; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+O = TypeVar("O", bound=Options)  # noqa: E741
+
+
+def options_from(owner: str, model: type[O], settings: Mapping[str, Any]) -> O:
+    """Validated options.
+
+    Args:
+        owner: `sampler tpe` or `pruner asha`, for the message.
+        model: what may be set.
+        settings: as in the study.
+
+    Raises:
+        ValueError: one line naming the option, its rule and the value.
+    """
+    for name in settings:
+        if name not in model.model_fields:
+            known = ", ".join(model.model_fields) or "nothing"
+            raise ValueError(f"options of {owner} may be {known}; got {name!r}")
+    try:
+        return model.model_validate(dict(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        rule = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+        raise ValueError(f"option {name} of {owner} must be {rule}; got {first['input']!r}") from None

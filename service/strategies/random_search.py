@@ -1,0 +1,44 @@
+"""Random search: every trial drawn independently from the space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from service.events import Event
+from service.history import Trial
+from service.strategies.options import Options, options_from
+from service.strategies.randomness import generator_for
+
+if TYPE_CHECKING:
+    from search_spaces import SearchSpace
+    from service.study import StudySpec
+
+__all__ = ["RandomSampler"]
+
+
+class RandomSampler:
+    """Draws each parameter uniformly, log-uniformly where the space says log (Bergstra and Bengio, JMLR 13, 2012)."""
+
+    summary: ClassVar[str] = "independent draws from the space"
+
+    def __init__(self, space: SearchSpace, seed: int):
+        self._space = space
+        self._seed = seed
+
+    @classmethod
+    def check(cls, spec: StudySpec) -> None:
+        """As `Sampler.check`."""
+        options_from("sampler random", Options, spec.sampler_options)
+
+    @classmethod
+    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> RandomSampler:
+        """As `Sampler.make`."""
+        return cls(spec.space, spec.seed)
+
+    def propose(self, number: int) -> Mapping[str, Any]:
+        """As `Sampler.propose`."""
+        return self._space.sample(generator_for(self._seed, number, "propose"))
+
+    def observe(self, event: Event, trial: Trial | None) -> None:
+        """Nothing to learn."""

@@ -1,0 +1,27 @@
+"""Randomness derived from (study seed, trial number, purpose), never carried along in a generator's hidden state.
+
+So a Search rebuilt from the store draws what the lost one would have drawn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["coin_for", "generator_for", "trial_seed"]
+
+_PURPOSES = {"propose": 0, "train": 1, "tie": 2, "order": 3}
+
+
+def generator_for(seed: int, trial: int, purpose: str) -> np.random.Generator:
+    """A fresh generator; equal arguments give equal draws, different ones independent streams (NumPy SeedSequence)."""
+    return np.random.default_rng([seed, trial, _PURPOSES[purpose]])
+
+
+def trial_seed(seed: int, trial: int) -> int:
+    """The seed of a trial's training: initial weights, dropout, the order of examples. 31 bits, as TensorFlow wants."""
+    return int(generator_for(seed, trial, "train").integers(2**31 - 1))
+
+
+def coin_for(seed: int, trial: int) -> float:
+    """A number in [0, 1) that settles ties between equal values without favour for early or late trials."""
+    return float(generator_for(seed, trial, "tie").random())

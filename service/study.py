@@ -1,0 +1,278 @@
+"""StudySpec: all there is to know about a study, as frozen and validated data.
+
+Knows what a user may ask for. Must not know how a study is stored, decided or trained.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from search_spaces import SEARCH_SPACES, Categorical, Int, SearchSpace
+from service.errors import InputError
+from service.strategies import PRUNERS, SAMPLERS
+
+__all__ = ["Budget", "Objective", "Resources", "StudySpec", "study_spec_from"]
+
+NAME_LIMIT = 100
+
+
+def _space_from(value: Any) -> SearchSpace:
+    if isinstance(value, SearchSpace):
+        return value
+    if isinstance(value, str):
+        if value not in SEARCH_SPACES:
+            raise ValueError(f"must be a table of parameters or one of {', '.join(SEARCH_SPACES)}; got {value!r}")
+        return SEARCH_SPACES[value]
+    if isinstance(value, Mapping):
+        return SearchSpace.from_dict(dict(value))
+    raise ValueError(f"must be a table of parameters or a name; got {type(value).__name__}")
+
+
+def _reference_from(value: Any) -> Any:
+    """`module:function` from a function, so that a study written in Python can name its own functions."""
+    if isinstance(value, str):
+        module, _, function = value.partition(":")
+        if not module or not function or not all(part.isidentifier() for part in [*module.split("."), function]):
+            raise ValueError(f"must be written module:function, such as train:build; got {value!r}")
+        return value
+    if callable(value) and hasattr(value, "__qualname__"):
+        if not value.__qualname__.isidentifier():
+            raise ValueError(
+                f"must be a function at the top of a module, because workers import it; got {value.__qualname__!r}"
+            )
+        module = value.__module__
+        if module == "__main__":
+            module = _name_of_main(sys.modules["__main__"])
+        return f"{module}:{value.__qualname__}"
+    raise ValueError(f"must be module:function or a function; got {type(value).__name__}")
+
+
+def _name_of_main(main: ModuleType) -> str:
+    """The name under which a worker can import the running script."""
+    file = getattr(main, "__file__", None)
+    if file is None:
+        raise ValueError(
+            "must live in a file, because workers import it; got a function typed into an interactive session: "
+            "put it into a module, say train.py, and name it train:build"
+        )
+    return Path(file).stem
+
+
+Reference = Annotated[str, BeforeValidator(_reference_from)]
+if TYPE_CHECKING:
+    Space = SearchSpace
+else:  # pydantic would try to read the classes of a space as models of its own
+    Space = Annotated[Any, PlainValidator(_space_from), PlainSerializer(lambda space: space.to_dict())]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Objective(_Frozen):
+    """What a trial is judged by."""
+
+    metric: str = "val_loss"
+    """A key of Keras's epoch logs, such as val_accuracy."""
+    direction: Literal["minimize", "maximize"] = "minimize"
+    epoch: Literal["best", "last"] = "best"
+    """Which epoch's value, with that epoch's weights, is the trial's result."""
+
+    @property
+    def sign(self) -> float:
+        """Factor that turns a value into a loss, where smaller is better."""
+        return 1.0 if self.direction == "minimize" else -1.0
+
+    def is_better(self, value: float, than: float) -> bool:
+        """Whether `value` is strictly better than `than`."""
+        return self.sign * value < self.sign * than
+
+
+class Budget(_Frozen):
+    """What a study may spend; whichever is used up first ends it."""
+
+    epochs: Positive | None = None
+    trials: Positive | None = None
+    wall_seconds: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is limited."""
+        return not self.model_dump(exclude_none=True)
+
+    def __str__(self) -> str:
+        words = {"epochs": "epochs", "trials": "trials", "wall_seconds": "s", "gpu_hours": "GPU hours"}
+        parts = [f"{value:g} {words[key]}" for key, value in self.model_dump(exclude_none=True).items()]
+        return ", ".join(parts) or "the whole grid"
+
+
+class Resources(_Frozen):
+    """What one trainer is given, in Ray's units."""
+
+    cpus: Annotated[float, Field(gt=0)] = 1
+    gpus: Annotated[float, Field(ge=0)] = 0
+    """Fractions share a card: 0.25 lets four trainers use one."""
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    """Memory of one trainer in gigabytes (10^9 bytes): booked with Ray, and past it the trainer is replaced."""
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_above_one(cls, value: float) -> float:
+        if value > 1 and value != int(value):
+            raise ValueError(f"must be a whole number above 1, as Ray counts GPUs; got {value:g}")
+        return value
+
+
+class StudySpec(_Frozen):
+    """One study. Frozen; equal specs describe the same study.
+
+    Raises pydantic's ValidationError when built directly; `study_spec_from` raises `InputError` with one line.
+    """
+
+    name: str
+    model: Reference
+    """`build(params) -> compiled keras.Model`."""
+    data: Reference
+    """`load() -> {"train": (x, y), "validation": (x, y), "test": (x, y)}`; a third array holds sample weights."""
+    space: Space
+    objective: Objective = Objective()
+    sampler: str = "tpe"
+    sampler_options: dict[str, Any] = {}
+    pruner: str = "asha"
+    pruner_options: dict[str, Any] = {}
+    max_epochs: Positive
+    """Epochs that complete a trial."""
+    batch_size: Positive | str = 32
+    """A number, or the name of the parameter that holds it."""
+    validation_batch_size: Positive | None = None
+    """Examples per validation step; the batch size when left out, as in `fit`."""
+    budget: Budget = Budget()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    callbacks: tuple[Reference, ...] = ()
+    """`make() -> keras callback` (or a list of them), or `make(params)`; called anew for every trial."""
+    resources: Resources = Resources()
+    checkpoint_every: Positive | None = None
+    """Epochs between checkpoints, besides those at rungs and at the end."""
+    max_attempts: Positive = 3
+    """How often a trial is begun at most when its worker dies under it."""
+    notes: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_printable(cls, name: str) -> str:
+        if not name or name != name.strip() or not name.isprintable() or len(name) > NAME_LIMIT:
+            raise ValueError(
+                f"must be 1 to {NAME_LIMIT} printable characters without spaces at the ends; got {name[:120]!r}"
+            )
+        return name
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> StudySpec:
+        self._check_batch_size()
+        if self.budget.gpu_hours is not None and self.resources.gpus == 0:
+            raise ValueError("budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set it, say to 1")
+        _check_option("sampler", self.sampler, SAMPLERS)
+        _check_option("pruner", self.pruner, PRUNERS)
+        SAMPLERS[self.sampler].check(self)
+        PRUNERS[self.pruner].check(self)
+        if self.budget.is_open and (self.sampler != "grid"):
+            raise ValueError(
+                "budget must limit at least one of epochs, trials, wall_seconds, gpu_hours; got none: "
+                "say [budget] epochs = 200"
+            )
+        return self
+
+    def _check_batch_size(self) -> None:
+        if isinstance(self.batch_size, int):
+            return
+        parameter = self.space.parameters.get(self.batch_size)
+        values = parameter.grid() if isinstance(parameter, Int | Categorical) else None
+        if not values or not all(type(value) is int and value >= 1 for value in values):
+            raise ValueError(
+                "batch_size must be a number or name an always-active parameter of the space whose values are "
+                f"whole numbers from 1; got {self.batch_size!r}"
+            )
+
+    def batch_size_for(self, params: Mapping[str, Any]) -> int:
+        """The batch size of a trial with these params."""
+        return self.batch_size if isinstance(self.batch_size, int) else int(params[self.batch_size])
+
+    def differences(self, other: StudySpec) -> list[str]:
+        """One line for each setting that differs, `setting: mine, not theirs`."""
+        mine, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
+        return [f"{key}: {mine[key]!r}, not {theirs[key]!r}" for key in mine if mine[key] != theirs[key]]
+
+
+def _check_option(kind: str, name: str, registry: Mapping[str, Any]) -> None:
+    if name not in registry:
+        raise ValueError(f"{kind} must be one of {', '.join(registry)}; got {name!r}")
+
+
+def study_spec_from(settings: Mapping[str, Any], source: str) -> StudySpec:
+    """A StudySpec from plain settings.
+
+    Args:
+        settings: as in a study file.
+        source: where they come from, for the message.
+
+    Raises:
+        InputError: one line with the first rule that is broken, and how many more are.
+    """
+    _check_keys(settings, source)
+    try:
+        return StudySpec.model_validate(dict(settings))
+    except ValidationError as error:
+        first, *others = error.errors()
+        more = f" (and {len(others)} more)" if others else ""
+        raise InputError(f"{source}: {_line_from(first)}{more}") from None
+
+
+def _check_keys(settings: Mapping[str, Any], source: str) -> None:
+    """Unknown settings, answered with the nearest known one."""
+    known: dict[str, Callable[[], list[str]]] = {
+        "": lambda: list(StudySpec.model_fields),
+        "objective": lambda: list(Objective.model_fields),
+        "budget": lambda: list(Budget.model_fields),
+        "resources": lambda: list(Resources.model_fields),
+    }
+    for table, fields in known.items():
+        part = settings if not table else settings.get(table, {})
+        if not isinstance(part, Mapping):
+            continue
+        for key in part:
+            if key not in fields():
+                where = f"{table}.{key}" if table else key
+                near = difflib.get_close_matches(str(key), fields(), n=1)
+                way_out = f"did you mean {near[0]}?" if near else f"it may be {', '.join(fields())}"
+                raise InputError(f"{source}: there is no setting {where}; {way_out}")
+
+
+def _line_from(error: Any) -> str:
+    """Pydantic's error as `setting: rule; got value`."""
+    where = ".".join(str(part) for part in error["loc"] if not str(part).startswith("function-"))
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{where} is missing; every study needs it"
+    if error["type"] == "value_error":
+        return f"{where}: {message}" if where else message
+    message = message.removeprefix("Input should be ")
+    return f"{where} must be {message}; got {error['input']!r}"

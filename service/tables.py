@@ -1,0 +1,142 @@
+"""The tables of Bandstand's own schema, beside Optuna's.
+
+Knows names and types. Must not know how to connect.
+
+`event` and `measurement`, in the order of their shared `seq`, are the truth that a study is rebuilt from; `trial`,
+`attempt` and `checkpoint` say the same in a form that is handy to query, and are written in the same transaction.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+__all__ = ["CREATE_LOCK", "LEASE_CLASS", "SCHEMA", "attempt", "checkpoint", "event", "lease", "measurement", "metadata", "study", "trial"]
+
+SCHEMA = "bandstand"
+metadata = MetaData(schema=SCHEMA)
+
+
+def _study_id() -> Column[int]:
+    return Column("study_id", BigInteger, ForeignKey(f"{SCHEMA}.study.id", ondelete="CASCADE"), primary_key=True)
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp())
+
+
+study = Table(
+    "study",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("optuna_study_id", Integer, nullable=False),
+    Column("spec", JSON, nullable=False),  # not JSONB: the order of a space's parameters is part of it
+    Column("state", Text, nullable=False),  # running, stopped, finished, failed
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("stop_requested", Boolean, nullable=False, server_default="false"),
+    Column("wall_seconds", Double, nullable=False, server_default="0"),
+    Column("gpu_seconds", Double, nullable=False, server_default="0"),
+    Column("model_uri", Text),  # the best trial's model
+    Column("model_trial", Integer),
+    Column("test_metrics", JSONB),  # of that model, once the search is over
+    _now("created_at"),
+    _now("updated_at"),
+    Column("ended_at", DateTime(timezone=True)),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    _study_id(),
+    Column("token", Text, nullable=False),
+    Column("holder", Text, nullable=False),  # user@host, process id
+    _now("acquired_at"),
+    _now("heartbeat_at"),
+)
+
+trial = Table(
+    "trial",
+    metadata,
+    _study_id(),
+    Column("number", Integer, primary_key=True),
+    Column("params", JSONB, nullable=False),
+    Column("bracket", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("attempt", Integer, nullable=False),
+    Column("epochs", Integer, nullable=False),
+    Column("granted", Integer, nullable=False),
+    Column("value", Double),
+    Column("best_epoch", Integer, nullable=False),
+    _now("created_at"),
+    Column("ended_at", DateTime(timezone=True)),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _study_id(),
+    Column("trial", Integer, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("from_epoch", Integer, nullable=False),
+    Column("outcome", Text),
+    _now("started_at"),
+    Column("ended_at", DateTime(timezone=True)),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    _study_id(),
+    Column("trial", Integer, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("uri", Text, nullable=False),
+    _now("created_at"),
+)
+
+measurement = Table(
+    "measurement",
+    metadata,
+    _study_id(),
+    Column("trial", Integer, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("value", Double),
+    Column("metrics", JSONB, nullable=False),  # values that are not finite are strings: "NaN", "Infinity"
+    Column("seconds", Double),
+    Column("learning_rate", Double),
+    _now("created_at"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    _study_id(),
+    Column("seq", BigInteger, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("trial", Integer),
+    Column("data", JSON, nullable=False),  # not JSONB: the order of params is part of it
+    _now("created_at"),
+)
+
+LEASE_CLASS = 0x6273746C
+"""First key of the advisory lock that a study's writer holds; the second is the study's id."""
+CREATE_LOCK = 0x62737463
+"""Advisory lock under which studies are created."""

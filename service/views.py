@@ -1,0 +1,301 @@
+"""Read-only views of a study: a line for a list, its progress for a live display, all of it for reports.
+
+Knows the tables and the frames that readers get. Must not know how to write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from service import tables
+from service.strategies import PRUNERS
+from service.study import StudySpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "BestTrial",
+    "RunningTrial",
+    "StudyProgress",
+    "StudyRecord",
+    "StudySummary",
+    "read_progress",
+    "read_record",
+    "read_summaries",
+]
+
+Row = sa.Row[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestTrial:
+    """The trial that a study chose."""
+
+    number: int
+    params: dict[str, Any]
+    value: float
+    epoch: int  # the epoch that reached the value, counted from 1
+    epochs: int  # how many it trained
+    state: str  # complete; pruned only where no trial is complete
+    model_path: str | None  # .keras file with that epoch's weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySummary:
+    """A study in a list."""
+
+    name: str
+    state: str
+    trials: int
+    epochs: int
+    best_value: float | None
+    metric: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningTrial:
+    """A trial that a worker has."""
+
+    number: int
+    params: dict[str, Any]
+    epochs: int
+    granted: int  # the epoch at which it asks next
+    bracket: int
+    value: float | None  # of its latest epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyProgress:
+    """Where a study stands."""
+
+    spec: StudySpec
+    state: str
+    reason: str
+    counts: dict[str, int]  # trials per state: waiting, running, complete, pruned, failed
+    epochs: int
+    wall_seconds: float
+    gpu_seconds: float
+    best: BestTrial | None
+    running: list[RunningTrial]
+    rungs: dict[int, int]  # epoch where trials are judged -> trials that reached it
+    notices: list[str]
+    events: int  # changes whenever anything happened
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRecord:
+    """All that is known of a study."""
+
+    spec: StudySpec
+    state: str
+    reason: str
+    created_at: datetime
+    ended_at: datetime | None
+    wall_seconds: float
+    gpu_seconds: float
+    best: BestTrial | None
+    test_metrics: dict[str, float] | None  # of the best trial's model, measured once
+    notices: list[str]
+    trials: pd.DataFrame
+    """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (trained, as measured),
+    bracket, attempts, created_at, ended_at, and params_<name> for each parameter (NaN/None where inactive)."""
+    measurements: pd.DataFrame
+    """A row per trial and epoch, in that order: trial, epoch, value, seconds, learning_rate, attempt, created_at and
+    each key of the logs under its own name."""
+    attempts: pd.DataFrame
+    """A row per attempt: trial, attempt, from_epoch, outcome, started_at, ended_at."""
+
+
+def read_summaries(connection: Connection) -> list[StudySummary]:
+    """All studies, the newest first."""
+    study, trial = tables.study, tables.trial
+    counts = (
+        sa.select(
+            trial.c.study_id, sa.func.count().label("trials"), sa.func.sum(trial.c.epochs).label("epochs")
+        )
+        .group_by(trial.c.study_id)
+        .subquery()
+    )
+    query = (
+        sa.select(study, counts.c.trials, counts.c.epochs)
+        .outerjoin(counts, counts.c.study_id == study.c.id)
+        .order_by(study.c.id.desc())
+    )
+    summaries = []
+    for row in connection.execute(query).all():
+        spec = StudySpec.model_validate(row.spec)
+        best = _best(connection, row, spec)
+        summaries.append(
+            StudySummary(
+                name=row.name,
+                state=_state(connection, row),
+                trials=row.trials or 0,
+                epochs=int(row.epochs or 0),
+                best_value=best.value if best else None,
+                metric=spec.objective.metric,
+                created_at=row.created_at,
+            )
+        )
+    return summaries
+
+
+def read_progress(connection: Connection, row: Row) -> StudyProgress:
+    """The progress of the study in `row`."""
+    spec = StudySpec.model_validate(row.spec)
+    trial, measured = tables.trial, tables.measurement
+    counted = connection.execute(
+        sa.select(trial.c.state, sa.func.count(), sa.func.sum(trial.c.epochs))
+        .where(trial.c.study_id == row.id)
+        .group_by(trial.c.state)
+    ).all()
+    asks = PRUNERS[spec.pruner].make(spec).ask_epochs()
+    rungs = connection.execute(
+        sa.select(measured.c.epoch, sa.func.count())
+        .where(measured.c.study_id == row.id, measured.c.epoch.in_(asks))
+        .group_by(measured.c.epoch)
+    ).all()
+    events = connection.execute(
+        sa.select(sa.func.max(tables.event.c.seq)).where(tables.event.c.study_id == row.id)
+    ).scalar()
+    return StudyProgress(
+        spec=spec,
+        state=_state(connection, row),
+        reason=row.reason,
+        counts={state: count for state, count, _ in counted},
+        epochs=int(sum(epochs for _, _, epochs in counted)),
+        wall_seconds=row.wall_seconds,
+        gpu_seconds=row.gpu_seconds,
+        best=_best(connection, row, spec),
+        running=_running(connection, row.id),
+        rungs={epoch: 0 for epoch in asks} | dict(tuple(pair) for pair in rungs),
+        notices=_notices(connection, row.id),
+        events=events or 0,
+    )
+
+
+def read_record(connection: Connection, row: Row) -> StudyRecord:
+    """All of the study in `row`."""
+    spec = StudySpec.model_validate(row.spec)
+    measurements = _measurements(connection, row.id)
+    return StudyRecord(
+        spec=spec,
+        state=_state(connection, row),
+        reason=row.reason,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        wall_seconds=row.wall_seconds,
+        gpu_seconds=row.gpu_seconds,
+        best=_best(connection, row, spec),
+        test_metrics=None if row.test_metrics is None else {k: float(v) for k, v in row.test_metrics.items()},
+        notices=_notices(connection, row.id),
+        trials=_trials(connection, row.id, spec, measurements),
+        measurements=measurements,
+        attempts=_frame(connection, tables.attempt, row.id, ["trial", "attempt"]).drop(columns="study_id"),
+    )
+
+
+def _state(connection: Connection, row: Row) -> str:
+    """The stored state; a study said to be running that nobody holds was interrupted."""
+    if row.state != "running":
+        return str(row.state)
+    lock = sa.text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = :cls AND objid = :id AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    held = connection.execute(lock, {"cls": tables.LEASE_CLASS, "id": row.id}).scalar()
+    return "running" if held else "interrupted"
+
+
+def _best(connection: Connection, row: Row, spec: StudySpec) -> BestTrial | None:
+    trial = tables.trial
+    order = trial.c.value.asc() if spec.objective.direction == "minimize" else trial.c.value.desc()
+    query = (
+        sa.select(trial)
+        .where(trial.c.study_id == row.id, trial.c.state.in_(("complete", "pruned")), trial.c.value.is_not(None))
+        .order_by(sa.case((trial.c.state == "complete", 0), else_=1), order, trial.c.number)
+        .limit(1)
+    )
+    best = connection.execute(query).one_or_none()
+    if best is None:
+        return None
+    return BestTrial(
+        number=best.number,
+        params={name: best.params[name] for name, _, _ in spec.space.flat() if name in best.params},
+        value=best.value,
+        epoch=best.best_epoch if spec.objective.epoch == "best" else best.epochs,
+        epochs=best.epochs,
+        state=best.state,
+        model_path=row.model_uri if row.model_trial == best.number else None,
+    )
+
+
+def _running(connection: Connection, study_id: int) -> list[RunningTrial]:
+    trial, measured = tables.trial, tables.measurement
+    query = (
+        sa.select(trial, measured.c.value.label("latest"))
+        .outerjoin(
+            measured,
+            sa.and_(
+                measured.c.study_id == trial.c.study_id,
+                measured.c.trial == trial.c.number,
+                measured.c.epoch == trial.c.epochs,
+            ),
+        )
+        .where(trial.c.study_id == study_id, trial.c.state == "running")
+        .order_by(trial.c.number)
+    )
+    return [
+        RunningTrial(
+            number=row.number, params=row.params, epochs=row.epochs, granted=row.granted, bracket=row.bracket,
+            value=row.latest,
+        )
+        for row in connection.execute(query)
+    ]  # fmt: skip
+
+
+def _notices(connection: Connection, study_id: int) -> list[str]:
+    event = tables.event
+    query = sa.select(event.c.data).where(event.c.study_id == study_id, event.c.kind == "noticed")
+    return [row.data["message"] for row in connection.execute(query.order_by(event.c.seq))]
+
+
+def _frame(connection: Connection, table: sa.Table, study_id: int, order: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    query = sa.select(table).where(table.c.study_id == study_id).order_by(*(table.c[name] for name in order))
+    rows = connection.execute(query)
+    return pd.DataFrame(rows.all(), columns=list(rows.keys()))
+
+
+def _measurements(connection: Connection, study_id: int) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = _frame(connection, tables.measurement, study_id, ["trial", "epoch"])
+    logs = pd.DataFrame(
+        [{name: float(value) for name, value in metrics.items()} for metrics in frame["metrics"]], index=frame.index
+    )
+    ours = ["trial", "epoch", "value", "seconds", "learning_rate", "attempt", "created_at"]
+    logs = logs.drop(columns=[name for name in ours if name in logs.columns])
+    return pd.concat([frame[ours], logs], axis=1)
+
+
+def _trials(connection: Connection, study_id: int, spec: StudySpec, measurements: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = _frame(connection, tables.trial, study_id, ["number"])
+    seconds = measurements.groupby("trial")["seconds"].sum()
+    frame["seconds"] = frame["number"].map(seconds).fillna(0.0).astype(float)
+    frame = frame.rename(columns={"attempt": "attempts"})
+    ours = ["number", "state", "reason", "message", "value", "best_epoch", "epochs", "seconds", "bracket", "attempts"]
+    params = pd.DataFrame(
+        {f"params_{name}": [values.get(name) for values in frame["params"]] for name, _, _ in spec.space.flat()},
+        index=frame.index,
+    )
+    return pd.concat([frame[[*ours, "created_at", "ended_at"]], params], axis=1)

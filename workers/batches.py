@@ -1,0 +1,54 @@
+"""Training batches whose order depends on (trial seed, epoch) alone.
+
+So a resumed epoch sees what it would have seen, whatever was trained before it in this process.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+__all__ = ["epoch_permutation", "make_batches"]
+
+
+def epoch_permutation(seed: int, epoch: int, examples: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The order of examples in an epoch (counted from 1): indices, shape (examples,)."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(examples)
+
+
+def make_batches(tensors: Any, *, batch_size: int, seed: int, first_epoch: int, last_epoch: int) -> tuple[Any, int]:
+    """A `tf.data.Dataset` that yields the batches of several epochs, one after the other.
+
+    Args:
+        tensors: a tuple (x, y) or (x, y, sample_weight), each a tensor or a structure of tensors with equal lengths.
+        batch_size: examples per step; the last batch of an epoch may be smaller, as in `fit`.
+        seed: the trial's.
+        first_epoch: counted from 1.
+        last_epoch: included.
+
+    Returns:
+        The data set and the number of steps in an epoch.
+    """
+    import keras
+    import tensorflow as tf
+
+    leaves = keras.tree.flatten(tensors)
+    examples = int(leaves[0].shape[0])
+    steps = math.ceil(examples / batch_size)
+
+    def permutation(epoch: Any) -> Any:
+        order = tf.numpy_function(lambda e: epoch_permutation(seed, int(e), examples), [epoch], tf.int64)
+        order.set_shape([examples])
+        return order
+
+    def batch(indices: Any) -> Any:
+        return keras.tree.map_structure(lambda tensor: tf.gather(tensor, indices), tensors)
+
+    epochs = tf.data.Dataset.range(first_epoch, last_epoch + 1)
+    # One order ahead, so that no step waits for it.
+    orders = epochs.map(permutation, deterministic=True).prefetch(1)
+    indices = orders.flat_map(lambda order: tf.data.Dataset.from_tensor_slices(order).batch(batch_size))
+    batches = indices.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return batches.prefetch(tf.data.AUTOTUNE), steps

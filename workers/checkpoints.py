@@ -1,0 +1,161 @@
+"""Checkpoints: everything a training needs to go on as if it had never stopped, in one file.
+
+Knows the file and what is taken from a model. Must not know when one is made.
+
+A checkpoint is a pickle, so whoever can write to the checkpoint folder can run code in the trainers: treat it like
+the code itself.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BestWeights", "Checkpoint", "capture", "delete", "load", "restore", "save"]
+
+Arrays = list[np.ndarray[Any, Any]]
+
+
+@dataclass(kw_only=True, slots=True)
+class BestWeights:
+    """The weights of the best epoch so far."""
+
+    loss: float = float("inf")  # the objective as a loss: smaller is better
+    epoch: int = 0
+    weights: Arrays = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """The state of a training at the end of an epoch.
+
+    Random generators need no place of their own: layers keep theirs in variables, and what else is drawn is seeded
+    anew each epoch from (trial seed, epoch).
+    """
+
+    epoch: int
+    variables: Arrays  # the model's, trainable or not, seed generators included
+    optimizer: Arrays  # the optimizer's, the step count and the learning rate included
+    callbacks: list[dict[str, Any]]  # attributes of each of the user's callbacks
+    best: BestWeights
+
+
+def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> Checkpoint:
+    """The state of a compiled Keras model in training, at the end of `epoch`."""
+    return Checkpoint(
+        epoch=epoch,
+        variables=[np.array(variable) for variable in model.variables],
+        optimizer=[np.array(variable) for variable in model.optimizer.variables],
+        callbacks=[_state_of(callback) for callback in callbacks],
+        best=best,
+    )
+
+
+def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
+    """Put a freshly built and compiled model, and its callbacks, into a checkpoint's state.
+
+    Raises:
+        ValueError: the checkpoint is of another model.
+    """
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    for kind, variables, values in (
+        ("model", model.variables, checkpoint.variables),
+        ("optimizer", model.optimizer.variables, checkpoint.optimizer),
+    ):
+        shapes = [tuple(variable.shape) for variable in variables]
+        if shapes != [value.shape for value in values]:
+            raise ValueError(
+                f"a checkpoint must fit the {kind} that the builder makes; its variables have other shapes: the "
+                "builder has changed since the study began"
+            )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    for callback, state in zip(callbacks, checkpoint.callbacks, strict=True):
+        for name, value in state.items():
+            setattr(callback, name, value)
+
+
+def _state_of(callback: Any) -> dict[str, Any]:
+    """A callback's attributes that can be carried along; Keras's links to the model cannot and need not be."""
+    import keras
+
+    state = {}
+    for name, value in vars(callback).items():
+        if name in ("_model", "params", "validation_data") or isinstance(
+            value, keras.Layer | keras.optimizers.Optimizer | keras.Variable
+        ):
+            continue
+        try:
+            state[name] = pickle.loads(pickle.dumps(value))  # a copy: the attribute may change before it is written
+        except Exception:  # an open file, a lambda: not state that outlives a process
+            continue
+    return state
+
+
+def save(checkpoint: Checkpoint, uri: str) -> None:
+    """Write a checkpoint so that it is durable, and complete if it is there at all, when this returns."""
+    content = pickle.dumps(checkpoint, protocol=5)
+    path = _local(uri)
+    if path is None:
+        import fsspec
+
+        with fsspec.open(uri, "wb") as file:  # object stores show a file only when it is complete
+            file.write(content)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(uri: str) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    path = _local(uri)
+    if path is not None:
+        content = path.read_bytes()
+    else:
+        import fsspec
+
+        with fsspec.open(uri, "rb") as file:
+            content = file.read()
+    checkpoint = pickle.loads(content)
+    assert isinstance(checkpoint, Checkpoint)
+    return checkpoint
+
+
+def delete(uri: str) -> None:
+    """Remove a checkpoint or model file if it is there."""
+    path = _local(uri)
+    if path is not None:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder goes with its last file
+            path.parent.rmdir()
+        return
+    import fsspec
+
+    fs, remote = fsspec.core.url_to_fs(uri)
+    if fs.exists(remote):
+        fs.rm(remote)
+
+
+def _local(uri: str) -> Path | None:
+    return None if "://" in uri else Path(uri)

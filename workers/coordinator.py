@@ -1,0 +1,408 @@
+"""The coordinator: runs one study. Feeds Search with what trainers report, stores every event, and answers.
+
+The only writer of its study. Knows Search, the store's writer and the trainers' actor handles. Must not know Keras, nor
+how trainers come to be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from service.errors import BandstandError, ServiceError
+from service.event_rows import Rows
+from service.events import Action, Checkpointed, Ended, Event
+from service.search import Assignment, Search, StaleAttemptError, Verdict
+from service.store import Store
+from service.study import StudySpec
+from workers import checkpoints
+
+__all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
+
+_TICK_SECONDS = 1.0
+_ACCOUNT_SECONDS = 10.0
+"""Between two entries of time used, where time is not limited."""
+_MEMORY_FACTOR = 3.0
+"""Where the study sets no memory: a trainer that has grown to so many times what it began with is replaced."""
+_log = logging.getLogger(__name__)
+
+StudyOutcome = dict[str, str]
+"""`state` (finished, stopped, failed, refused), `reason` and, where refused, the error's `kind`."""
+
+
+class Coordinator:
+    """One study's coordinator. All decisions happen on its event loop, so that they have one order."""
+
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, reopen: bool):
+        """Nothing is opened before `run`.
+
+        Args:
+            url_file: file that holds the database URL, readable by this user alone; it is removed once read, so that
+                the secret travels in no actor's arguments.
+            spec: the study.
+            checkpoints_uri: folder under which checkpoints and models go.
+            reopen: let a study that has failed go on.
+        """
+        self._url_file = url_file
+        self._spec = StudySpec.model_validate(spec)
+        self._checkpoints_uri = checkpoints_uri
+        self._reopen = reopen
+        self._database = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._optuna = ThreadPoolExecutor(1, thread_name_prefix="optuna")
+        self._waiters: list[asyncio.Future[None]] = []
+        self._dirty = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._departed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._serving: dict[str, asyncio.Task[None]] = {}
+        self._trainers: dict[str, Any] = {}
+        self._baseline_memory: dict[str, int] = {}
+        self._busy: set[str] = set()
+        self._fatal: BandstandError | None = None
+        self._stop_requested = False
+        self._taking = asyncio.Lock()
+        self._accounted_at = 0.0
+
+    # -- for the process that runs studies --------------------------------------------------------------------------
+
+    async def run(self, trainers: Mapping[str, Any]) -> StudyOutcome:
+        """Run the study to its end, or until it is stopped."""
+        try:
+            await self._open()
+        except BandstandError as error:
+            return {"state": "refused", "reason": str(error), "kind": type(error).__name__}
+        tasks = [asyncio.create_task(self._write_batches()), asyncio.create_task(self._tick())]
+        try:
+            for name, trainer in trainers.items():
+                await self.join(name, trainer)
+            await self._until_done()
+            return await self._conclude()
+        except BandstandError as error:
+            return {"state": "failed", "reason": str(error), "kind": type(error).__name__}
+        finally:
+            for task in [*tasks, *self._serving.values()]:
+                task.cancel()
+            self._optuna.shutdown()
+            await self._in_database(self._writer.close)
+            self._store.close()
+
+    async def join(self, name: str, trainer: Any) -> None:
+        """Give work to this trainer from now on; it must have been prepared for the study."""
+        self._trainers[name] = trainer
+        self._serving[name] = asyncio.create_task(self._serve(name, trainer))
+
+    async def departure(self) -> tuple[str, str]:
+        """Wait until a trainer is to be replaced; its name and why."""
+        return await self._departed.get()
+
+    async def stop(self) -> None:
+        """Pause what is under way, then end; the study can be taken up again."""
+        self._stop_requested = True
+        if hasattr(self, "_search"):
+            self._search.stop()
+            self._wake_all()
+
+    # -- for trainers -----------------------------------------------------------------------------------------------
+
+    async def report(
+        self,
+        trial: int,
+        attempt: int,
+        epoch: int,
+        metrics: Mapping[str, float],
+        seconds: float,
+        learning_rate: float | None,
+        checkpoint: str | None,
+        ended: str,
+    ) -> Verdict | None:
+        """An epoch has ended; the answer is durable when it is given. None: the attempt is no longer the trial's."""
+        try:
+            verdict = self._search.report(
+                trial, attempt, epoch, metrics, seconds=seconds, learning_rate=learning_rate, ended=ended
+            )
+            if checkpoint is not None:
+                self._search.checkpointed(trial, attempt, epoch, checkpoint)
+        except StaleAttemptError as error:
+            _log.warning("%s", error)
+            return None
+        await self._durable()
+        return verdict
+
+    # -- opening and ending -----------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        path = Path(self._url_file)
+        url = path.read_text()
+        path.unlink()
+        self._store = await self._in_database(Store, url)
+        holder = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
+        self._writer = await self._in_database(self._store.claim, self._spec, holder)
+        events = await self._in_database(self._writer.events)
+        self._search = Search.restore(self._spec, events)
+        await self._in_thread(self._optuna, self._writer.catch_up_mirror, self._search.history)
+        if not events:
+            self._search.begin()
+        elif self._reopen:
+            self._search.reopen()
+        self._accounted_at = time.monotonic()
+        for trial in self._search.history.trials:
+            self._search.lost(trial.number, trial.attempt, "the coordinator ended", blamed=False)
+        if self._search.history.ended is None:
+            await self._in_database(lambda: self._writer.set_study(state="running", ended_at=None))
+        if self._stop_requested:
+            self._search.stop()
+
+    async def _until_done(self) -> None:
+        while not (self._search.done and not self._busy):
+            if self._fatal:
+                raise self._fatal
+            await self._change()
+
+    async def _conclude(self) -> StudyOutcome:
+        self._account()
+        ended = self._search.conclude()
+        await self._durable()
+        if ended is None:
+            await self._in_database(lambda: self._writer.set_study(state="stopped"))
+            outcome = {"state": "stopped", "reason": "it was stopped before its budget was used"}
+        else:
+            if not ended.failed:
+                await self._test_once()
+            state = "failed" if ended.failed else "finished"
+            await self._in_database(lambda: self._writer.set_study(state=state, reason=ended.reason))
+            outcome = {"state": state, "reason": ended.reason}
+        await self._in_thread(self._optuna, lambda: None)  # all that was queued before is in Optuna's tables now
+        return outcome
+
+    async def _test_once(self) -> None:
+        """Score the chosen model on the test split; only ever once in a study's life."""
+        study: Any = await self._in_database(self._writer.study_columns)
+        if study.model_uri is None or study.test_metrics is not None:
+            return
+        for trainer in list(self._trainers.values()):
+            try:
+                metrics = await trainer.evaluate.remote(study.model_uri, "test")
+            except ray.exceptions.RayError as error:
+                self._search.note(f"the chosen model could not be tested: {_one_line(error)}")
+                await self._durable()
+                continue
+            if metrics is not None:
+                await self._in_database(lambda: self._writer.set_study(test_metrics=metrics))
+            return
+
+    # -- serving trainers -------------------------------------------------------------------------------------------
+
+    async def _serve(self, name: str, trainer: Any) -> None:
+        """Give a trainer one assignment after the other until the study is done or the trainer gone."""
+        try:
+            if name not in self._baseline_memory:
+                self._baseline_memory[name] = await trainer.memory_bytes.remote()
+            while True:
+                assignment = self._search.next()
+                if assignment is None:
+                    if self._search.done or self._stop_requested:
+                        self._wake_all()
+                        return
+                    await self._change()
+                    continue
+                self._busy.add(name)
+                try:
+                    leaves = await self._train(name, trainer, assignment)
+                finally:
+                    self._busy.discard(name)
+                    self._wake_all()
+                if leaves:
+                    return
+        except ray.exceptions.RayActorError as error:
+            self._depart(name, f"it died: {_one_line(error)}")
+        except BandstandError as error:
+            self._fatal = error
+            self._wake_all()
+
+    async def _train(self, name: str, trainer: Any, assignment: Assignment) -> bool:
+        """Have one assignment trained; returns whether the trainer is not to be used any more."""
+        trial, attempt = assignment.trial, assignment.attempt
+        folder = f"{self._checkpoints_uri}/study-{self._writer.study_id}/trial-{trial:05d}"
+        await self._durable()  # what a worker is told is stored first
+        resume_uri = None
+        if assignment.from_epoch:
+            resume_uri = await self._in_database(self._writer.checkpoint_uri, trial, assignment.from_epoch)
+        seconds_left = self._search.history.ledger.seconds_left(len(self._busy) * self._spec.resources.gpus)
+        me = ray.get_runtime_context().current_actor
+        try:
+            outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
+        except ray.exceptions.RayActorError as error:
+            self._search.lost(trial, attempt, _one_line(error))
+            await self._durable()
+            self._depart(name, f"it died: {_one_line(error)}")
+            return True
+        except ray.exceptions.RayTaskError as error:
+            self._search.fail(trial, attempt, "internal", _one_line(error.cause or error), detail=str(error)[-20_000:])
+            await self._durable()
+            return False
+        await self._take(trial, attempt, outcome)
+        return self._too_large(name, outcome.memory_bytes)
+
+    async def _take(self, trial: int, attempt: int, outcome: Any) -> None:
+        """Record how an assignment ended."""
+        async with self._taking:  # one at a time, so that the model kept is the best trial's
+            try:
+                if outcome.kind == "gone":
+                    return
+                if outcome.kind:
+                    self._search.fail(
+                        trial, attempt, outcome.kind, outcome.message, signature=outcome.signature,
+                        detail=outcome.detail,
+                    )  # fmt: skip
+                elif outcome.action is Action.PAUSE:
+                    self._search.paused(trial, attempt)
+                else:
+                    replaced = await self._keep_model(trial, outcome.model_uri)
+                    self._search.finish(trial, attempt, "budget")
+                    if replaced is not None:
+                        await self._durable()
+                        await asyncio.to_thread(checkpoints.delete, replaced)
+            except StaleAttemptError as error:
+                _log.warning("%s", error)
+                return
+        await self._durable()
+
+    async def _keep_model(self, trial: int, uri: str | None) -> str | None:
+        """Store where the best trial's model is, before the trial's end is stored; returns the file to delete then."""
+        if uri is None:
+            return None
+        history = self._search.history
+        if not history.would_be_best(history.trials[trial]):
+            return uri
+        study: Any = await self._in_database(self._writer.study_columns)
+        await self._in_database(lambda: self._writer.set_study(model_uri=uri, model_trial=trial))
+        return None if study.model_uri == uri else study.model_uri
+
+    def _too_large(self, name: str, memory_bytes: int) -> bool:
+        limit = self._baseline_memory[name] * _MEMORY_FACTOR
+        if self._spec.resources.memory_gb is not None:
+            limit = self._spec.resources.memory_gb * 1e9
+        if memory_bytes <= limit:
+            return False
+        reason = f"it used {memory_bytes / 1e9:.1f} GB of memory, more than {limit / 1e9:.1f} GB"
+        self._search.note(f"a trainer was replaced between two trials: {reason}")
+        self._depart(name, reason)
+        return True
+
+    def _depart(self, name: str, reason: str) -> None:
+        self._trainers.pop(name, None)
+        self._departed.put_nowait((name, reason))
+        self._wake_all()
+
+    # -- storing ----------------------------------------------------------------------------------------------------
+
+    async def _durable(self) -> None:
+        """Wait until every event so far is stored. Whoever waits at the same time shares one transaction."""
+        if self._fatal:
+            raise self._fatal
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(done)
+        self._dirty.set()
+        await done
+
+    async def _write_batches(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            waiters, self._waiters = self._waiters, []
+            events = self._search.take_events()
+            try:
+                if events:
+                    rows = self._writer.rows_from(events, self._search.history)
+                    await self._in_database(self._writer.write, rows)
+                    self._after_write(events, rows)
+            except Exception as error:  # nothing more can be stored, so nothing more may be told
+                self._fatal = error if isinstance(error, BandstandError) else ServiceError(f"the study cannot be stored: {_one_line(error)}")
+                _log.exception("the study cannot be stored")
+                for waiter in [*waiters, *self._waiters]:
+                    if not waiter.done():
+                        waiter.set_exception(self._fatal)
+                self._wake_all()
+                return
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _after_write(self, events: list[Event], rows: Rows) -> None:
+        """What may follow once a batch is stored: Optuna's tables, and files that nobody needs any more."""
+        future = self._optuna.submit(self._writer.mirror, events, rows)
+        future.add_done_callback(_log_failure)
+        for event in events:
+            if isinstance(event, Checkpointed):
+                self._database.submit(self._forget, event.trial, event.epoch).add_done_callback(_log_failure)
+            elif isinstance(event, Ended):
+                self._database.submit(self._forget, event.trial, None).add_done_callback(_log_failure)
+
+    def _forget(self, trial: int, before_epoch: int | None) -> None:
+        for uri in self._writer.forget_checkpoints(trial, before_epoch):
+            checkpoints.delete(uri)
+
+    async def _tick(self) -> None:
+        """Account for time, say that the study is alive, hear whether it is to stop."""
+        budget = self._spec.budget
+        timed = budget.wall_seconds is not None or budget.gpu_hours is not None
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            try:
+                if timed or time.monotonic() - self._accounted_at > _ACCOUNT_SECONDS:
+                    self._account()
+                    await self._durable()
+                if await self._in_database(self._writer.heartbeat):
+                    await self.stop()
+            except BandstandError as error:
+                self._fatal = error
+            self._wake_all()
+
+    def _account(self) -> None:
+        """Book the time since the last call."""
+        seconds = time.monotonic() - self._accounted_at
+        self._accounted_at += seconds
+        self._search.spend(
+            wall_seconds=seconds, gpu_seconds=len(self._busy) * self._spec.resources.gpus * seconds
+        )
+
+    # -- waiting ----------------------------------------------------------------------------------------------------
+
+    def _wake_all(self) -> None:
+        self._changed.set()
+
+    async def _change(self) -> None:
+        """Wait until something has happened that may change what there is to do."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def _in_database(self, work: Any, *arguments: Any) -> Any:
+        return await self._in_thread(self._database, work, *arguments)
+
+    @staticmethod
+    async def _in_thread(pool: ThreadPoolExecutor, work: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
+
+
+# Not detached: it ends with the process that runs studies, and only that process begins it again.
+CoordinatorActor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=10_000)(Coordinator)
+
+
+def _one_line(error: BaseException) -> str:
+    lines: Iterable[str] = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)[:300]
+
+
+def _log_failure(future: Any) -> None:
+    if future.exception() is not None:
+        _log.error("background work failed", exc_info=future.exception())
+

@@ -1,0 +1,150 @@
+"""The fleet: the Ray cluster, and the trainers on it, kept at their number.
+
+Knows resources and how trainers come to be. Must not know a study's decisions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from service.errors import InputError, ServiceError
+from service.settings import ray_address
+from service.study import Resources, StudySpec
+
+__all__ = ["Fleet", "connect_ray", "protect_local_ray"]
+
+_START_SECONDS = 180.0
+_log = logging.getLogger(__name__)
+
+
+def protect_local_ray() -> None:
+    """Give a local Ray a login of its own. Must run before Ray is imported, which reads the environment then.
+
+    Ray's GCS listens on all interfaces; left to itself, Ray would write a token into a file that others may read.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if ray_address() is None and "RAY_AUTH_MODE" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def connect_ray(resources: Resources, workers: int | None) -> int:
+    """Start a local Ray, or join the cluster that RAY_ADDRESS names.
+
+    Args:
+        resources: of one trainer.
+        workers: how many trainers are wanted, None for as many as fit.
+
+    Returns:
+        How many trainers to start.
+
+    Raises:
+        InputError: the cluster does not answer, or trainers that need GPUs are asked of a machine without.
+    """
+    address = ray_address()
+    import ray
+
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if address is not None:
+        try:
+            ray.init(address=address, **quiet)
+        except Exception as error:
+            raise InputError(
+                f"RAY_ADDRESS must name a running cluster; {address!r} does not answer: {type(error).__name__}: "
+                "start it, or unset RAY_ADDRESS to use a local Ray"
+            ) from error
+        return workers or max(1, _fitting(ray.cluster_resources(), resources))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = workers or 1
+    ray.init(
+        address="local",
+        # Trainers beyond the number of cores are the user's own choice; the scheduler should not refuse them.
+        num_cpus=max(cores, int(-(-wanted * resources.cpus // 1))),
+        object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
+        include_dashboard=False,
+        _node_ip_address="127.0.0.1",
+        **quiet,
+    )
+    here = ray.cluster_resources()
+    if resources.gpus > here.get("GPU", 0):
+        raise InputError(
+            f"resources.gpus must be there; a trainer wants {resources.gpus:g}, this machine has "
+            f"{here.get('GPU', 0):g}: set resources.gpus = 0, or RAY_ADDRESS to a cluster with GPUs"
+        )
+    return workers or max(1, _fitting(here, resources))
+
+
+def _fitting(available: dict[str, float], resources: Resources) -> int:
+    counts = [available.get("CPU", 0) / resources.cpus]
+    if resources.gpus:
+        counts.append(available.get("GPU", 0) / resources.gpus)
+    return int(min(counts))
+
+
+class Fleet:
+    """Trainer actors of one kind. Names are unique in a fleet's life."""
+
+    def __init__(self, resources: Resources, code_path: Sequence[str]):
+        self._resources = resources
+        self._code_path = list(code_path)
+        self._counter = itertools.count(1)
+        self.trainers: dict[str, Any] = {}
+
+    def start(self, number: int) -> None:
+        """Begin to start trainers; they take seconds to be ready, `prepare` waits for them."""
+        for _ in range(number):
+            self.trainers[f"trainer-{next(self._counter)}"] = self._start_one()
+
+    def _start_one(self) -> Any:
+        from workers.trainer import TrainerActor
+
+        options: dict[str, Any] = {"num_cpus": self._resources.cpus, "num_gpus": self._resources.gpus}
+        if self._resources.memory_gb is not None:
+            options["memory"] = int(self._resources.memory_gb * 1e9)
+        return TrainerActor.options(**options).remote(self._resources.model_dump(), self._code_path)
+
+    def prepare(self, spec: StudySpec) -> None:
+        """Have every trainer load the study; the first one also checks it.
+
+        Raises:
+            InputError: the study is refused.
+            ServiceError: the trainers do not start.
+        """
+        import ray
+
+        settings = spec.model_dump(mode="json")
+        answers = [
+            trainer.prepare.remote(settings, index == 0) for index, trainer in enumerate(self.trainers.values())
+        ]
+        try:
+            refusals = ray.get(answers, timeout=_START_SECONDS)
+        except ray.exceptions.GetTimeoutError:
+            raise ServiceError(
+                f"trainers must start within {_START_SECONDS:.0f} s; {len(self.trainers)} of {self._resources.cpus:g} "
+                "CPUs each did not: ask for fewer workers or smaller resources"
+            ) from None
+        except ray.exceptions.RayError as error:
+            raise ServiceError(f"a trainer does not start: {str(error).strip().splitlines()[-1]}") from error
+        for refusal in refusals:
+            if refusal:
+                raise InputError(refusal)
+
+    def replace(self, name: str, spec: StudySpec) -> tuple[str, Any, Any]:
+        """End a trainer and begin to start another in its place.
+
+        Returns:
+            The new one's name, its handle, and the reference of what its `prepare` will answer.
+        """
+        import ray
+
+        old = self.trainers.pop(name, None)
+        if old is not None:
+            ray.kill(old)
+        new = f"trainer-{next(self._counter)}"
+        self.trainers[new] = self._start_one()
+        return new, self.trainers[new], self.trainers[new].prepare.remote(spec.model_dump(mode="json"), False)

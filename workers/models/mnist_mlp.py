@@ -1,0 +1,29 @@
+"""A multilayer perceptron for 28x28 images in ten classes: MNIST and Fashion-MNIST."""
+
+from typing import Any
+
+import keras
+
+
+def build(params: dict[str, Any]) -> keras.Model:
+    """A compiled classifier of images of shape (28, 28, 1) into 10 classes.
+
+    Args:
+        params: layers, units, activation, dropout, optimizer with its momentum and nesterov (sgd) or beta_1 (adam),
+            learning_rate.
+    """
+    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+    for _ in range(params["layers"]):
+        model.add(keras.layers.Dense(params["units"], activation=params["activation"]))
+        model.add(keras.layers.Dropout(params["dropout"]))
+    model.add(keras.layers.Dense(10, activation="softmax"))
+    model.compile(
+        optimizer=_make_optimizer(params), loss=keras.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"]
+    )
+    return model
+
+
+def _make_optimizer(params: dict[str, Any]) -> keras.optimizers.Optimizer:
+    if params["optimizer"] == "sgd":
+        return keras.optimizers.SGD(params["learning_rate"], momentum=params["momentum"], nesterov=params["nesterov"])
+    return keras.optimizers.Adam(params["learning_rate"], beta_1=params["beta_1"])

@@ -1,0 +1,161 @@
+"""Runs studies one after the other on one fleet, and keeps coordinator and trainers alive meanwhile.
+
+Knows the order of things: fleet, check, coordinator, replacement of what dies. Must not know what a trial is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import BandstandError, InputError, ServiceError
+from service.study import StudySpec
+from workers.fleet import Fleet, connect_ray, protect_local_ray
+
+__all__ = ["Job", "run_job"]
+
+_COORDINATOR_STARTS = 10
+_TRAINER_FAILURES = 5
+"""Trainers in a row that die before they are ready, after which a study cannot be run."""
+_log = logging.getLogger(__name__)
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a process of workers is asked to do."""
+
+    specs: list[StudySpec]  # run in this order
+    workers: int | None
+    code_path: list[str]
+    checkpoints_uri: str
+    reopen: bool
+
+
+def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> None:
+    """Run the job's studies.
+
+    Args:
+        job: what to do.
+        database_url: a secret.
+        stop: set to have the running study paused and the rest left.
+        tell: is given {"event": "running" | "ended", "study": name, ...}.
+
+    Raises:
+        InputError: a study is refused; nothing of it was written.
+        ServiceError: the machinery does not run.
+    """
+    protect_local_ray()
+    import ray
+
+    first = job.specs[0]
+    workers = connect_ray(first.resources, job.workers)
+    fleet = Fleet(first.resources, job.code_path)
+    fleet.start(workers)
+    try:
+        for spec in job.specs:
+            if stop.is_set():
+                return
+            fleet.prepare(spec)
+            tell({"event": "running", "study": spec.name, "workers": workers})
+            outcome = _StudyRun(job, spec, fleet, database_url, stop).run()
+            tell({"event": "ended", "study": spec.name, **outcome})
+            if outcome["state"] == "refused":
+                return
+    finally:
+        ray.shutdown()
+
+
+class _StudyRun:
+    """One study on the fleet."""
+
+    def __init__(self, job: Job, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event):
+        self._job = job
+        self._spec = spec
+        self._fleet = fleet
+        self._database_url = database_url
+        self._stop = stop
+        self._stop_sent = False
+        self._starting: dict[Any, tuple[str, Any]] = {}  # answer of `prepare` -> trainer
+        self._failed_starts = 0
+
+    def run(self) -> dict[str, str]:
+        """The study's outcome, from as many coordinators as it takes."""
+        import ray
+
+        for number in range(_COORDINATOR_STARTS):
+            coordinator = self._start_coordinator(reopen=self._job.reopen and number == 0)
+            try:
+                return self._attend(coordinator)
+            except ray.exceptions.RayActorError:
+                _log.warning("the coordinator of %r died; starting another", self._spec.name)
+                self._stop_sent = False
+        raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
+
+    def _start_coordinator(self, reopen: bool) -> Any:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        from workers.coordinator import CoordinatorActor
+
+        file, path = tempfile.mkstemp(prefix="bandstand-")  # readable by this user alone
+        with os.fdopen(file, "w") as handle:
+            handle.write(self._database_url)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        return CoordinatorActor.options(scheduling_strategy=here).remote(
+            path, self._spec.model_dump(mode="json"), self._job.checkpoints_uri, reopen
+        )
+
+    def _attend(self, coordinator: Any) -> dict[str, str]:
+        """Wait for the outcome; replace trainers as they go; pass on a wish to stop."""
+        import ray
+
+        outcome = coordinator.run.remote(dict(self._fleet.trainers))
+        departure = coordinator.departure.remote()
+        while True:
+            ready, _ = ray.wait([outcome, departure, *self._starting], num_returns=1, timeout=0.2)
+            if outcome in ready:
+                answer: dict[str, str] = ray.get(outcome)
+                return answer
+            if departure in ready:
+                name, reason = ray.get(departure)
+                departure = coordinator.departure.remote()
+                self._replace(name, reason)
+            for answered in [reference for reference in ready if reference in self._starting]:
+                self._take_in(coordinator, answered)
+            if self._stop.is_set() and not self._stop_sent:
+                coordinator.stop.remote()
+                self._stop_sent = True
+
+    def _replace(self, name: str, reason: str) -> None:
+        _log.warning("%s is replaced: %s", name, reason)
+        new, trainer, prepared = self._fleet.replace(name, self._spec)
+        self._starting[prepared] = (new, trainer)
+
+    def _take_in(self, coordinator: Any, answered: Any) -> None:
+        """Give a new trainer to the coordinator, or start yet another if this one did not come up."""
+        import ray
+
+        name, trainer = self._starting.pop(answered)
+        try:
+            refusal = ray.get(answered)
+            if refusal:
+                raise InputError(refusal)
+            coordinator.join.remote(name, trainer)
+            self._failed_starts = 0
+        except ray.exceptions.RayError as error:
+            self._failed_starts += 1
+            if self._failed_starts >= _TRAINER_FAILURES:
+                raise ServiceError(f"trainers do not start any more: {str(error).strip().splitlines()[-1]}") from error
+            self._replace(name, "it died before it was ready")
+
+
+def exit_message(error: BandstandError) -> dict[str, Any]:
+    """What the process says when it cannot go on."""
+    return {"event": "refused", "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code}

@@ -1,0 +1,171 @@
+"""The trainer: a long-lived Ray actor that owns its CPUs or GPU and trains one trial after the other.
+
+Knows Ray's actors and the devices of this process. What a training is, `training` knows.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from service.errors import InputError
+from service.events import Action
+from service.search import Assignment, Verdict
+from service.study import Resources, StudySpec
+
+if TYPE_CHECKING:
+    from workers.training import Outcome, Training
+
+__all__ = ["CoordinatorLink", "Trainer", "TrainerActor"]
+
+
+class CoordinatorLink:
+    """Reports to a coordinator actor. At most one report is on its way: an epoch waits for the one before the last."""
+
+    def __init__(self, coordinator: Any, trial: int, attempt: int):
+        self._coordinator = coordinator
+        self._trial = trial
+        self._attempt = attempt
+        self._on_its_way: Any = None
+
+    def report(
+        self,
+        epoch: int,
+        metrics: Mapping[str, float],
+        *,
+        seconds: float,
+        learning_rate: float | None,
+        checkpoint: str | None,
+        ended: str,
+        wait: bool,
+    ) -> Verdict | None:
+        """As `EpochLink.report`.
+
+        Raises:
+            WorkerGoneError: the coordinator is dead, or the trial is somebody else's.
+        """
+        sent = self._coordinator.report.remote(
+            self._trial, self._attempt, epoch, dict(metrics), seconds, learning_rate, checkpoint, ended
+        )
+        earlier, self._on_its_way = self._on_its_way, None if wait else sent
+        answer = self._wait_for(earlier) if earlier is not None else None
+        return self._wait_for(sent) if wait else answer
+
+    def _wait_for(self, answer: Any) -> Verdict:
+        from workers.training import WorkerGoneError
+
+        try:
+            verdict = ray.get(answer)
+        except ray.exceptions.RayActorError as error:
+            raise WorkerGoneError("the coordinator is gone") from error
+        if verdict is None:
+            raise WorkerGoneError("the trial was given to another attempt")
+        assert isinstance(verdict, Verdict)
+        return verdict
+
+
+class Trainer:
+    """Trains for whatever study it has been prepared for."""
+
+    def __init__(self, resources: Mapping[str, Any], code_path: Sequence[str]):
+        """Set up this process's devices and import Keras; takes seconds.
+
+        Args:
+            resources: of one trainer, as in the study.
+            code_path: folders in which the user's modules are looked for.
+        """
+        sys.path[:0] = [folder for folder in code_path if folder not in sys.path]
+        _set_up_devices(Resources.model_validate(resources))
+        self._training: Training | None = None
+
+    def prepare(self, spec: Mapping[str, Any], check: bool) -> str | None:
+        """Load a study's code and data; with `check`, also refuse what cannot work.
+
+        Returns:
+            Why the study is refused, or None.
+        """
+        from workers.training import Training
+
+        study = StudySpec.model_validate(spec)
+        try:
+            loaded = self._training
+            same_data = loaded is not None and loaded.spec.data == study.data
+            self._training = Training(study, loaded.data if loaded is not None and same_data else None)
+            if check:
+                self._training.check()
+        except InputError as error:
+            return str(error)
+        return None
+
+    def train(
+        self, coordinator: Any, assignment: Assignment, folder: str, resume_uri: str | None, seconds_left: float | None
+    ) -> Outcome:
+        """Train an assignment of the prepared study, reporting to `coordinator`."""
+        from workers.training import Outcome, WorkerGoneError
+
+        assert self._training is not None, "prepare comes first"
+        link = CoordinatorLink(coordinator, assignment.trial, assignment.attempt)
+        try:
+            return self._training.run(
+                assignment, link, folder=folder, resume_uri=resume_uri, seconds_left=seconds_left
+            )
+        except WorkerGoneError as error:
+            return Outcome(action=Action.STOP, kind="gone", message=str(error))
+
+    def evaluate(self, model_uri: str, split: str) -> dict[str, float] | None:
+        """A saved model's metrics on a split, None where the data have no such split."""
+        assert self._training is not None, "prepare comes first"
+        if split not in self._training.data:
+            return None
+        return self._training.evaluate(model_uri, split)
+
+    def process_id(self) -> int:
+        """Of this actor's process."""
+        return os.getpid()
+
+    def memory_bytes(self) -> int:
+        """Resident set of this process."""
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)
+
+
+# A dead trainer is replaced and its trial resumed by decisions of ours; Ray's own retries would train unasked.
+TrainerActor = ray.remote(max_restarts=0, max_task_retries=0)(Trainer)
+
+
+def _set_up_devices(resources: Resources) -> None:
+    """Must run before TensorFlow's first operation, and for GPU masks before its import."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    if resources.gpus == 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all GPUs visible to an actor that asked for none
+    import tensorflow as tf
+
+    threads = max(1, int(resources.cpus))
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        limit = _memory_limit_mb(resources.gpus)
+        if limit is None:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        else:  # several trainers share the card: none may take the others' memory
+            tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=limit)])
+
+
+def _memory_limit_mb(gpus: float) -> int | None:
+    """A trainer's part of a shared card's memory, less a tenth for the driver; None where it has the card alone."""
+    import subprocess
+
+    if gpus >= 1:
+        return None
+    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        total = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20).stdout.split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return None
+    return int(float(total) * 0.9 * gpus)

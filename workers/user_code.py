@@ -1,0 +1,105 @@
+"""The user's own functions and data, found and checked.
+
+Knows how to import `module:function` and what a data set must look like. Must not know what is done with them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from service.errors import InputError
+
+__all__ = ["Data", "load_data", "load_function"]
+
+Data = Mapping[str, tuple[Any, ...]]
+"""Split name -> (x, y) or (x, y, sample_weight), arrays or structures of arrays."""
+
+_WAY_OUT = "return {'train': (x, y), 'validation': (x, y), 'test': (x, y)}"
+
+
+def load_function(role: str, reference: str) -> Callable[..., Any]:
+    """The function that `module:function` names.
+
+    Args:
+        role: model, data or callbacks, for the message.
+        reference: as in the study.
+
+    Raises:
+        InputError: the module does not import, or has no such function.
+    """
+    module_name, _, function_name = reference.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # a user's module may raise anything
+        missing = isinstance(error, ModuleNotFoundError) and error.name == module_name.partition(".")[0]
+        way_out = (
+            "put it beside the study file or into the current folder, or install it" if missing else "mend the module"
+        )
+        raise InputError(
+            f"{role} must be importable; {reference!r} is not: {type(error).__name__}: {_first_line(error)}: {way_out}"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        what = "is not a function" if hasattr(module, function_name) else f"is not in {module_name}"
+        raise InputError(f"{role} must name a function; {function_name!r} {what}: correct {reference!r}")
+    return function  # type: ignore[no-any-return]
+
+
+def load_data(reference: str) -> Data:
+    """The user's data, checked and as arrays.
+
+    Raises:
+        InputError: it does not load, or is not what a study needs.
+    """
+    function = load_function("data", reference)
+    try:
+        loaded = function()
+    except Exception as error:
+        raise InputError(
+            f"data must load; {reference!r} raised {type(error).__name__}: {_first_line(error)}: mend the loader"
+        ) from error
+    if not isinstance(loaded, Mapping):
+        raise InputError(f"data must be a dict of splits; {reference!r} gave {type(loaded).__name__}: {_WAY_OUT}")
+    for split in ("train", "validation"):
+        if split not in loaded:
+            raise InputError(f"data must have the split {split}; {reference!r} has {', '.join(loaded)}: {_WAY_OUT}")
+    return {split: _arrays(reference, split, parts) for split, parts in loaded.items()}
+
+
+def _arrays(reference: str, split: str, parts: Any) -> tuple[Any, ...]:
+    import keras
+
+    if not isinstance(parts, tuple | list) or len(parts) not in (2, 3):
+        raise InputError(
+            f"data's split {split} must be (x, y) or (x, y, sample_weight); {reference!r} gave "
+            f"{type(parts).__name__}: {_WAY_OUT}"
+        )
+    floatx = keras.config.floatx()
+
+    def array(value: Any) -> Any:
+        converted = np.asarray(value)
+        # As `fit` does with arrays of its own.
+        return converted.astype(floatx) if converted.dtype == np.float64 else converted
+
+    arrays = tuple(keras.tree.map_structure(array, part) for part in parts)
+    lengths = [len(leaf) if leaf.ndim else -1 for part in arrays for leaf in keras.tree.flatten(part)]
+    if len(set(lengths)) != 1 or lengths[0] < 1:
+        names = ("x", "y", "sample_weight")
+        counts = ", ".join(
+            f"{name} {'/'.join(str(len(leaf) if leaf.ndim else 'scalar') for leaf in keras.tree.flatten(part))}"
+            for name, part in zip(names, arrays, strict=False)
+        )
+        raise InputError(
+            f"data's split {split} must have equal lengths from 1; {reference!r} gave {counts}: one label for each "
+            "example"
+        )
+    return arrays
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"
