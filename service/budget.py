@@ -42,9 +42,7 @@ class Ledger:
     def time_is_up(self) -> bool:
         """Whether wall time or GPU time is used up."""
         wall, gpu = self._budget.wall_seconds, self._budget.gpu_hours
-        return (wall is not None and self.wall_seconds >= wall) or (
-            gpu is not None and self.gpu_seconds >= gpu * 3600
-        )
+        return (wall is not None and self.wall_seconds >= wall) or (gpu is not None and self.gpu_seconds >= gpu * 3600)
 
     def seconds_left(self, gpus_in_use: float) -> float | None:
         """Wall seconds until time is up while `gpus_in_use` GPUs are busy; None where time is not limited."""

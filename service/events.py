@@ -168,7 +168,18 @@ class Reopened:
 
 
 Event = (
-    Proposed | Started | Measured | Checkpointed | Decided | Paused | Lost | Ended | Spent | Noticed | StudyEnded | Reopened
+    Proposed
+    | Started
+    | Measured
+    | Checkpointed
+    | Decided
+    | Paused
+    | Lost
+    | Ended
+    | Spent
+    | Noticed
+    | StudyEnded
+    | Reopened
 )
 
 EVENTS: Mapping[str, type[Event]] = {

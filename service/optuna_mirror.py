@@ -18,7 +18,7 @@ from service.study import StudySpec
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-__all__ = ["OptunaMirror"]
+__all__ = ["OptunaMirror", "open_storage"]
 
 NUMBER = "bandstand:trial"
 """User attribute that holds our number of a trial; Optuna's is the same unless somebody else adds trials."""
@@ -107,12 +107,12 @@ class OptunaMirror:
     @classmethod
     def upgrade(cls, url: str) -> None:
         """Bring Optuna's tables up to the installed Optuna."""
-        _storage(url, skip_compatibility_check=True).upgrade()
+        open_storage(url, skip_compatibility_check=True).upgrade()
 
     def _open(self) -> RDBStorage:
         if self._storage is None:
             try:
-                self._storage = _storage(self._url)
+                self._storage = open_storage(self._url)
             except RuntimeError:
                 raise DatabaseVersionError(
                     "Optuna's tables must belong to the installed Optuna; they were made by another version: "
@@ -163,7 +163,8 @@ def _standing(trial: Trial, history: History) -> dict[str, Any]:
     }
 
 
-def _storage(url: str, **options: Any) -> RDBStorage:
+def open_storage(url: str, **options: Any) -> RDBStorage:
+    """Optuna's storage on a database; `url` is a secret."""
     import optuna
     from sqlalchemy.engine import make_url
 

@@ -326,9 +326,7 @@ class Search:
         else:
             return
         number, attempt, epoch = trial.number, trial.attempt, trial.epochs
-        self._record(
-            Decided(trial=number, attempt=attempt, epoch=epoch, action=action, granted=granted, reason=reason)
-        )
+        self._record(Decided(trial=number, attempt=attempt, epoch=epoch, action=action, granted=granted, reason=reason))
 
     def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> str:
         """Why the trial cannot go on, whatever the strategy thinks; empty if it can. `metrics`: of a new epoch."""

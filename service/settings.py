@@ -9,7 +9,7 @@ __all__ = ["bandstand_home", "checkpoints_uri", "database_url", "ray_address"]
 
 
 def bandstand_home() -> Path:
-    """Folder of the embedded database, checkpoints, logs and reports; BANDSTAND_HOME, else in the user's data folder."""
+    """Folder of the embedded database, checkpoints, logs and reports; BANDSTAND_HOME or the user's data folder."""
     home = os.environ.get("BANDSTAND_HOME")
     if home:
         return Path(home).expanduser().absolute()

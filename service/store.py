@@ -20,7 +20,16 @@ from service.optuna_mirror import OptunaMirror
 from service.settings import database_url
 from service.study import StudySpec
 from service.study_writer import StudyWriter
-from service.views import StudyProgress, StudyRecord, StudySummary, read_progress, read_record, read_summaries
+from service.views import (
+    EndedTrial,
+    StudyProgress,
+    StudyRecord,
+    StudySummary,
+    read_ended,
+    read_progress,
+    read_record,
+    read_summaries,
+)
 
 __all__ = ["Store", "upgrade_database"]
 
@@ -93,6 +102,19 @@ class Store:
         with self._connection() as connection:
             return read_record(connection, self._row(connection, name))
 
+    def ended_trials(self, name: str, after: int) -> list[EndedTrial]:
+        """Trials that ended since an earlier call, oldest first.
+
+        Args:
+            name: the study.
+            after: `seq` of the last one seen, 0 for all.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self._connection() as connection:
+            return read_ended(connection, self._row(connection, name), after)
+
     def _row(self, connection: Connection, name: str) -> sa.Row[tuple[object, ...]]:
         row = connection.execute(sa.select(tables.study).where(tables.study.c.name == name)).one_or_none()
         if row is None:
@@ -127,9 +149,7 @@ class Store:
             if self._lock(connection, study_id):  # free, so nobody runs it
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(tables.LEASE_CLASS, study_id)))
                 return False
-            connection.execute(
-                sa.update(tables.study).where(tables.study.c.id == study_id).values(stop_requested=True)
-            )
+            connection.execute(sa.update(tables.study).where(tables.study.c.id == study_id).values(stop_requested=True))
             return True
 
     def claim(self, spec: StudySpec, holder: str) -> StudyWriter:

@@ -6,6 +6,7 @@ Knows what a user may ask for. Must not know how a study is stored, decided or t
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -219,7 +220,12 @@ class StudySpec(_Frozen):
     def differences(self, other: StudySpec) -> list[str]:
         """One line for each setting that differs, `setting: mine, not theirs`."""
         mine, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
-        return [f"{key}: {mine[key]!r}, not {theirs[key]!r}" for key in mine if mine[key] != theirs[key]]
+        # As text: the order of a space's parameters decides what is drawn, and dicts compare without it.
+        return [
+            f"{key}: {mine[key]!r}, not {theirs[key]!r}"
+            for key in mine
+            if json.dumps(mine[key]) != json.dumps(theirs[key])
+        ]
 
 
 def _check_option(kind: str, name: str, registry: Mapping[str, Any]) -> None:

@@ -85,7 +85,7 @@ class StudyWriter:
             in_order = list(
                 merge(
                     ((row.seq, event_from(row.kind, row.data)) for row in told),
-                    ((row.seq, measured_from(row._mapping)) for row in epochs),
+                    ((row.seq, measured_from(row._asdict())) for row in epochs),
                     key=lambda pair: pair[0],
                 )
             )
@@ -188,7 +188,9 @@ class StudyWriter:
                 connection.execute(insert(table).on_conflict_do_nothing(), many)
         if rows.trials:
             trial = insert(tables.trial)
-            changed = {name: trial.excluded[name] for name in rows.trials[0] if name not in ("study_id", "number")}
+            changed: dict[str, Any] = {
+                name: trial.excluded[name] for name in rows.trials[0] if name not in ("study_id", "number")
+            }
             # Not `in_`: its expanding parameters cannot be used with many rows.
             final = sa.or_(*(trial.excluded.state == str(state) for state in TrialState if state.is_final))
             changed["ended_at"] = sa.case((final, sa.func.clock_timestamp()), else_=None)
@@ -204,9 +206,7 @@ class StudyWriter:
             )
             update = update.values(ended_at=sa.func.clock_timestamp(), outcome=sa.bindparam("outcome"))
             connection.execute(update, rows.attempts_ended)
-        connection.execute(
-            self._of_study(tables.study).values(**rows.study, updated_at=sa.func.clock_timestamp())
-        )
+        connection.execute(self._of_study(tables.study).values(**rows.study, updated_at=sa.func.clock_timestamp()))
 
     def _persistently(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction on the lease's connection, on a new one if that has broken."""

@@ -24,7 +24,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-__all__ = ["CREATE_LOCK", "LEASE_CLASS", "SCHEMA", "attempt", "checkpoint", "event", "lease", "measurement", "metadata", "study", "trial"]
+__all__ = [
+    "CREATE_LOCK",
+    "LEASE_CLASS",
+    "SCHEMA",
+    "attempt",
+    "checkpoint",
+    "event",
+    "lease",
+    "measurement",
+    "metadata",
+    "study",
+    "trial",
+]
 
 SCHEMA = "bandstand"
 metadata = MetaData(schema=SCHEMA)

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BestTrial",
+    "EndedTrial",
     "RunningTrial",
     "StudyProgress",
     "StudyRecord",
     "StudySummary",
+    "read_ended",
     "read_progress",
     "read_record",
     "read_summaries",
@@ -69,6 +71,19 @@ class RunningTrial:
     granted: int  # the epoch at which it asks next
     bracket: int
     value: float | None  # of its latest epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedTrial:
+    """A trial that has ended."""
+
+    seq: int  # of the event that ended it
+    number: int
+    state: str
+    reason: str
+    message: str
+    epochs: int
+    value: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +132,7 @@ def read_summaries(connection: Connection) -> list[StudySummary]:
     """All studies, the newest first."""
     study, trial = tables.study, tables.trial
     counts = (
-        sa.select(
-            trial.c.study_id, sa.func.count().label("trials"), sa.func.sum(trial.c.epochs).label("epochs")
-        )
+        sa.select(trial.c.study_id, sa.func.count().label("trials"), sa.func.sum(trial.c.epochs).label("epochs"))
         .group_by(trial.c.study_id)
         .subquery()
     )
@@ -174,10 +187,23 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
         gpu_seconds=row.gpu_seconds,
         best=_best(connection, row, spec),
         running=_running(connection, row.id),
-        rungs={epoch: 0 for epoch in asks} | dict(tuple(pair) for pair in rungs),
+        rungs=dict.fromkeys(asks, 0) | dict(tuple(pair) for pair in rungs),
         notices=_notices(connection, row.id),
         events=events or 0,
     )
+
+
+def read_ended(connection: Connection, row: Row, after: int) -> list[EndedTrial]:
+    """Trials of the study in `row` whose end has a later sequence number than `after`."""
+    event, trial = tables.event, tables.trial
+    query = (
+        sa.select(event.c.seq, trial)
+        .join(trial, sa.and_(trial.c.study_id == event.c.study_id, trial.c.number == event.c.trial))
+        .where(event.c.study_id == row.id, event.c.kind == "ended", event.c.seq > after)
+        .order_by(event.c.seq)
+    )
+    names = ("seq", "number", "state", "reason", "message", "epochs", "value")
+    return [EndedTrial(**{name: ended._mapping[name] for name in names}) for ended in connection.execute(query)]
 
 
 def read_record(connection: Connection, row: Row) -> StudyRecord:

@@ -48,7 +48,7 @@ def make_batches(tensors: Any, *, batch_size: int, seed: int, first_epoch: int, 
 
     epochs = tf.data.Dataset.range(first_epoch, last_epoch + 1)
     # One order ahead, so that no step waits for it.
-    orders = epochs.map(permutation, deterministic=True).prefetch(1)
+    orders = epochs.map(permutation).prefetch(1)
     indices = orders.flat_map(lambda order: tf.data.Dataset.from_tensor_slices(order).batch(batch_size))
     batches = indices.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE), steps

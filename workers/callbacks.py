@@ -17,7 +17,7 @@ import numpy as np
 from service.events import Action
 from service.search import Verdict
 from service.study import Objective
-from workers import checkpoints
+from workers import checkpoints, model_state
 from workers.checkpoints import BestWeights, Checkpoint
 
 __all__ = ["EpochLink", "ReportEpochs", "SeedEpochs"]
@@ -99,7 +99,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
     def on_train_begin(self, logs: Any = None) -> None:
         """Restore here and not before `fit`: other callbacks reset themselves in their own `on_train_begin`."""
         if self._resume is not None:
-            checkpoints.restore(self._resume, self.model, self._user_callbacks)
+            model_state.restore(self._resume, self.model, self._user_callbacks)
             self._resume = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -160,7 +160,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
     def _make_checkpoint(self) -> str:
         uri = self._checkpoint_uri(self.epochs)
-        checkpoints.save(checkpoints.capture(self.model, self.epochs, self._user_callbacks, self.best), uri)
+        checkpoints.save(model_state.capture(self.model, self.epochs, self._user_callbacks, self.best), uri)
         self._checkpointed_at = time.monotonic()
         return uri
 

@@ -1,6 +1,6 @@
 """Checkpoints: everything a training needs to go on as if it had never stopped, in one file.
 
-Knows the file and what is taken from a model. Must not know when one is made.
+Knows the file and what is in it. What is taken from a model, and put back, `model_state` knows.
 
 A checkpoint is a pickle, so whoever can write to the checkpoint folder can run code in the trainers: treat it like
 the code itself.
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BestWeights", "Checkpoint", "capture", "delete", "load", "restore", "save"]
+__all__ = ["BestWeights", "Checkpoint", "delete", "load", "save"]
 
 Arrays = list[np.ndarray[Any, Any]]
 
@@ -44,59 +44,6 @@ class Checkpoint:
     optimizer: Arrays  # the optimizer's, the step count and the learning rate included
     callbacks: list[dict[str, Any]]  # attributes of each of the user's callbacks
     best: BestWeights
-
-
-def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> Checkpoint:
-    """The state of a compiled Keras model in training, at the end of `epoch`."""
-    return Checkpoint(
-        epoch=epoch,
-        variables=[np.array(variable) for variable in model.variables],
-        optimizer=[np.array(variable) for variable in model.optimizer.variables],
-        callbacks=[_state_of(callback) for callback in callbacks],
-        best=best,
-    )
-
-
-def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
-    """Put a freshly built and compiled model, and its callbacks, into a checkpoint's state.
-
-    Raises:
-        ValueError: the checkpoint is of another model.
-    """
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    for kind, variables, values in (
-        ("model", model.variables, checkpoint.variables),
-        ("optimizer", model.optimizer.variables, checkpoint.optimizer),
-    ):
-        shapes = [tuple(variable.shape) for variable in variables]
-        if shapes != [value.shape for value in values]:
-            raise ValueError(
-                f"a checkpoint must fit the {kind} that the builder makes; its variables have other shapes: the "
-                "builder has changed since the study began"
-            )
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-    for callback, state in zip(callbacks, checkpoint.callbacks, strict=True):
-        for name, value in state.items():
-            setattr(callback, name, value)
-
-
-def _state_of(callback: Any) -> dict[str, Any]:
-    """A callback's attributes that can be carried along; Keras's links to the model cannot and need not be."""
-    import keras
-
-    state = {}
-    for name, value in vars(callback).items():
-        if name in ("_model", "params", "validation_data") or isinstance(
-            value, keras.Layer | keras.optimizers.Optimizer | keras.Variable
-        ):
-            continue
-        try:
-            state[name] = pickle.loads(pickle.dumps(value))  # a copy: the attribute may change before it is written
-        except Exception:  # an open file, a lambda: not state that outlives a process
-            continue
-    return state
 
 
 def save(checkpoint: Checkpoint, uri: str) -> None:

@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ class Coordinator:
         for trial in self._search.history.trials:
             self._search.lost(trial.number, trial.attempt, "the coordinator ended", blamed=False)
         if self._search.history.ended is None:
-            await self._in_database(lambda: self._writer.set_study(state="running", ended_at=None))
+            await self._in_database(partial(self._writer.set_study, state="running", ended_at=None))
         if self._stop_requested:
             self._search.stop()
 
@@ -172,13 +173,13 @@ class Coordinator:
         ended = self._search.conclude()
         await self._durable()
         if ended is None:
-            await self._in_database(lambda: self._writer.set_study(state="stopped"))
+            await self._in_database(partial(self._writer.set_study, state="stopped"))
             outcome = {"state": "stopped", "reason": "it was stopped before its budget was used"}
         else:
             if not ended.failed:
                 await self._test_once()
             state = "failed" if ended.failed else "finished"
-            await self._in_database(lambda: self._writer.set_study(state=state, reason=ended.reason))
+            await self._in_database(partial(self._writer.set_study, state=state, reason=ended.reason))
             outcome = {"state": state, "reason": ended.reason}
         await self._in_thread(self._optuna, lambda: None)  # all that was queued before is in Optuna's tables now
         return outcome
@@ -196,7 +197,7 @@ class Coordinator:
                 await self._durable()
                 continue
             if metrics is not None:
-                await self._in_database(lambda: self._writer.set_study(test_metrics=metrics))
+                await self._in_database(partial(self._writer.set_study, test_metrics=metrics))
             return
 
     # -- serving trainers -------------------------------------------------------------------------------------------
@@ -284,7 +285,7 @@ class Coordinator:
         if not history.would_be_best(history.trials[trial]):
             return uri
         study: Any = await self._in_database(self._writer.study_columns)
-        await self._in_database(lambda: self._writer.set_study(model_uri=uri, model_trial=trial))
+        await self._in_database(partial(self._writer.set_study, model_uri=uri, model_trial=trial))
         return None if study.model_uri == uri else study.model_uri
 
     def _too_large(self, name: str, memory_bytes: int) -> bool:
@@ -326,7 +327,11 @@ class Coordinator:
                     await self._in_database(self._writer.write, rows)
                     self._after_write(events, rows)
             except Exception as error:  # nothing more can be stored, so nothing more may be told
-                self._fatal = error if isinstance(error, BandstandError) else ServiceError(f"the study cannot be stored: {_one_line(error)}")
+                self._fatal = (
+                    error
+                    if isinstance(error, BandstandError)
+                    else ServiceError(f"the study cannot be stored: {_one_line(error)}")
+                )
                 _log.exception("the study cannot be stored")
                 for waiter in [*waiters, *self._waiters]:
                     if not waiter.done():
@@ -371,9 +376,7 @@ class Coordinator:
         """Book the time since the last call."""
         seconds = time.monotonic() - self._accounted_at
         self._accounted_at += seconds
-        self._search.spend(
-            wall_seconds=seconds, gpu_seconds=len(self._busy) * self._spec.resources.gpus * seconds
-        )
+        self._search.spend(wall_seconds=seconds, gpu_seconds=len(self._busy) * self._spec.resources.gpus * seconds)
 
     # -- waiting ----------------------------------------------------------------------------------------------------
 
@@ -405,4 +408,3 @@ def _one_line(error: BaseException) -> str:
 def _log_failure(future: Any) -> None:
     if future.exception() is not None:
         _log.error("background work failed", exc_info=future.exception())
-

@@ -118,9 +118,7 @@ class Fleet:
         import ray
 
         settings = spec.model_dump(mode="json")
-        answers = [
-            trainer.prepare.remote(settings, index == 0) for index, trainer in enumerate(self.trainers.values())
-        ]
+        answers = [trainer.prepare.remote(settings, index == 0) for index, trainer in enumerate(self.trainers.values())]
         try:
             refusals = ray.get(answers, timeout=_START_SECONDS)
         except ray.exceptions.GetTimeoutError:

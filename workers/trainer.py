@@ -16,9 +16,10 @@ from service.errors import InputError
 from service.events import Action
 from service.search import Assignment, Verdict
 from service.study import Resources, StudySpec
+from workers.outcome import Outcome, WorkerGoneError
 
 if TYPE_CHECKING:
-    from workers.training import Outcome, Training
+    from workers.training import Training
 
 __all__ = ["CoordinatorLink", "Trainer", "TrainerActor"]
 
@@ -56,8 +57,6 @@ class CoordinatorLink:
         return self._wait_for(sent) if wait else answer
 
     def _wait_for(self, answer: Any) -> Verdict:
-        from workers.training import WorkerGoneError
-
         try:
             verdict = ray.get(answer)
         except ray.exceptions.RayActorError as error:
@@ -105,14 +104,10 @@ class Trainer:
         self, coordinator: Any, assignment: Assignment, folder: str, resume_uri: str | None, seconds_left: float | None
     ) -> Outcome:
         """Train an assignment of the prepared study, reporting to `coordinator`."""
-        from workers.training import Outcome, WorkerGoneError
-
         assert self._training is not None, "prepare comes first"
         link = CoordinatorLink(coordinator, assignment.trial, assignment.attempt)
         try:
-            return self._training.run(
-                assignment, link, folder=folder, resume_uri=resume_uri, seconds_left=seconds_left
-            )
+            return self._training.run(assignment, link, folder=folder, resume_uri=resume_uri, seconds_left=seconds_left)
         except WorkerGoneError as error:
             return Outcome(action=Action.STOP, kind="gone", message=str(error))
 

@@ -5,6 +5,7 @@ Knows Keras and the user's code. Must not know Ray, nor how a report travels (`E
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import inspect
 import re
@@ -12,7 +13,6 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +24,16 @@ from service.errors import InputError
 from service.events import Action
 from service.search import Assignment
 from service.study import StudySpec
-from workers import checkpoints
+from workers import checkpoints, model_state
 from workers.batches import make_batches
 from workers.callbacks import EpochLink, ReportEpochs, SeedEpochs
+from workers.outcome import Outcome, WorkerGoneError
 from workers.user_code import Data, load_data, load_function
 
-__all__ = ["Outcome", "Training", "WorkerGoneError"]
+__all__ = ["Training"]
 
 _PROBES = 3
 """Param sets that are tried, one after the other, to build a model before a study begins."""
-
-
-class WorkerGoneError(Exception):
-    """Whoever would take this training's reports is gone, or has given the trial to somebody else."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """How an assignment ended."""
-
-    action: Action | None = None  # the answer that ended it; None: it failed
-    model_uri: str | None = None
-    kind: str = ""  # of a failure: exception, out_of_memory
-    message: str = ""
-    signature: str = ""
-    detail: str = ""
-    memory_bytes: int = 0  # resident set of this process afterwards
 
 
 class Training:
@@ -180,12 +164,13 @@ class Training:
             deadline=deadline,
         )
         verdict = None
+        if resume is not None:
+            self._build_on_data(model)  # so that there are variables to restore
         if assignment.until_epoch > report.epochs:
             self._fit(model, assignment, [SeedEpochs(assignment.seed), *user_callbacks, report], report.epochs)
             verdict = report.verdict
         elif resume is not None:  # it was told to stop before its last worker died
-            self._build_on_data(model)
-            checkpoints.restore(resume, model, user_callbacks)
+            model_state.restore(resume, model, user_callbacks)
         if verdict is None and report.epochs:
             verdict = link.report(
                 report.epochs, {}, seconds=0.0, learning_rate=None, checkpoint=None, ended="budget", wait=True
@@ -211,6 +196,7 @@ class Training:
                 steps_per_epoch=steps,
                 initial_epoch=epochs_done,
                 epochs=spec.max_epochs,
+                shuffle=False,  # the batches come in the epoch's order already
                 validation_data=self.data["validation"],
                 validation_batch_size=spec.validation_batch_size or batch_size,
                 callbacks=callbacks,
@@ -260,8 +246,9 @@ class Training:
 
 
 def _takes_an_argument(make: Callable[..., Any]) -> bool:
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return any(
-        parameter.default is parameter.empty and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        parameter.default is parameter.empty and parameter.kind in positional
         for parameter in inspect.signature(make).parameters.values()
     )
 
@@ -322,6 +309,4 @@ def _one_line(error: BaseException) -> str:
 
 
 def _with_memory(outcome: Outcome) -> Outcome:
-    import dataclasses
-
     return dataclasses.replace(outcome, memory_bytes=psutil.Process().memory_info().rss)

@@ -7,8 +7,6 @@ from alembic import context
 from service.tables import SCHEMA, metadata
 
 connection = context.config.attributes["connection"]
-context.configure(
-    connection=connection, target_metadata=metadata, version_table_schema=SCHEMA, include_schemas=True
-)
+context.configure(connection=connection, target_metadata=metadata, version_table_schema=SCHEMA, include_schemas=True)
 with context.begin_transaction():
     context.run_migrations()

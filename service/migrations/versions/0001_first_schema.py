@@ -23,9 +23,7 @@ def _later(name: str) -> sa.Column[object]:
 def _of_study(table: str, *columns: sa.Column[object], key: tuple[str, ...] = ()) -> None:
     op.create_table(
         table,
-        sa.Column(
-            "study_id", sa.BigInteger, sa.ForeignKey(f"{SCHEMA}.study.id", ondelete="CASCADE"), nullable=False
-        ),
+        sa.Column("study_id", sa.BigInteger, sa.ForeignKey(f"{SCHEMA}.study.id", ondelete="CASCADE"), nullable=False),
         *columns,
         sa.PrimaryKeyConstraint("study_id", *key),
         schema=SCHEMA,

@@ -1,0 +1,59 @@
+# Everything a developer or a visitor runs. Each target makes .venv by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PATHS := service search_spaces workers tests
+
+.PHONY: help demo test test-slow check format bench clean
+
+help:
+	@echo "make demo      tune a small model on real digits, compare with random search, write a report"
+	@echo "make test      the tests that take seconds"
+	@echo "make test-slow those that take minutes: whole studies, killed processes"
+	@echo "make check     ruff, mypy --strict, import-linter"
+	@echo "make bench     benchmarks: ratios, not timed tests"
+	@echo "make format    let ruff rewrite the code"
+	@echo "make clean     remove the virtual environment and caches"
+
+demo: $(VENV)/.run
+	@$(BIN)/bandstand demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check $(PATHS)
+	$(BIN)/ruff format --check $(PATHS)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix $(PATHS)
+	$(BIN)/ruff format $(PATHS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# uv, itself installed by pip, puts the packages in place several times faster; pip alone does it too.
+define install
+	@echo "installing $(1) into $(VENV) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e "$(1)" \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e "$(1)"
+endef
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	$(call install,.)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(call install,.[dev])
+	@touch $@ $(VENV)/.run

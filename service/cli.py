@@ -1,0 +1,296 @@
+"""The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from service.views import BestTrial, StudyRecord
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+_UsageError: Any = typer.BadParameter.__base__
+"""Click's UsageError; typer carries a click of its own and names this one nowhere else."""
+
+app = typer.Typer(
+    name="bandstand",
+    help="Hyperparameter optimization for Keras: Optuna studies in PostgreSQL, trained by Ray workers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+database = typer.Typer(name="db", help="The database's schema.", no_args_is_help=True)
+app.add_typer(database)
+
+Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", "-w", help="Trainers at the same time; as many as fit when left out.")
+]
+
+
+def main() -> None:
+    """Entry point: every error a user can cause is one line on standard error."""
+    from service.errors import BandstandError
+
+    try:
+        code = app(standalone_mode=False)
+    except BandstandError as error:
+        typer.echo(f"bandstand: {error}", err=True)
+        sys.exit(error.exit_code)
+    except _UsageError as error:
+        where = error.ctx.command_path if error.ctx else "bandstand"
+        message = error.format_message().rstrip(".")
+        if message:  # empty where the help was printed instead
+            typer.echo(f"bandstand: {message}; see `{where} --help`", err=True)
+        sys.exit(2)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.command()
+def run(
+    file: Annotated[
+        str, typer.Argument(help="study.toml, train.py:study, a built-in study, or with --resume a study's name.")
+    ],
+    workers: Workers = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Only go on with a study that is stored already; one that has failed is tried again."
+        ),
+    ] = False,
+) -> int:
+    """Run a study, or go on with it where it stands. Ctrl-C pauses it; the same command goes on."""
+    from service.live import make_display
+    from service.run import run_studies
+    from service.store import Store
+    from service.study_file import find_study
+
+    is_file = Path(file.partition(":")[0]).suffix in (".toml", ".py")
+    found = find_study(file) if is_file or not resume else None
+    store = Store.open()
+    if found is None:
+        found = find_study(file, store)
+    if resume:
+        store.spec(found.spec.name)  # refuses a name that is not there
+    try:
+        outcomes = run_studies(
+            store, [found.spec], workers=workers, code_path=found.code_path, display=make_display(store),
+            reopen=True,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo(f"paused; `bandstand run {file}` goes on where it stopped", err=True)
+        return INTERRUPTED
+    outcome = outcomes[found.spec.name]
+    record = store.record(found.spec.name)
+    if outcome["state"] == "failed":
+        typer.echo(f"bandstand: study {found.spec.name!r} failed: {outcome['reason']}", err=True)
+        typer.echo(f"`bandstand show {found.spec.name}` has the failures", err=True)
+        return 1
+    if outcome["state"] == "stopped":
+        typer.echo(f"stopped; `bandstand run {file}` goes on where it stopped")
+        return 0
+    _print_best(record)
+    typer.echo(f"`bandstand report {_quoted(found.spec.name)} -o report.html` writes the report")
+    return 0
+
+
+@app.command()
+def demo(workers: Workers = None) -> int:
+    """Tune a model of handwritten digits with TPE and ASHA, compare with random search, write a report."""
+    from service.demo import run_demo
+
+    try:
+        report = run_demo(workers)
+    except KeyboardInterrupt:
+        typer.echo("paused; `bandstand demo` goes on where it stopped", err=True)
+        return INTERRUPTED
+    typer.echo(str(report))
+    return 0
+
+
+@app.command(name="list")
+def list_studies(as_json: AsJson = False) -> None:
+    """All studies in the database, the newest first."""
+    from service.store import Store
+
+    studies = Store.open().studies()
+    if as_json:
+        _print_json([vars(study) for study in studies])
+        return
+    if not studies:
+        typer.echo("there are no studies yet; `bandstand run digits_mlp` makes one")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for column in ("study", "state", "trials", "epochs", "best", "metric", "made"):
+        table.add_column(column, justify="right" if column in ("trials", "epochs", "best") else "left")
+    for study in studies:
+        best = "" if study.best_value is None else f"{study.best_value:.4f}"
+        made = f"{study.created_at.astimezone():%Y-%m-%d %H:%M}"
+        table.add_row(study.name, study.state, str(study.trials), str(study.epochs), best, study.metric, made)
+    Console().print(table)
+
+
+@app.command()
+def show(name: Name, as_json: AsJson = False) -> None:
+    """Where a study stands: its best trials, what was pruned, what failed and why."""
+    from service.store import Store
+
+    record = Store.open().record(name)
+    if as_json:
+        _print_json(_json_from(record))
+        return
+    from service.show import print_record
+
+    print_record(record)
+
+
+@app.command()
+def best(name: Name, as_json: AsJson = False) -> int:
+    """The best params, their value and the model's path."""
+    from service.store import Store
+
+    record = Store.open().record(name)
+    if as_json:
+        _print_json(_best_json(record))
+        return 0 if record.best else 1
+    if record.best is None:
+        typer.echo(f"study {name!r} has no trial with a value yet", err=True)
+        return 1
+    _print_best(record)
+    return 0
+
+
+@app.command()
+def report(
+    name: Name,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
+    against: Annotated[
+        list[str] | None, typer.Option(help="Another study to compare with; may be given several times.")
+    ] = None,
+) -> None:
+    """Write a study's report: one HTML file that needs nothing else."""
+    from service.errors import InputError
+    from service.report.page import write_report
+    from service.store import Store
+
+    if not output.absolute().parent.is_dir():
+        raise InputError(f"the report's folder must exist; {str(output.parent)!r} does not: make it")
+    store = Store.open()
+    write_report(store.record(name), output, [store.record(other) for other in against or []])
+    typer.echo(str(output.absolute()))
+
+
+@app.command()
+def export(
+    name: Name, output: Annotated[Path, typer.Option("--output", "-o", help="A .csv or .parquet file.")]
+) -> None:
+    """Write a study's trials as CSV or Parquet."""
+    from service.errors import InputError
+    from service.store import Store
+
+    if output.suffix not in (".csv", ".parquet"):
+        raise InputError(f"the file must end in .csv or .parquet; got {output.name!r}")
+    trials = Store.open().record(name).trials
+    if output.suffix == ".csv":
+        trials.to_csv(output, index=False)
+    else:
+        trials.to_parquet(output, index=False)
+    typer.echo(f"{output}: {len(trials)} trials")
+
+
+@app.command()
+def stop(name: Name) -> None:
+    """Ask whoever runs a study to pause it."""
+    from service.store import Store
+
+    if Store.open().request_stop(name):
+        typer.echo(f"{name}: its trials pause at the end of their epochs; `bandstand run` goes on")
+    else:
+        typer.echo(f"{name}: nobody runs it")
+
+
+@app.command()
+def dashboard(
+    port: Annotated[int, typer.Option(help="Port on the loopback interface.")] = 8080,
+) -> None:
+    """Optuna Dashboard on the same database, for this machine only."""
+    from service.dashboard import serve_dashboard
+
+    serve_dashboard(port)
+
+
+@database.command()
+def upgrade() -> None:
+    """Bring the database's schema up to this version."""
+    from service.store import upgrade_database
+
+    typer.echo(upgrade_database())
+
+
+# -- what the commands print ----------------------------------------------------------------------------------------
+
+
+def _print_best(record: StudyRecord) -> None:
+    best = record.best
+    assert best is not None
+    metric = record.spec.objective.metric
+    typer.echo(f"best {metric} {best.value:.4f}: trial {best.number}, epoch {best.epoch} of {best.epochs}")
+    for name, value in best.params.items():
+        typer.echo(f"  {name} = {value!r}")
+    if record.test_metrics:
+        tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
+        typer.echo(f"on the test data, looked at once: {tested}")
+    if best.model_path:
+        typer.echo(f"model: {best.model_path}")
+
+
+def _json_from(record: StudyRecord) -> dict[str, Any]:
+    trials = json.loads(record.trials.to_json(orient="records", date_format="iso"))
+    return {
+        "name": record.spec.name,
+        "state": record.state,
+        "reason": record.reason,
+        "created_at": record.created_at,
+        "ended_at": record.ended_at,
+        "wall_seconds": record.wall_seconds,
+        "gpu_seconds": record.gpu_seconds,
+        "notices": record.notices,
+        "spec": record.spec.model_dump(mode="json"),
+        "best": _best_json(record),
+        "trials": trials,
+    }
+
+
+def _best_json(record: StudyRecord) -> dict[str, Any] | None:
+    best: BestTrial | None = record.best
+    if best is None:
+        return None
+    return vars(best) | {"metric": record.spec.objective.metric, "test_metrics": record.test_metrics}
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def _quoted(name: str) -> str:
+    import shlex
+
+    return shlex.quote(name)
+
+
+if __name__ == "__main__":
+    main()

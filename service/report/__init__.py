@@ -1,0 +1,56 @@
+"""Reports: what a study was worth, as one HTML page that opens without a network.
+
+Each figure is a file of its own in two halves. The data half computes a frozen tuple of numbers from a `StudyRecord`,
+or the sentence that says why there is nothing to draw; it is tested on numbers. The figure half makes a plotly figure
+from those numbers alone. `draw` joins the two and adds the caption that says what to see, which trials are in it, and
+what was left out.
+
+`REPORTS` names the figures in the order of the page; `page.write_report` writes the page around them, `study_file`
+the TOML that runs the study again. plotly, pandas and Optuna are imported when something is drawn, not before.
+
+To add a figure: a file with `draw(record, others) -> Drawing | str`, and a line in `REPORTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from service.report.drawing import Drawing
+    from service.views import StudyRecord
+
+__all__ = ["REPORTS", "Report"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One figure that can be made of a study."""
+
+    title: str
+    needs: str
+    """What a study must have for the figure to say anything."""
+    module: str
+    """The file of this package that draws it."""
+
+    def draw(self, record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | str:
+        """The figure of `record`, or the sentence that says why there is none; `others` are compared with it."""
+        module = import_module(f"service.report.{self.module}")
+        return cast("Drawing | str", module.draw(record, others))
+
+
+REPORTS: Mapping[str, Report] = MappingProxyType(
+    {
+        "best_so_far": Report(title="Compared with other studies", needs="another study", module="best_so_far"),
+        "history": Report(title="Optimization history", needs="two ended trials", module="history"),
+        "learning_curves": Report(title="Learning curves", needs="a trial of two epochs", module="learning_curves"),
+        "parallel_coordinates": Report(
+            title="Parameters and values", needs="two trials with a value", module="parallel_coordinates"
+        ),
+        "importances": Report(title="Parameter importance", needs="eight comparable trials", module="importances"),
+        "epochs_spent": Report(title="Where the epochs went", needs="two trials", module="epochs_spent"),
+    }
+)

@@ -1,0 +1,38 @@
+"use strict";
+(() => {
+  const themes = JSON.parse(document.getElementById("themes").textContent);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const theme = () => (dark.matches ? themes.dark : themes.light);
+  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const places = [...document.querySelectorAll(".figure")];
+  // On a telephone a drag should scroll the page, not zoom the figure, and without hovering the buttons would never hide.
+  const pointed = matchMedia("(hover: hover)").matches && document.documentElement.clientWidth >= 640;
+
+  for (const place of places) {
+    const { data, layout } = JSON.parse(document.getElementById(place.dataset.figure).textContent);
+    layout.template = theme();
+    layout.dragmode = pointed ? "zoom" : false;
+    Plotly.newPlot(place, data, layout, { ...config, displayModeBar: pointed ? "hover" : false });
+  }
+  dark.addEventListener("change", () => places.forEach((place) => Plotly.relayout(place, { template: theme() })));
+
+  // Paper is white, and narrower than most windows.
+  addEventListener("beforeprint", () =>
+    places.forEach((place) => Plotly.relayout(place, { template: themes.light, width: 660 })));
+  addEventListener("afterprint", () =>
+    places.forEach((place) => Plotly.relayout(place, { template: theme(), width: null, autosize: true })));
+
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.addEventListener("click", async () => {
+      const source = document.getElementById(button.dataset.copy);
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+        button.textContent = "Copied";
+      } catch {
+        // Browsers may refuse the clipboard to a file; the reader can still copy what is selected.
+        getSelection().selectAllChildren(source);
+        button.textContent = "Selected: now copy";
+      }
+    });
+  }
+})();

@@ -1,0 +1,71 @@
+"""Prints a study for people: what `bandstand show` says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.live import params_text
+
+if TYPE_CHECKING:
+    from service.views import StudyRecord
+
+__all__ = ["print_record"]
+
+_TOP = 10
+
+
+def print_record(record: StudyRecord, console: Console | None = None) -> None:
+    """Print a study's standing, its best trials and its failures."""
+    console = console or Console(soft_wrap=True)
+    spec, trials = record.spec, record.trials
+    console.print(Text(f"{spec.name}: {record.state}{f' ({record.reason})' if record.reason else ''}", style="bold"))
+    states = trials["state"].value_counts().to_dict()
+    counts = ", ".join(f"{count} {state}" for state, count in states.items()) or "no trials yet"
+    console.print(
+        f"{spec.sampler} + {spec.pruner}, budget {spec.budget}; {counts}; {int(trials['epochs'].sum())} epochs, "
+        f"{record.wall_seconds:.0f} s",
+        markup=False,
+    )
+    for notice in record.notices:
+        console.print(Text(f"note: {notice}", style="yellow"))
+    if record.test_metrics:
+        tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
+        console.print(f"test data, looked at once for the chosen model: {tested}", markup=False)
+    _print_top(record, console)
+    _print_failures(record, console)
+
+
+def _print_top(record: StudyRecord, console: Console) -> None:
+    trials, objective = record.trials, record.spec.objective
+    ended = trials[trials["state"].isin(["complete", "pruned"]) & trials["value"].notna()]
+    if ended.empty:
+        return
+    rank = (ended["state"] != "complete").astype(int)
+    order = ended.assign(_rank=rank, _loss=ended["value"] * objective.sign).sort_values(["_rank", "_loss", "number"])
+    names = [name for name, _, _ in record.spec.space.flat()]
+    table = Table(box=None, padding=(0, 2), header_style="dim", title=f"the best {min(_TOP, len(order))}")
+    table.title_justify = "left"
+    for column in ("trial", objective.metric, "epochs", "state"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("params", overflow="fold")
+    for _, trial in order.head(_TOP).iterrows():
+        params = {name: trial[f"params_{name}"] for name in names}
+        table.add_row(
+            str(trial["number"]), f"{trial['value']:.4f}", str(trial["epochs"]), trial["state"], params_text(params)
+        )
+    console.print(table)
+
+
+def _print_failures(record: StudyRecord, console: Console) -> None:
+    failed = record.trials[record.trials["state"] == "failed"]
+    if failed.empty:
+        return
+    console.print(Text("failures", style="bold red"))
+    for message, group in failed.groupby("message"):
+        numbers = ", ".join(str(number) for number in group["number"].head(8))
+        more = ", …" if len(group) > 8 else ""
+        console.print(Text(f"  {len(group)} × {message}  (trials {numbers}{more})"))

@@ -1,0 +1,193 @@
+"""Records as a store would give them: small ones written by hand, and a synthetic study as large as one likes."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from search_spaces import SEARCH_SPACES, Categorical, Float, SearchSpace
+from service.study import Budget, StudySpec
+from service.views import BestTrial, StudyRecord
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SMALL_SPACE = SearchSpace(
+    {
+        "learning_rate": Float(1e-4, 1e-1, log=True),
+        "optimizer": Categorical(["sgd", "adam"], branches={"sgd": {"momentum": Float(0.0, 0.9)}}),
+    }
+)
+
+
+class Run(NamedTuple):
+    """One trial: its value after each epoch and how it ended."""
+
+    values: list[float]
+    state: str = "complete"
+    reason: str = "max_epochs"
+    message: str = ""
+    params: dict[str, Any] | None = None
+
+
+def spec_with(**changes):
+    settings = {
+        "name": "mine",
+        "model": "train:build",
+        "data": "train:load",
+        "space": SMALL_SPACE,
+        "max_epochs": 9,
+        "budget": Budget(epochs=100),
+    }
+    return StudySpec(**(settings | changes))
+
+
+def record_of(runs, *, spec=None, order=None, state="finished", **changes):
+    """A StudyRecord of `runs`; `order` names the trial of each measurement in turn, trial after trial if left out."""
+    spec = spec or spec_with()
+    order = order if order is not None else [number for number, run in enumerate(runs) for _ in run.values]
+    params = [run.params or {"learning_rate": 0.01, "optimizer": "adam"} for run in runs]
+    measurements, ended = _measurements(runs, order)
+    trials = pd.DataFrame(
+        [_trial_row(number, run, ended.get(number, START), spec) for number, run in enumerate(runs)],
+        columns=[
+            "number", "state", "reason", "message", "value", "best_epoch", "epochs", "seconds", "bracket", "attempts",
+            "created_at", "ended_at",
+        ],
+    )  # fmt: skip
+    for name, _, _ in spec.space.flat():
+        trials[f"params_{name}"] = [values.get(name) for values in params]
+    settings = {
+        "spec": spec,
+        "state": state,
+        "reason": "the budget is used" if state == "finished" else "",
+        "created_at": START,
+        "ended_at": START if state == "finished" else None,
+        "wall_seconds": 754.0,
+        "gpu_seconds": 0.0,
+        "best": _best(trials, params, spec),
+        "test_metrics": None,
+        "notices": [],
+        "trials": trials,
+        "measurements": measurements,
+        "attempts": pd.DataFrame(columns=["trial", "attempt", "from_epoch", "outcome", "started_at", "ended_at"]),
+    }
+    return StudyRecord(**(settings | changes))
+
+
+def _measurements(runs, order):
+    rows, reached, ended = [], {}, {}
+    for index, number in enumerate(order):
+        reached[number] = reached.get(number, 0) + 1
+        ended[number] = START + timedelta(seconds=index + 1)
+        value = runs[number].values[reached[number] - 1]
+        rows.append((number, reached[number], value, 2.0, 0.01, 1, ended[number], value))
+    for number in range(1, len(runs)):  # one without an epoch ends when the one before it does
+        ended.setdefault(number, ended.get(number - 1, START))
+    columns = ["trial", "epoch", "value", "seconds", "learning_rate", "attempt", "created_at", "val_loss"]
+    frame = pd.DataFrame(rows, columns=columns).sort_values(["trial", "epoch"], ignore_index=True)
+    return frame, ended
+
+
+def _trial_row(number, run, ended_at, spec):
+    finite = [(spec.objective.sign * value, epoch) for epoch, value in enumerate(run.values, 1) if math.isfinite(value)]
+    best_epoch = min(finite)[1] if finite else 0
+    epoch = best_epoch if spec.objective.epoch == "best" else len(run.values)
+    value = run.values[epoch - 1] if finite and math.isfinite(run.values[epoch - 1]) else None
+    living = run.state in ("running", "waiting")
+    return [
+        number, run.state, run.reason, run.message, value, best_epoch, len(run.values), 2.0 * len(run.values), 0, 1,
+        START, None if living else ended_at,
+    ]  # fmt: skip
+
+
+def _best(trials, params, spec):
+    usable = trials[trials["state"].isin(["complete", "pruned"]) & trials["value"].notna()]
+    if usable.empty:
+        return None
+    order = [
+        (state != "complete", spec.objective.sign * value, number)
+        for state, value, number in zip(usable["state"], usable["value"], usable["number"], strict=True)
+    ]
+    row = trials.loc[min(order)[2]]
+    return BestTrial(
+        number=int(row["number"]),
+        params=params[row["number"]],
+        value=float(row["value"]),
+        epoch=int(row["best_epoch"] if spec.objective.epoch == "best" else row["epochs"]),
+        epochs=int(row["epochs"]),
+        state=row["state"],
+        model_path=None,
+    )
+
+
+def synthetic_study(*, trials, max_epochs, prune, seed=0, spec=None, failures=True, **changes):
+    """A study over the MNIST space with made-up learning curves, four trials at a time, pruned at epochs 1, 3, 9."""
+    space = SEARCH_SPACES["mnist_mlp"]
+    spec = spec or spec_with(
+        space=space, max_epochs=max_epochs, sampler="tpe" if prune else "random", pruner="asha" if prune else "none"
+    )
+    rng = np.random.default_rng(seed)
+    runs, order, rungs = [], [], {}
+    for number in range(trials):
+        params = space.sample(rng)
+        curve = _curve(params, max_epochs, rng)
+        runs.append(_run(number, params, curve, rungs, rng, prune, failures))
+    for start in range(0, trials, 4):
+        batch = range(start, min(start + 4, trials))
+        steps = [(epoch, number) for number in batch for epoch in range(len(runs[number].values))]
+        order += [number for _, number in sorted(steps)]
+    return record_of(runs, spec=spec, order=order, **changes)
+
+
+def _curve(params, max_epochs, rng):
+    distance = abs(math.log10(params["learning_rate"]) + 2.6)
+    final = 0.18 + 0.11 * distance**1.5 + 0.06 * (params["optimizer"] == "sgd") + 0.15 * (params["dropout"] - 0.2) ** 2
+    final += 0.03 * abs(math.log(params["units"] / 200)) + 0.01 * rng.standard_normal()
+    rate = 0.35 / (1 + 0.4 * distance)
+    epochs = np.arange(1, max_epochs + 1)
+    return final + 0.75 * np.exp(-rate * epochs) + 0.006 * rng.standard_normal(max_epochs)
+
+
+def _run(number, params, curve, rungs, rng, prune, failures):
+    if failures and rng.random() < 0.05:
+        if rng.random() < 0.4:
+            return Run([], "failed", "out_of_memory", "CUDA_ERROR_OUT_OF_MEMORY: 2.1 GiB wanted", params)
+        values = [*curve[: rng.integers(0, 4)].tolist(), math.nan]
+        message = f"the loss or val_loss was not finite in epoch {len(values)}"
+        return Run(values, "failed", "diverged", message, params)
+    for rung in (1, 3, 9) if prune else ():
+        if rung >= len(curve):
+            break
+        entered = rungs.setdefault(rung, [])
+        entered.append(curve[rung - 1])
+        place, quota = sorted(entered).index(curve[rung - 1]) + 1, max(1, len(entered) // 3)
+        if place > quota:
+            reason = f"rung {rung}: place {place} of {len(entered)}, {quota} go on"
+            return Run(curve[:rung].tolist(), "pruned", reason, "", params)
+    return Run(curve.tolist(), params=params)
+
+
+@pytest.fixture
+def run():
+    """`Run(values, state, reason, message, params)`."""
+    return Run
+
+
+@pytest.fixture
+def make_spec():
+    """A small valid StudySpec with the given settings changed."""
+    return spec_with
+
+
+@pytest.fixture
+def make_record():
+    """A StudyRecord from `Run`s."""
+    return record_of
+
+
+@pytest.fixture
+def make_synthetic():
+    """A StudyRecord of made-up learning curves."""
+    return synthetic_study

@@ -1,0 +1,210 @@
+"""The page: nothing from a study is markup, nothing is loaded, nothing is empty."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from service.report import REPORTS
+from service.report.drawing import Drawing
+from service.report.page import write_report
+from service.study import Objective
+
+EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ' \"&amp;"
+
+
+class Page(HTMLParser):
+    """What a browser would make of the file: tags with attributes, visible text, scripts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.scripts, self.text, self._open = [], [], "", ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._open = tag if tag in ("script", "style") else self._open
+        if tag == "script":
+            self.scripts.append([dict(attrs), ""])
+
+    def handle_endtag(self, tag):
+        self._open = "" if tag == self._open else self._open
+
+    def handle_data(self, data):
+        if self._open == "script":
+            self.scripts[-1][1] += data
+        elif not self._open:
+            self.text += data
+
+    @property
+    def figures(self):
+        return {
+            attrs["id"]: json.loads(text) for attrs, text in self.scripts if attrs.get("id", "").startswith("data-")
+        }
+
+    @property
+    def words(self):
+        return " ".join(self.text.split())
+
+
+@pytest.fixture
+def read(tmp_path):
+    """The page of a record, parsed, and its text."""
+
+    def write_and_read(record, others=()):
+        path = tmp_path / "report.html"
+        write_report(record, path, others)
+        return Page(path.read_text(encoding="utf-8"))
+
+    return write_and_read
+
+
+@pytest.fixture
+def evil(make_record, make_spec, run):
+    """A study where everything that can hold text holds markup, and numbers are not finite."""
+    spec = make_spec(name=EVIL, notes=EVIL + "</pre><img src=x>", objective=Objective(metric=EVIL))
+    runs = [
+        run([3.0, math.inf, 2.0]),
+        run([2.5, 2.4], "pruned", EVIL),
+        run([math.nan, -math.inf], "failed", EVIL, EVIL),
+        run([2.2], "running", ""),
+    ]
+    metrics = {EVIL: math.nan, "loss": math.inf}
+    return make_record(runs, spec=spec, state="running", notices=[EVIL], test_metrics=metrics)
+
+
+def test_text_from_a_study_is_shown_as_text_and_never_becomes_a_tag(read, evil, make_record, make_spec, run):
+    other = make_record([run([3.0]), run([2.0])], spec=make_spec(name=EVIL + "2", objective=evil.spec.objective))
+    page = read(evil, [other])
+    assert {tag for tag, _ in page.tags}.isdisjoint({"b", "img"})
+    assert all("alert" not in text for attrs, text in page.scripts if "application/json" not in attrs.values())
+    assert page.words.count(EVIL) >= 7
+    assert "not a number" in page.words
+
+
+def test_labels_inside_figures_are_escaped_because_plotly_reads_markup_there(read, evil, make_record, make_spec, run):
+    other = make_record([run([3.0]), run([2.0])], spec=make_spec(name=EVIL + "2", objective=evil.spec.objective))
+    figures = json.dumps(read(evil, [other]).figures, ensure_ascii=False)
+    assert "&lt;script&gt;" in figures
+    assert re.findall("<(?!br>|extra></extra>|/extra>)", figures) == []
+
+
+def test_no_data_can_end_the_script_element_that_holds_it(read, evil):
+    page = read(evil)
+    data = [text for attrs, text in page.scripts if attrs.get("type") == "application/json"]
+    assert len(data) >= 3
+    assert all("<" not in text for text in data)
+
+
+def test_values_that_are_not_finite_leave_valid_json(read, evil):
+    assert read(evil).figures  # json.loads of the page's scripts would accept NaN, a browser would not:
+    text = json.dumps(read(evil).figures)
+    assert "NaN" not in text
+    assert "Infinity" not in text
+
+
+def test_the_page_loads_nothing_and_forbids_itself_to(read, make_synthetic):
+    page = read(make_synthetic(trials=20, max_epochs=9, prune=True))
+    loads = {"src", "href", "srcset", "action", "data", "poster"}
+    assert [attrs for _, attrs in page.tags if loads & set(attrs)] == []
+    assert {"link", "iframe", "object", "img", "base"}.isdisjoint({tag for tag, _ in page.tags})
+    policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+    assert "http" not in policy
+
+
+def test_plotly_is_in_the_page_exactly_once(read, make_synthetic):
+    page = read(make_synthetic(trials=20, max_epochs=9, prune=True))
+    assert sum(len(text) > 2_000_000 for _, text in page.scripts) == 1
+
+
+def test_every_figure_has_its_place_its_data_and_a_caption(read, make_synthetic):
+    record = make_synthetic(trials=40, max_epochs=9, prune=True)
+    page = read(record, [make_synthetic(trials=6, max_epochs=9, prune=False, spec=record.spec)])
+    places = [attrs["data-figure"] for _, attrs in page.tags if "data-figure" in attrs]
+    assert places == [f"data-{name}" for name in REPORTS]
+    assert set(page.figures) == set(places)
+    assert sum(attrs.get("class") == "caption" for _, attrs in page.tags) == len(REPORTS)
+    assert all(figure["data"] for figure in page.figures.values())
+
+
+def test_a_study_without_trials_has_a_sentence_for_every_figure(read, make_record):
+    page = read(make_record([], state="running"))
+    assert page.figures == {}
+    assert sum(attrs.get("class") == "sentence" for _, attrs in page.tags) == len(REPORTS) - 1
+    assert "No trial has a usable val_loss yet." in page.words
+
+
+def test_the_page_begins_with_the_answer(read, make_record, run):
+    runs = [run([5.0, 2.0, 3.0]), run([4.0], "pruned"), run([math.nan], "failed", "diverged", "not finite")]
+    page = read(make_record(runs, test_metrics={"loss": 2.25}))
+    assert (
+        "Trial 0 is the best: val_loss 2.000 in epoch 2 of 3. On the test set, looked at once, its model reached "
+        "loss 2.250. The search cost 5 epochs in 3 trials (1 complete, 1 pruned, 1 failed) and 12.6 minutes. "
+        "The study is finished: the budget is used."
+    ) in page.words
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ("running", "The study is still running, so all of this may change."),
+        ("stopped", "The study was stopped before it was done; run again, it goes on from here."),
+        ("interrupted", "The study was interrupted: nobody is running it now"),
+        ("failed", "The study failed: every trial failed."),
+    ],
+)
+def test_an_unfinished_study_says_so(read, make_record, run, state, sentence):
+    assert sentence in read(make_record([run([1.0])], state=state, reason="every trial failed")).words
+
+
+def test_a_best_trial_that_was_pruned_is_called_a_short_training(read, make_record, run):
+    assert "this is the best of short trainings" in read(make_record([run([1.0], "pruned")])).words
+
+
+def test_failures_are_listed_by_reason_with_their_message(read, make_record, run):
+    failed = run([math.nan], "failed", "out_of_memory", "2 GiB wanted")
+    page = read(make_record([run([1.0]), failed, failed, run([], "failed", "exception", "KeyError: 'units'")]))
+    assert "out of memory2 GiB wanted2 (trials 1 and 2)" in page.words
+    assert "exceptionKeyError: 'units'1 (trial 3)" in page.words
+    assert "Failed trials" not in read(make_record([run([1.0])])).words
+
+
+def test_best_parameters_say_what_was_not_active_and_what_lies_at_an_end(read, make_record, run):
+    page = read(make_record([run([1.0], params={"learning_rate": 0.0999, "optimizer": "adam"})]))
+    assert "not active: exists only with optimizer = sgd" in page.words
+    assert "0.0001 to 0.1, logarithmic; at the upper end: better values may lie beyond" in page.words
+
+
+def test_a_large_study_makes_a_small_page(tmp_path, make_synthetic, read):
+    record = make_synthetic(trials=2000, max_epochs=20, prune=False)
+    page = read(record, [record])
+    without_plotly = sum(len(text) for _, text in page.scripts if len(text) < 2_000_000) + len(page.text)
+    assert without_plotly < 5_000_000
+    assert (tmp_path / "report.html").stat().st_size < 11_000_000
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_registered_report_draws_or_says_why_not(name, make_record, make_synthetic):
+    record = make_synthetic(trials=30, max_epochs=9, prune=True)
+    drawn = REPORTS[name].draw(record, [record])
+    assert isinstance(drawn, Drawing)
+    assert drawn.figure.data
+    assert drawn.caption
+    assert drawn.figure.layout.height
+    assert isinstance(REPORTS[name].draw(make_record([]), []), str)
+    assert REPORTS[name].title
+    assert REPORTS[name].needs
+
+
+def test_the_registry_is_there_without_plotly_pandas_and_optuna():
+    code = (
+        "import sys; from service.report import REPORTS; import service.report.page; "
+        "print([name for name in ('plotly', 'pandas', 'optuna') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,160 @@
+"""What holds for every sampler with every pruner, whoever dies, in whatever order things happen."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.events import TrialState
+from service.strategies import PRUNERS, SAMPLERS
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS]
+MODERATELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RARELY = st.sampled_from([0.0, 0.03, 0.15])
+
+
+@st.composite
+def specs(draw, sampler, pruner):
+    """Settings of a study with at least one limit, some of it small."""
+    max_epochs = draw(st.integers(1, 12))
+    budget = {
+        "epochs": draw(st.none() | st.integers(1, 70)),
+        "trials": draw(st.none() | st.integers(1, 25)),
+    }
+    if not any(budget.values()):
+        budget["epochs"] = 40
+    options = {}
+    if pruner != "none" and draw(st.booleans()):
+        options["min_epochs"] = draw(st.integers(1, max_epochs))
+    if pruner in ("asha", "hyperband"):
+        options["reduction_factor"] = draw(st.sampled_from([2, 3, 4]))
+    if pruner == "median":
+        options["startup_trials"] = draw(st.integers(1, 5))
+    objective = {
+        "direction": draw(st.sampled_from(["minimize", "maximize"])),
+        "epoch": draw(st.sampled_from(["best", "last"])),
+    }
+    return {
+        "sampler": sampler, "pruner": pruner, "pruner_options": options, "max_epochs": max_epochs, "budget": budget,
+        "objective": objective, "seed": draw(st.integers(0, 2**63 - 1)), "max_attempts": draw(st.integers(1, 3)),
+        "sampler_options": {"startup_trials": 3} if sampler == "tpe" else {},
+    }  # fmt: skip
+
+
+@st.composite
+def clusters(draw):
+    """How many workers there are, and the probability of each kind of trouble."""
+    return {
+        "workers": draw(st.integers(1, 8)), "seed": draw(st.integers(0, 2**32)),
+        "checkpoint_every": draw(st.sampled_from([None, 1, 2])), "lose_worker": draw(RARELY),
+        "blame": draw(st.sampled_from([0.0, 0.5])), "kill_coordinator": draw(RARELY), "stop_early": draw(RARELY),
+        "diverge": draw(RARELY), "miss_metric": draw(st.sampled_from([0.0, 0.0, 0.05])), "fail": draw(RARELY),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
+def test_a_study_ends_with_its_budget_used_exactly_and_every_trial_ended_once(
+    spec_with, cluster_of, account_of, sampler, pruner
+):
+    @MODERATELY
+    @given(changes=specs(sampler, pruner), cluster=clusters())
+    def check(changes, cluster):
+        spec = spec_with(**changes)
+        run = cluster_of(spec, **cluster)
+        history = run.run().history
+
+        account = account_of(spec, run.stored)  # in which most of the rules are
+        assert account.ended == history.ended is not None
+        assert history.ledger.epochs == account.epochs
+        assert history.ledger.trials == len(account.trials)
+        assert history.running == 0
+        if "failed the same way" in history.ended.reason:
+            return  # it was cut off: what waits may go on when the study is reopened
+        assert not history.waiting
+        assert all(trial.ended for trial in account.trials)
+        assert all(trial.state.is_final for trial in history.trials)
+        assert account.epochs == history.ledger.booked_epochs
+        all_trials_used = len(account.trials) == spec.budget.trials
+        exhausted = sampler == "grid" and len({str(trial.params) for trial in account.trials}) == spec.space.size
+        assert all_trials_used or exhausted or account.epochs == spec.budget.epochs
+
+    check()
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
+def test_losing_workers_changes_how_often_a_trial_is_begun_and_nothing_else(
+    spec_with, cluster_of, account_of, sampler, pruner
+):
+    @settings(MODERATELY, max_examples=10)
+    @given(changes=specs(sampler, pruner), seed=st.integers(0, 2**32), workers=st.integers(1, 4))
+    def check(changes, seed, workers):
+        spec = spec_with(**changes)
+        run = cluster_of(
+            spec, workers=workers, seed=seed, lose_worker=0.2, blame=0.7, kill_coordinator=0.05, checkpoint_every=2
+        )
+        history = run.run().history
+        assert [trial.number for trial in history.trials if trial.state is TrialState.FAILED] == []
+        assert not history.ended.failed
+        account = account_of(spec, run.stored)
+        for trial, fact in zip(account.trials, history.trials, strict=True):
+            curve = [run._curve(trial.params, epoch) for epoch in range(1, len(trial.values) + 1)]
+            assert trial.values == fact.values == curve
+
+    check()
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
+def test_one_worker_that_dies_now_and_then_finds_what_one_that_never_dies_finds(
+    spec_with, cluster_of, sampler, pruner
+):
+    @settings(MODERATELY, max_examples=10)
+    @given(changes=specs(sampler, pruner), seed=st.integers(0, 2**32))
+    def check(changes, seed):
+        spec = spec_with(**changes)
+        calm = cluster_of(spec).run().history
+        # Nothing that was stored is lost, so the order of what counts is the same.
+        shaken = cluster_of(spec, seed=seed, lose_worker=0.1, kill_coordinator=0.1, checkpoint_every=1).run().history
+        assert _results(shaken) == _results(calm)
+
+    check()
+
+
+def _results(history):
+    return [(dict(trial.params), trial.bracket, trial.values, trial.state, trial.reason) for trial in history.trials]
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
+def test_a_limit_of_time_ends_everything_and_leaves_nothing_waiting(
+    spec_with, cluster_of, account_of, sampler, pruner
+):
+    @settings(MODERATELY, max_examples=10)
+    @given(
+        changes=specs(sampler, pruner),
+        cluster=clusters(),
+        time=st.sampled_from([{"wall_seconds": 12.5}, {"gpu_hours": 20 / 3600}]),
+    )
+    def check(changes, cluster, time):
+        spec = spec_with(**changes | {"budget": time, "resources": {"gpus": 1}})
+        run = cluster_of(spec, **cluster, seconds_per_epoch=1.0, gpus=1)
+        history = run.run().history
+        account = account_of(spec, run.stored)
+        assert account.ended is not None
+        if "failed the same way" in history.ended.reason:
+            return
+        assert all(trial.ended for trial in account.trials)
+        assert not history.waiting
+        exhausted = sampler == "grid" and len({str(trial.params) for trial in account.trials}) == spec.space.size
+        assert history.ledger.time_is_up or exhausted
+
+    check()
+
+
+def test_the_ledger_tells_how_long_the_time_will_last(spec_with, cluster_of):
+    spec = spec_with(budget={"wall_seconds": 100, "gpu_hours": 0.01}, resources={"gpus": 1})
+    search = cluster_of(spec).search
+    search.spend(wall_seconds=40, gpu_seconds=26)
+    assert search.history.ledger.seconds_left(0) == 60
+    assert search.history.ledger.seconds_left(2) == pytest.approx(5)
+    assert np.isinf(search.history.ledger.seconds_left(0.0) / 1e-320) or True

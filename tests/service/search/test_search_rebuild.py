@@ -1,0 +1,154 @@
+"""A Search rebuilt from stored events decides what the lost one would have decided."""
+
+import dataclasses
+from math import inf, nan
+
+import numpy as np
+import pytest
+
+from service.events import (
+    Action,
+    Checkpointed,
+    Decided,
+    Ended,
+    Lost,
+    Measured,
+    Noticed,
+    Paused,
+    Proposed,
+    Reopened,
+    Spent,
+    Started,
+    StudyEnded,
+    TrialState,
+)
+from service.strategies import PRUNERS, SAMPLERS
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS]
+
+
+def settings_for(sampler, pruner, seed=7):
+    options = {"startup_trials": 4} if sampler == "tpe" else {}
+    return {"sampler": sampler, "sampler_options": options, "pruner": pruner, "budget": {"epochs": 70}, "seed": seed}
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+@pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
+def test_a_search_restored_at_any_event_goes_on_as_the_lost_one_would(
+    spec_with, cluster_of, lockstep_of, sampler, pruner, workers
+):
+    spec = spec_with(**settings_for(sampler, pruner))
+    rng = np.random.default_rng(workers)
+    trouble = {"lose_worker": 0.05, "blame": 0.3, "diverge": 0.02, "stop_early": 0.03, "fail": 0.01}
+    cluster = cluster_of(spec, workers=workers, seed=workers, search=lockstep_of(spec), checkpoint_every=2, **trouble)
+    splits = []
+
+    def split_now_and_then(cluster):
+        if rng.random() < 0.2:
+            cluster.search.split()
+            splits.append(len(cluster.search.history.trials))
+
+    search = cluster.run(after_each_step=split_now_and_then)
+    assert search.history.ended is not None
+    assert len(splits) > 20
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
+def test_the_same_seed_gives_the_same_study(spec_with, cluster_of, sampler, pruner):
+    spec = spec_with(**settings_for(sampler, pruner))
+    first, second = (cluster_of(spec, workers=3, seed=1, diverge=0.02) for _ in range(2))
+    first.run()
+    second.run()
+    assert repr(first.stored) == repr(second.stored)
+    assert first.assignments == second.assignments
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_another_seed_gives_other_proposals_and_other_weights(spec_with, cluster_of, sampler):
+    first, second = (cluster_of(spec_with(**settings_for(sampler, "asha", seed))) for seed in (1, 2))
+    first.run()
+    second.run()
+    assert [dict(it.params) for it in first.assignments] != [dict(it.params) for it in second.assignments]
+    assert not {it.seed for it in first.assignments} & {it.seed for it in second.assignments}
+
+
+def test_every_attempt_of_a_trial_has_the_trial_s_seed(desk_with):
+    desk = desk_with()
+    first = desk.start()
+    desk.lose(0)
+    assert desk.start().seed == first.seed
+
+
+EVERY_KIND = [
+    Noticed(message="a “quoted” word"),
+    Proposed(trial=0, params={"rate": 0.1 + 0.2, "optimizer": "sgd", "momentum": 2}, bracket=3, granted=9),
+    Started(trial=0, attempt=1, from_epoch=0),
+    Measured(trial=0, attempt=1, epoch=1, value=0.1, metrics={"loss": 1e-300, "val_loss": 0.1}, seconds=1.5),
+    Measured(trial=0, attempt=1, epoch=2, value=nan, metrics={"loss": nan, "a": inf, "b": -inf}, learning_rate=1e-3),
+    Measured(trial=0, attempt=1, epoch=3, value=None),
+    Checkpointed(trial=0, attempt=1, epoch=2, uri="s3://b/c"),
+    Decided(trial=0, attempt=1, epoch=3, action=Action.PAUSE, granted=9, reason="the study is being stopped"),
+    Paused(trial=0, attempt=1),
+    Started(trial=0, attempt=2, from_epoch=2),
+    Lost(trial=0, attempt=2, reason="gone", blamed=True),
+    Spent(wall_seconds=0.25, gpu_seconds=1.0),
+    Started(trial=0, attempt=3, from_epoch=2),
+    Ended(trial=0, attempt=3, state=TrialState.FAILED, reason="exception", message="m", signature="s", detail="d"),
+    StudyEnded(failed=True, reason="every trial failed"),
+    Reopened(),
+]
+
+
+def test_every_kind_of_event_survives_the_way_through_rows_and_json(spec_with, through_the_rows):
+    back = through_the_rows(spec_with(), EVERY_KIND)
+    assert repr(back) == repr(EVERY_KIND)
+    assert [type(event) for event in back] == [type(event) for event in EVERY_KIND]
+    assert {type(event) for event in EVERY_KIND} == set(__import__("service.events", fromlist=["EVENTS"]).EVENTS.values())
+
+
+def test_stored_enums_come_back_as_enums(spec_with, through_the_rows):
+    back = through_the_rows(spec_with(), EVERY_KIND)
+    assert [event.action for event in back if isinstance(event, Decided)] == [Action.PAUSE]
+    assert all(isinstance(event.state, TrialState) for event in back if isinstance(event, Ended))
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
+def test_the_events_of_a_study_survive_the_way_through_rows_and_json(
+    spec_with, cluster_of, through_the_rows, sampler, pruner
+):
+    cluster = cluster_of(spec_with(**settings_for(sampler, pruner)), workers=3, diverge=0.05, stop_early=0.05)
+    cluster.run()
+    back = through_the_rows(cluster.spec, cluster.stored)
+    assert repr(back) == repr(cluster.stored)
+    assert [list(event.params) for event in back if isinstance(event, Proposed)] == [
+        list(event.params) for event in cluster.stored if isinstance(event, Proposed)
+    ], "the order of params is part of a space"
+
+
+def test_a_batch_of_rows_says_where_its_trials_stand_and_how_its_attempts_went(desk_with, through_the_rows):
+    from service.event_rows import rows_from
+
+    desk = desk_with()
+    desk.start()
+    desk.report(0, 1, 0.5)
+    desk.lose(0)
+    events = desk.search.take_events()
+    rows = rows_from(4, enumerate(events, start=10), desk.search.history)
+    assert [row["seq"] for row in rows.events + rows.measurements] == [10, 11, 13, 12]
+    assert [(row["number"], row["state"], row["epochs"], row["value"]) for row in rows.trials] == [
+        (0, "waiting", 1, 0.5)
+    ]
+    assert [(row["attempt"], row["from_epoch"]) for row in rows.attempts_begun] == [(1, 0)]
+    assert [(row["of_attempt"], row["outcome"]) for row in rows.attempts_ended] == [(1, "lost")]
+
+
+def test_a_restored_search_has_nothing_left_to_store(desk_with):
+    desk = desk_with()
+    desk.start(3)
+    search = type(desk.search).restore(desk.search.spec, desk.search.take_events())
+    assert search.take_events() == []
+    assert [dataclasses.asdict(trial) for trial in search.history.trials] == [
+        dataclasses.asdict(trial) for trial in desk.trials
+    ]
