@@ -99,7 +99,9 @@ class History:
 
     def would_be_best(self, trial: Trial) -> bool:
         """Whether the trial, completed as it stands, would be the study's best. Of equal ones the earlier is."""
-        return trial.best_epoch > 0 and (self._best is None or self._standing(trial, complete=True) <= self._best)
+        if not isfinite(self.value_of(trial)):
+            return False
+        return self._best is None or self._standing(trial, complete=True) <= self._best
 
     def _standing(self, trial: Trial, *, complete: bool) -> tuple[bool, float, int]:
         """Smaller is better."""
@@ -177,7 +179,8 @@ class History:
             self.waiting[trial.number] = None
 
     def _rank(self, trial: Trial) -> None:
-        if trial.state is TrialState.FAILED or not trial.best_epoch:
+        # Not every last value is finite: an epoch may come in after the trial was told to stop.
+        if trial.state is TrialState.FAILED or not isfinite(self.value_of(trial)):
             return
         standing = self._standing(trial, complete=trial.state is TrialState.COMPLETE)
         if self._best is None or standing < self._best:

@@ -290,7 +290,11 @@ class Search:
         if not self.done or self._halting:
             return self.history.ended
         for number in list(self.history.waiting):
-            self._end_unjudged(self.history.trials[number], "budget")
+            trial = self.history.trials[number]
+            if trial.action is Action.STOP:
+                self._end_as_decided(trial)
+            else:
+                self._end_unjudged(trial, "budget")
         if self.history.ended is None:
             failed = self.history.best is None
             reason = "every trial failed" if failed else "the budget is used"

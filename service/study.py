@@ -113,7 +113,9 @@ class Budget(_Frozen):
     epochs: Positive | None = None
     trials: Positive | None = None
     wall_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Time in which trials may train, all runs of the study together. What is chosen is saved and tested after it."""
     gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    """GPUs that are busy, times hours."""
 
     @property
     def is_open(self) -> bool:

@@ -65,6 +65,7 @@ study = Table(
     Column("model_uri", Text),  # the best trial's model
     Column("model_trial", Integer),
     Column("test_metrics", JSONB),  # of that model, once the search is over
+    Column("environment", JSONB),  # versions and machine of the latest run
     _now("created_at"),
     _now("updated_at"),
     Column("ended_at", DateTime(timezone=True)),

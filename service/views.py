@@ -117,6 +117,7 @@ class StudyRecord:
     gpu_seconds: float
     best: BestTrial | None
     test_metrics: dict[str, float] | None  # of the best trial's model, measured once
+    environment: dict[str, str]  # versions of the parts and the machine of the latest run
     notices: list[str]
     trials: pd.DataFrame
     """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (trained, as measured),
@@ -220,6 +221,7 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
         gpu_seconds=row.gpu_seconds,
         best=_best(connection, row, spec),
         test_metrics=None if row.test_metrics is None else {k: float(v) for k, v in row.test_metrics.items()},
+        environment=dict(row.environment or {}),
         notices=_notices(connection, row.id),
         trials=_trials(connection, row.id, spec, measurements),
         measurements=measurements,

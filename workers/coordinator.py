@@ -27,6 +27,7 @@ from service.search import Assignment, Search, StaleAttemptError, Verdict
 from service.store import Store
 from service.study import StudySpec
 from workers import checkpoints
+from workers.environment import describe_environment
 
 __all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
 
@@ -158,7 +159,10 @@ class Coordinator:
         for trial in self._search.history.trials:
             self._search.lost(trial.number, trial.attempt, "the coordinator ended", blamed=False)
         if self._search.history.ended is None:
-            await self._in_database(partial(self._writer.set_study, state="running", ended_at=None))
+            environment = describe_environment(ray.cluster_resources())
+            await self._in_database(
+                partial(self._writer.set_study, state="running", ended_at=None, environment=environment)
+            )
         if self._stop_requested:
             self._search.stop()
 

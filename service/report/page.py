@@ -7,10 +7,8 @@ policy, so that even a mistake could not load anything.
 from __future__ import annotations
 
 import json
-import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["write_report"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
-PACKAGES = ("bandstand", "optuna", "keras", "tensorflow", "ray", "plotly")
 
 
 def write_report(record: StudyRecord, path: Path, others: Sequence[StudyRecord] = ()) -> None:
@@ -152,18 +149,14 @@ def _rerun(record: StudyRecord) -> str:
     return (
         '<section id="rerun" class="long"><h2>To run this study again</h2>'
         "<p>The complete study, defaults included. Give it another name where this one is taken.</p>"
-        f'{study_file}<p class="quiet">Report written with {escape(", ".join(_versions()))}.</p></section>'
+        f'{study_file}<p class="quiet">{escape(_trained_with(record))}</p></section>'
     )
 
 
-def _versions() -> Iterable[str]:
-    """Those of this installation; the trials may have been trained by another."""
-    for package in PACKAGES:
-        try:
-            yield f"{package} {version(package)}"
-        except PackageNotFoundError:
-            continue
-    yield f"Python {platform.python_version()}"
+def _trained_with(record: StudyRecord) -> str:
+    """Versions and machine of the study's latest run."""
+    parts = (f"{name} {value}" for name, value in sorted(record.environment.items()))
+    return f"Trained with {', '.join(parts)}." if record.environment else "It is not known what trained it."
 
 
 def _copyable(name: str, text: str) -> str:

@@ -70,6 +70,8 @@ class MedianPruner:
     def judge(self, trial: Trial) -> Judgement:
         """As `Pruner.judge`."""
         epoch = trial.epochs
+        if epoch < self._options.min_epochs:  # granted by what was left of the budget
+            return Judgement(action=Action.CONTINUE, reason="not judged yet")
         others = self._losses.get(epoch, [])
         if self._completed < self._options.startup_trials or not others:
             return Judgement(action=Action.CONTINUE, reason="too few completed trials to compare with")

@@ -37,7 +37,7 @@ class TPESampler:
     """Optuna's TPE (multivariate, grouped for conditional spaces, running trials counted in as bad) per rung.
 
     The study it learns from lives in memory and is rebuilt from events: trials that reached the rung are complete with
-    their value there, those still under way are running, those stopped below it are left out, diverged ones count as
+    their value there, those still under way are running, those stopped below it are left out, failed ones count as
     worst. Every proposal uses a fresh sampler seeded by the trial's number.
     """
 
@@ -146,6 +146,8 @@ class TPESampler:
         if isfinite(value):
             self._study.tell(self._numbers.pop(trial.number), value)
         elif trial.state.is_final:
-            # Pruned without a value is worse than any value to TPE; failed is not seen.
-            state = State.PRUNED if trial.reason == "diverged" else State.FAIL
+            # Pruned without a value is worse than any value to TPE; failed is not seen. What cannot be trained must be
+            # seen: TPE is drawn to where it knows of no trial, and would propose more of the same to the end.
+            bad = trial.state is TrialState.FAILED and trial.reason != "budget"
+            state = State.PRUNED if bad else State.FAIL
             self._study.tell(self._numbers.pop(trial.number), state=state)

@@ -68,6 +68,7 @@ def record_of(runs, *, spec=None, order=None, state="finished", **changes):
         "gpu_seconds": 0.0,
         "best": _best(trials, params, spec),
         "test_metrics": None,
+        "environment": {"python": "3.11.7", "keras": "3.15.1"},
         "notices": [],
         "trials": trials,
         "measurements": measurements,

@@ -77,7 +77,9 @@ def _through_the_rows(spec, events):
         history.apply(event)
     rows = rows_from(1, enumerate(events, start=1), history)
     told = [(row["seq"], event_from(row["kind"], _through_json(row["data"]))) for row in rows.events]
-    epochs = [(row["seq"], measured_from(row | {"metrics": _through_json(row["metrics"])})) for row in rows.measurements]
+    epochs = [
+        (row["seq"], measured_from(row | {"metrics": _through_json(row["metrics"])})) for row in rows.measurements
+    ]
     return [event for _, event in sorted(told + epochs, key=lambda pair: pair[0])]
 
 
@@ -104,6 +106,7 @@ class VirtualCluster:
         lose_worker=0.0,
         blame=0.0,
         kill_coordinator=0.0,
+        stop=0.0,
         troubles=20,
         checkpoint_every=None,
         stop_early=0.0,
@@ -121,13 +124,14 @@ class VirtualCluster:
         self._curve = curve
         self._rng = np.random.default_rng(seed)
         self._chance = SimpleNamespace(
-            lose_worker=lose_worker, blame=blame, kill_coordinator=kill_coordinator, stop_early=stop_early,
+            lose_worker=lose_worker, blame=blame, kill_coordinator=kill_coordinator, stop=stop, stop_early=stop_early,
             diverge=diverge, miss_metric=miss_metric, fail=fail,
         )  # fmt: skip
         self._checkpoint_every = checkpoint_every
         self._seconds_per_epoch = seconds_per_epoch
         self._gpus = gpus
         self._workers = workers
+        self._stopping = False
         self._start_workers()
 
     def run(self, *, after_each_step=lambda cluster: None):
@@ -136,7 +140,11 @@ class VirtualCluster:
         for _ in range(STEP_LIMIT):
             # A search restored a moment ago only knows that it is done when it has been asked once more.
             if self.search.done and self.search.next() is None:
-                break
+                if not self._stopping:
+                    break
+                assert self.search.history.ended or self.search.conclude() is None
+                self._store()
+                self._restart()
             self.step()
             self._check_limits()
             after_each_step(self)
@@ -151,6 +159,11 @@ class VirtualCluster:
         """One worker does the next thing, or somebody dies."""
         if self.troubles and self._happens("kill_coordinator"):
             self._kill_coordinator()
+            return
+        if self.troubles and self._happens("stop"):
+            self.troubles -= 1
+            self._stopping = True
+            self.search.stop()
             return
         index = int(self._rng.integers(self._workers))
         if self.troubles and self._happens("lose_worker"):
@@ -265,11 +278,15 @@ class VirtualCluster:
         self.troubles -= 1
         if self._rng.random() < 0.5:  # the last batch was stored, and nobody heard of it
             self._store()
+        self._restart()
+
+    def _restart(self):
         self.search = Search.restore(self.spec, _through_the_rows(self.spec, self.stored))
         if not self.stored:
             self.search.begin()
         for trial in self.search.history.trials:
             self.search.lost(trial.number, trial.attempt, "the coordinator ended", blamed=False)
+        self._stopping = False
         self._start_workers()
 
     def _happens(self, what):

@@ -6,7 +6,9 @@ from math import inf, nan
 import numpy as np
 import pytest
 
+from service.event_rows import rows_from
 from service.events import (
+    EVENTS,
     Action,
     Checkpointed,
     Decided,
@@ -105,7 +107,7 @@ def test_every_kind_of_event_survives_the_way_through_rows_and_json(spec_with, t
     back = through_the_rows(spec_with(), EVERY_KIND)
     assert repr(back) == repr(EVERY_KIND)
     assert [type(event) for event in back] == [type(event) for event in EVERY_KIND]
-    assert {type(event) for event in EVERY_KIND} == set(__import__("service.events", fromlist=["EVENTS"]).EVENTS.values())
+    assert {type(event) for event in EVERY_KIND} == set(EVENTS.values())
 
 
 def test_stored_enums_come_back_as_enums(spec_with, through_the_rows):
@@ -127,9 +129,7 @@ def test_the_events_of_a_study_survive_the_way_through_rows_and_json(
     ], "the order of params is part of a space"
 
 
-def test_a_batch_of_rows_says_where_its_trials_stand_and_how_its_attempts_went(desk_with, through_the_rows):
-    from service.event_rows import rows_from
-
+def test_a_batch_of_rows_says_where_its_trials_stand_and_how_its_attempts_went(desk_with):
     desk = desk_with()
     desk.start()
     desk.report(0, 1, 0.5)

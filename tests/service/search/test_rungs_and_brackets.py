@@ -1,0 +1,121 @@
+"""Where trials are compared, and how Hyperband shares them among its brackets."""
+
+from collections import Counter
+
+import pytest
+
+from service.strategies.hyperband import HyperbandPruner, bracket_table
+from service.strategies.rungs import Rung, rung_epochs
+
+
+@pytest.mark.parametrize(
+    ("min_epochs", "factor", "max_epochs", "rungs"),
+    [
+        (1, 3, 9, (1, 3, 9)),
+        (1, 3, 10, (1, 3, 9, 10)),
+        (1, 3, 81, (1, 3, 9, 27, 81)),
+        (2, 3, 20, (2, 6, 18, 20)),
+        (1, 2, 9, (1, 2, 4, 8, 9)),
+        (4, 4, 4, (4,)),
+        (1, 3, 1, (1,)),
+        (5, 3, 9, (5, 9)),
+    ],
+)
+def test_rungs_are_the_powers_of_the_factor_and_the_last_epoch(min_epochs, factor, max_epochs, rungs):
+    assert rung_epochs(min_epochs, factor, max_epochs) == rungs
+
+
+def test_a_rung_ranks_by_loss_then_by_coin():
+    rung = Rung()
+    for loss, coin, trial in [(0.5, 0.1, 0), (0.3, 0.9, 1), (0.5, 0.05, 2)]:
+        rung.add(loss, coin, trial)
+    assert len(rung) == 3
+    assert [rung.rank(0.3, 0.9, 1), rung.rank(0.5, 0.05, 2), rung.rank(0.5, 0.1, 0)] == [0, 1, 2]
+
+
+def test_the_table_of_brackets_is_that_of_the_hyperband_paper():
+    table = bracket_table(1, 3, 81)
+    assert [trials for trials, _ in table] == [81, 27, 9, 6, 5]
+    assert [epochs[0] for _, epochs in table] == [1, 3, 9, 27, 81]
+    assert [epochs for _, epochs in table] == [(1, 3, 9, 27, 81), (3, 9, 27, 81), (9, 27, 81), (27, 81), (81,)]
+
+
+@pytest.mark.parametrize(
+    ("min_epochs", "factor", "max_epochs", "table"),
+    [
+        (1, 3, 9, [(9, (1, 3, 9)), (3, (3, 9)), (3, (9,))]),
+        (1, 3, 10, [(9, (1, 3, 9, 10)), (3, (3, 9, 10)), (3, (10,))]),  # none starts at 9, one epoch before the end
+        (2, 4, 8, [(4, (2, 8)), (2, (8,))]),
+        (5, 3, 5, [(1, (5,))]),
+    ],
+)
+def test_brackets_start_at_the_rungs_that_leave_room_for_another(min_epochs, factor, max_epochs, table):
+    assert bracket_table(min_epochs, factor, max_epochs) == table
+
+
+def brackets_of(cluster, count):
+    search = cluster.search
+    assert all(search.next() for _ in range(count))
+    return [trial.bracket for trial in search.history.trials]
+
+
+def hyperband(spec_with, **changes):
+    return spec_with(**{"pruner": "hyperband", "max_epochs": 81, "budget": {"trials": 128}} | changes)
+
+
+def test_no_bracket_is_empty_after_20_trials_and_the_largest_has_most(spec_with, cluster_of):
+    counts = Counter(brackets_of(cluster_of(hyperband(spec_with)), 20))
+    assert sorted(counts) == [0, 1, 2, 3, 4]
+    assert counts[0] > counts[1] >= counts[2]
+
+
+def test_one_round_of_trials_fills_every_bracket_to_its_quota(spec_with, cluster_of):
+    assert Counter(brackets_of(cluster_of(hyperband(spec_with)), 128)) == {0: 81, 1: 27, 2: 9, 3: 6, 4: 5}
+
+
+def test_a_trial_may_train_to_its_bracket_s_first_rung_before_it_asks(spec_with, cluster_of):
+    search = cluster_of(hyperband(spec_with)).search
+    assert [search.next().until_epoch for _ in range(5)] == [1, 3, 9, 27, 81]
+
+
+def test_trials_are_compared_with_those_of_their_own_bracket_only(desk_with):
+    desk = desk_with(pruner="hyperband", max_epochs=9, budget={"trials": 30})
+    desk.start(7)  # brackets that start at 1, 3 and 9, again 1 three times, then 3
+    assert [trial.bracket for trial in desk.trials] == [0, 1, 2, 0, 0, 0, 1]
+    assert desk.report(0, 1, 0.1).until_epoch == 3
+    assert desk.report(0, 2, 0.1).until_epoch == 3
+    assert desk.report(0, 3, 0.1).until_epoch == 9
+    for epoch in (1, 2):
+        assert desk.report(1, epoch, 0.9).until_epoch == 3
+    verdict = desk.report(1, 3, 0.9)  # worse than trial 0 at its epoch, but the first of its bracket
+    assert (verdict.action, verdict.until_epoch) == ("continue", 9)
+    for epoch in (1, 2, 3):
+        verdict = desk.report(6, epoch, 0.95)
+    assert (verdict.action, desk.trials[6].reason) == ("stop", "rung 3: place 2 of 2, 1 go on")
+
+
+# One round for max 81: 297 epochs in the first bracket (81*1 + 27*2 + 9*6 + 3*18 + 1*54), then 243, 189, 270 and 405.
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ({"epochs": 1403}, ["1403 epochs of 1404"]),
+        ({"trials": 127}, ["127 trials of 128"]),
+        ({"trials": 20, "epochs": 100}, ["20 trials of 128", "100 epochs of 1404"]),
+    ],
+)
+def test_a_budget_below_one_round_is_noticed_before_the_first_trial(spec_with, budget, words):
+    notices = HyperbandPruner.make(hyperband(spec_with, budget=budget)).notices()
+    assert len(notices) == 1
+    assert all(word in notices[0] for word in words)
+
+
+@pytest.mark.parametrize("budget", [{"epochs": 1404}, {"trials": 128}, {"wall_seconds": 1.0}])
+def test_a_budget_of_one_round_is_not_noticed(spec_with, budget):
+    assert HyperbandPruner.make(hyperband(spec_with, budget=budget)).notices() == []
+
+
+def test_the_notice_is_recorded_when_the_study_begins(spec_with, cluster_of):
+    search = cluster_of(hyperband(spec_with, budget={"epochs": 5})).search
+    search.begin()
+    (event,) = search.take_events()
+    assert event.message.startswith("the budget is too small for one round of Hyperband: 5 epochs of 1404")

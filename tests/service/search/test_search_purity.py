@@ -1,0 +1,41 @@
+"""The core imports neither what trains nor what stores; Optuna comes when a TPE study is made."""
+
+import subprocess
+import sys
+from importlib.resources import files
+
+import pytest
+
+import service.strategies
+
+FOREIGN = ("optuna", "ray", "keras", "tensorflow", "psycopg", "sqlalchemy", "alembic", "pandas", "plotly")
+STRATEGIES = sorted(
+    file.name.removesuffix(".py") for file in files(service.strategies).iterdir() if file.name.endswith(".py")
+)
+STUDY = (
+    "dict(name='a', model='a:b', data='a:b', max_epochs=3, budget={'epochs': 9}, "
+    "space={'x': {'type': 'int', 'low': 0, 'high': 3}}, sampler=%r)"
+)
+
+
+def foreign_modules_after(code):
+    """Which of the foreign packages a fresh interpreter has imported after this code."""
+    script = f"{code}\nimport sys\nprint(*sorted(set({FOREIGN!r}) & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
+    return result.stdout.split()
+
+
+def test_every_module_of_the_core_imports_nothing_foreign():
+    modules = ["service.search", "service.history", "service.event_rows", "service.study"]
+    modules += ["service.strategies" if name == "__init__" else f"service.strategies.{name}" for name in STRATEGIES]
+    assert len(modules) > 12
+    code = f"import importlib\nfor name in {modules!r}:\n    importlib.import_module(name)"
+    assert foreign_modules_after(code) == []
+
+
+@pytest.mark.parametrize(("sampler", "imported"), [("random", []), ("grid", []), ("tpe", ["optuna"])])
+def test_optuna_is_imported_when_a_search_with_tpe_is_made_and_not_before(sampler, imported):
+    make_spec = f"from service.study import StudySpec\nspec = StudySpec(**{STUDY % sampler})"
+    assert foreign_modules_after(make_spec) == []
+    make_search = f"{make_spec}\nfrom service.search import Search\nsearch = Search(spec)\nsearch.next()"
+    assert [name for name in foreign_modules_after(make_search) if name in ("optuna", "ray", "keras")] == imported

@@ -1,0 +1,196 @@
+"""What a user reads when a study's settings break a rule: one line with the rule, the value and the way out."""
+
+import sys
+import types
+
+import pytest
+
+from search_spaces import SEARCH_SPACES
+from service.errors import InputError
+from service.strategies import PRUNERS, SAMPLERS
+from service.study import Budget, StudySpec, study_spec_from
+
+SETTINGS = {
+    "name": "mine",
+    "model": "train:build",
+    "data": "train:load",
+    "space": {"x": {"type": "float", "low": 0.0, "high": 1.0}},
+    "max_epochs": 9,
+    "budget": {"epochs": 100},
+}
+LEFT_OUT = object()
+
+
+def build(params):
+    return params
+
+
+class Builder:
+    def build(self, params):
+        return params
+
+
+def message_for(**changes):
+    settings = {name: value for name, value in (SETTINGS | changes).items() if value is not LEFT_OUT}
+    with pytest.raises(InputError) as error:
+        study_spec_from(settings, "study.toml")
+    return str(error.value)
+
+
+NAME_RULE = "name: must be 1 to 100 printable characters without spaces at the ends; got "
+REFERENCE_RULE = "must be written module:function, such as train:build; got "
+
+MESSAGES = [
+    ({"sampler": "tp"}, f"sampler must be one of {', '.join(SAMPLERS)}; got 'tp'"),
+    ({"pruner": "ash"}, f"pruner must be one of {', '.join(PRUNERS)}; got 'ash'"),
+    ({"bugdet": {"epochs": 3}}, "there is no setting bugdet; did you mean budget?"),
+    ({"budget": {"epoch": 3}}, "there is no setting budget.epoch; did you mean epochs?"),
+    ({"objective": {"direktion": "maximize"}}, "there is no setting objective.direktion; did you mean direction?"),
+    ({"resources": {"gpu": 1}}, "there is no setting resources.gpu; did you mean gpus?"),
+    ({"budget": {"zzz": 3}}, "there is no setting budget.zzz; it may be epochs, trials, wall_seconds, gpu_hours"),
+    (
+        {"space": {"x": {"type": "float", "low": 2, "high": 1}}},
+        "space: x: low must be < high; got low=2.0, high=1.0; swap them",
+    ),
+    ({"space": "digits"}, f"space: must be a table of parameters or one of {', '.join(SEARCH_SPACES)}; got 'digits'"),
+    ({"space": 3}, "space: must be a table of parameters or a name; got int"),
+    ({"max_epochs": 0}, "max_epochs must be greater than or equal to 1; got 0"),
+    (
+        {"batch_size": "batch"},
+        "batch_size must be a number or name an always-active parameter of the space whose values are whole numbers "
+        "from 1; got 'batch'",
+    ),
+    (
+        {"batch_size": "x"},
+        "batch_size must be a number or name an always-active parameter of the space whose values are whole numbers "
+        "from 1; got 'x'",
+    ),
+    ({"model": LEFT_OUT}, "model is missing; every study needs it"),
+    ({"model": LEFT_OUT, "data": LEFT_OUT}, "model is missing; every study needs it (and 1 more)"),
+    ({"model": "train.build"}, f"model: {REFERENCE_RULE}'train.build'"),
+    ({"data": "train:"}, f"data: {REFERENCE_RULE}'train:'"),
+    ({"data": "my-code:load"}, f"data: {REFERENCE_RULE}'my-code:load'"),
+    ({"callbacks": ["train"]}, f"callbacks.0: {REFERENCE_RULE}'train'"),
+    ({"model": 3}, "model: must be module:function or a function; got int"),
+    (
+        {"budget": {"gpu_hours": 1}},
+        "budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set it, say to 1",
+    ),
+    (
+        {"budget": LEFT_OUT},
+        "budget must limit at least one of epochs, trials, wall_seconds, gpu_hours; got none: "
+        "say [budget] epochs = 200",
+    ),
+    ({"budget": {"epochs": 0}}, "budget.epochs must be greater than or equal to 1; got 0"),
+    ({"budget": {"wall_seconds": -1}}, "budget.wall_seconds must be greater than 0; got -1"),
+    ({"name": ""}, f"{NAME_RULE}''"),
+    ({"name": " mine"}, f"{NAME_RULE}' mine'"),
+    ({"name": "mi\nne"}, f"{NAME_RULE}'mi\\nne'"),
+    ({"name": "m" * 101}, f"{NAME_RULE}'{'m' * 101}'"),
+    ({"sampler_options": {"startup": 3}}, "options of sampler tpe may be startup_trials, ei_candidates; got 'startup'"),
+    (
+        {"sampler_options": {"startup_trials": 0}},
+        "option startup_trials of sampler tpe must be greater than or equal to 1; got 0",
+    ),
+    (
+        {"sampler_options": {"startup_trials": "many"}},
+        "option startup_trials of sampler tpe must be a valid integer, unable to parse string as an integer; "
+        "got 'many'",
+    ),
+    ({"sampler": "random", "sampler_options": {"n": 3}}, "options of sampler random may be nothing; got 'n'"),
+    ({"pruner": "none", "pruner_options": {"n": 3}}, "options of pruner none may be nothing; got 'n'"),
+    (
+        {"pruner_options": {"reduction_factor": 1}},
+        "option reduction_factor of pruner asha must be greater than or equal to 2; got 1",
+    ),
+    *(
+        (
+            {"pruner": pruner, "pruner_options": {"min_epochs": 10}},
+            f"option min_epochs of pruner {pruner} must be at most max_epochs; got 10 with max_epochs 9",
+        )
+        for pruner in ("asha", "hyperband", "median")
+    ),
+    (
+        {"sampler": "grid"},
+        "sampler grid needs a finite space; parameter x is continuous: give it a step, or use sampler random or tpe",
+    ),
+    (
+        {"sampler": "grid", "space": {name: {"type": "int", "low": 1, "high": 2000} for name in "xy"}},
+        "sampler grid visits at most 1,000,000 points; the space has 4,000,000: use larger steps, or sampler random "
+        "or tpe",
+    ),
+    ({"objective": {"direction": "max"}}, "objective.direction must be 'minimize' or 'maximize'; got 'max'"),
+    (
+        {"resources": {"gpus": 1.5}},
+        "resources.gpus: must be a whole number above 1, as Ray counts GPUs; got 1.5",
+    ),
+    ({"seed": -1}, "seed must be greater than or equal to 0; got -1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "message"), MESSAGES, ids=[message[:60] for _, message in MESSAGES])
+def test_a_broken_rule_is_said_in_one_line(changes, message):
+    assert message_for(**changes) == f"study.toml: {message}"
+
+
+@pytest.mark.parametrize("changes", [changes for changes, _ in MESSAGES] + [{"space": []}, {"budget": 3}, {"notes": 1}])
+def test_no_message_shows_the_machinery(changes):
+    message = message_for(**changes)
+    assert "\n" not in message
+    assert not [word for word in ("pydantic", "Traceback", "ValidationError", "Value error") if word in message]
+
+
+def test_a_function_becomes_a_reference_that_workers_can_import():
+    spec = study_spec_from(SETTINGS | {"model": build, "callbacks": [build]}, "study.py")
+    assert spec.model == f"{__name__}:build"
+    assert spec.callbacks == (f"{__name__}:build",)
+
+
+def test_a_function_of_the_running_script_is_known_by_its_file(monkeypatch):
+    script = types.ModuleType("__main__")
+    script.__file__ = "/somewhere/train.py"
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    monkeypatch.setattr(build, "__module__", "__main__")
+    assert study_spec_from(SETTINGS | {"model": build}, "train.py").model == "train:build"
+    del script.__file__
+    assert "must live in a file, because workers import it" in message_for(model=build)
+
+
+def test_a_function_that_workers_cannot_import_is_refused():
+    def inner(params):
+        return params
+
+    for function in (inner, lambda params: params, Builder.build):
+        assert "must be a function at the top of a module, because workers import it" in message_for(model=function)
+
+
+def test_a_built_in_space_may_be_named():
+    spec = study_spec_from(SETTINGS | {"space": "digits_mlp", "batch_size": "batch_size"}, "study.toml")
+    assert "units" in spec.space.parameters
+    assert spec.batch_size_for({"batch_size": 64}) == 64
+    assert study_spec_from(SETTINGS, "study.toml").batch_size_for({}) == 32
+
+
+def test_a_grid_needs_no_budget():
+    space = {"x": {"type": "int", "low": 0, "high": 3}}
+    spec = study_spec_from(SETTINGS | {"sampler": "grid", "space": space, "budget": {}}, "study.toml")
+    assert str(spec.budget) == "the whole grid"
+
+
+def test_a_spec_survives_json_and_cannot_be_changed():
+    spec = study_spec_from(SETTINGS, "study.toml")
+    assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+    with pytest.raises(ValueError, match="frozen"):
+        spec.seed = 1
+
+
+def test_differences_name_each_setting_that_differs_and_see_the_order_of_parameters():
+    mine = study_spec_from(SETTINGS | {"space": dict.fromkeys("ab", SETTINGS["space"]["x"])}, "a")
+    other = study_spec_from(SETTINGS | {"space": dict.fromkeys("ba", SETTINGS["space"]["x"]), "seed": 3}, "b")
+    assert mine.differences(mine) == []
+    assert [line.split(":")[0] for line in mine.differences(other)] == ["space", "seed"]
+    assert "seed: 0, not 3" in mine.differences(other)
+
+
+def test_a_budget_is_said_in_words():
+    assert str(Budget(epochs=200, wall_seconds=1.5)) == "200 epochs, 1.5 s"
