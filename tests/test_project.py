@@ -1,0 +1,83 @@
+"""The project keeps its own promises: names, layers, tables, what is installed."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from search_spaces import SEARCH_SPACES
+from service.strategies import PRUNERS, SAMPLERS
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("search_spaces", "service", "service.report", "service.strategies", "workers.datasets", "workers.models")
+
+
+def test_no_other_installed_distribution_owns_our_top_level_packages() -> None:
+    owners = metadata.packages_distributions()
+    for package in ("service", "search_spaces", "workers"):
+        assert set(owners.get(package, ["bandstand"])) == {"bandstand"}
+        assert Path(importlib.import_module(package).__file__ or "").is_relative_to(ROOT)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_exports_sorted_names_that_are_there(package: str) -> None:
+    module = importlib.import_module(package)
+    names = module.__all__
+    constants = [name for name in names if name.isupper()]
+    classes = [name for name in names if not name.isupper() and name[0].isupper()]
+    functions = [name for name in names if not name[0].isupper()]
+    assert names == sorted(constants) + sorted(classes) + sorted(functions)
+    for name in names:
+        assert getattr(module, name) is not None
+
+
+def test_the_readme_lists_every_sampler_and_pruner_with_its_summary() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for registry in (SAMPLERS, PRUNERS):
+        for name, entry in registry.items():
+            assert re.search(rf"^\| `{name}` \| {re.escape(entry.summary)} \|", readme, re.MULTILINE), name
+
+
+def test_the_readme_gives_a_reason_for_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    table = (ROOT / "README.md").read_text().split("### What it is built on")[1].split("\n## ")[0]
+    for requirement in project["dependencies"]:
+        name = re.split(r"[><=]", requirement)[0]
+        assert re.search(rf"\b{re.escape(name)}", table), name
+
+
+def test_every_dependency_has_an_exact_version_without_an_address() -> None:
+    lines = (ROOT / "constraints.txt").read_text().split()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines)
+    pinned = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in lines}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
+        name = re.split(r"[\[><=]", requirement)[0]
+        assert re.sub(r"[-_.]+", "-", name).lower() in pinned, name
+
+
+def test_every_space_has_a_model_and_a_study_file_that_is_valid() -> None:
+    from service.study_file import built_in_studies, find_study
+    from workers.models import MODELS
+
+    assert set(SEARCH_SPACES) == set(MODELS) == set(built_in_studies())
+    for name in built_in_studies():
+        spec = find_study(name).spec
+        assert spec.space == SEARCH_SPACES[name]
+        assert spec.model == MODELS[name]
+
+
+def test_the_coordinator_starts_without_keras_and_tensorflow() -> None:
+    script = (
+        "import sys, workers.coordinator, workers.outcome\n"
+        "heavy = {'keras', 'tensorflow'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
