@@ -28,7 +28,7 @@ from service.events import (
 )
 from service.history import History, Trial
 
-__all__ = ["Rows", "event_from", "measured_from", "rows_from"]
+__all__ = ["Rows", "clean_text", "event_from", "measured_from", "rows_from"]
 
 _KINDS = {kind: name for name, kind in EVENTS.items()}
 
@@ -97,7 +97,7 @@ def _trial_row(study_id: int, history: History, trial: Trial) -> dict[str, Any]:
         "bracket": trial.bracket,
         "state": str(trial.state),
         "reason": trial.reason,
-        "message": trial.message,
+        "message": clean_text(trial.message),
         "attempt": trial.attempt,
         "epochs": trial.epochs,
         "granted": trial.granted,
@@ -108,7 +108,21 @@ def _trial_row(study_id: int, history: History, trial: Trial) -> dict[str, Any]:
 
 def _fields(event: Event) -> dict[str, Any]:
     fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in fields.items()}
+    return {name: _storable(value) for name, value in fields.items()}
+
+
+def _storable(value: Any) -> Any:
+    """A field as PostgreSQL takes it: a text there holds no NUL and no half of a surrogate pair."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, str):
+        return clean_text(value) if type(value) is str else value  # not an enum's member
+    return value
+
+
+def clean_text(text: str) -> str:
+    """A text without what PostgreSQL cannot store, as an exception's message may hold it."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
 
 
 def _json_numbers(metrics: Mapping[str, float]) -> dict[str, float | str]:

@@ -23,7 +23,8 @@ class FailureWatch:
 
     def note(self, ended: Ended) -> None:
         """A trial has ended."""
-        if ended.state is not TrialState.FAILED or (self._count and ended.signature != self._signature):
+        failed = ended.state is TrialState.FAILED and ended.reason != "budget"
+        if not failed or (self._count and ended.signature != self._signature):
             self._mixed = True
         self._signature, self._message = ended.signature, ended.message
         self._count += 1
@@ -36,5 +37,6 @@ class FailureWatch:
         limit = {"missing_metric": 1, "diverged": SAME_DIVERGENCES}.get(self._signature or "", SAME_FAILURES)
         if self._count < limit:
             return ""
-        trials = "its first trial" if self._count == 1 else f"each of its first {self._count} trials"
-        return f"{trials} failed the same way: {self._message}"
+        if self._count == 1:
+            return f"its first trial failed: {self._message}"
+        return f"each of its first {self._count} trials failed the same way: {self._message}"

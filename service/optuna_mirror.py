@@ -11,6 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from service.errors import DatabaseVersionError, StudyNameTakenError
+from service.event_rows import clean_text
 from service.events import Ended, Event, Lost, Measured, Paused, Proposed, Started, TrialState
 from service.history import History, Trial
 from service.study import StudySpec
@@ -156,7 +157,7 @@ def _standing(trial: Trial, history: History) -> dict[str, Any]:
     return {
         "state": str(trial.state),
         "reason": trial.reason,
-        "message": trial.message,
+        "message": clean_text(trial.message),
         "epochs": trial.epochs,
         "best_epoch": trial.best_epoch,
         "value": history.value_of(trial),

@@ -60,7 +60,7 @@ class Verdict:
 
     action: Action
     until_epoch: int
-    keep_model: bool = False  # with STOP: the trial is the best so far, its model is wanted
+    keep_epoch: int = 0  # with STOP: the trial is the best so far, and its model with this epoch's weights is wanted
 
 
 _COMPLETES = ("max_epochs", "early_stopping", "budget")
@@ -200,8 +200,10 @@ class Search:
             self._record(measured)
         if trial.action is not Action.STOP:
             self._decide(trial, metrics if new else None, ended)
-        keep = trial.action is Action.STOP and trial.reason in _COMPLETES and self.history.would_be_best(trial)
-        return Verdict(action=trial.action or Action.CONTINUE, until_epoch=trial.granted, keep_model=keep)
+        keep_epoch = 0
+        if trial.action is Action.STOP and trial.reason in _COMPLETES and self.history.would_be_best(trial):
+            keep_epoch = trial.best_epoch if self.spec.objective.epoch == "best" else trial.epochs
+        return Verdict(action=trial.action or Action.CONTINUE, until_epoch=trial.granted, keep_epoch=keep_epoch)
 
     def checkpointed(self, trial_number: int, attempt: int, epoch: int, uri: str) -> None:
         """A durable checkpoint of the trial exists at this epoch.
@@ -297,8 +299,11 @@ class Search:
                 self._end_unjudged(trial, "budget")
         if self.history.ended is None:
             failed = self.history.best is None
-            reason = "every trial failed" if failed else "the budget is used"
-            if self._exhausted and not failed:
+            reason = "the budget is used"
+            if failed:
+                cut = any(trial.reason == "budget" for trial in self.history.trials) or not self.history.trials
+                reason = "the budget was used before any trial had a value" if cut else "every trial failed"
+            elif self._exhausted:
                 reason = "every point of the grid was visited"
             self._record(StudyEnded(failed=failed, reason=reason))
         return self.history.ended

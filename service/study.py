@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ from service.strategies import PRUNERS, SAMPLERS
 __all__ = ["Budget", "Objective", "Resources", "StudySpec", "study_spec_from"]
 
 NAME_LIMIT = 100
+_TYPES = ("int", "str", "float")
 
 
 def _space_from(value: Any) -> SearchSpace:
@@ -81,7 +83,15 @@ if TYPE_CHECKING:
     Space = SearchSpace
 else:  # pydantic would try to read the classes of a space as models of its own
     Space = Annotated[Any, PlainValidator(_space_from), PlainSerializer(lambda space: space.to_dict())]
-Positive = Annotated[int, Field(ge=1)]
+
+
+def _not_a_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number; got {value}")
+    return value
+
+
+Positive = Annotated[int, Field(ge=1), BeforeValidator(_not_a_bool)]
 
 
 class _Frozen(BaseModel):
@@ -112,9 +122,9 @@ class Budget(_Frozen):
 
     epochs: Positive | None = None
     trials: Positive | None = None
-    wall_seconds: Annotated[float, Field(gt=0)] | None = None
+    wall_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Time in which trials may train, all runs of the study together. What is chosen is saved and tested after it."""
-    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """GPUs that are busy, times hours."""
 
     @property
@@ -131,10 +141,10 @@ class Budget(_Frozen):
 class Resources(_Frozen):
     """What one trainer is given, in Ray's units."""
 
-    cpus: Annotated[float, Field(gt=0)] = 1
-    gpus: Annotated[float, Field(ge=0)] = 0
+    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
+    gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     """Fractions share a card: 0.25 lets four trainers use one."""
-    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Memory of one trainer in gigabytes (10^9 bytes): booked with Ray, and past it the trainer is replaced."""
 
     @field_validator("gpus")
@@ -276,7 +286,8 @@ def _check_keys(settings: Mapping[str, Any], source: str) -> None:
 
 def _line_from(error: Any) -> str:
     """Pydantic's error as `setting: rule; got value`."""
-    where = ".".join(str(part) for part in error["loc"] if not str(part).startswith("function-"))
+    # Pydantic names the branch of a union it tried, such as constrained-int or function-before[...]: not a setting.
+    where = ".".join(str(part) for part in error["loc"] if not re.search(r"[-\[]", str(part)) and part not in _TYPES)
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{where} is missing; every study needs it"

@@ -175,7 +175,8 @@ class Training:
             verdict = link.report(
                 report.epochs, {}, seconds=0.0, learning_rate=None, checkpoint=None, ended="budget", wait=True
             )
-        keep = verdict is not None and verdict.keep_model and bool(report.best.weights)
+        # Not where a resumed attempt was cut off before the epoch that is wanted: no model beats a wrong one.
+        keep = verdict is not None and bool(report.best.weights) and verdict.keep_epoch == report.best.epoch
         model_uri = _save_model(model, report.best, f"{folder}/model-attempt-{assignment.attempt}") if keep else None
         return Outcome(action=verdict.action if verdict else Action.STOP, model_uri=model_uri)
 

@@ -28,7 +28,7 @@ class GridSampler:
     def __init__(self, space: SearchSpace, seed: int):
         points = list(space.grid())
         order = generator_for(seed, 0, "order").permutation(len(points))
-        self._points = [points[index] for index in order]
+        self._points: list[Mapping[str, Any]] = [points[index] for index in order]
         self._next = 0
         self._visits: dict[str, int] = {}
         self._failed: list[Mapping[str, Any]] = []

@@ -7,6 +7,7 @@ ICML 2018), only the largest rung that enough trials have reached.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -47,6 +48,7 @@ class TPESampler:
         self._spec = spec
         self._options = options_from("sampler tpe", TPEOptions, spec.sampler_options)
         self._distributions = spec.space.distributions()
+        _quiet_optuna()
         self._ask_epochs = ask_epochs
         self._enough = max(self._options.startup_trials, len(self._distributions) + 1)
         self._trials: list[Trial] = []
@@ -151,3 +153,12 @@ class TPESampler:
             bad = trial.state is TrialState.FAILED and trial.reason != "budget"
             state = State.PRUNED if bad else State.FAIL
             self._study.tell(self._numbers.pop(trial.number), state=state)
+
+
+def _quiet_optuna() -> None:
+    """Optuna would tell of each study in memory and warn of options that it calls experimental."""
+    import optuna
+
+    if optuna.logging.get_verbosity() == optuna.logging.INFO:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning, module="optuna.*")

@@ -72,7 +72,7 @@ def test_when_time_is_up_trials_stop_at_their_next_report_and_nothing_is_given_o
     desk.search.spend(**rest)
     assert desk.search.next() is None
     verdict = desk.report(0, 2, 0.4)
-    assert (verdict.action, verdict.keep_model) == (Action.STOP, True)
+    assert (verdict.action, bool(verdict.keep_epoch)) == (Action.STOP, True)
     desk.finish(0)
     for number in (1, 2):
         desk.lose(number)
@@ -110,7 +110,7 @@ def test_a_worker_that_ends_at_the_deadline_unasked_completes_its_trial(desk_wit
     desk.start(2)
     desk.report(0, 1, 0.5)
     verdict = desk.report(0, 1, {}, ended="budget")  # the report of the latest epoch comes again
-    assert (verdict.action, verdict.keep_model) == (Action.STOP, True)
+    assert (verdict.action, bool(verdict.keep_epoch)) == (Action.STOP, True)
     desk.finish(0, "budget")
     desk.finish(1, "budget")  # its first epoch was cut off
     assert states(desk) == [(TrialState.COMPLETE, "budget"), (TrialState.FAILED, "budget")]
@@ -192,7 +192,7 @@ def test_only_a_model_that_would_be_the_best_is_wanted(desk_with):
     wanted = []
     for value in (0.5, 0.6, 0.4, 0.4):
         number = desk.start().trial
-        wanted.append(desk.report(number, 1, value).keep_model)
+        wanted.append(bool(desk.report(number, 1, value).keep_epoch))
         desk.finish(number)
     assert wanted == [True, False, True, False]
 
@@ -201,7 +201,7 @@ def test_the_model_of_a_pruned_trial_is_not_wanted(desk_with):
     desk = desk_with(pruner="asha", budget={"trials": 9})
     desk.start(2)
     desk.report(0, 1, 0.4)
-    assert desk.report(1, 1, 0.5).keep_model is False
+    assert desk.report(1, 1, 0.5).keep_epoch == 0
 
 
 def test_a_last_epoch_that_came_too_late_and_was_not_finite_does_not_spoil_the_best(desk_with):
@@ -210,7 +210,7 @@ def test_a_last_epoch_that_came_too_late_and_was_not_finite_does_not_spoil_the_b
     desk.report(0, 1, 0.5)
     desk.search.spend(wall_seconds=10)
     assert desk.report(0, 2, 0.4).action is Action.STOP
-    assert desk.report(0, 3, nan).keep_model is False  # sent before the answer to epoch 2 was heard
+    assert desk.report(0, 3, nan).keep_epoch == 0  # sent before the answer to epoch 2 was heard
     desk.finish(0)
     desk.report(1, 1, 0.9)
     desk.finish(1)

@@ -107,7 +107,7 @@ def test_a_trial_whose_loss_or_objective_is_not_finite_has_diverged(desk, metric
     desk.start()
     desk.report(0, 1, 0.5)
     verdict = desk.report(0, 2, metrics)
-    assert (verdict.action, verdict.keep_model) == (Action.STOP, False)
+    assert (verdict.action, bool(verdict.keep_epoch)) == (Action.STOP, False)
     desk.finish(0)
     assert (desk.trials[0].state, desk.trials[0].reason) == (TrialState.FAILED, "diverged")
     assert desk.trials[0].message == "the loss or val_loss was not finite in epoch 2"

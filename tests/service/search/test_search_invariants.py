@@ -1,5 +1,7 @@
 """What holds for every sampler with every pruner, whoever dies, in whatever order things happen."""
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -70,7 +72,7 @@ def test_a_study_ends_with_its_budget_used_exactly_and_every_trial_ended_once(
         assert history.ledger.epochs == account.epochs
         assert history.ledger.trials == len(account.trials)
         assert history.running == 0
-        if "failed the same way" in history.ended.reason:
+        if re.search(r"first .*trials? failed", history.ended.reason):
             return  # it was cut off: what waits may go on when the study is reopened
         assert not history.waiting
         assert all(trial.ended for trial in account.trials)
@@ -141,7 +143,7 @@ def test_a_limit_of_time_ends_everything_and_leaves_nothing_waiting(spec_with, c
         history = run.run().history
         account = account_of(spec, run.stored)
         assert account.ended is not None
-        if "failed the same way" in history.ended.reason:
+        if re.search(r"first .*trials? failed", history.ended.reason):
             return
         assert all(trial.ended for trial in account.trials)
         assert not history.waiting

@@ -121,7 +121,7 @@ def test_a_trial_that_completes_is_still_running_until_its_model_is_saved(desk):
     desk.start()
     for epoch in range(1, 10):
         verdict = desk.report(0, epoch, 1 / epoch)
-    assert (verdict.action, verdict.until_epoch, verdict.keep_model) == (Action.STOP, 9, True)
+    assert (verdict.action, verdict.until_epoch, bool(verdict.keep_epoch)) == (Action.STOP, 9, True)
     assert desk.trials[0].state is TrialState.RUNNING
     assert desk.search.history.best is None
     desk.finish(0)
@@ -142,7 +142,7 @@ def test_a_completed_trial_whose_worker_dies_is_handed_out_again_to_save_its_mod
     for epoch in range(checkpoint + 1, 9):
         assert desk.report(0, epoch, 0.0).action is Action.CONTINUE
     verdict = desk.report(0, 9, {}, ended="budget")
-    assert (verdict.action, verdict.keep_model) == (Action.STOP, True)
+    assert (verdict.action, bool(verdict.keep_epoch)) == (Action.STOP, True)
     desk.finish(0)
     assert (desk.trials[0].state, desk.trials[0].reason) == (TrialState.COMPLETE, "max_epochs")
     assert desk.trials[0].values == [1 / epoch for epoch in range(1, 10)]
