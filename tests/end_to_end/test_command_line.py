@@ -212,8 +212,8 @@ def test_a_schema_that_is_too_old_is_refused_and_db_upgrade_mends_it(
     url = make_database(store, "old_schema")
     engine = database.connect(url)
     with engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE bandstand.study DROP COLUMN environment"))
-        connection.execute(sa.text("UPDATE bandstand.alembic_version SET version_num = '0001'"))
+        connection.execute(sa.text("ALTER TABLE bandstand_store.study DROP COLUMN environment"))
+        connection.execute(sa.text("UPDATE bandstand_store.alembic_version SET version_num = '0001'"))
     engine.dispose()
     monkeypatch.setenv("BANDSTAND_DATABASE_URL", url)
     assert "it is at 0001: run `bandstand db upgrade`" in refused(project, "list")

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 revision = "0001"
 down_revision = None
 
-SCHEMA = "bandstand"
+SCHEMA = "bandstand_store"
 
 
 def _now(name: str) -> sa.Column[object]:

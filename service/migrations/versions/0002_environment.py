@@ -11,8 +11,8 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    op.add_column("study", sa.Column("environment", JSONB), schema="bandstand")
+    op.add_column("study", sa.Column("environment", JSONB), schema="bandstand_store")
 
 
 def downgrade() -> None:
-    op.drop_column("study", "environment", schema="bandstand")
+    op.drop_column("study", "environment", schema="bandstand_store")

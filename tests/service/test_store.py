@@ -1,0 +1,253 @@
+"""The store on a real PostgreSQL: what is written is durable, written once, by one writer, and Optuna sees it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import optuna
+import pytest
+import sqlalchemy as sa
+
+from service import study_writer, tables
+from service.errors import LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
+from service.events import Action, Measured
+from service.search import Search
+from service.store import Store
+from service.study import StudySpec
+from service.study_writer import StudyWriter
+
+NAMES = (f"store-{number}" for number in itertools.count())
+
+
+def make_spec(**changes: Any) -> StudySpec:
+    settings = {
+        "name": next(NAMES),
+        "model": "a:build",
+        "data": "a:load",
+        "space": {
+            "optimizer": {
+                "type": "categorical",
+                "choices": ["sgd", "adam"],
+                "when": {"sgd": {"momentum": {"type": "float", "low": 0.0, "high": 0.9}}},
+            },
+            "zeta": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
+            "alpha": {"type": "categorical", "choices": [True, False]},
+        },
+        "sampler": "tpe",
+        "pruner": "asha",
+        "max_epochs": 4,
+        "budget": {"epochs": 30},
+    }
+    return StudySpec.model_validate(settings | changes)
+
+
+@pytest.fixture
+def writer(store: Store) -> Iterator[StudyWriter]:
+    writer = store.claim(make_spec(), "a test")
+    writer.catch_up_mirror(Search(writer.spec).history)
+    yield writer
+    writer.close()
+
+
+def flush(search: Search, writer: StudyWriter, mirror: bool = True) -> None:
+    events = search.take_events()
+    rows = writer.rows_from(events, search.history)
+    writer.write(rows)
+    if mirror:
+        writer.mirror(events, rows)
+
+
+def train_one(search: Search, value: float = 0.5, metrics: dict[str, float] | None = None) -> int:
+    """A trial from its proposal to its end; returns its number."""
+    assignment = search.next()
+    assert assignment is not None
+    for epoch in itertools.count(assignment.from_epoch + 1):
+        verdict = search.report(
+            assignment.trial,
+            assignment.attempt,
+            epoch,
+            {"val_loss": value, "loss": value} | (metrics or {}),
+            seconds=0.1,
+            learning_rate=0.01,
+        )
+        search.checkpointed(assignment.trial, assignment.attempt, epoch, f"/checkpoints/{epoch}")
+        if verdict.action is not Action.CONTINUE:
+            break
+    search.finish(assignment.trial, assignment.attempt)
+    return assignment.trial
+
+
+def study_in_optuna(store: Store, name: str) -> optuna.Study:
+    return optuna.load_study(study_name=name, storage=store.url.replace("postgresql:", "postgresql+psycopg:"))
+
+
+def test_a_search_read_back_from_the_store_goes_on_with_the_same_decisions(writer: StudyWriter) -> None:
+    search = Search(writer.spec)
+    for number in range(6):
+        train_one(search, 1 / (1 + number))
+        flush(search, writer, mirror=False)
+    again = Search.restore(writer.spec, writer.events())
+    assert [vars_of(trial) for trial in again.history.trials] == [vars_of(trial) for trial in search.history.trials]
+    ours, theirs = search.next(), again.next()
+    assert ours == theirs
+    assert ours is not None and theirs is not None
+    assert list(ours.params) == list(theirs.params)
+
+
+def vars_of(trial: Any) -> dict[str, Any]:
+    return {name: getattr(trial, name) for name in trial.__slots__}
+
+
+def test_writing_a_batch_twice_changes_nothing(writer: StudyWriter, store: Store) -> None:
+    search = Search(writer.spec)
+    train_one(search)
+    events = search.take_events()
+    rows = writer.rows_from(events, search.history)
+    writer.write(rows)
+    writer.write(rows)
+    assert writer.events() == events
+    record = store.record(writer.spec.name)
+    assert len(record.measurements) == record.trials["epochs"].sum() == 4
+
+
+def test_nan_infinity_and_unstorable_characters_survive(writer: StudyWriter, store: Store) -> None:
+    search = Search(writer.spec)
+    train_one(search, metrics={"odd": float("nan"), "odder": float("-inf")})
+    assignment = search.next()
+    assert assignment is not None
+    search.fail(assignment.trial, 1, "exception", "a NUL \x00 and half a pair \ud800", detail="\x00")
+    flush(search, writer)
+    record = store.record(writer.spec.name)
+    assert record.measurements["odd"].isna().all()
+    assert (record.measurements["odder"] == float("-inf")).all()
+    assert record.trials["message"][1] == "a NUL � and half a pair ?"
+    measured = next(event for event in writer.events() if isinstance(event, Measured))
+    assert measured.metrics["odder"] == float("-inf")
+    assert study_in_optuna(store, writer.spec.name).trials[1].state.name == "FAIL"
+
+
+def test_params_come_back_as_they_went_in_with_types_and_order(writer: StudyWriter, store: Store) -> None:
+    search = Search(writer.spec)
+    for _ in range(8):
+        train_one(search)
+    flush(search, writer)
+    expected = [dict(trial.params) for trial in search.history.trials]
+    stored = [trial.params for trial in Search.restore(writer.spec, writer.events()).history.trials]
+    in_optuna = [trial.params for trial in study_in_optuna(store, writer.spec.name).trials]
+    for before, ours, theirs in zip(expected, stored, in_optuna, strict=True):
+        assert list(ours.items()) == list(before.items())
+        assert theirs == before
+        assert type(ours["alpha"]) is type(theirs["alpha"]) is bool
+        assert ("momentum" in ours) == (ours["optimizer"] == "sgd")
+
+
+def test_a_second_writer_is_refused_with_the_name_of_the_first(
+    writer: StudyWriter, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.store._KILLED_HOLDER_SECONDS", 0.3)
+    with pytest.raises(StudyInUseError, match="a test has it since"):
+        store.claim(writer.spec, "another test")
+
+
+def test_a_closed_writer_gives_its_study_back(store: Store) -> None:
+    spec = make_spec()
+    store.claim(spec, "first").close()
+    second = store.claim(spec, "second")
+    assert store.progress(spec.name).state == "running"
+    second.close()
+    assert store.progress(spec.name).state == "interrupted"
+
+
+def test_another_spec_of_the_same_name_is_refused_and_so_is_another_order_of_its_space(store: Store) -> None:
+    spec = make_spec()
+    store.claim(spec, "first").close()
+    with pytest.raises(StudyNameTakenError, match="seed: 7, not 0"):
+        store.check_name(make_spec(name=spec.name, seed=7))
+    turned = dict(reversed(list(spec.space.to_dict().items())))
+    with pytest.raises(StudyNameTakenError, match="space"):
+        store.check_name(make_spec(name=spec.name, space=turned))
+    assert store.check_name(make_spec(name=spec.name))
+
+
+def test_names_with_markup_and_foreign_letters_are_kept(store: Store) -> None:
+    spec = make_spec(name="<script>alert('Ärger')</script> 试验")
+    store.claim(spec, "first").close()
+    assert store.record(spec.name).spec == spec
+    with pytest.raises(StudyNotFoundError, match="there is no study 'nobody'"):
+        store.record("nobody")
+
+
+def kill_connection_of(writer: StudyWriter, store: Store) -> None:
+    with store._engine.connect() as connection:
+        lock = sa.text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = :cls AND objid = :id")
+        pid = connection.execute(lock, {"cls": tables.LEASE_CLASS, "id": writer.study_id}).scalar_one()
+        connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+
+def test_a_broken_connection_is_made_again_and_nothing_is_lost_or_doubled(writer: StudyWriter, store: Store) -> None:
+    search = Search(writer.spec)
+    train_one(search)
+    flush(search, writer)
+    kill_connection_of(writer, store)
+    train_one(search)
+    flush(search, writer)
+    assert len(store.record(writer.spec.name).trials) == 2
+    assert len(writer.events()) == len({id(event) for event in writer.events()})
+    assert Search.restore(writer.spec, writer.events()).history.ledger.epochs == search.history.ledger.epochs
+
+
+def test_who_lost_the_lease_cannot_write_any_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_writer, "_RECONNECT_SECONDS", 3.0)
+    spec = make_spec()
+    first = store.claim(spec, "first")
+    search = Search(spec)
+    train_one(search)
+    kill_connection_of(first, store)
+    second = store.claim(spec, "second")
+    with pytest.raises(LeaseLostError, match="another coordinator"):
+        flush(search, first, mirror=False)
+    assert second.events() == []
+    second.close()
+
+
+def test_optuna_catches_up_with_what_a_killed_writer_left_out(writer: StudyWriter, store: Store) -> None:
+    search = Search(writer.spec)
+    train_one(search)
+    flush(search, writer)
+    train_one(search, 0.1)
+    assignment = search.next()
+    assert assignment is not None
+    search.report(assignment.trial, assignment.attempt, 1, {"val_loss": 0.7, "loss": 0.7})
+    flush(search, writer, mirror=False)  # killed before Optuna's tables followed
+    assert len(study_in_optuna(store, writer.spec.name).trials) == 1
+    writer.catch_up_mirror(search.history)
+    trials = study_in_optuna(store, writer.spec.name).trials
+    assert [trial.state.name for trial in trials][:2] == ["COMPLETE", "COMPLETE"]
+    assert trials[2].intermediate_values == {1: 0.7}
+    assert [trial.number for trial in trials] == [0, 1, 2]
+    assert trials[1].user_attrs["reason"] == "max_epochs"
+
+
+def test_a_study_deleted_in_optuna_is_made_again_from_the_events(writer: StudyWriter, store: Store) -> None:
+    search = Search(writer.spec)
+    train_one(search)
+    flush(search, writer)
+    optuna.delete_study(study_name=writer.spec.name, storage=store.url.replace("postgresql:", "postgresql+psycopg:"))
+    writer.catch_up_mirror(search.history)
+    assert len(study_in_optuna(store, writer.spec.name).trials) == 1
+
+
+def test_a_database_user_called_bandstand_gets_two_schemas_that_do_not_mix(store: Store) -> None:
+    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("CREATE ROLE bandstand LOGIN"))
+        connection.execute(sa.text("CREATE DATABASE owned OWNER bandstand"))
+    url = store.url.replace("postgres@", "bandstand@").replace("/bandstand?", "/owned?")
+    theirs = Store(url)
+    spec = make_spec()
+    for _ in range(2):  # the second time finds the tables that the first has made
+        theirs.claim(spec, "bandstand").close()
+    assert [study.name for study in theirs.studies()] == [spec.name]
+    assert study_in_optuna(theirs, spec.name).trials == []
+    theirs.close()
