@@ -65,9 +65,7 @@ def run(
     workers: Workers = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Only go on with a study that is stored already; one that has failed is tried again."
-        ),
+        typer.Option("--resume", help="Only go on with a study that is stored already; refuse to make a new one."),
     ] = False,
 ) -> int:
     """Run a study, or go on with it where it stands. Ctrl-C pauses it; the same command goes on."""
@@ -86,7 +84,6 @@ def run(
     try:
         outcomes = run_studies(
             store, [found.spec], workers=workers, code_path=found.code_path, display=make_display(store),
-            reopen=True,
         )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"paused; `bandstand run {file}` goes on where it stopped", err=True)

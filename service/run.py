@@ -115,7 +115,6 @@ def run_studies(
     workers: int | None,
     code_path: Sequence[str],
     display: Display,
-    reopen: bool = False,
 ) -> dict[str, dict[str, str]]:
     """Run studies one after the other on the same workers.
 
@@ -125,7 +124,6 @@ def run_studies(
         workers: trainers that work at the same time, None for as many as fit.
         code_path: folders in which workers find the user's modules.
         display: is told of everything.
-        reopen: let studies that have failed go on.
 
     Returns:
         Name -> {"state": finished | stopped | failed, "reason": …} of those that were begun.
@@ -150,7 +148,6 @@ def run_studies(
         "workers": workers,
         "code_path": list(code_path),
         "checkpoints_uri": checkpoints_uri(),
-        "reopen": reopen,
     }
     with display, WorkerProcess.started(job, store.url) as process:
         display.starting(to_run)

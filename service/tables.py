@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 SCHEMA = "bandstand_store"
-"""Not plain `bandstand`: PostgreSQL looks first into the schema that is called like the user, and a user called bandstand
-would get Optuna's tables into ours."""
+"""Not plain `bandstand`: PostgreSQL looks first into the schema that is called like the user, and a user called
+bandstand would get Optuna's tables into ours."""
 metadata = MetaData(schema=SCHEMA)
 
 

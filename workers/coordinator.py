@@ -13,21 +13,20 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from service.errors import BandstandError, ServiceError
-from service.event_rows import Rows
-from service.events import Action, Checkpointed, Ended, Event
+from service.errors import BandstandError
+from service.events import Action
 from service.search import Assignment, Search, StaleAttemptError, Verdict
 from service.store import Store
 from service.study import StudySpec
 from workers import checkpoints
 from workers.environment import describe_environment
+from workers.journal import Journal
 
 __all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
 
@@ -45,7 +44,7 @@ StudyOutcome = dict[str, str]
 class Coordinator:
     """One study's coordinator. All decisions happen on its event loop, so that they have one order."""
 
-    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, reopen: bool):
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str):
         """Nothing is opened before `run`.
 
         Args:
@@ -53,23 +52,17 @@ class Coordinator:
                 the secret travels in no actor's arguments.
             spec: the study.
             checkpoints_uri: folder under which checkpoints and models go.
-            reopen: let a study that has failed go on.
         """
         self._url_file = url_file
         self._spec = StudySpec.model_validate(spec)
         self._checkpoints_uri = checkpoints_uri
-        self._reopen = reopen
-        self._database = ThreadPoolExecutor(1, thread_name_prefix="database")
-        self._optuna = ThreadPoolExecutor(1, thread_name_prefix="optuna")
-        self._waiters: list[asyncio.Future[None]] = []
-        self._dirty = asyncio.Event()
         self._changed = asyncio.Event()
         self._departed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._serving: dict[str, asyncio.Task[None]] = {}
         self._trainers: dict[str, Any] = {}
         self._baseline_memory: dict[str, int] = {}
         self._busy: set[str] = set()
-        self._fatal: BandstandError | None = None
+        self._failure: BandstandError | None = None
         self._stop_requested = False
         self._taking = asyncio.Lock()
         self._accounted_at = 0.0
@@ -82,7 +75,7 @@ class Coordinator:
             await self._open()
         except BandstandError as error:
             return {"state": "refused", "reason": str(error), "kind": type(error).__name__}
-        tasks = [asyncio.create_task(self._write_batches()), asyncio.create_task(self._tick())]
+        tasks = [asyncio.create_task(self._journal.write_batches()), asyncio.create_task(self._tick())]
         try:
             for name, trainer in trainers.items():
                 await self.join(name, trainer)
@@ -93,8 +86,7 @@ class Coordinator:
         finally:
             for task in [*tasks, *self._serving.values()]:
                 task.cancel()
-            self._optuna.shutdown()
-            await self._in_database(self._writer.close)
+            await self._journal.close()
             self._store.close()
 
     async def join(self, name: str, trainer: Any) -> None:
@@ -136,7 +128,7 @@ class Coordinator:
         except StaleAttemptError as error:
             _log.warning("%s", error)
             return None
-        await self._durable()
+        await self._journal.durable()
         return verdict
 
     # -- opening and ending -----------------------------------------------------------------------------------------
@@ -145,22 +137,23 @@ class Coordinator:
         path = Path(self._url_file)
         url = path.read_text()
         path.unlink()
-        self._store = await self._in_database(Store, url)
+        self._store = await asyncio.to_thread(Store, url)
         holder = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
-        self._writer = await self._in_database(self._store.claim, self._spec, holder)
-        events = await self._in_database(self._writer.events)
+        self._writer = await asyncio.to_thread(self._store.claim, self._spec, holder)
+        events = await asyncio.to_thread(self._writer.events)
         self._search = Search.restore(self._spec, events)
-        await self._in_thread(self._optuna, self._writer.catch_up_mirror, self._search.history)
+        self._journal = Journal(self._search, self._writer, self._wake_all)
+        await asyncio.to_thread(self._writer.catch_up_mirror, self._search.history)
         if not events:
             self._search.begin()
-        elif self._reopen:
-            self._search.reopen()
+        elif self._search.history.ended is not None and self._search.history.ended.failed:
+            self._search.reopen()  # whoever runs it again has mended something
         self._accounted_at = time.monotonic()
         for trial in self._search.history.trials:
             self._search.lost(trial.number, trial.attempt, "the coordinator ended", blamed=False)
         if self._search.history.ended is None:
             environment = describe_environment(ray.cluster_resources())
-            await self._in_database(
+            await self._journal.call(
                 partial(self._writer.set_study, state="running", ended_at=None, environment=environment)
             )
         if self._stop_requested:
@@ -168,29 +161,30 @@ class Coordinator:
 
     async def _until_done(self) -> None:
         while not (self._search.done and not self._busy):
-            if self._fatal:
-                raise self._fatal
+            failure = self._failure or self._journal.failure
+            if failure:
+                raise failure
             await self._change()
 
     async def _conclude(self) -> StudyOutcome:
         self._account()
         ended = self._search.conclude()
-        await self._durable()
+        await self._journal.durable()
         if ended is None:
-            await self._in_database(partial(self._writer.set_study, state="stopped"))
+            await self._journal.call(partial(self._writer.set_study, state="stopped"))
             outcome = {"state": "stopped", "reason": "it was stopped before its budget was used"}
         else:
             if not ended.failed:
                 await self._test_once()
             state = "failed" if ended.failed else "finished"
-            await self._in_database(partial(self._writer.set_study, state=state, reason=ended.reason))
+            await self._journal.call(partial(self._writer.set_study, state=state, reason=ended.reason))
             outcome = {"state": state, "reason": ended.reason}
-        await self._in_thread(self._optuna, lambda: None)  # all that was queued before is in Optuna's tables now
+        await self._journal.bring_optuna_up_to_date()
         return outcome
 
     async def _test_once(self) -> None:
         """Score the chosen model on the test split; only ever once in a study's life."""
-        study: Any = await self._in_database(self._writer.study_columns)
+        study: Any = await self._journal.call(self._writer.study_columns)
         if study.model_uri is None or study.test_metrics is not None:
             return
         for trainer in list(self._trainers.values()):
@@ -198,10 +192,10 @@ class Coordinator:
                 metrics = await trainer.evaluate.remote(study.model_uri, "test")
             except ray.exceptions.RayError as error:
                 self._search.note(f"the chosen model could not be tested: {_one_line(error)}")
-                await self._durable()
+                await self._journal.durable()
                 continue
             if metrics is not None:
-                await self._in_database(partial(self._writer.set_study, test_metrics=metrics))
+                await self._journal.call(partial(self._writer.set_study, test_metrics=metrics))
             return
 
     # -- serving trainers -------------------------------------------------------------------------------------------
@@ -230,29 +224,29 @@ class Coordinator:
         except ray.exceptions.RayActorError as error:
             self._depart(name, f"it died: {_one_line(error)}")
         except BandstandError as error:
-            self._fatal = error
+            self._failure = error
             self._wake_all()
 
     async def _train(self, name: str, trainer: Any, assignment: Assignment) -> bool:
         """Have one assignment trained; returns whether the trainer is not to be used any more."""
         trial, attempt = assignment.trial, assignment.attempt
         folder = f"{self._checkpoints_uri}/study-{self._writer.study_id}/trial-{trial:05d}"
-        await self._durable()  # what a worker is told is stored first
+        await self._journal.durable()  # what a worker is told is stored first
         resume_uri = None
         if assignment.from_epoch:
-            resume_uri = await self._in_database(self._writer.checkpoint_uri, trial, assignment.from_epoch)
+            resume_uri = await self._journal.call(self._writer.checkpoint_uri, trial, assignment.from_epoch)
         seconds_left = self._search.history.ledger.seconds_left(len(self._busy) * self._spec.resources.gpus)
         me = ray.get_runtime_context().current_actor
         try:
             outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
         except ray.exceptions.RayActorError as error:
             self._search.lost(trial, attempt, _one_line(error))
-            await self._durable()
+            await self._journal.durable()
             self._depart(name, f"it died: {_one_line(error)}")
             return True
         except ray.exceptions.RayTaskError as error:
             self._search.fail(trial, attempt, "internal", _one_line(error.cause or error), detail=str(error)[-20_000:])
-            await self._durable()
+            await self._journal.durable()
             return False
         await self._take(trial, attempt, outcome)
         return self._too_large(name, outcome.memory_bytes)
@@ -274,12 +268,12 @@ class Coordinator:
                     replaced = await self._keep_model(trial, outcome.model_uri)
                     self._search.finish(trial, attempt, "budget")
                     if replaced is not None:
-                        await self._durable()
+                        await self._journal.durable()
                         await asyncio.to_thread(checkpoints.delete, replaced)
             except StaleAttemptError as error:
                 _log.warning("%s", error)
                 return
-        await self._durable()
+        await self._journal.durable()
 
     async def _keep_model(self, trial: int, uri: str | None) -> str | None:
         """Store where the best trial's model is, before the trial's end is stored; returns the file to delete then."""
@@ -288,8 +282,8 @@ class Coordinator:
         history = self._search.history
         if not history.would_be_best(history.trials[trial]):
             return uri
-        study: Any = await self._in_database(self._writer.study_columns)
-        await self._in_database(partial(self._writer.set_study, model_uri=uri, model_trial=trial))
+        study: Any = await self._journal.call(self._writer.study_columns)
+        await self._journal.call(partial(self._writer.set_study, model_uri=uri, model_trial=trial))
         return None if study.model_uri == uri else study.model_uri
 
     def _too_large(self, name: str, memory_bytes: int) -> bool:
@@ -308,57 +302,7 @@ class Coordinator:
         self._departed.put_nowait((name, reason))
         self._wake_all()
 
-    # -- storing ----------------------------------------------------------------------------------------------------
-
-    async def _durable(self) -> None:
-        """Wait until every event so far is stored. Whoever waits at the same time shares one transaction."""
-        if self._fatal:
-            raise self._fatal
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(done)
-        self._dirty.set()
-        await done
-
-    async def _write_batches(self) -> None:
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            waiters, self._waiters = self._waiters, []
-            events = self._search.take_events()
-            try:
-                if events:
-                    rows = self._writer.rows_from(events, self._search.history)
-                    await self._in_database(self._writer.write, rows)
-                    self._after_write(events, rows)
-            except Exception as error:  # nothing more can be stored, so nothing more may be told
-                self._fatal = (
-                    error
-                    if isinstance(error, BandstandError)
-                    else ServiceError(f"the study cannot be stored: {_one_line(error)}")
-                )
-                _log.exception("the study cannot be stored")
-                for waiter in [*waiters, *self._waiters]:
-                    if not waiter.done():
-                        waiter.set_exception(self._fatal)
-                self._wake_all()
-                return
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-
-    def _after_write(self, events: list[Event], rows: Rows) -> None:
-        """What may follow once a batch is stored: Optuna's tables, and files that nobody needs any more."""
-        future = self._optuna.submit(self._writer.mirror, events, rows)
-        future.add_done_callback(_log_failure)
-        for event in events:
-            if isinstance(event, Checkpointed):
-                self._database.submit(self._forget, event.trial, event.epoch).add_done_callback(_log_failure)
-            elif isinstance(event, Ended):
-                self._database.submit(self._forget, event.trial, None).add_done_callback(_log_failure)
-
-    def _forget(self, trial: int, before_epoch: int | None) -> None:
-        for uri in self._writer.forget_checkpoints(trial, before_epoch):
-            checkpoints.delete(uri)
+    # -- time ----------------------------------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
         """Account for time, say that the study is alive, hear whether it is to stop."""
@@ -369,11 +313,11 @@ class Coordinator:
             try:
                 if timed or time.monotonic() - self._accounted_at > _ACCOUNT_SECONDS:
                     self._account()
-                    await self._durable()
-                if await self._in_database(self._writer.heartbeat):
+                    await self._journal.durable()
+                if await self._journal.call(self._writer.heartbeat):
                     await self.stop()
             except BandstandError as error:
-                self._fatal = error
+                self._failure = error
             self._wake_all()
 
     def _account(self) -> None:
@@ -392,13 +336,6 @@ class Coordinator:
         self._changed.clear()
         await self._changed.wait()
 
-    async def _in_database(self, work: Any, *arguments: Any) -> Any:
-        return await self._in_thread(self._database, work, *arguments)
-
-    @staticmethod
-    async def _in_thread(pool: ThreadPoolExecutor, work: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
-
 
 # Not detached: it ends with the process that runs studies, and only that process begins it again.
 CoordinatorActor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=10_000)(Coordinator)
@@ -407,8 +344,3 @@ CoordinatorActor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, ma
 def _one_line(error: BaseException) -> str:
     lines: Iterable[str] = (line.strip() for line in str(error).splitlines())
     return next((line for line in lines if line), type(error).__name__)[:300]
-
-
-def _log_failure(future: Any) -> None:
-    if future.exception() is not None:
-        _log.error("background work failed", exc_info=future.exception())

@@ -35,7 +35,6 @@ class Job:
     workers: int | None
     code_path: list[str]
     checkpoints_uri: str
-    reopen: bool
 
 
 def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> None:
@@ -89,8 +88,8 @@ class _StudyRun:
         """The study's outcome, from as many coordinators as it takes."""
         import ray
 
-        for number in range(_COORDINATOR_STARTS):
-            coordinator = self._start_coordinator(reopen=self._job.reopen and number == 0)
+        for _ in range(_COORDINATOR_STARTS):
+            coordinator = self._start_coordinator()
             try:
                 return self._attend(coordinator)
             except ray.exceptions.RayActorError:
@@ -98,7 +97,7 @@ class _StudyRun:
                 self._stop_sent = False
         raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
 
-    def _start_coordinator(self, reopen: bool) -> Any:
+    def _start_coordinator(self) -> Any:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -109,7 +108,7 @@ class _StudyRun:
             handle.write(self._database_url)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         return CoordinatorActor.options(scheduling_strategy=here).remote(
-            path, self._spec.model_dump(mode="json"), self._job.checkpoints_uri, reopen
+            path, self._spec.model_dump(mode="json"), self._job.checkpoints_uri
         )
 
     def _attend(self, coordinator: Any) -> dict[str, str]:

@@ -44,7 +44,8 @@ class HyperbandPruner(ASHAPruner):
 
     def __init__(self, spec: StudySpec):
         options = options_from(self.owner, ASHAOptions, spec.pruner_options)
-        table = bracket_table(options.min_epochs, options.reduction_factor, spec.max_epochs)
+        # Hyperband hedges over first rungs by itself, so it begins at 1.
+        table = bracket_table(options.min_epochs or 1, options.reduction_factor, spec.max_epochs)
         super().__init__(spec, tuple(epochs[0] for _, epochs in table))
         self._quotas = [trials for trials, _ in table]
         self._filled = [0] * len(table)

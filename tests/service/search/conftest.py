@@ -56,7 +56,10 @@ def _spec_with(**changes):
         "max_epochs": 9,
         "budget": {"epochs": 60},
     }
-    return StudySpec.model_validate(settings | changes)
+    chosen = settings | changes
+    if chosen["pruner"] == "asha":  # small examples start at epoch 1, whatever the default is
+        chosen["pruner_options"] = {"min_epochs": 1} | chosen.get("pruner_options", {})
+    return StudySpec.model_validate(chosen)
 
 
 @lru_cache(maxsize=100_000)

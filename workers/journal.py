@@ -1,0 +1,126 @@
+"""The journal: makes a study's events durable, in batches, and lets follow what may follow.
+
+Knows the store's writer and its threads. Must not know trainers, nor why anything was decided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from service.errors import BandstandError, ServiceError
+from service.event_rows import Rows
+from service.events import Checkpointed, Ended, Event
+from service.search import Search
+from service.study_writer import StudyWriter
+from workers import checkpoints
+
+__all__ = ["Journal"]
+
+_log = logging.getLogger(__name__)
+
+
+class Journal:
+    """Whoever waits for `durable` at the same time shares one transaction, so the cost per event falls with the load.
+
+    The database and Optuna's tables have a thread each: an event loop never waits for either, and nobody waits for
+    Optuna's tables at all.
+    """
+
+    def __init__(self, search: Search, writer: StudyWriter, on_failure: Callable[[], None]):
+        """`on_failure` is called when nothing can be stored any more; `failure` says why."""
+        self.failure: BandstandError | None = None
+        self._search = search
+        self._writer = writer
+        self._on_failure = on_failure
+        self._database = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._optuna = ThreadPoolExecutor(1, thread_name_prefix="optuna")
+        self._optuna_lags = False
+        self._waiters: list[asyncio.Future[None]] = []
+        self._dirty = asyncio.Event()
+
+    async def durable(self) -> None:
+        """Wait until every event so far is stored.
+
+        Raises:
+            BandstandError: it cannot be; see `failure`.
+        """
+        if self.failure:
+            raise self.failure
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(done)
+        self._dirty.set()
+        await done
+
+    async def call(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Run something of the writer's in its thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
+
+    async def write_batches(self) -> None:
+        """Store what there is, over and over; ends only when it is cancelled or storing fails."""
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            waiters, self._waiters = self._waiters, []
+            events = self._search.take_events()
+            try:
+                if events:
+                    rows = self._writer.rows_from(events, self._search.history)
+                    await self.call(self._writer.write, rows)
+                    self._let_follow(events, rows)
+            except Exception as error:  # nothing more can be stored, so nothing more may be told
+                self._fail(error, waiters)
+                return
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    async def bring_optuna_up_to_date(self) -> None:
+        """Wait until Optuna's tables say all that is stored, and make up for what they missed."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._optuna, lambda: None)  # all that was queued is done now
+        if self._optuna_lags:
+            await loop.run_in_executor(self._optuna, self._writer.catch_up_mirror, self._search.history)
+            self._optuna_lags = False
+
+    async def close(self) -> None:
+        """Give the study back."""
+        self._optuna.shutdown()
+        await self.call(self._writer.close)
+        self._database.shutdown()
+
+    def _fail(self, error: Exception, waiters: list[asyncio.Future[None]]) -> None:
+        _log.error("the study cannot be stored", exc_info=error)
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        failure = error if isinstance(error, BandstandError) else ServiceError(f"it cannot be stored: {lines[0]}")
+        self.failure = failure
+        for waiter in [*waiters, *self._waiters]:
+            if not waiter.done():
+                waiter.set_exception(failure)
+        self._on_failure()
+
+    def _let_follow(self, events: list[Event], rows: Rows) -> None:
+        """What may follow once a batch is stored: Optuna's tables, and the end of files that nobody needs any more."""
+        self._optuna.submit(self._writer.mirror, events, rows).add_done_callback(self._note_optuna)
+        for event in events:
+            if isinstance(event, Checkpointed):
+                self._database.submit(self._forget, event.trial, event.epoch).add_done_callback(_log_failure)
+            elif isinstance(event, Ended):
+                self._database.submit(self._forget, event.trial, None).add_done_callback(_log_failure)
+
+    def _forget(self, trial: int, before_epoch: int | None) -> None:
+        for uri in self._writer.forget_checkpoints(trial, before_epoch):
+            checkpoints.delete(uri)
+
+    def _note_optuna(self, future: Future[None]) -> None:
+        if future.exception() is not None:
+            self._optuna_lags = True
+            _log_failure(future)
+
+
+def _log_failure(future: Future[None]) -> None:
+    if future.exception() is not None:
+        _log.error("background work failed", exc_info=future.exception())
