@@ -73,16 +73,29 @@ def make_display(store: Store) -> Display:
 
 def budget_used(progress: StudyProgress) -> float:
     """How much of its budget a study has used, 0 to 1: of several limits, the one that is nearest."""
+    return min(1.0, max((used / limit for used, limit, _ in _limits(progress)), default=0.0))
+
+
+def _limits(progress: StudyProgress) -> list[tuple[float, float, str]]:
+    """(used, limit, unit) of everything that is limited."""
     budget, spec = progress.spec.budget, progress.spec
     over = sum(progress.counts.get(state, 0) for state in ("complete", "pruned", "failed"))
-    parts = [
-        (progress.epochs, budget.epochs),
-        (over, budget.trials),
-        (progress.wall_seconds, budget.wall_seconds),
-        (progress.gpu_seconds, budget.gpu_hours and budget.gpu_hours * 3600),
-        (over, spec.space.size if spec.sampler == "grid" else None),
+    limits = [
+        (progress.epochs, budget.epochs, "epochs"),
+        (over, budget.trials, "trials"),
+        (progress.wall_seconds, budget.wall_seconds, "s"),
+        (progress.gpu_seconds / 3600, budget.gpu_hours, "GPU hours"),
+        (over, spec.space.size if spec.sampler == "grid" else None, "points of the grid"),
     ]
-    return min(1.0, max((used / limit for used, limit in parts if limit), default=0.0))
+    return [(used, limit, unit) for used, limit, unit in limits if limit]
+
+
+def _spent(progress: StudyProgress) -> str:
+    """What was spent of what, in words."""
+    parts = [f"{round(used, 2):g} of {limit:g} {unit}" for used, limit, unit in _limits(progress)]
+    if progress.spec.budget.epochs is None:
+        parts.append(f"{progress.epochs} epochs")
+    return ", ".join(parts)
 
 
 def progress_view(progress: StudyProgress, *, seconds: float, seconds_left: float | None) -> RenderableType:
@@ -96,12 +109,16 @@ def progress_view(progress: StudyProgress, *, seconds: float, seconds_left: floa
     )
     bar = Table.grid(padding=(0, 1))
     used = budget_used(progress)
-    left = f"about {_duration(seconds_left)} left" if seconds_left is not None else ""
-    bar.add_row(
-        "budget", ProgressBar(total=1.0, completed=used, width=32), f"{used:4.0%}",
-        f"{progress.epochs} epochs of {spec.budget}", _duration(seconds), left,
-    )  # fmt: skip
-    parts: list[RenderableType] = [head, bar, Text(_counts(progress)), Text(_best(progress), style="bold green")]
+    bar.add_row("budget  ", ProgressBar(total=1.0, completed=used, width=28), f"{used:4.0%}", _spent(progress))
+    left = f", about {_duration(seconds_left)} left" if seconds_left is not None else ""
+    time_line = Text(f"time     {_duration(seconds)}{left}")
+    parts: list[RenderableType] = [
+        head,
+        bar,
+        time_line,
+        Text(_counts(progress)),
+        Text(_best(progress), style="bold green"),
+    ]
     if len(progress.rungs) > 1:
         rungs = "   ".join(f"epoch {epoch}: {count}" for epoch, count in sorted(progress.rungs.items()))
         parts.append(Text(f"trials that reached   {rungs}"))
@@ -113,10 +130,10 @@ def progress_view(progress: StudyProgress, *, seconds: float, seconds_left: floa
 
 def _running_table(progress: StudyProgress) -> Table:
     spec = progress.spec
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for column in ("trial", "epoch", spec.objective.metric):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("params", overflow="ellipsis", no_wrap=True)
+    table = Table(box=None, padding=(0, 2), header_style="dim", expand=True)
+    for column, width in (("trial", 5), ("epoch", 7), (spec.objective.metric, 12)):
+        table.add_column(column, justify="right", no_wrap=True, min_width=width)
+    table.add_column("params", overflow="ellipsis", no_wrap=True, ratio=1)
     for trial in progress.running[:_SHOWN_TRIALS]:
         value = "" if trial.value is None else f"{trial.value:.4f}"
         params = params_text({name: trial.params.get(name) for name, _, _ in spec.space.flat()})

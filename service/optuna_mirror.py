@@ -6,6 +6,7 @@ left out is made up for when the study is taken up again. Knows Optuna. Must not
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,10 @@ class OptunaMirror:
             ) from None
         for key in ("sampler", "pruner", "max_epochs", "seed", "model", "data"):
             storage.set_study_user_attr(self._study_id, f"bandstand:{key}", getattr(self._spec, key))
-        storage.set_study_user_attr(self._study_id, "bandstand:metric", self._spec.objective.metric)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study = optuna.load_study(study_name=self._spec.name, storage=storage)
+            study.set_metric_names([self._spec.objective.metric])  # the dashboard's axes then say what they show
         return self._study_id
 
     def catch_up(self, history: History) -> None:

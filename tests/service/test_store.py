@@ -228,6 +228,7 @@ def test_optuna_catches_up_with_what_a_killed_writer_left_out(writer: StudyWrite
     assert trials[2].intermediate_values == {1: 0.7}
     assert [trial.number for trial in trials] == [0, 1, 2]
     assert trials[1].user_attrs["reason"] == "max_epochs"
+    assert study_in_optuna(store, writer.spec.name).metric_names == ["val_loss"]
 
 
 def test_a_study_deleted_in_optuna_is_made_again_from_the_events(writer: StudyWriter, store: Store) -> None:

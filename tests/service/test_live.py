@@ -1,0 +1,86 @@
+"""The live table and its numbers."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from service.live import budget_used, params_text, progress_view
+from service.study import StudySpec
+from service.views import BestTrial, RunningTrial, StudyProgress
+
+
+def make_progress(budget: dict[str, Any], **changes: Any) -> StudyProgress:
+    spec = StudySpec.model_validate(
+        {
+            "name": "shown",
+            "model": "a:b",
+            "data": "a:c",
+            "space": "digits_mlp",
+            "max_epochs": 9,
+            "budget": budget,
+            "objective": {"metric": "val_accuracy", "direction": "maximize"},
+        }
+    )
+    params = {"layers": 2, "units": 128, "dropout": 0.123456, "optimizer": "adam", "beta_1": 0.9}
+    settings = {
+        "spec": spec,
+        "state": "running",
+        "reason": "",
+        "counts": {"running": 1, "complete": 4, "pruned": 5, "failed": 1},
+        "epochs": 60,
+        "wall_seconds": 30.0,
+        "gpu_seconds": 1800.0,
+        "best": BestTrial(number=3, params=params, value=0.97, epoch=7, epochs=9, state="complete", model_path=None),
+        "running": [RunningTrial(number=10, params=params, epochs=2, granted=3, bracket=0, value=0.91)],
+        "rungs": {3: 11, 9: 4},
+        "notices": ["the budget is small"],
+        "events": 99,
+    }
+    return StudyProgress(**(settings | changes))
+
+
+def text_of(progress: StudyProgress, width: int) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(progress_view(progress, seconds=65, seconds_left=130))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("budget", "used"),
+    [
+        ({"epochs": 120}, 0.5),
+        ({"trials": 40}, 0.25),
+        ({"wall_seconds": 40}, 0.75),
+        ({"epochs": 600, "wall_seconds": 60}, 0.5),
+        ({"epochs": 30}, 1.0),
+    ],
+)
+def test_the_budget_used_is_that_of_the_nearest_limit(budget: dict[str, Any], used: float) -> None:
+    assert budget_used(make_progress(budget)) == pytest.approx(used)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_shows_budget_counts_best_rungs_and_running_trials_at_any_width(width: int) -> None:
+    text = text_of(make_progress({"epochs": 120}), width)
+    for part in (
+        "60 of 120 epochs",
+        "1 min 05 s",
+        "about 2 min 10 s left",
+        "1 running, 4 done, 5 pruned, 1 failed",
+        "best     val_accuracy 0.9700   trial 3:",
+        "epoch 3: 11   epoch 9: 4",
+        "note: the budget is small",
+        "tpe + asha",
+    ):
+        assert part in text, part
+    row = next(line for line in text.splitlines() if line.split()[:1] == ["10"])
+    assert row.split()[:3] == ["10", "2/9", "0.9100"]
+    assert all(len(line) <= width for line in text.splitlines())
+
+
+def test_inactive_params_are_left_out() -> None:
+    assert params_text({"a": 0.123456, "b": None, "c": float("nan"), "d": "x", "e": False}) == "a 0.123, d x, e False"
