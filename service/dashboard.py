@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import typer
@@ -36,7 +38,7 @@ def serve_dashboard(port: int) -> None:
         ) from None
     with server:
         typer.echo(f"Optuna Dashboard: http://127.0.0.1:{server.server_port}/dashboard  (Ctrl-C ends it)")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            pass
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Not by an exception: raised while a request is answered, the server would swallow it and go on.
+            signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+        server.serve_forever()

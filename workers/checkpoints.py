@@ -53,8 +53,9 @@ def save(checkpoint: Checkpoint, uri: str) -> None:
     if path is None:
         import fsspec
 
-        with fsspec.open(uri, "wb") as file:  # object stores show a file only when it is complete
-            file.write(content)
+        fs, remote = fsspec.core.url_to_fs(uri)
+        fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
+        fs.pipe_file(remote, content)  # object stores show a file only when it is complete
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}.unfinished")

@@ -187,9 +187,10 @@ class Coordinator:
         study: Any = await self._journal.call(self._writer.study_columns)
         if study.model_uri is None or study.test_metrics is not None:
             return
+        params = dict(self._search.history.trials[study.model_trial].params)
         for trainer in list(self._trainers.values()):
             try:
-                metrics = await trainer.evaluate.remote(study.model_uri, "test")
+                metrics = await trainer.evaluate.remote(study.model_uri, params, "test")
             except ray.exceptions.RayError as error:
                 self._search.note(f"the chosen model could not be tested: {_one_line(error)}")
                 await self._journal.durable()

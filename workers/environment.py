@@ -5,7 +5,6 @@ Knows how to ask for them without importing them.
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
@@ -26,7 +25,7 @@ def describe_environment(resources: dict[str, float]) -> dict[str, str]:
             found[part] = version(part)
         except PackageNotFoundError:
             continue
-    found["cpus"] = f"{resources.get('CPU', os.cpu_count() or 0):g}"
+    found["cpus"] = f"{resources.get('CPU', 0):g}"
     found["gpus"] = f"{resources.get('GPU', 0):g}"
     accelerators = [name.split(":")[1] for name in resources if name.startswith("accelerator_type:")]
     if accelerators:

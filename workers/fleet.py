@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import os
 import secrets
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from service.errors import InputError, ServiceError
 from service.settings import ray_address
 from service.study import Resources, StudySpec
 
-__all__ = ["Fleet", "connect_ray", "protect_local_ray"]
+__all__ = ["Fleet", "connect_ray", "fitting_trainers", "local_cores", "protect_local_ray"]
 
 _START_SECONDS = 180.0
 _log = logging.getLogger(__name__)
@@ -33,22 +34,20 @@ def protect_local_ray() -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
-def connect_ray(resources: Resources, workers: int | None) -> int:
+def connect_ray(resources: Resources, cpus: float) -> None:
     """Start a local Ray, or join the cluster that RAY_ADDRESS names.
 
     Args:
         resources: of one trainer.
-        workers: how many trainers are wanted, None for as many as fit.
-
-    Returns:
-        How many trainers to start.
+        cpus: what all trainers together want; a local Ray is told that it has them, because trainers beyond the
+            number of cores are the user's own choice.
 
     Raises:
         InputError: the cluster does not answer, or trainers that need GPUs are asked of a machine without.
     """
-    address = ray_address()
     import ray
 
+    address = ray_address()
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if address is not None:
         try:
@@ -58,39 +57,45 @@ def connect_ray(resources: Resources, workers: int | None) -> int:
                 f"RAY_ADDRESS must name a running cluster; {address!r} does not answer: {type(error).__name__}: "
                 "start it, or unset RAY_ADDRESS to use a local Ray"
             ) from error
-        return workers or max(1, _fitting(ray.cluster_resources(), resources))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = workers or 1
+        return
     ray.init(
         address="local",
-        # Trainers beyond the number of cores are the user's own choice; the scheduler should not refuse them.
-        num_cpus=max(cores, int(-(-wanted * resources.cpus // 1))),
         object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
+        num_cpus=max(local_cores(), math.ceil(cpus)),
         **quiet,
     )
-    here = ray.cluster_resources()
-    if resources.gpus > here.get("GPU", 0):
+    gpus = ray.cluster_resources().get("GPU", 0)
+    if resources.gpus > gpus:
         raise InputError(
-            f"resources.gpus must be there; a trainer wants {resources.gpus:g}, this machine has "
-            f"{here.get('GPU', 0):g}: set resources.gpus = 0, or RAY_ADDRESS to a cluster with GPUs"
+            f"resources.gpus must be there; a trainer wants {resources.gpus:g}, this machine has {gpus:g}: "
+            "set resources.gpus = 0, or RAY_ADDRESS to a cluster with GPUs"
         )
-    return workers or max(1, _fitting(here, resources))
 
 
-def _fitting(available: dict[str, float], resources: Resources) -> int:
-    counts = [available.get("CPU", 0) / resources.cpus]
+def fitting_trainers(resources: Resources) -> int:
+    """How many trainers fit on the cluster at the same time, at least one."""
+    import ray
+
+    available = ray.cluster_resources()
+    cpus = available.get("CPU", 0) if ray_address() else local_cores()
+    counts = [cpus / resources.cpus]
     if resources.gpus:
         counts.append(available.get("GPU", 0) / resources.gpus)
-    return int(min(counts))
+    return max(1, int(min(counts)))
+
+
+def local_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Fleet:
     """Trainer actors of one kind. Names are unique in a fleet's life."""
 
     def __init__(self, resources: Resources, code_path: Sequence[str]):
-        self._resources = resources
+        self.resources = resources
         self._code_path = list(code_path)
         self._counter = itertools.count(1)
         self.trainers: dict[str, Any] = {}
@@ -103,10 +108,10 @@ class Fleet:
     def _start_one(self) -> Any:
         from workers.trainer import TrainerActor
 
-        options: dict[str, Any] = {"num_cpus": self._resources.cpus, "num_gpus": self._resources.gpus}
-        if self._resources.memory_gb is not None:
-            options["memory"] = int(self._resources.memory_gb * 1e9)
-        return TrainerActor.options(**options).remote(self._resources.model_dump(), self._code_path)
+        options: dict[str, Any] = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus}
+        if self.resources.memory_gb is not None:
+            options["memory"] = int(self.resources.memory_gb * 1e9)
+        return TrainerActor.options(**options).remote(self.resources.model_dump(), self._code_path)
 
     def prepare(self, spec: StudySpec) -> None:
         """Have every trainer load the study; the first one also checks it.
@@ -123,7 +128,7 @@ class Fleet:
             refusals = ray.get(answers, timeout=_START_SECONDS)
         except ray.exceptions.GetTimeoutError:
             raise ServiceError(
-                f"trainers must start within {_START_SECONDS:.0f} s; {len(self.trainers)} of {self._resources.cpus:g} "
+                f"trainers must start within {_START_SECONDS:.0f} s; {len(self.trainers)} of {self.resources.cpus:g} "
                 "CPUs each did not: ask for fewer workers or smaller resources"
             ) from None
         except ray.exceptions.RayError as error:
@@ -131,6 +136,14 @@ class Fleet:
         for refusal in refusals:
             if refusal:
                 raise InputError(refusal)
+
+    def end(self) -> None:
+        """End all trainers."""
+        import ray
+
+        for trainer in self.trainers.values():
+            ray.kill(trainer)
+        self.trainers.clear()
 
     def replace(self, name: str, spec: StudySpec) -> tuple[str, Any, Any]:
         """End a trainer and begin to start another in its place.

@@ -15,7 +15,7 @@ from typing import Any
 
 from service.errors import BandstandError, InputError, ServiceError
 from service.study import StudySpec
-from workers.fleet import Fleet, connect_ray, protect_local_ray
+from workers.fleet import Fleet, connect_ray, fitting_trainers, protect_local_ray
 
 __all__ = ["Job", "run_job"]
 
@@ -53,16 +53,20 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
     protect_local_ray()
     import ray
 
-    first = job.specs[0]
-    workers = connect_ray(first.resources, job.workers)
-    fleet = Fleet(first.resources, job.code_path)
-    fleet.start(workers)
+    fleet: Fleet | None = None
+    cpus = max((job.workers or 1) * spec.resources.cpus for spec in job.specs)
+    connect_ray(job.specs[0].resources, cpus)
     try:
         for spec in job.specs:
             if stop.is_set():
                 return
+            if fleet is None or fleet.resources != spec.resources:
+                if fleet is not None:
+                    fleet.end()
+                fleet = Fleet(spec.resources, job.code_path)
+                fleet.start(job.workers or fitting_trainers(spec.resources))
             fleet.prepare(spec)
-            tell({"event": "running", "study": spec.name, "workers": workers})
+            tell({"event": "running", "study": spec.name, "workers": len(fleet.trainers)})
             outcome = _StudyRun(job, spec, fleet, database_url, stop).run()
             tell({"event": "ended", "study": spec.name, **outcome})
             if outcome["state"] == "refused":

@@ -111,12 +111,12 @@ class Trainer:
         except WorkerGoneError as error:
             return Outcome(action=Action.STOP, kind="gone", message=str(error))
 
-    def evaluate(self, model_uri: str, split: str) -> dict[str, float] | None:
+    def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str) -> dict[str, float] | None:
         """A saved model's metrics on a split, None where the data have no such split."""
         assert self._training is not None, "prepare comes first"
         if split not in self._training.data:
             return None
-        return self._training.evaluate(model_uri, split)
+        return self._training.evaluate(model_uri, params, split)
 
     def process_id(self) -> int:
         """Of this actor's process."""

@@ -13,7 +13,6 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -27,6 +26,7 @@ from service.study import StudySpec
 from workers import checkpoints, model_state
 from workers.batches import make_batches
 from workers.callbacks import EpochLink, ReportEpochs, SeedEpochs
+from workers.model_files import local_copy, save_model
 from workers.outcome import Outcome, WorkerGoneError
 from workers.user_code import Data, load_data, load_function
 
@@ -177,7 +177,7 @@ class Training:
             )
         # Not where a resumed attempt was cut off before the epoch that is wanted: no model beats a wrong one.
         keep = verdict is not None and bool(report.best.weights) and verdict.keep_epoch == report.best.epoch
-        model_uri = _save_model(model, report.best, f"{folder}/model-attempt-{assignment.attempt}") if keep else None
+        model_uri = save_model(model, report.best, f"{folder}/model-attempt-{assignment.attempt}") if keep else None
         return Outcome(action=verdict.action if verdict else Action.STOP, model_uri=model_uri)
 
     def _fit(self, model: Any, assignment: Assignment, callbacks: list[Any], epochs_done: int) -> None:
@@ -204,16 +204,26 @@ class Training:
                 verbose=0,
             )
 
-    def evaluate(self, model_uri: str, split: str) -> dict[str, float]:
+    def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str) -> dict[str, float]:
         """A saved model's metrics on a split of the data.
+
+        The model is built anew and given the saved weights, because a file cannot bring a user's own classes along.
 
         Raises:
             KeyError: the data have no such split.
         """
         x, y, *weights = self.data[split]
-        model = _load_model(model_uri)
+        model = self._build(dict(params))
+        self._build_on_data(model)
+        with local_copy(model_uri) as path:
+            model.load_weights(path)
         metrics = model.evaluate(
-            x, y, sample_weight=weights[0] if weights else None, batch_size=256, verbose=0, return_dict=True
+            x,
+            y,
+            sample_weight=weights[0] if weights else None,
+            batch_size=self.spec.validation_batch_size or self.spec.batch_size_for(params),
+            verbose=0,
+            return_dict=True,
         )
         self._clean_up()
         return {name: float(value) for name, value in metrics.items()}
@@ -252,43 +262,6 @@ def _takes_an_argument(make: Callable[..., Any]) -> bool:
         parameter.default is parameter.empty and parameter.kind in positional
         for parameter in inspect.signature(make).parameters.values()
     )
-
-
-def _save_model(model: Any, best: checkpoints.BestWeights, stem: str) -> str:
-    """Save the model with its best weights; where its architecture cannot be written, the weights alone."""
-    model.set_weights(best.weights)
-    local = "://" not in stem
-    if local:
-        Path(stem).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return _save_to(f"{stem}.keras", model.save, local)
-    except (ValueError, TypeError, NotImplementedError):
-        return _save_to(f"{stem}.weights.h5", model.save_weights, local)
-
-
-def _save_to(uri: str, save: Callable[[str], Any], local: bool) -> str:
-    if local:
-        save(uri)
-        return uri
-    import tempfile
-
-    import fsspec
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / uri.rsplit("/", 1)[-1])
-        save(path)
-        fs, remote = fsspec.core.url_to_fs(uri)
-        fs.put(path, remote)
-    return uri
-
-
-def _load_model(uri: str) -> Any:
-    if "://" not in uri:
-        return keras.models.load_model(uri)
-    import fsspec
-
-    with fsspec.open_local(f"simplecache::{uri}") as path:
-        return keras.models.load_model(path)
 
 
 def _failure(kind: str, error: BaseException) -> Outcome:

@@ -32,6 +32,8 @@ STUDIES: dict[str, dict[str, Any]] = {
     | {"model": "project:build_that_sometimes_raises"},
     "outcome-broken": {"budget": {"trials": 30}, "model": "project:build_that_raises"},
     "outcome-wall": {"budget": {"wall_seconds": 5}, "max_epochs": 1000, "pruner": "none"},
+    # Less than any trainer needs, so that each is replaced after its first trial.
+    "outcome-memory": {"budget": {"trials": 2}, "pruner": "none", "max_epochs": 1, "resources": {"memory_gb": 0.2}},
     "outcome-dies": {"budget": {"trials": 6}, "pruner": "none", "max_attempts": 2}
     | {"callbacks": ["project:dies_in_small_models"]},
 }
@@ -128,6 +130,12 @@ def test_no_epoch_is_trained_after_the_wall_time_is_over(record: Any) -> None:
     trained = wall.measurements["created_at"].max() - wall.attempts["started_at"].min()
     assert trained.total_seconds() <= 5
     assert trained.total_seconds() > 2.5, "most of the time should have been used"
+
+
+def test_a_trainer_that_has_grown_is_replaced_and_it_is_said(record: Any) -> None:
+    memory = record("outcome-memory")
+    assert set(memory.trials["state"]) == {"complete"}
+    assert any(notice.startswith("a trainer was replaced between two trials: it used") for notice in memory.notices)
 
 
 def test_a_trial_that_kills_its_worker_is_begun_again_and_then_given_up(record: Any) -> None:

@@ -177,7 +177,7 @@ def test_the_saved_model_has_the_weights_of_the_best_epoch_even_when_resumed(use
     search, outcome = run(spec, tmp_path, dies_after=(4,))
     trial = search.history.trials[0]
     assert trial.values[-1] < max(trial.values), "the last epoch is the best, so this would show nothing"
-    accuracy = Training(spec).evaluate(outcome.model_uri, "validation")["accuracy"]
+    accuracy = Training(spec).evaluate(outcome.model_uri, trial.params, "validation")["accuracy"]
     assert accuracy == pytest.approx(max(trial.values), abs=1e-6)
 
 
@@ -187,7 +187,7 @@ def test_a_trial_whose_worker_died_after_the_last_answer_still_gets_its_model(us
     trial = search.history.trials[0]
     assert (trial.attempt, trial.epochs, trial.reason) == (2, 3, "max_epochs")
     assert Path(outcome.model_uri).exists()
-    loss = Training(spec).evaluate(outcome.model_uri, "validation")["loss"]
+    loss = Training(spec).evaluate(outcome.model_uri, trial.params, "validation")["loss"]
     assert loss == pytest.approx(min(trial.values), rel=1e-4)
 
 
