@@ -120,12 +120,26 @@ class Fleet:
             InputError: the study is refused.
             ServiceError: the trainers do not start.
         """
+        settings = spec.model_dump(mode="json")
+        answers = {
+            name: trainer.prepare.remote(settings, index == 0)
+            for index, (name, trainer) in enumerate(self.trainers.items())
+        }
+        for name, answer in answers.items():
+            refusal = self._answer(name, answer, spec)
+            if refusal:
+                raise InputError(refusal)
+
+    def _answer(self, name: str, answer: Any, spec: StudySpec) -> str | None:
+        """What a trainer says to a study; one that died since the last study is replaced first."""
         import ray
 
-        settings = spec.model_dump(mode="json")
-        answers = [trainer.prepare.remote(settings, index == 0) for index, trainer in enumerate(self.trainers.values())]
         try:
-            refusals = ray.get(answers, timeout=_START_SECONDS)
+            try:
+                return ray.get(answer, timeout=_START_SECONDS)  # type: ignore[no-any-return]
+            except ray.exceptions.RayActorError:
+                _, _, again = self.replace(name, spec)
+                return ray.get(again, timeout=_START_SECONDS)  # type: ignore[no-any-return]
         except ray.exceptions.GetTimeoutError:
             raise ServiceError(
                 f"trainers must start within {_START_SECONDS:.0f} s; {len(self.trainers)} of {self.resources.cpus:g} "
@@ -133,9 +147,6 @@ class Fleet:
             ) from None
         except ray.exceptions.RayError as error:
             raise ServiceError(f"a trainer does not start: {str(error).strip().splitlines()[-1]}") from error
-        for refusal in refusals:
-            if refusal:
-                raise InputError(refusal)
 
     def end(self) -> None:
         """End all trainers."""

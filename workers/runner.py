@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from service.errors import BandstandError, InputError, ServiceError
@@ -93,15 +94,17 @@ class _StudyRun:
         import ray
 
         for _ in range(_COORDINATOR_STARTS):
-            coordinator = self._start_coordinator()
+            coordinator, url_file = self._start_coordinator()
             try:
                 return self._attend(coordinator)
             except ray.exceptions.RayActorError:
                 _log.warning("the coordinator of %r died; starting another", self._spec.name)
                 self._stop_sent = False
+            finally:
+                url_file.unlink(missing_ok=True)  # in case it died before it read it
         raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
 
-    def _start_coordinator(self) -> Any:
+    def _start_coordinator(self) -> tuple[Any, Path]:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -111,9 +114,9 @@ class _StudyRun:
         with os.fdopen(file, "w") as handle:
             handle.write(self._database_url)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        return CoordinatorActor.options(scheduling_strategy=here).remote(
-            path, self._spec.model_dump(mode="json"), self._job.checkpoints_uri
-        )
+        settings = self._spec.model_dump(mode="json")
+        options = CoordinatorActor.options(scheduling_strategy=here)
+        return options.remote(path, settings, self._job.checkpoints_uri), Path(path)
 
     def _attend(self, coordinator: Any) -> dict[str, str]:
         """Wait for the outcome; replace trainers as they go; pass on a wish to stop."""
