@@ -41,13 +41,14 @@ bench: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-# uv, itself installed by pip, puts the packages in place several times faster; pip alone does it too.
+# uv, itself installed by pip, puts the packages in place several times faster; where it cannot, pip alone does it.
 define install
 	@echo "installing $(1) into $(VENV) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv \
-	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e "$(1)" \
-	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e "$(1)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv 2>/dev/null \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e "$(1)" 2>/dev/null \
+	  || { echo "uv cannot reach the packages here; pip takes over, which takes a minute longer" \
+	       && $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e "$(1)"; }
 endef
 
 $(VENV)/.run: pyproject.toml constraints.txt
