@@ -16,8 +16,8 @@ from service.study_file import find_study
 
 __all__ = ["run_demo"]
 
-_EPOCHS = 135
-"""Fifteen full trainings of nine epochs each."""
+_EPOCHS = 270
+"""Ten full trainings of 27 epochs each."""
 
 
 def run_demo(workers: int | None) -> Path:
