@@ -35,7 +35,6 @@ def test_a_study_file_names_things_that_exist(file):
     assert study["data"] in DATASETS.values()
     values = SEARCH_SPACES[study["space"]].parameters[study["batch_size"]].grid()
     assert all(type(value) is int for value in values)
-    assert study["pruner_options"]["min_epochs"] <= study["max_epochs"]
     assert study["objective"]["direction"] == ("maximize" if "accuracy" in study["objective"]["metric"] else "minimize")
     assert study["budget"]
 
