@@ -212,6 +212,17 @@ def test_who_lost_the_lease_cannot_write_any_more(store: Store, monkeypatch: pyt
     second.close()
 
 
+def test_who_lost_the_lease_cannot_write_even_when_the_next_holder_is_gone_again(store: Store) -> None:
+    spec = make_spec()
+    first = store.claim(spec, "first")
+    search = Search(spec)
+    train_one(search)
+    kill_connection_of(first, store)
+    store.claim(spec, "second").close()
+    with pytest.raises(LeaseLostError, match="another coordinator"):
+        flush(search, first, mirror=False)
+
+
 def test_optuna_catches_up_with_what_a_killed_writer_left_out(writer: StudyWriter, store: Store) -> None:
     search = Search(writer.spec)
     train_one(search)
