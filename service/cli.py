@@ -57,6 +57,23 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"bandstand {version('bandstand')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Hyperparameter optimization for Keras: Optuna studies in PostgreSQL, trained by Ray workers."""
+
+
 @app.command()
 def run(
     file: Annotated[

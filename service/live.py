@@ -165,7 +165,7 @@ def _best(progress: StudyProgress) -> str:
     if best is None:
         return "best     none yet"
     return (
-        f"best     {progress.spec.objective.metric} {best.value:.4f}   trial {best.number}: {params_text(best.params)}"
+        f"best     {progress.spec.objective.metric} {best.value:.4f} (trial {best.number}: {params_text(best.params)})"
     )
 
 
@@ -337,4 +337,5 @@ class PlainDisplay(NoDisplay):
 def _line_from(ended: EndedTrial, spec: StudySpec) -> str:
     value = "" if ended.value is None else f", {spec.objective.metric} {ended.value:.4f}"
     why = f" ({ended.message or ended.reason})" if ended.state != "complete" or ended.reason != "max_epochs" else ""
-    return f"trial {ended.number} {ended.state} after {ended.epochs} epochs{value}{why}"
+    epochs = "1 epoch" if ended.epochs == 1 else f"{ended.epochs} epochs"
+    return f"trial {ended.number} {ended.state} after {epochs}{value}{why}"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import errors
+from service.code_check import check_modules
 from service.errors import InputError, ServiceError, StudyFailedError
 from service.settings import bandstand_home, checkpoints_uri, database_url, ray_address
 from service.store import Store
@@ -143,6 +144,9 @@ def run_studies(
     to_run = [spec for spec in specs if spec.name not in outcomes]
     if not to_run:
         return outcomes
+    if ray_address() is None:  # a cluster may have modules that this machine has not
+        for spec in to_run:
+            check_modules(spec, code_path)
     job = {
         "specs": [spec.model_dump(mode="json") for spec in to_run],
         "workers": workers,

@@ -47,7 +47,9 @@ def _print_top(record: StudyRecord, console: Console) -> None:
     rank = (ended["state"] != "complete").astype(int)
     order = ended.assign(_rank=rank, _loss=ended["value"] * objective.sign).sort_values(["_rank", "_loss", "number"])
     names = [name for name, _, _ in record.spec.space.flat()]
-    table = Table(box=None, padding=(0, 2), header_style="dim", title=f"the best {min(_TOP, len(order))}")
+    table = Table(
+        box=None, padding=(0, 2), header_style="dim", title=f"the best {min(_TOP, len(order))}, complete first"
+    )
     table.title_justify = "left"
     for column in ("trial", objective.metric, "epochs", "state"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -182,7 +182,7 @@ class Store:
         differences = spec.differences(StudySpec.model_validate(row.spec))
         if differences:
             raise StudyNameTakenError(
-                f"a name belongs to one spec; study {spec.name!r} exists with another ({'; '.join(differences)}): "
+                f"a name belongs to one study; {spec.name!r} exists with other settings ({'; '.join(differences)}): "
                 "give this one a new name"
             )
         return row

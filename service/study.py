@@ -230,11 +230,11 @@ class StudySpec(_Frozen):
         return self.batch_size if isinstance(self.batch_size, int) else int(params[self.batch_size])
 
     def differences(self, other: StudySpec) -> list[str]:
-        """One line for each setting that differs, `setting: mine, not theirs`."""
+        """A word on each setting that differs from those of the stored study `other`."""
         mine, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
         # As text: the order of a space's parameters decides what is drawn, and dicts compare without it.
         return [
-            f"{key}: {mine[key]!r}, not {theirs[key]!r}"
+            f"{key}: {mine[key]!r} here, {theirs[key]!r} stored"
             for key in mine
             if json.dumps(mine[key]) != json.dumps(theirs[key])
         ]

@@ -81,3 +81,33 @@ def test_the_coordinator_starts_without_keras_and_tensorflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_models_and_studies_of_the_readme_work_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    from service.study import StudySpec, study_spec_from
+
+    readme = (ROOT / "README.md").read_text()
+    code = re.search(r"```python\n(# train.py\n.*?)```", readme, re.DOTALL)
+    study = re.search(r"```toml\n(name = .*?)```", readme, re.DOTALL)
+    script = re.search(r"```python\n(# tune.py\n.*?)    result =", readme, re.DOTALL)
+    assert code is not None
+    assert study is not None
+    assert script is not None
+    data = "x = y = x_val = y_val = x_test = y_test = None\n"
+    (tmp_path / "train.py").write_text(data + code.group(1))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spec = study_spec_from(tomllib.loads(study.group(1)), "README")
+    module = importlib.import_module("train")
+    model = module.build({"units": 16, "learning_rate": 0.01})
+    history = model.fit(np.zeros((4, 64)), np.zeros(4), validation_split=0.5, verbose=0).history
+    assert spec.objective.metric in history
+    names = {"__name__": "__main__"}
+    exec(script.group(1), names)
+    made = names["study"]
+    assert isinstance(made, StudySpec)
+    assert (made.model, made.space) == (spec.model, spec.space)
+    sys.modules.pop("train")

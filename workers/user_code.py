@@ -45,7 +45,9 @@ def load_function(role: str, reference: str) -> Callable[..., Any]:
     function = getattr(module, function_name, None)
     if not callable(function):
         what = "is not a function" if hasattr(module, function_name) else f"is not in {module_name}"
-        raise InputError(f"{role} must name a function; {function_name!r} {what}: correct {reference!r}")
+        own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module_name]
+        there = ", ".join(name for name in own if callable(getattr(module, name))) or "no function"
+        raise InputError(f"{role} must name a function; {function_name!r} {what}: it has {there}")
     return function  # type: ignore[no-any-return]
 
 

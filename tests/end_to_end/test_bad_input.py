@@ -64,8 +64,8 @@ def test_a_study_that_breaks_a_rule_is_refused_with_rule_value_and_way_out(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"model": "nowhere:build"}, "model must be importable; 'nowhere:build' is not: ModuleNotFoundError"),
-        ({"model": "project:builds"}, "'builds' is not in project"),
+        ({"model": "nowhere:build"}, "model must be importable; 'nowhere:build' is not: there is no module 'nowhere'"),
+        ({"model": "project:builds"}, "'builds' is not in project: it has load, build"),
         ({"data": "project:load_mismatched"}, "gave x 600, y 593"),
         (
             {"objective": {"metric": "val_f1"}},
@@ -173,7 +173,7 @@ def test_a_name_used_by_another_spec_or_by_optuna_itself_is_refused(project: Pro
     assert project.command("run", str(first), "--workers", "1").returncode == 0
     again = project.write_study(name="taken", budget={"epochs": 2}, pruner="none", max_epochs=1, seed=99)
     line = refused(project, "run", str(again))
-    assert "study 'taken' exists with another (seed: 99, not 3): give this one a new name" in line
+    assert "'taken' exists with other settings (seed: 99 here, 3 stored): give this one a new name" in line
 
     url = store.url.replace("postgresql://", "postgresql+psycopg://")
     optuna.create_study(study_name="theirs", storage=url)

@@ -163,7 +163,7 @@ def test_a_closed_writer_gives_its_study_back(store: Store) -> None:
 def test_another_spec_of_the_same_name_is_refused_and_so_is_another_order_of_its_space(store: Store) -> None:
     spec = make_spec()
     store.claim(spec, "first").close()
-    with pytest.raises(StudyNameTakenError, match="seed: 7, not 0"):
+    with pytest.raises(StudyNameTakenError, match="seed: 7 here, 0 stored"):
         store.check_name(make_spec(name=spec.name, seed=7))
     turned = dict(reversed(list(spec.space.to_dict().items())))
     with pytest.raises(StudyNameTakenError, match="space"):
