@@ -143,4 +143,4 @@ def check_optuna_agrees(store: Store, record: Any) -> None:
         assert theirs.state.name.lower() == ours["state"]
         assert theirs.value == pytest.approx(ours["value"])
         assert sorted(theirs.intermediate_values) == list(range(1, ours["epochs"] + 1))
-    assert study.best_trial.number == record.best.number
+    assert study.best_value == pytest.approx(record.best.value)  # of equal ones Optuna may name another
