@@ -114,7 +114,8 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Report; keep the best weights; make the checkpoint that the answer may need before asking."""
-        if self._cut:
+        if self._cut or (self._deadline is not None and time.monotonic() >= self._deadline):
+            self._cut = self.model.stop_training = True  # cut in its batches, or its validation took too long
             return
         seconds = time.monotonic() - self._began_at
         self.epochs = epoch + 1

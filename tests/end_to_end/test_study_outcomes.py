@@ -128,7 +128,7 @@ def test_no_epoch_is_trained_after_the_wall_time_is_over(record: Any) -> None:
     assert set(wall.trials["reason"]) == {"budget"}
     assert wall.best.value > 0.5
     trained = wall.measurements["created_at"].max() - wall.attempts["started_at"].min()
-    assert trained.total_seconds() <= 5
+    assert trained.total_seconds() <= 5 + 0.3  # the last report is on its way to the database for a moment
     assert trained.total_seconds() > 2.5, "most of the time should have been used"
 
 
