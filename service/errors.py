@@ -6,6 +6,8 @@ A message has three parts: the rule, the value, the way out. `exit_code` is what
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "BandstandError",
     "DatabaseUnreachableError",
@@ -17,6 +19,7 @@ __all__ = [
     "StudyInUseError",
     "StudyNameTakenError",
     "StudyNotFoundError",
+    "one_line",
 ]
 
 
@@ -62,3 +65,10 @@ class LeaseLostError(BandstandError):
 
 class ServiceError(BandstandError):
     """A process that Bandstand started did not do its work; the message names the log."""
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's message that says something, without terminal colours."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:300] if lines else "no message"

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.errors import InputError
+from service.errors import InputError, one_line
 from service.study import StudySpec, study_spec_from
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ def _from_python(path: Path, attribute: str) -> StudySpec:
         raise
     except Exception as error:  # a user's file may raise anything
         raise InputError(
-            f"a study's Python file must import; {path.name} raised {type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+            f"a study's Python file must import; {path.name} raised {type(error).__name__}: {one_line(error)}"
         ) from error
     study = getattr(module, attribute, None)
     if callable(study) and not isinstance(study, StudySpec):

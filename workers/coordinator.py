@@ -12,14 +12,14 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from service.errors import BandstandError
+from service.errors import BandstandError, one_line
 from service.events import Action
 from service.search import Assignment, Search, StaleAttemptError, Verdict
 from service.store import Store
@@ -192,7 +192,7 @@ class Coordinator:
             try:
                 metrics = await trainer.evaluate.remote(study.model_uri, params, "test")
             except ray.exceptions.RayError as error:
-                self._search.note(f"the chosen model could not be tested: {_one_line(error)}")
+                self._search.note(f"the chosen model could not be tested: {one_line(error)}")
                 await self._journal.durable()
                 continue
             if metrics is not None:
@@ -223,7 +223,7 @@ class Coordinator:
                 if leaves:
                     return
         except ray.exceptions.RayActorError as error:
-            self._depart(name, f"it died: {_one_line(error)}")
+            self._depart(name, f"it died: {one_line(error)}")
         except BandstandError as error:
             self._failure = error
             self._wake_all()
@@ -241,12 +241,12 @@ class Coordinator:
         try:
             outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
         except ray.exceptions.RayActorError as error:
-            self._search.lost(trial, attempt, _one_line(error))
+            self._search.lost(trial, attempt, one_line(error))
             await self._journal.durable()
-            self._depart(name, f"it died: {_one_line(error)}")
+            self._depart(name, f"it died: {one_line(error)}")
             return True
         except ray.exceptions.RayTaskError as error:
-            self._search.fail(trial, attempt, "internal", _one_line(error.cause or error), detail=str(error)[-20_000:])
+            self._search.fail(trial, attempt, "internal", one_line(error.cause or error), detail=str(error)[-20_000:])
             await self._journal.durable()
             return False
         await self._take(trial, attempt, outcome)
@@ -340,8 +340,3 @@ class Coordinator:
 
 # Not detached: it ends with the process that runs studies, and only that process begins it again.
 CoordinatorActor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=10_000)(Coordinator)
-
-
-def _one_line(error: BaseException) -> str:
-    lines: Iterable[str] = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)[:300]

@@ -118,10 +118,6 @@ class Trainer:
             return None
         return self._training.evaluate(model_uri, params, split)
 
-    def process_id(self) -> int:
-        """Of this actor's process."""
-        return os.getpid()
-
     def memory_bytes(self) -> int:
         """Resident set of this process."""
         import psutil

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 import inspect
-import re
 import time
 import traceback
 import warnings
@@ -19,7 +18,7 @@ import keras
 import numpy as np
 import psutil
 
-from service.errors import InputError
+from service.errors import InputError, one_line
 from service.events import Action
 from service.search import Assignment
 from service.study import StudySpec
@@ -82,7 +81,7 @@ class Training:
             names = list(model.test_on_batch(*batch, return_dict=True))
         except Exception as error:
             raise InputError(
-                f"model and data must fit together; a batch raised {type(error).__name__}: {_one_line(error)}"
+                f"model and data must fit together; a batch raised {type(error).__name__}: {one_line(error)}"
             ) from error
         known = {*names, *(f"val_{name}" for name in names), "learning_rate"}
         if metric not in known:
@@ -269,17 +268,10 @@ def _failure(kind: str, error: BaseException) -> Outcome:
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return Outcome(
         kind=kind,
-        message=f"{type(error).__name__}: {_one_line(error)}",
+        message=f"{type(error).__name__}: {one_line(error)}",
         signature=f"{type(error).__name__} at {place}",
         detail="".join(traceback.format_exception(error))[-20_000:],
     )
-
-
-def _one_line(error: BaseException) -> str:
-    """The first line that says something, without terminal colours."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0][:300] if lines else "no message"
 
 
 def _with_memory(outcome: Outcome) -> Outcome:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from service.errors import InputError
+from service.errors import InputError, one_line
 
 __all__ = ["Data", "load_data", "load_function"]
 
@@ -40,7 +40,7 @@ def load_function(role: str, reference: str) -> Callable[..., Any]:
             "put it beside the study file or into the current folder, or install it" if missing else "mend the module"
         )
         raise InputError(
-            f"{role} must be importable; {reference!r} is not: {type(error).__name__}: {_first_line(error)}: {way_out}"
+            f"{role} must be importable; {reference!r} is not: {type(error).__name__}: {one_line(error)}: {way_out}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -62,7 +62,7 @@ def load_data(reference: str) -> Data:
         loaded = function()
     except Exception as error:
         raise InputError(
-            f"data must load; {reference!r} raised {type(error).__name__}: {_first_line(error)}: mend the loader"
+            f"data must load; {reference!r} raised {type(error).__name__}: {one_line(error)}: mend the loader"
         ) from error
     if not isinstance(loaded, Mapping):
         raise InputError(f"data must be a dict of splits; {reference!r} gave {type(loaded).__name__}: {_WAY_OUT}")
@@ -100,8 +100,3 @@ def _arrays(reference: str, split: str, parts: Any) -> tuple[Any, ...]:
             "example"
         )
     return arrays
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "no message"
