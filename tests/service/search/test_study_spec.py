@@ -189,7 +189,7 @@ def test_differences_name_each_setting_that_differs_and_see_the_order_of_paramet
     other = study_spec_from(SETTINGS | {"space": dict.fromkeys("ba", SETTINGS["space"]["x"]), "seed": 3}, "b")
     assert mine.differences(mine) == []
     assert [line.split(":")[0] for line in mine.differences(other)] == ["space", "seed"]
-    assert "seed: 0, not 3" in mine.differences(other)
+    assert "seed: 0 here, 3 stored" in mine.differences(other)
 
 
 def test_a_budget_is_said_in_words():
