@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from service.events import Ended, TrialState
 
 __all__ = ["FailureWatch"]
@@ -10,6 +12,8 @@ SAME_FAILURES = 3
 """Equal failures, and nothing else, after which a study is broken."""
 SAME_DIVERGENCES = 10
 """The same for diverged trials: a wide range of learning rates may well begin with a few."""
+_PATIENCE = 3
+"""Times as many failures, while trials are under way that may yet do better."""
 
 
 class FailureWatch:
@@ -20,23 +24,32 @@ class FailureWatch:
         self._message = ""
         self._count = 0
         self._mixed = False
+        self._reached = 0
 
-    def note(self, ended: Ended) -> None:
-        """A trial has ended."""
+    def note(self, ended: Ended, epochs: int) -> None:
+        """A trial has ended after so many epochs."""
         failed = ended.state is TrialState.FAILED and ended.reason != "budget"
         if not failed or (self._count and ended.signature != self._signature):
             self._mixed = True
         self._signature, self._message = ended.signature, ended.message
+        self._reached = max(self._reached, epochs)
         self._count += 1
 
-    @property
-    def verdict(self) -> str:
-        """Why the study should stop, or an empty string."""
+    def verdict(self, under_way: Iterable[int]) -> str:
+        """Why the study should stop, or an empty string.
+
+        Args:
+            under_way: the epochs that each running trial has. One that is past where the others failed shows that the
+                study works; one that has not got there yet is given some time, for failing is quicker than training.
+        """
         if self._mixed or not self._count:
             return ""
         limit = {"missing_metric": 1, "diverged": SAME_DIVERGENCES}.get(self._signature or "", SAME_FAILURES)
-        if self._count < limit:
+        epochs = list(under_way)
+        if self._count < limit or any(number > self._reached for number in epochs):
             return ""
         if self._count == 1:
             return f"its first trial failed: {self._message}"
+        if epochs and self._count < limit * _PATIENCE:
+            return ""
         return f"each of its first {self._count} trials failed the same way: {self._message}"

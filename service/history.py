@@ -80,7 +80,8 @@ class History:
         self.trials: list[Trial] = []
         self.waiting: dict[int, None] = {}
         """Trials that want a worker, in the order in which they began to (a dict for its order)."""
-        self.running = 0
+        self.running: dict[int, None] = {}
+        """Trials that a worker has, in the order in which they were given out."""
         self.ledger = Ledger(spec.budget, spec.max_epochs)
         self.failures = FailureWatch()
         self.ended: StudyEnded | None = None
@@ -90,6 +91,11 @@ class History:
     def best(self) -> Trial | None:
         """The completed trial with the best value; while none is complete, the best of the pruned ones."""
         return None if self._best is None else self.trials[self._best[2]]
+
+    @property
+    def fault(self) -> str:
+        """Why the study is broken, if it is: its trials fail one like the other."""
+        return self.failures.verdict(self.trials[number].epochs for number in self.running)
 
     def value_of(self, trial: Trial) -> float:
         """A trial's result so far: its best or its last epoch's value, as the study asks. NaN if it has none."""
@@ -159,7 +165,7 @@ class History:
             case Ended():
                 self._move(trial, event.state)
                 trial.reason, trial.message = event.reason, event.message
-                self.failures.note(event)
+                self.failures.note(event, trial.epochs)
                 self._rank(trial)
 
     def _measure(self, event: Measured, trial: Trial) -> None:
@@ -172,10 +178,12 @@ class History:
             trial.best_epoch = event.epoch
 
     def _move(self, trial: Trial, state: TrialState) -> None:
-        self.running += (state is TrialState.RUNNING) - (trial.state is TrialState.RUNNING)
         trial.state = state
+        self.running.pop(trial.number, None)
         self.waiting.pop(trial.number, None)
-        if state is TrialState.WAITING:
+        if state is TrialState.RUNNING:
+            self.running[trial.number] = None
+        elif state is TrialState.WAITING:
             self.waiting[trial.number] = None
 
     def _rank(self, trial: Trial) -> None:

@@ -393,9 +393,8 @@ class Search:
                 detail=detail,
             )
         )  # fmt: skip
-        broken = self.history.failures.verdict
-        if broken and self.history.ended is None:
-            self._record(StudyEnded(failed=True, reason=broken))
+        if self.history.ended is None and (fault := self.history.fault):
+            self._record(StudyEnded(failed=True, reason=fault))
 
     # -- applying ---------------------------------------------------------------------------------------------------
 

@@ -182,6 +182,8 @@ class StudySpec(_Frozen):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     callbacks: tuple[Reference, ...] = ()
     """`make() -> keras callback` (or a list of them), or `make(params)`; called anew for every trial."""
+    trainer: Literal["auto", "fit", "compiled"] = "auto"
+    """`compiled` trains an epoch as one program, `fit` by Keras's own loop; `auto` uses `fit` where it must."""
     resources: Resources = Resources()
     checkpoint_every: Positive | None = None
     """Epochs between checkpoints, besides those at rungs and at the end."""

@@ -18,11 +18,11 @@ def epoch_permutation(seed: int, epoch: int, examples: int) -> np.ndarray[Any, n
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(examples)
 
 
-def make_batches(tensors: Any, *, batch_size: int, seed: int, first_epoch: int, last_epoch: int) -> tuple[Any, int]:
+def make_batches(arrays: Any, *, batch_size: int, seed: int, first_epoch: int, last_epoch: int) -> tuple[Any, int]:
     """A `tf.data.Dataset` that yields the batches of several epochs, one after the other.
 
     Args:
-        tensors: a tuple (x, y) or (x, y, sample_weight), each a tensor or a structure of tensors with equal lengths.
+        arrays: a tuple (x, y) or (x, y, sample_weight), each an array or a structure of arrays with equal lengths.
         batch_size: examples per step; the last batch of an epoch may be smaller, as in `fit`.
         seed: the trial's.
         first_epoch: counted from 1.
@@ -34,6 +34,8 @@ def make_batches(tensors: Any, *, batch_size: int, seed: int, first_epoch: int, 
     import keras
     import tensorflow as tf
 
+    with tf.device("CPU"):
+        tensors = keras.tree.map_structure(tf.convert_to_tensor, arrays)
     leaves = keras.tree.flatten(tensors)
     examples = int(leaves[0].shape[0])
     steps = math.ceil(examples / batch_size)

@@ -108,13 +108,22 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """At the deadline the epoch ends where it is; it will not be reported."""
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if self.is_out_of_time():
             self._cut = True
             self.model.stop_training = True
 
+    @property
+    def has_deadline(self) -> bool:
+        """Whether the study's time is limited."""
+        return self._deadline is not None
+
+    def is_out_of_time(self) -> bool:
+        """Whether the deadline has passed; what ends after it is not reported."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Report; keep the best weights; make the checkpoint that the answer may need before asking."""
-        if self._cut or (self._deadline is not None and time.monotonic() >= self._deadline):
+        if self._cut or self.is_out_of_time():
             self._cut = self.model.stop_training = True  # cut in its batches, or its validation took too long
             return
         seconds = time.monotonic() - self._began_at

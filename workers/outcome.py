@@ -22,6 +22,7 @@ class Outcome:
 
     action: Action | None = None  # the answer that ended it; None: it failed
     model_uri: str | None = None
+    reason_for_fit: str = ""  # why `fit` trained it, where a compiled epoch was wanted
     kind: str = ""  # of a failure: exception, out_of_memory
     message: str = ""
     signature: str = ""

@@ -91,9 +91,7 @@ class Trainer:
 
         study = StudySpec.model_validate(spec)
         try:
-            loaded = self._training
-            same_data = loaded is not None and loaded.spec.data == study.data
-            self._training = Training(study, loaded.data if loaded is not None and same_data else None)
+            self._training = Training(study, self._training)
             if check:
                 self._training.check()
         except InputError as error:
@@ -132,7 +130,6 @@ TrainerActor = ray.remote(max_restarts=0, max_task_retries=0)(Trainer)
 def _set_up_devices(resources: Resources) -> None:
     """Must run before TensorFlow's first operation, and for GPU masks before its import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     if resources.gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all GPUs visible to an actor that asked for none
     import tensorflow as tf

@@ -6,7 +6,6 @@ Knows Keras and the user's code. Must not know Ray, nor how a report travels (`E
 from __future__ import annotations
 
 import dataclasses
-import gc
 import inspect
 import time
 import traceback
@@ -15,93 +14,59 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import psutil
 
-from service.errors import InputError, one_line
+from service.errors import one_line
 from service.events import Action
 from service.search import Assignment
 from service.study import StudySpec
 from workers import checkpoints, model_state
-from workers.batches import make_batches
+from workers.batches import epoch_permutation, make_batches
 from workers.callbacks import EpochLink, ReportEpochs, SeedEpochs
 from workers.model_files import local_copy, save_model
+from workers.model_source import ModelSource, TrialModel
 from workers.outcome import Outcome, WorkerGoneError
+from workers.programs.loop import train_epochs
+from workers.study_check import check_study
 from workers.user_code import Data, load_data, load_function
 
 __all__ = ["Training"]
-
-_PROBES = 3
-"""Param sets that are tried, one after the other, to build a model before a study begins."""
 
 
 class Training:
     """One study's code and data, loaded once, and the trainings done with them."""
 
-    def __init__(self, spec: StudySpec, data: Data | None = None):
+    def __init__(self, spec: StudySpec, earlier: Training | None = None):
         """Import the user's code and load the data.
+
+        Args:
+            spec: the study.
+            earlier: another study's; where its data are the same, they and the programs made for them serve again.
 
         Raises:
             InputError: something of the study does not import, load or fit.
         """
-        self.spec = spec
+        same_data = earlier is not None and earlier.spec.data == spec.data
+        self.spec: StudySpec = spec
         self._build = load_function("model", spec.model)
         self._make_callbacks = [load_function("callbacks", reference) for reference in spec.callbacks]
-        self.data = load_data(spec.data) if data is None else data
-        self._tensors: Any = None
+        self.data: Data = earlier.data if earlier is not None and same_data else load_data(spec.data)
+        self._source: ModelSource = ModelSource(
+            spec, self._build, self.data, earlier._source if earlier is not None and same_data else None
+        )
+
+    @property
+    def programs(self) -> int:
+        """How many compiled programs are kept."""
+        return self._source.programs
 
     def check(self) -> None:
-        """Refuse a study whose epochs would not report its objective. Trains nothing, where that suffices to know.
-
-        A builder that raises for every params tried is not refused here: that is a result of the study.
+        """Refuse a study whose epochs would not report its objective, or that asks for more than can be.
 
         Raises:
-            InputError: the objective is not among the metrics of a model that could be built.
+            InputError: as `check_study`.
         """
-        for number in range(_PROBES):
-            params = self.spec.space.sample(np.random.default_rng([self.spec.seed, number]))
-            try:
-                model = self._build(dict(params))
-            except Exception:
-                continue
-            self._check_model(model, params)
-            keras.backend.clear_session()
-            return
-
-    def _check_model(self, model: Any, params: Mapping[str, Any]) -> None:
-        metric = self.spec.objective.metric
-        if not isinstance(model, keras.Model) or not getattr(model, "compiled", False):
-            raise InputError(
-                f"model must return a compiled keras.Model; {self.spec.model!r} returned {type(model).__name__}"
-                f"{' that is not compiled: call model.compile in it' if isinstance(model, keras.Model) else ''}"
-            )
-        model.run_eagerly = True  # one batch does not repay tracing
-        batch = keras.tree.map_structure(lambda array: array[:2], self.data["validation"])
-        try:
-            names = list(model.test_on_batch(*batch, return_dict=True))
-        except Exception as error:
-            raise InputError(
-                f"model and data must fit together; a batch raised {type(error).__name__}: {one_line(error)}"
-            ) from error
-        known = {*names, *(f"val_{name}" for name in names), "learning_rate"}
-        if metric not in known:
-            known |= set(self._metrics_of_an_epoch(model, params))
-        if metric not in known:
-            raise InputError(
-                f"objective.metric must be what an epoch reports; got {metric!r}, it reports "
-                f"{', '.join(sorted(known))}: name one of these, or add the metric in model.compile"
-            )
-
-    def _metrics_of_an_epoch(self, model: Any, params: Mapping[str, Any]) -> list[str]:
-        """The metrics that two steps of `fit` report, for models whose train_step or callbacks add their own."""
-        x, y, *weights = keras.tree.map_structure(lambda array: array[:2], self.data["train"])
-        validation = keras.tree.map_structure(lambda array: array[:2], self.data["validation"])
-        callbacks = self._callbacks_for(params)
-        history = model.fit(
-            x, y, sample_weight=weights[0] if weights else None, validation_data=validation, verbose=0,
-            callbacks=callbacks,
-        )  # fmt: skip
-        return list(history.history)
+        check_study(self.spec, self._build, self.data, self._callbacks_for)
 
     def run(
         self,
@@ -128,8 +93,13 @@ class Training:
             WorkerGoneError: from the link; nobody wants the outcome.
         """
         deadline = None if seconds_left is None else time.monotonic() + seconds_left
+        trial_model: TrialModel | None = None
         try:
-            outcome = self._run(assignment, link, folder, resume_uri, deadline)
+            callbacks = self._callbacks_for(assignment.params)
+            trial_model = self._source.model_for(
+                assignment.trial, assignment.params, assignment.seed, callbacks, restores=resume_uri is not None
+            )
+            outcome = self._train(trial_model, callbacks, assignment, link, folder, resume_uri, deadline)
         except WorkerGoneError:
             raise
         except MemoryError as error:
@@ -137,15 +107,22 @@ class Training:
         except Exception as error:  # the user's model may raise anything
             out_of_memory = type(error).__name__ == "ResourceExhaustedError"
             outcome = _failure("out_of_memory" if out_of_memory else "exception", error)
-        self._clean_up()
+        if outcome.kind and trial_model is not None:
+            self._source.forget(trial_model.signature)
+        self._source.clean_up()
         return _with_memory(outcome)
 
-    def _run(
-        self, assignment: Assignment, link: EpochLink, folder: str, resume_uri: str | None, deadline: float | None
+    def _train(
+        self,
+        trial_model: TrialModel,
+        user_callbacks: list[Any],
+        assignment: Assignment,
+        link: EpochLink,
+        folder: str,
+        resume_uri: str | None,
+        deadline: float | None,
     ) -> Outcome:
-        keras.utils.set_random_seed(assignment.seed)
-        model = self._build(dict(assignment.params))
-        user_callbacks = self._callbacks_for(assignment.params)
+        model = trial_model.model
         resume = None if resume_uri is None else checkpoints.load(resume_uri)
 
         def checkpoint_uri(epoch: int) -> str:
@@ -164,9 +141,13 @@ class Training:
         )
         verdict = None
         if resume is not None:
-            self._build_on_data(model)  # so that there are variables to restore
+            self._source.build_on_data(model)  # so that there are variables to restore
         if assignment.until_epoch > report.epochs:
-            self._fit(model, assignment, [SeedEpochs(assignment.seed), *user_callbacks, report], report.epochs)
+            callbacks = [SeedEpochs(assignment.seed), *user_callbacks, report]
+            if trial_model.program is None:
+                self._fit(model, assignment, callbacks, report.epochs)
+            else:
+                self._train_compiled(trial_model, assignment, callbacks, report)
             verdict = report.verdict
         elif resume is not None:  # it was told to stop before its last worker died
             model_state.restore(resume, model, user_callbacks)
@@ -177,13 +158,30 @@ class Training:
         # Not where a resumed attempt was cut off before the epoch that is wanted: no model beats a wrong one.
         keep = verdict is not None and bool(report.best.weights) and verdict.keep_epoch == report.best.epoch
         model_uri = save_model(model, report.best, f"{folder}/model-attempt-{assignment.attempt}") if keep else None
-        return Outcome(action=verdict.action if verdict else Action.STOP, model_uri=model_uri)
+        return Outcome(
+            action=verdict.action if verdict else Action.STOP, model_uri=model_uri, reason_for_fit=trial_model.reason
+        )
+
+    def _train_compiled(
+        self, trial_model: TrialModel, assignment: Assignment, callbacks: list[Any], report: ReportEpochs
+    ) -> None:
+        assert trial_model.program is not None
+        examples = len(keras.tree.flatten(self.data["train"])[0])
+        train_epochs(
+            trial_model.model,
+            trial_model.program,
+            order_of=lambda epoch: epoch_permutation(assignment.seed, epoch, examples),
+            epochs_done=report.epochs,
+            max_epochs=self.spec.max_epochs,
+            callbacks=callbacks,
+            out_of_time=report.is_out_of_time if report.has_deadline else None,
+        )
 
     def _fit(self, model: Any, assignment: Assignment, callbacks: list[Any], epochs_done: int) -> None:
         spec = self.spec
         batch_size = spec.batch_size_for(assignment.params)
         batches, steps = make_batches(
-            self._train_tensors(),
+            self.data["train"],
             batch_size=batch_size,
             seed=assignment.seed,
             first_epoch=epochs_done + 1,
@@ -212,8 +210,9 @@ class Training:
             KeyError: the data have no such split.
         """
         x, y, *weights = self.data[split]
+        self._source.begin(self.spec.seed)
         model = self._build(dict(params))
-        self._build_on_data(model)
+        self._source.build_on_data(model)
         with local_copy(model_uri) as path:
             model.load_weights(path)
         metrics = model.evaluate(
@@ -224,7 +223,7 @@ class Training:
             verbose=0,
             return_dict=True,
         )
-        self._clean_up()
+        self._source.clean_up()
         return {name: float(value) for name, value in metrics.items()}
 
     def _callbacks_for(self, params: Mapping[str, Any]) -> list[Any]:
@@ -233,26 +232,6 @@ class Training:
             made = make(dict(params)) if _takes_an_argument(make) else make()
             callbacks.extend(made if isinstance(made, list | tuple) else [made])
         return callbacks
-
-    def _train_tensors(self) -> Any:
-        """The training data as tensors, converted once."""
-        if self._tensors is None:
-            import tensorflow as tf
-
-            with tf.device("CPU"):
-                self._tensors = keras.tree.map_structure(tf.convert_to_tensor, self.data["train"])
-        return self._tensors
-
-    def _build_on_data(self, model: Any) -> None:
-        """Make the variables of a model that has no input shape of its own."""
-        if not model.built:
-            model(keras.tree.map_structure(lambda array: array[:1], self.data["train"][0]))
-
-    @staticmethod
-    def _clean_up() -> None:
-        """Let go of the trial's graph and model."""
-        keras.backend.clear_session()
-        gc.collect()
 
 
 def _takes_an_argument(make: Callable[..., Any]) -> bool:

@@ -76,18 +76,24 @@ def dies_in_small_models(params):
 
 class Journal(keras.callbacks.Callback):
     # Says what was really trained, whatever anybody stored.
-    def __init__(self, params):
+    def __init__(self, params, seconds):
         super().__init__()
         self.key = repr(sorted(params.items()))
+        self.seconds = seconds
 
     def on_epoch_end(self, epoch, logs=None):
-        time.sleep(0.05)
+        time.sleep(self.seconds)
         with open(os.path.join(os.path.dirname(__file__), "journal"), "a") as file:
             file.write(f"{self.key}\\t{epoch + 1}\\n")
 
 
 def journal(params):
-    return Journal(params)
+    return Journal(params, 0.05)
+
+
+def slow_journal(params):
+    # Epochs long enough for a test to act while they are trained.
+    return Journal(params, 0.4)
 """
 
 SETTINGS: dict[str, Any] = {
@@ -123,7 +129,7 @@ class Project:
         path.write_text(make_toml(settings))
         return path
 
-    def command(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout: float = 480) -> subprocess.CompletedProcess[str]:
         """Run `bandstand` with these arguments in the folder."""
         return subprocess.run(
             [sys.executable, "-m", "service.cli", *arguments],

@@ -126,7 +126,7 @@ def read_json(address: str) -> Any:
 @pytest.mark.slow
 def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Project, store: Store) -> None:
     file = project.write_study(
-        name="interrupted", budget={"epochs": 40}, callbacks=["project:journal"], max_epochs=20, pruner="none"
+        name="interrupted", budget={"epochs": 40}, callbacks=["project:slow_journal"], max_epochs=20, pruner="none"
     )
     screen, terminal = pty.openpty()
     command = subprocess.Popen(
@@ -174,7 +174,7 @@ def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Pr
 
 @pytest.mark.slow
 def test_stop_from_another_terminal_pauses_and_the_name_alone_resumes(project: Project, store: Store) -> None:
-    file = project.write_study(name="stopped", budget={"epochs": 60}, callbacks=["project:journal"], pruner="none")
+    file = project.write_study(name="stopped", budget={"epochs": 60}, callbacks=["project:slow_journal"], pruner="none")
     command = project.start("run", str(file), "--workers", "2")
     wait_until("3 epochs", lambda: epochs_of(store, "stopped") >= 3 or command.poll() is not None)
     assert store.progress("stopped").state == "running"

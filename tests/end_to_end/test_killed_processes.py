@@ -65,7 +65,7 @@ def test_a_study_survives_the_death_of_anything(seed: int, project: Project, sto
     rng = random.Random(seed)
     name = f"killed-{seed}"
     file = project.write_study(
-        name=name, budget={"epochs": EPOCHS}, callbacks=["project:journal"], max_attempts=5, seed=seed
+        name=name, budget={"epochs": EPOCHS}, callbacks=["project:slow_journal"], max_attempts=5, seed=seed
     )
     arguments = ("run", str(file), "--workers", "2")
 

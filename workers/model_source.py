@@ -1,0 +1,170 @@
+"""Where a trial's model comes from: built anew, or kept from an earlier trial with the program that trains it.
+
+Knows the builder, the data as tensors and the kept models. Must not know epochs, reports or checkpoints.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from service.errors import one_line
+from service.study import StudySpec
+from workers.programs.choice import MeasuredProgram
+from workers.programs.constants import Slot, find_slots
+from workers.programs.kept import KeptModel, KeptModels
+from workers.programs.loop import EpochProgram
+from workers.programs.signature import signature_of
+from workers.programs.suitability import reason_for_fit
+from workers.user_code import Data
+
+__all__ = ["ModelSource", "TrialModel"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialModel:
+    """A compiled model in the state that its builder gives it."""
+
+    model: Any
+    program: EpochProgram | None = None  # trains it by compiled epochs; None: by `fit`
+    signature: str = ""  # of the program
+    reason: str = ""  # why `fit` trains it, where compiled epochs were wanted
+
+
+class ModelSource:
+    """Builds the models of one study; keeps those whose programs may serve again."""
+
+    def __init__(self, spec: StudySpec, build: Callable[..., Any], data: Data, earlier: ModelSource | None = None):
+        """Nothing is built yet.
+
+        Args:
+            spec: the study.
+            build: its model builder.
+            data: its data, as arrays.
+            earlier: of a study with the same data, whose tensors and kept models go on serving.
+        """
+        self._spec = spec
+        self._build = build
+        self._data = data
+        self._tensors: dict[str, Any] = {} if earlier is None else earlier._tensors
+        self._kept: KeptModels = KeptModels() if earlier is None else earlier._kept
+        self._of_trial: dict[int, tuple[str, list[float]]] = {}
+        self._policy = keras.config.dtype_policy()
+
+    @property
+    def programs(self) -> int:
+        """How many programs are kept."""
+        return len(self._kept)
+
+    def begin(self, seed: int) -> None:
+        """Begin a trial: Keras's names start over, and its random numbers with `seed`."""
+        keras.backend.clear_session(free_memory=False)
+        if keras.config.dtype_policy() != self._policy:
+            keras.config.set_dtype_policy(self._policy)  # `clear_session` forgets what the user's module has set
+        keras.utils.set_random_seed(seed)
+
+    def model_for(
+        self, trial: int, params: Mapping[str, Any], seed: int, callbacks: list[Any], *, restores: bool
+    ) -> TrialModel:
+        """A model for a trial.
+
+        Args:
+            trial: its number.
+            params: of the trial.
+            seed: of the trial.
+            callbacks: the user's, which decide whether compiled epochs will do.
+            restores: whether its variables will be set from a checkpoint, so that they need no initial values.
+        """
+        known = self._of_trial.get(trial) if restores else None
+        kept = self._kept.find(known[0]) if known else None
+        if kept is not None and known is not None and reason_for_fit(kept.model, callbacks) is None:
+            kept.renew_optimizer(known[1])
+            return TrialModel(model=kept.model, program=kept.program, signature=kept.signature)
+        self.begin(seed)
+        model = self._build(dict(params))
+        if self._spec.trainer == "fit":
+            return TrialModel(model=model)
+        reason = reason_for_fit(model, callbacks)
+        if reason is not None:
+            return TrialModel(model=model, reason=reason)
+        return self._compiled(trial, params, seed, model)
+
+    def _compiled(self, trial: int, params: Mapping[str, Any], seed: int, fresh: Any) -> TrialModel:
+        self.build_on_data(fresh)
+        slots = find_slots(fresh) if keras.backend.backend() == "tensorflow" else []
+        sizes = self._sizes(params)
+        signature, shared = signature_of(fresh, slots, sizes, params)
+        slots = slots if shared else []
+        constants = [slot.value for slot in slots]
+        kept = self._kept.find(signature)
+        if kept is None:
+            try:
+                kept = self._trace(signature, fresh, slots, sizes)
+            except Exception as error:  # a model may hold anything; `fit` will say it if the fault is the model's own
+                self.begin(seed)
+                reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
+                return TrialModel(model=self._build(dict(params)), reason=reason)
+            self._kept.keep(kept)
+        else:
+            kept.renew(fresh, constants)
+        self._of_trial[trial] = (signature, constants)
+        return TrialModel(model=kept.model, program=kept.program, signature=signature)
+
+    def _trace(self, signature: str, model: Any, slots: list[Slot], sizes: Mapping[str, Any]) -> KeptModel:
+        arguments = (model, self._split("train"), self._split("validation"))
+        if keras.backend.backend() == "jax":
+            from workers.programs.jax_program import JaxProgram
+
+            return KeptModel(signature, model, JaxProgram(*arguments, **sizes), slots)
+        import tensorflow as tf
+
+        from workers.programs.tensorflow_program import TensorFlowProgram
+
+        plain = TensorFlowProgram(*arguments, **sizes)
+        # On CPUs XLA has been slower in every measurement, from 1.1 times for dense layers to 80 for convolutions,
+        # and where the clock chooses the program, the same study need not give the same last digits twice.
+        gpu = bool(tf.config.list_logical_devices("GPU"))
+        program = MeasuredProgram(plain, lambda: TensorFlowProgram(*arguments, **sizes, xla=True)) if gpu else plain
+        kept = KeptModel(signature, model, program, slots)
+        plain.trace()
+        return kept
+
+    def forget(self, signature: str) -> None:
+        """Do not use a model again: its training raised."""
+        self._kept.drop(signature)
+
+    def clean_up(self) -> None:
+        """Let go of what the trial leaves behind."""
+        gc.collect()
+
+    def build_on_data(self, model: Any) -> None:
+        """Make the variables of a model that has no input shape of its own."""
+        if not model.built:
+            model(keras.tree.map_structure(lambda array: array[:1], self._data["train"][0]))
+
+    def _sizes(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        batch_size = self._spec.batch_size_for(params)
+        return {
+            "batch_size": batch_size,
+            "validation_batch_size": self._spec.validation_batch_size or batch_size,
+        }
+
+    def _split(self, name: str) -> Any:
+        """A split of the data as the backend's tensors, converted once."""
+        if name not in self._tensors:
+            self._tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
+        return self._tensors[name]
+
+
+def _as_tensor(array: Any) -> Any:
+    if keras.backend.backend() == "jax":
+        import jax.numpy as jnp
+
+        return jnp.asarray(array)
+    import tensorflow as tf
+
+    return tf.constant(array)

@@ -1,0 +1,151 @@
+"""Numbers of a model that a trace would bake in, turned into variables, so that one program serves all their values.
+
+Knows which attributes of Keras's classes are read, while tracing, as nothing but numbers. Must not know programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import keras
+
+__all__ = ["CONSTANTS", "Slot", "VariableFloat", "find_slots"]
+
+CONSTANTS: Mapping[type, tuple[str, ...]] = MappingProxyType(
+    {
+        keras.layers.Dropout: ("rate",),
+        keras.layers.SpatialDropout1D: ("rate",),
+        keras.layers.SpatialDropout2D: ("rate",),
+        keras.optimizers.SGD: ("momentum", "weight_decay"),
+        keras.optimizers.RMSprop: ("rho", "weight_decay"),
+        keras.optimizers.Adam: ("beta_1", "beta_2", "weight_decay"),
+        keras.optimizers.AdamW: ("beta_1", "beta_2", "weight_decay"),
+        keras.regularizers.L2: ("l2",),
+        keras.regularizers.L1L2: ("l1", "l2"),
+    }
+)
+"""Class -> attributes that may become variables. Each is held against `fit` by a test before it may stand here."""
+
+_PLACEHOLDER = 0.5
+
+
+class VariableFloat(float):
+    """A number in Python's eyes, such as comparisons and files; a variable's value where a tensor is computed from it.
+
+    Keras asks `momentum != 0` while it builds, and multiplies by `momentum` while it is traced. The answers to such
+    questions are part of a model's signature; the value multiplied by is not.
+    """
+
+    __slots__ = ("_variable",)
+    _variable: Any
+
+    def __new__(cls, value: float, variable: Any) -> VariableFloat:
+        """`value` is the variable's present value."""
+        number = super().__new__(cls, value)
+        number._variable = variable
+        return number
+
+    @property
+    def dtype(self) -> str:
+        """What Keras's type promotion takes it for."""
+        return str(self._variable.dtype.name)
+
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
+        """The conversion that TensorFlow asks for."""
+        import tensorflow as tf
+
+        value = self._variable.read_value()
+        return value if dtype is None or dtype == value.dtype else tf.cast(value, dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are plain numbers."""
+        return (float, (float(self),))
+
+    def _beside(self, other: Any) -> Any:
+        return self.__tf_tensor__(getattr(other, "dtype", None))
+
+    def __add__(self, other: Any) -> Any:
+        return self._beside(other) + other
+
+    def __radd__(self, other: Any) -> Any:
+        return other + self._beside(other)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._beside(other) - other
+
+    def __rsub__(self, other: Any) -> Any:
+        return other - self._beside(other)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._beside(other) * other
+
+    def __rmul__(self, other: Any) -> Any:
+        return other * self._beside(other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._beside(other) / other
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / self._beside(other)
+
+    def __neg__(self) -> Any:
+        return -self._beside(None)
+
+
+class Slot:
+    """One attribute of one object of a model."""
+
+    def __init__(self, owner: Any, attribute: str):
+        self._owner = owner
+        self._attribute = attribute
+        self.value = float(getattr(owner, attribute))
+        self._variable: Any = None
+
+    def is_at(self, other: Slot) -> bool:
+        """Whether both are the same attribute of the same object."""
+        return self._owner is other._owner and self._attribute == other._attribute
+
+    def hide(self) -> None:
+        """Set the attribute to what all values look like that lead to the same program."""
+        setattr(self._owner, self._attribute, _PLACEHOLDER)
+
+    def show(self) -> None:
+        """Set the attribute to its value as a plain number."""
+        setattr(self._owner, self._attribute, self.value)
+
+    def make_variable(self) -> None:
+        """Have whatever is traced from now on read the value from a variable."""
+        import tensorflow as tf
+
+        self._variable = tf.Variable(self.value, dtype=tf.float32, trainable=False)
+        self.set(self.value)
+
+    def set(self, value: float) -> None:
+        """Change the value, in the variable and for whoever reads the attribute."""
+        self.value = value
+        self._variable.assign(value)
+        setattr(self._owner, self._attribute, VariableFloat(value, self._variable))
+
+
+def find_slots(model: Any) -> list[Slot]:
+    """The constants of a compiled model that may become variables, in an order that the architecture determines.
+
+    Zero, one and None stay constants: they decide what is traced. So do the constants of layers that compute in
+    another precision than float32, where a product with a float32 variable would be an error or a promotion.
+    """
+    owners: list[Any] = []
+    for layer in model.layers:
+        if layer.compute_dtype == "float32":
+            owners.append(layer)
+            owners.extend(value for value in vars(layer).values() if isinstance(value, keras.regularizers.Regularizer))
+    optimizer = model.optimizer
+    owners.append(getattr(optimizer, "inner_optimizer", optimizer))
+    slots: list[Slot] = []
+    for owner in owners:
+        for attribute in CONSTANTS.get(type(owner), ()):
+            value = getattr(owner, attribute, None)
+            if isinstance(value, float) and value not in (0.0, 1.0):
+                slots.append(Slot(owner, attribute))
+    return slots

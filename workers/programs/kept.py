@@ -1,0 +1,84 @@
+"""Models kept with their programs, so that a later trial of the same signature traces nothing.
+
+Knows what must be put back into a used model so that it is as good as new. Must not know which trial wants it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import keras
+import numpy as np
+
+from workers.programs.constants import Slot
+from workers.programs.loop import EpochProgram
+
+__all__ = ["KeptModel", "KeptModels"]
+
+
+class KeptModel:
+    """A model, the program that trains it, and what its optimizer looked like before the first step."""
+
+    def __init__(self, signature: str, model: Any, program: EpochProgram, slots: list[Slot]):
+        """Take over a freshly built model; its slots become variables, which its program must be traced with."""
+        self.signature = signature
+        self.model = model
+        self.program = program
+        self._slots = slots
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self._optimizer = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.optimizer.variables]
+        for slot in slots:
+            slot.make_variable()
+
+    @property
+    def constants(self) -> list[float]:
+        """The present values of its slots."""
+        return [slot.value for slot in self._slots]
+
+    def renew(self, fresh: Any, constants: list[float]) -> None:
+        """Make it equal to a fresh model of the same signature: weights, optimizer, learning rate, constants."""
+        for variable, new in zip(self.model.variables, fresh.variables, strict=True):
+            variable.assign(new.value)
+        self.renew_optimizer(constants)
+        rate = fresh.optimizer.learning_rate
+        if isinstance(rate, keras.Variable):
+            self.model.optimizer.learning_rate.assign(rate.value)
+
+    def renew_optimizer(self, constants: list[float]) -> None:
+        """Put the optimizer back to its beginning, and set the constants; the weights come from elsewhere."""
+        for variable, initial in zip(self.model.optimizer.variables, self._optimizer, strict=True):
+            variable.assign(initial)
+        for slot, value in zip(self._slots, constants, strict=True):
+            if value != slot.value:
+                slot.set(value)
+
+
+class KeptModels:
+    """The models used last, up to a number: each holds its weights and a graph."""
+
+    def __init__(self, limit: int = 48):
+        """Keep `limit` models at most."""
+        self._limit = limit
+        self._models: OrderedDict[str, KeptModel] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._models)
+
+    def find(self, signature: str) -> KeptModel | None:
+        """The model of this signature, which counts as used now."""
+        if signature in self._models:
+            self._models.move_to_end(signature)
+        return self._models.get(signature)
+
+    def keep(self, kept: KeptModel) -> None:
+        """Add a model; the one not used for longest goes where there are too many."""
+        self._models[kept.signature] = kept
+        while len(self._models) > self._limit:
+            self._models.popitem(last=False)
+
+    def drop(self, signature: str) -> None:
+        """Forget a model, say because its training raised and nobody knows what it left behind."""
+        self._models.pop(signature, None)
