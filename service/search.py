@@ -8,7 +8,7 @@ and decides what it would have decided. It knows no Ray, no Keras, no database a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -106,13 +106,19 @@ class Search:
         """Tell the user something about how the study was run."""
         self._record(Noticed(message=message))
 
-    def next(self) -> Assignment | None:
-        """What a free worker should train now, or None: nothing at present, or nothing more (see `done`)."""
+    def next(self, preferred: Container[int] = ()) -> Assignment | None:
+        """What a free worker should train now, or None: nothing at present, or nothing more (see `done`).
+
+        Args:
+            preferred: waiting trials that this worker would rather have than others; no wish keeps it idle.
+        """
         if self._halting or self.history.ledger.time_is_up:
             return None
         if not self.history.waiting and not self._propose():
             return None
-        trial = self.history.trials[next(iter(self.history.waiting))]
+        waiting = self.history.waiting
+        chosen = next((number for number in waiting if number in preferred), next(iter(waiting)))
+        trial = self.history.trials[chosen]
         self._record(Started(trial=trial.number, attempt=trial.attempt + 1, from_epoch=trial.checkpoint_epoch))
         return Assignment(
             trial=trial.number,

@@ -76,7 +76,7 @@ def test_every_space_has_a_model_and_a_study_file_that_is_valid() -> None:
 
 def test_the_coordinator_starts_without_keras_and_tensorflow() -> None:
     script = (
-        "import sys, workers.coordinator, workers.outcome\n"
+        "import sys, workers.coordinator, workers.messages\n"
         "heavy = {'keras', 'tensorflow'} & set(sys.modules)\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from math import inf, isfinite
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,31 +17,14 @@ import numpy as np
 from service.events import Action
 from service.search import Verdict
 from service.study import Objective
-from workers import checkpoints, model_state
+from workers import model_state
 from workers.checkpoints import BestWeights, Checkpoint
+from workers.messages import EpochLink, Measurement
 
-__all__ = ["EpochLink", "ReportEpochs", "SeedEpochs"]
+__all__ = ["ReportEpochs", "SeedEpochs"]
 
 _CHECKPOINT_SECONDS = 30.0
 """Where the study does not say: a checkpoint at the first epoch end after this much training."""
-
-
-class EpochLink(Protocol):
-    """Where epochs are reported to."""
-
-    def report(
-        self,
-        epoch: int,
-        metrics: Mapping[str, float],
-        *,
-        seconds: float,
-        learning_rate: float | None,
-        checkpoint: str | None,
-        ended: str,
-        wait: bool,
-    ) -> Verdict | None:
-        """Report an epoch; with `wait` the answer to it, else the latest answer that has come, or None."""
-        ...
 
 
 class SeedEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
@@ -75,7 +58,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         until_epoch: int,
         max_epochs: int,
         checkpoint_every: int | None,
-        checkpoint_uri: Callable[[int], str],
+        save_checkpoint: Callable[[Checkpoint], None],
         deadline: float | None,
     ):
         super().__init__()
@@ -89,7 +72,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         self._until_epoch = until_epoch
         self._max_epochs = max_epochs
         self._checkpoint_every = checkpoint_every
-        self._checkpoint_uri = checkpoint_uri
+        self._save_checkpoint = save_checkpoint
         self._deadline = deadline
         self._cut = False
         self._pause_wanted = False
@@ -122,7 +105,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Report; keep the best weights; make the checkpoint that the answer may need before asking."""
+        """Report; keep the best weights; make a checkpoint where the answer or the time asks for one."""
         if self._cut or self.is_out_of_time():
             self._cut = self.model.stop_training = True  # cut in its batches, or its validation took too long
             return
@@ -134,16 +117,17 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
             self._keep_if_best(metrics[self._objective.metric])
         ended_itself = bool(self.model.stop_training) and self.epochs < self._max_epochs
         wait = self.epochs >= self._until_epoch or ended_itself or not healthy or self._pause_wanted
-        verdict = self._link.report(
-            self.epochs,
-            metrics,
+        measurement = Measurement(
+            epoch=self.epochs,
+            metrics=metrics,
             seconds=seconds,
             learning_rate=self._learning_rate(),
-            checkpoint=self._make_checkpoint() if healthy and (wait or self._checkpoint_due()) else None,
             ended="early_stopping" if ended_itself else "",
-            wait=wait,
         )
-        self._obey(verdict, wait, seconds)
+        self._obey(self._link.report(measurement, wait=wait), wait, seconds)
+        pauses = self.verdict is not None and self.verdict.action is Action.PAUSE
+        if pauses or (healthy and self.verdict is None and self._checkpoint_due()):
+            self._make_checkpoint()
 
     def _obey(self, verdict: Verdict | None, waited: bool, epoch_seconds: float) -> None:
         if verdict is not None and verdict.action is Action.CONTINUE:
@@ -153,7 +137,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
             self.model.stop_training = True
             return
         elif verdict is not None:
-            self._pause_wanted = True  # the answer came late; the next epoch makes the checkpoint to pause with
+            self._pause_wanted = True  # the answer came late: the next epoch asks again, and pauses
         if self._deadline is not None and time.monotonic() + epoch_seconds > self._deadline:
             self._cut = True  # another epoch would not end in time
             self.model.stop_training = True
@@ -168,11 +152,9 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
             return self.epochs % self._checkpoint_every == 0
         return time.monotonic() - self._checkpointed_at >= _CHECKPOINT_SECONDS
 
-    def _make_checkpoint(self) -> str:
-        uri = self._checkpoint_uri(self.epochs)
-        checkpoints.save(model_state.capture(self.model, self.epochs, self._user_callbacks, self.best), uri)
+    def _make_checkpoint(self) -> None:
+        self._save_checkpoint(model_state.capture(self.model, self.epochs, self._user_callbacks, self.best))
         self._checkpointed_at = time.monotonic()
-        return uri
 
     def _learning_rate(self) -> float | None:
         rate = getattr(self.model.optimizer, "learning_rate", None)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BestWeights", "Checkpoint", "delete", "load", "save"]
+__all__ = ["BestWeights", "Checkpoint", "decode", "delete", "encode", "read", "write"]
 
 Arrays = list[np.ndarray[Any, Any]]
 
@@ -46,9 +46,20 @@ class Checkpoint:
     best: BestWeights
 
 
-def save(checkpoint: Checkpoint, uri: str) -> None:
-    """Write a checkpoint so that it is durable, and complete if it is there at all, when this returns."""
-    content = pickle.dumps(checkpoint, protocol=5)
+def encode(checkpoint: Checkpoint) -> bytes:
+    """A checkpoint's file content."""
+    return pickle.dumps(checkpoint, protocol=5)
+
+
+def decode(content: bytes) -> Checkpoint:
+    """The checkpoint that a file holds."""
+    checkpoint = pickle.loads(content)
+    assert isinstance(checkpoint, Checkpoint)
+    return checkpoint
+
+
+def write(content: bytes, uri: str) -> None:
+    """Write a file so that it is durable, and complete if it is there at all, when this returns."""
     path = _local(uri)
     if path is None:
         import fsspec
@@ -71,23 +82,20 @@ def save(checkpoint: Checkpoint, uri: str) -> None:
         os.close(folder)
 
 
-def load(uri: str) -> Checkpoint:
-    """Read a checkpoint.
+def read(uri: str) -> bytes:
+    """A checkpoint file's content.
 
     Raises:
         FileNotFoundError: it is not there.
     """
     path = _local(uri)
     if path is not None:
-        content = path.read_bytes()
-    else:
-        import fsspec
+        return path.read_bytes()
+    import fsspec
 
-        with fsspec.open(uri, "rb") as file:
-            content = file.read()
-    checkpoint = pickle.loads(content)
-    assert isinstance(checkpoint, Checkpoint)
-    return checkpoint
+    with fsspec.open(uri, "rb") as file:
+        content: bytes = file.read()
+    return content
 
 
 def delete(uri: str) -> None:

@@ -25,8 +25,11 @@ from service.search import Assignment, Search, StaleAttemptError, Verdict
 from service.store import Store
 from service.study import StudySpec
 from workers import checkpoints
+from workers.affinity import Affinity
 from workers.environment import describe_environment
 from workers.journal import Journal
+from workers.messages import Measurement, Outcome
+from workers.pauses import Pauses
 
 __all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
 
@@ -65,6 +68,8 @@ class Coordinator:
         self._failure: BandstandError | None = None
         self._stop_requested = False
         self._taking = asyncio.Lock()
+        self._affinity = Affinity()
+        self._reasons_for_fit: set[str] = set()
         self._accounted_at = 0.0
 
     # -- for the process that runs studies --------------------------------------------------------------------------
@@ -107,29 +112,41 @@ class Coordinator:
 
     # -- for trainers -----------------------------------------------------------------------------------------------
 
-    async def report(
-        self,
-        trial: int,
-        attempt: int,
-        epoch: int,
-        metrics: Mapping[str, float],
-        seconds: float,
-        learning_rate: float | None,
-        checkpoint: str | None,
-        ended: str,
-    ) -> Verdict | None:
+    async def report(self, trial: int, attempt: int, measurement: Measurement) -> Verdict | None:
         """An epoch has ended; the answer is durable when it is given. None: the attempt is no longer the trial's."""
         try:
             verdict = self._search.report(
-                trial, attempt, epoch, metrics, seconds=seconds, learning_rate=learning_rate, ended=ended
+                trial,
+                attempt,
+                measurement.epoch,
+                measurement.metrics,
+                seconds=measurement.seconds,
+                learning_rate=measurement.learning_rate,
+                ended=measurement.ended,
             )
-            if checkpoint is not None:
-                self._search.checkpointed(trial, attempt, epoch, checkpoint)
         except StaleAttemptError as error:
             _log.warning("%s", error)
             return None
         await self._journal.durable()
         return verdict
+
+    async def checkpointed(self, trial: int, attempt: int, epoch: int, uri: str, error: str) -> None:
+        """A checkpoint is durable; `error` says why it is not."""
+        wanted = False
+        try:
+            if error:
+                self._search.note(f"a checkpoint of trial {trial} could not be written: {error}")
+            else:
+                self._search.checkpointed(trial, attempt, epoch, uri)
+                wanted = self._search.history.trials[trial].checkpoint_epoch == epoch
+        except StaleAttemptError as stale:
+            _log.warning("%s", stale)
+        else:
+            self._pauses.written(trial, attempt, epoch, error)
+        await self._journal.durable()
+        self._wake_all()
+        if not wanted and not error:
+            await asyncio.to_thread(checkpoints.delete, uri)
 
     # -- opening and ending -----------------------------------------------------------------------------------------
 
@@ -142,6 +159,7 @@ class Coordinator:
         self._writer = await asyncio.to_thread(self._store.claim, self._spec, holder)
         events = await asyncio.to_thread(self._writer.events)
         self._search = Search.restore(self._spec, events)
+        self._pauses = Pauses(self._search)
         self._journal = Journal(self._search, self._writer, self._wake_all)
         await asyncio.to_thread(self._writer.catch_up_mirror, self._search.history)
         if not events:
@@ -207,7 +225,7 @@ class Coordinator:
             if name not in self._baseline_memory:
                 self._baseline_memory[name] = await trainer.memory_bytes.remote()
             while True:
-                assignment = self._search.next()
+                assignment = self._search.next(self._preferred(name))
                 if assignment is None:
                     if self._search.done or self._stop_requested:
                         self._wake_all()
@@ -242,29 +260,37 @@ class Coordinator:
             outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
         except ray.exceptions.RayActorError as error:
             self._search.lost(trial, attempt, one_line(error))
-            await self._journal.durable()
             self._depart(name, f"it died: {one_line(error)}")
+            await self._journal.durable()
             return True
         except ray.exceptions.RayTaskError as error:
             self._search.fail(trial, attempt, "internal", one_line(error.cause or error), detail=str(error)[-20_000:])
             await self._journal.durable()
             return False
-        await self._take(trial, attempt, outcome)
-        return self._too_large(name, outcome.memory_bytes)
+        self._affinity.trained(name, trial, outcome.signature)
+        await self._take(name, trial, attempt, outcome)
+        return await self._leaves_for_its_size(name, outcome.memory_bytes)
 
-    async def _take(self, trial: int, attempt: int, outcome: Any) -> None:
+    def _preferred(self, name: str) -> set[int]:
+        """The waiting trials that this trainer would have least work to take up."""
+        # With one trainer there is nobody to leave the others to, and a study must not depend on what it remembers.
+        return self._affinity.of(name, self._search.history.waiting) if len(self._trainers) > 1 else set()
+
+    async def _take(self, name: str, trial: int, attempt: int, outcome: Outcome) -> None:
         """Record how an assignment ended."""
         async with self._taking:  # one at a time, so that the model kept is the best trial's
             try:
                 if outcome.kind == "gone":
                     return
+                if outcome.reason_for_fit and outcome.reason_for_fit not in self._reasons_for_fit:
+                    self._reasons_for_fit.add(outcome.reason_for_fit)
+                    self._search.note(f"trainings use fit where {outcome.reason_for_fit}; the first was trial {trial}")
                 if outcome.kind:
                     self._search.fail(
-                        trial, attempt, outcome.kind, outcome.message, signature=outcome.signature,
-                        detail=outcome.detail,
-                    )  # fmt: skip
+                        trial, attempt, outcome.kind, outcome.message, signature=outcome.cause, detail=outcome.detail
+                    )
                 elif outcome.action is Action.PAUSE:
-                    self._search.paused(trial, attempt)
+                    self._pauses.wanted(name, trial, attempt, outcome.paused_at)
                 else:
                     replaced = await self._keep_model(trial, outcome.model_uri)
                     self._search.finish(trial, attempt, "budget")
@@ -287,12 +313,15 @@ class Coordinator:
         await self._journal.call(partial(self._writer.set_study, model_uri=uri, model_trial=trial))
         return None if study.model_uri == uri else study.model_uri
 
-    def _too_large(self, name: str, memory_bytes: int) -> bool:
+    async def _leaves_for_its_size(self, name: str, memory_bytes: int) -> bool:
+        """Whether a trainer has grown so much that it is to be replaced."""
         limit = self._baseline_memory[name] * _MEMORY_FACTOR
         if self._spec.resources.memory_gb is not None:
             limit = self._spec.resources.memory_gb * 1e9
         if memory_bytes <= limit:
             return False
+        while self._pauses.under_way(name):
+            await self._change()  # it still writes a checkpoint
         reason = f"it used {memory_bytes / 1e9:.1f} GB of memory, more than {limit / 1e9:.1f} GB"
         self._search.note(f"a trainer was replaced between two trials: {reason}")
         self._depart(name, reason)
@@ -300,6 +329,8 @@ class Coordinator:
 
     def _depart(self, name: str, reason: str) -> None:
         self._trainers.pop(name, None)
+        self._affinity.forget(name)
+        self._pauses.abandon(name, reason)
         self._departed.put_nowait((name, reason))
         self._wake_all()
 

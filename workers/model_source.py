@@ -24,6 +24,9 @@ from workers.user_code import Data
 
 __all__ = ["ModelSource", "TrialModel"]
 
+_TRIALS_PER_COLLECTION = 10
+"""Where a small model was built and let go, which leaves little behind and is over sooner than a collection."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialModel:
@@ -32,6 +35,7 @@ class TrialModel:
     model: Any
     program: EpochProgram | None = None  # trains it by compiled epochs; None: by `fit`
     signature: str = ""  # of the program
+    kept: bool = False  # it was there before the trial
     reason: str = ""  # why `fit` trains it, where compiled epochs were wanted
 
 
@@ -53,6 +57,7 @@ class ModelSource:
         self._tensors: dict[str, Any] = {} if earlier is None else earlier._tensors
         self._kept: KeptModels = KeptModels() if earlier is None else earlier._kept
         self._of_trial: dict[int, tuple[str, list[float]]] = {}
+        self._since_collection = 0
         self._policy = keras.config.dtype_policy()
 
     @property
@@ -83,7 +88,7 @@ class ModelSource:
         kept = self._kept.find(known[0]) if known else None
         if kept is not None and known is not None and reason_for_fit(kept.model, callbacks) is None:
             kept.renew_optimizer(known[1])
-            return TrialModel(model=kept.model, program=kept.program, signature=kept.signature)
+            return TrialModel(model=kept.model, program=kept.program, signature=kept.signature, kept=True)
         self.begin(seed)
         model = self._build(dict(params))
         if self._spec.trainer == "fit":
@@ -101,6 +106,7 @@ class ModelSource:
         slots = slots if shared else []
         constants = [slot.value for slot in slots]
         kept = self._kept.find(signature)
+        was_there = kept is not None
         if kept is None:
             try:
                 kept = self._trace(signature, fresh, slots, sizes)
@@ -112,7 +118,7 @@ class ModelSource:
         else:
             kept.renew(fresh, constants)
         self._of_trial[trial] = (signature, constants)
-        return TrialModel(model=kept.model, program=kept.program, signature=signature)
+        return TrialModel(model=kept.model, program=kept.program, signature=signature, kept=was_there)
 
     def _trace(self, signature: str, model: Any, slots: list[Slot], sizes: Mapping[str, Any]) -> KeptModel:
         arguments = (model, self._split("train"), self._split("validation"))
@@ -137,9 +143,12 @@ class ModelSource:
         """Do not use a model again: its training raised."""
         self._kept.drop(signature)
 
-    def clean_up(self) -> None:
-        """Let go of what the trial leaves behind."""
-        gc.collect()
+    def clean_up(self, *, thoroughly: bool) -> None:
+        """Let go of what the trial leaves behind: models are full of cycles, which only a collection frees."""
+        self._since_collection += 1
+        if thoroughly or self._since_collection >= _TRIALS_PER_COLLECTION:
+            gc.collect()
+            self._since_collection = 0
 
     def build_on_data(self, model: Any) -> None:
         """Make the variables of a model that has no input shape of its own."""

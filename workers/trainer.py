@@ -5,6 +5,7 @@ Knows Ray's actors and the devices of this process. What a training is, `trainin
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from service.errors import InputError
 from service.events import Action
 from service.search import Assignment, Verdict
 from service.study import Resources, StudySpec
-from workers.outcome import Outcome, WorkerGoneError
+from workers.messages import Measurement, Outcome, WorkerGoneError
 
 if TYPE_CHECKING:
     from workers.training import Training
@@ -33,28 +34,20 @@ class CoordinatorLink:
         self._attempt = attempt
         self._on_its_way: Any = None
 
-    def report(
-        self,
-        epoch: int,
-        metrics: Mapping[str, float],
-        *,
-        seconds: float,
-        learning_rate: float | None,
-        checkpoint: str | None,
-        ended: str,
-        wait: bool,
-    ) -> Verdict | None:
+    def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
         """As `EpochLink.report`.
 
         Raises:
             WorkerGoneError: the coordinator is dead, or the trial is somebody else's.
         """
-        sent = self._coordinator.report.remote(
-            self._trial, self._attempt, epoch, dict(metrics), seconds, learning_rate, checkpoint, ended
-        )
+        sent = self._coordinator.report.remote(self._trial, self._attempt, measurement)
         earlier, self._on_its_way = self._on_its_way, None if wait else sent
         answer = self._wait_for(earlier) if earlier is not None else None
         return self._wait_for(sent) if wait else answer
+
+    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+        """As `EpochLink.checkpointed`."""
+        self._coordinator.checkpointed.remote(self._trial, self._attempt, epoch, uri, error)
 
     def _wait_for(self, answer: Any) -> Verdict:
         try:
@@ -77,9 +70,13 @@ class Trainer:
             resources: of one trainer, as in the study.
             code_path: folders in which the user's modules are looked for.
         """
+        self._training: Training | None = None
         sys.path[:0] = [folder for folder in code_path if folder not in sys.path]
         _set_up_devices(Resources.model_validate(resources))
-        self._training: Training | None = None
+        import workers.training  # noqa: F401  # Keras, now rather than when the study is there
+
+        gc.collect()
+        gc.freeze()  # what Keras and TensorFlow consist of lives on; collections need not look at it again
 
     def prepare(self, spec: Mapping[str, Any], check: bool) -> str | None:
         """Load a study's code and data; with `check`, also refuse what cannot work.

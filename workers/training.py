@@ -11,6 +11,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -20,12 +21,14 @@ from service.errors import one_line
 from service.events import Action
 from service.search import Assignment
 from service.study import StudySpec
-from workers import checkpoints, model_state
+from workers import model_state
 from workers.batches import epoch_permutation, make_batches
-from workers.callbacks import EpochLink, ReportEpochs, SeedEpochs
+from workers.callbacks import ReportEpochs, SeedEpochs
+from workers.checkpoint_keeper import CheckpointKeeper
+from workers.checkpoints import Checkpoint
+from workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
 from workers.model_files import local_copy, save_model
 from workers.model_source import ModelSource, TrialModel
-from workers.outcome import Outcome, WorkerGoneError
 from workers.programs.loop import train_epochs
 from workers.study_check import check_study
 from workers.user_code import Data, load_data, load_function
@@ -51,6 +54,7 @@ class Training:
         self._build = load_function("model", spec.model)
         self._make_callbacks = [load_function("callbacks", reference) for reference in spec.callbacks]
         self.data: Data = earlier.data if earlier is not None and same_data else load_data(spec.data)
+        self._checkpoints: CheckpointKeeper = CheckpointKeeper() if earlier is None else earlier._checkpoints
         self._source: ModelSource = ModelSource(
             spec, self._build, self.data, earlier._source if earlier is not None and same_data else None
         )
@@ -59,6 +63,10 @@ class Training:
     def programs(self) -> int:
         """How many compiled programs are kept."""
         return self._source.programs
+
+    def wait_for_checkpoints(self) -> None:
+        """Wait until every checkpoint made so far is durable and its link told."""
+        self._checkpoints.wait()
 
     def check(self) -> None:
         """Refuse a study whose epochs would not report its objective, or that asks for more than can be.
@@ -109,7 +117,7 @@ class Training:
             outcome = _failure("out_of_memory" if out_of_memory else "exception", error)
         if outcome.kind and trial_model is not None:
             self._source.forget(trial_model.signature)
-        self._source.clean_up()
+        self._source.clean_up(thoroughly=trial_model is None or not trial_model.kept)
         return _with_memory(outcome)
 
     def _train(
@@ -123,10 +131,11 @@ class Training:
         deadline: float | None,
     ) -> Outcome:
         model = trial_model.model
-        resume = None if resume_uri is None else checkpoints.load(resume_uri)
+        resume = None if resume_uri is None else self._checkpoints.load(resume_uri)
 
-        def checkpoint_uri(epoch: int) -> str:
-            return f"{folder}/epoch-{epoch:04d}-attempt-{assignment.attempt}.checkpoint"
+        def save_checkpoint(checkpoint: Checkpoint) -> None:
+            uri = f"{folder}/epoch-{checkpoint.epoch:04d}-attempt-{assignment.attempt}.checkpoint"
+            self._checkpoints.save(checkpoint, uri, partial(link.checkpointed, checkpoint.epoch, uri))
 
         report = ReportEpochs(
             link=link,
@@ -136,7 +145,7 @@ class Training:
             until_epoch=assignment.until_epoch,
             max_epochs=self.spec.max_epochs,
             checkpoint_every=self.spec.checkpoint_every,
-            checkpoint_uri=checkpoint_uri,
+            save_checkpoint=save_checkpoint,
             deadline=deadline,
         )
         verdict = None
@@ -152,14 +161,17 @@ class Training:
         elif resume is not None:  # it was told to stop before its last worker died
             model_state.restore(resume, model, user_callbacks)
         if verdict is None and report.epochs:
-            verdict = link.report(
-                report.epochs, {}, seconds=0.0, learning_rate=None, checkpoint=None, ended="budget", wait=True
-            )
+            verdict = link.report(Measurement(epoch=report.epochs, metrics={}, ended="budget"), wait=True)
         # Not where a resumed attempt was cut off before the epoch that is wanted: no model beats a wrong one.
         keep = verdict is not None and bool(report.best.weights) and verdict.keep_epoch == report.best.epoch
         model_uri = save_model(model, report.best, f"{folder}/model-attempt-{assignment.attempt}") if keep else None
+        action = verdict.action if verdict else Action.STOP
         return Outcome(
-            action=verdict.action if verdict else Action.STOP, model_uri=model_uri, reason_for_fit=trial_model.reason
+            action=action,
+            paused_at=report.epochs if action is Action.PAUSE else 0,
+            model_uri=model_uri,
+            signature=trial_model.signature,
+            reason_for_fit=trial_model.reason,
         )
 
     def _train_compiled(
@@ -223,7 +235,7 @@ class Training:
             verbose=0,
             return_dict=True,
         )
-        self._source.clean_up()
+        self._source.clean_up(thoroughly=True)
         return {name: float(value) for name, value in metrics.items()}
 
     def _callbacks_for(self, params: Mapping[str, Any]) -> list[Any]:
@@ -248,7 +260,7 @@ def _failure(kind: str, error: BaseException) -> Outcome:
     return Outcome(
         kind=kind,
         message=f"{type(error).__name__}: {one_line(error)}",
-        signature=f"{type(error).__name__} at {place}",
+        cause=f"{type(error).__name__} at {place}",
         detail="".join(traceback.format_exception(error))[-20_000:],
     )
 

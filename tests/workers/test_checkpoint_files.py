@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from workers import checkpoints
+from workers.checkpoint_keeper import CheckpointKeeper
 from workers.checkpoints import BestWeights, Checkpoint
 from workers.model_files import local_copy, save_model
 
@@ -30,27 +31,66 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_a_checkpoint_comes_back_and_can_be_deleted(folder: str) -> None:
     uri = f"{folder}/epoch-0003.checkpoint"
-    checkpoints.save(make_checkpoint(), uri)
-    back = checkpoints.load(uri)
+    checkpoints.write(checkpoints.encode(make_checkpoint()), uri)
+    back = checkpoints.decode(checkpoints.read(uri))
     assert (back.epoch, back.callbacks, back.best.epoch) == (3, [{"wait": 1}], 2)
     np.testing.assert_array_equal(back.variables[0], np.arange(4.0))
     checkpoints.delete(uri)
     with pytest.raises(FileNotFoundError):
-        checkpoints.load(uri)
+        checkpoints.read(uri)
     checkpoints.delete(uri)  # a second time does no harm
 
 
 def test_an_unfinished_write_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = str(tmp_path / "x.checkpoint")
-    checkpoints.save(make_checkpoint(1), uri)
+    checkpoints.write(checkpoints.encode(make_checkpoint(1)), uri)
 
     def full(_: int) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="no space"):
-        checkpoints.save(make_checkpoint(2), uri)
-    assert checkpoints.load(uri).epoch == 1
+        checkpoints.write(checkpoints.encode(make_checkpoint(2)), uri)
+    assert checkpoints.decode(checkpoints.read(uri)).epoch == 1
+
+
+def test_a_checkpoint_is_told_of_when_it_is_durable_and_loaded_from_memory(tmp_path: Path) -> None:
+    keeper = CheckpointKeeper()
+    uri = str(tmp_path / "a" / "1.checkpoint")
+    told: list[tuple[str, bool]] = []
+    keeper.save(make_checkpoint(1), uri, lambda error: told.append((error, Path(uri).exists())))
+    keeper.wait()
+    assert told == [("", True)]
+    Path(uri).unlink()
+    assert keeper.load(uri).epoch == 1
+    np.testing.assert_array_equal(keeper.load(uri).variables[0], np.arange(4.0))
+    with pytest.raises(FileNotFoundError):
+        CheckpointKeeper().load(uri)
+
+
+def test_memory_for_checkpoints_is_bounded_and_the_latest_are_kept(tmp_path: Path) -> None:
+    size = len(checkpoints.encode(make_checkpoint()))
+    keeper = CheckpointKeeper(memory_bytes=3 * size)
+    uris = [str(tmp_path / f"{number}.checkpoint") for number in range(5)]
+    for number, uri in enumerate(uris):
+        keeper.save(make_checkpoint(number), uri, lambda error: None)
+    keeper.wait()
+    for uri in uris:
+        Path(uri).unlink()
+    for uri in uris[:2]:
+        with pytest.raises(FileNotFoundError):
+            keeper.load(uri)
+    assert [keeper.load(uri).epoch for uri in uris[2:]] == [2, 3, 4]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    told: list[str] = []
+    keeper = CheckpointKeeper()
+    keeper.save(make_checkpoint(), str(tmp_path / "file" / "1.checkpoint"), told.append)
+    keeper.wait()
+    assert len(told) == 1
+    assert told[0].startswith(("NotADirectoryError", "FileExistsError"))
 
 
 def test_a_saved_model_has_the_best_weights_wherever_it_is_kept(folder: str) -> None:

@@ -14,6 +14,7 @@ from search_spaces import SEARCH_SPACES
 from service.events import Action
 from service.search import Assignment, Verdict
 from service.study import StudySpec
+from workers.messages import Measurement
 from workers.training import Training
 
 EPOCHS = 3
@@ -93,10 +94,13 @@ class Listener:
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
 
-    def report(self, epoch: int, metrics: Mapping[str, float], **rest: Any) -> Verdict:
-        self.epochs.append(dict(metrics))
-        last = epoch == EPOCHS
-        return Verdict(action=Action.STOP if last else Action.CONTINUE, until_epoch=EPOCHS, keep_epoch=0)
+    def report(self, measurement: Measurement, *, wait: bool) -> Verdict:
+        self.epochs.append(dict(measurement.metrics))
+        last = measurement.epoch == EPOCHS
+        return Verdict(action=Action.STOP if last else Action.CONTINUE, until_epoch=EPOCHS)
+
+    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+        raise AssertionError("no checkpoint was asked for")
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from service.events import Action
 from service.search import Assignment, Search, Verdict
 from service.study import StudySpec
-from workers.outcome import WorkerGoneError
+from workers.messages import Measurement, WorkerGoneError
 from workers.training import Training
 
 CODE = """
@@ -64,28 +64,34 @@ class LocalLink:
         self.assignment = assignment
         self.dies_after = dies_after
         self.checkpoints: dict[int, str] = {}
+        self._written: SimpleQueue[tuple[int, str]] = SimpleQueue()
 
-    def report(
-        self,
-        epoch: int,
-        metrics: Mapping[str, float],
-        *,
-        seconds: float,
-        learning_rate: float | None,
-        checkpoint: str | None,
-        ended: str,
-        wait: bool,
-    ) -> Verdict | None:
+    def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
+        self.take_checkpoints()
         trial, attempt = self.assignment.trial, self.assignment.attempt
         verdict = self.search.report(
-            trial, attempt, epoch, metrics, seconds=seconds, learning_rate=learning_rate, ended=ended
+            trial,
+            attempt,
+            measurement.epoch,
+            measurement.metrics,
+            seconds=measurement.seconds,
+            learning_rate=measurement.learning_rate,
+            ended=measurement.ended,
         )
-        if checkpoint is not None:
-            self.search.checkpointed(trial, attempt, epoch, checkpoint)
-            self.checkpoints[epoch] = checkpoint
-        if epoch == self.dies_after:
+        if measurement.epoch == self.dies_after:
             raise WorkerGoneError("killed")
         return verdict
+
+    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+        assert not error
+        self._written.put((epoch, uri))
+
+    def take_checkpoints(self) -> None:
+        """Tell Search what was written, in its own thread."""
+        while not self._written.empty():
+            epoch, uri = self._written.get()
+            self.search.checkpointed(self.assignment.trial, self.assignment.attempt, epoch, uri)
+            self.checkpoints[epoch] = uri
 
 
 @pytest.fixture
@@ -133,6 +139,8 @@ def run(spec: StudySpec, folder: Path, dies_after: tuple[int, ...] = ()) -> tupl
             assert not outcome.kind, outcome.detail
             search.finish(assignment.trial, assignment.attempt)
         except WorkerGoneError:
+            training.wait_for_checkpoints()
+            link.take_checkpoints()
             search.lost(assignment.trial, assignment.attempt, "killed", blamed=False)
             outcome = None
         checkpoints |= link.checkpoints
@@ -151,7 +159,7 @@ def test_a_resumed_trial_has_the_losses_of_an_uninterrupted_one(
 ) -> None:
     spec = spec_for(user_module, optimizer)
     straight, _ = run(spec, tmp_path / "a")
-    resumed, outcome = run(spec, tmp_path / "b", dies_after=(2, 5))
+    resumed, outcome = run(spec, tmp_path / "b", dies_after=(3, 6))
     expected, got = curve(straight), curve(resumed)
     # Both callbacks must have acted, or the test would not show that their state is carried over.
     assert expected[-1][2] < expected[0][2], "the plateau never lowered the learning rate"
@@ -166,7 +174,7 @@ def test_a_resumed_trial_has_the_losses_of_an_uninterrupted_one(
 def test_a_model_without_an_input_shape_resumes_too(user_module: str, tmp_path: Path) -> None:
     spec = spec_for(user_module, "adam", built=False, callbacks=[], max_epochs=4)
     straight, _ = run(spec, tmp_path / "a")
-    resumed, _ = run(spec, tmp_path / "b", dies_after=(2,))
+    resumed, _ = run(spec, tmp_path / "b", dies_after=(3,))
     for before, after in zip(curve(straight), curve(resumed), strict=True):
         assert after == pytest.approx(before, rel=1e-5)
 
@@ -200,15 +208,18 @@ def test_a_paused_trial_goes_on_where_it_stopped(user_module: str, tmp_path: Pat
     link = LocalLink(search, assignment)
     report = link.report
 
-    def report_and_stop(epoch: int, *arguments: Any, **options: Any) -> Verdict | None:
-        if epoch == 2:
+    def report_and_stop(measurement: Measurement, *, wait: bool) -> Verdict | None:
+        if measurement.epoch == 2:
             search.stop()
-        return report(epoch, *arguments, **options)
+        return report(measurement, wait=wait)
 
     link.report = report_and_stop  # type: ignore[method-assign]
     training = Training(spec)
     outcome = training.run(assignment, link, folder=str(tmp_path / "b"), resume_uri=None)
     assert outcome.action is Action.PAUSE
+    training.wait_for_checkpoints()
+    link.take_checkpoints()
+    assert outcome.paused_at == search.history.trials[0].checkpoint_epoch
     search.paused(assignment.trial, assignment.attempt)
     resumed = Search.restore(spec, events := search.take_events())
     again = resumed.next()

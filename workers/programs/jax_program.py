@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from workers.programs.building import metrics_built
+
 __all__ = ["JaxProgram"]
 
 Order = np.ndarray[Any, np.dtype[np.int64]]
@@ -25,7 +27,11 @@ class JaxProgram:
     """
 
     def __init__(self, model: Any, train: Any, validation: Any, *, batch_size: int, validation_batch_size: int):
-        """As `TensorFlowProgram`; JAX always compiles by XLA."""
+        """As `TensorFlowProgram`; JAX always compiles by XLA.
+
+        Raises:
+            ValueError: a stateless step needs all variables beforehand, and they cannot be made.
+        """
         self.model = model
         self._train = keras.tree.map_structure(jnp.asarray, tuple(train))
         self._validation = keras.tree.map_structure(jnp.asarray, tuple(validation))
@@ -35,11 +41,11 @@ class JaxProgram:
         self.steps = -(-self._examples // batch_size)
         self._train_batches = jax.jit(_make_loop(model.train_step), static_argnames="size", donate_argnums=0)
         self._test_batches = jax.jit(_make_loop(_as_train_step(model.test_step)), static_argnames="size")
-        self._built = False
+        if not metrics_built(model, keras.tree.map_structure(lambda array: array[:1], self._train)):
+            raise ValueError("its metrics cannot be built without a step")
 
     def begin_epoch(self) -> None:
         """Set the metrics to naught."""
-        self._build()
         self.model.reset_metrics()
 
     def train(self, order: Order, first_step: int, last_step: int) -> dict[str, float]:
@@ -73,15 +79,6 @@ class JaxProgram:
             state, logs = self._test_batches(state, self._validation, batches, size=rest)
         _give_back(model, state)
         return _as_numbers(model, logs)
-
-    def _build(self) -> None:
-        """Make the variables of metrics and optimizer, which a stateless step cannot make."""
-        if not self._built:
-            # The one place where a private method of Keras's is called: `fit` does the same before its first step.
-            self.model._symbolic_build(
-                data_batch=keras.tree.map_structure(lambda array: array[: self._batch_size], self._train)
-            )
-            self._built = True
 
 
 def _make_loop(step: Any) -> Any:

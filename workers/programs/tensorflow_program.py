@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from workers.programs.building import metrics_built
+
 __all__ = ["TensorFlowProgram"]
 
 Order = np.ndarray[Any, np.dtype[np.int64]]
@@ -48,8 +50,9 @@ class TensorFlowProgram:
         self.steps = -(-examples // batch_size)
         self._examples = examples
         self._train, self._validation = tuple(train), tuple(validation)
-        self._train_loop = _make_loop(model, "train_step", batch_size, examples, xla, in_order=False)
-        self._validation_loop = _make_loop(model, "test_step", validation_batch_size, held_out, xla, in_order=True)
+        self._resets_itself = metrics_built(model, keras.tree.map_structure(lambda tensor: tensor[:1], self._train))
+        self._train_loop = self._make_loop("train_step", batch_size, examples, xla, in_order=False)
+        self._validation_loop = self._make_loop("test_step", validation_batch_size, held_out, xla, in_order=True)
         self._validation_steps = tf.constant(-(-held_out // validation_batch_size))
 
     def trace(self) -> None:
@@ -60,8 +63,9 @@ class TensorFlowProgram:
         self._validation_loop.get_concrete_function(self._validation, None, number, number)
 
     def begin_epoch(self) -> None:
-        """Set the metrics to naught."""
-        self.model.reset_metrics()
+        """Set the metrics to naught, unless the first step will."""
+        if not self._resets_itself:
+            self.model.reset_metrics()
 
     def train(self, order: Order, first_step: int, last_step: int) -> dict[str, float]:
         """Train on some of an epoch's batches, and wait until it is done.
@@ -79,49 +83,64 @@ class TensorFlowProgram:
 
     def validate(self) -> dict[str, float]:
         """The logs of one pass over the validation data."""
-        self.model.reset_metrics()
+        self.begin_epoch()
         return _as_numbers(self._validation_loop(self._validation, None, tf.constant(0), self._validation_steps))
 
+    def _make_loop(self, step_name: str, batch_size: int, examples: int, xla: bool, *, in_order: bool) -> Any:
+        """A function (data, order, first step, end step) -> logs that runs the model's `train_step` or `test_step`."""
+        model = self.model
+        own_step = getattr(type(model), step_name) is not getattr(keras.Model, step_name)
 
-def _make_loop(model: Any, step_name: str, batch_size: int, examples: int, xla: bool, *, in_order: bool) -> Any:
-    """A function (data, order, first step, end step) -> logs that runs `model.train_step` or `model.test_step`."""
-    own_step = getattr(type(model), step_name) is not getattr(keras.Model, step_name)
+        def run_step(data: Any, order: Any, begin: Any, size: Any) -> Any:
+            if in_order:
+                batch = keras.tree.map_structure(lambda tensor: _slice(tensor, begin, size), data)
+            else:
+                indices = _slice(order, begin, size)
+                batch = keras.tree.map_structure(lambda tensor: tf.gather(tensor, indices), data)
+            return getattr(model, step_name)(batch)
 
-    def run_step(data: Any, order: Any, begin: Any, size: Any) -> Any:
-        if in_order:
-            batch = keras.tree.map_structure(lambda tensor: _slice(tensor, begin, size), data)
-        else:
-            indices = _slice(order, begin, size)
-            batch = keras.tree.map_structure(lambda tensor: tf.gather(tensor, indices), data)
-        return getattr(model, step_name)(batch)
+        def flexible(data: Any, order: Any, first: Any, end: Any) -> Any:
+            def run(step: Any) -> Any:
+                begin = step * batch_size
+                return run_step(data, order, begin, tf.minimum(batch_size, examples - begin))
 
-    def flexible(data: Any, order: Any, first: Any, end: Any) -> Any:
-        def run(step: Any) -> Any:
-            begin = step * batch_size
-            return run_step(data, order, begin, tf.minimum(batch_size, examples - begin))
+            self._reset_at(first)
+            if own_step:
+                return _loop_with_logs(model, run, first, end)
+            _loop(run, first, end)
+            return model.get_metrics_result()
 
-        if own_step:
-            return _loop_with_logs(model, run, first, end)
-        _loop(run, first, end)
-        return model.get_metrics_result()
+        def fixed(data: Any, order: Any, first: Any, end: Any) -> Any:
+            full_steps, rest = divmod(examples, batch_size)
 
-    def fixed(data: Any, order: Any, first: Any, end: Any) -> Any:
-        full_steps, rest = divmod(examples, batch_size)
-        if full_steps:
-            _loop(lambda step: run_step(data, order, step * batch_size, batch_size), first, tf.minimum(end, full_steps))
-        if rest:
+            def run_full(step: Any) -> Any:
+                return run_step(data, order, step * batch_size, batch_size)
 
             def run_rest() -> Any:
                 run_step(data, order, examples - rest, rest)
                 return True
 
-            tf.cond(end > full_steps, run_rest, lambda: False)
-        return model.get_metrics_result()
+            self._reset_at(first)
+            if full_steps:
+                _loop(run_full, first, tf.minimum(end, full_steps))
+            if rest:
+                tf.cond(end > full_steps, run_rest, lambda: False)
+            return model.get_metrics_result()
 
-    # Keras does not let AutoGraph rewrite a `train_step` either. A step of the user's needs its logs carried along,
-    # which XLA's fixed shapes leave no simple place for.
-    use_xla = xla and not own_step
-    return tf.function(fixed if use_xla else flexible, autograph=False, jit_compile=True if use_xla else None)
+        # Keras does not let AutoGraph rewrite a `train_step` either. A step of the user's needs its logs carried
+        # along, which XLA's fixed shapes leave no simple place for.
+        use_xla = xla and not own_step
+        return tf.function(fixed if use_xla else flexible, autograph=False, jit_compile=True if use_xla else None)
+
+    def _reset_at(self, first: Any) -> None:
+        """Set the metrics to naught before step 0: in the program, because one assignment after the other is slow."""
+
+        def reset() -> Any:
+            self.model.reset_metrics()
+            return True
+
+        if self._resets_itself:
+            tf.cond(tf.equal(first, 0), reset, lambda: False)
 
 
 def _slice(tensor: Any, begin: Any, size: Any) -> Any:
