@@ -129,17 +129,33 @@ def _set_up_devices(resources: Resources) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if resources.gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all GPUs visible to an actor that asked for none
+    on_jax = os.environ.get("KERAS_BACKEND") == "jax"
+    if on_jax:
+        _set_up_jax(resources)
     import tensorflow as tf
 
     threads = max(1, int(resources.cpus))
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     for gpu in tf.config.list_physical_devices("GPU"):
+        if on_jax:
+            tf.config.set_visible_devices([], "GPU")  # TensorFlow would take the memory that JAX needs
+            break
         limit = _memory_limit_mb(resources.gpus)
         if limit is None:
             tf.config.experimental.set_memory_growth(gpu, True)
         else:  # several trainers share the card: none may take the others' memory
             tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=limit)])
+
+
+def _set_up_jax(resources: Resources) -> None:
+    """JAX reads these when it starts."""
+    if resources.gpus >= 1:
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    elif resources.gpus:  # of a card that is shared, a tenth is left to the driver
+        os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{0.9 * resources.gpus:.3f}")
+    if resources.cpus <= 1:
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
 
 
 def _memory_limit_mb(gpus: float) -> int | None:

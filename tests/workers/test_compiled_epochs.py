@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -82,9 +84,12 @@ def build(params):
 
 
 class Own(keras.Sequential):
-    def train_step(self, data):
-        logs = super().train_step(data)
-        return logs | {"first": keras.ops.sum(data[0][0])} if self.extra else logs
+    def train_step(self, *arguments):  # (data) on TensorFlow, (state, data) on JAX
+        result = super().train_step(*arguments)
+        if not self.extra:
+            return result
+        extra = {"first": keras.ops.sum(arguments[-1][0][0])}
+        return result | extra if isinstance(result, dict) else (result[0] | extra, result[1])
 """
 
 
@@ -280,3 +285,16 @@ def test_sample_weights_count_as_in_fit(user_module: str, tmp_path: Path) -> Non
         for trainer in ("compiled", "fit")
     ]
     assert_same(both[0][0], both[1][0])
+
+
+ON_JAX = "losses_of_fit and (plain or dropout or batch_norm or own_logs)"
+
+
+def test_keras_on_jax_trains_alike_too() -> None:
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        pytest.skip("this is the run on JAX")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__, "-k", ON_JAX]
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "9 passed" in done.stdout
