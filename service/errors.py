@@ -66,7 +66,7 @@ class LeaseLostError(BandstandError):
 
 
 class StudyDeletedError(BandstandError):
-    """Somebody else deleted or renamed the Optuna study that was to be written; nothing was."""
+    """Somebody else deleted the Optuna study that was to be written; nothing was."""
 
 
 class ForeignWriteError(BandstandError):

@@ -34,6 +34,8 @@ class Database:
         self._url = parsed.render_as_string(hide_password=False)
         self._name = f"database {parsed.database!r} at {parsed.host or parsed.query.get('host') or 'localhost'}"
         self._connection: Connection | None = None
+        self.generation = 0
+        """How many connections there have been. Locks that were taken on an earlier one are gone."""
 
     def __repr__(self) -> str:
         return f"Database({self._name})"
@@ -58,25 +60,25 @@ class Database:
                 raise self._lost() from None
         return self._again(work)
 
-    def commit(self, work: Callable[[Connection, bool], None]) -> None:
+    def commit(self, work: Callable[[Connection], None]) -> None:
         """Run statements in the open transaction, or in a new one, and make all that is in it durable.
 
         Args:
-            work: run a second time, on a new connection and with True, where the first one broke. It is not known then
-                whether the first time became durable; so it must be harmless to repeat.
+            work: run a second time, on a new connection, where the first one broke. It is not known then whether the
+                first time became durable; so it must be harmless to repeat.
         """
 
-        def attempt(connection: Connection, repeated: bool) -> None:
-            work(connection, repeated)
+        def attempt(connection: Connection) -> None:
+            work(connection)
             connection.commit()
 
         connection = self._connected()
         try:
-            attempt(connection, False)
+            attempt(connection)
         except psycopg.OperationalError:
             if not connection.closed:
                 raise
-            self._again(lambda connection: attempt(connection, True))
+            self._again(attempt)
 
     def roll_back(self) -> None:
         """End the open transaction, if there is one, without keeping anything."""
@@ -107,6 +109,7 @@ class Database:
         if self._connection is None or self._connection.closed:
             try:
                 self._connection = psycopg.connect(self._url, connect_timeout=_CONNECT_TIMEOUT_SECONDS)
+                self.generation += 1
             except psycopg.Error as error:
                 # Not the driver's own words about a URL that it cannot read: they quote it.
                 reason = (

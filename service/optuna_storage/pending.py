@@ -44,8 +44,9 @@ class Pending:
     """Kind -> (trial id, key) -> text."""
     touched: set[int] = dataclasses.field(default_factory=set)
     """Ids of the studies that anything is written of."""
-    held: dict[int, int] = dataclasses.field(default_factory=dict)
-    """Studies whose rows are locked, so that nobody else adds a trial: id -> the last trial's id before this batch."""
+    held: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    """Studies whose rows are locked, so that nobody else adds a trial: id -> (last trial's id before the batch, the
+    generation of the connection that holds the lock)."""
 
     def add_study(self, study_id: int, name: str, directions: Sequence[StudyDirection]) -> None:
         """A new study."""

@@ -32,6 +32,7 @@ __all__ = [
     "load_studies",
     "load_study",
     "reserve_study",
+    "study_exists",
 ]
 
 _LARGEST_ID = 2**31 - 1
@@ -73,6 +74,11 @@ def find_study_of(connection: Connection, trial_id: int) -> int | None:
     """The id of the study that a trial belongs to."""
     row = connection.execute("SELECT study_id FROM trials WHERE trial_id = %s", [trial_id]).fetchone()
     return None if row is None else int(row[0])
+
+
+def study_exists(connection: Connection, study_id: int) -> bool:
+    """Whether there is a study with an id."""
+    return connection.execute("SELECT FROM studies WHERE study_id = %s", [study_id]).rowcount == 1
 
 
 def load_studies(connection: Connection) -> list[FrozenStudy]:

@@ -38,11 +38,13 @@ class SoleWriterStorage(UnitOfWork, BaseStorage):
     ======================================  ==========================================================================
     reads                                   every batch wholly or not at all, in the order of its being written
     adds a trial                            sees it when it next adds one itself, which gets the number and id after it
-    sets an attribute of the study          sees it on `refresh`; keeps it: setting the same key is refused until then
+    sets an attribute of the study          sees it on `refresh`; keeps it: a call that sets the key unseen is refused
     finishes or deletes an unfinished       refuses to write of that trial, and sees what it is now from then on
     trial
     changes other things of a trial         sees it on `refresh`; where both set the same cell, the last one wins
-    deletes or renames the study            refuses to write. (The dashboard renames by copying and deleting.)
+    deletes the study, or renames it, as    refuses to write
+    the dashboard does, by copying it and
+    deleting the original
     ======================================  ==========================================================================
 
     A refused call or batch has written nothing, and the studies it was about are read afresh when next asked for.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NoReturn, TypeVar
 
 import psycopg
@@ -167,7 +168,7 @@ class UnitOfWork:
         if study.study_id not in pending.studies and study.study_id not in pending.held:
             pending.touched.add(study.study_id)
             self._hold(study)
-            pending.held[study.study_id] = study.last_trial_id
+            pending.held[study.study_id] = (study.last_trial_id, self._database.generation)
         if self._ids and self._ids[0] < study.last_trial_id:
             # A stranger has drawn since. Smaller ids are of no use: readers do not look for them any more.
             self._ids = [trial_id for trial_id in self._ids if trial_id > study.last_trial_id]
@@ -197,9 +198,8 @@ class UnitOfWork:
             self._database.roll_back()
             return
 
-        def work(connection: Connection, repeated: bool) -> None:
-            if repeated:
-                self._hold_again(connection, pending)
+        def work(connection: Connection) -> None:
+            self._hold_again(connection, pending)
             writing.write(connection, pending)
 
         try:
@@ -213,8 +213,10 @@ class UnitOfWork:
             raise StorageInternalError(_words(error)) from error
 
     def _hold_again(self, connection: Connection, pending: Pending) -> None:
-        """On a new connection: what was held has been let go, so look whether somebody used the moment."""
-        for study_id, last_id in pending.held.items():
+        """Where a connection broke, what it held has been let go: hold it again, if nobody has used the moment."""
+        for study_id, (last_id, generation) in pending.held.items():
+            if generation == self._database.generation:
+                continue
             newer = reading.hold_study(connection, study_id, last_id)
             if newer is None or not pending.new_trials.keys() >= set(newer):
                 raise writing.OverwriteError("a trial was added to it")
@@ -223,9 +225,8 @@ class UnitOfWork:
         """Why somebody else's doing stands against a batch, which has been rolled back."""
         names = [self._studies[study_id].name for study_id in pending.touched]
         for study_id in pending.touched - pending.studies.keys():
-            name = self._studies[study_id].name
-            if self._ask(lambda connection, name=name: reading.find_study(connection, name)) != study_id:  # type: ignore[misc]
-                return _deleted(name)
+            if not self._ask(partial(reading.study_exists, study_id=study_id)):
+                return _deleted(self._studies[study_id].name)
         what = str(error) if isinstance(error, writing.OverwriteError) else "a trial of it was deleted"
         return ForeignWriteError(
             f"only this process may write study {', '.join(map(repr, names))}; by somebody else {what}: "
@@ -236,10 +237,11 @@ class UnitOfWork:
         with self._reading() as pending:
             if pending is not _NOTHING:
                 raise RuntimeError("a study must not be deleted inside a batch; do it before or after")
-            self._forget([study_id])
-            self._study(study_id)
+            if not self._ask(partial(reading.study_exists, study_id=study_id)):
+                self._forget([study_id])
+                raise KeyError(f"no study with id {study_id}")
             try:
-                self._database.commit(lambda connection, _: writing.delete_study(connection, study_id))
+                self._database.commit(lambda connection: writing.delete_study(connection, study_id))
             except psycopg.Error as error:
                 raise StorageInternalError(_words(error)) from error
             finally:
@@ -255,7 +257,7 @@ class UnitOfWork:
 
 def _deleted(name: str) -> StudyDeletedError:
     return StudyDeletedError(
-        f"a study must be in Optuna's tables to be written; {name!r} was deleted or renamed by somebody else, and "
+        f"a study must be in Optuna's tables to be written; {name!r} was deleted by somebody else, and "
         "nothing was written: create it again"
     )
 

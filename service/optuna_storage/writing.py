@@ -1,8 +1,9 @@
 """The statements that write a batch: one for each table, however many rows, all sent before any answer is awaited.
 
-Rows go as arrays to `unnest`: a statement whose text never changes, so that the server has it prepared. COPY takes a
-third less time a row, but cannot be sent ahead of answers, and cannot be repeated when it is not known whether a
-commit was the last thing that a broken connection did. Every statement here can.
+Rows go as arrays to `unnest`, in a statement whose text never changes, so that the server has it prepared; texts go in
+binary (%b), which spares their quoting. COPY takes a third less time a row, but cannot be sent ahead of answers, and
+cannot be repeated when it is not known whether a commit was the last thing that a broken connection did. Every
+statement here can.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ __all__ = ["OverwriteError", "delete_study", "write"]
 
 _STUDIES = """
     INSERT INTO studies (study_id, study_name)
-    SELECT * FROM unnest(%s::int[], %s::text[]) ON CONFLICT (study_id) DO NOTHING
+    SELECT * FROM unnest(%s::int[], %b::text[]) ON CONFLICT (study_id) DO NOTHING
 """
 _DIRECTIONS = """
     INSERT INTO study_directions (study_id, objective, direction)
     SELECT study_id, objective, direction::studydirection
-    FROM unnest(%s::int[], %s::int[], %s::text[]) AS row (study_id, objective, direction)
+    FROM unnest(%s::int[], %s::int[], %b::text[]) AS row (study_id, objective, direction)
     ON CONFLICT (study_id, objective) DO NOTHING
 """
 _STUDY_ATTRS = {
@@ -38,7 +39,7 @@ _STUDY_ATTRS = {
 """No row is written where somebody else has changed the attribute since it was read."""
 _OLD_TRIALS = """
     SELECT trial_id FROM trials
-    JOIN unnest(%s::int[], %s::text[], %s::timestamp[]) AS row (trial_id, state, datetime_complete) USING (trial_id)
+    JOIN unnest(%s::int[], %b::text[], %s::timestamp[]) AS row (trial_id, state, datetime_complete) USING (trial_id)
     WHERE trials.state IN ('RUNNING', 'WAITING')
         OR (trials.state::text = row.state AND trials.datetime_complete = row.datetime_complete)
     ORDER BY trial_id FOR NO KEY UPDATE OF trials
@@ -47,7 +48,7 @@ _OLD_TRIALS = """
 _NEW_TRIALS = """
     INSERT INTO trials (trial_id, number, study_id, state, datetime_start, datetime_complete)
     SELECT trial_id, number, study_id, state::trialstate, datetime_start, datetime_complete
-    FROM unnest(%s::int[], %s::int[], %s::int[], %s::text[], %s::timestamp[], %s::timestamp[])
+    FROM unnest(%s::int[], %s::int[], %s::int[], %b::text[], %s::timestamp[], %s::timestamp[])
         AS row (trial_id, number, study_id, state, datetime_start, datetime_complete)
     ON CONFLICT (trial_id) DO UPDATE SET state = excluded.state
     WHERE trials.study_id = excluded.study_id AND trials.number = excluded.number
@@ -57,31 +58,31 @@ _STATES = """
     SET state = row.state::trialstate,
         datetime_start = coalesce(row.datetime_start, trials.datetime_start),
         datetime_complete = coalesce(row.datetime_complete, trials.datetime_complete)
-    FROM unnest(%s::int[], %s::text[], %s::timestamp[], %s::timestamp[])
+    FROM unnest(%s::int[], %b::text[], %s::timestamp[], %s::timestamp[])
         AS row (trial_id, state, datetime_start, datetime_complete)
     WHERE trials.trial_id = row.trial_id
 """
 _PARAMS = """
     INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
-    SELECT * FROM unnest(%s::int[], %s::text[], %s::float8[], %s::text[]) ON CONFLICT (trial_id, param_name) DO NOTHING
+    SELECT * FROM unnest(%s::int[], %b::text[], %s::float8[], %b::text[]) ON CONFLICT (trial_id, param_name) DO NOTHING
 """
 _VALUES = """
     INSERT INTO trial_values (trial_id, objective, value, value_type)
     SELECT trial_id, objective, value, value_type::trialvaluetype
-    FROM unnest(%s::int[], %s::int[], %s::float8[], %s::text[]) AS row (trial_id, objective, value, value_type)
+    FROM unnest(%s::int[], %s::int[], %s::float8[], %b::text[]) AS row (trial_id, objective, value, value_type)
     ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value, value_type = excluded.value_type
 """
 _INTERMEDIATE_VALUES = """
     INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
     SELECT trial_id, step, value, value_type::trialintermediatevaluetype
-    FROM unnest(%s::int[], %s::int[], %s::float8[], %s::text[]) AS row (trial_id, step, value, value_type)
+    FROM unnest(%s::int[], %s::int[], %s::float8[], %b::text[]) AS row (trial_id, step, value, value_type)
     ON CONFLICT (trial_id, step) DO UPDATE
     SET intermediate_value = excluded.intermediate_value, intermediate_value_type = excluded.intermediate_value_type
 """
 _TRIAL_ATTRS = {
     kind: f"""
     INSERT INTO trial_{kind}_attributes (trial_id, key, value_json)
-    SELECT * FROM unnest(%s::int[], %s::text[], %s::text[])
+    SELECT * FROM unnest(%s::int[], %b::text[], %b::text[])
     ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json
     """
     for kind in ("user", "system")

@@ -12,7 +12,7 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState, create_trial
 
-from service.errors import ForeignWriteError, StudyDeletedError
+from service.errors import DatabaseUnreachableError, ForeignWriteError, StudyDeletedError
 from service.optuna_storage import SoleWriterStorage
 from tests.service.optuna_calls import MINIMIZE
 from tests.service.optuna_database import content, end_other_connections, execute, stranger
@@ -85,6 +85,18 @@ def test_a_stranger_who_uses_a_broken_connection_to_add_a_trial_stops_the_batch(
         stranger(database).create_new_trial(study_id, DONE)
     assert storage.create_new_trial(study_id)
     assert [trial.number for trial in stranger(database).get_all_trials(study_id)] == [0, 1]
+
+
+def test_a_connection_that_was_lost_and_remade_in_a_batch_is_not_trusted_with_its_locks(
+    storage: SoleWriterStorage, database: str, study_id: int
+) -> None:
+    with pytest.raises(ForeignWriteError, match="a trial was added"), storage.batch():
+        storage.create_new_trial(study_id)
+        end_other_connections(database)
+        with pytest.raises(DatabaseUnreachableError, match="in the middle of a transaction"):
+            storage.get_study_id_from_name("ours")
+        assert storage.get_study_id_from_name("ours") == study_id
+        stranger(database).create_new_trial(study_id, DONE)
 
 
 def test_numbers_stay_unique_when_a_stranger_deletes_rows(
