@@ -13,7 +13,8 @@ import itertools
 import logging
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import optuna
@@ -58,11 +59,8 @@ def main(repeats: int) -> None:
         print(f"  a commit {disk}")
         for unfinished, size in itertools.product(UNFINISHED, SIZES):
             print_cell(size, unfinished, cells[disk, unfinished, size])
-        for figure, side, unfinished in itertools.product(FIGURES, ("each call", "batches"), UNFINISHED):
-            few, many = (cells[disk, unfinished, size] for size in (SIZES[0], SIZES[-1]))
-            ratios = [b[figure, side] / a[figure, side] for a, b in zip(few, many, strict=True)]
-            what = f"{figure}, {side}, {unfinished} unfinished: at {SIZES[-1]} trials against {SIZES[0]}"
-            print(f"    {what} {spread(ratios)}")
+    for unfinished in UNFINISHED:
+        print_flatness(url + DISK["does not wait for the disk"], unfinished, 5 * repeats)
     print_cold_load(url, repeats)
 
 
@@ -174,13 +172,36 @@ def print_cell(size: int, unfinished: int, speeds: list[Speeds]) -> None:
     """One line a figure."""
     print(f"    {size} trials, {unfinished} unfinished")
     for figure in FIGURES:
-        line = f"      {figure:22}"
+        line = f"      {figure:22} "
         for side in COUNTS:
             line += f"{side} {statistics.median(speed[figure, side] for speed in speeds):.1f}/s"
             if side != "optuna":
                 line += f" {spread([speed[figure, side] / speed[figure, 'optuna'] for speed in speeds])}"
             line += "; "
         print(line, flush=True)
+
+
+def print_flatness(url: str, unfinished: int, rounds: int) -> None:
+    """Our own speed in the largest study against the smallest, in short turns, so that both meet the same noise."""
+    few, many = SIZES[0], SIZES[-1]
+    studies = {size: preloaded(SoleWriterStorage(url), size, unfinished) for size in (few, many)}
+    storage = SoleWriterStorage(url)
+    all_works = {size: works(storage, study_id) for size, study_id in studies.items()}
+    times: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    for _, size in itertools.product(range(rounds), (few, many)):
+        for figure, work, factor in zip(FIGURES, all_works[size], (1, 1, STEPS), strict=True):
+            for side, grouped, count in (("each call", nullcontext, STEPS), ("batches", storage.batch, BATCH)):
+                began, used = time.perf_counter(), time.process_time()
+                per_second(work, count * factor, grouped, count * factor)
+                times[f"{figure}, {side}", size].append((time.perf_counter() - began, time.process_time() - used))
+    storage.close()
+    print(
+        f"  our speed at {many} trials against {few}, {unfinished} unfinished: by the clock; by processor time of ours"
+    )
+    for name in dict.fromkeys(name for name, _ in times):
+        pairs = zip(times[name, few], times[name, many], strict=True)
+        wall, used = zip(*(((a[0] / b[0]), (a[1] / b[1])) for a, b in pairs), strict=True)
+        print(f"    {name:34} {quartiles(wall)}; {quartiles(used)}", flush=True)
 
 
 def print_cold_load(url: str, repeats: int) -> None:
@@ -199,6 +220,12 @@ def print_cold_load(url: str, repeats: int) -> None:
         ratios.append(times[0] / times[1])
         seconds.append(times[1])
     print(f"  cold load of {SIZES[-1]} trials: {statistics.median(seconds):.2f} s = {spread(ratios)}")
+
+
+def quartiles(ratios: Sequence[float]) -> str:
+    """A ratio's median and the middle half of it, of many short measurements."""
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle:.2f}x (half of them {low:.2f} to {high:.2f})"
 
 
 def spread(ratios: list[float]) -> str:
