@@ -14,7 +14,7 @@ from service.store import Store
 
 def _moment(name: str) -> str:
     """A datetime of long ago; of the others whether they are there and were an hour ago at most, in UTC."""
-    ago = f"age(timezone('utc', now()), datetime_{name}) < '1 h'"
+    ago = f"age(timezone('utc', now()), datetime_{name}) BETWEEN '-1 h' AND '1 h'"
     return f"{ago}, CASE WHEN NOT {ago} THEN datetime_{name} END"
 
 

@@ -7,6 +7,8 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +25,16 @@ from tests.service.optuna_calls import MINIMIZE, in_order, play
 from tests.service.optuna_database import content, stranger, truncate
 
 
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A local time that is not the stored one."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
 class TestOptunasOwnSuite(StorageTestCase):
     def test_pickle_storage(self, storage: BaseStorage) -> None:
         """Optuna wants a copy that reads the same database. It would carry the password and be a second writer."""
@@ -33,6 +45,7 @@ class TestOptunasOwnSuite(StorageTestCase):
 # -- what is written ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("far_from_utc")
 @pytest.mark.parametrize("batched", [False, True])
 def test_every_row_is_what_optunas_own_storage_writes_for_the_same_calls(
     storage: SoleWriterStorage, database: str, batched: bool
@@ -47,6 +60,7 @@ def test_every_row_is_what_optunas_own_storage_writes_for_the_same_calls(
     assert content(database) == expected
 
 
+@pytest.mark.usefixtures("far_from_utc")
 @pytest.mark.parametrize("batched", [False, True])
 def test_memory_says_what_the_database_says_to_others_and_after_a_restart(
     storage: SoleWriterStorage, database: str, batched: bool
