@@ -12,9 +12,11 @@ __all__ = [
     "BandstandError",
     "DatabaseUnreachableError",
     "DatabaseVersionError",
+    "ForeignWriteError",
     "InputError",
     "LeaseLostError",
     "ServiceError",
+    "StudyDeletedError",
     "StudyFailedError",
     "StudyInUseError",
     "StudyNameTakenError",
@@ -61,6 +63,14 @@ class StudyFailedError(BandstandError):
 
 class LeaseLostError(BandstandError):
     """The connection that held the study's lease was lost and another coordinator has it now."""
+
+
+class StudyDeletedError(BandstandError):
+    """Somebody else deleted the Optuna study that was to be written; nothing was."""
+
+
+class ForeignWriteError(BandstandError):
+    """Somebody else wrote in Optuna's tables what only this process may, and would be overwritten; nothing was."""
 
 
 class ServiceError(BandstandError):

@@ -1,4 +1,4 @@
-"""Optuna's own tables, kept in step with a study through Optuna's public storage API.
+"""Optuna's own tables, kept in step with a study.
 
 Optuna Dashboard and any Optuna script read them. They follow the event log, which is the truth: what a killed writer
 left out is made up for when the study is taken up again. Knows Optuna. Must not know our tables.
@@ -20,6 +20,8 @@ from service.study import StudySpec
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
+    from service.optuna_storage import SoleWriterStorage
+
 __all__ = ["OptunaMirror", "open_storage"]
 
 NUMBER = "bandstand:trial"
@@ -27,13 +29,13 @@ NUMBER = "bandstand:trial"
 
 
 class OptunaMirror:
-    """One study in Optuna's tables. It is this study's only client, which keeps Optuna's cost flat."""
+    """One study in Optuna's tables. It is this study's only writer there, which keeps Optuna's cost flat."""
 
     def __init__(self, url: str, spec: StudySpec):
         """`url` is a secret."""
         self._url = url
         self._spec = spec
-        self._storage: RDBStorage | None = None
+        self._storage: SoleWriterStorage | None = None
         self._study_id = -1
         self._distributions = spec.space.distributions()
         self._ids: dict[int, int] = {}
@@ -50,18 +52,18 @@ class OptunaMirror:
         storage = self._open()
         direction = optuna.study.StudyDirection[self._spec.objective.direction.upper()]
         try:
-            self._study_id = storage.create_new_study([direction], self._spec.name)
+            with storage.batch(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self._study_id = storage.create_new_study([direction], self._spec.name)
+                for key in ("sampler", "pruner", "max_epochs", "seed", "model", "data"):
+                    storage.set_study_user_attr(self._study_id, f"bandstand:{key}", getattr(self._spec, key))
+                study = optuna.load_study(study_name=self._spec.name, storage=storage)
+                study.set_metric_names([self._spec.objective.metric])  # the dashboard's axes then say what they show
         except optuna.exceptions.DuplicatedStudyError:
             raise StudyNameTakenError(
                 f"a name belongs to one study; this database has an Optuna study {self._spec.name!r} that Bandstand "
                 "did not make: give this one a new name"
             ) from None
-        for key in ("sampler", "pruner", "max_epochs", "seed", "model", "data"):
-            storage.set_study_user_attr(self._study_id, f"bandstand:{key}", getattr(self._spec, key))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study = optuna.load_study(study_name=self._spec.name, storage=storage)
-            study.set_metric_names([self._spec.objective.metric])  # the dashboard's axes then say what they show
         return self._study_id
 
     def catch_up(self, history: History) -> None:
@@ -69,8 +71,13 @@ class OptunaMirror:
         storage = self._open()
         try:
             self._study_id = storage.get_study_id_from_name(self._spec.name)
+            storage.refresh(self._study_id)  # the dashboard may have written meanwhile
         except KeyError:
             self.create_study()
+        with storage.batch():
+            self._catch_up(storage, history)
+
+    def _catch_up(self, storage: SoleWriterStorage, history: History) -> None:
         known = {
             trial.user_attrs.get(NUMBER): trial for trial in storage.get_all_trials(self._study_id, deepcopy=False)
         }
@@ -92,32 +99,43 @@ class OptunaMirror:
                 self._set_running(trial.number, trial.state is TrialState.RUNNING)
 
     def follow(self, events: Iterable[Event], trials: Mapping[int, Mapping[str, Any]]) -> None:
-        """Do what a batch of events means; `trials` are the rows of the trials in it, as of its end."""
+        """Do what a batch of events means, in one transaction; `trials` are the rows of its trials, as of its end."""
         storage = self._open()
-        for event in events:
-            match event:
-                case Proposed():
-                    self._create(event.trial, event.params, event.bracket)
-                case Started():
-                    self._set_running(event.trial, True)
-                case Paused() | Lost():
-                    self._set_running(event.trial, False)
-                case Measured() if event.value is not None:
-                    storage.set_trial_intermediate_value(self._ids[event.trial], event.epoch, event.value)
-                case Ended():
-                    self._end(event.trial, trials[event.trial])
-                case _:
-                    pass
+        with storage.batch():
+            for event in events:
+                match event:
+                    case Proposed():
+                        self._create(event.trial, event.params, event.bracket)
+                    case Started():
+                        self._set_running(event.trial, True)
+                    case Paused() | Lost():
+                        self._set_running(event.trial, False)
+                    case Measured() if event.value is not None:
+                        storage.set_trial_intermediate_value(self._ids[event.trial], event.epoch, event.value)
+                    case Ended():
+                        self._end(event.trial, trials[event.trial])
+                    case _:
+                        pass
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._storage is not None:
+            self._storage.close()
 
     @classmethod
     def upgrade(cls, url: str) -> None:
         """Bring Optuna's tables up to the installed Optuna."""
         open_storage(url, skip_compatibility_check=True).upgrade()
 
-    def _open(self) -> RDBStorage:
+    def _open(self) -> SoleWriterStorage:
         if self._storage is None:
+            import optuna
+
+            from service.optuna_storage import SoleWriterStorage
+
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
             try:
-                self._storage = open_storage(self._url)
+                self._storage = SoleWriterStorage.open(self._url)
             except RuntimeError:
                 raise DatabaseVersionError(
                     "Optuna's tables must belong to the installed Optuna; they were made by another version: "

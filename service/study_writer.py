@@ -159,6 +159,7 @@ class StudyWriter:
 
     def close(self) -> None:
         """Give the lease back."""
+        self._mirror.close()
         try:
             with self._connection.begin():
                 self._connection.execute(

@@ -16,7 +16,15 @@ from search_spaces import SEARCH_SPACES
 from service.strategies import PRUNERS, SAMPLERS
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("search_spaces", "service", "service.report", "service.strategies", "workers.datasets", "workers.models")
+PACKAGES = (
+    "search_spaces",
+    "service",
+    "service.optuna_storage",
+    "service.report",
+    "service.strategies",
+    "workers.datasets",
+    "workers.models",
+)
 
 
 def test_no_other_installed_distribution_owns_our_top_level_packages() -> None:

@@ -8,10 +8,11 @@ import platform
 import tempfile
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import overhead
+from tests.benchmarks import overhead, store
 
 BENCHMARKS: Mapping[str, Callable[[int], None]] = {
     "overhead": overhead.main,
+    "store": store.main,
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from service import study_writer, tables
-from service.errors import LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
+from service.errors import ForeignWriteError, LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from service.events import Action, Measured
 from service.search import Search
 from service.store import Store
@@ -240,6 +240,40 @@ def test_optuna_catches_up_with_what_a_killed_writer_left_out(writer: StudyWrite
     assert [trial.number for trial in trials] == [0, 1, 2]
     assert trials[1].user_attrs["reason"] == "max_epochs"
     assert study_in_optuna(store, writer.spec.name).metric_names == ["val_loss"]
+
+
+def test_a_batch_that_optunas_tables_refuse_leaves_nothing_there_until_they_catch_up(
+    writer: StudyWriter, store: Store
+) -> None:
+    study = study_in_optuna(store, writer.spec.name)
+    search = Search(writer.spec)
+    assignment = search.next()
+    assert assignment is not None
+    flush(search, writer)
+    train_one(search)
+    search.report(assignment.trial, assignment.attempt, 1, {"val_loss": 0.7, "loss": 0.7})
+    study.tell(0, state=optuna.trial.TrialState.FAIL)
+    with pytest.raises(ForeignWriteError):
+        flush(search, writer)
+    assert [trial.state.name for trial in study.trials] == ["FAIL"]
+    writer.catch_up_mirror(search.history)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
+    assert writer.events()
+
+
+def test_what_others_write_in_optunas_tables_is_kept(writer: StudyWriter, store: Store) -> None:
+    study = study_in_optuna(store, writer.spec.name)
+    search = Search(writer.spec)
+    train_one(search)
+    flush(search, writer)
+    study.set_user_attr("mine", "a note")
+    study.add_trial(optuna.trial.create_trial(value=0.0))
+    train_one(search)
+    flush(search, writer)
+    writer.catch_up_mirror(search.history)
+    assert study.user_attrs["mine"] == "a note"
+    assert [trial.number for trial in study.trials] == [0, 1, 2]
+    assert [trial.user_attrs.get("bandstand:trial") for trial in study.trials] == [0, None, 1]
 
 
 def test_a_study_deleted_in_optuna_is_made_again_from_the_events(writer: StudyWriter, store: Store) -> None:

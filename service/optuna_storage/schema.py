@@ -1,0 +1,22 @@
+"""Optuna's tables are made and checked by Optuna's own storage, which is given up again at once."""
+
+from __future__ import annotations
+
+from optuna.storages import RDBStorage
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+__all__ = ["make_tables"]
+
+
+def make_tables(url: str) -> None:
+    """Make Optuna's tables where there are none, and check their version.
+
+    Args:
+        url: postgresql://…; a secret.
+
+    Raises:
+        RuntimeError: they belong to another version of Optuna.
+    """
+    driver_url = make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    RDBStorage(driver_url, engine_kwargs={"poolclass": NullPool})
