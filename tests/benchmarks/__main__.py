@@ -1,32 +1,55 @@
-"""`make bench`, or `python -m tests.benchmarks [NAME …] [--repeats N]`."""
+"""`make bench` and `make bench-peers`, or `python -m tests.benchmarks [NAME …] [--peers] [--repeats N] [--write]`."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import tempfile
+import functools
+import shlex
+import sys
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import overhead
+from tests.benchmarks import asha, fixed_work, overhead
+from tests.benchmarks.results import PAGE, Result, machine_in_words, table_lines, write_section
+from tests.benchmarks.workloads import WORKLOADS
 
-BENCHMARKS: Mapping[str, Callable[[int], None]] = {
+BENCHMARKS: Mapping[str, Callable[[int, bool], list[Result]]] = {
     "overhead": overhead.main,
+    "digits": functools.partial(fixed_work.main, "digits"),
+    "california": functools.partial(fixed_work.main, "california"),
+    "mnist_mlp": functools.partial(fixed_work.main, "mnist_mlp"),
+    "mnist_lenet": functools.partial(fixed_work.main, "mnist_lenet"),
+    "asha": asha.main,
+    "smoke": functools.partial(fixed_work.main, "smoke"),
 }
+"""Name -> benchmark, given the number of repeats and whether peers take part. `smoke` shows that all of them run."""
+
+_QUICK = ("overhead", "digits")
+_ALL = tuple(name for name in BENCHMARKS if name != "smoke")
 
 
 def main() -> None:
-    """Run the named benchmarks, all if none is named, in a home of their own."""
+    """Run the named benchmarks and print a table for each."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--peers", action="store_true", help="Optuna, Ray Tune and KerasTuner too; installs them")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help=f"put the tables into tests/benchmarks/{PAGE.name}")
     arguments = parser.parse_args()
-    print(f"{platform.platform(terse=True)}, Python {platform.python_version()}, {os.cpu_count()} cores")
-    with tempfile.TemporaryDirectory(prefix="bandstand-bench-") as home:
-        os.environ["BANDSTAND_HOME"] = home
-        os.environ.pop("BANDSTAND_DATABASE_URL", None)
-        for name in arguments.names or BENCHMARKS:
-            BENCHMARKS[name](arguments.repeats)
+    unknown = [name for name in arguments.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"NAME must be one of {', '.join(BENCHMARKS)}; got {', '.join(unknown)}")
+    command = shlex.join(["python", "-m", "tests.benchmarks", *sys.argv[1:]])
+    for name in arguments.names or (_ALL if arguments.peers else _QUICK):
+        machine = machine_in_words()
+        print(f"\n{machine}")
+        results = BENCHMARKS[name](arguments.repeats, arguments.peers)
+        if not results:
+            print("  nothing to compare with")
+            continue
+        print("\n".join(table_lines(results)), flush=True)
+        if arguments.write:
+            title = f"{WORKLOADS[name]}, {WORKLOADS[name].processes} processes"
+            write_section(name, title, results, machine=machine, command=command, page=PAGE)
 
 
 if __name__ == "__main__":
