@@ -82,6 +82,8 @@ def _run(name: str, workload: Workload) -> Trained:
         file, log = Path(home) / "trained.json", Path(home) / "log"
         environment = {key: value for key, value in os.environ.items() if key not in _UNSET}
         environment |= {"BANDSTAND_HOME": home, "PYTHONPATH": str(_ROOT)}
+        # TensorFlow leaves files behind where processes are killed; Ray's sockets need a short path.
+        environment |= {"TMPDIR": home, "RAY_TMPDIR": tempfile.gettempdir()}
         command = [str(python), "-m", "tests.benchmarks.contenders", name, workload.name, str(file)]
         with log.open("w") as output:
             try:
