@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Mapping
 
@@ -38,6 +39,7 @@ def main() -> None:
     unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"NAME must be one of {', '.join(BENCHMARKS)}; got {', '.join(unknown)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, as after Ctrl-C
     command = shlex.join(["python", "-m", "tests.benchmarks", *sys.argv[1:]])
     for name in arguments.names or (_ALL if arguments.peers else _QUICK):
         machine = machine_in_words()
