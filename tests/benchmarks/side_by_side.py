@@ -87,6 +87,8 @@ def _run(name: str, workload: Workload) -> Trained:
         file, log = Path(home) / "trained.json", Path(home) / "log"
         environment = {key: value for key, value in os.environ.items() if key not in _UNSET}
         environment |= {"BANDSTAND_HOME": home, "TMPDIR": home, "RAY_TMPDIR": home, "PYTHONPATH": str(_ROOT)}
+        # Ray gives its workers a low priority, which would slow them alone where the machine has other work too.
+        environment["RAY_worker_niceness"] = "0"
         _run_process(
             [str(python), "-m", "tests.benchmarks.contenders", name, workload.name, str(file)], environment, log
         )
