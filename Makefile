@@ -5,16 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PATHS := service search_spaces workers tests
 
-.PHONY: help demo test test-slow check format bench clean
+.PHONY: help demo test test-slow check format bench bench-peers clean
 
 help:
 	@echo "make demo      tune a small model on real digits, compare with random search, write a report"
 	@echo "make test      the tests that take seconds"
 	@echo "make test-slow those that take minutes: whole studies, killed processes"
 	@echo "make check     ruff, mypy --strict, import-linter"
-	@echo "make bench     benchmarks: ratios, not timed tests"
+	@echo "make bench     quick benchmarks: ratios, not timed tests"
+	@echo "make bench-peers  all benchmarks, against Optuna, Ray Tune and KerasTuner; takes hours"
 	@echo "make format    let ruff rewrite the code"
-	@echo "make clean     remove the virtual environment and caches"
+	@echo "make clean     remove the virtual environments and caches"
 
 demo: $(VENV)/.run
 	@$(BIN)/bandstand demo
@@ -38,8 +39,12 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
 
+# Makes .venv-peers, which holds what the peers need beside .venv.
+bench-peers: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks --peers
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # uv, itself installed by pip, puts the packages in place several times faster; where it cannot, pip alone does it.
 define install

@@ -1,33 +1,53 @@
-"""`make bench`, or `python -m tests.benchmarks [NAME …] [--repeats N]`."""
+"""`make bench` and `make bench-peers`, or `python -m tests.benchmarks [NAME …] [--peers] [--repeats N] [--write]`."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import tempfile
+import functools
+import shlex
+import signal
+import sys
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import overhead, store
+from tests.benchmarks import asha, fixed_work, overhead, store
+from tests.benchmarks.results import PAGE, Section, machine_in_words, write_section
 
-BENCHMARKS: Mapping[str, Callable[[int], None]] = {
+BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "overhead": overhead.main,
+    "digits": functools.partial(fixed_work.main, "digits"),
+    "california": functools.partial(fixed_work.main, "california"),
+    "mnist_mlp": functools.partial(fixed_work.main, "mnist_mlp"),
+    "mnist_lenet": functools.partial(fixed_work.main, "mnist_lenet"),
+    "asha": asha.main,
+    "smoke": functools.partial(fixed_work.main, "smoke"),
     "store": store.main,
 }
+"""Name -> benchmark, given the number of repeats and whether peers take part. `smoke` shows that all of them run."""
+
+_QUICK = ("overhead", "digits")
+_ALL = tuple(name for name in BENCHMARKS if name != "smoke")
 
 
 def main() -> None:
-    """Run the named benchmarks, all if none is named, in a home of their own."""
+    """Run the named benchmarks and print a table for each."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--peers", action="store_true", help="Optuna, Ray Tune and KerasTuner too; installs them")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help=f"put the tables into tests/benchmarks/{PAGE.name}")
     arguments = parser.parse_args()
-    print(f"{platform.platform(terse=True)}, Python {platform.python_version()}, {os.cpu_count()} cores")
-    with tempfile.TemporaryDirectory(prefix="bandstand-bench-") as home:
-        os.environ["BANDSTAND_HOME"] = home
-        os.environ.pop("BANDSTAND_DATABASE_URL", None)
-        for name in arguments.names or BENCHMARKS:
-            BENCHMARKS[name](arguments.repeats)
+    unknown = [name for name in arguments.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"NAME must be one of {', '.join(BENCHMARKS)}; got {', '.join(unknown)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, as after Ctrl-C
+    command = shlex.join(["python", "-m", "tests.benchmarks", *sys.argv[1:]])
+    for name in arguments.names or (_ALL if arguments.peers else _QUICK):
+        machine = machine_in_words()
+        print(f"\n{machine}")
+        section = BENCHMARKS[name](arguments.repeats, arguments.peers)
+        print("\n".join(section.lines) or "  nothing to compare with", flush=True)
+        if arguments.write and section.lines:
+            write_section(name, section, machine=machine, command=command, repeats=arguments.repeats, page=PAGE)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from service.optuna_storage import SoleWriterStorage
+from tests.benchmarks.results import Section
 
 SIZES = (100, 1_000, 10_000)
 UNFINISHED = (0, 1_000)
@@ -41,27 +42,34 @@ DISK = {"waits for the disk": "", "does not wait for the disk": "&options=-csync
 """How a commit goes -> what the URL says for it."""
 
 
-def main(repeats: int) -> None:
-    """Print speeds, ratios to Optuna's storage with their spread, and how flat ours are."""
+def main(repeats: int, peers: bool) -> Section:
+    """Speeds, ratios to Optuna's storage with their spread, and how flat ours are. Optuna's is always there."""
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        lines.append(line)
+
     from service.embedded import embedded_url
 
     optuna.logging.set_verbosity(logging.WARNING)
     url = embedded_url()
     SoleWriterStorage.open(url).close()
-    print(f"\nstore: trials and reports a second; batches of {BATCH} trials or {BATCH * STEPS} reports")
-    print(f"  a trial by calls is {STEPS + 7} calls; a commit waits {flush_seconds(url) * 1e3:.2f} ms for the disk")
+    say(f"store: trials and reports a second; batches of {BATCH} trials or {BATCH * STEPS} reports")
+    say(f"  a trial by calls is {STEPS + 7} calls; a commit waits {flush_seconds(url) * 1e3:.2f} ms for the disk")
     cells: dict[tuple[str, int, int], list[Speeds]] = {}
     for _, unfinished, size in itertools.product(range(repeats), UNFINISHED, SIZES):
         studies = {side: preloaded(SoleWriterStorage(url), size, unfinished) for side in COUNTS}
         for disk, options in DISK.items():
             cells.setdefault((disk, unfinished, size), []).append(measure(url + options, studies))
     for disk in DISK:
-        print(f"  a commit {disk}")
+        say(f"  a commit {disk}")
         for unfinished, size in itertools.product(UNFINISHED, SIZES):
-            print_cell(size, unfinished, cells[disk, unfinished, size])
+            tell_cell(say, size, unfinished, cells[disk, unfinished, size])
     for unfinished in UNFINISHED:
-        print_flatness(url + DISK["does not wait for the disk"], unfinished, 5 * repeats)
-    print_cold_load(url, repeats)
+        tell_flatness(say, url + DISK["does not wait for the disk"], unfinished, 5 * repeats)
+    tell_cold_load(say, url, repeats)
+    return Section(title="Writing Optuna's tables, beside Optuna's own storage", lines=["```", *lines, "```"])
 
 
 def measure(url: str, studies: Mapping[str, int]) -> Speeds:
@@ -168,7 +176,7 @@ def flush_seconds(url: str) -> float:
     return seconds[0] - seconds[1]
 
 
-def print_cell(size: int, unfinished: int, speeds: list[Speeds]) -> None:
+def tell_cell(say: Callable[[str], None], size: int, unfinished: int, speeds: list[Speeds]) -> None:
     """One line a figure."""
     print(f"    {size} trials, {unfinished} unfinished")
     for figure in FIGURES:
@@ -178,10 +186,10 @@ def print_cell(size: int, unfinished: int, speeds: list[Speeds]) -> None:
             if side != "optuna":
                 line += f" {spread([speed[figure, side] / speed[figure, 'optuna'] for speed in speeds])}"
             line += "; "
-        print(line, flush=True)
+        say(line)
 
 
-def print_flatness(url: str, unfinished: int, rounds: int) -> None:
+def tell_flatness(say: Callable[[str], None], url: str, unfinished: int, rounds: int) -> None:
     """Our own speed in the largest study against the smallest, in short turns, so that both meet the same noise."""
     few, many = SIZES[0], SIZES[-1]
     studies = {size: preloaded(SoleWriterStorage(url), size, unfinished) for size in (few, many)}
@@ -195,16 +203,14 @@ def print_flatness(url: str, unfinished: int, rounds: int) -> None:
                 per_second(work, count * factor, grouped, count * factor)
                 times[f"{figure}, {side}", size].append((time.perf_counter() - began, time.process_time() - used))
     storage.close()
-    print(
-        f"  our speed at {many} trials against {few}, {unfinished} unfinished: by the clock; by processor time of ours"
-    )
+    say(f"  our speed at {many} trials against {few}, {unfinished} unfinished: by the clock; by processor time of ours")
     for name in dict.fromkeys(name for name, _ in times):
         pairs = zip(times[name, few], times[name, many], strict=True)
         wall, used = zip(*(((a[0] / b[0]), (a[1] / b[1])) for a, b in pairs), strict=True)
-        print(f"    {name:34} {quartiles(wall)}; {quartiles(used)}", flush=True)
+        say(f"    {name:34} {quartiles(wall)}; {quartiles(used)}")
 
 
-def print_cold_load(url: str, repeats: int) -> None:
+def tell_cold_load(say: Callable[[str], None], url: str, repeats: int) -> None:
     """The first look at the largest study, in a process that knows nothing of it."""
 
     driver_url = url.replace("postgresql:", "postgresql+psycopg:")
@@ -219,7 +225,7 @@ def print_cold_load(url: str, repeats: int) -> None:
             storage.remove_session()
         ratios.append(times[0] / times[1])
         seconds.append(times[1])
-    print(f"  cold load of {SIZES[-1]} trials: {statistics.median(seconds):.2f} s = {spread(ratios)}")
+    say(f"  cold load of {SIZES[-1]} trials: {statistics.median(seconds):.2f} s = {spread(ratios)}")
 
 
 def quartiles(ratios: Sequence[float]) -> str:

@@ -1,0 +1,14 @@
+"""Bandstand with `fit` as its trainer: what scheduling, storing and checkpoints cost, whatever trains faster."""
+
+from __future__ import annotations
+
+from tests.benchmarks.contenders import Trained, bandstand_study
+from tests.benchmarks.workloads import Workload
+
+
+def run(workload: Workload) -> Trained:
+    """The study."""
+    from service.study import StudySpec
+
+    # A version that knows one trainer only trains by `fit`.
+    return bandstand_study.run(workload, **({"trainer": "fit"} if "trainer" in StudySpec.model_fields else {}))
