@@ -5,7 +5,6 @@ Knows the builder, the data as tensors and the kept models. Must not know epochs
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import keras
 
 from service.errors import one_line
 from service.study import StudySpec
+from workers import keras_session
 from workers.programs.choice import MeasuredProgram
 from workers.programs.constants import Slot, find_slots
 from workers.programs.kept import KeptModel, KeptModels
@@ -24,8 +24,10 @@ from workers.user_code import Data
 
 __all__ = ["ModelSource", "TrialModel"]
 
-_TRIALS_PER_COLLECTION = 10
-"""Where a small model was built and let go, which leaves little behind and is over sooner than a collection."""
+_LITTER_LIMIT = 8.0
+"""Trials that traced something, after which their graphs and kernels are let go."""
+_LITTER_OF_A_BUILD = 0.2
+"""What a model that was built and not traced leaves behind, in proportion."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,20 +59,13 @@ class ModelSource:
         self._tensors: dict[str, Any] = {} if earlier is None else earlier._tensors
         self._kept: KeptModels = KeptModels() if earlier is None else earlier._kept
         self._of_trial: dict[int, tuple[str, list[float]]] = {}
-        self._since_collection = 0
+        self._litter = 0.0
         self._policy = keras.config.dtype_policy()
 
     @property
     def programs(self) -> int:
         """How many programs are kept."""
         return len(self._kept)
-
-    def begin(self, seed: int) -> None:
-        """Begin a trial: Keras's names start over, and its random numbers with `seed`."""
-        keras.backend.clear_session(free_memory=False)
-        if keras.config.dtype_policy() != self._policy:
-            keras.config.set_dtype_policy(self._policy)  # `clear_session` forgets what the user's module has set
-        keras.utils.set_random_seed(seed)
 
     def model_for(
         self, trial: int, params: Mapping[str, Any], seed: int, callbacks: list[Any], *, restores: bool
@@ -89,7 +84,7 @@ class ModelSource:
         if kept is not None and known is not None and reason_for_fit(kept.model, callbacks) is None:
             kept.renew_optimizer(known[1])
             return TrialModel(model=kept.model, program=kept.program, signature=kept.signature, kept=True)
-        self.begin(seed)
+        keras_session.begin_trial(seed)
         model = self._build(dict(params))
         if self._spec.trainer == "fit":
             return TrialModel(model=model)
@@ -111,7 +106,7 @@ class ModelSource:
             try:
                 kept = self._trace(signature, fresh, slots, sizes)
             except Exception as error:  # a model may hold anything; `fit` will say it if the fault is the model's own
-                self.begin(seed)
+                keras_session.begin_trial(seed)
                 reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
                 return TrialModel(model=self._build(dict(params)), reason=reason)
             self._kept.keep(kept)
@@ -143,12 +138,13 @@ class ModelSource:
         """Do not use a model again: its training raised."""
         self._kept.drop(signature)
 
-    def clean_up(self, *, thoroughly: bool) -> None:
-        """Let go of what the trial leaves behind: models are full of cycles, which only a collection frees."""
-        self._since_collection += 1
-        if thoroughly or self._since_collection >= _TRIALS_PER_COLLECTION:
-            gc.collect()
-            self._since_collection = 0
+    def clean_up(self, trial_model: TrialModel | None) -> None:
+        """Let go, now and then, of what trials leave behind: models are full of cycles, which only this frees."""
+        kept = trial_model is not None and trial_model.kept
+        self._litter += _LITTER_OF_A_BUILD if kept else 1
+        if self._litter >= _LITTER_LIMIT:
+            keras_session.clear(self._policy)
+            self._litter = 0
 
     def build_on_data(self, model: Any) -> None:
         """Make the variables of a model that has no input shape of its own."""

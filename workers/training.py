@@ -21,7 +21,7 @@ from service.errors import one_line
 from service.events import Action
 from service.search import Assignment
 from service.study import StudySpec
-from workers import model_state
+from workers import keras_session, model_state
 from workers.batches import epoch_permutation, make_batches
 from workers.callbacks import ReportEpochs, SeedEpochs
 from workers.checkpoint_keeper import CheckpointKeeper
@@ -117,7 +117,7 @@ class Training:
             outcome = _failure("out_of_memory" if out_of_memory else "exception", error)
         if outcome.kind and trial_model is not None:
             self._source.forget(trial_model.signature)
-        self._source.clean_up(thoroughly=trial_model is None or not trial_model.kept)
+        self._source.clean_up(trial_model)
         return _with_memory(outcome)
 
     def _train(
@@ -222,7 +222,7 @@ class Training:
             KeyError: the data have no such split.
         """
         x, y, *weights = self.data[split]
-        self._source.begin(self.spec.seed)
+        keras_session.begin_trial(self.spec.seed)
         model = self._build(dict(params))
         self._source.build_on_data(model)
         with local_copy(model_uri) as path:
@@ -235,7 +235,7 @@ class Training:
             verbose=0,
             return_dict=True,
         )
-        self._source.clean_up(thoroughly=True)
+        self._source.clean_up(None)
         return {name: float(value) for name, value in metrics.items()}
 
     def _callbacks_for(self, params: Mapping[str, Any]) -> list[Any]:

@@ -1,7 +1,7 @@
 """The same configurations for the same epochs, by Bandstand, by its peers, and by nobody at all.
 
-The traced loop is the limit of what keeps no programs: one function a model, and no tuner. Aim: to take at most 1.2 times
-as long, a ratio of 0.83, and less where programs serve again.
+The traced loop is the limit of what keeps no programs: one function a model, and no tuner. Aim: to take at most 1.2
+times as long, a ratio of 0.83, and less where programs serve again.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def flush_seconds(url: str) -> float:
 
 def tell_cell(say: Callable[[str], None], size: int, unfinished: int, speeds: list[Speeds]) -> None:
     """One line a figure."""
-    print(f"    {size} trials, {unfinished} unfinished")
+    say(f"    {size} trials, {unfinished} unfinished")
     for figure in FIGURES:
         line = f"      {figure:22} "
         for side in COUNTS:

@@ -1,0 +1,48 @@
+"""What Keras and TensorFlow keep for a whole process: names and seeds at a trial's beginning, and what piles up.
+
+The one place that reaches into their internals for it. Their public functions, `keras.utils.set_random_seed` and
+`keras.backend.clear_session`, also empty TensorFlow's cache of kernels: every program kept for later trials would have
+to be instantiated again, which takes longer than a small training (measured: 110 ms for a program of 9 epochs of 6 ms).
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
+from keras.src.utils import naming, rng_utils
+
+__all__ = ["begin_trial", "clear"]
+
+
+def begin_trial(seed: int) -> None:
+    """Make what is built next independent of what was built before: layer names, and random numbers from `seed`.
+
+    As `keras.utils.set_random_seed`, without emptying caches: TensorFlow's stateful random operations, which Keras's
+    own layers do not use, draw on where the same seed is set twice in a process.
+    """
+    naming.reset_uids()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    global_state.set_global_attribute(rng_utils.GLOBAL_RANDOM_SEED, seed)
+    global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, None)
+    from tensorflow.python.eager import context
+
+    eager = context.context()
+    eager._seed, eager._rng = seed, random.Random(seed)
+
+
+def clear(policy: keras.DTypePolicy) -> None:
+    """Let go of what builds and traces have left behind; costs the kept programs one instantiation.
+
+    Args:
+        policy: the precision that the user's module has set, which Keras forgets here.
+    """
+    keras.backend.clear_session(free_memory=False)
+    if keras.config.dtype_policy() != policy:
+        keras.config.set_dtype_policy(policy)
+    gc.collect()
