@@ -71,7 +71,9 @@ class OptunaMirror:
         storage = self._open()
         try:
             self._study_id = storage.get_study_id_from_name(self._spec.name)
-            storage.refresh(self._study_id)  # the dashboard may have written meanwhile
+            with storage.batch():
+                storage.hold(self._study_id)  # a killed predecessor's last batch may be on its way still
+            storage.refresh(self._study_id)  # that, and what the dashboard has written meanwhile
         except KeyError:
             self.create_study()
         with storage.batch():

@@ -24,11 +24,14 @@ _log = logging.getLogger(__name__)
 
 
 def protect_local_ray() -> None:
-    """Give a local Ray a login of its own. Must run before Ray is imported, which reads the environment then.
+    """Give a local Ray a login of its own, and the priority of other programs.
 
-    Ray's GCS listens on all interfaces; left to itself, Ray would write a token into a file that others may read.
+    Must run before Ray is imported, which reads the environment then. Ray's GCS listens on all interfaces; left to
+    itself, Ray would write a token into a file that others may read.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray would run its workers at the lowest priority but four: whatever else the machine does would starve trainings.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     if ray_address() is None and "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -6,7 +6,9 @@ Knows the store's writer and its threads. Must not know trainers, nor why anythi
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -20,6 +22,8 @@ from workers import checkpoints
 
 __all__ = ["Journal"]
 
+_CATCH_UP_SECONDS = 30.0
+"""Between two attempts to make up for what Optuna's tables have missed."""
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +43,7 @@ class Journal:
         self._database = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._optuna = ThreadPoolExecutor(1, thread_name_prefix="optuna")
         self._optuna_lags = False
+        self._caught_up_at = -_CATCH_UP_SECONDS
         self._waiters: list[asyncio.Future[None]] = []
         self._dirty = asyncio.Event()
 
@@ -104,7 +109,13 @@ class Journal:
 
     def _let_follow(self, events: list[Event], rows: Rows) -> None:
         """What may follow once a batch is stored: Optuna's tables, and the end of files that nobody needs any more."""
-        self._optuna.submit(self._writer.mirror, events, rows).add_done_callback(self._note_optuna)
+        if not self._optuna_lags:
+            self._optuna.submit(self._writer.mirror, events, rows).add_done_callback(self._note_optuna)
+        elif time.monotonic() - self._caught_up_at > _CATCH_UP_SECONDS:
+            # Somebody deleted the study there, or wrote into it: what was missed is in the history.
+            self._optuna_lags, self._caught_up_at = False, time.monotonic()
+            history = copy.deepcopy(self._search.history)  # it goes on while the thread reads
+            self._optuna.submit(self._writer.catch_up_mirror, history).add_done_callback(self._note_optuna)
         for event in events:
             if isinstance(event, Checkpointed):
                 self._database.submit(self._forget, event.trial, event.epoch).add_done_callback(_log_failure)

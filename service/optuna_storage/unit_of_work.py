@@ -82,6 +82,26 @@ class UnitOfWork:
             finally:
                 self._pending = None
 
+    def hold(self, study_id: int) -> None:
+        """Keep everybody else from adding trials to a study until the batch ends, and learn of those they have added.
+
+        Waits for a batch that somebody else has under way, a killed writer's last one among them.
+
+        Raises:
+            KeyError: there is no such study.
+            RuntimeError: outside of a batch.
+        """
+        with self._lock:
+            pending = self._pending
+            if pending is None:
+                raise RuntimeError("a study is held until the batch ends; begin one first")
+            if study_id in pending.studies or study_id in pending.held:
+                return
+            study = self._study(study_id)
+            pending.touched.add(study_id)
+            self._hold(study)
+            pending.held[study_id] = (study.last_trial_id, self._database.generation)
+
     def refresh(self, study_id: int) -> None:
         """Read a study afresh, with all that strangers did to it, in a number of statements that is always the same.
 
@@ -163,12 +183,7 @@ class UnitOfWork:
 
     def _next_trial_id(self, study: StudyMemory) -> int:
         """An id larger than that of any trial of the study, whoever added it."""
-        pending = self._pending
-        assert pending is not None
-        if study.study_id not in pending.studies and study.study_id not in pending.held:
-            pending.touched.add(study.study_id)
-            self._hold(study)
-            pending.held[study.study_id] = (study.last_trial_id, self._database.generation)
+        self.hold(study.study_id)
         if self._ids and self._ids[0] < study.last_trial_id:
             # A stranger has drawn since. Smaller ids are of no use: readers do not look for them any more.
             self._ids = [trial_id for trial_id in self._ids if trial_id > study.last_trial_id]

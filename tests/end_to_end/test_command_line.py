@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from typing import Any
@@ -123,6 +125,13 @@ def read_json(address: str) -> Any:
         return json.load(answer)
 
 
+def read_all(screen: int, shown: list[bytes]) -> None:
+    """What appears on a terminal, until its programs have ended."""
+    with contextlib.suppress(OSError):  # Linux's way of saying that the other side is closed
+        while chunk := os.read(screen, 65536):
+            shown.append(chunk)
+
+
 @pytest.mark.slow
 def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Project, store: Store) -> None:
     file = project.write_study(
@@ -139,25 +148,19 @@ def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Pr
         start_new_session=True,
     )
     os.close(terminal)
-    shown = b""
+    shown: list[bytes] = []
+    reader = threading.Thread(target=read_all, args=(screen, shown), daemon=True)
+    reader.start()
     wait_until("3 epochs", lambda: epochs_of(store, "interrupted") >= 3 or command.poll() is not None)
-    os.set_blocking(screen, False)
-    try:
-        while chunk := os.read(screen, 65536):
-            shown += chunk
-    except BlockingIOError:
-        pass
-    os.set_blocking(screen, True)
     started = len(actor_processes(command, ""))
     assert started
     os.killpg(command.pid, signal.SIGINT)  # as the terminal does
-    reader = subprocess.Popen(["cat"], stdin=screen, stdout=subprocess.DEVNULL)
     _, errors = command.communicate(timeout=90)
-    reader.kill()
+    reader.join(timeout=10)
     assert command.returncode == 130, errors
     assert f"paused; `bandstand run {file}` goes on where it stopped" in errors
     assert "Traceback" not in errors
-    text = shown.decode(errors="replace")
+    text = b"".join(shown).decode(errors="replace")
     assert "interrupted" in text
     assert "budget" in text
     assert store.progress("interrupted").state == "stopped"

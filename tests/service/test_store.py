@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ import sqlalchemy as sa
 from service import study_writer, tables
 from service.errors import ForeignWriteError, LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from service.events import Action, Measured
+from service.optuna_storage import SoleWriterStorage
 from service.search import Search
 from service.store import Store
 from service.study import StudySpec
@@ -297,3 +300,31 @@ def test_a_database_user_called_bandstand_gets_two_schemas_that_do_not_mix(store
     assert [study.name for study in theirs.studies()] == [spec.name]
     assert study_in_optuna(theirs, spec.name).trials == []
     theirs.close()
+
+
+def test_catching_up_waits_for_what_a_killed_predecessor_has_under_way(store: Store, writer: StudyWriter) -> None:
+    search = Search(writer.spec)
+    search.next()
+    flush(search, writer, mirror=False)
+    predecessor = SoleWriterStorage(store.url)
+    study_id = predecessor.get_study_id_from_name(writer.spec.name)
+    added = threading.Event()
+
+    def write_slowly() -> None:
+        with predecessor.batch():
+            predecessor.create_new_trial(
+                study_id,
+                optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING, user_attrs={"bandstand:trial": 0}),
+            )
+            added.set()
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=write_slowly)
+    thread.start()
+    assert added.wait(10)
+    writer.catch_up_mirror(search.history)
+    thread.join()
+    assert len(predecessor.get_all_trials(study_id)) == 1
+    predecessor.refresh(study_id)
+    assert len(predecessor.get_all_trials(study_id)) == 1
+    predecessor.close()

@@ -1,0 +1,107 @@
+"""What the coordinator remembers to give trials out well, and to give them back only when they are safe."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.events import Action, TrialState
+from service.search import Search
+from service.study import StudySpec
+from workers.affinity import Affinity
+from workers.pauses import Pauses
+
+
+def make_search(trials: int = 3) -> Search:
+    """A study that is being stopped, with this many trials under way that have trained one epoch."""
+    spec = StudySpec.model_validate(
+        {
+            "name": "pauses",
+            "model": "a:b",
+            "data": "a:c",
+            "space": {"x": {"type": "float", "low": 0.0, "high": 1.0}},
+            "sampler": "random",
+            "pruner": "none",
+            "max_epochs": 9,
+            "budget": {"trials": 9},
+        }
+    )
+    search = Search(spec)
+    for _ in range(trials):
+        search.next()
+    search.stop()
+    for number in range(trials):
+        assert search.report(number, 1, 1, {"val_loss": 1.0, "val_accuracy": 0.5}).action is Action.PAUSE
+    return search
+
+
+def test_a_trial_is_given_back_when_its_checkpoint_is_durable() -> None:
+    search = make_search()
+    pauses = Pauses(search)
+    pauses.wanted("one", 0, 1, 1)
+    assert search.history.trials[0].state is TrialState.RUNNING
+    assert pauses.under_way("one")
+    search.checkpointed(0, 1, 1, "file")
+    pauses.written(0, 1, 1, "")
+    assert search.history.trials[0].state is TrialState.WAITING
+    assert not pauses.under_way("one")
+
+
+def test_the_file_may_be_durable_before_the_trainer_says_that_it_pauses() -> None:
+    search = make_search()
+    pauses = Pauses(search)
+    search.checkpointed(0, 1, 1, "file")
+    pauses.written(0, 1, 1, "")
+    assert search.history.trials[0].state is TrialState.RUNNING
+    pauses.wanted("one", 0, 1, 1)
+    assert search.history.trials[0].state is TrialState.WAITING
+
+
+@pytest.mark.parametrize("word_first", [True, False])
+def test_a_trial_whose_checkpoint_cannot_be_written_fails_with_the_reason(word_first: bool) -> None:
+    search = make_search()
+    pauses = Pauses(search)
+    if word_first:
+        pauses.wanted("one", 0, 1, 1)
+    pauses.written(0, 1, 1, "OSError: disk full")
+    if not word_first:
+        pauses.wanted("one", 0, 1, 1)
+    trial = search.history.trials[0]
+    assert trial.state is TrialState.FAILED
+    assert "disk full" in trial.message
+
+
+def test_what_a_dead_trainer_has_not_written_is_lost_without_blame() -> None:
+    search = make_search()
+    pauses = Pauses(search)
+    pauses.wanted("one", 0, 1, 1)
+    pauses.wanted("two", 1, 1, 1)
+    pauses.abandon("one", "it died")
+    assert search.history.trials[0].state is TrialState.WAITING
+    assert search.history.trials[0].lost == 0
+    assert search.history.trials[0].checkpoint_epoch == 0
+    assert search.history.trials[1].state is TrialState.RUNNING
+    assert pauses.under_way("two")
+
+
+def test_a_trainer_prefers_what_it_trained_last_then_what_it_has_a_program_for() -> None:
+    affinity = Affinity()
+    affinity.trained("one", 0, "small")
+    affinity.trained("two", 1, "small")
+    affinity.trained("two", 2, "large")
+    affinity.trained("one", 3, "")
+    assert affinity.of("one", [0, 1, 2, 3, 7]) == {0, 3}
+    assert affinity.of("one", [1, 2, 7]) == {1}
+    assert affinity.of("two", [0, 7]) == {0}
+    assert affinity.of("three", [0, 1, 2, 3]) == set()
+    affinity.forget("two")
+    assert affinity.of("two", [0]) == set()
+
+
+def test_search_gives_a_preferred_trial_first_and_another_rather_than_none() -> None:
+    search = make_search()
+    for number in range(3):
+        search.checkpointed(number, 1, 1, "file")
+        search.paused(number, 1)
+    later = Search.restore(search.spec, search.take_events())
+    order = [later.next(preferred).trial for preferred in ({2}, {2}, {5})]  # type: ignore[union-attr]
+    assert order == [2, 0, 1]
