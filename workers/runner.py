@@ -66,9 +66,10 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
                     fleet.end()
                 fleet = Fleet(spec.resources, job.code_path)
                 fleet.start(job.workers or fitting_trainers(spec.resources))
-            fleet.prepare(spec)
-            tell({"event": "running", "study": spec.name, "workers": len(fleet.trainers)})
-            outcome = _StudyRun(job, spec, fleet, database_url, stop).run()
+            with _StudyRun(job, spec, fleet, database_url, stop) as study:  # its coordinator starts beside the trainers
+                fleet.prepare(spec)
+                tell({"event": "running", "study": spec.name, "workers": len(fleet.trainers)})
+                outcome = study.run()
             tell({"event": "ended", "study": spec.name, **outcome})
             if outcome["state"] == "refused":
                 return
@@ -88,35 +89,47 @@ class _StudyRun:
         self._stop_sent = False
         self._starting: dict[Any, tuple[str, Any]] = {}  # answer of `prepare` -> trainer
         self._failed_starts = 0
+        self._url_files: list[Path] = []
+
+    def __enter__(self) -> _StudyRun:
+        """Begin to start the coordinator."""
+        self._coordinator = self._start_coordinator()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what a coordinator that died did not read."""
+        for file in self._url_files:
+            file.unlink(missing_ok=True)
 
     def run(self) -> dict[str, str]:
-        """The study's outcome, from as many coordinators as it takes."""
+        """The study's outcome, from as many coordinators as it takes; the trainers must be prepared."""
         import ray
 
-        for _ in range(_COORDINATOR_STARTS):
-            coordinator, url_file = self._start_coordinator()
-            try:
-                return self._attend(coordinator)
-            except ray.exceptions.RayActorError:
+        for start in range(_COORDINATOR_STARTS):
+            if start:
                 _log.warning("the coordinator of %r died; starting another", self._spec.name)
+                self._coordinator = self._start_coordinator()
                 self._stop_sent = False
-            finally:
-                url_file.unlink(missing_ok=True)  # in case it died before it read it
+            try:
+                return self._attend(self._coordinator)
+            except ray.exceptions.RayActorError:
+                continue
         raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
 
-    def _start_coordinator(self) -> tuple[Any, Path]:
+    def _start_coordinator(self) -> Any:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         from workers.coordinator import CoordinatorActor
 
         file, path = tempfile.mkstemp(prefix="bandstand-")  # readable by this user alone
+        self._url_files.append(Path(path))
         with os.fdopen(file, "w") as handle:
             handle.write(self._database_url)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         settings = self._spec.model_dump(mode="json")
         options = CoordinatorActor.options(scheduling_strategy=here)
-        return options.remote(path, settings, self._job.checkpoints_uri), Path(path)
+        return options.remote(path, settings, self._job.checkpoints_uri)
 
     def _attend(self, coordinator: Any) -> dict[str, str]:
         """Wait for the outcome; replace trainers as they go; pass on a wish to stop."""
