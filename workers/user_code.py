@@ -16,8 +16,11 @@ from service.errors import InputError, one_line
 __all__ = ["Data", "load_data", "load_function"]
 
 Data = Mapping[str, tuple[Any, ...]]
-"""Split name -> (x, y) or (x, y, sample_weight), arrays or structures of arrays."""
+"""Split name -> (x, y) or (x, y, sample_weight), arrays or structures of arrays. Loaders may give `tf.data` sets."""
 
+_EXAMPLES_AT_ONCE = 4096
+_DATASET_BYTES = 8 * 10**9
+"""Of a `tf.data.Dataset`, which may be longer than anybody meant; arrays are in memory already."""
 _WAY_OUT = "return {'train': (x, y), 'validation': (x, y), 'test': (x, y)}"
 
 
@@ -75,6 +78,8 @@ def load_data(reference: str) -> Data:
 def _arrays(reference: str, split: str, parts: Any) -> tuple[Any, ...]:
     import keras
 
+    if hasattr(parts, "element_spec") and hasattr(parts, "as_numpy_iterator"):
+        parts = _read_dataset(reference, split, parts)
     if not isinstance(parts, tuple | list) or len(parts) not in (2, 3):
         raise InputError(
             f"data's split {split} must be (x, y) or (x, y, sample_weight); {reference!r} gave "
@@ -100,3 +105,29 @@ def _arrays(reference: str, split: str, parts: Any) -> tuple[Any, ...]:
             "example"
         )
     return arrays
+
+
+def _read_dataset(reference: str, split: str, dataset: Any) -> Any:
+    """The examples of a `tf.data.Dataset`, batched or not, read once."""
+    import keras
+
+    if int(dataset.cardinality()) == -1:
+        raise InputError(
+            f"data's split {split} must end; {reference!r} gave a data set that repeats: leave repeat() out"
+        )
+    specs = keras.tree.flatten(dataset.element_spec)
+    if all(spec.shape.rank and spec.shape[0] is None for spec in specs):
+        dataset = dataset.unbatch()
+    chunks: list[Any] = []
+    size = 0
+    for chunk in dataset.batch(_EXAMPLES_AT_ONCE).as_numpy_iterator():
+        chunks.append(chunk)
+        size += sum(array.nbytes for array in keras.tree.flatten(chunk))
+        if size > _DATASET_BYTES:
+            raise InputError(
+                f"data's split {split} must fit into memory; {reference!r} gave a data set of more than "
+                f"{_DATASET_BYTES / 1e9:.0f} GB: tune on a part of it"
+            )
+    if not chunks:
+        raise InputError(f"data's split {split} must have examples; {reference!r} gave an empty data set")
+    return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *chunks)

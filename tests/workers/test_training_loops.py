@@ -34,6 +34,23 @@ def load():
     return {"train": (x[:400], x[:400, :1]), "validation": (x[400:], x[400:, :1])}
 
 
+def load_datasets(batched=True, repeated=False):
+    import tensorflow as tf
+
+    sets = {name: tf.data.Dataset.from_tensor_slices(split) for name, split in load().items()}
+    if batched:
+        sets = {name: dataset.batch(32) for name, dataset in sets.items()}
+    return {name: dataset.repeat() for name, dataset in sets.items()} if repeated else sets
+
+
+def load_examples():
+    return load_datasets(batched=False)
+
+
+def load_without_end():
+    return load_datasets(repeated=True)
+
+
 def build(params):
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4), keras.layers.Dense(1)])
     model.compile("sgd", loss="mse", run_eagerly=params.get("eager", False))
@@ -189,6 +206,20 @@ def test_what_raises_in_both_loops_is_the_trials_failure(module: Any, tmp_path: 
     assert outcome.kind == "exception"
     assert outcome.message.startswith("TypeError")  # fit's own word, which is the user's to read
     assert training.programs == 0
+
+
+@pytest.mark.parametrize("loader", ["load_datasets", "load_examples"])
+def test_a_tf_data_set_is_the_arrays_it_holds(loader: str, module: Any, tmp_path: Path) -> None:
+    curves = []
+    for data in ("load", loader):
+        _, listener = train(training_with(data=f"loops_user:{data}"), tmp_path)
+        curves.append([dict(measurement.metrics) for measurement in listener.reported])
+    assert curves[0] == curves[1]
+
+
+def test_a_tf_data_set_without_end_is_refused(module: Any) -> None:
+    with pytest.raises(InputError, match=r"data's split train must end; .* leave repeat\(\) out"):
+        training_with(data="loops_user:load_without_end")
 
 
 def test_compiled_where_it_cannot_be_is_refused_before_the_first_trial(module: Any) -> None:
