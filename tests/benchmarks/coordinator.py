@@ -1,10 +1,10 @@
 """How many reports a second one coordinator answers, with trainers that do nothing but report.
 
-The coordinator is the real actor, with the real Search, journal and embedded PostgreSQL; an answer is durable when it is
-given. A trainer is a task of an asynchronous Ray actor with the methods that the coordinator calls: 64 trainers are two
-such actors under 64 names, because 64 processes would measure how two cores switch between them. Each trainer sends a
-report of four metrics, waits for the answer, and sends the next; a trial has 200 epochs, random params of digits_mlp and
-no pruner, so that reports are nearly all there is. The rate is taken from the times at which rows were written.
+The coordinator is the real actor, with the real Search, journal and embedded PostgreSQL; an answer is durable when it
+is given. A trainer is a task of an asynchronous Ray actor with the methods that the coordinator calls: 64 trainers are
+two such actors under 64 names, because 64 processes would measure how two cores switch between them. Each trainer sends
+a report of four metrics, waits for the answer, and sends the next; a trial has 200 epochs, random params of digits_mlp
+and no pruner, so that reports are nearly all there is. The rate is taken from the times at which rows were written.
 
 Beside it, what the parts of an answer take by themselves: the same reporters against an actor that answers at once
 (Ray's share), and Search, rows, transaction and Optuna's tables in this process, in batches as large as the trainers

@@ -3,8 +3,8 @@
 A worker's epoch takes 10 virtual seconds, 20 % more or less; its report then waits for as long as Search and the
 study's writer really took for the batch it shares: whoever has arrived by virtual now is decided upon, written in one
 transaction to the embedded PostgreSQL, and answered when both are done. That is what the journal does, save that it
-decides upon those who come while it writes; here they wait. A trial that ends costs its worker two further batches, as in
-the coordinator: its end is stored, then what the worker trains next. Workers begin spread over one epoch. Optuna's
+decides upon those who come while it writes; here they wait. A trial that ends costs its worker two further batches, as
+in the coordinator: its end is stored, then what the worker trains next. Workers begin spread over one epoch. Optuna's
 tables are written outside the clock, as in a thread that nobody waits for. Ray is not here; `coordinator` has its cost.
 
 ASHA's first rung is at epoch 1, so that trials end and begin all the time. Idle share: time in which workers waited,
@@ -42,11 +42,19 @@ _EPOCHS_EACH = 60
 
 def main(repeats: int, peers: bool) -> Section:
     """Print and return the idle shares; the virtual epochs are the same each time, so one run of a cell will do."""
-    lines = [
-        "| sampler | workers | virtual epochs | trials | idle share | aim | reached | mean batch | mean wait | longest | "
-        "answering | Optuna's tables |",
-        "| --- " * 12 + "|",
-    ]
+    columns = (
+        "sampler",
+        "workers",
+        "virtual epochs",
+        "trials",
+        "idle share",
+        "aim",
+        "reached",
+        "mean batch",
+        "mean wait",
+    )
+    columns += ("longest", "answering", "Optuna's tables")
+    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
     print(*lines, sep="\n", flush=True)
     for sampler, workers in CELLS:
         found = run_cell(idle_share, sampler, workers)
@@ -54,7 +62,8 @@ def main(repeats: int, peers: bool) -> Section:
         line = (
             f"| {sampler} + asha | {workers} | {found['epochs']} in {found['virtual_seconds']:.0f} s | "
             f"{found['trials']} | {found['idle_share']:.2%} | {AIM:.0%} | {reached} | {found['batch']:.1f} | "
-            f"{1e3 * found['wait']:.1f} ms | {1e3 * found['longest']:.0f} ms | {found['busy_share']:.0%} | {found['mirror_share']:.0%} |"
+            f"{1e3 * found['wait']:.1f} ms | {1e3 * found['longest']:.0f} ms | {found['busy_share']:.0%} | "
+            f"{found['mirror_share']:.0%} |"
         )
         print(line, flush=True)
         lines.append(line)

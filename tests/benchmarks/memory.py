@@ -1,13 +1,13 @@
 """Resident memory: of the coordinator and a trainer in a real study, and of one process over very many trials.
 
-A trainer is compared with a bare process that imports Keras, loads the same data and trains one model by `fit`. Resident
-sets count pages of shared libraries in each process. Aims: at most 300 MB for the coordinator, and for a trainer at most
-100 MB beyond bare Keras.
+A trainer is compared with a bare process that imports Keras, loads the same data and trains one model by `fit`.
+Resident sets count pages of shared libraries in each process. Aims: at most 300 MB for the coordinator, and for a
+trainer at most 100 MB beyond bare Keras.
 
-The curve shows whether memory stays bounded: trials of one epoch, drawn at random from digits_mlp's space, one after the
-other by `Training.run` in one process, by compiled epochs and by `fit`. Beside the resident set it names what could pile
-up: kept programs, TensorFlow's functions, living Keras models. BANDSTAND_BENCHMARK_TRIALS sets how many trials (1,000);
-`fit` gets a fifth of them.
+The curve shows whether memory stays bounded: trials of one epoch, drawn at random from digits_mlp's space, one after
+the other by `Training.run` in one process, by compiled epochs and by `fit`. Beside the resident set it names what could
+pile up: kept programs, TensorFlow's functions, living Keras models. BANDSTAND_BENCHMARK_TRIALS sets how many trials
+(1,000); `fit` gets a fifth of them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ import psutil
 
 from service.search import Assignment, Verdict
 from service.settings import bandstand_home
-from service.strategies.randomness import trial_seed
 from service.strategies.random_search import RandomSampler
+from service.strategies.randomness import trial_seed
 from service.study import StudySpec
 from service.study_file import find_study
 from tests.benchmarks.cells import run_cell
@@ -69,7 +69,7 @@ def _megabytes(process: psutil.Process | None = None) -> int:
     return round((process or psutil.Process()).memory_info().rss / 1e6)
 
 
-# -- processes of a study -----------------------------------------------------------------------------------------------
+# -- processes of a study ---------------------------------------------------------------------------------------------
 
 
 def bare_megabytes() -> int:
@@ -106,7 +106,7 @@ def _role_of(process: psutil.Process) -> str:
     return next((role for role in ("coordinator", "trainer") if title.startswith(f"ray::{role.capitalize()}")), "")
 
 
-# -- very many trials ---------------------------------------------------------------------------------------------------
+# -- very many trials -------------------------------------------------------------------------------------------------
 
 
 class _NullLink:

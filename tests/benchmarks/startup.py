@@ -1,13 +1,14 @@
 """From `bandstand run` to the first epoch recorded, beyond what importing TensorFlow and Keras takes anyway.
 
-The command is run as a user runs it, on digits_mlp with a few epochs, in a home that is empty (PostgreSQL's files and all
-tables are made) and again in the same home. Its phases are told apart by its own output and by the times in the
+The command is run as a user runs it, on digits_mlp with a few epochs, in a home that is empty (PostgreSQL's files and
+all tables are made) and again in the same home. Its phases are told apart by its own output and by the times in the
 database's rows, all by one clock. Beside it, what single steps take by themselves, in processes of their own. Aim: at
 most 3 s beyond the bare imports.
 """
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def _phases(name: str, workers: int) -> list[float]:
         record.attempts["started_at"].min().timestamp(),
         record.measurements["created_at"].min().timestamp(),
     ]
-    return [end - start for start, end in zip(times[:-1], times[1:], strict=True)]
+    return [end - start for start, end in itertools.pairwise(times)]
 
 
 def _times_of_lines(command: list[str]) -> list[tuple[str, float]]:
@@ -111,4 +112,3 @@ def _times_of_lines(command: list[str]) -> list[tuple[str, float]]:
         told_at.extend((line, time.time()) for line in process.stdout)
     assert process.returncode == 0, told_at
     return told_at
-
