@@ -42,18 +42,8 @@ _EPOCHS_EACH = 60
 
 def main(repeats: int, peers: bool) -> Section:
     """Print and return the idle shares; the virtual epochs are the same each time, so one run of a cell will do."""
-    columns = (
-        "sampler",
-        "workers",
-        "virtual epochs",
-        "trials",
-        "idle share",
-        "aim",
-        "reached",
-        "mean batch",
-        "mean wait",
-    )
-    columns += ("longest", "answering", "Optuna's tables")
+    columns = ["sampler", "workers", "virtual epochs", "trials", "idle share", "aim", "reached", "mean batch"]
+    columns += ["mean wait", "longest", "answering", "Optuna's tables"]
     lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
     print(*lines, sep="\n", flush=True)
     for sampler, workers in CELLS:
