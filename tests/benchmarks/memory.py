@@ -44,7 +44,7 @@ _SAMPLE_SECONDS = 0.2
 
 
 def main(repeats: int, peers: bool) -> Section:
-    """Print and return the resident sets, and the curves of one run each."""
+    """Return the resident sets, and the curves of one run each."""
     found: dict[str, list[float]] = {}
     for _ in range(repeats):
         for name, megabytes in {"bare Keras": run_cell(bare_megabytes), **run_cell(megabytes_in_a_study)}.items():
@@ -57,11 +57,10 @@ def main(repeats: int, peers: bool) -> Section:
         reached = "" if aim is None else "yes" if megabytes <= aim else "no"
         lines.append(f"| {name} | {megabytes:.0f} | {aim or ''} | {reached} |")
     for trainer, trials in (("compiled", _TRIALS), ("fit", max(_POINTS, _TRIALS // 5))):
-        columns = ("trials", "MB", "programs kept", "TensorFlow's functions", "living models")
+        columns = ("trials", "MB", "programs kept", "TensorFlow's functions", "custom gradients", "living models")
         lines += ["", f"{trials} trials in one process, trainer `{trainer}`:", ""]
         lines += [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
         lines += [f"| {' | '.join(map(str, point))} |" for point in run_cell(curve, trainer, trials)]
-    print("\n".join(lines), flush=True)
     return Section(title="Resident memory", lines=lines)
 
 
@@ -122,7 +121,7 @@ class _NullLink:
 
 
 def curve(trainer: str, trials: int) -> list[list[int]]:
-    """(trials, MB, kept programs, TensorFlow functions, living models), ten times on the way."""
+    """A point for each row of the table, ten times on the way."""
     _use_one_thread()
     from workers.training import Training
 
@@ -144,13 +143,18 @@ def curve(trainer: str, trials: int) -> list[list[int]]:
 
 
 def _what_is_kept(training: Any) -> list[int]:
-    """Kept programs, TensorFlow's functions, Keras models that live. The collection would come by itself soon after."""
+    """Programs, TensorFlow's functions, its custom gradients, Keras models that live.
+
+    A custom gradient that a graph uses enters a registry of TensorFlow's, which holds the graph for good.
+    """
     import keras
     from tensorflow.python.eager import context
+    from tensorflow.python.framework import ops
 
-    gc.collect()
+    gc.collect()  # it would come by itself soon after
+    gradients = sum(name.startswith("CustomGradient") for name in ops.gradient_registry.list())
     models = sum(isinstance(thing, keras.Model) for thing in gc.get_objects())
-    return [training.programs, len(context.context().list_function_names()), models]
+    return [training.programs, len(context.context().list_function_names()), gradients, models]
 
 
 def _params(trials: int) -> list[dict[str, Any]]:

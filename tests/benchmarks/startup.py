@@ -42,7 +42,7 @@ CASES = {"empty home, 1 worker": 1, "same home, 1 worker": 1, "same home, worker
 
 
 def main(repeats: int, peers: bool) -> Section:
-    """Print and return seconds of each phase, and of single steps."""
+    """Return seconds of each phase, and of single steps."""
     steps: dict[str, list[float]] = {step: [] for step in STEPS}
     runs: dict[str, list[list[float]]] = {case: [] for case in CASES}
     for _ in range(repeats):
@@ -55,7 +55,6 @@ def main(repeats: int, peers: bool) -> Section:
     lines += [_line(case, phases, bare) for case, phases in runs.items()]
     lines += ["", "Single steps, each in a process of its own, the process's own start included:", ""]
     lines += [f"* {step}: {statistics.median(seconds):.1f} s" for step, seconds in steps.items()]
-    print("\n".join(lines), flush=True)
     return Section(title="From `bandstand run` to the first epoch, seconds", lines=lines)
 
 
