@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import asha, fixed_work, overhead, store
+from tests.benchmarks import asha, coordinator, decisions, fixed_work, memory, overhead, startup, store
 from tests.benchmarks.results import PAGE, Section, machine_in_words, write_section
 
 BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
@@ -21,6 +21,10 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "asha": asha.main,
     "smoke": functools.partial(fixed_work.main, "smoke"),
     "store": store.main,
+    "coordinator": coordinator.main,
+    "decisions": decisions.main,
+    "startup": startup.main,
+    "memory": memory.main,
 }
 """Name -> benchmark, given the number of repeats and whether peers take part. `smoke` shows that all of them run."""
 
