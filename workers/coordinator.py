@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,18 +112,24 @@ class Coordinator:
 
     # -- for trainers -----------------------------------------------------------------------------------------------
 
-    async def report(self, trial: int, attempt: int, measurement: Measurement) -> Verdict | None:
-        """An epoch has ended; the answer is durable when it is given. None: the attempt is no longer the trial's."""
+    async def report(self, trial: int, attempt: int, measurements: Sequence[Measurement]) -> Verdict | None:
+        """Epochs have ended; the answer to the last is durable when it is given.
+
+        Returns:
+            None where the attempt is no longer the trial's.
+        """
+        verdict = None
         try:
-            verdict = self._search.report(
-                trial,
-                attempt,
-                measurement.epoch,
-                measurement.metrics,
-                seconds=measurement.seconds,
-                learning_rate=measurement.learning_rate,
-                ended=measurement.ended,
-            )
+            for measurement in measurements:
+                verdict = self._search.report(
+                    trial,
+                    attempt,
+                    measurement.epoch,
+                    measurement.metrics,
+                    seconds=measurement.seconds,
+                    learning_rate=measurement.learning_rate,
+                    ended=measurement.ended,
+                )
         except StaleAttemptError as error:
             _log.warning("%s", error)
             return None

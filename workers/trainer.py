@@ -25,14 +25,23 @@ if TYPE_CHECKING:
 __all__ = ["CoordinatorLink", "Trainer", "TrainerActor"]
 
 
+_UNSENT_LIMIT = 64
+"""Epochs that may wait to be sent: a bound on what is lost with the process."""
+
+
 class CoordinatorLink:
-    """Reports to a coordinator actor. At most one report is on its way: an epoch waits for the one before the last."""
+    """Reports to a coordinator actor, one call at a time.
+
+    An epoch that ends while a call is under way goes with the next one, so that epochs shorter than an answer takes do
+    not wait for it, and a busy coordinator gets fewer calls. Only where the trial must ask does it wait.
+    """
 
     def __init__(self, coordinator: Any, trial: int, attempt: int):
         self._coordinator = coordinator
         self._trial = trial
         self._attempt = attempt
-        self._on_its_way: Any = None
+        self._under_way: Any = None
+        self._unsent: list[Measurement] = []
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
         """As `EpochLink.report`.
@@ -40,10 +49,36 @@ class CoordinatorLink:
         Raises:
             WorkerGoneError: the coordinator is dead, or the trial is somebody else's.
         """
-        sent = self._coordinator.report.remote(self._trial, self._attempt, measurement)
-        earlier, self._on_its_way = self._on_its_way, None if wait else sent
-        answer = self._wait_for(earlier) if earlier is not None else None
-        return self._wait_for(sent) if wait else answer
+        self._unsent.append(measurement)
+        answer = None
+        if self._under_way is not None and (wait or len(self._unsent) >= _UNSENT_LIMIT or self._is_answered()):
+            answer = self._wait_for(self._under_way)
+            self._under_way = None
+        if self._under_way is None:
+            self._under_way = self._send()
+        if not wait:
+            return answer
+        answer, self._under_way = self._wait_for(self._under_way), None
+        return answer
+
+    def flush(self) -> None:
+        """Have everything known to the coordinator, say because the training has raised.
+
+        Raises:
+            WorkerGoneError: the coordinator is dead, or the trial is somebody else's.
+        """
+        if self._under_way is not None:
+            self._wait_for(self._under_way)
+            self._under_way = None
+        if self._unsent:
+            self._wait_for(self._send())
+
+    def _send(self) -> Any:
+        measurements, self._unsent = self._unsent, []
+        return self._coordinator.report.remote(self._trial, self._attempt, measurements)
+
+    def _is_answered(self) -> bool:
+        return bool(ray.wait([self._under_way], timeout=0)[0])
 
     def checkpointed(self, epoch: int, uri: str, error: str) -> None:
         """As `EpochLink.checkpointed`."""
@@ -102,7 +137,11 @@ class Trainer:
         assert self._training is not None, "prepare comes first"
         link = CoordinatorLink(coordinator, assignment.trial, assignment.attempt)
         try:
-            return self._training.run(assignment, link, folder=folder, resume_uri=resume_uri, seconds_left=seconds_left)
+            outcome = self._training.run(
+                assignment, link, folder=folder, resume_uri=resume_uri, seconds_left=seconds_left
+            )
+            link.flush()
+            return outcome
         except WorkerGoneError as error:
             return Outcome(action=Action.STOP, kind="gone", message=str(error))
 

@@ -13,6 +13,7 @@ are many. Aim: 2,000 reports a second with 64 trainers.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import statistics
 import tempfile
@@ -33,6 +34,7 @@ __all__ = ["main"]
 TRAINERS = (1, 8, 64)
 AIM = 2_000
 _EPOCHS = 200
+_EPOCH_SECONDS = 0.01
 _SECONDS = 8.0
 _PROCESSES = 2
 _METRICS = {"loss": 0.5, "accuracy": 0.8, "val_loss": 0.6, "val_accuracy": 0.75}
@@ -74,11 +76,21 @@ class Reporter:
         self, coordinator: Any, assignment: Assignment, folder: str, resume_uri: str | None, seconds_left: float | None
     ) -> Outcome:
         """As `Trainer.train`, without training."""
+        trial, attempt = assignment.trial, assignment.attempt
+        unsent: list[Measurement] = []
+        under_way: asyncio.Future[Any] | None = None
         for epoch in range(1, _EPOCHS + 1):
-            measurement = Measurement(epoch=epoch, metrics=_METRICS, seconds=0.01, learning_rate=0.01)
-            verdict = await coordinator.report.remote(assignment.trial, assignment.attempt, measurement)
-            if verdict is None or verdict.action is not Action.CONTINUE:
-                break
+            await asyncio.sleep(_EPOCH_SECONDS)
+            unsent.append(Measurement(epoch=epoch, metrics=_METRICS, seconds=0.01, learning_rate=0.01))
+            if under_way is not None and (epoch == _EPOCHS or under_way.done()):
+                verdict, under_way = await under_way, None
+                if verdict is None or verdict.action is not Action.CONTINUE:
+                    break
+            if under_way is None:
+                under_way = asyncio.ensure_future(_answer(coordinator.report.remote(trial, attempt, unsent)))
+                unsent = []
+        if under_way is not None:
+            await under_way
         return Outcome(action=Action.STOP)
 
     async def report_to(self, answerer: Any, seconds: float) -> int:
@@ -87,14 +99,18 @@ class Reporter:
         while time.monotonic() < deadline:
             count += 1
             measurement = Measurement(epoch=count, metrics=_METRICS, seconds=0.01, learning_rate=0.01)
-            await answerer.report.remote(0, 1, measurement)
+            await answerer.report.remote(0, 1, [measurement])
         return count
+
+
+async def _answer(call: Any) -> Any:
+    return await call
 
 
 class Answerer:
     """An actor that answers as the coordinator does, at once."""
 
-    async def report(self, trial: int, attempt: int, measurement: Measurement) -> Any:
+    async def report(self, trial: int, attempt: int, measurements: list[Measurement]) -> Any:
         """As `Coordinator.report`."""
         from service.search import Verdict
 

@@ -58,7 +58,7 @@ class KeptModel:
 class KeptModels:
     """The models used last, up to a number: each holds its weights and a graph."""
 
-    def __init__(self, limit: int = 48):
+    def __init__(self, limit: int = 32):
         """Keep `limit` models at most."""
         self._limit = limit
         self._models: OrderedDict[str, KeptModel] = OrderedDict()
