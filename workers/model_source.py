@@ -24,9 +24,9 @@ from workers.user_code import Data
 
 __all__ = ["ModelSource", "TrialModel"]
 
-_LITTER_LIMIT = 8.0
+_LITTER_LIMIT = 16.0
 """Trials that traced something, after which their graphs and kernels are let go."""
-_LITTER_OF_A_BUILD = 0.2
+_LITTER_OF_A_BUILD = 0.1
 """What a model that was built and not traced leaves behind, in proportion."""
 
 

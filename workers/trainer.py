@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,15 @@ __all__ = ["CoordinatorLink", "Trainer", "TrainerActor"]
 
 _UNSENT_LIMIT = 64
 """Epochs that may wait to be sent: a bound on what is lost with the process."""
+_SEND_SECONDS = 0.2
+"""Between two calls, unless the trial must ask: nobody looks more often, and a call costs as much as a short epoch."""
 
 
 class CoordinatorLink:
     """Reports to a coordinator actor, one call at a time.
 
-    An epoch that ends while a call is under way goes with the next one, so that epochs shorter than an answer takes do
-    not wait for it, and a busy coordinator gets fewer calls. Only where the trial must ask does it wait.
+    An epoch that ends while a call is under way, or right after one, goes with the next, so that short epochs do not
+    wait for answers and a busy coordinator gets fewer calls. Only where the trial must ask does it wait.
     """
 
     def __init__(self, coordinator: Any, trial: int, attempt: int):
@@ -42,6 +45,7 @@ class CoordinatorLink:
         self._attempt = attempt
         self._under_way: Any = None
         self._unsent: list[Measurement] = []
+        self._sent_at = -_SEND_SECONDS
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
         """As `EpochLink.report`.
@@ -54,7 +58,7 @@ class CoordinatorLink:
         if self._under_way is not None and (wait or len(self._unsent) >= _UNSENT_LIMIT or self._is_answered()):
             answer = self._wait_for(self._under_way)
             self._under_way = None
-        if self._under_way is None:
+        if self._under_way is None and (wait or time.monotonic() - self._sent_at >= _SEND_SECONDS):
             self._under_way = self._send()
         if not wait:
             return answer
@@ -75,6 +79,7 @@ class CoordinatorLink:
 
     def _send(self) -> Any:
         measurements, self._unsent = self._unsent, []
+        self._sent_at = time.monotonic()
         return self._coordinator.report.remote(self._trial, self._attempt, measurements)
 
     def _is_answered(self) -> bool:
