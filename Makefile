@@ -9,7 +9,7 @@ PATHS := service search_spaces workers tests
 
 help:
 	@echo "make demo      tune a small model on real digits, compare with random search, write a report"
-	@echo "make test      the tests that take seconds"
+	@echo "make test      the tests that take seconds each, minutes in all"
 	@echo "make test-slow those that take minutes: whole studies, killed processes"
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make bench     quick benchmarks: ratios, not timed tests"

@@ -291,6 +291,7 @@ def test_sample_weights_count_as_in_fit(user_module: str, tmp_path: Path) -> Non
 ON_JAX = "losses_of_fit and (plain or dropout or batch_norm or own_logs)"
 
 
+@pytest.mark.slow
 def test_keras_on_jax_trains_alike_too() -> None:
     if os.environ.get("KERAS_BACKEND") == "jax":
         pytest.skip("this is the run on JAX")
