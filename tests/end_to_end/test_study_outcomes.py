@@ -129,7 +129,8 @@ def test_no_epoch_is_trained_after_the_wall_time_is_over(record: Any) -> None:
     assert set(wall.trials["reason"]) == {"budget"}
     assert wall.best.value > 0.5
     trained = wall.measurements["created_at"].max() - wall.attempts["started_at"].min()
-    assert trained.total_seconds() <= 5 + 0.3  # the last report is on its way to the database for a moment
+    # Short epochs are reported together, up to a fifth of a second after they ended, and stored a moment later.
+    assert trained.total_seconds() <= 5 + 0.2 + 0.5
     assert trained.total_seconds() > 2.5, "most of the time should have been used"
 
 
