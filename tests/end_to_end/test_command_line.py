@@ -135,7 +135,7 @@ def read_all(screen: int, shown: list[bytes]) -> None:
 @pytest.mark.slow
 def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Project, store: Store) -> None:
     file = project.write_study(
-        name="interrupted", budget={"epochs": 40}, callbacks=["project:slow_journal"], max_epochs=20, pruner="none"
+        name="interrupted", budget={"epochs": 80}, callbacks=["project:slow_journal"], max_epochs=40, pruner="none"
     )
     screen, terminal = pty.openpty()
     command = subprocess.Popen(
@@ -171,8 +171,8 @@ def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Pr
     done = project.command("run", str(file), "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"going on after 0 trials, {before} epochs" in done.stdout or "going on" not in done.stdout
-    assert len(store.record("interrupted").measurements) == 40
-    assert len((project.folder / "journal").read_text().splitlines()) == 40, "an epoch was trained twice"
+    assert len(store.record("interrupted").measurements) == 80
+    assert len((project.folder / "journal").read_text().splitlines()) == 80, "an epoch was trained twice"
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "outcome-grid": {"sampler": "grid", "budget": {}, "space": GRID, "max_epochs": 1, "pruner": "none"}
     | {"model": "project:build_that_sometimes_raises"},
     "outcome-broken": {"budget": {"trials": 30}, "model": "project:build_that_raises"},
-    "outcome-wall": {"budget": {"wall_seconds": 5}, "max_epochs": 1000, "pruner": "none"},
+    "outcome-wall": {"budget": {"wall_seconds": 5}, "max_epochs": 100_000, "pruner": "none"},
     # Less than any trainer needs, so that each is replaced after its first trial.
     "outcome-memory": {"budget": {"trials": 2}, "pruner": "none", "max_epochs": 1, "resources": {"memory_gb": 0.2}},
     "outcome-dies": {"budget": {"trials": 6}, "pruner": "none", "max_attempts": 2}
