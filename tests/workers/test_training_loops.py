@@ -315,3 +315,22 @@ def test_a_program_compiled_by_xla_trains_alike(module: Any) -> None:
         first = program.train(np.random.default_rng(0).permutation(400), 0, program.steps)
         logs.append({"loss": first["loss"], "val_loss": program.validate()["loss"]})
     assert logs[0] == pytest.approx(logs[1], rel=1e-4)
+
+
+def test_what_traces_leave_behind_is_let_go(module: Any, tmp_path: Path) -> None:
+    from tensorflow.python.framework import ops
+
+    from search_spaces import SEARCH_SPACES
+
+    def left_behind() -> int:
+        return sum(name.startswith("CustomGradient-") for name in ops.gradient_registry.list())
+
+    space = SEARCH_SPACES["digits_mlp"]
+    training = training_with(model="workers.models.digits_mlp:build", data="workers.datasets.digits:load")
+    counts = []
+    for number in range(20):
+        train(training, tmp_path, until=1, number=number, params=space.sample(np.random.default_rng(number)))
+        counts.append(left_behind())
+    assert max(counts) > 1, "traces leave nothing behind any more, so this need not be"
+    assert min(counts[10:]) == 0
+    assert training.programs <= 20
