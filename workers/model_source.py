@@ -126,8 +126,8 @@ class ModelSource:
         from workers.programs.tensorflow_program import TensorFlowProgram
 
         plain = TensorFlowProgram(*arguments, **sizes)
-        # On CPUs XLA has been slower in every measurement, from 1.1 times for dense layers to 80 for convolutions,
-        # and where the clock chooses the program, the same study need not give the same last digits twice.
+        # On CPUs XLA took as long a step for small dense layers, 80 times as long for convolutions, and seconds to
+        # compile; and where the clock chooses the program, the same study need not give the same last digits twice.
         gpu = bool(tf.config.list_logical_devices("GPU"))
         program = MeasuredProgram(plain, lambda: TensorFlowProgram(*arguments, **sizes, xla=True)) if gpu else plain
         kept = KeptModel(signature, model, program, slots)
