@@ -80,6 +80,8 @@ class OptunaMirror:
             self._catch_up(storage, history)
 
     def _catch_up(self, storage: SoleWriterStorage, history: History) -> None:
+        from service.optuna_storage.internals import trial_id_of
+
         known = {
             trial.user_attrs.get(NUMBER): trial for trial in storage.get_all_trials(self._study_id, deepcopy=False)
         }
@@ -88,7 +90,7 @@ class OptunaMirror:
             if there is None:
                 self._create(trial.number, trial.params, trial.bracket)
             else:
-                self._ids[trial.number] = there._trial_id  # Optuna's API takes this id everywhere, and only so tells it
+                self._ids[trial.number] = trial_id_of(there)
             if there is not None and there.state.is_finished():
                 continue
             done = set() if there is None else set(there.intermediate_values)
@@ -191,10 +193,8 @@ def _standing(trial: Trial, history: History) -> dict[str, Any]:
 def open_storage(url: str, **options: Any) -> RDBStorage:
     """Optuna's storage on a database; `url` is a secret."""
     import optuna
-    from sqlalchemy.engine import make_url
+
+    from service.optuna_storage.schema import driver_url
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    driver_url = make_url(url).set(drivername="postgresql+psycopg")
-    return optuna.storages.RDBStorage(
-        driver_url.render_as_string(hide_password=False), engine_kwargs={"pool_pre_ping": True}, **options
-    )
+    return optuna.storages.RDBStorage(driver_url(url), engine_kwargs={"pool_pre_ping": True}, **options)

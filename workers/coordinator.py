@@ -121,15 +121,7 @@ class Coordinator:
         verdict = None
         try:
             for measurement in measurements:
-                verdict = self._search.report(
-                    trial,
-                    attempt,
-                    measurement.epoch,
-                    measurement.metrics,
-                    seconds=measurement.seconds,
-                    learning_rate=measurement.learning_rate,
-                    ended=measurement.ended,
-                )
+                verdict = measurement.report_to(self._search, trial, attempt)
         except StaleAttemptError as error:
             _log.warning("%s", error)
             return None

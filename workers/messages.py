@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.events import Action
-from service.search import Verdict
+from service.search import Search, Verdict
 
 __all__ = ["EpochLink", "Measurement", "Outcome", "WorkerGoneError"]
 
@@ -28,6 +28,22 @@ class Measurement:
     seconds: float = 0.0  # validation included
     learning_rate: float | None = None  # at the end of the epoch
     ended: str = ""  # why the training ended by itself, if it did; see `Search.report`
+
+    def report_to(self, search: Search, trial: int, attempt: int) -> Verdict:
+        """Search's answer to it.
+
+        Raises:
+            StaleAttemptError: another attempt has the trial now.
+        """
+        return search.report(
+            trial,
+            attempt,
+            self.epoch,
+            self.metrics,
+            seconds=self.seconds,
+            learning_rate=self.learning_rate,
+            ended=self.ended,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -49,15 +49,13 @@ class Training:
         Raises:
             InputError: something of the study does not import, load or fit.
         """
-        same_data = earlier is not None and earlier.spec.data == spec.data
+        same_data = earlier if earlier is not None and earlier.spec.data == spec.data else None
         self.spec: StudySpec = spec
         self._build = load_function("model", spec.model)
         self._make_callbacks = [load_function("callbacks", reference) for reference in spec.callbacks]
-        self.data: Data = earlier.data if earlier is not None and same_data else load_data(spec.data)
-        self._checkpoints: CheckpointKeeper = CheckpointKeeper() if earlier is None else earlier._checkpoints
-        self._source: ModelSource = ModelSource(
-            spec, self._build, self.data, earlier._source if earlier is not None and same_data else None
-        )
+        self.data: Data = same_data.data if same_data else load_data(spec.data)
+        self._checkpoints: CheckpointKeeper = earlier._checkpoints if earlier else CheckpointKeeper()
+        self._source: ModelSource = ModelSource(spec, self._build, self.data, same_data._source if same_data else None)
 
     @property
     def programs(self) -> int:

@@ -6,7 +6,12 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-__all__ = ["make_tables"]
+__all__ = ["driver_url", "make_tables"]
+
+
+def driver_url(url: str) -> str:
+    """The URL by which SQLAlchemy finds psycopg; a secret, as `url` is."""
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def make_tables(url: str) -> None:
@@ -18,5 +23,4 @@ def make_tables(url: str) -> None:
     Raises:
         RuntimeError: they belong to another version of Optuna.
     """
-    driver_url = make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-    RDBStorage(driver_url, engine_kwargs={"poolclass": NullPool})
+    RDBStorage(driver_url(url), engine_kwargs={"poolclass": NullPool})

@@ -6,31 +6,19 @@ done the same number of trainings and epochs, and the best value that each one s
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.benchmarks.contenders import CONTENDERS, Trained
+from tests.benchmarks.own_process import NotMeasuredError, answer_of
 from tests.benchmarks.peers import NoPeersError, peers_python
 from tests.benchmarks.results import Result, Section, table_lines
 from tests.benchmarks.workloads import WORKLOADS, Workload
 
 __all__ = ["compare"]
 
-_ROOT = Path(__file__).parents[2]
 _RUN_SECONDS = 3600
-_ENDING_SECONDS = 60
-_UNSET = ("BANDSTAND_DATABASE_URL", "BANDSTAND_CHECKPOINTS", "RAY_ADDRESS")
-
-
-class _NotMeasuredError(RuntimeError):
-    """A contender did not do its work; the message is one line."""
 
 
 def compare(
@@ -63,7 +51,7 @@ def compare(
                 continue  # it could not be measured before
             try:
                 trained = _run(name, workload)
-            except (_NotMeasuredError, NoPeersError) as error:
+            except (NotMeasuredError, NoPeersError) as error:
                 if name == ours:
                     raise
                 print(f"  {CONTENDERS[name].title:26} not measured: {error}", flush=True)
@@ -82,39 +70,11 @@ def _run(name: str, workload: Workload) -> Trained:
     """One run of a contender, in a process and with a home of its own, which all that it leaves behind goes with."""
     contender = CONTENDERS[name]
     python = peers_python() if contender.is_peer else Path(sys.executable)
-    # Ray's sockets need a short path. What is slow to end may still write while the folder is removed.
-    short = "/tmp" if Path("/tmp").is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=short, ignore_cleanup_errors=True) as home:
-        file, log = Path(home) / "trained.json", Path(home) / "log"
-        environment = {key: value for key, value in os.environ.items() if key not in _UNSET}
-        environment |= {"BANDSTAND_HOME": home, "TMPDIR": home, "RAY_TMPDIR": home, "PYTHONPATH": str(_ROOT)}
-        # Ray gives its workers a low priority, which would slow them alone where the machine has other work too.
-        environment["RAY_worker_niceness"] = "0"
-        _run_process(
-            [str(python), "-m", "tests.benchmarks.contenders", name, workload.name, str(file)], environment, log
-        )
-        if not file.is_file():
-            lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise _NotMeasuredError(lines[-1])
-        return Trained(**json.loads(file.read_text()))
 
+    def command_for(answer: Path) -> list[str]:
+        return [str(python), "-m", "tests.benchmarks.contenders", name, workload.name, str(answer)]
 
-def _run_process(command: list[str], environment: dict[str, str], log: Path) -> None:
-    """Run it to its end. Where that takes too long, or this process is interrupted, all that it started ends too."""
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=_ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        process.wait(timeout=_RUN_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise _NotMeasuredError(f"it did not end within {_RUN_SECONDS} s") from None
-    finally:
-        for number in (signal.SIGINT, signal.SIGKILL):
-            if process.poll() is None:
-                os.killpg(process.pid, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=_ENDING_SECONDS)
+    return Trained(**answer_of(command_for, _RUN_SECONDS))
 
 
 def _check(name: str, workload: Workload, trained: Trained) -> None:

@@ -68,16 +68,7 @@ class LocalLink:
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
         self.take_checkpoints()
-        trial, attempt = self.assignment.trial, self.assignment.attempt
-        verdict = self.search.report(
-            trial,
-            attempt,
-            measurement.epoch,
-            measurement.metrics,
-            seconds=measurement.seconds,
-            learning_rate=measurement.learning_rate,
-            ended=measurement.ended,
-        )
+        verdict = measurement.report_to(self.search, self.assignment.trial, self.assignment.attempt)
         if measurement.epoch == self.dies_after:
             raise WorkerGoneError("killed")
         return verdict

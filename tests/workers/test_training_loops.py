@@ -228,7 +228,10 @@ def test_compiled_where_it_cannot_be_is_refused_before_the_first_trial(module: A
     training_with(trainer="auto", callbacks=["loops_user:on_batches"]).check()
 
 
-def test_a_checkpoint_callback_that_saves_by_the_epoch_does_not_need_fit(module: Any, tmp_path: Path) -> None:
+def test_a_checkpoint_callback_that_saves_by_the_epoch_does_not_need_fit(
+    module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where the callback saves
     outcome, _ = train(training_with(callbacks=["loops_user:saves"]), tmp_path)
     assert outcome.reason_for_fit == ""
 

@@ -10,13 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import keras
-import numpy as np
 
 from workers.programs.building import metrics_built
+from workers.programs.loop import Order
 
 __all__ = ["JaxProgram"]
-
-Order = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class JaxProgram:
@@ -33,14 +31,12 @@ class JaxProgram:
             ValueError: a stateless step needs all variables beforehand, and they cannot be made.
         """
         self.model = model
-        self._train = keras.tree.map_structure(jnp.asarray, tuple(train))
-        self._validation = keras.tree.map_structure(jnp.asarray, tuple(validation))
+        self._train, self._validation = tuple(train), tuple(validation)
         self._batch_size, self._validation_batch_size = batch_size, validation_batch_size
-        self._examples = len(keras.tree.flatten(self._train)[0])
         self._held_out = len(keras.tree.flatten(self._validation)[0])
-        self.steps = -(-self._examples // batch_size)
-        self._train_batches = jax.jit(_make_loop(model.train_step), static_argnames="size", donate_argnums=0)
-        self._test_batches = jax.jit(_make_loop(_as_train_step(model.test_step)), static_argnames="size")
+        self.steps = -(-len(keras.tree.flatten(self._train)[0]) // batch_size)
+        self._train_batches = jax.jit(_make_loop(model.train_step), donate_argnums=0)
+        self._test_batches = jax.jit(_make_loop(_as_train_step(model.test_step)))
         if not metrics_built(model, keras.tree.map_structure(lambda array: array[:1], self._train)):
             raise ValueError("its metrics cannot be built without a step")
 
@@ -50,41 +46,34 @@ class JaxProgram:
 
     def train(self, order: Order, first_step: int, last_step: int) -> dict[str, float]:
         """As `TensorFlowProgram.train`."""
-        model, size = self.model, self._batch_size
-        full = self._examples // size
-        indices = jnp.asarray(order)
-        state = _state_of(model)
-        logs: Any = {}
-        if first_step < full:
-            batches = indices[first_step * size : min(last_step, full) * size].reshape(-1, size)
-            state, logs = self._train_batches(state, self._train, batches, size=size)
-        rest = self._examples - full * size
-        if rest and last_step > full:
-            state, logs = self._train_batches(state, self._train, indices[full * size :].reshape(1, rest), size=rest)
-        _give_back(model, state)
-        return _as_numbers(model, logs)
+        return self._pass(self._train_batches, self._train, jnp.asarray(order), self._batch_size, first_step, last_step)
 
     def validate(self) -> dict[str, float]:
         """As `TensorFlowProgram.validate`."""
-        model, size = self.model, self._validation_batch_size
-        model.reset_metrics()
-        state = _state_of(model)
-        full, rest = divmod(self._held_out, size)
+        self.model.reset_metrics()
+        order, size = jnp.arange(self._held_out), self._validation_batch_size
+        return self._pass(self._test_batches, self._validation, order, size, 0, -(-self._held_out // size))
+
+    def _pass(self, run: Any, data: Any, order: Any, size: int, first_step: int, last_step: int) -> dict[str, float]:
+        """Run the batches of some steps, the shorter last one by itself; the logs of the last."""
+        full, rest = divmod(len(order), size)
+        state = tuple([variable.value for variable in group] for group in _variables(self.model))
         logs: Any = {}
-        if full:
-            batches = jnp.arange(full * size).reshape(full, size)
-            state, logs = self._test_batches(state, self._validation, batches, size=size)
-        if rest:
-            batches = jnp.arange(full * size, self._held_out).reshape(1, rest)
-            state, logs = self._test_batches(state, self._validation, batches, size=rest)
-        _give_back(model, state)
-        return _as_numbers(model, logs)
+        if first_step < full:
+            batches = order[first_step * size : min(last_step, full) * size].reshape(-1, size)
+            state, logs = run(state, data, batches)
+        if rest and last_step > full:
+            state, logs = run(state, data, order[full * size :].reshape(1, rest))
+        for group, values in zip(_variables(self.model), state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        return _as_numbers(self.model, logs)
 
 
 def _make_loop(step: Any) -> Any:
     """A function (state, data, batches of indices) -> (state, logs of the last batch)."""
 
-    def run(state: Any, data: Any, batches: Any, size: int) -> Any:
+    def run(state: Any, data: Any, batches: Any) -> Any:
         def one(state: Any, indices: Any) -> Any:
             batch = keras.tree.map_structure(lambda array: jnp.take(array, indices, axis=0), data)
             logs, state = step(state, batch)
@@ -107,26 +96,14 @@ def _as_train_step(test_step: Any) -> Any:
     return step
 
 
-def _state_of(model: Any) -> tuple[list[Any], ...]:
-    groups = (
+def _variables(model: Any) -> tuple[Any, ...]:
+    """All that a stateless step takes and gives back, in its order."""
+    return (
         model.trainable_variables,
         model.non_trainable_variables,
         model.optimizer.variables,
         model.metrics_variables,
     )
-    return tuple([variable.value for variable in group] for group in groups)
-
-
-def _give_back(model: Any, state: tuple[list[Any], ...]) -> None:
-    groups = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
-    for group, values in zip(groups, state, strict=True):
-        for variable, value in zip(group, values, strict=True):
-            variable.assign(value)
 
 
 def _as_numbers(model: Any, logs: Any) -> dict[str, float]:

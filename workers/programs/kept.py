@@ -32,11 +32,6 @@ class KeptModel:
         for slot in slots:
             slot.make_variable()
 
-    @property
-    def constants(self) -> list[float]:
-        """The present values of its slots."""
-        return [slot.value for slot in self._slots]
-
     def renew(self, fresh: Any, constants: list[float]) -> None:
         """Make it equal to a fresh model of the same signature: weights, optimizer, learning rate, constants."""
         for variable, new in zip(self.model.variables, fresh.variables, strict=True):

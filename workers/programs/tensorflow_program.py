@@ -8,14 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from workers.programs.building import metrics_built
+from workers.programs.loop import Order
 
 __all__ = ["TensorFlowProgram"]
-
-Order = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class TensorFlowProgram:
