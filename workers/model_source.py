@@ -97,7 +97,7 @@ class ModelSource:
         self.build_on_data(fresh)
         slots = find_slots(fresh) if keras.backend.backend() == "tensorflow" else []
         sizes = self._sizes(params)
-        signature, shared = signature_of(fresh, slots, sizes, params)
+        signature, shared = signature_of(fresh, slots, sizes, {"builder": self._spec.model, "params": dict(params)})
         slots = slots if shared else []
         constants = [slot.value for slot in slots]
         kept = self._kept.find(signature)

@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from service.strategies.asha import ASHAPruner
-from service.strategies.grid import GridSampler
-from service.strategies.hyperband import HyperbandPruner
-from service.strategies.median import MedianPruner
-from service.strategies.no_pruning import NoPruner
-from service.strategies.random_search import RandomSampler
+from service.strategies.pruners.asha import ASHAPruner
+from service.strategies.pruners.hyperband import HyperbandPruner
+from service.strategies.pruners.median import MedianPruner
+from service.strategies.pruners.no_pruning import NoPruner
 from service.strategies.sample_and_prune import SampleAndPrune
+from service.strategies.samplers.grid import GridSampler
+from service.strategies.samplers.random_search import RandomSampler
+from service.strategies.samplers.tpe import TPESampler
 from service.strategies.strategy import Pruner, Sampler, Strategy
-from service.strategies.tpe import TPESampler
 
 if TYPE_CHECKING:
     from service.study import StudySpec

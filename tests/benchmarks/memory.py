@@ -26,8 +26,8 @@ import psutil
 
 from service.search import Assignment, Verdict
 from service.settings import bandstand_home
-from service.strategies.random_search import RandomSampler
 from service.strategies.randomness import trial_seed
+from service.strategies.samplers.random_search import RandomSampler
 from service.study import StudySpec
 from service.study_file import find_study
 from tests.benchmarks.cells import run_cell

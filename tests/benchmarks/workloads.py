@@ -40,7 +40,7 @@ class Workload:
         """The params of all trainings."""
         if self.sampler == "grid":
             return [dict(params) for params in self.space.grid()]
-        from service.strategies.random_search import RandomSampler
+        from service.strategies.samplers.random_search import RandomSampler
 
         sampler = RandomSampler(self.space, self.seed)
         return [dict(sampler.propose(number)) for number in range(self.trials or 0)]

@@ -84,6 +84,10 @@ def build(params):
     return model
 
 
+def build_slow(params):
+    return build(params | {"rate": params["rate"] / 50, "feature": "own_logs"})
+
+
 class Own(keras.Sequential):
     def train_step(self, *arguments):  # (data) on TensorFlow, (state, data) on JAX
         result = super().train_step(*arguments)
@@ -244,6 +248,19 @@ def test_what_changes_the_trace_gets_a_program_of_its_own(
     fits = curves(Training(spec_for(f"{user_module}:build", f"{user_module}:load", "fit")), tmp_path, *trials)
     for ours, theirs in zip(mine, fits, strict=True):
         assert_same(ours, theirs)
+
+
+def test_builders_of_two_studies_with_the_same_data_do_not_share_a_model_of_the_users_own_class(
+    user_module: str, tmp_path: Path
+) -> None:
+    """Such a class may hold anything: that it has the same params says nothing about another builder's model."""
+    params = {"optimizer": "sgd", "rate": 0.05, "feature": "own_step"}
+    first = Training(spec_for(f"{user_module}:build", f"{user_module}:load", "compiled"))
+    (mine,) = curves(first, tmp_path / "first", params)
+    second = Training(spec_for(f"{user_module}:build_slow", f"{user_module}:load", "compiled"), first)
+    (slow,) = curves(second, tmp_path / "second", params)
+    assert second.programs == 2
+    assert slow[0]["loss"] != pytest.approx(mine[0]["loss"], rel=1e-3)
 
 
 def test_every_constant_that_may_become_a_variable_is_held_against_fit() -> None:

@@ -18,7 +18,7 @@ __all__ = ["signature_of"]
 
 
 def signature_of(
-    model: Any, slots: list[Slot], sizes: Mapping[str, Any], params: Mapping[str, Any]
+    model: Any, slots: list[Slot], sizes: Mapping[str, Any], made_by: Mapping[str, Any]
 ) -> tuple[str, bool]:
     """A digest of all that a program has baked in, and whether models of different params may share it.
 
@@ -26,12 +26,12 @@ def signature_of(
         model: freshly built and compiled; its slots are hidden while it is read, and shown again.
         slots: of the model, from `find_slots`.
         sizes: what else a program depends on: batch sizes, number of examples.
-        params: of the trial.
+        made_by: the builder and the params, as JSON.
 
     Returns:
         The signature. Where everything of the model is Keras's own, it is made of the configurations, without initial
-        weights, learning rate and slots. A class or function of the user's may hold anything; then it is made of the
-        params, and the second value is False.
+        weights, learning rate and slots. A class or function of the user's may hold anything; then it is made
+        of `made_by`, and the second value is False.
     """
     for slot in slots:
         slot.hide()
@@ -39,7 +39,7 @@ def signature_of(
         content: Any = _describe(model)
         shared = True
     except _NotKerasError:
-        content, shared = dict(params), False
+        content, shared = dict(made_by), False
     finally:
         for slot in slots:
             slot.show()

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from service.strategies.hyperband import HyperbandPruner, bracket_table
-from service.strategies.rungs import Rung, rung_epochs
+from service.strategies.pruners.hyperband import HyperbandPruner, bracket_table
+from service.strategies.pruners.rungs import Rung, rung_epochs
 
 
 @pytest.mark.parametrize(

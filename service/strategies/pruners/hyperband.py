@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from service.events import Event, Proposed
 from service.history import Trial
-from service.strategies.asha import ASHAOptions, ASHAPruner
 from service.strategies.options import options_from
-from service.strategies.rungs import rung_epochs
+from service.strategies.pruners.asha import ASHAOptions, ASHAPruner
+from service.strategies.pruners.rungs import rung_epochs
 
 if TYPE_CHECKING:
     from service.study import StudySpec

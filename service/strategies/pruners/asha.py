@@ -10,8 +10,8 @@ from pydantic import Field
 from service.events import Action, Event, Measured
 from service.history import Trial
 from service.strategies.options import Options, options_from
+from service.strategies.pruners.rungs import Rung, rung_epochs
 from service.strategies.randomness import coin_for
-from service.strategies.rungs import Rung, rung_epochs
 from service.strategies.strategy import Judgement
 
 if TYPE_CHECKING:

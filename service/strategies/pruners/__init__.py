@@ -1,0 +1,1 @@
+"""Pruners: how long a trial runs, one file each. Must not know which params it has, nor who proposed them."""
