@@ -133,7 +133,9 @@ def _json_numbers(metrics: Mapping[str, float]) -> dict[str, float | str]:
 def event_from(kind: str, data: Mapping[str, Any]) -> Event:
     """The event that a row of table `event` holds."""
     fields = dict(data)
-    if kind == "decided":
+    if kind == "proposed":
+        fields["learning_rates"] = tuple(fields.get("learning_rates", ()))
+    elif kind == "decided":
         fields["action"] = Action(fields["action"])
     elif kind == "ended":
         fields["state"] = TrialState(fields["state"])

@@ -22,6 +22,7 @@ __all__ = [
     "Measured",
     "Noticed",
     "Paused",
+    "Promoted",
     "Proposed",
     "Reopened",
     "Spent",
@@ -42,8 +43,9 @@ class Action(StrEnum):
 class TrialState(StrEnum):
     """Where a trial stands. The last three are final."""
 
-    WAITING = "waiting"  # proposed, paused or lost: wants a worker
+    WAITING = "waiting"  # proposed, promoted or lost: wants a worker
     RUNNING = "running"
+    PAUSED = "paused"  # at a rung, with a checkpoint; trains on only if the strategy promotes it
     COMPLETE = "complete"  # ended without being judged worse: all its epochs, its own early stopping, or the budget
     PRUNED = "pruned"  # ended because the pruner judged it worse
     FAILED = "failed"
@@ -62,6 +64,20 @@ class Proposed:
     params: Mapping[str, Any]
     bracket: int = 0
     granted: int  # the epoch up to which it may train before it must ask
+    parent: int | None = None  # the trial that it goes on from, or whose configuration it begins again
+    from_epoch: int = 0  # the epoch of the parent's checkpoint that it goes on from; 0: fresh weights
+    weights: str = "last"  # of the parent's checkpoint: last (its end, optimizer included) or best (of its epochs)
+    learning_rates: tuple[float, ...] = ()  # of its epochs, from the first; empty: as the builder says
+    origin: str = ""  # why it is there, for people; empty for a trial without a parent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promoted:
+    """A paused trial goes on."""
+
+    trial: int
+    granted: int  # the epoch up to which it may train before it must ask
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,11 +122,12 @@ class Decided:
     action: Action
     granted: int  # with CONTINUE: train on to this epoch, then ask again
     reason: str
+    completes: bool = False  # with STOP: the trial ends as one that was not judged worse
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Paused:
-    """The trial gave its worker back and waits to go on."""
+    """The trial gave its worker back."""
 
     trial: int
     attempt: int
@@ -169,6 +186,7 @@ class Reopened:
 
 Event = (
     Proposed
+    | Promoted
     | Started
     | Measured
     | Checkpointed
@@ -184,6 +202,7 @@ Event = (
 
 EVENTS: Mapping[str, type[Event]] = {
     "proposed": Proposed,
+    "promoted": Promoted,
     "started": Started,
     "measured": Measured,
     "checkpointed": Checkpointed,

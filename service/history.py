@@ -21,6 +21,7 @@ from service.events import (
     Measured,
     Noticed,
     Paused,
+    Promoted,
     Proposed,
     Reopened,
     Spent,
@@ -45,15 +46,24 @@ class Trial:
     bracket: int
     granted: int
     """The epoch up to which it may train before it must ask."""
+    parent: int | None = None
+    from_epoch: int = 0
+    """The epoch of the parent's checkpoint that it began from; 0: fresh weights. Its own epochs come after it."""
+    weights: str = "last"
+    learning_rates: tuple[float, ...] = ()
+    origin: str = ""
     state: TrialState = TrialState.WAITING
     attempt: int = 0
     lost: int = 0
     """Deaths of a worker that are counted against this trial."""
     values: list[float] = field(default_factory=list)
-    """The objective after each epoch; `values[0]` is epoch 1. NaN where an epoch did not report it."""
+    """The objective after each of its own epochs; see `value_at`. NaN where an epoch did not report it."""
     best_epoch: int = 0
     """The epoch of the best finite value, 0 before there is one."""
     checkpoint_epoch: int = 0
+    """Of the latest checkpoint that it can go on from; its parent's while it has none of its own."""
+    completes: bool = False
+    """Of the last decision, if that was STOP: it ends as one that was not judged worse."""
     action: Action | None = None
     """The last decision of the current attempt; STOP stays."""
     reason: str = ""
@@ -63,13 +73,22 @@ class Trial:
 
     @property
     def epochs(self) -> int:
-        """Epochs recorded."""
-        return len(self.values)
+        """The latest epoch recorded, counted along its lineage."""
+        return self.from_epoch + len(self.values)
 
     @property
     def booked(self) -> int:
         """Epochs this trial takes from the budget: those recorded and, while it lives, those granted."""
-        return self.epochs if self.state.is_final else max(self.granted, self.epochs)
+        return (self.epochs if self.state.is_final else max(self.granted, self.epochs)) - self.from_epoch
+
+    @property
+    def has_own_checkpoint(self) -> bool:
+        """Whether it can go on without its parent's."""
+        return self.checkpoint_epoch > self.from_epoch
+
+    def value_at(self, epoch: int) -> float:
+        """The objective after one of its own epochs, `from_epoch` + 1 to `epochs`."""
+        return self.values[epoch - self.from_epoch - 1]
 
 
 class History:
@@ -82,6 +101,10 @@ class History:
         """Trials that want a worker, in the order in which they began to (a dict for its order)."""
         self.running: dict[int, None] = {}
         """Trials that a worker has, in the order in which they were given out."""
+        self.paused: dict[int, None] = {}
+        """Trials that go on only if they are promoted, in the order in which they paused."""
+        self.children: dict[int, list[int]] = {}
+        """Trials by their parent."""
         self.ledger = Ledger(spec.budget, spec.max_epochs)
         self.failures = FailureWatch()
         self.ended: StudyEnded | None = None
@@ -101,7 +124,7 @@ class History:
         """A trial's result so far: its best or its last epoch's value, as the study asks. NaN if it has none."""
         if not trial.best_epoch:
             return nan
-        return trial.values[(trial.best_epoch if self.spec.objective.epoch == "best" else trial.epochs) - 1]
+        return trial.value_at(trial.best_epoch if self.spec.objective.epoch == "best" else trial.epochs)
 
     def would_be_best(self, trial: Trial) -> bool:
         """Whether the trial, completed as it stands, would be the study's best. Of equal ones the earlier is."""
@@ -119,17 +142,33 @@ class History:
             self._apply_to_study(event)
             return None
         if isinstance(event, Proposed):
-            self.trials.append(
-                Trial(number=event.trial, params=event.params, bracket=event.bracket, granted=event.granted)
-            )
-            self.waiting[event.trial] = None
-            self.ledger.trials += 1
-            self.ledger.booked_epochs += event.granted
-            return self.trials[-1]
+            return self._add(event)
         trial = self.trials[event.trial]
         booked = trial.booked
         self._apply_to_trial(event, trial)
         self.ledger.booked_epochs += trial.booked - booked
+        return trial
+
+    def _add(self, event: Proposed) -> Trial:
+        trial = Trial(
+            number=event.trial,
+            params=event.params,
+            bracket=event.bracket,
+            granted=event.granted,
+            parent=event.parent,
+            from_epoch=event.from_epoch,
+            weights=event.weights,
+            learning_rates=tuple(event.learning_rates),
+            origin=event.origin,
+            checkpoint_epoch=event.from_epoch,
+        )
+        self.trials.append(trial)
+        self.waiting[trial.number] = None
+        if trial.parent is None:
+            self.ledger.trials += 1
+        else:
+            self.children.setdefault(trial.parent, []).append(trial.number)
+        self.ledger.booked_epochs += trial.booked
         return trial
 
     def _apply_to_study(self, event: Spent | Noticed | StudyEnded | Reopened) -> None:
@@ -143,9 +182,12 @@ class History:
             self.failures = FailureWatch()
 
     def _apply_to_trial(
-        self, event: Started | Measured | Checkpointed | Decided | Paused | Lost | Ended, trial: Trial
+        self, event: Promoted | Started | Measured | Checkpointed | Decided | Paused | Lost | Ended, trial: Trial
     ) -> None:
         match event:
+            case Promoted():
+                trial.granted = event.granted
+                self._move(trial, TrialState.WAITING)
             case Started():
                 self._move(trial, TrialState.RUNNING)
                 trial.attempt = event.attempt
@@ -157,11 +199,12 @@ class History:
                 trial.checkpoint_epoch = event.epoch
             case Decided():
                 trial.action, trial.granted, trial.reason = event.action, event.granted, event.reason
+                trial.completes = event.completes
             case Paused():
-                self._move(trial, TrialState.WAITING)
+                self._give_back(trial)
             case Lost():
                 trial.lost += event.blamed
-                self._move(trial, TrialState.WAITING)
+                self._give_back(trial)
             case Ended():
                 self._move(trial, event.state)
                 trial.reason, trial.message = event.reason, event.message
@@ -173,18 +216,22 @@ class History:
         trial.values.append(value)
         self.ledger.epochs += 1
         if isfinite(value) and (
-            not trial.best_epoch or self.spec.objective.is_better(value, trial.values[trial.best_epoch - 1])
+            not trial.best_epoch or self.spec.objective.is_better(value, trial.value_at(trial.best_epoch))
         ):
             trial.best_epoch = event.epoch
 
+    def _give_back(self, trial: Trial) -> None:
+        """The worker no longer has the trial. One that was to pause at a rung pauses, even if its worker died then."""
+        at_rung = trial.action is Action.PAUSE and trial.granted <= trial.epochs
+        self._move(trial, TrialState.PAUSED if at_rung else TrialState.WAITING)
+
     def _move(self, trial: Trial, state: TrialState) -> None:
         trial.state = state
-        self.running.pop(trial.number, None)
-        self.waiting.pop(trial.number, None)
-        if state is TrialState.RUNNING:
-            self.running[trial.number] = None
-        elif state is TrialState.WAITING:
-            self.waiting[trial.number] = None
+        for group in (self.waiting, self.running, self.paused):
+            group.pop(trial.number, None)
+        if not state.is_final:
+            groups = {TrialState.RUNNING: self.running, TrialState.PAUSED: self.paused}
+            groups.get(state, self.waiting)[trial.number] = None
 
     def _rank(self, trial: Trial) -> None:
         # Not every last value is finite: an epoch may come in after the trial was told to stop.

@@ -23,6 +23,7 @@ from service.events import (
     Measured,
     Noticed,
     Paused,
+    Promoted,
     Proposed,
     Reopened,
     Spent,
@@ -33,6 +34,7 @@ from service.events import (
 from service.history import History, Trial
 from service.strategies import Strategy, make_strategy
 from service.strategies.randomness import trial_seed
+from service.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation
 from service.study import StudySpec
 
 __all__ = ["Assignment", "Search", "StaleAttemptError", "Verdict"]
@@ -52,6 +54,10 @@ class Assignment:
     seed: int
     from_epoch: int  # 0: from fresh weights
     until_epoch: int
+    checkpoint_of: int | None = None  # the trial whose checkpoint at from_epoch it begins from; None: fresh weights
+    weights: str = "last"  # of a parent's checkpoint; see event `Proposed`
+    first_epoch: int = 1  # of the trial's own epochs
+    learning_rates: tuple[float, ...] = ()  # of the trial's own epochs, from `first_epoch`; empty: as the builder says
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +84,7 @@ class Search:
         self.spec = spec
         self.history = History(spec)
         self._strategy = strategy or make_strategy(spec)
-        self._exhausted = False  # the strategy had nothing to propose, and no trial has ended since
+        self._exhausted = False  # the strategy had nothing to do for a free worker, and nothing has happened since
         self._stopping = False
         self._outbox: list[Event] = []
 
@@ -114,12 +120,14 @@ class Search:
         """
         if self._halting or self.history.ledger.time_is_up:
             return None
-        if not self.history.waiting and not self._propose():
-            return None
+        while not self.history.waiting:
+            if not self._take_step():
+                return None
         waiting = self.history.waiting
         chosen = next((number for number in waiting if number in preferred), next(iter(waiting)))
         trial = self.history.trials[chosen]
         self._record(Started(trial=trial.number, attempt=trial.attempt + 1, from_epoch=trial.checkpoint_epoch))
+        source = trial.number if trial.has_own_checkpoint else trial.parent
         return Assignment(
             trial=trial.number,
             attempt=trial.attempt,
@@ -127,22 +135,70 @@ class Search:
             seed=trial_seed(self.spec.seed, trial.number),
             from_epoch=trial.checkpoint_epoch,
             until_epoch=trial.granted,
+            checkpoint_of=source if trial.checkpoint_epoch else None,
+            weights=trial.weights,
+            first_epoch=trial.from_epoch + 1,
+            learning_rates=trial.learning_rates,
         )
 
-    def _propose(self) -> bool:
-        """Make a new trial if the budget has room and the strategy an idea."""
-        room = self.history.ledger.room_for_new_trial
-        if room <= 0 or self._exhausted:
+    def _take_step(self) -> bool:
+        """Do the next thing that the strategy wants, if there is one and the budget has room for it."""
+        if self._exhausted or self.history.ledger.epochs_left <= 0:
             return False
+        step = self._strategy.step(self._situation)
+        match step:
+            case Proposal():
+                self._propose(step)
+            case Promotion():
+                trial = self.history.trials[step.trial]
+                granted = self._granted(trial, trial.epochs)
+                self._record(Promoted(trial=trial.number, granted=granted, reason=step.reason))
+            case Retirement():
+                trial = self.history.trials[step.trial]
+                state = TrialState.COMPLETE if step.completes else TrialState.PRUNED
+                self._end(trial, state, step.reason)
+            case None:
+                self._exhausted = True
+        return step is not None
+
+    @property
+    def _situation(self) -> Situation:
+        history = self.history
+        return Situation(
+            number=len(history.trials),
+            may_propose=history.ledger.room_for_new_trial > 0,
+            idle=not history.running,
+        )
+
+    def _propose(self, proposal: Proposal) -> None:
+        """Make a new trial."""
         number = len(self.history.trials)
-        proposal = self._strategy.propose(number)
-        if proposal is None:
-            self._exhausted = True
-            return False
-        draft = Trial(number=number, params=proposal.params, bracket=proposal.bracket, granted=0)
-        granted = min(self._strategy.next_ask(draft, 0), room)
-        self._record(Proposed(trial=number, params=proposal.params, bracket=proposal.bracket, granted=granted))
-        return True
+        draft = Trial(
+            number=number,
+            params=proposal.params,
+            bracket=proposal.bracket,
+            granted=0,
+            parent=proposal.parent,
+            from_epoch=proposal.from_epoch,
+            learning_rates=proposal.learning_rates,
+        )
+        self._record(
+            Proposed(
+                trial=number,
+                params=proposal.params,
+                bracket=proposal.bracket,
+                granted=self._granted(draft, proposal.from_epoch),
+                parent=proposal.parent,
+                from_epoch=proposal.from_epoch,
+                weights=proposal.weights,
+                learning_rates=proposal.learning_rates,
+                origin=proposal.origin,
+            )
+        )
+
+    def _granted(self, trial: Trial, after_epoch: int) -> int:
+        """Up to which epoch a trial may train on: to where it asks next, or as far as the budget goes."""
+        return min(self._strategy.next_ask(trial, after_epoch), after_epoch + self.history.ledger.epochs_left)
 
     @property
     def _halting(self) -> bool:
@@ -156,7 +212,9 @@ class Search:
             return False
         if self._halting or history.ledger.time_is_up:
             return True
-        return not history.waiting and (history.ledger.room_for_new_trial <= 0 or self._exhausted)
+        if history.waiting or history.ledger.room_for_new_trial > 0:
+            return not history.waiting and self._exhausted
+        return history.ledger.epochs_left <= 0 or self._strategy.step(self._situation) is None
 
     # -- what happened ----------------------------------------------------------------------------------------------
 
@@ -207,7 +265,7 @@ class Search:
         if trial.action is not Action.STOP:
             self._decide(trial, metrics if new else None, ended)
         keep_epoch = 0
-        if trial.action is Action.STOP and trial.reason in _COMPLETES and self.history.would_be_best(trial):
+        if trial.action is Action.STOP and trial.completes and self.history.would_be_best(trial):
             keep_epoch = trial.best_epoch if self.spec.objective.epoch == "best" else trial.epochs
         return Verdict(action=trial.action or Action.CONTINUE, until_epoch=trial.granted, keep_epoch=keep_epoch)
 
@@ -279,7 +337,7 @@ class Search:
         if trial.state is not TrialState.RUNNING or trial.attempt != attempt:
             return
         self._record(Lost(trial=trial_number, attempt=attempt, reason=reason, blamed=blamed))
-        if trial.action is Action.STOP and trial.reason not in _COMPLETES:
+        if trial.action is Action.STOP and not trial.completes:
             self._end_as_decided(trial)  # nothing more is wanted of it
         elif trial.lost >= self.spec.max_attempts:
             message = f"its worker died {trial.lost} times; the last time: {reason}"
@@ -297,20 +355,26 @@ class Search:
         """End the study if it is done and nobody stopped it. Trials that still wait end with the budget."""
         if not self.done or self._halting:
             return self.history.ended
+        out_of_ideas = self._exhausted and self.history.ledger.room_for_new_trial > 0
         for number in list(self.history.waiting):
             trial = self.history.trials[number]
             if trial.action is Action.STOP:
                 self._end_as_decided(trial)
             else:
                 self._end_unjudged(trial, "budget")
+        for number in list(self.history.paused):
+            trial = self.history.trials[number]
+            judgement = self._strategy.at_end(trial)
+            state = TrialState.COMPLETE if judgement.completes else TrialState.PRUNED
+            self._end(trial, state, judgement.reason)
         if self.history.ended is None:
             failed = self.history.best is None
             reason = "the budget is used"
             if failed:
                 cut = any(trial.reason == "budget" for trial in self.history.trials) or not self.history.trials
                 reason = "the budget was used before any trial had a value" if cut else "every trial failed"
-            elif self._exhausted:
-                reason = "every point of the grid was visited"
+            elif out_of_ideas:
+                reason = self._strategy.exhausted
             self._record(StudyEnded(failed=failed, reason=reason))
         return self.history.ended
 
@@ -318,6 +382,17 @@ class Search:
         """The events since the last call, oldest first. Store them before anyone is told what they led to."""
         events, self._outbox = self._outbox, []
         return events
+
+    def needed_checkpoints(self, trial_number: int) -> set[int]:
+        """The epochs of a trial whose checkpoints somebody may still need."""
+        history = self.history
+        trial = history.trials[trial_number]
+        best = history.best
+        children = (history.trials[child] for child in history.children.get(trial_number, ()))
+        needed = {child.from_epoch for child in children if not (child.state.is_final or child.has_own_checkpoint)}
+        if not trial.state.is_final or trial is best or self._strategy.keeps(trial):
+            needed.add(trial.checkpoint_epoch)
+        return needed
 
     # -- deciding ---------------------------------------------------------------------------------------------------
 
@@ -333,15 +408,26 @@ class Search:
         """Settle what follows the trial's latest epoch; record it where the trial asked or cannot go on."""
         ending = self._reason_to_end(trial, metrics, ended)
         if ending:
-            action, granted, reason = Action.STOP, trial.epochs, ending
+            judgement = Judgement(action=Action.STOP, reason=ending, completes=ending in _COMPLETES)
+            granted = trial.epochs
         elif trial.epochs >= trial.granted:
-            action, granted, reason = self._judgement(trial)
+            judgement, granted = self._judgement(trial)
         elif self._halting:
-            action, granted, reason = Action.PAUSE, trial.granted, "the study is being stopped"
+            judgement = Judgement(action=Action.PAUSE, reason="the study is being stopped")
+            granted = trial.granted
         else:
             return
-        number, attempt, epoch = trial.number, trial.attempt, trial.epochs
-        self._record(Decided(trial=number, attempt=attempt, epoch=epoch, action=action, granted=granted, reason=reason))
+        self._record(
+            Decided(
+                trial=trial.number,
+                attempt=trial.attempt,
+                epoch=trial.epochs,
+                action=judgement.action,
+                granted=granted,
+                reason=judgement.reason,
+                completes=judgement.completes,
+            )
+        )
 
     def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> str:
         """Why the trial cannot go on, whatever the strategy thinks; empty if it can. `metrics`: of a new epoch."""
@@ -357,16 +443,17 @@ class Search:
             return ended
         return "budget" if self.history.ledger.time_is_up else ""
 
-    def _judgement(self, trial: Trial) -> tuple[Action, int, str]:
+    def _judgement(self, trial: Trial) -> tuple[Judgement, int]:
         """The strategy's word, and how far the budget lets the trial go."""
         judgement = self._strategy.judge(trial)
         if judgement.action is not Action.CONTINUE:
-            return judgement.action, trial.epochs, judgement.reason
-        ask = self._strategy.next_ask(trial, trial.epochs)
-        granted = min(ask, trial.epochs + self.history.ledger.epochs_left)
+            return judgement, trial.epochs
+        granted = self._granted(trial, trial.epochs)
         if granted <= trial.epochs:
-            return Action.STOP, trial.epochs, "budget"
-        return (Action.PAUSE if self._halting else Action.CONTINUE), granted, judgement.reason
+            return Judgement(action=Action.STOP, reason="budget", completes=True), trial.epochs
+        if self._halting:
+            return Judgement(action=Action.PAUSE, reason=judgement.reason), granted
+        return judgement, granted
 
     def _end_as_decided(self, trial: Trial) -> None:
         """The final state that the last decision means."""
@@ -379,7 +466,7 @@ class Search:
             message = messages[trial.reason]
             self._end(trial, TrialState.FAILED, trial.reason, message, signature=trial.reason)
         else:
-            state = TrialState.COMPLETE if trial.reason in _COMPLETES else TrialState.PRUNED
+            state = TrialState.COMPLETE if trial.completes else TrialState.PRUNED
             self._end(trial, state, trial.reason)
 
     def _end_unjudged(self, trial: Trial, reason: str) -> None:
@@ -411,6 +498,6 @@ class Search:
     def _apply(self, event: Event) -> None:
         """The only way in which anything changes."""
         trial = self.history.apply(event)
-        if isinstance(event, Ended):
+        if not isinstance(event, Spent | Noticed):
             self._exhausted = False
         self._strategy.observe(event, trial)

@@ -15,9 +15,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from service.strategies.pruners.asha import ASHAPruner
+from service.strategies.pruners.asha_promote import PromotingASHAPruner
 from service.strategies.pruners.hyperband import HyperbandPruner
 from service.strategies.pruners.median import MedianPruner
 from service.strategies.pruners.no_pruning import NoPruner
+from service.strategies.pruners.successive_halving import SuccessiveHalvingPruner
 from service.strategies.sample_and_prune import SampleAndPrune
 from service.strategies.samplers.grid import GridSampler
 from service.strategies.samplers.random_search import RandomSampler
@@ -42,7 +44,9 @@ PRUNERS: Mapping[str, type[Pruner]] = MappingProxyType(
         "none": NoPruner,
         "median": MedianPruner,
         "asha": ASHAPruner,
+        "asha-promote": PromotingASHAPruner,
         "hyperband": HyperbandPruner,
+        "successive-halving": SuccessiveHalvingPruner,
     }
 )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from service.events import Event
+from dataclasses import replace
+
+from service.events import Action, Event
 from service.history import Trial
-from service.strategies.strategy import Judgement, Proposal, Pruner, Sampler
+from service.strategies.strategy import Judgement, PromotingPruner, Proposal, Pruner, Sampler, Situation, Step
 
 __all__ = ["SampleAndPrune"]
 
@@ -12,14 +14,27 @@ __all__ = ["SampleAndPrune"]
 class SampleAndPrune:
     """A `Strategy` of one sampler and one pruner, neither of which knows the other."""
 
+    exhausted = "every point of the grid was visited"
+
     def __init__(self, sampler: Sampler, pruner: Pruner):
         self._sampler = sampler
         self._pruner = pruner
 
-    def propose(self, number: int) -> Proposal | None:
-        """As `Strategy.propose`."""
-        params = self._sampler.propose(number)
-        return None if params is None else Proposal(params=params, bracket=self._pruner.bracket(number))
+    def step(self, situation: Situation) -> Step | None:
+        """As `Strategy.step`: promote what has earned it, else try something new."""
+        promotion = self._promotion(situation)
+        if promotion is not None or not situation.may_propose:
+            return promotion
+        bracket = self._pruner.bracket(situation.number)
+        if bracket is None:
+            return None
+        params = self._sampler.propose(situation.number)
+        if params is None:  # as if the budget had no room, so that the pruner may finish what it has
+            return self._promotion(replace(situation, may_propose=False))
+        return Proposal(params=params, bracket=bracket)
+
+    def _promotion(self, situation: Situation) -> Step | None:
+        return self._pruner.promotion(situation) if isinstance(self._pruner, PromotingPruner) else None
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`."""
@@ -28,6 +43,18 @@ class SampleAndPrune:
     def judge(self, trial: Trial) -> Judgement:
         """As `Strategy.judge`."""
         return self._pruner.judge(trial)
+
+    def at_end(self, trial: Trial) -> Judgement:
+        """As `Strategy.at_end`: it was not among those that went on."""
+        return Judgement(action=Action.STOP, reason=f"rung {trial.epochs}: not promoted before the study ended")
+
+    def keeps(self, trial: Trial) -> bool:
+        """As `Strategy.keeps`: no trial here has a parent."""
+        return False
+
+    def ask_epochs(self) -> tuple[int, ...]:
+        """As `Strategy.ask_epochs`."""
+        return self._pruner.ask_epochs()
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Strategy.observe`."""

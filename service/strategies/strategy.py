@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from service.events import Action, Event
 from service.history import Trial
@@ -17,30 +17,85 @@ from service.history import Trial
 if TYPE_CHECKING:
     from service.study import StudySpec
 
-__all__ = ["Judgement", "Proposal", "Pruner", "Sampler", "Strategy"]
+__all__ = [
+    "Judgement",
+    "Policy",
+    "PromotingPruner",
+    "Promotion",
+    "Proposal",
+    "Pruner",
+    "Retirement",
+    "Sampler",
+    "Situation",
+    "Step",
+    "Strategy",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
-    """What a new trial should be."""
+    """What a new trial should be. The fields after `bracket` are as in event `Proposed`."""
 
     params: Mapping[str, Any]
     bracket: int = 0
+    parent: int | None = None
+    from_epoch: int = 0
+    weights: str = "last"
+    learning_rates: tuple[float, ...] = ()
+    origin: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promotion:
+    """A paused trial goes on to the next epoch where it asks."""
+
+    trial: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retirement:
+    """A paused trial ends."""
+
+    trial: int
+    reason: str
+    completes: bool = False
+    """It ends as one that was not judged worse."""
+
+
+Step = Proposal | Promotion | Retirement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """A policy's word on a trial that asks."""
+    """A policy's word on a trial that asks. With PAUSE it trains on only if it is promoted later."""
 
     action: Action
     reason: str
+    completes: bool = False
+    """With STOP: the trial ends as one that was not judged worse, and its model may be the study's result."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Situation:
+    """What a policy may want to know beyond the events when a worker is free."""
+
+    number: int
+    """Of the next trial."""
+    may_propose: bool
+    """Whether the budget has room for a new trial that has no parent."""
+    idle: bool
+    """Whether no worker has a trial, so that nothing will happen unless the policy goes on."""
 
 
 class Strategy(Protocol):
     """The policy of a study: what to propose next and how long it runs."""
 
-    def propose(self, number: int) -> Proposal | None:
-        """Params for trial `number`, or None when there is nothing to propose now."""
+    exhausted: str
+    """Why a study ends whose strategy has nothing more to try while there is budget left."""
+
+    def step(self, situation: Situation) -> Step | None:
+        """What to do for a free worker when no trial waits, or None when there is nothing to do now."""
         ...
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
@@ -51,12 +106,41 @@ class Strategy(Protocol):
         """Whether the trial goes on; called when its last recorded epoch is one where it asks."""
         ...
 
+    def at_end(self, trial: Trial) -> Judgement:
+        """How a trial ends that is paused when the study is over; its action is STOP."""
+        ...
+
+    def keeps(self, trial: Trial) -> bool:
+        """Whether a trial that has ended may still become a parent, so that its checkpoint must stay."""
+        ...
+
+    def ask_epochs(self) -> tuple[int, ...]:
+        """Where trials may be compared, ascending; the last is max_epochs."""
+        ...
+
     def observe(self, event: Event, trial: Trial | None) -> None:
         """Take note of an event; `trial`, where the event is about one, has it applied already."""
         ...
 
     def notices(self) -> list[str]:
         """What the user should be told before the study starts, a sentence each."""
+        ...
+
+
+class Policy(Strategy, Protocol):
+    """A whole strategy that is chosen by one name."""
+
+    summary: ClassVar[str]
+    """One line for the help and the README's table."""
+
+    @classmethod
+    def check(cls, spec: StudySpec) -> None:
+        """As `Sampler.check`."""
+        ...
+
+    @classmethod
+    def make(cls, spec: StudySpec) -> Policy:
+        """The strategy of a study."""
         ...
 
 
@@ -105,8 +189,8 @@ class Pruner(Protocol):
         """The pruner of a study."""
         ...
 
-    def bracket(self, number: int) -> int:
-        """The bracket that trial `number` belongs to."""
+    def bracket(self, number: int) -> int | None:
+        """The bracket that a new trial `number` belongs to; None where no new trial is wanted now."""
         ...
 
     def ask_epochs(self, bracket: int | None = None) -> tuple[int, ...]:
@@ -123,4 +207,13 @@ class Pruner(Protocol):
 
     def notices(self) -> list[str]:
         """As `Strategy.notices`."""
+        ...
+
+
+@runtime_checkable
+class PromotingPruner(Pruner, Protocol):
+    """A pruner that pauses trials at rungs, and says which of them go on."""
+
+    def promotion(self, situation: Situation) -> Promotion | Retirement | None:
+        """Which paused trial goes on, or ends, before a new one is tried."""
         ...

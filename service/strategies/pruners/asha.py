@@ -1,4 +1,7 @@
-"""ASHA, the stopping kind: a trial goes on past a rung if it is in the best 1/η of those that have reached it."""
+"""ASHA, the stopping kind: a trial goes on past a rung if it is in the best 1/η of those that have reached it.
+
+The kind that pauses and promotes is in `asha_promote`.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,18 @@ from pydantic import Field
 from service.events import Action, Event, Measured
 from service.history import Trial
 from service.strategies.options import Options, options_from
-from service.strategies.pruners.rungs import Rung, rung_epochs
+from service.strategies.pruners.rungs import Key, Rung, rung_epochs
 from service.strategies.randomness import coin_for
 from service.strategies.strategy import Judgement
 
 if TYPE_CHECKING:
     from service.study import StudySpec
 
-__all__ = ["ASHAOptions", "ASHAPruner", "check_halving", "first_rung"]
+__all__ = ["ASHAOptions", "ASHAPruner", "check_halving", "first_rung", "key_of"]
 
 
 class ASHAOptions(Options):
-    """Options of pruners asha and hyperband."""
+    """Options of the halving pruners."""
 
     min_epochs: Annotated[int, Field(ge=1)] | None = None
     """The first rung; left out, 3 where that leaves room for another rung below max_epochs, else 1.
@@ -40,13 +43,13 @@ def first_rung(options: ASHAOptions, max_epochs: int) -> int:
     return 3 if 3 * options.reduction_factor <= max_epochs else 1
 
 
-def check_halving(owner: str, spec: StudySpec) -> None:
+def check_halving(owner: str, spec: StudySpec, model: type[ASHAOptions] = ASHAOptions) -> None:
     """Refuse options of a halving pruner that cannot work.
 
     Raises:
         ValueError: one line.
     """
-    options = options_from(owner, ASHAOptions, spec.pruner_options)
+    options = options_from(owner, model, spec.pruner_options)
     if options.min_epochs is not None and options.min_epochs > spec.max_epochs:
         raise ValueError(
             f"option min_epochs of {owner} must be at most max_epochs; got {options.min_epochs} "
@@ -61,30 +64,26 @@ class ASHAPruner:
     MLSys 2020; the stopping variant as in Syne Tune, AutoML 2022). A trial is compared by its value at the rung's
     epoch with all that have reached the rung so far, itself included, and goes on if it is among the best
     max(1, n/η) of those n. The last epoch completes a trial rather than judging it.
-
-    `starts` are the first rungs of the brackets: one for ASHA; Hyperband has several.
     """
 
     summary: ClassVar[str] = "asynchronous successive halving, stopping: the best 1/η of a rung go on"
-    owner: ClassVar[str] = "pruner asha"
 
-    def __init__(self, spec: StudySpec, starts: tuple[int, ...]):
-        options = options_from(self.owner, ASHAOptions, spec.pruner_options)
+    def __init__(self, spec: StudySpec):
+        options = options_from("pruner asha", ASHAOptions, spec.pruner_options)
         self._spec = spec
         self._factor = options.reduction_factor
-        self._ask_epochs = [rung_epochs(start, self._factor, spec.max_epochs) for start in starts]
-        self._rungs = [{epoch: Rung() for epoch in epochs[:-1]} for epochs in self._ask_epochs]
+        self._ask_epochs = rung_epochs(first_rung(options, spec.max_epochs), self._factor, spec.max_epochs)
+        self._rungs = {epoch: Rung() for epoch in self._ask_epochs[:-1]}
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
         """As `Pruner.check`."""
-        check_halving(cls.owner, spec)
+        check_halving("pruner asha", spec)
 
     @classmethod
     def make(cls, spec: StudySpec) -> ASHAPruner:
         """As `Pruner.make`."""
-        options = options_from(cls.owner, ASHAOptions, spec.pruner_options)
-        return cls(spec, (first_rung(options, spec.max_epochs),))
+        return cls(spec)
 
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`."""
@@ -92,16 +91,14 @@ class ASHAPruner:
 
     def ask_epochs(self, bracket: int | None = None) -> tuple[int, ...]:
         """As `Pruner.ask_epochs`."""
-        if bracket is None:
-            return tuple(sorted({epoch for epochs in self._ask_epochs for epoch in epochs}))
-        return self._ask_epochs[bracket]
+        return self._ask_epochs
 
     def judge(self, trial: Trial) -> Judgement:
         """As `Pruner.judge`."""
-        rung = self._rungs[trial.bracket].get(trial.epochs)
+        rung = self._rungs.get(trial.epochs)
         if rung is None:  # the epoch was granted by what was left of the budget, not by a rung
             return Judgement(action=Action.CONTINUE, reason="no rung")
-        rank = rung.rank(*self._key(trial))
+        rank = rung.rank(self._key(trial))
         quota = max(1, len(rung) // self._factor)
         action = Action.CONTINUE if rank < quota else Action.STOP
         return Judgement(action=action, reason=f"rung {trial.epochs}: place {rank + 1} of {len(rung)}, {quota} go on")
@@ -109,15 +106,18 @@ class ASHAPruner:
     def observe(self, event: Event, trial: Trial | None) -> None:
         """Enter a trial at a rung it has reached."""
         if isinstance(event, Measured) and trial is not None and isfinite(trial.values[-1]):
-            rung = self._rungs[trial.bracket].get(event.epoch)
+            rung = self._rungs.get(event.epoch)
             if rung is not None:
-                rung.add(*self._key(trial))
+                rung.add(self._key(trial))
 
     def notices(self) -> list[str]:
         """As `Pruner.notices`."""
         return []
 
-    def _key(self, trial: Trial) -> tuple[float, float, int]:
-        """What a trial is ranked by at the rung it has just reached."""
-        loss = self._spec.objective.sign * trial.values[-1]
-        return loss, coin_for(self._spec.seed, trial.number), trial.number
+    def _key(self, trial: Trial) -> Key:
+        return key_of(trial, self._spec)
+
+
+def key_of(trial: Trial, spec: StudySpec) -> Key:
+    """What a trial is ranked by at the rung that it has just reached."""
+    return spec.objective.sign * trial.values[-1], coin_for(spec.seed, trial.number), trial.number

@@ -1,4 +1,4 @@
-"""Hyperband: several ASHA brackets that start at different epochs, filled by quota."""
+"""Hyperband: several ASHA brackets with promotion that start at different epochs, filled by quota."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import options_from
-from service.strategies.pruners.asha import ASHAOptions, ASHAPruner
+from service.strategies.pruners.asha import ASHAOptions
+from service.strategies.pruners.asha_promote import PromotingASHAPruner
 from service.strategies.pruners.rungs import rung_epochs
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ def bracket_table(min_epochs: int, reduction_factor: int, max_epochs: int) -> li
     ]
 
 
-class HyperbandPruner(ASHAPruner):
+class HyperbandPruner(PromotingASHAPruner):
     """Asynchronous Hyperband (Li et al., MLSys 2020, section 3.3): each bracket is an ASHA with its own first rung.
 
     A new trial goes to the bracket that is furthest behind its share of a round, so that no bracket stays empty
     (assignment by a hash of the trial leaves one empty in almost half of all short studies).
     """
 
-    summary: ClassVar[str] = "ASHA in brackets with different first rungs, filled by quota"
+    summary: ClassVar[str] = "asha-promote in brackets with different first rungs, filled by quota"
     owner: ClassVar[str] = "pruner hyperband"
 
     def __init__(self, spec: StudySpec):

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-__all__ = ["Rung", "rung_epochs"]
+__all__ = ["Key", "Rung", "WaitingRung", "rung_epochs"]
+
+Key = tuple[float, float, int]
+"""What a trial is ranked by at a rung: its loss there, a coin against ties, its number."""
 
 
 def rung_epochs(min_epochs: int, reduction_factor: int, max_epochs: int) -> tuple[int, ...]:
@@ -31,15 +34,43 @@ class Rung:
     """
 
     def __init__(self) -> None:
-        self._keys: list[tuple[float, float, int]] = []
+        self._keys: list[Key] = []
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def add(self, loss: float, coin: float, trial: int) -> None:
+    def add(self, key: Key) -> None:
         """Record a trial; smaller losses rank first."""
-        insort(self._keys, (loss, coin, trial))
+        insort(self._keys, key)
 
-    def rank(self, loss: float, coin: float, trial: int) -> int:
+    def rank(self, key: Key) -> int:
         """How many recorded trials are better than this one."""
-        return bisect_left(self._keys, (loss, coin, trial))
+        return bisect_left(self._keys, key)
+
+
+class WaitingRung(Rung):
+    """A rung at which trials pause until they go on or end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[Key] = []
+
+    @property
+    def best_waiting(self) -> Key | None:
+        """The best of those that wait here."""
+        return self._waiting[0] if self._waiting else None
+
+    @property
+    def worst_waiting(self) -> Key | None:
+        """The worst of those that wait here; None where it is the best too."""
+        return self._waiting[-1] if len(self._waiting) > 1 else None
+
+    def wait(self, key: Key) -> None:
+        """A recorded trial pauses here."""
+        insort(self._waiting, key)
+
+    def leave(self, key: Key) -> None:
+        """A trial that may wait here does so no longer."""
+        index = bisect_left(self._waiting, key)
+        if index < len(self._waiting) and self._waiting[index] == key:
+            del self._waiting[index]

@@ -23,6 +23,7 @@ from service.events import (
     Lost,
     Measured,
     Paused,
+    Promoted,
     Proposed,
     Reopened,
     Started,
@@ -57,7 +58,11 @@ def _spec_with(**changes):
         "budget": {"epochs": 60},
     }
     chosen = settings | changes
-    if chosen["pruner"] == "asha":  # small examples start at epoch 1, whatever the default is
+    if chosen["pruner"] in (
+        "asha",
+        "asha-promote",
+        "successive-halving",
+    ):  # small examples start at epoch 1, whatever the default is
         chosen["pruner_options"] = {"min_epochs": 1} | chosen.get("pruner_options", {})
     return StudySpec.model_validate(chosen)
 
@@ -299,7 +304,7 @@ class VirtualCluster:
         history, budget = self.search.history, self.spec.budget
         assert len(history.running) <= self._workers
         assert budget.epochs is None or history.ledger.booked_epochs <= budget.epochs
-        assert budget.trials is None or len(history.trials) <= budget.trials
+        assert budget.trials is None or sum(trial.parent is None for trial in history.trials) <= budget.trials
 
 
 class Account:
@@ -318,24 +323,38 @@ class Account:
     def epochs(self):
         return sum(len(trial.values) for trial in self.trials)
 
+    @property
+    def roots(self):
+        return sum(trial.parent is None for trial in self.trials)
+
     def _add(self, event):
         match event:
             case Proposed():
                 assert event.trial == len(self.trials)
-                assert 1 <= event.granted <= self._spec.max_epochs
+                assert event.granted - event.from_epoch >= 1
+                assert event.granted <= self._spec.max_epochs
+                if event.from_epoch:
+                    assert event.from_epoch in self.trials[event.parent].checkpoints
                 self._spec.space.check(event.params)
                 self.trials.append(
                     SimpleNamespace(
-                        params=event.params, granted=event.granted, attempt=0, running=False, values=[], checkpoint=0,
+                        params=event.params, granted=event.granted, attempt=0, running=False, values=[],
+                        parent=event.parent, begin=event.from_epoch, checkpoint=event.from_epoch, checkpoints=set(),
                         blamed=0, ended=None, stopped=False,
                     )
                 )  # fmt: skip
-                assert self._spec.budget.trials is None or len(self.trials) <= self._spec.budget.trials
+                assert self._spec.budget.trials is None or self.roots <= self._spec.budget.trials
             case StudyEnded():
                 assert self.ended is None
                 self.ended = event
             case Reopened():
                 self.ended = None
+            case Promoted():
+                trial = self.trials[event.trial]
+                assert trial.ended is None
+                assert not trial.running
+                assert trial.granted <= trial.begin + len(trial.values) < event.granted
+                trial.granted = event.granted
             case Started() | Measured() | Checkpointed() | Decided() | Paused() | Lost() | Ended():
                 trial = self.trials[event.trial]
                 assert trial.ended is None, "something happened to a trial after its end"
@@ -351,15 +370,16 @@ class Account:
         match event:
             case Measured():
                 assert trial.running
-                assert event.epoch == len(trial.values) + 1
+                assert event.epoch == trial.begin + len(trial.values) + 1
                 trial.values.append(event.value)
             case Checkpointed():
                 assert trial.running
-                assert trial.checkpoint < event.epoch <= len(trial.values)
+                assert trial.checkpoint < event.epoch <= trial.begin + len(trial.values)
                 trial.checkpoint = event.epoch
+                trial.checkpoints.add(event.epoch)
             case Decided():
                 assert trial.running
-                assert event.epoch == len(trial.values)
+                assert event.epoch == trial.begin + len(trial.values)
                 assert not trial.stopped, "a trial was told to stop twice"
                 trial.granted, trial.stopped = event.granted, event.action is Action.STOP
             case Paused():
@@ -374,7 +394,7 @@ class Account:
 
 
 def _booked(trial):
-    return len(trial.values) if trial.ended else max(trial.granted, len(trial.values))
+    return len(trial.values) if trial.ended else max(trial.granted - trial.begin, len(trial.values))
 
 
 class Lockstep:

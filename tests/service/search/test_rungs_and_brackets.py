@@ -28,9 +28,9 @@ def test_rungs_are_the_powers_of_the_factor_and_the_last_epoch(min_epochs, facto
 def test_a_rung_ranks_by_loss_then_by_coin():
     rung = Rung()
     for loss, coin, trial in [(0.5, 0.1, 0), (0.3, 0.9, 1), (0.5, 0.05, 2)]:
-        rung.add(loss, coin, trial)
+        rung.add((loss, coin, trial))
     assert len(rung) == 3
-    assert [rung.rank(0.3, 0.9, 1), rung.rank(0.5, 0.05, 2), rung.rank(0.5, 0.1, 0)] == [0, 1, 2]
+    assert [rung.rank((0.3, 0.9, 1)), rung.rank((0.5, 0.05, 2)), rung.rank((0.5, 0.1, 0))] == [0, 1, 2]
 
 
 def test_the_table_of_brackets_is_that_of_the_hyperband_paper():
@@ -82,16 +82,14 @@ def test_trials_are_compared_with_those_of_their_own_bracket_only(desk_with):
     desk = desk_with(pruner="hyperband", max_epochs=9, budget={"trials": 30})
     desk.start(7)  # brackets that start at 1, 3 and 9, again 1 three times, then 3
     assert [trial.bracket for trial in desk.trials] == [0, 1, 2, 0, 0, 0, 1]
-    assert desk.report(0, 1, 0.1).until_epoch == 3
-    assert desk.report(0, 2, 0.1).until_epoch == 3
-    assert desk.report(0, 3, 0.1).until_epoch == 9
-    for epoch in (1, 2):
-        assert desk.report(1, epoch, 0.9).until_epoch == 3
-    verdict = desk.report(1, 3, 0.9)  # worse than trial 0 at its epoch, but the first of its bracket
-    assert (verdict.action, verdict.until_epoch) == ("continue", 9)
-    for epoch in (1, 2, 3):
-        verdict = desk.report(6, epoch, 0.95)
-    assert (verdict.action, desk.trials[6].reason) == ("stop", "rung 3: place 2 of 2, 1 go on")
+    for trial, value in [(0, 0.1), (3, 0.2), (4, 0.3)]:
+        verdict = desk.report(trial, 1, value)
+    assert (verdict.action, desk.trials[4].reason) == ("pause", "rung 1: place 3 of 3, 1 go on")
+    for trial, value in [(1, 0.9), (6, 0.95)]:
+        for epoch in (1, 2, 3):
+            verdict = desk.report(trial, epoch, value)
+    # Worse than all those above, and only two of its bracket are there.
+    assert (verdict.action, desk.trials[6].reason) == ("pause", "rung 3: place 2 of 2, 0 go on")
 
 
 # One round for max 81: 297 epochs in the first bracket (81*1 + 27*2 + 9*6 + 3*18 + 1*54), then 243, 189, 270 and 405.

@@ -17,6 +17,7 @@ from service.events import (
     Measured,
     Noticed,
     Paused,
+    Promoted,
     Proposed,
     Reopened,
     Spent,
@@ -86,6 +87,9 @@ def test_every_attempt_of_a_trial_has_the_trial_s_seed(desk_with):
 EVERY_KIND = [
     Noticed(message="a “quoted” word"),
     Proposed(trial=0, params={"rate": 0.1 + 0.2, "optimizer": "sgd", "momentum": 2}, bracket=3, granted=9),
+    Proposed(
+        trial=1, params={}, granted=12, parent=0, from_epoch=9, weights="best", learning_rates=(0.1, 0.01), origin="why"
+    ),
     Started(trial=0, attempt=1, from_epoch=0),
     Measured(trial=0, attempt=1, epoch=1, value=0.1, metrics={"loss": 1e-300, "val_loss": 0.1}, seconds=1.5),
     Measured(trial=0, attempt=1, epoch=2, value=nan, metrics={"loss": nan, "a": inf, "b": -inf}, learning_rate=1e-3),
@@ -93,6 +97,7 @@ EVERY_KIND = [
     Checkpointed(trial=0, attempt=1, epoch=2, uri="s3://b/c"),
     Decided(trial=0, attempt=1, epoch=3, action=Action.PAUSE, granted=9, reason="the study is being stopped"),
     Paused(trial=0, attempt=1),
+    Promoted(trial=0, granted=27, reason="place 1"),
     Started(trial=0, attempt=2, from_epoch=2),
     Lost(trial=0, attempt=2, reason="gone", blamed=True),
     Spent(wall_seconds=0.25, gpu_seconds=1.0),
