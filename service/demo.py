@@ -80,7 +80,7 @@ def _compare(store: Store, ours: StudySpec, random: StudySpec) -> None:
         assert record.best is not None
         test = (record.test_metrics or {}).get(metric.removeprefix("val_"))
         tested = "" if test is None else f", on the test data {test:.4f}"
-        strategy = spec.sampler if spec.pruner == "none" else f"{spec.sampler} + {spec.pruner}"
+        strategy = spec.strategy_name
         typer.echo(
             f"{strategy:12} best {metric} {record.best.value:.4f}{tested}; {len(record.trials)} trials, "
             f"{int(record.trials['epochs'].sum())} epochs, {record.wall_seconds:.0f} s"

@@ -104,7 +104,7 @@ def progress_view(progress: StudyProgress, *, seconds: float, seconds_left: floa
     head = Table.grid(padding=(0, 2))
     head.add_row(
         Text(spec.name, style="bold"),
-        f"{spec.sampler} + {spec.pruner}" if spec.pruner != "none" else spec.sampler,
+        spec.strategy_name,
         f"{progress.state}",
     )
     bar = Table.grid(padding=(0, 1))
@@ -152,11 +152,10 @@ def params_text(params: Mapping[str, Any]) -> str:
 
 
 def _counts(progress: StudyProgress) -> str:
-    words = {"running": "running", "complete": "done", "pruned": "pruned", "failed": "failed", "waiting": "waiting"}
+    words = {"running": "running", "complete": "done", "pruned": "pruned", "failed": "failed"}
     counts = progress.counts
-    shown = [
-        f"{counts.get(state, 0)} {word}" for state, word in words.items() if state != "waiting" or counts.get(state)
-    ]
+    words |= {state: state for state in ("paused", "waiting") if counts.get(state)}
+    shown = [f"{counts.get(state, 0)} {word}" for state, word in words.items()]
     return f"trials   {', '.join(shown)}"
 
 

@@ -88,13 +88,13 @@ class OptunaMirror:
         for trial in history.trials:
             there = known.get(trial.number)
             if there is None:
-                self._create(trial.number, trial.params, trial.bracket)
+                self._create(trial.number, trial)
             else:
                 self._ids[trial.number] = trial_id_of(there)
             if there is not None and there.state.is_finished():
                 continue
             done = set() if there is None else set(there.intermediate_values)
-            for epoch, value in enumerate(trial.values, start=1):
+            for epoch, value in enumerate(trial.values, start=trial.from_epoch + 1):
                 if epoch not in done:
                     storage.set_trial_intermediate_value(self._ids[trial.number], epoch, value)
             if trial.state.is_final:
@@ -109,7 +109,7 @@ class OptunaMirror:
             for event in events:
                 match event:
                     case Proposed():
-                        self._create(event.trial, event.params, event.bracket)
+                        self._create(event.trial, event)
                     case Started():
                         self._set_running(event.trial, True)
                     case Paused() | Lost():
@@ -147,14 +147,18 @@ class OptunaMirror:
                 ) from None
         return self._storage
 
-    def _create(self, number: int, params: Mapping[str, Any], bracket: int) -> None:
+    def _create(self, number: int, made: Proposed | Trial) -> None:
         import optuna
+
+        attributes: dict[str, Any] = {NUMBER: number, "bracket": made.bracket}
+        if made.parent is not None:
+            attributes |= {"parent": made.parent, "from_epoch": made.from_epoch, "origin": made.origin}
 
         template = optuna.trial.create_trial(
             state=optuna.trial.TrialState.WAITING,
-            params=dict(params),
-            distributions={name: self._distributions[name] for name in params},
-            user_attrs={NUMBER: number, "bracket": bracket},
+            params=dict(made.params),
+            distributions={name: self._distributions[name] for name in made.params},
+            user_attrs=attributes,
         )
         self._ids[number] = self._open().create_new_trial(self._study_id, template_trial=template)
 

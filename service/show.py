@@ -26,7 +26,7 @@ def print_record(record: StudyRecord, console: Console | None = None) -> None:
     states = trials["state"].value_counts().to_dict()
     counts = ", ".join(f"{count} {state}" for state, count in states.items()) or "no trials yet"
     console.print(
-        f"{spec.sampler} + {spec.pruner}, budget {spec.budget}; {counts}; {int(trials['epochs'].sum())} epochs, "
+        f"{spec.strategy_name}, budget {spec.budget}; {counts}; {int(trials['epochs'].sum())} epochs, "
         f"{record.wall_seconds:.0f} s",
         markup=False,
     )

@@ -28,7 +28,7 @@ from pydantic import (
 
 from search_spaces import SEARCH_SPACES, Categorical, Int, SearchSpace
 from service.errors import InputError
-from service.strategies import PRUNERS, SAMPLERS
+from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 
 __all__ = ["Budget", "Objective", "Resources", "StudySpec", "study_spec_from"]
 
@@ -170,7 +170,8 @@ class StudySpec(_Frozen):
     objective: Objective = Objective()
     sampler: str = "tpe"
     sampler_options: dict[str, Any] = {}
-    pruner: str = "asha"
+    pruner: str = ""
+    """Left out, `asha`; a whole strategy, such as pbt, has none."""
     pruner_options: dict[str, Any] = {}
     max_epochs: Positive
     """Epochs that complete a trial."""
@@ -200,21 +201,46 @@ class StudySpec(_Frozen):
             )
         return name
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_pruner(cls, settings: Any) -> Any:
+        if isinstance(settings, Mapping) and not settings.get("pruner"):
+            own = settings.get("sampler", "tpe") in STRATEGIES
+            return {**settings, "pruner": "" if own else "asha"}
+        return settings
+
     @model_validator(mode="after")
     def _parts_fit_together(self) -> StudySpec:
         self._check_batch_size()
         if self.budget.gpu_hours is not None and self.resources.gpus == 0:
             raise ValueError("budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set it, say to 1")
-        _check_option("sampler", self.sampler, SAMPLERS)
-        _check_option("pruner", self.pruner, PRUNERS)
-        SAMPLERS[self.sampler].check(self)
-        PRUNERS[self.pruner].check(self)
+        if self.sampler in STRATEGIES:
+            self._check_policy()
+        else:
+            _check_option("sampler", self.sampler, {**SAMPLERS, **STRATEGIES})
+            _check_option("pruner", self.pruner, PRUNERS)
+            SAMPLERS[self.sampler].check(self)
+            PRUNERS[self.pruner].check(self)
         if self.budget.is_open and (self.sampler != "grid"):
             raise ValueError(
                 "budget must limit at least one of epochs, trials, wall_seconds, gpu_hours; got none: "
                 "say [budget] epochs = 200"
             )
         return self
+
+    def _check_policy(self) -> None:
+        for name, value in (("pruner", self.pruner), ("pruner_options", self.pruner_options)):
+            if value:
+                raise ValueError(
+                    f"{name} must be left out with sampler {self.sampler}, which decides by itself how long each trial "
+                    f"trains; got {value!r}"
+                )
+        STRATEGIES[self.sampler].check(self)
+
+    @property
+    def strategy_name(self) -> str:
+        """Sampler and pruner in one phrase, such as `tpe + asha`; one word where one does it all."""
+        return self.sampler if self.pruner in ("", "none") else f"{self.sampler} + {self.pruner}"
 
     def _check_batch_size(self) -> None:
         if isinstance(self.batch_size, int):

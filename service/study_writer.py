@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from heapq import merge
 from typing import Any, TypeVar
 
@@ -128,27 +128,32 @@ class StudyWriter:
             columns["ended_at"] = sa.func.clock_timestamp()
         self._persistently(lambda connection: connection.execute(self._of_study(tables.study).values(columns)))
 
-    def forget_checkpoints(self, trial: int, before_epoch: int | None = None) -> list[str]:
-        """Drop the record of a trial's checkpoints, or of those older than an epoch; returns where they are."""
+    def forget_checkpoints(self, trial: int | None = None, keep: Collection[int] = ()) -> list[str]:
+        """Drop the record of checkpoints; returns where they are.
+
+        Args:
+            trial: whose; None for all of the study.
+            keep: the epochs of those that stay.
+        """
 
         def forget(connection: Connection) -> list[str]:
             kept = tables.checkpoint
-            which = sa.delete(kept).where(kept.c.study_id == self.study_id, kept.c.trial == trial)
-            if before_epoch is not None:
-                which = which.where(kept.c.epoch < before_epoch)
+            which = sa.delete(kept).where(kept.c.study_id == self.study_id, kept.c.epoch.not_in(keep))
+            if trial is not None:
+                which = which.where(kept.c.trial == trial)
             return [row.uri for row in connection.execute(which.returning(kept.c.uri))]
 
         return self._persistently(forget)
 
-    def checkpoint_uri(self, trial: int, epoch: int) -> str:
-        """Where a checkpoint is."""
+    def checkpoint_uri(self, trial: int, epoch: int) -> str | None:
+        """Where a checkpoint is; None if there is none of that epoch."""
 
-        def read(connection: Connection) -> str:
+        def read(connection: Connection) -> str | None:
             kept = tables.checkpoint
             query = sa.select(kept.c.uri).where(
                 kept.c.study_id == self.study_id, kept.c.trial == trial, kept.c.epoch == epoch
             )
-            return str(connection.execute(query).scalar_one())
+            return connection.execute(query).scalar()
 
         return self._persistently(read)
 

@@ -90,11 +90,14 @@ trial = Table(
     Column("number", Integer, primary_key=True),
     Column("params", JSONB, nullable=False),
     Column("bracket", Integer, nullable=False),
+    Column("parent", Integer),
+    Column("from_epoch", Integer, nullable=False, server_default="0"),  # its own epochs come after it
+    Column("origin", Text, nullable=False, server_default=""),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("message", Text, nullable=False, server_default=""),
     Column("attempt", Integer, nullable=False),
-    Column("epochs", Integer, nullable=False),
+    Column("epochs", Integer, nullable=False),  # the latest, counted along the lineage
     Column("granted", Integer, nullable=False),
     Column("value", Double),
     Column("best_epoch", Integer, nullable=False),

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from service import tables
-from service.strategies import PRUNERS
+from service.strategies import make_strategy
 from service.study import StudySpec
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class StudyProgress:
     spec: StudySpec
     state: str
     reason: str
-    counts: dict[str, int]  # trials per state: waiting, running, complete, pruned, failed
+    counts: dict[str, int]  # trials per state: waiting, running, paused, complete, pruned, failed
     epochs: int
     wall_seconds: float
     gpu_seconds: float
@@ -133,7 +133,11 @@ def read_summaries(connection: Connection) -> list[StudySummary]:
     """All studies, the newest first."""
     study, trial = tables.study, tables.trial
     counts = (
-        sa.select(trial.c.study_id, sa.func.count().label("trials"), sa.func.sum(trial.c.epochs).label("epochs"))
+        sa.select(
+            trial.c.study_id,
+            sa.func.count().label("trials"),
+            sa.func.sum(trial.c.epochs - trial.c.from_epoch).label("epochs"),
+        )
         .group_by(trial.c.study_id)
         .subquery()
     )
@@ -165,11 +169,11 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
     spec = StudySpec.model_validate(row.spec)
     trial, measured = tables.trial, tables.measurement
     counted = connection.execute(
-        sa.select(trial.c.state, sa.func.count(), sa.func.sum(trial.c.epochs))
+        sa.select(trial.c.state, sa.func.count(), sa.func.sum(trial.c.epochs - trial.c.from_epoch))
         .where(trial.c.study_id == row.id)
         .group_by(trial.c.state)
     ).all()
-    asks = PRUNERS[spec.pruner].make(spec).ask_epochs()
+    asks = make_strategy(spec).ask_epochs()
     rungs = connection.execute(
         sa.select(measured.c.epoch, sa.func.count())
         .where(measured.c.study_id == row.id, measured.c.epoch.in_(asks))
@@ -203,8 +207,11 @@ def read_ended(connection: Connection, row: Row, after: int) -> list[EndedTrial]
         .where(event.c.study_id == row.id, event.c.kind == "ended", event.c.seq > after)
         .order_by(event.c.seq)
     )
-    names = ("seq", "number", "state", "reason", "message", "epochs", "value")
-    return [EndedTrial(**{name: ended._mapping[name] for name in names}) for ended in connection.execute(query)]
+    names = ("seq", "number", "state", "reason", "message", "value")
+    return [
+        EndedTrial(epochs=ended.epochs - ended.from_epoch, **{name: ended._mapping[name] for name in names})
+        for ended in connection.execute(query)
+    ]
 
 
 def read_record(connection: Connection, row: Row) -> StudyRecord:
@@ -321,7 +328,9 @@ def _trials(connection: Connection, study_id: int, spec: StudySpec, measurements
     seconds = measurements.groupby("trial")["seconds"].sum()
     frame["seconds"] = frame["number"].map(seconds).fillna(0.0).astype(float)
     frame = frame.rename(columns={"attempt": "attempts"})
+    frame["epochs"] -= frame["from_epoch"]
     ours = ["number", "state", "reason", "message", "value", "best_epoch", "epochs", "seconds", "bracket", "attempts"]
+    ours += ["parent", "from_epoch", "origin"]
     params = pd.DataFrame(
         {f"params_{name}": [values.get(name) for values in frame["params"]] for name, _, _ in spec.space.flat()},
         index=frame.index,

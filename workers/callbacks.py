@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf, isfinite
 from typing import Any
 
@@ -21,7 +21,7 @@ from workers import model_state
 from workers.checkpoints import BestWeights, Checkpoint
 from workers.messages import EpochLink, Measurement
 
-__all__ = ["ReportEpochs", "SeedEpochs"]
+__all__ = ["FollowLearningRates", "ReportEpochs", "SeedEpochs"]
 
 _CHECKPOINT_SECONDS = 30.0
 """Where the study does not say: a checkpoint at the first epoch end after this much training."""
@@ -39,6 +39,26 @@ class SeedEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has n
         state = np.random.SeedSequence([self._seed, epoch]).generate_state(2)
         random.seed(int(state[0]))
         np.random.seed(int(state[1]))
+
+
+class FollowLearningRates(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """Sets the learning rate of each epoch where the study's strategy says it; before the user's callbacks."""
+
+    def __init__(self, rates: Sequence[float], first_epoch: int):
+        """`rates[0]` is for `first_epoch`, counted from 1. Other epochs are left alone."""
+        super().__init__()
+        self._rates = rates
+        self._first_epoch = first_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the epoch's learning rate.
+
+        Raises:
+            TypeError: from Keras, where the optimizer follows a schedule of its own.
+        """
+        index = epoch + 1 - self._first_epoch
+        if 0 <= index < len(self._rates):
+            self.model.optimizer.learning_rate = self._rates[index]
 
 
 class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types

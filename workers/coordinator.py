@@ -191,12 +191,41 @@ class Coordinator:
             outcome = {"state": "stopped", "reason": "it was stopped before its budget was used"}
         else:
             if not ended.failed:
+                await self._make_model_of_best()
                 await self._test_once()
+            await self._journal.forget_checkpoints()
             state = "failed" if ended.failed else "finished"
             await self._journal.call(partial(self._writer.set_study, state=state, reason=ended.reason))
             outcome = {"state": state, "reason": ended.reason}
         await self._journal.bring_optuna_up_to_date()
         return outcome
+
+    async def _make_model_of_best(self) -> None:
+        """Where the best trial was paused when it ended, its model is in its last checkpoint."""
+        best = self._search.history.best
+        study: Any = await self._journal.call(self._writer.study_columns)
+        if best is None or study.model_trial == best.number:
+            return
+        uri = await self._journal.call(self._writer.checkpoint_uri, best.number, best.checkpoint_epoch)
+        if uri is None:
+            return
+        place = f"{self._folder_of(best.number)}/model-attempt-{best.attempt}"
+        wanted = best.best_epoch if self._spec.objective.epoch == "best" else best.epochs
+        for trainer in list(self._trainers.values()):
+            try:
+                made = await trainer.make_model.remote(uri, dict(best.params), wanted, place)
+            except ray.exceptions.RayError as error:
+                self._search.note(f"the chosen model could not be made from its checkpoint: {one_line(error)}")
+                await self._journal.durable()
+                continue
+            if made is not None:
+                await self._journal.call(partial(self._writer.set_study, model_uri=made, model_trial=best.number))
+                if study.model_uri is not None:
+                    await asyncio.to_thread(checkpoints.delete, study.model_uri)
+            return
+
+    def _folder_of(self, trial: int) -> str:
+        return f"{self._checkpoints_uri}/study-{self._writer.study_id}/trial-{trial:05d}"
 
     async def _test_once(self) -> None:
         """Score the chosen model on the test split; only ever once in a study's life."""
@@ -247,11 +276,12 @@ class Coordinator:
     async def _train(self, name: str, trainer: Any, assignment: Assignment) -> bool:
         """Have one assignment trained; returns whether the trainer is not to be used any more."""
         trial, attempt = assignment.trial, assignment.attempt
-        folder = f"{self._checkpoints_uri}/study-{self._writer.study_id}/trial-{trial:05d}"
+        folder = self._folder_of(trial)
         await self._journal.durable()  # what a worker is told is stored first
         resume_uri = None
-        if assignment.from_epoch:
-            resume_uri = await self._journal.call(self._writer.checkpoint_uri, trial, assignment.from_epoch)
+        if assignment.checkpoint_of is not None:
+            source = assignment.checkpoint_of, assignment.from_epoch
+            resume_uri = await self._journal.call(self._writer.checkpoint_uri, *source)
         seconds_left = self._search.history.ledger.seconds_left(len(self._busy) * self._spec.resources.gpus)
         me = ray.get_runtime_context().current_actor
         try:

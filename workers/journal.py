@@ -9,7 +9,7 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -116,14 +116,21 @@ class Journal:
             self._optuna_lags, self._caught_up_at = False, time.monotonic()
             history = copy.deepcopy(self._search.history)  # it goes on while the thread reads
             self._optuna.submit(self._writer.catch_up_mirror, history).add_done_callback(self._note_optuna)
+        touched: dict[int, None] = {}
         for event in events:
-            if isinstance(event, Checkpointed):
-                self._database.submit(self._forget, event.trial, event.epoch).add_done_callback(_log_failure)
-            elif isinstance(event, Ended):
-                self._database.submit(self._forget, event.trial, None).add_done_callback(_log_failure)
+            if isinstance(event, Checkpointed | Ended):
+                parent = self._search.history.trials[event.trial].parent
+                touched |= {event.trial: None} | ({} if parent is None else {parent: None})
+        for trial in touched:
+            needed = self._search.needed_checkpoints(trial)
+            self._database.submit(self._forget, trial, needed).add_done_callback(_log_failure)
 
-    def _forget(self, trial: int, before_epoch: int | None) -> None:
-        for uri in self._writer.forget_checkpoints(trial, before_epoch):
+    async def forget_checkpoints(self) -> None:
+        """Remove every checkpoint of the study: it is over."""
+        await self.call(self._forget, None, ())
+
+    def _forget(self, trial: int | None, needed: Collection[int]) -> None:
+        for uri in self._writer.forget_checkpoints(trial, needed):
             checkpoints.delete(uri)
 
     def _note_optuna(self, future: Future[None]) -> None:

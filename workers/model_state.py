@@ -6,6 +6,7 @@ Knows what of a model, its optimizer and its callbacks makes up the state. Must 
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ import numpy as np
 
 from workers.checkpoints import BestWeights, Checkpoint
 
-__all__ = ["capture", "restore"]
+__all__ = ["capture", "inherited", "restore"]
 
 
 def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> Checkpoint:
@@ -27,6 +28,20 @@ def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> 
     )
 
 
+def inherited(checkpoint: Checkpoint, weights: str) -> Checkpoint:
+    """What a child takes over from its parent's checkpoint; its own best epoch is yet to come.
+
+    Args:
+        checkpoint: the parent's.
+        weights: `last`: all of its last epoch's state; `best`: the weights of its best epoch, for a fresh optimizer and
+            fresh callbacks, whose state belongs to other weights.
+    """
+    if weights == "last":
+        return replace(checkpoint, best=BestWeights(), inherited=True)
+    variables = checkpoint.best.weights or checkpoint.variables
+    return replace(checkpoint, variables=variables, optimizer=[], callbacks=[], best=BestWeights(), inherited=True)
+
+
 def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
     """Put a freshly built and compiled model, and its callbacks, into a checkpoint's state.
 
@@ -35,21 +50,33 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    for kind, variables, values in (
-        ("model", model.variables, checkpoint.variables),
-        ("optimizer", model.optimizer.variables, checkpoint.optimizer),
-    ):
-        shapes = [tuple(variable.shape) for variable in variables]
-        if shapes != [value.shape for value in values]:
-            raise ValueError(
-                f"a checkpoint must fit the {kind} that the builder makes; its variables have other shapes: the "
-                "builder has changed since the study began"
-            )
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
+    _assign("model", model.variables, checkpoint.variables, checkpoint.inherited)
+    if checkpoint.optimizer or not checkpoint.inherited:
+        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) if checkpoint.inherited else None
+        _assign("optimizer", model.optimizer.variables, checkpoint.optimizer, checkpoint.inherited)
+        if rate is not None and any(
+            model.optimizer.learning_rate is variable for variable in model.optimizer.variables
+        ):
+            model.optimizer.learning_rate = rate
+    if checkpoint.inherited and not checkpoint.callbacks:
+        return
     for callback, state in zip(callbacks, checkpoint.callbacks, strict=True):
         for name, value in state.items():
             setattr(callback, name, value)
+
+
+def _assign(kind: str, variables: list[Any], values: list[Any], inherited: bool) -> None:
+    if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
+        cause = (
+            "a parameter that its strategy changes also changes the model's shape"
+            if inherited
+            else ("the builder has changed since the study began")
+        )
+        raise ValueError(
+            f"a checkpoint must fit the {kind} that the builder makes; its variables have other shapes: {cause}"
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _state_of(callback: Any) -> dict[str, Any]:

@@ -150,6 +150,11 @@ class Trainer:
         except WorkerGoneError as error:
             return Outcome(action=Action.STOP, kind="gone", message=str(error))
 
+    def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
+        """As `Training.make_model`."""
+        assert self._training is not None, "prepare comes first"
+        return self._training.make_model(checkpoint_uri, params, epoch, place)
+
     def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str) -> dict[str, float] | None:
         """A saved model's metrics on a split, None where the data have no such split."""
         assert self._training is not None, "prepare comes first"

@@ -23,7 +23,7 @@ from service.search import Assignment
 from service.study import StudySpec
 from workers import keras_session, model_state
 from workers.batches import epoch_permutation, make_batches
-from workers.callbacks import ReportEpochs, SeedEpochs
+from workers.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
 from workers.checkpoint_keeper import CheckpointKeeper
 from workers.checkpoints import Checkpoint
 from workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
@@ -89,7 +89,7 @@ class Training:
             assignment: what to train.
             link: where epochs are reported.
             folder: where the trial's checkpoints and model go (a path or an fsspec URL).
-            resume_uri: the checkpoint at `assignment.from_epoch`, None for a fresh start.
+            resume_uri: the checkpoint of `assignment.checkpoint_of`, None for a fresh start.
             seconds_left: until the study's time is up.
 
         Returns:
@@ -103,7 +103,7 @@ class Training:
         try:
             callbacks = self._callbacks_for(assignment.params)
             trial_model = self._source.model_for(
-                assignment.trial, assignment.params, assignment.seed, callbacks, restores=resume_uri is not None
+                assignment.trial, assignment.params, assignment.seed, callbacks, restores=_goes_on(assignment)
             )
             outcome = self._train(trial_model, callbacks, assignment, link, folder, resume_uri, deadline)
         except WorkerGoneError:
@@ -130,6 +130,8 @@ class Training:
     ) -> Outcome:
         model = trial_model.model
         resume = None if resume_uri is None else self._checkpoints.load(resume_uri)
+        if resume is not None and not _goes_on(assignment):
+            resume = model_state.inherited(resume, assignment.weights)
 
         def save_checkpoint(checkpoint: Checkpoint) -> None:
             uri = f"{folder}/epoch-{checkpoint.epoch:04d}-attempt-{assignment.attempt}.checkpoint"
@@ -150,7 +152,8 @@ class Training:
         if resume is not None:
             self._source.build_on_data(model)  # so that there are variables to restore
         if assignment.until_epoch > report.epochs:
-            callbacks = [SeedEpochs(assignment.seed), *user_callbacks, report]
+            rates = FollowLearningRates(assignment.learning_rates, assignment.first_epoch)
+            callbacks = [SeedEpochs(assignment.seed), rates, *user_callbacks, report]
             if trial_model.program is None:
                 self._fit(model, assignment, callbacks, report.epochs)
             else:
@@ -211,6 +214,28 @@ class Training:
                 verbose=0,
             )
 
+    def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
+        """Save the model of a trial's best epoch from a checkpoint of the trial.
+
+        Args:
+            checkpoint_uri: the trial's last.
+            params: of the trial.
+            epoch: whose weights are wanted.
+            place: where to, without the file's suffix.
+
+        Returns:
+            Where it is; None where the checkpoint has no weights of that epoch.
+        """
+        best = self._checkpoints.load(checkpoint_uri).best
+        if best.epoch != epoch or not best.weights:
+            return None
+        keras_session.begin_trial(self.spec.seed)
+        model = self._build(dict(params))
+        self._source.build_on_data(model)
+        uri = save_model(model, best, place)
+        self._source.clean_up(None)
+        return uri
+
     def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str) -> dict[str, float]:
         """A saved model's metrics on a split of the data.
 
@@ -242,6 +267,11 @@ class Training:
             made = make(dict(params)) if _takes_an_argument(make) else make()
             callbacks.extend(made if isinstance(made, list | tuple) else [made])
         return callbacks
+
+
+def _goes_on(assignment: Assignment) -> bool:
+    """Whether the trial continues itself; else it begins, be it from another's checkpoint."""
+    return assignment.checkpoint_of == assignment.trial
 
 
 def _takes_an_argument(make: Callable[..., Any]) -> bool:

@@ -85,7 +85,7 @@ def settings_sentence(record: StudyRecord) -> str:
     """How the search was set up, in a line."""
     spec = record.spec
     return (
-        f"Sampler {spec.sampler}, pruner {spec.pruner}, at most {counted(spec.max_epochs, 'epoch')} a trial, "
+        f"Strategy {spec.strategy_name}, at most {counted(spec.max_epochs, 'epoch')} a trial, "
         f"budget {spec.budget}, seed {spec.seed}. Model {spec.model}, data {spec.data}. "
         f"Created {record.created_at:%Y-%m-%d %H:%M %Z}".rstrip()
         + "."

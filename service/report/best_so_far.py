@@ -77,7 +77,7 @@ def _line(record: StudyRecord, reference: StudyRecord) -> StudyLine:
     curve, spec = make_best_curve(record), record.spec
     return StudyLine(
         name=spec.name,
-        strategy=f"{spec.sampler} + {spec.pruner}" if spec.pruner != "none" else spec.sampler,
+        strategy=spec.strategy_name,
         curve=curve,
         best_value=curve.values[-1],
         test_metrics=record.test_metrics,

@@ -31,6 +31,7 @@ STATE_STYLES: Mapping[str, StateStyle] = MappingProxyType(
         "pruned": StateStyle("#94a0ae", "triangle-down"),
         "failed": StateStyle("#d6455d", "x"),
         "running": StateStyle("#2a9d7f", "circle-open"),
+        "paused": StateStyle("#8c7bb5", "square-open"),
         "waiting": StateStyle("#b08900", "diamond-open"),
     }
 )

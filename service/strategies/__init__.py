@@ -1,9 +1,10 @@
 """Strategies: the policies inside Search, one file each, chosen by name in a study.
 
 A *sampler* proposes params, a *pruner* decides how long a trial runs, and `SampleAndPrune` makes a *strategy* of any
-two. All of them are functions of the study's history: told every event, holding nothing that cannot be rebuilt from
-those events, drawing from generators seeded by (study seed, trial number, purpose). None of them knows a clock, a
-worker, a database, Ray or Keras. So the same code decides in production, in a simulation and in a unit test.
+two. A *policy* is a whole strategy of its own, such as population-based training. All of them are functions of the
+study's history: told every event, holding nothing that cannot be rebuilt from those events, drawing from generators
+seeded by (study seed, trial number, purpose). None of them knows a clock, a worker, a database, Ray or Keras. So the
+same code decides in production, in a simulation and in a unit test.
 
 To add one: a file with a class that fulfils the contract in `strategy.py`, a line in a registry below.
 """
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from service.strategies.policies.pbt import PopulationBasedTraining
 from service.strategies.pruners.asha import ASHAPruner
 from service.strategies.pruners.asha_promote import PromotingASHAPruner
 from service.strategies.pruners.hyperband import HyperbandPruner
@@ -24,12 +26,12 @@ from service.strategies.sample_and_prune import SampleAndPrune
 from service.strategies.samplers.grid import GridSampler
 from service.strategies.samplers.random_search import RandomSampler
 from service.strategies.samplers.tpe import TPESampler
-from service.strategies.strategy import Pruner, Sampler, Strategy
+from service.strategies.strategy import Policy, Pruner, Sampler, Strategy
 
 if TYPE_CHECKING:
     from service.study import StudySpec
 
-__all__ = ["PRUNERS", "SAMPLERS", "Pruner", "Sampler", "Strategy", "make_strategy"]
+__all__ = ["PRUNERS", "SAMPLERS", "STRATEGIES", "Policy", "Pruner", "Sampler", "Strategy", "make_strategy"]
 
 SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
@@ -51,7 +53,16 @@ PRUNERS: Mapping[str, type[Pruner]] = MappingProxyType(
 )
 
 
+STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
+    {
+        "pbt": PopulationBasedTraining,
+    }
+)
+
+
 def make_strategy(spec: StudySpec) -> Strategy:
     """The strategy that a study names."""
+    if spec.sampler in STRATEGIES:
+        return STRATEGIES[spec.sampler].make(spec)
     pruner = PRUNERS[spec.pruner].make(spec)
     return SampleAndPrune(SAMPLERS[spec.sampler].make(spec, pruner.ask_epochs()), pruner)

@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.events import TrialState
-from service.strategies import PRUNERS, SAMPLERS
+from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
-PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS]
+PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS] + [(policy, "") for policy in STRATEGIES]
 MODERATELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 RARELY = st.sampled_from([0.0, 0.03, 0.15])
 
@@ -27,7 +27,7 @@ def specs(draw, sampler, pruner):
     if not any(budget.values()):
         budget["epochs"] = 40
     options = {}
-    if pruner != "none" and draw(st.booleans()):
+    if pruner not in ("", "none") and draw(st.booleans()):
         options["min_epochs"] = draw(st.integers(1, max_epochs))
     if pruner in ("asha", "asha-promote", "hyperband", "successive-halving"):
         options["reduction_factor"] = draw(st.sampled_from([2, 3, 4]))
@@ -40,8 +40,22 @@ def specs(draw, sampler, pruner):
     return {
         "sampler": sampler, "pruner": pruner, "pruner_options": options, "max_epochs": max_epochs, "budget": budget,
         "objective": objective, "seed": draw(st.integers(0, 2**63 - 1)), "max_attempts": draw(st.integers(1, 3)),
-        "sampler_options": {"startup_trials": 3} if sampler == "tpe" else {},
+        "sampler_options": draw(sampler_options(sampler, max_epochs)),
     }  # fmt: skip
+
+
+@st.composite
+def sampler_options(draw, sampler, max_epochs):
+    """Options that make a small study do what a large one does."""
+    if sampler == "tpe":
+        return {"startup_trials": 3}
+    if sampler == "pbt":
+        return {
+            "population": draw(st.integers(2, 6)), "interval": draw(st.integers(1, max_epochs)),
+            "exploit": draw(st.sampled_from(["truncation", "tournament"])),
+            "explore": draw(st.sampled_from([("rate",), ("rate", "momentum"), ()])),
+        }  # fmt: skip
+    return {}
 
 
 @st.composite
@@ -102,7 +116,8 @@ def test_losing_workers_changes_how_often_a_trial_is_begun_and_nothing_else(
         assert not history.ended.failed
         account = account_of(spec, run.stored)
         for trial, fact in zip(account.trials, history.trials, strict=True):
-            curve = [run._curve(trial.params, epoch) for epoch in range(1, len(trial.values) + 1)]
+            epochs = range(trial.begin + 1, trial.begin + len(trial.values) + 1)
+            curve = [run._curve(trial.params, epoch) for epoch in epochs]
             assert trial.values == fact.values == curve
 
     check()

@@ -25,15 +25,15 @@ from service.events import (
     StudyEnded,
     TrialState,
 )
-from service.strategies import PRUNERS, SAMPLERS
+from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
-PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS]
+PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS] + [(policy, "") for policy in STRATEGIES]
 
 
 def settings_for(sampler, pruner, seed=7):
-    options = {"startup_trials": 4} if sampler == "tpe" else {}
+    options = {"tpe": {"startup_trials": 4}, "pbt": {"population": 5, "interval": 2}}.get(sampler, {})
     return {"sampler": sampler, "sampler_options": options, "pruner": pruner, "budget": {"epochs": 70}, "seed": seed}
 
 

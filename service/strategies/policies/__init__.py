@@ -1,0 +1,1 @@
+"""Policies: whole strategies that are chosen like a sampler and allocate epochs themselves, one file each."""
