@@ -44,6 +44,7 @@ class Checkpoint:
     optimizer: Arrays  # the optimizer's, the step count and the learning rate included
     callbacks: list[dict[str, Any]]  # attributes of each of the user's callbacks
     best: BestWeights
+    random_states: tuple[int, ...] = ()  # which of the variables are what layers draw by, such as a dropout's
     inherited: bool = False  # it is a parent's: the learning rate, as all hyperparameters, is the child's own
 
 

@@ -25,6 +25,7 @@ def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> 
         optimizer=[_copied(variable) for variable in model.optimizer.variables],
         callbacks=[_state_of(callback) for callback in callbacks],
         best=best,
+        random_states=tuple(index for index, variable in enumerate(model.variables) if _is_random_state(variable)),
     )
 
 
@@ -38,8 +39,17 @@ def inherited(checkpoint: Checkpoint, weights: str) -> Checkpoint:
     """
     if weights == "last":
         return replace(checkpoint, best=BestWeights(), inherited=True)
-    variables = checkpoint.best.weights or checkpoint.variables
-    return replace(checkpoint, variables=variables, optimizer=[], callbacks=[], best=BestWeights(), inherited=True)
+    if not checkpoint.best.weights:  # no epoch had a finite value
+        return replace(checkpoint, optimizer=[], callbacks=[], best=BestWeights(), inherited=True)
+    return replace(
+        checkpoint,
+        variables=checkpoint.best.weights,
+        random_states=(),
+        optimizer=[],
+        callbacks=[],
+        best=BestWeights(),
+        inherited=True,
+    )
 
 
 def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
@@ -50,14 +60,11 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    _assign("model", model.variables, checkpoint.variables, checkpoint.inherited)
-    if checkpoint.optimizer or not checkpoint.inherited:
-        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) if checkpoint.inherited else None
-        _assign("optimizer", model.optimizer.variables, checkpoint.optimizer, checkpoint.inherited)
-        if rate is not None and any(
-            model.optimizer.learning_rate is variable for variable in model.optimizer.variables
-        ):
-            model.optimizer.learning_rate = rate
+    if checkpoint.inherited:
+        _take_over(checkpoint, model)
+    else:
+        _assign("model", model.variables, checkpoint.variables)
+        _assign("optimizer", model.optimizer.variables, checkpoint.optimizer)
     if checkpoint.inherited and not checkpoint.callbacks:
         return
     for callback, state in zip(callbacks, checkpoint.callbacks, strict=True):
@@ -65,18 +72,45 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
             setattr(callback, name, value)
 
 
-def _assign(kind: str, variables: list[Any], values: list[Any], inherited: bool) -> None:
-    if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
-        cause = (
-            "a parameter that its strategy changes also changes the model's shape"
-            if inherited
-            else ("the builder has changed since the study began")
-        )
+def _take_over(checkpoint: Checkpoint, model: Any) -> None:
+    """Give a child's model its parent's weights, and its optimizer the parent's moments where it has such."""
+    # The child draws by itself: a layer's random state is its own. Whether there is one depends on the params, since
+    # a dropout of 0 has none.
+    weights = [variable for variable in model.variables if not _is_random_state(variable)]
+    values = [value for index, value in enumerate(checkpoint.variables) if index not in checkpoint.random_states]
+    if not _fits(weights, values):
         raise ValueError(
-            f"a checkpoint must fit the {kind} that the builder makes; its variables have other shapes: {cause}"
+            "a child must have the shape of its parent's model; got weights of other shapes: the strategy changed a "
+            "parameter that decides the shape; leave it out of those that change"
+        )
+    for variable, value in zip(weights, values, strict=True):
+        variable.assign(value)
+    optimizer = model.optimizer
+    if not _fits(optimizer.variables, checkpoint.optimizer):
+        return  # such as a momentum that was 0 and is no longer: there are no moments to take over
+    rate = optimizer.learning_rate
+    for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
+        if variable is not rate:
+            variable.assign(value)
+
+
+def _assign(kind: str, variables: list[Any], values: list[Any]) -> None:
+    if not _fits(variables, values):
+        raise ValueError(
+            f"a checkpoint must fit the {kind} that the builder makes; its variables have other shapes: the "
+            "builder has changed since the study began"
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def _fits(variables: list[Any], values: list[Any]) -> bool:
+    return [tuple(variable.shape) for variable in variables] == [value.shape for value in values]
+
+
+def _is_random_state(variable: Any) -> bool:
+    """Whether this is what a Keras SeedGenerator keeps; no layer counts it among its weights."""
+    return str(variable.name) == "seed_generator_state"
 
 
 def _state_of(callback: Any) -> dict[str, Any]:

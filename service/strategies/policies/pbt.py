@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from service.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
+from service.events import Action, Ended, Event, Lost, Measured, Paused, Promoted, Proposed, TrialState
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.policies.explore import check_changeable, explored, usually_changed
@@ -81,6 +81,9 @@ class PopulationBasedTraining:
             self._explored = usually_changed(spec.space, spec.batch_size)
         self._members: list[Trial] = []  # the latest trial of each slot
         self._paused: dict[int, Trial] = {}  # slot -> its trial, in the order in which they paused
+        self._first = 0  # slot of the latest population
+        self._size = self._population
+        self._epochs_used = 0
         self._vacant: dict[int, None] = {}  # slots whose trial has ended and that want a child
 
     @classmethod
@@ -102,18 +105,19 @@ class PopulationBasedTraining:
     def step(self, situation: Situation) -> Step | None:
         """As `Strategy.step`: fill the population, replace who has ended, then the member that trained least."""
         for slot in self._vacant:
-            proposal = self._child(situation.number, slot, self._parents(slot))
-            if proposal is not None:
-                return proposal
+            parent = self._parent_for(slot, situation.number)
+            if parent is not None:
+                return self._child(situation.number, slot, parent)
         if situation.may_propose and self._wants_members():
             params = self._spec.space.sample(generator_for(self._spec.seed, situation.number, "propose"))
             return Proposal(params=params, bracket=len(self._members))
         if not self._paused:
             return None
         slot, trial = min(self._paused.items(), key=lambda item: item[1].epochs)
-        better = self._better_for(slot, situation.number)
-        if better:
-            return Retirement(trial=trial.number, reason=self._words(slot, f"goes on from trial {better[0].number}"))
+        parent = self._parent_for(slot, situation.number)
+        if parent is not None and self._gives_way(slot, parent):
+            reason = self._words(slot, f"gives way to a child of trial {parent.number}")
+            return Retirement(trial=trial.number, reason=reason)
         return Promotion(trial=trial.number, reason=self._words(slot, "trains on"))
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
@@ -144,8 +148,12 @@ class PopulationBasedTraining:
         if trial is None:
             return
         slot = trial.bracket
-        if isinstance(event, Proposed):
+        if isinstance(event, Measured):
+            self._epochs_used += 1
+        elif isinstance(event, Proposed):
             if slot == len(self._members):
+                if slot == self._first + self._size:
+                    self._begin_population()
                 self._members.append(trial)
             else:
                 self._members[slot] = trial
@@ -171,16 +179,21 @@ class PopulationBasedTraining:
 
     def _wants_members(self) -> bool:
         """Whether the latest population is not complete yet, or over."""
-        if len(self._members) % self._population:
+        if len(self._members) < self._first + self._size:
             return True
-        return all(member.state.is_final for member in self._members[-self._population :])
+        return all(member.state.is_final for member in self._members[self._first :])
+
+    def _begin_population(self) -> None:
+        """Another one, of as many members as what is left of the epochs trains to the end."""
+        self._first = len(self._members)
+        if self._spec.budget.epochs is not None:
+            left = self._spec.budget.epochs - self._epochs_used
+            self._size = min(self._population, max(1, left // self._spec.max_epochs))
 
     def _fellows(self, slot: int) -> list[Trial]:
         """The population of a slot, itself included, best first; those without a value are left out."""
-        first = slot // self._population * self._population
-        members = [
-            self._trial_with_value(slot) for slot in range(first, min(first + self._population, len(self._members)))
-        ]
+        slots = range(self._first, len(self._members)) if slot >= self._first else range(self._first)
+        members = [self._trial_with_value(slot) for slot in slots]
         known = [trial for trial in members if trial is not None]
         sign, seed = self._spec.objective.sign, self._spec.seed
         return sorted(known, key=lambda trial: (sign * trial.values[-1], coin_for(seed, trial.number)))
@@ -202,33 +215,32 @@ class PopulationBasedTraining:
             and trial.checkpoint_epoch < self._spec.max_epochs
         ]
 
-    def _better_for(self, slot: int, number: int) -> list[Trial]:
-        """Whom a paused member should go on from instead; empty where it should train on itself."""
-        fellows, parents = self._fellows(slot), self._parents(slot)
-        mine = next((place for place, trial in enumerate(fellows) if trial.bracket == slot), None)
-        if mine is None or len(fellows) < 2:
-            return []
-        if self._options.exploit == "tournament":
-            opponent = self._opponent(slot, number)
-            return [opponent] if fellows.index(opponent) < mine and opponent in parents else []
-        few = ceil(len(fellows) * self._options.fraction)
-        best = fellows[:few]
-        return [parent for parent in parents if parent in best] if mine >= len(fellows) - few and mine >= few else []
-
-    def _opponent(self, slot: int, number: int) -> Trial:
-        """The member that a slot's is compared with in a tournament."""
-        others = [trial for trial in self._fellows(slot) if trial.bracket != slot]
-        return others[int(self._rng(number, "exploit").integers(len(others)))]
-
-    def _child(self, number: int, slot: int, parents: list[Trial]) -> Proposal | None:
-        """The trial that takes a slot, explored from one of the best; None while nobody can be gone on from."""
+    def _parent_for(self, slot: int, number: int) -> Trial | None:
+        """From whom a child in this slot would go on, were trial `number` one; None while there is nobody."""
+        parents = self._parents(slot)
         if not parents:
             return None
-        rng = self._rng(number, "explore")
-        parent = parents[int(rng.integers(ceil(len(parents) * self._options.fraction)))]
-        if self._options.exploit == "tournament" and (opponent := self._opponent(slot, number)) in parents:
-            parent = opponent
-        params = self._explore(parent, rng)
+        rng = generator_for(self._spec.seed, number, "exploit")
+        if self._options.exploit == "tournament":
+            others = [trial for trial in self._fellows(slot) if trial.bracket != slot]
+            opponent = others[int(rng.integers(len(others)))]
+            return opponent if opponent in parents else parents[0]
+        return parents[int(rng.integers(ceil(len(parents) * self._options.fraction)))]
+
+    def _gives_way(self, slot: int, parent: Trial) -> bool:
+        """Whether a paused member is so much worse than this parent that a child of that one takes its place."""
+        fellows = self._fellows(slot)
+        mine = next((place for place, trial in enumerate(fellows) if trial.bracket == slot), None)
+        if mine is None:
+            return False
+        if self._options.exploit == "tournament":
+            return fellows.index(parent) < mine
+        few = ceil(len(fellows) * self._options.fraction)
+        return mine >= max(few, len(fellows) - few) and fellows.index(parent) < few
+
+    def _child(self, number: int, slot: int, parent: Trial) -> Proposal:
+        """The trial that takes a slot."""
+        params = self._explore(parent, generator_for(self._spec.seed, number, "explore"))
         changes = [
             f"{name} {_short(parent.params[name])} to {_short(value)}"
             for name, value in params.items()
@@ -254,9 +266,6 @@ class PopulationBasedTraining:
             factors=options.factors,
             resample=options.resample,
         )
-
-    def _rng(self, number: int, purpose: str) -> np.random.Generator:
-        return generator_for(self._spec.seed, number, purpose)
 
     def _words(self, slot: int, what: str) -> str:
         fellows = self._fellows(slot)
