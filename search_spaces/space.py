@@ -138,6 +138,36 @@ class SearchSpace:
         """The space in TOML text; ValueError where it is not valid."""
         return cls(parameters_from_dict(parse_toml(text)))
 
+    @classmethod
+    def from_tune(cls, config: Mapping[str, Any]) -> SearchSpace:
+        """The space that a Ray Tune config (`param_space`) describes.
+
+        Bounds stay where Tune draws: the exclusive upper bound of `randint` and `lograndint` becomes an inclusive one,
+        `qrandint` ends at the multiples of q within its bounds. `grid_search` becomes a `Categorical`, which the
+        sampler `grid` tries in full; a constant becomes a `Categorical` of one choice. A nested dict is flattened, its
+        keys joined by an underscore: `{"adam": {"beta": ...}}` is the parameter `adam_beta`.
+
+        Raises:
+            ValueError: an entry has no counterpart, such as `randn`, `sample_from` and, for having both a step and a
+                log scale, `qloguniform` and `qlograndint`; the message names it and the way out.
+        """
+        from search_spaces.ray_tune import space_from_tune
+
+        return space_from_tune(config)
+
+    def to_tune(self) -> dict[str, Any]:
+        """The space as a Ray Tune config, with all its values and no others; imports Ray.
+
+        A step becomes `quniform` or `qrandint`, which draw multiples of the step only; where the values are none, it
+        becomes a `choice` of them. `from_tune` gives the same space back, but for those choices.
+
+        Raises:
+            ValueError: the space has branches; Tune's samplers know no conditions.
+        """
+        from search_spaces.ray_tune import tune_from_space
+
+        return tune_from_space(self)
+
 
 def _draw(parameters: Mapping[str, Parameter], choose: Callable[[str, Parameter], Value]) -> dict[str, Value]:
     params: dict[str, Value] = {}
