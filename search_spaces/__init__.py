@@ -5,15 +5,17 @@ one likes. A space is frozen, compares by content and order, and survives pickle
 what would not is refused when it is written down.
 
 The same space serves every strategy: `grid()` for grid search, `sample(rng)` for random search, `suggest(trial)` for an
-Optuna sampler, `check(params)` for params from elsewhere. No Keras is imported here, and no Optuna before a function
-needs it, so that the command line starts at once. A new space is one file with a `SPACE` and one line in
-`SEARCH_SPACES`; `studies/` holds a complete study for each.
+Optuna sampler, `check(params)` for params from elsewhere. `from_tune`, `to_tune` and `from_keras_tuner` convert spaces
+of others. No Keras is imported here, and no Optuna or Ray before a function needs it, so that the command line starts
+at once. A new space is one file with a `SPACE` and one line in `SEARCH_SPACES`; `studies/` holds a complete study for
+each.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from search_spaces import california_mlp, digits_mlp, mnist_lenet, mnist_mlp
+from search_spaces.keras_tuner import KerasTunerBuilder
 from search_spaces.parameters import Categorical, Float, Int, Parameter
 from search_spaces.space import FlatParameter, SearchSpace
 from search_spaces.values import Value
@@ -33,6 +35,7 @@ __all__ = [
     "FlatParameter",
     "Float",
     "Int",
+    "KerasTunerBuilder",
     "Parameter",
     "SearchSpace",
     "Value",

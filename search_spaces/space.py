@@ -138,6 +138,61 @@ class SearchSpace:
         """The space in TOML text; ValueError where it is not valid."""
         return cls(parameters_from_dict(parse_toml(text)))
 
+    @classmethod
+    def from_tune(cls, config: Mapping[str, Any]) -> SearchSpace:
+        """The space that a Ray Tune config (`param_space`) describes.
+
+        Bounds stay where Tune draws: the exclusive upper bound of `randint` and `lograndint` becomes an inclusive one,
+        `qrandint` ends at the multiples of q within its bounds. `grid_search` becomes a `Categorical`, which the
+        sampler `grid` tries in full; a constant becomes a `Categorical` of one choice. A nested dict is flattened, its
+        keys joined by an underscore: `{"adam": {"beta": ...}}` is the parameter `adam_beta`.
+
+        Raises:
+            ValueError: an entry has no counterpart, such as `randn`, `sample_from` and, for having both a step and a
+                log scale, `qloguniform` and `qlograndint`; the message names it and the way out.
+        """
+        from search_spaces.ray_tune import space_from_tune
+
+        return space_from_tune(config)
+
+    def to_tune(self) -> dict[str, Any]:
+        """The space as a Ray Tune config, with all its values and no others; imports Ray.
+
+        A step becomes `quniform` or `qrandint`, which draw multiples of the step only; where the values are none, it
+        becomes a `choice` of them. `from_tune` gives the same space back, but for those choices.
+
+        Raises:
+            ValueError: the space has branches; Tune's samplers know no conditions.
+        """
+        from search_spaces.ray_tune import tune_from_space
+
+        return tune_from_space(self)
+
+    @classmethod
+    def from_keras_tuner(cls, build_model: Callable[[Any], Any], *, max_builds: int = 100) -> SearchSpace:
+        """The space that a KerasTuner `build_model(hp)` asks for, found by building models; needs no KerasTuner.
+
+        The builder runs with its defaults, then with other values of what it asked for, until neither these nor random
+        ones bring up anything new. Under a `conditional_scope` on one value of a `Choice` or `Boolean` a
+        hyperparameter goes into that choice's branch; under any other condition it is drawn always and used where
+        `hp` says so. In a name all but letters, digits and underscores becomes an underscore: `cnn/units` is
+        `cnn_units`. The largest value is one that can be reached by steps, as in KerasTuner.
+
+        Args:
+            build_model: a function of `hp`, or `MyHyperModel().build`. It is called dozens of times, so call this
+                where workers do not come by: under `if __name__ == "__main__"`, or in the function that makes the
+                study.
+            max_builds: models to build at most; past it a warning says that there may be more to find. What is only
+                found in training keeps its default there, and a note of the study says so.
+
+        Raises:
+            ValueError: the builder raises with its defaults, or a hyperparameter has no counterpart, such as one with
+                `sampling="reverse_log"`, or one name for two different ranges.
+        """
+        from search_spaces.keras_tuner import space_from_keras_tuner
+
+        return space_from_keras_tuner(build_model, max_builds=max_builds)
+
 
 def _draw(parameters: Mapping[str, Parameter], choose: Callable[[str, Parameter], Value]) -> dict[str, Value]:
     params: dict[str, Value] = {}

@@ -163,7 +163,7 @@ class StudySpec(_Frozen):
 
     name: str
     model: Reference
-    """`build(params) -> compiled keras.Model`."""
+    """`build(params) -> compiled keras.Model`, or KerasTuner's `build_model(hp)`, known by its parameter's name."""
     data: Reference
     """`load() -> {"train": (x, y), "validation": (x, y), "test": (x, y)}`; a third array holds sample weights."""
     space: Space

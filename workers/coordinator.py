@@ -70,6 +70,7 @@ class Coordinator:
         self._taking = asyncio.Lock()
         self._affinity = Affinity()
         self._reasons_for_fit: set[str] = set()
+        self._defaulted: set[str] = set()
         self._accounted_at = 0.0
 
     # -- for the process that runs studies --------------------------------------------------------------------------
@@ -313,6 +314,10 @@ class Coordinator:
                 if outcome.reason_for_fit and outcome.reason_for_fit not in self._reasons_for_fit:
                     self._reasons_for_fit.add(outcome.reason_for_fit)
                     self._search.note(f"trainings use fit where {outcome.reason_for_fit}; the first was trial {trial}")
+                for setting in outcome.defaulted:
+                    if setting not in self._defaulted:
+                        self._defaulted.add(setting)
+                        self._search.note(f"not in the space, so it kept its default: {setting}")
                 if outcome.kind:
                     self._search.fail(
                         trial, attempt, outcome.kind, outcome.message, signature=outcome.cause, detail=outcome.detail

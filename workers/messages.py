@@ -55,6 +55,7 @@ class Outcome:
     model_uri: str | None = None
     signature: str = ""  # of the compiled program that trained it
     reason_for_fit: str = ""  # why `fit` trained it, where a compiled epoch was wanted
+    defaulted: tuple[str, ...] = ()  # `name = default` of what the builder asked for beyond the space
     kind: str = ""  # of a failure: exception, out_of_memory
     message: str = ""
     cause: str = ""  # equal for failures that have the same one

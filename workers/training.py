@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import psutil
 
+from search_spaces import KerasTunerBuilder
 from service.errors import one_line
 from service.events import Action
 from service.search import Assignment
@@ -31,7 +32,7 @@ from workers.model_files import local_copy, save_model
 from workers.model_source import ModelSource, TrialModel
 from workers.programs.loop import train_epochs
 from workers.study_check import check_study
-from workers.user_code import Data, load_data, load_function
+from workers.user_code import Data, load_builder, load_data, load_function
 
 __all__ = ["Training"]
 
@@ -51,7 +52,7 @@ class Training:
         """
         same_data = earlier if earlier is not None and earlier.spec.data == spec.data else None
         self.spec: StudySpec = spec
-        self._build = load_function("model", spec.model)
+        self._build = load_builder(spec.model)
         self._make_callbacks = [load_function("callbacks", reference) for reference in spec.callbacks]
         self.data: Data = same_data.data if same_data else load_data(spec.data)
         self._checkpoints: CheckpointKeeper = earlier._checkpoints if earlier else CheckpointKeeper()
@@ -116,7 +117,9 @@ class Training:
         if outcome.kind and trial_model is not None:
             self._source.forget(trial_model.signature)
         self._source.clean_up(trial_model)
-        return _with_memory(outcome)
+        return dataclasses.replace(
+            outcome, defaulted=self._defaulted(), memory_bytes=psutil.Process().memory_info().rss
+        )
 
     def _train(
         self,
@@ -261,6 +264,12 @@ class Training:
         self._source.clean_up(None)
         return {name: float(value) for name, value in metrics.items()}
 
+    def _defaulted(self) -> tuple[str, ...]:
+        """`name = default` of the hyperparameters that a KerasTuner builder asked for beyond the space."""
+        if not isinstance(self._build, KerasTunerBuilder):
+            return ()
+        return tuple(f"{name} = {value!r}" for name, value in self._build.defaulted.items())
+
     def _callbacks_for(self, params: Mapping[str, Any]) -> list[Any]:
         callbacks: list[Any] = []
         for make in self._make_callbacks:
@@ -291,7 +300,3 @@ def _failure(kind: str, error: BaseException) -> Outcome:
         cause=f"{type(error).__name__} at {place}",
         detail="".join(traceback.format_exception(error))[-20_000:],
     )
-
-
-def _with_memory(outcome: Outcome) -> Outcome:
-    return dataclasses.replace(outcome, memory_bytes=psutil.Process().memory_info().rss)

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces.keras_tuner import KerasTunerBuilder, takes_hp
 from service.errors import InputError, one_line
 
-__all__ = ["Data", "load_data", "load_function"]
+__all__ = ["Data", "load_builder", "load_data", "load_function"]
 
 Data = Mapping[str, tuple[Any, ...]]
 """Split name -> (x, y) or (x, y, sample_weight), arrays or structures of arrays. Loaders may give `tf.data` sets."""
@@ -52,6 +53,16 @@ def load_function(role: str, reference: str) -> Callable[..., Any]:
         there = ", ".join(name for name in own if callable(getattr(module, name))) or "no function"
         raise InputError(f"{role} must name a function; {function_name!r} {what}: it has {there}")
     return function  # type: ignore[no-any-return]
+
+
+def load_builder(reference: str) -> Callable[..., Any]:
+    """The study's model builder, `build(params)`; a KerasTuner `build_model(hp)` becomes one.
+
+    Raises:
+        InputError: as `load_function`.
+    """
+    function = load_function("model", reference)
+    return KerasTunerBuilder(function) if takes_hp(function) else function
 
 
 def load_data(reference: str) -> Data:

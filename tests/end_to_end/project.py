@@ -34,6 +34,13 @@ def build(params):
     return model
 
 
+def build_for_keras_tuner(hp):
+    params = {"units": hp.Int("units", 8, 32, step=8), "rate": hp.Float("rate", 1e-3, 1e-1, sampling="log")}
+    if hp.Boolean("unsampled", default=True):
+        hp.Choice("activation", ["relu", "tanh"])
+    return build(params)
+
+
 def load_mismatched():
     data = load()
     data["train"] = (data["train"][0], data["train"][1][:-7])

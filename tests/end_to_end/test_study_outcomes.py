@@ -32,6 +32,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "outcome-grid": {"sampler": "grid", "budget": {}, "space": GRID, "max_epochs": 1, "pruner": "none"}
     | {"model": "project:build_that_sometimes_raises"},
     "outcome-broken": {"budget": {"trials": 30}, "model": "project:build_that_raises"},
+    "outcome-keras-tuner": {"budget": {"trials": 2}, "max_epochs": 1, "model": "project:build_for_keras_tuner"},
     "outcome-wall": {"budget": {"wall_seconds": 5}, "max_epochs": 100_000, "pruner": "none"},
     # Less than any trainer needs, so that each is replaced after its first trial.
     "outcome-memory": {"budget": {"trials": 2}, "pruner": "none", "max_epochs": 1, "resources": {"memory_gb": 0.2}},
@@ -122,6 +123,15 @@ def test_a_builder_that_always_raises_stops_the_study_early(outcomes: dict[str, 
     # While another one is under way, a few more failures are waited for.
     assert re.fullmatch(r"each of its first [3-9] trials failed the same way: RuntimeError: no such layer", reason)
     assert len(record("outcome-broken").trials) < 12
+
+
+def test_a_keras_tuner_builder_trains_and_what_the_space_lacks_is_said_once(record: Any) -> None:
+    study = record("outcome-keras-tuner")
+    assert set(study.trials["state"]) == {"complete"}
+    assert [notice for notice in study.notices if "default" in notice] == [
+        "not in the space, so it kept its default: unsampled = True",
+        "not in the space, so it kept its default: activation = 'relu'",
+    ]
 
 
 def test_no_epoch_is_trained_after_the_wall_time_is_over(record: Any) -> None:
