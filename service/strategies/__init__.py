@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from service.strategies.policies.lr_restarts import LearningRateRestarts
 from service.strategies.policies.pbt import PopulationBasedTraining
 from service.strategies.pruners.asha import ASHAPruner
 from service.strategies.pruners.asha_promote import PromotingASHAPruner
@@ -56,6 +57,7 @@ PRUNERS: Mapping[str, type[Pruner]] = MappingProxyType(
 STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
     {
         "pbt": PopulationBasedTraining,
+        "lr-restarts": LearningRateRestarts,
     }
 )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["coin_for", "generator_for", "trial_seed"]
 
-_PURPOSES = {"propose": 0, "train": 1, "tie": 2, "order": 3, "exploit": 4, "explore": 5}
+_PURPOSES = {"propose": 0, "train": 1, "tie": 2, "order": 3, "exploit": 4, "explore": 5, "restart": 6}
 
 
 def generator_for(seed: int, trial: int, purpose: str) -> np.random.Generator:

@@ -353,7 +353,7 @@ class Account:
                 trial = self.trials[event.trial]
                 assert trial.ended is None
                 assert not trial.running
-                assert trial.granted <= trial.begin + len(trial.values) < event.granted
+                assert trial.granted <= trial.begin + len(trial.values) <= event.granted
                 trial.granted = event.granted
             case Started() | Measured() | Checkpointed() | Decided() | Paused() | Lost() | Ended():
                 trial = self.trials[event.trial]

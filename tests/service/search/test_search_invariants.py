@@ -37,7 +37,12 @@ def specs(draw, sampler, pruner):
         "direction": draw(st.sampled_from(["minimize", "maximize"])),
         "epoch": draw(st.sampled_from(["best", "last"])),
     }
-    return {
+    if sampler == "lr-restarts":
+        space = {"rate": {"type": "float", "low": 0.05, "high": 1.0}, "units": {"type": "int", "low": 1, "high": 9}}
+        settings = {"space": space}
+    else:
+        settings = {}
+    return settings | {
         "sampler": sampler, "pruner": pruner, "pruner_options": options, "max_epochs": max_epochs, "budget": budget,
         "objective": objective, "seed": draw(st.integers(0, 2**63 - 1)), "max_attempts": draw(st.integers(1, 3)),
         "sampler_options": draw(sampler_options(sampler, max_epochs)),
@@ -54,6 +59,15 @@ def sampler_options(draw, sampler, max_epochs):
             "population": draw(st.integers(2, 6)), "interval": draw(st.integers(1, max_epochs)),
             "exploit": draw(st.sampled_from(["truncation", "tournament"])),
             "explore": draw(st.sampled_from([("rate",), ("rate", "momentum"), ()])),
+        }  # fmt: skip
+    if sampler == "lr-restarts":
+        return {
+            "parameter": "rate", "schedule": draw(st.sampled_from(["constant", "cosine", "step"])),
+            "cycle_epochs": draw(st.integers(1, max_epochs)), "cycle_multiplier": draw(st.sampled_from([1.0, 2.0])),
+            "cycles": draw(st.none() | st.integers(1, 4)), "configurations": draw(st.none() | st.integers(1, 5)),
+            "restart": draw(st.sampled_from(["initial", "decayed", "random"])),
+            "weights": draw(st.sampled_from(["last", "best", "fresh"])),
+            "bandit": draw(st.sampled_from(["rejects", "ucb"])),
         }  # fmt: skip
     return {}
 
@@ -95,9 +109,14 @@ def test_a_study_ends_with_its_budget_used_exactly_and_every_trial_ended_once(
         assert account.epochs == history.ledger.booked_epochs
         all_trials_used = account.roots == spec.budget.trials
         exhausted = sampler == "grid" and len({str(trial.params) for trial in account.trials}) == spec.space.size
+        exhausted = exhausted or (sampler == "lr-restarts" and _cycles_are_done(history))
         assert all_trials_used or exhausted or account.epochs == spec.budget.epochs
 
     check()
+
+
+def _cycles_are_done(history):
+    return history.ended.reason in ("every configuration has had its cycles", "every trial failed")
 
 
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
@@ -164,6 +183,7 @@ def test_a_limit_of_time_ends_everything_and_leaves_nothing_waiting(spec_with, c
         assert all(trial.ended for trial in account.trials)
         assert not history.waiting
         exhausted = sampler == "grid" and len({str(trial.params) for trial in account.trials}) == spec.space.size
+        exhausted = exhausted or (sampler == "lr-restarts" and _cycles_are_done(history))
         assert history.ledger.time_is_up or exhausted
 
     check()

@@ -33,8 +33,19 @@ PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS] + [(po
 
 
 def settings_for(sampler, pruner, seed=7):
-    options = {"tpe": {"startup_trials": 4}, "pbt": {"population": 5, "interval": 2}}.get(sampler, {})
-    return {"sampler": sampler, "sampler_options": options, "pruner": pruner, "budget": {"epochs": 70}, "seed": seed}
+    options = {
+        "tpe": {"startup_trials": 4},
+        "pbt": {"population": 5, "interval": 2},
+        "lr-restarts": {"parameter": "rate", "cycle_epochs": 2},
+    }.get(sampler, {})
+    space = {"rate": {"type": "float", "low": 0.05, "high": 1.0}, "units": {"type": "int", "low": 1, "high": 9}}
+    return ({"space": space} if sampler == "lr-restarts" else {}) | {
+        "sampler": sampler,
+        "sampler_options": options,
+        "pruner": pruner,
+        "budget": {"epochs": 70},
+        "seed": seed,
+    }
 
 
 @pytest.mark.parametrize("workers", [1, 5])
