@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["coin_for", "generator_for", "trial_seed"]
 
-_PURPOSES = {"propose": 0, "train": 1, "tie": 2, "order": 3}
+_PURPOSES = {"propose": 0, "train": 1, "tie": 2, "order": 3, "restart": 4}
 
 
 def generator_for(seed: int, trial: int, purpose: str) -> np.random.Generator:
