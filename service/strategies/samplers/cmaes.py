@@ -49,6 +49,12 @@ _DRAWS = 10
 _LEARNING_RATE = 0.3
 """The share of a generation in the probabilities after it; .15 and .5 do about as well."""
 
+_CONVERGED = 1e-8
+"""The distribution is given up when a generation is this narrow in a dimension, as a fraction of its range.
+
+Going on would gain nothing, and after thousands of trials the package's step size overflows.
+"""
+
 
 class CMAESOptions(Options):
     """Options of sampler cmaes."""
@@ -180,10 +186,10 @@ class CMAESSampler:
         for name, choices in self._choices.items():
             choices.learn([(draw.choices[name] if name in draw.params else None) for draw in ranked], weights)
         if self._cma is not None:
-            solutions = [(draw.told, float(rank)) for rank, draw in enumerate(ranked)]
-            self._cma.tell(solutions)
-            if self._cma.should_stop():
-                # It has shrunk to a point; start over elsewhere (Auger and Hansen, CEC 2005, without their doubling).
+            self._cma.tell([(draw.told, float(rank)) for rank, draw in enumerate(ranked)])
+            spread = float(np.ptp([draw.told for draw in ranked], axis=0).min())
+            if spread < _CONVERGED or self._cma.should_stop():
+                # Start over elsewhere (Auger and Hansen, CEC 2005, without their doubling of the population).
                 self._cma = self._make_cma(generator_for(self._seed, number, "restart").random(len(self._numbers)))
 
     def _make_cma(self, mean: Vector) -> CMAwM:

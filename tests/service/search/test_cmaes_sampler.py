@@ -2,7 +2,7 @@
 
 from collections import Counter
 from itertools import pairwise
-from math import nan
+from math import log, log10, nan
 from statistics import median
 
 import pytest
@@ -133,6 +133,19 @@ def test_it_starts_over_elsewhere_when_it_has_shrunk_to_a_point(study_of):
     history = study_of(LINE, lambda params, _: (params["x"] - 0.3) ** 2, trials=600)
     far = [trial.number for trial in history.trials if abs(trial.params["x"] - 0.3) > 0.1]
     assert any(later - earlier > 50 for earlier, later in pairwise(far))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_long_study_overflows_nothing(desk_with):
+    numbers = {"a": Int(0, 20), "b": Int(1, 512, log=True), "c": Float(0.0, 1.0, step=0.05)}
+    space = SearchSpace({**numbers, "d": Float(1e-5, 1e-1, log=True)})
+    desk = desk_with(sampler="cmaes", space=space, max_epochs=1, budget={"trials": 2200}, seed=1)
+    for number in range(2200):
+        it = desk.start().params
+        loss = (it["a"] - 17) ** 2 / 100 + log(it["b"] / 90) ** 2 + (it["c"] - 0.2) ** 2 + log10(it["d"] / 1e-2) ** 2
+        desk.report(number, 1, loss)
+        desk.finish(number)
+    assert desk.search.history.best.params["a"] == 17
 
 
 @pytest.mark.parametrize("pruner", ["none", "hyperband"])
