@@ -24,6 +24,8 @@ from service.strategies.pruners.median import MedianPruner
 from service.strategies.pruners.no_pruning import NoPruner
 from service.strategies.pruners.successive_halving import SuccessiveHalvingPruner
 from service.strategies.sample_and_prune import SampleAndPrune
+from service.strategies.samplers.cmaes import CMAESSampler
+from service.strategies.samplers.evolution import EvolutionSampler
 from service.strategies.samplers.grid import GridSampler
 from service.strategies.samplers.random_search import RandomSampler
 from service.strategies.samplers.tpe import TPESampler
@@ -39,6 +41,8 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "grid": GridSampler,
         "random": RandomSampler,
         "tpe": TPESampler,
+        "cmaes": CMAESSampler,
+        "evolution": EvolutionSampler,
     }
 )
 
