@@ -18,6 +18,9 @@ from service.strategies.pruners.asha import ASHAPruner
 from service.strategies.pruners.hyperband import HyperbandPruner
 from service.strategies.pruners.median import MedianPruner
 from service.strategies.pruners.no_pruning import NoPruner
+from service.strategies.pruners.patience import PatiencePruner
+from service.strategies.pruners.percentile import PercentilePruner
+from service.strategies.pruners.threshold import ThresholdPruner
 from service.strategies.sample_and_prune import SampleAndPrune
 from service.strategies.samplers.grid import GridSampler
 from service.strategies.samplers.random_search import RandomSampler
@@ -41,6 +44,9 @@ PRUNERS: Mapping[str, type[Pruner]] = MappingProxyType(
     {
         "none": NoPruner,
         "median": MedianPruner,
+        "percentile": PercentilePruner,
+        "threshold": ThresholdPruner,
+        "patience": PatiencePruner,
         "asha": ASHAPruner,
         "hyperband": HyperbandPruner,
     }

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 
 PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS]
 MODERATELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# So that short studies get past the start.
+SHORT_STARTS = {"tpe": {"startup_trials": 3}}
 RARELY = st.sampled_from([0.0, 0.03, 0.15])
 
 
@@ -31,8 +33,12 @@ def specs(draw, sampler, pruner):
         options["min_epochs"] = draw(st.integers(1, max_epochs))
     if pruner in ("asha", "hyperband"):
         options["reduction_factor"] = draw(st.sampled_from([2, 3, 4]))
-    if pruner == "median":
+    if pruner in ("median", "percentile"):
         options["startup_trials"] = draw(st.integers(1, 5))
+    if pruner == "patience":
+        options["patience"] = draw(st.integers(1, 3))
+    if pruner == "threshold":
+        options["upper"] = draw(st.sampled_from([0.5, 1.1]))
     objective = {
         "direction": draw(st.sampled_from(["minimize", "maximize"])),
         "epoch": draw(st.sampled_from(["best", "last"])),
@@ -40,7 +46,7 @@ def specs(draw, sampler, pruner):
     return {
         "sampler": sampler, "pruner": pruner, "pruner_options": options, "max_epochs": max_epochs, "budget": budget,
         "objective": objective, "seed": draw(st.integers(0, 2**63 - 1)), "max_attempts": draw(st.integers(1, 3)),
-        "sampler_options": {"startup_trials": 3} if sampler == "tpe" else {},
+        "sampler_options": SHORT_STARTS.get(sampler, {}),
     }  # fmt: skip
 
 
