@@ -22,9 +22,11 @@ from service.strategies.pruners.patience import PatiencePruner
 from service.strategies.pruners.percentile import PercentilePruner
 from service.strategies.pruners.threshold import ThresholdPruner
 from service.strategies.sample_and_prune import SampleAndPrune
+from service.strategies.samplers.coordinate import CoordinateSampler
 from service.strategies.samplers.grid import GridSampler
 from service.strategies.samplers.random_search import RandomSampler
 from service.strategies.samplers.tpe import TPESampler
+from service.strategies.samplers.zoom import ZoomSampler
 from service.strategies.strategy import Pruner, Sampler, Strategy
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
         "grid": GridSampler,
         "random": RandomSampler,
+        "zoom": ZoomSampler,
+        "coordinate": CoordinateSampler,
         "tpe": TPESampler,
     }
 )

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS]
 MODERATELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # So that short studies get past the start.
-SHORT_STARTS = {"tpe": {"startup_trials": 3}}
+SHORT_STARTS = {"tpe": {"startup_trials": 3}, "zoom": {"round_trials": 3}, "coordinate": {"startup_trials": 2}}
 RARELY = st.sampled_from([0.0, 0.03, 0.15])
 
 

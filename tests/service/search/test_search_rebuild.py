@@ -32,8 +32,14 @@ PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS]
 
 
 def settings_for(sampler, pruner, seed=7):
-    options = {"startup_trials": 4} if sampler == "tpe" else {}
-    return {"sampler": sampler, "sampler_options": options, "pruner": pruner, "budget": {"epochs": 70}, "seed": seed}
+    starts = {"tpe": {"startup_trials": 4}, "zoom": {"round_trials": 3}, "coordinate": {"startup_trials": 2}}
+    return {
+        "sampler": sampler,
+        "sampler_options": starts.get(sampler, {}),
+        "pruner": pruner,
+        "budget": {"epochs": 70},
+        "seed": seed,
+    }
 
 
 @pytest.mark.parametrize("workers", [1, 5])

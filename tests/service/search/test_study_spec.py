@@ -144,6 +144,22 @@ MESSAGES = [
         "option min_delta of pruner patience must be greater than or equal to 0; got -1",
     ),
     (
+        {"sampler": "zoom", "sampler_options": {"shrink": 1}},
+        "option shrink of sampler zoom must be less than 1; got 1",
+    ),
+    (
+        {"sampler": "zoom", "sampler_options": {"rounds": 1}},
+        "options of sampler zoom may be round_trials, shrink; got 'rounds'",
+    ),
+    (
+        {"sampler": "coordinate", "sampler_options": {"values": 1}},
+        "option values of sampler coordinate must be greater than or equal to 2; got 1",
+    ),
+    (
+        {"sampler": "coordinate", "sampler_options": {"steps": 1}},
+        "options of sampler coordinate may be startup_trials, values, resolutions; got 'steps'",
+    ),
+    (
         {"sampler": "grid"},
         "sampler grid needs a finite space; parameter x is continuous: give it a step, or use sampler random or tpe",
     ),
