@@ -87,6 +87,15 @@ class SearchSpace:
         """Random params; one number is drawn from `rng` for each active parameter, in definition order."""
         return _draw(self.parameters, lambda _, parameter: parameter.value_at(float(rng.random())))
 
+    def params_by(self, choose: Callable[[str, Parameter], Value]) -> dict[str, Value]:
+        """The params in which each active parameter has the value that `choose(name, parameter)` gives it.
+
+        Args:
+            choose: asked in definition order, for a branch's parameters after the choice that they hang on; its values
+                are not checked.
+        """
+        return _draw(self.parameters, choose)
+
     def suggest(self, trial: optuna.trial.BaseTrial) -> dict[str, Value]:
         """The params that `trial` suggests; only active parameters are asked for."""
         return _draw(self.parameters, lambda name, parameter: parameter.suggest(name, trial))

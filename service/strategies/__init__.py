@@ -22,13 +22,18 @@ from service.strategies.pruners.asha_promote import PromotingASHAPruner
 from service.strategies.pruners.hyperband import HyperbandPruner
 from service.strategies.pruners.median import MedianPruner
 from service.strategies.pruners.no_pruning import NoPruner
+from service.strategies.pruners.patience import PatiencePruner
+from service.strategies.pruners.percentile import PercentilePruner
 from service.strategies.pruners.successive_halving import SuccessiveHalvingPruner
+from service.strategies.pruners.threshold import ThresholdPruner
 from service.strategies.sample_and_prune import SampleAndPrune
 from service.strategies.samplers.cmaes import CMAESSampler
+from service.strategies.samplers.coordinate import CoordinateSampler
 from service.strategies.samplers.evolution import EvolutionSampler
 from service.strategies.samplers.grid import GridSampler
 from service.strategies.samplers.random_search import RandomSampler
 from service.strategies.samplers.tpe import TPESampler
+from service.strategies.samplers.zoom import ZoomSampler
 from service.strategies.strategy import Policy, Pruner, Sampler, Strategy
 
 if TYPE_CHECKING:
@@ -40,6 +45,8 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
         "grid": GridSampler,
         "random": RandomSampler,
+        "zoom": ZoomSampler,
+        "coordinate": CoordinateSampler,
         "tpe": TPESampler,
         "cmaes": CMAESSampler,
         "evolution": EvolutionSampler,
@@ -50,6 +57,9 @@ PRUNERS: Mapping[str, type[Pruner]] = MappingProxyType(
     {
         "none": NoPruner,
         "median": MedianPruner,
+        "percentile": PercentilePruner,
+        "threshold": ThresholdPruner,
+        "patience": PatiencePruner,
         "asha": ASHAPruner,
         "asha-promote": PromotingASHAPruner,
         "hyperband": HyperbandPruner,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["Options", "options_from"]
+__all__ = ["Options", "check_min_epochs", "options_from"]
 
 
 class Options(BaseModel):
@@ -41,3 +41,15 @@ def options_from(owner: str, model: type[O], settings: Mapping[str, Any]) -> O:
         name = ".".join(str(part) for part in first["loc"])
         rule = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
         raise ValueError(f"option {name} of {owner} must be {rule}; got {first['input']!r}") from None
+
+
+def check_min_epochs(owner: str, min_epochs: int, max_epochs: int) -> None:
+    """Refuse a first judged epoch that no trial reaches.
+
+    Raises:
+        ValueError: one line.
+    """
+    if min_epochs > max_epochs:
+        raise ValueError(
+            f"option min_epochs of {owner} must be at most max_epochs; got {min_epochs} with max_epochs {max_epochs}"
+        )

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from service.events import Action, Event, Measured
 from service.history import Trial
-from service.strategies.options import Options, options_from
+from service.strategies.options import Options, check_min_epochs, options_from
 from service.strategies.pruners.rungs import Key, Rung, rung_epochs
 from service.strategies.randomness import coin_for
 from service.strategies.strategy import Judgement
@@ -50,11 +50,7 @@ def check_halving(owner: str, spec: StudySpec, model: type[ASHAOptions] = ASHAOp
         ValueError: one line.
     """
     options = options_from(owner, model, spec.pruner_options)
-    if options.min_epochs is not None and options.min_epochs > spec.max_epochs:
-        raise ValueError(
-            f"option min_epochs of {owner} must be at most max_epochs; got {options.min_epochs} "
-            f"with max_epochs {spec.max_epochs}"
-        )
+    check_min_epochs(owner, options.min_epochs or 1, spec.max_epochs)
 
 
 class ASHAPruner:

@@ -31,7 +31,7 @@ from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
 from service.strategies.samplers.coordinates import fraction_of, params_from, value_at
-from service.strategies.samplers.standings import Standings
+from service.strategies.samplers.ranking import Ranking
 
 if TYPE_CHECKING:
     from cmaes import CMAwM
@@ -100,7 +100,7 @@ class CMAESSampler:
             if isinstance(entry.parameter, Categorical)
         }
         self._cma = self._make_cma(np.full(len(self._numbers), 0.5)) if self._numbers else None
-        self._standings = Standings(spec)
+        self._ranking = Ranking(spec)
         self._drawn: dict[int, _Draw] = {}  # of trials that have not ended
         self._seen: set[str] = set()
         self._generation: dict[int, tuple[Trial, _Draw]] = {}
@@ -121,7 +121,7 @@ class CMAESSampler:
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """Remember what was proposed, learn from every λ trials that have ended."""
-        self._standings.observe(event)
+        self._ranking.observe(event)
         if trial is None:
             return
         if isinstance(event, Proposed):
@@ -130,7 +130,7 @@ class CMAESSampler:
             self._seen.add(_key_of(trial.params))
         elif isinstance(event, Ended):
             draw = self._drawn.pop(trial.number)
-            if self._standings.tells(trial):
+            if self._ranking.tells(trial):
                 self._generation[trial.number] = (trial, draw)
             if len(self._generation) == self._population:
                 self._learn(trial.number)
@@ -180,7 +180,7 @@ class CMAESSampler:
     def _learn(self, number: int) -> None:
         """Move the distribution by the ranks of one generation, which the trial `number` has completed."""
         trials = [trial for trial, _ in self._generation.values()]
-        ranked = [self._generation[trial.number][1] for trial in self._standings.ranked(trials)]
+        ranked = [self._generation[trial.number][1] for trial in self._ranking.ranked(trials)]
         self._generation = {}
         weights = _weights(self._population)
         for name, choices in self._choices.items():

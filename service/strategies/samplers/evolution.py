@@ -21,7 +21,7 @@ from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
 from service.strategies.samplers.coordinates import fraction_of, params_from, value_at
-from service.strategies.samplers.standings import Standings
+from service.strategies.samplers.ranking import Ranking
 
 if TYPE_CHECKING:
     from service.study import StudySpec
@@ -55,7 +55,7 @@ class EvolutionSampler:
         self._seed = spec.seed
         self._tree = spec.space
         self._space = spec.space.flat()
-        self._standings = Standings(spec)
+        self._ranking = Ranking(spec)
         self._parents: list[Trial] = []  # the best first
         self._best: Trial | None = None
         self._seen: set[str] = set()
@@ -86,14 +86,14 @@ class EvolutionSampler:
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """Remember what was proposed; let a trial that has ended in among the parents."""
-        self._standings.observe(event)
+        self._ranking.observe(event)
         if trial is None:
             return
         if isinstance(event, Proposed):
             self._seen.add(_key_of(trial.params))
-        elif isinstance(event, Ended) and self._standings.has_result(trial):
-            self._parents = self._standings.ranked([*self._parents, trial])[: self._options.population]
-            if self._best is None or self._standings.is_better(trial, self._best):
+        elif isinstance(event, Ended) and self._ranking.has_result(trial):
+            self._parents = self._ranking.ranked([*self._parents, trial])[: self._options.population]
+            if self._best is None or self._ranking.is_better(trial, self._best):
                 self._best = trial
             if self._best not in self._parents:  # another bracket's trials may stand before it at an early epoch
                 self._parents[-1] = self._best

@@ -10,6 +10,7 @@ from service.events import Ended, Event, Proposed, TrialState
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
+from service.strategies.samplers.lattice import Lattice
 
 if TYPE_CHECKING:
     from search_spaces import SearchSpace
@@ -21,15 +22,14 @@ MAX_POINTS = 1_000_000
 
 
 class GridSampler:
-    """Visits the grid in a seeded random order, so that a study cut short has still looked everywhere."""
+    """Visits the grid in a seeded order that covers early, so that a study cut short has still looked everywhere."""
 
     summary: ClassVar[str] = "every point of a finite space exactly once, a failed one once more"
 
     def __init__(self, space: SearchSpace, seed: int):
-        points = list(space.grid())
-        order = generator_for(seed, 0, "order").permutation(len(points))
-        self._points: list[Mapping[str, Any]] = [points[index] for index in order]
-        self._next = 0
+        self._lattice = Lattice(space)
+        self._order = self._lattice.covering_order(generator_for(seed, 0, "order"))
+        self._next = 0  # all points before it in the order were visited
         self._visits: dict[str, int] = {}
         self._failed: list[Mapping[str, Any]] = []
 
@@ -57,20 +57,27 @@ class GridSampler:
 
     def propose(self, number: int) -> Mapping[str, Any] | None:
         """The next point not yet visited, then the failed ones, then None (more may fail while trials still run)."""
-        if self._next < len(self._points):
-            return self._points[self._next]
+        if self._next < len(self._order):
+            return self._lattice.point(int(self._order[self._next]))
         return self._failed[0] if self._failed else None
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """Count visits from what was proposed and ended."""
         if trial is None:
             return
-        key = json.dumps(dict(trial.params), sort_keys=True)
+        key = _key(trial.params)
         if isinstance(event, Proposed):
             self._visits[key] = self._visits.get(key, 0) + 1
-            if self._next < len(self._points) and dict(self._points[self._next]) == dict(trial.params):
+            self._failed = [point for point in self._failed if dict(point) != dict(trial.params)]
+            # One point a proposal, unless the study was begun in another order, as by another release of SciPy.
+            while (
+                self._next < len(self._order)
+                and _key(self._lattice.point(int(self._order[self._next]))) in self._visits
+            ):
                 self._next += 1
-            else:
-                self._failed = [point for point in self._failed if dict(point) != dict(trial.params)]
         elif isinstance(event, Ended) and event.state is TrialState.FAILED and self._visits[key] == 1:
             self._failed.append(trial.params)
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return json.dumps(dict(params), sort_keys=True)

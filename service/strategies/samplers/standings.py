@@ -1,22 +1,19 @@
-"""Who stands better: trials that ended at different epochs, put in one order.
+"""Which of a study's trials is best, compared only by values of one and the same epoch.
 
-For samplers that need ranks only. Must not know what is done with them.
+Knows which values may be compared. Must not know what is done with the best.
 
-A value is compared with values of the same epoch only. Trials that a pruner let go on past a rung stand before those
-that it stopped there, which for ASHA is: further first, then by value. A trial that nobody judged at that epoch, as in
-another bracket of Hyperband, earns nothing by having gone further; there the values at that epoch decide.
+As in BOHB (Falkner et al., ICML 2018) and in `study_in_memory`, trials are compared at the largest rung that enough
+of them have reached, at least one more than there are parameters. Trials stopped below it are out of the comparison.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import isfinite
 from typing import TYPE_CHECKING
 
-from service.events import Decided, Event, Proposed, TrialState
+from service.events import Ended, Event, Measured, TrialState
 from service.history import Trial
-from service.strategies.randomness import coin_for
 
 if TYPE_CHECKING:
     from service.study import StudySpec
@@ -24,93 +21,58 @@ if TYPE_CHECKING:
 __all__ = ["Standings"]
 
 
-@dataclass(kw_only=True, slots=True)
-class _Record:
-    """What a trial itself does not tell."""
-
-    granted: int  # up to where it may train before it is judged again
-    coin: float
-    judged: int = 0  # the last epoch at which a decision fell
-    passed: set[int] = field(default_factory=set)  # epochs at which it was judged and went on
-
-
 class Standings:
-    """Ranks trials that have ended; follows the decisions about all of them."""
+    """The losses of a study's trials at each rung; smaller is better, whatever the objective's direction.
 
-    def __init__(self, spec: StudySpec):
-        self._spec = spec
-        self._records: dict[int, _Record] = {}
+    A trial that its own early stopping ended stands at later rungs with its last value; a failed one stands nowhere.
+    """
 
-    def observe(self, event: Event) -> None:
-        """Follow what was granted and decided."""
-        if isinstance(event, Proposed):
-            self._records[event.trial] = _Record(granted=event.granted, coin=coin_for(self._spec.seed, event.trial))
-        elif isinstance(event, Decided):
-            record = self._records[event.trial]
-            # A trial that pauses between two rungs because the study is being stopped was not judged.
-            if event.granted > event.epoch >= record.granted:
-                record.passed.add(event.epoch)
-            record.granted, record.judged = event.granted, event.epoch
+    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+        """No trial yet; `ask_epochs` are where trials may be compared, ascending, the last one completes them."""
+        self._sign = spec.objective.sign
+        self._enough = len(spec.space.flat()) + 1
+        self._rungs: dict[int, dict[int, float]] = {epoch: {} for epoch in ask_epochs}
 
-    @staticmethod
-    def tells(trial: Trial) -> bool:
-        """Whether an ended trial says anything: not if the study's time was up before its first epoch was over."""
-        return trial.state is not TrialState.FAILED or trial.reason != "budget"
+    def observe(self, event: Event, trial: Trial | None) -> None:
+        """Follow the trials."""
+        if trial is None:
+            return
+        if isinstance(event, Measured) and event.epoch in self._rungs and isfinite(trial.values[-1]):
+            self._rungs[event.epoch][trial.number] = self._sign * trial.values[-1]
+        elif isinstance(event, Ended) and event.state is TrialState.FAILED:
+            for losses in self._rungs.values():
+                losses.pop(trial.number, None)
+        elif isinstance(event, Ended) and event.reason == "early_stopping" and isfinite(trial.values[-1]):
+            for epoch, losses in self._rungs.items():
+                if epoch > trial.epochs:
+                    losses[trial.number] = self._sign * trial.values[-1]
 
-    @staticmethod
-    def has_result(trial: Trial) -> bool:
-        """Whether an ended trial has not failed and has a value."""
-        return trial.state is not TrialState.FAILED and trial.best_epoch > 0
+    def best(self, among: Iterable[int] | None = None) -> int | None:
+        """The number of the best trial; of equal ones the earlier.
 
-    def is_better(self, trial: Trial, than: Trial) -> bool:
-        """Whether a trial would be the study's best before another: complete before pruned, then by its result."""
-        return self._as_best(trial) < self._as_best(than)
+        Args:
+            among: consider these trials only. They are compared at the largest rung, up to the one at which the study
+                compares, that any of them has reached.
 
-    def _as_best(self, trial: Trial) -> tuple[bool, float, int]:
-        """As `History.best`; smaller is better."""
-        return trial.state is not TrialState.COMPLETE, self._loss_at(trial, trial.epochs), trial.number
-
-    def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
-        """Ended trials, the best first, the failed ones last; a coin for each trial settles ties.
-
-        From the first epoch at which one of them ended to the last: those that ended there take the places that they
-        have among all that got so far, and the others share the remaining places by what came later.
+        Returns:
+            None while no trial has a value at a rung.
         """
-        failed: list[Trial] = []
-        remaining: list[Trial] = []
-        for trial in trials:
-            (remaining if self.has_result(trial) else failed).append(trial)
-        places: list[Trial | None] = [None] * len(remaining)
-        free = list(range(len(remaining)))
-        for epoch in sorted({self._last_epoch(trial) for trial in remaining}):
-            remaining.sort(key=lambda trial, epoch=epoch: self._key(trial, epoch))  # type: ignore[misc]  # no lambda has a type
-            further = []
-            for place, trial in zip(list(free), remaining, strict=True):
-                if self._last_epoch(trial) == epoch:
-                    places[place] = trial
-                    free.remove(place)
-                else:
-                    further.append(trial)
-            remaining = further
-        failed.sort(key=lambda trial: self._records[trial.number].coin)
-        return [trial for trial in places if trial is not None] + failed
+        for losses in self._usable():
+            standing = [(losses[trial], trial) for trial in (losses if among is None else among) if trial in losses]
+            if standing:
+                return min(standing)[1]
+        return None
 
-    def _last_epoch(self, trial: Trial) -> int:
-        """Up to where a trial takes part in comparisons."""
-        if trial.state is TrialState.PRUNED:
-            return self._records[trial.number].judged  # one more may have come in since
-        if trial.reason == "early_stopping":
-            return self._spec.max_epochs  # it would have gone on to every later rung; its result stands for it there
-        return trial.epochs
+    def gap(self, trial: int, other: int) -> float | None:
+        """How far two trials' losses are apart at the largest usable rung that both have reached; None if at none."""
+        for losses in self._usable():
+            if trial in losses and other in losses:
+                return abs(losses[trial] - losses[other])
+        return None
 
-    def _key(self, trial: Trial, epoch: int) -> tuple[bool, float, float, int]:
-        record = self._records[trial.number]
-        return epoch not in record.passed, self._loss_at(trial, epoch), record.coin, trial.number
-
-    def _loss_at(self, trial: Trial, epoch: int) -> float:
-        """The trial's result as of this epoch, as the study asks for it: of the best or of the last epoch."""
-        sign = self._spec.objective.sign
-        losses = [sign * value for value in trial.values[:epoch] if isfinite(value)]
-        if not losses:
-            return inf
-        return min(losses) if self._spec.objective.epoch == "best" else losses[-1]
+    def _usable(self) -> list[dict[int, float]]:
+        """The losses by trial at the rung of comparison and at those below it, from the top down."""
+        rungs = list(self._rungs.values())
+        while len(rungs) > 1 and len(rungs[-1]) < self._enough:
+            rungs.pop()
+        return rungs[::-1]

@@ -64,6 +64,8 @@ def _spec_with(**changes):
         "successive-halving",
     ):  # small examples start at epoch 1, whatever the default is
         chosen["pruner_options"] = {"min_epochs": 1} | chosen.get("pruner_options", {})
+    if chosen["pruner"] == "threshold":  # it needs a bound
+        chosen["pruner_options"] = {"upper": 1.1} | chosen.get("pruner_options", {})
     return StudySpec.model_validate(chosen)
 
 

@@ -5,7 +5,8 @@ from collections import Counter, defaultdict
 import pytest
 
 from search_spaces import Categorical, Float, Int, SearchSpace
-from service.events import TrialState
+from service.events import Proposed, TrialState
+from service.search import Search
 
 SPACES = {
     "flat": SearchSpace({"units": Int(8, 40, step=8), "dropout": Float(0.0, 0.3, step=0.1)}),
@@ -101,3 +102,13 @@ def test_a_study_cut_short_has_looked_everywhere(desk_with):
     points = [trial.params["x"] for trial in desk.trials]
     assert points != sorted(points)
     assert all(5 <= sum(low <= point < low + 33 for point in points) <= 15 for low in (0, 33, 66))
+
+
+def test_a_study_begun_in_another_order_still_visits_every_point_exactly_once(spec_with):
+    spec = grid(spec_with, "flat")
+    points = list(SPACES["flat"].grid())
+    begun = [Proposed(trial=trial, params=points[number], granted=2) for trial, number in enumerate((3, 19, 0, 7))]
+    search = Search.restore(spec, begun)
+    while search.next() is not None:
+        pass
+    assert visits_of(search.history) == {str(point): 1 for point in points}

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 
 PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS] + [(policy, "") for policy in STRATEGIES]
 MODERATELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# So that short studies get past the start.
+SHORT_STARTS = {"tpe": {"startup_trials": 3}, "zoom": {"round_trials": 3}, "coordinate": {"startup_trials": 2}}
 RARELY = st.sampled_from([0.0, 0.03, 0.15])
 
 
@@ -31,8 +33,12 @@ def specs(draw, sampler, pruner):
         options["min_epochs"] = draw(st.integers(1, max_epochs))
     if pruner in ("asha", "asha-promote", "hyperband", "successive-halving"):
         options["reduction_factor"] = draw(st.sampled_from([2, 3, 4]))
-    if pruner == "median":
+    if pruner in ("median", "percentile"):
         options["startup_trials"] = draw(st.integers(1, 5))
+    if pruner == "patience":
+        options["patience"] = draw(st.integers(1, 3))
+    if pruner == "threshold":
+        options["upper"] = draw(st.sampled_from([0.5, 1.1]))
     objective = {
         "direction": draw(st.sampled_from(["minimize", "maximize"])),
         "epoch": draw(st.sampled_from(["best", "last"])),
@@ -52,8 +58,6 @@ def specs(draw, sampler, pruner):
 @st.composite
 def sampler_options(draw, sampler, max_epochs):
     """Options that make a small study do what a large one does."""
-    if sampler == "tpe":
-        return {"startup_trials": 3}
     if sampler == "pbt":
         return {
             "population": draw(st.integers(2, 6)), "interval": draw(st.integers(1, max_epochs)),
@@ -69,7 +73,7 @@ def sampler_options(draw, sampler, max_epochs):
             "weights": draw(st.sampled_from(["last", "best", "fresh"])),
             "bandit": draw(st.sampled_from(["rejects", "ucb"])),
         }  # fmt: skip
-    return {}
+    return SHORT_STARTS.get(sampler, {})
 
 
 @st.composite

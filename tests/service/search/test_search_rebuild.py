@@ -35,6 +35,9 @@ PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS] + [(po
 def settings_for(sampler, pruner, seed=7):
     options = {
         "tpe": {"startup_trials": 4},
+        "zoom": {"round_trials": 3},
+        "coordinate": {"startup_trials": 2},
+        "evolution": {"population": 4},
         "pbt": {"population": 5, "interval": 2},
         "lr-restarts": {"parameter": "rate", "cycle_epochs": 2},
     }.get(sampler, {})

@@ -1,77 +1,120 @@
-"""Trials that ended at different epochs, in one order."""
+"""Trials are compared at one epoch: the largest rung that enough of them have reached."""
 
 from math import nan
 
 import pytest
 
+from search_spaces import Float, SearchSpace
 from service.strategies.samplers.standings import Standings
+
+RUNGS = (1, 3, 9)
 
 
 @pytest.fixture
-def order_of(desk_with):
-    """The numbers of the trials with these curves, the best first; a curve ends in a word where it failed."""
+def following(desk_with):
+    """A desk whose trials may be compared at epochs 1, 3 and 9, once two have reached a rung, and their standings."""
 
-    def order(curves, **changes):
-        desk = desk_with(max_epochs=9, budget={"epochs": 500}, **changes)
-        desk.search.begin()
-        events = []
-        for curve in curves:
-            number = desk.start().trial
-            for epoch, value in enumerate(curve, start=1):
-                if isinstance(value, str):
-                    desk.fail(number, value) if value == "exception" else desk.finish(number, value)
-                    break
-                ended = "early_stopping" if epoch == len(curve) < 9 and "pruner" not in changes else ""
-                if desk.report(number, epoch, value, ended=ended).action == "stop":
-                    desk.finish(number)
-                    break
-        standings = Standings(desk.search.spec)
-        events = desk.search.take_events()
-        for event in events:
-            standings.observe(event)
-        return [trial.number for trial in standings.ranked(desk.trials)]
+    def make(direction="minimize"):
+        desk = desk_with(
+            space=SearchSpace({"x": Float(0, 1)}),
+            max_epochs=9,
+            budget={"trials": 20},
+            objective={"direction": direction},
+        )
+        standings = Standings(desk.search.spec, RUNGS)
+        apply = desk.search._apply
 
-    return order
+        def apply_and_follow(event):
+            apply(event)
+            number = getattr(event, "trial", None)
+            standings.observe(event, None if number is None else desk.trials[number])
+
+        desk.search._apply = apply_and_follow
+        return desk, standings
+
+    return make
 
 
-def curve(*values):
-    """Nine epochs, the last value repeated."""
-    return [*values, *[values[-1]] * (9 - len(values))]
+def report(desk, trial, values):
+    for epoch, value in enumerate(values, start=1):
+        desk.report(trial, epoch, value)
 
 
-def test_complete_trials_stand_by_their_result(order_of):
-    assert order_of([curve(0.5), curve(0.9, 0.1, 0.7), curve(0.3)]) == [1, 2, 0]
-    assert order_of([curve(0.5), curve(0.9, 0.1, 0.7), curve(0.3)], objective={"epoch": "last"}) == [2, 0, 1]
-    assert order_of([curve(0.5), curve(0.9), curve(0.3)], objective={"direction": "maximize"}) == [1, 0, 2]
+def test_nobody_is_best_before_a_rung_is_reached(following):
+    desk, standings = following()
+    desk.start(2)
+    assert standings.best() is None
 
 
-def test_a_trial_that_was_let_go_on_stands_before_those_stopped_at_that_rung_whatever_their_values(order_of):
-    # The first is the best of one and goes on; the second is better later, when it has more to be compared with.
-    curves = [curve(0.9), curve(0.8), curve(0.7), curve(0.85)]
-    assert order_of(curves, pruner="asha") == [2, 1, 0, 3]
+@pytest.mark.parametrize(("direction", "best"), [("minimize", 1), ("maximize", 0)])
+def test_the_best_has_the_best_value_at_the_first_rung_while_few_have_reached_a_higher_one(following, direction, best):
+    desk, standings = following(direction)
+    desk.start(3)
+    report(desk, 0, [0.9, 0.0, 0.0])  # its values at other epochs do not count
+    report(desk, 1, [0.5])
+    report(desk, 2, [0.7])
+    assert standings.best() == best
 
 
-def test_a_trial_nobody_judged_stands_by_its_value_at_the_epoch_where_the_other_was_stopped(order_of):
-    settings = {"pruner": "hyperband", "pruner_options": {"min_epochs": 1}}
-    desk_order = order_of([curve(0.5 + number / 100) for number in range(20)], **settings)
-    assert desk_order[0] == 0
-    # Whichever bracket: with equal shapes the values decide, but for what a rung let go on.
-    assert sorted(desk_order[:10]) != list(range(10, 20))
-    assert sum(desk_order.index(number) for number in range(10)) < sum(
-        desk_order.index(number) for number in range(10, 20)
-    )
+def test_the_comparison_moves_up_once_enough_trials_have_reached_a_higher_rung(following):
+    desk, standings = following()
+    desk.start(3)
+    report(desk, 0, [0.1])
+    report(desk, 1, [0.5, 0.4, 0.3])
+    assert standings.best() == 0
+    report(desk, 2, [0.6, 0.5, 0.2])
+    assert standings.best() == 2
 
 
-def test_what_stopped_early_by_itself_is_compared_as_if_it_had_stayed_there(order_of):
-    assert order_of([curve(0.5), [0.9, 0.4], [0.1, 0.6]], objective={"epoch": "last"}) == [1, 0, 2]
+def test_of_equal_trials_the_earlier_is_best(following):
+    desk, standings = following()
+    desk.start(3)
+    report(desk, 2, [0.5])
+    report(desk, 1, [0.5])
+    assert standings.best() == 1
 
 
-def test_failed_trials_stand_last(order_of):
-    order = order_of([["exception"], [0.1, 0.1, nan], curve(0.9), [0.0, "exception"], curve(0.5)])
-    assert order[:2] == [4, 2]
-    assert sorted(order[2:]) == [0, 1, 3]
+def test_some_trials_are_compared_at_the_largest_rung_that_any_of_them_has_reached(following):
+    desk, standings = following()
+    desk.start(4)
+    report(desk, 0, [0.5, 0.5, 0.5])
+    report(desk, 1, [0.6, 0.6, 0.6])
+    report(desk, 2, [0.4])
+    report(desk, 3, [0.3])
+    assert standings.best() == 0
+    assert standings.best([2, 3]) == 3
+    assert standings.best([1, 2]) == 1
+    assert standings.best([]) is None
 
 
-def test_a_coin_settles_ties_without_favour_for_the_early_or_the_late(order_of):
-    firsts = [order_of([curve(0.5)] * 2, seed=seed)[0] for seed in range(40)]
-    assert 8 < sum(firsts) < 32
+def test_a_trial_that_stopped_early_stands_at_later_rungs_with_its_last_value(following):
+    desk, standings = following()
+    desk.start(2)
+    report(desk, 0, [0.5, 0.4, 0.3])
+    desk.report(1, 1, 0.6)
+    desk.report(1, 2, 0.2, ended="early_stopping")
+    desk.finish(1)
+    assert standings.best() == 1
+
+
+def test_failed_trials_stand_nowhere(following):
+    desk, standings = following()
+    desk.start(3)
+    report(desk, 0, [0.1, nan])
+    desk.finish(0)
+    report(desk, 1, [0.2])
+    desk.fail(1)
+    report(desk, 2, [0.9])
+    assert standings.best() == 2
+
+
+def test_a_gap_is_measured_where_both_trials_have_a_value(following):
+    desk, standings = following()
+    desk.start(3)
+    report(desk, 0, [0.5, 0.5, 0.25])
+    report(desk, 1, [1.0, 0.5, 0.75])
+    report(desk, 2, [2.0])
+    assert standings.gap(0, 1) == 0.5
+    assert standings.gap(1, 2) == 1.0
+    desk.start()
+    assert standings.gap(0, 3) is None

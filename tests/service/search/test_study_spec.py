@@ -108,7 +108,56 @@ MESSAGES = [
             {"pruner": pruner, "pruner_options": {"min_epochs": 10}},
             f"option min_epochs of pruner {pruner} must be at most max_epochs; got 10 with max_epochs 9",
         )
-        for pruner in ("asha", "hyperband", "median")
+        for pruner in ("asha", "hyperband", "median", "percentile", "patience", "threshold")
+    ),
+    (
+        {"pruner": "percentile", "pruner_options": {"share": 3}},
+        "options of pruner percentile may be startup_trials, min_epochs, percentile; got 'share'",
+    ),
+    (
+        {"pruner": "percentile", "pruner_options": {"percentile": 100}},
+        "option percentile of pruner percentile must be less than 100; got 100",
+    ),
+    (
+        {"pruner": "median", "pruner_options": {"percentile": 50}},
+        "options of pruner median may be startup_trials, min_epochs; got 'percentile'",
+    ),
+    (
+        {"pruner": "threshold"},
+        "pruner threshold needs option lower or upper; got neither: give the worst val_loss that a trial may have, or "
+        "use pruner none",
+    ),
+    (
+        {"pruner": "threshold", "pruner_options": {"lower": 2, "upper": 1}},
+        "option lower of pruner threshold must be below upper; got lower 2 with upper 1: swap them",
+    ),
+    (
+        {"pruner": "threshold", "pruner_options": {"upper": float("inf")}},
+        "option upper of pruner threshold must be a finite number; got inf",
+    ),
+    (
+        {"pruner": "patience", "pruner_options": {"epochs": 3}},
+        "options of pruner patience may be patience, min_delta, min_epochs; got 'epochs'",
+    ),
+    (
+        {"pruner": "patience", "pruner_options": {"min_delta": -1}},
+        "option min_delta of pruner patience must be greater than or equal to 0; got -1",
+    ),
+    (
+        {"sampler": "zoom", "sampler_options": {"shrink": 1}},
+        "option shrink of sampler zoom must be less than 1; got 1",
+    ),
+    (
+        {"sampler": "zoom", "sampler_options": {"rounds": 1}},
+        "options of sampler zoom may be round_trials, shrink; got 'rounds'",
+    ),
+    (
+        {"sampler": "coordinate", "sampler_options": {"values": 1}},
+        "option values of sampler coordinate must be greater than or equal to 2; got 1",
+    ),
+    (
+        {"sampler": "coordinate", "sampler_options": {"steps": 1}},
+        "options of sampler coordinate may be startup_trials, values, resolutions; got 'steps'",
     ),
     (
         {"sampler": "grid"},

@@ -1,0 +1,57 @@
+"""Where a value lies on its parameter's scale."""
+
+from math import isclose
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search_spaces import Float, Int
+from service.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at
+
+NUMBERS = [
+    Float(-2.0, 6.0),
+    Float(1e-5, 1.0, log=True),
+    Float(0.0, 0.6, step=0.1),
+    Int(3, 7),
+    Int(16, 256, step=16),
+    Int(1, 1000, log=True),
+    Int(0, 1),
+]
+
+
+@pytest.mark.parametrize("parameter", NUMBERS)
+@given(u=st.floats(0, ALMOST_ONE))
+def test_it_undoes_what_value_at_does(parameter, u):
+    value = parameter.value_at(u)
+    fraction = fraction_of(parameter, value)
+    assert isclose(parameter.value_at(fraction), value, rel_tol=1e-9, abs_tol=1e-9)
+    if parameter.size is None:
+        assert isclose(fraction, u, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "fraction"),
+    [
+        (Float(-2.0, 6.0), 0.0, 0.25),
+        (Float(-2.0, 6.0), 6.0, ALMOST_ONE),
+        (Float(1e-4, 1.0, log=True), 1e-3, 0.25),
+        (Float(0.0, 0.4, step=0.1), 0.3, 0.7),
+        (Int(3, 7), 3, 0.1),
+        (Int(10, 40, step=10), 40, 0.875),
+    ],
+)
+def test_a_value_lies_in_the_middle_of_its_share_of_the_scale(parameter, value, fraction):
+    assert isclose(fraction_of(parameter, value), fraction)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "reach"),
+    [(Int(1, 10), 5, 0.2), (Int(1, 10), 1, 0.2), (Int(0, 1), 0, 1.0), (Float(0, 1), 0.5, 0.0)],
+)
+def test_the_reach_of_a_value_has_room_for_its_neighbours(parameter, value, reach):
+    assert isclose(reach_at(parameter, value), reach)
+
+
+def test_on_a_logarithmic_scale_small_integers_reach_farther():
+    assert reach_at(Int(1, 1000, log=True), 1) > 10 * reach_at(Int(1, 1000, log=True), 100)
