@@ -23,6 +23,7 @@ PACKAGES = (
     "service.report",
     "service.strategies",
     "workers.datasets",
+    "workers.learning_rates",
     "workers.models",
 )
 
