@@ -227,6 +227,64 @@ def export(
 
 
 @app.command()
+def schedule(
+    name: Name,
+    trial: Annotated[int | None, typer.Option(help="The trial; the best one when left out.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A .json or .csv file to write.")] = None,
+) -> None:
+    """What the best model was trained with, epoch by epoch, from fresh weights along all its ancestors."""
+    from service.schedules import write_schedule
+    from service.show import print_schedule
+    from service.store import Store
+
+    found = Store.open().schedule(name, trial)
+    if output is None:
+        print_schedule(found)
+        return
+    write_schedule(found, output)
+    typer.echo(f"{output}: {len(found.epochs)} epochs of trial {found.trial} and its ancestors")
+
+
+@app.command()
+def replay(
+    name: Name,
+    trial: Annotated[int | None, typer.Option(help="The trial; the best one when left out.")] = None,
+    as_name: Annotated[
+        str | None, typer.Option("--as", help="The new study's name; NAME-replay when left out.")
+    ] = None,
+    workers: Workers = 1,
+) -> int:
+    """Train the schedule of a study's best model once more from fresh weights, as a study beside it."""
+    from service.live import make_display
+    from service.run import run_studies
+    from service.schedules import replay_spec
+    from service.store import Store
+    from service.study_file import find_study
+
+    store = Store.open()
+    found = store.schedule(name, trial)
+    spec = replay_spec(found, as_name or f"{name}-replay")
+    code_path = find_study(name, store).code_path
+    try:
+        outcomes = run_studies(store, [spec], workers=workers, code_path=code_path, display=make_display(store))
+    except KeyboardInterrupt:
+        typer.echo("paused; the same command goes on where it stopped", err=True)
+        return INTERRUPTED
+    if outcomes[spec.name]["state"] != "finished":
+        typer.echo(
+            f"bandstand: the replay is {outcomes[spec.name]['state']}: {outcomes[spec.name]['reason']}", err=True
+        )
+        return 1
+    best = store.record(spec.name).best
+    assert best is not None
+    metric = spec.objective.metric
+    typer.echo(
+        f"{name}: {metric} {found.value:.4f} (trial {found.trial}); replayed from fresh weights: {best.value:.4f}"
+    )
+    return 0
+
+
+@app.command()
 def stop(name: Name) -> None:
     """Ask whoever runs a study to pause it."""
     from service.store import Store

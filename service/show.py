@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,9 +11,10 @@ from rich.text import Text
 from service.live import params_text
 
 if TYPE_CHECKING:
+    from service.schedules import Schedule
     from service.views import StudyRecord
 
-__all__ = ["print_record"]
+__all__ = ["print_record", "print_schedule"]
 
 _TOP = 10
 
@@ -71,3 +72,32 @@ def _print_failures(record: StudyRecord, console: Console) -> None:
         numbers = ", ".join(str(number) for number in group["number"].head(8))
         more = ", …" if len(group) > 8 else ""
         console.print(Text(f"  {len(group)} × {message}  (trials {numbers}{more})"))
+
+
+def print_schedule(schedule: Schedule, console: Console | None = None) -> None:
+    """Print what a lineage was trained with: a line for each of its segments, the params where they change."""
+    console = console or Console(soft_wrap=True)
+    metric = schedule.spec.objective.metric
+    words = f"{metric} {schedule.value:.4f} after {len(schedule.epochs)} epochs"
+    console.print(Text(f"{schedule.spec.name}: how trial {schedule.trial} came to {words}", style="bold"))
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for column in ("epochs", "trial", "learning rate"):
+        table.add_column(column, no_wrap=True, justify="right" if column == "trial" else "left")
+    table.add_column("params, then what changed", overflow="fold")
+    before: dict[str, Any] = {}
+    first = 1
+    for segment in schedule.segments:
+        rows = schedule.epochs[first - 1 : first - 1 + segment.epochs]
+        rates = [row["learning_rate"] for row in rows if row["learning_rate"] is not None]
+        params = dict(segment.params)
+        changed = {name: value for name, value in params.items() if before.get(name) != value}
+        best = " (from its parent's best epoch)" if segment.weights == "best" and before else ""
+        table.add_row(
+            f"{first} to {first + segment.epochs - 1}",
+            str(segment.trial),
+            "" if not rates else f"{rates[0]:.3g}" if rates[0] == rates[-1] else f"{rates[0]:.3g} to {rates[-1]:.3g}",
+            (params_text(changed) or "as before") + best,
+        )
+        before, first = params, first + segment.epochs
+    console.print(table)
+    console.print("`-o FILE.json` or `-o FILE.csv` has every epoch; `bandstand replay` trains it again", markup=False)

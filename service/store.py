@@ -17,6 +17,7 @@ from service import database, tables
 from service.embedded import embedded_url
 from service.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from service.optuna_mirror import OptunaMirror
+from service.schedules import Schedule, read_schedule
 from service.settings import database_url
 from service.study import StudySpec
 from service.study_writer import StudyWriter
@@ -114,6 +115,16 @@ class Store:
         """
         with self._connection() as connection:
             return read_ended(connection, self._row(connection, name), after)
+
+    def schedule(self, name: str, trial: int | None = None) -> Schedule:
+        """What a trial, or the best one, was trained with in each epoch up to its best, its ancestors included.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+            InputError: there is no such trial, or it has no value yet.
+        """
+        with self._connection() as connection:
+            return read_schedule(connection, self._row(connection, name), trial)
 
     def _row(self, connection: Connection, name: str) -> sa.Row[tuple[object, ...]]:
         row = connection.execute(sa.select(tables.study).where(tables.study.c.name == name)).one_or_none()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from service.strategies.policies.lr_restarts import LearningRateRestarts
 from service.strategies.policies.pbt import PopulationBasedTraining
+from service.strategies.policies.replay import Replay
 from service.strategies.pruners.asha import ASHAPruner
 from service.strategies.pruners.asha_promote import PromotingASHAPruner
 from service.strategies.pruners.hyperband import HyperbandPruner
@@ -72,6 +73,7 @@ STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
     {
         "pbt": PopulationBasedTraining,
         "lr-restarts": LearningRateRestarts,
+        "replay": Replay,
     }
 )
 

@@ -5,8 +5,10 @@ Knows Keras's schedules. Must not know where the rates come from.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -39,6 +41,23 @@ class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
             if not (math.isfinite(rate) and rate > 0):
                 raise ValueError(f"rates must be finite and above 0; got {rate!r} for epoch {epoch}; correct it")
         self.steps_per_epoch: int = check_steps(steps_per_epoch, len(self.rates))
+
+    @classmethod
+    def load(cls, path: str | Path, *, steps_per_epoch: int) -> TableSchedule:
+        """The learning rates of a file that `bandstand schedule` has written.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is no such file, or an epoch in it has no learning rate.
+        """
+        content = json.loads(Path(path).read_text())
+        rates = content.get("learning_rates") if isinstance(content, dict) else None
+        if not rates or None in rates:
+            raise ValueError(
+                f"the file must hold a learning rate for each epoch, as `bandstand schedule NAME -o FILE.json` writes "
+                f"it; got {str(path)!r}"
+            )
+        return cls(rates, steps_per_epoch=steps_per_epoch)
 
     def __call__(self, step: Any) -> Any:
         """The learning rate at a step, a float32 scalar.
