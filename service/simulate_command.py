@@ -170,7 +170,7 @@ def _print_table(console: object, header: tuple[str, ...], rows: list[tuple[str,
     from rich.table import Table
 
     assert isinstance(console, Console)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for index, column in enumerate(header):
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
     for row in rows:

@@ -80,6 +80,13 @@ class LCBenchSource:
         least = _LEAST_SECONDS * np.maximum(elapsed[:, -1:], 1.0)
         return accuracy, np.maximum(np.diff(elapsed, axis=1, prepend=0.0), least)
 
+    def pool(self, size: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """As `PoolSource.pool`: random params."""
+        assert self.setting is not None
+        rng = np.random.default_rng(seed)
+        accuracy, seconds = self.predict([self.setting.space.sample(rng) for _ in range(size)])
+        return -accuracy, seconds
+
     @cached_property
     def _session(self) -> Any:
         try:

@@ -59,7 +59,7 @@ class _Worker:
 
     luck: WorkerLuck
     life: int = 0  # counts deaths: what was planned in an earlier life does not happen
-    up_at: float = 0.0
+    is_starting: bool = False
     assignment: Assignment | None = None
     curve: Curve | None = None
     state: State = None
@@ -123,7 +123,8 @@ class _Simulation:
             else:
                 self._dies(number)
         for worker in self._workers:
-            self._tally.starting += max(0.0, self._now - max(worker.began_at, 0.0)) if worker.up_at > self._now else 0.0
+            if worker.is_starting:
+                self._tally.starting += self._now - worker.began_at
         if not self._timed:
             self._search.spend(wall_seconds=self._now)
         self._search.conclude()
@@ -138,12 +139,13 @@ class _Simulation:
     def _start(self, number: int) -> None:
         worker = self._workers[number]
         self._coming += 1
-        worker.began_at, worker.up_at = self._now, self._now + worker.luck.start_seconds
-        self._at(worker.up_at, "up", number)
+        worker.is_starting, worker.began_at = True, self._now
+        self._at(self._now + worker.luck.start_seconds, "up", number)
 
     def _comes_up(self, number: int) -> None:
         worker = self._workers[number]
         self._coming -= 1
+        worker.is_starting = False
         self._tally.starting += self._now - worker.began_at
         self._free.append(number)
         lifetime = worker.luck.lifetime_seconds()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from service.report.document import make_document, make_section, make_table
 from service.report.drawing import Drawing, Table
-from service.simulation import figures
+from service.simulation import best_so_far, shares
 from service.simulation.comparison import Comparison
 from service.simulation.summary import Cells, answer_from, result_table, settings_sentence, work_table
 
@@ -28,11 +28,11 @@ def write_page(comparison: Comparison, path: Path) -> None:
 
 def _page(comparison: Comparison) -> str:
     drawings: dict[str, tuple[str, Drawing]] = {
-        "best_by_epochs": ("What the budget buys", figures.draw_best_by_epochs(comparison)),
-        "best_by_time": ("What one waits for", figures.draw_best_by_time(comparison)),
-        "worker_time": ("Where the workers' time went", figures.draw_worker_time(comparison)),
-        "rungs": ("How far trials got", figures.draw_rungs(comparison)),
-        "trial_ends": ("How trials ended", figures.draw_trial_ends(comparison)),
+        "best_by_epochs": ("What the budget buys", best_so_far.draw_best_by_epochs(comparison)),
+        "best_by_time": ("What one waits for", best_so_far.draw_best_by_time(comparison)),
+        "worker_time": ("Where the workers' time went", shares.draw_worker_time(comparison)),
+        "rungs": ("How far trials got", shares.draw_rungs(comparison)),
+        "trial_ends": ("How trials ended", shares.draw_trial_ends(comparison)),
     }
     body = [_head(comparison), *(make_section(name, title, drawing) for name, (title, drawing) in drawings.items())]
     name = f"{comparison.spec.name}, simulated"

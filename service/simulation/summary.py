@@ -96,8 +96,8 @@ Cells = tuple[tuple[str, ...], list[tuple[str, ...]]]
 def result_table(comparison: Comparison) -> Cells:
     """Header and rows as text: what each strategy reached. The first column names the strategy."""
     several = comparison.repeats > 1
-    header = ["strategy", f"best {comparison.spec.objective.metric}"]
-    header += ["worst to best", "best of all in"] if several else []
+    header = ["strategy", comparison.spec.objective.metric]
+    header += ["worst to best", "first in"] if several else []
     rows = []
     for row in make_rows(comparison):
         cells = [row.label, measured(row.best)]
@@ -105,7 +105,7 @@ def result_table(comparison: Comparison) -> Cells:
             cells += [f"{measured(row.worst_best)} – {measured(row.best_best)}"]
             cells += [f"{number(row.firsts, 2)} of {comparison.repeats}"]
         rows.append((*cells, duration(row.seconds)))
-    return (*header, "simulated time"), rows
+    return (*header, "time"), rows
 
 
 def work_table(comparison: Comparison) -> Cells:

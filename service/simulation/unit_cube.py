@@ -16,12 +16,10 @@ __all__ = ["fraction_of"]
 def fraction_of(parameter: Parameter, value: Any) -> float:
     """Where `value` lies in the range, from 0 to 1: of the logarithm where the parameter is logarithmic.
 
-    A choice lies in the middle of its share; a range of one value has it at 0.5.
+    A choice lies in the middle of its share.
     """
     if isinstance(parameter, Categorical):
         return (list(parameter.choices).index(value) + 0.5) / parameter.size
-    if parameter.high == parameter.low:
-        return 0.5
     if parameter.log:
         return log(value / parameter.low) / log(parameter.high / parameter.low)
     return float((value - parameter.low) / (parameter.high - parameter.low))
