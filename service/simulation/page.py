@@ -53,14 +53,13 @@ def _head(comparison: Comparison) -> str:
     )
     parts += [_table(result_table(comparison)), _table(work_table(comparison))]
     parts.append(
-        '<p class="caption">Medians over the repeats. Time is virtual; only the cost of a decision, a report or a '
-        "request for work, was measured, on this machine.</p>"
+        '<p class="caption">Medians over the repeats. The value is the best that any trial had at any epoch; equal '
+        "ones share the first place. Time is virtual; only the cost of a decision, a report or a request for work, was "
+        "measured, on this machine.</p>"
     )
     return "".join(parts)
 
 
 def _table(cells: Cells) -> str:
     header, rows = cells
-    return make_table(
-        Table(tuple(cell.capitalize() if not index else cell for index, cell in enumerate(header)), tuple(rows))
-    )
+    return make_table(Table(("Strategy", *header[1:]), tuple(rows)))

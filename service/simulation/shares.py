@@ -92,8 +92,8 @@ def end_data(comparison: Comparison) -> ShareData:
     )
 
 
-def _end_order(word: str) -> tuple[int, str]:
-    return list(STATE_STYLES).index(word.split(" ")[0]), word
+def _end_order(word: str) -> tuple[int, bool, str]:
+    return list(STATE_STYLES).index(word.split(" ")[0]), "max_epochs" not in word, word
 
 
 def draw_trial_ends(comparison: Comparison) -> Drawing:
@@ -188,4 +188,4 @@ def draw_rungs(comparison: Comparison) -> Drawing:
         "Trials that reached each epoch at which a strategy judges them, the median study. In brackets, in the table: "
         "the share of all epochs that was spent on the way there from the rung before."
     )
-    return Drawing(figure, caption, Table(header, tuple(rows)))
+    return Drawing(figure, caption, Table(("Strategy", *header[1:]), tuple(rows)))
