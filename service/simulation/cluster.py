@@ -32,7 +32,7 @@ class Cluster:
     straggling: float = 0.0
     """σ of the stragglers: each epoch takes 1 + |z| times as long, z drawn from N(0, σ).
 
-    As in Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, appendix A.1.
+    As Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, simulate them.
     """
     deaths_per_hour: float = 0.0
     """How often each worker dies, per hour of virtual time that it is up; a new one starts in its place."""

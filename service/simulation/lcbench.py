@@ -3,8 +3,8 @@
 Knows the surrogate's files. Must not know searches or time.
 
 LCBench (Zimmer, Lindauer and Hutter, Auto-PyTorch Tabular, TPAMI 2021) trained 2,000 multilayer perceptrons on each of
-35 tabular tasks; the surrogate answers for any params between (YAHPO Gym, Pfisterer et al., AutoML 2022). It needs
-onnxruntime, which is imported when the first curve is asked for.
+35 tabular tasks; the surrogate answers for any params between, in the format of YAHPO Gym (Pfisterer et al., AutoML
+2022). It needs onnxruntime, which is imported when the first curve is asked for.
 """
 
 from __future__ import annotations

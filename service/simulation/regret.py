@@ -65,7 +65,7 @@ def mean_regret(mine: Mapping[str, Sequence[float]], other: Mapping[str, Sequenc
     """Compare two strategies.
 
     The bootstrap draws problems first, then seeds within each, since seeds of one problem are alike (a hierarchical
-    bootstrap: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
+    bootstrap: Davison and Hinkley, Bootstrap Methods and their Application, 1997).
 
     Args:
         mine: problem -> regret for each seed.
