@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.simulate_command import simulate
+
 if TYPE_CHECKING:
     from service.views import BestTrial, StudyRecord
 
@@ -29,6 +31,7 @@ app = typer.Typer(
 )
 database = typer.Typer(name="db", help="The database's schema.", no_args_is_help=True)
 app.add_typer(database)
+app.command()(simulate)
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]

@@ -34,5 +34,5 @@ def data_folder() -> Path:
     """The folder of real data sets; tests that need it are skipped where it is not set."""
     folder = os.environ.get("BANDSTAND_DATA")
     if not folder:
-        pytest.skip("BANDSTAND_DATA is not set: no local copies of MNIST and California housing")
+        pytest.skip("BANDSTAND_DATA is not set: no local copies of data sets and learning curves")
     return Path(folder)

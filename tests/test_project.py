@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces import SEARCH_SPACES
+from service.simulation import CURVES
 from service.strategies import PRUNERS, SAMPLERS
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,7 @@ PACKAGES = (
     "service",
     "service.optuna_storage",
     "service.report",
+    "service.simulation",
     "service.strategies",
     "workers.datasets",
     "workers.learning_rates",
@@ -52,6 +54,12 @@ def test_the_readme_lists_every_sampler_and_pruner_with_its_summary() -> None:
     for registry in (SAMPLERS, PRUNERS):
         for name, entry in registry.items():
             assert re.search(rf"^\| `{name}` \| {re.escape(entry.summary)} \|", readme, re.MULTILINE), name
+
+
+def test_the_readme_lists_every_kind_of_curves_with_its_summary() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name, kind in CURVES.items():
+        assert f"| `{name}` | {kind.summary} |" in readme, name
 
 
 def test_the_readme_gives_a_reason_for_every_dependency() -> None:

@@ -9,7 +9,18 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import asha, coordinator, decisions, fixed_work, memory, overhead, startup, store
+from tests.benchmarks import (
+    asha,
+    coordinator,
+    decisions,
+    fixed_work,
+    memory,
+    overhead,
+    simulation,
+    startup,
+    store,
+    strategies,
+)
 from tests.benchmarks.results import PAGE, Section, machine_in_words, write_section
 
 BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
@@ -23,6 +34,8 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "store": store.main,
     "coordinator": coordinator.main,
     "decisions": decisions.main,
+    "simulate": simulation.main,
+    "strategies": strategies.main,
     "startup": startup.main,
     "memory": memory.main,
 }

@@ -7,7 +7,7 @@ import pytest
 
 from search_spaces import SEARCH_SPACES
 from service.errors import InputError
-from service.strategies import PRUNERS, SAMPLERS
+from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.study import Budget, StudySpec, study_spec_from
 
 SETTINGS = {
@@ -41,7 +41,7 @@ NAME_RULE = "name: must be 1 to 100 printable characters without spaces at the e
 REFERENCE_RULE = "must be written module:function, such as train:build; got "
 
 MESSAGES = [
-    ({"sampler": "tp"}, f"sampler must be one of {', '.join(SAMPLERS)}; got 'tp'"),
+    ({"sampler": "tp"}, f"sampler must be one of {', '.join([*SAMPLERS, *STRATEGIES])}; got 'tp'"),
     ({"pruner": "ash"}, f"pruner must be one of {', '.join(PRUNERS)}; got 'ash'"),
     ({"bugdet": {"epochs": 3}}, "there is no setting bugdet; did you mean budget?"),
     ({"budget": {"epoch": 3}}, "there is no setting budget.epoch; did you mean epochs?"),

@@ -1,0 +1,87 @@
+"""Simulates strategies side by side, each several times.
+
+Knows which seeds make a comparison fair. Must not know how results are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from service.simulation.cluster import Cluster
+from service.simulation.curves import CurveSource
+from service.simulation.lineup import StrategyChoice
+from service.simulation.loop import simulate
+from service.simulation.outcome import Outcome
+from service.study import StudySpec
+
+__all__ = ["Comparison", "Entry", "compare"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One strategy's simulated studies, one for each seed."""
+
+    label: str
+    spec: StudySpec
+    """With the first seed."""
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Strategies on the same problems."""
+
+    spec: StudySpec
+    curves: str
+    cluster: Cluster
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def repeats(self) -> int:
+        """Simulated studies of each strategy."""
+        return len(self.entries[0].outcomes)
+
+
+def compare(
+    spec: StudySpec,
+    source: CurveSource,
+    cluster: Cluster,
+    strategies: Sequence[StrategyChoice],
+    *,
+    repeats: int,
+    notes: Sequence[str] = (),
+    stopwatch: Callable[[], float] = lambda: 0.0,
+    note_progress: Callable[[str, int], None] = lambda label, repeat: None,
+) -> Comparison:
+    """Simulate each strategy `repeats` times.
+
+    Repeat r has the study's seed + r, and with it a landscape, a search and the luck of the workers; all strategies
+    of a repeat meet the same.
+
+    Raises:
+        InputError: a strategy cannot work on this study.
+    """
+    lined_up = [(choice, choice.apply(spec)) for choice in strategies]  # refuses all before any is run
+    found: list[list[Outcome]] = [[] for _ in lined_up]
+    for repeat in range(repeats):
+        seed = spec.seed + repeat
+        curves = source.curves(spec.space, spec.objective, spec.max_epochs, seed)
+        luck = Cluster(
+            workers=cluster.workers, speeds=cluster.speeds, start_seconds=cluster.start_seconds,
+            straggling=cluster.straggling, deaths_per_hour=cluster.deaths_per_hour, seed=cluster.seed + seed,
+        )  # fmt: skip
+        for outcomes, (choice, mine) in zip(found, lined_up, strict=True):
+            note_progress(choice.label, repeat)
+            outcomes.append(simulate(mine.model_copy(update={"seed": seed}), curves, luck, stopwatch=stopwatch))
+    return Comparison(
+        spec=spec,
+        curves=source.name,
+        cluster=cluster,
+        entries=tuple(
+            Entry(label=choice.label, spec=mine, outcomes=tuple(outcomes))
+            for (choice, mine), outcomes in zip(lined_up, found, strict=True)
+        ),
+        notes=tuple(notes),
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""The strategies that are compared, as a user writes them.
+
+Knows how a strategy is named and put into a study. Must not know what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.errors import InputError
+from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from service.study import StudySpec, study_spec_from
+
+__all__ = ["StrategyChoice", "strategies_from", "strategy_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyChoice:
+    """A sampler and a pruner, or a whole strategy, which has none.
+
+    Options left out are the study's where it has the same sampler or pruner, else the defaults.
+    """
+
+    label: str
+    sampler: str
+    pruner: str
+    sampler_options: dict[str, Any] = field(default_factory=dict)
+    pruner_options: dict[str, Any] = field(default_factory=dict)
+
+    def apply(self, spec: StudySpec, **changes: Any) -> StudySpec:
+        """The study with this strategy and these changes of other settings.
+
+        Raises:
+            InputError: the strategy cannot work on this study.
+        """
+        mine: dict[str, Any] = {"sampler": self.sampler, "pruner": self.pruner}
+        for kind, name, options in (
+            ("sampler", self.sampler, self.sampler_options),
+            ("pruner", self.pruner, self.pruner_options),
+        ):
+            kept = getattr(spec, f"{kind}_options") if getattr(spec, kind) == name else {}
+            mine[f"{kind}_options"] = {**kept, **options}
+        return study_spec_from(spec.model_dump() | mine | changes, self.label)
+
+
+def strategy_of(spec: StudySpec) -> StrategyChoice:
+    """The study's own strategy."""
+    return StrategyChoice(label=f"{spec.sampler}+{spec.pruner}".strip("+"), sampler=spec.sampler, pruner=spec.pruner)
+
+
+def strategies_from(texts: Sequence[str]) -> list[StrategyChoice]:
+    """The strategies in `texts`, each a list with commas.
+
+    A strategy is SAMPLER or SAMPLER+PRUNER or one word for a whole strategy, such as `pbt`; options follow a part after
+    colons: `tpe+asha:min_epochs=1`. A sampler without a pruner trains every trial for all its epochs.
+
+    Raises:
+        InputError: a name or an option cannot be read.
+    """
+    choices: list[StrategyChoice] = []
+    for part in (part.strip() for text in texts for part in text.split(",")):
+        sampler, plus, pruner = part.partition("+")
+        sampler_name, sampler_options = _options_in(part, sampler)
+        pruner_name, pruner_options = _options_in(part, pruner) if plus else ("none", {})
+        if sampler_name in STRATEGIES and not plus:
+            pruner_name = ""
+        elif sampler_name not in SAMPLERS or pruner_name not in PRUNERS:
+            kind, registry = ("pruner", PRUNERS) if sampler_name in SAMPLERS else ("sampler", SAMPLERS)
+            raise InputError(
+                f"a strategy must be written SAMPLER+PRUNER with a {kind} of {', '.join(registry)}, or be one of "
+                f"{', '.join(STRATEGIES)}; got {part!r}"
+            )
+        if part in (choice.label for choice in choices):
+            raise InputError(f"strategies must differ; got {part!r} twice")
+        choices.append(
+            StrategyChoice(
+                label=part, sampler=sampler_name, pruner=pruner_name,
+                sampler_options=sampler_options, pruner_options=pruner_options,
+            )
+        )  # fmt: skip
+    return choices
+
+
+def _options_in(strategy: str, text: str) -> tuple[str, dict[str, Any]]:
+    name, *settings = text.split(":")
+    options = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not key or not equals or not value:
+            raise InputError(f"an option must be written NAME=VALUE after a colon; got {setting!r} in {strategy!r}")
+        options[key] = value
+    return name, options

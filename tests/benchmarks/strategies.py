@@ -1,0 +1,140 @@
+"""How good strategies are on recorded learning curves, in virtual time: mean normalized regret, 0 best and 1 median.
+
+Tasks of LCBench (a surrogate) and of TaskSet (recordings), from the folder that BANDSTAND_DATA names. The budget is
+virtual wall time: two median full trainings a worker. Regret is that of the best value measured, against a pool of
+1,000 settings. In brackets: the mean difference to random search without a pruner on the same tasks and seeds, with a
+95 % bootstrap interval over tasks and seeds; below 0 is better than random search.
+
+By itself: `python -m tests.benchmarks.strategies [--strategies LIST] [--tasks LIST] [--workers 8,32] [--seeds N]`. Two
+processes share the work; a pool is computed once and kept in the system's temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from service.simulation import Cluster, compare, open_source
+from service.simulation.lineup import strategies_from
+from service.simulation.regret import POOL_SIZE, Pool, mean_regret, normalized_regret, pool_of
+from service.simulation.simulated_study import make_study
+from tests.benchmarks.results import Section
+
+__all__ = ["main", "strategies_table"]
+
+LCBENCH = (
+    "lcbench:3945",
+    "lcbench:7593",
+    "lcbench:34539",
+    "lcbench:126025",
+    "lcbench:126029",
+    "lcbench:146212",
+    "lcbench:167104",
+    "lcbench:167168",
+    "lcbench:167185",
+    "lcbench:168331",
+    "lcbench:168868",
+    "lcbench:189909",
+)
+TASKSET = (
+    "taskset:imdb_patch128_LSTM128_avg_bs64",
+    "taskset:imdb_patch32_GRU64_avg_bs128",
+    "taskset:imdb_patch32_IRNN64_relu_avg_bs128",
+    "taskset:imdb_patch32_VRNN128_tanh_bs128",
+)
+TASKS = LCBENCH + TASKSET
+STRATEGIES = ("random+asha:min_epochs=1", "random+asha:min_epochs=3", "random+hyperband", "tpe", "tpe+asha")
+BASELINE = "random"
+WORKERS = (8, 32)
+FULL_TRAININGS = 2
+PROCESSES = 2
+
+
+def main(repeats: int, peers: bool) -> Section:
+    """Every strategy, with `repeats` seeds."""
+    lines = strategies_table(STRATEGIES, TASKS, WORKERS, repeats)
+    return Section(title="Strategies on recorded learning curves, in virtual time", lines=lines)
+
+
+def strategies_table(strategies: Sequence[str], tasks: Sequence[str], workers: Sequence[int], seeds: int) -> list[str]:
+    """Simulate and tabulate."""
+    names = [BASELINE, *(name for name in strategies if name != BASELINE)]
+    cells = list(product(tasks, workers))
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as executor:
+        found = dict(
+            zip(
+                cells,
+                executor.map(regrets_on, *zip(*[(*cell, names, seeds) for cell in cells], strict=True)),
+                strict=True,
+            )
+        )
+    columns = [(kind, count) for kind in dict.fromkeys(task.partition(":")[0] for task in tasks) for count in workers]
+    header = ["strategy", *(f"{kind}, {count} workers" for kind, count in columns)]
+    lines = [f"| {' | '.join(header)} |", "| --- " * len(header) + "|"]
+    for name in names:
+        row = [name]
+        for kind, count in columns:
+            mine, base = (
+                {task: found[task, count][which] for task in tasks if task.startswith(kind)}
+                for which in (name, BASELINE)
+            )
+            regret = mean_regret(mine, base)
+            against = (
+                f" ({regret.difference:+.3f}, {regret.low:+.3f} to {regret.high:+.3f})" if name != BASELINE else ""
+            )
+            row.append(f"{regret.mean:.3f}{against}")
+        lines.append(f"| {' | '.join(row)} |")
+    return lines
+
+
+def regrets_on(task: str, workers: int, strategies: Sequence[str], seeds: int) -> dict[str, list[float]]:
+    """Regret for each strategy and seed on one task."""
+    source = open_source(task)
+    pool = _kept_pool(task, source)
+    budget = [f"wall_seconds={FULL_TRAININGS * pool.full_seconds}"]
+    spec = make_study(None, source, workers=workers, budget=budget).spec
+    comparison = compare(spec, source, Cluster(workers=workers), strategies_from(strategies), repeats=seeds)
+    sign = spec.objective.sign
+    return {
+        entry.label: [normalized_regret(sign * outcome.best_value, pool) for outcome in entry.outcomes]
+        for entry in comparison.entries
+    }
+
+
+def _kept_pool(task: str, source: Any) -> Pool:
+    folder = Path(tempfile.gettempdir()) / "bandstand-pools"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{task.replace(':', '-')}-{POOL_SIZE}.json"
+    if file.exists():
+        return Pool(**json.loads(file.read_text()))
+    pool = pool_of(source)
+    mine = file.with_suffix(f".{os.getpid()}")
+    mine.write_text(json.dumps(pool._asdict()))
+    mine.replace(file)  # another process may be writing the same
+    return pool
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.strategies")
+    parser.add_argument("--strategies", default=",".join(STRATEGIES), help=f"with commas; {BASELINE} is always there")
+    parser.add_argument("--tasks", default=",".join(TASKS), help="with commas")
+    parser.add_argument("--workers", default=",".join(map(str, WORKERS)))
+    parser.add_argument("--seeds", type=int, default=3)
+    chosen = parser.parse_args()
+    print(
+        *strategies_table(
+            chosen.strategies.split(","),
+            chosen.tasks.split(","),
+            [int(count) for count in chosen.workers.split(",")],
+            chosen.seeds,
+        ),
+        sep="\n",
+    )

@@ -1,0 +1,136 @@
+"""`bandstand simulate`, from the arguments to the table and the page."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+
+from service.cli import main
+
+STUDY = """
+name = "mine"
+model = "train:build"
+data = "train:load"
+sampler = "random"
+pruner = "asha"
+max_epochs = 9
+[budget]
+epochs = 200
+[space]
+learning_rate = { type = "float", low = 1e-5, high = 1e-1, log = true }
+units = { type = "int", low = 16, high = 256, log = true }
+"""
+
+
+@pytest.fixture
+def bandstand(monkeypatch, capsys, tmp_path):
+    """Runs the command line in a folder with study.toml; returns exit code, standard output and standard error."""
+    (tmp_path / "study.toml").write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bandstand", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return run
+
+
+def test_a_study_is_simulated_as_its_file_says(bandstand):
+    code, out, _ = bandstand("simulate", "study.toml", "--workers", "64", "--repeats", "2")
+    assert code == 0
+    assert "Simulated with 64 virtual workers, a budget of 200 epochs, at most 9 epochs a trial, curves analytic" in out
+    assert "The curves are made up" in out
+    assert re.search(r"^random\+asha +200 ", out, re.MULTILINE)
+    assert "epoch 3" in out
+    assert "…" not in out  # the tables fit
+
+
+def test_strategies_are_compared_in_a_table_and_on_a_page(bandstand, tmp_path):
+    arguments = ["--strategies", "random+asha:min_epochs=1,random", "--strategies", "random+hyperband"]
+    code, out, _ = bandstand(
+        "simulate", "study.toml", *arguments, "--repeats", "2", "--failures", "20", "--out", "page.html"
+    )
+    assert code == 0
+    assert out.rstrip().endswith("page.html")
+    page = (tmp_path / "page.html").read_text()
+    for name in ("random+asha:min_epochs=1", "random", "random+hyperband"):
+        assert re.search(rf"^{re.escape(name)} ", out, re.MULTILINE)
+        assert f'<th scope="row">{name}</th>' in page
+    for section in ("best_by_epochs", "best_by_time", "worker_time", "rungs", "trial_ends"):
+        assert f'<section id="{section}">' in page
+        assert f'id="data-{section}"' in page
+    figures = {
+        name: json.loads(data)
+        for name, data in re.findall(r'<script type="application/json" id="data-(\w+)">(.*?)</script>', page)
+    }
+    parts = {trace["name"] for trace in figures["worker_time"]["data"]}
+    assert parts == {"training", "training made void by deaths", "idle"}
+
+
+def test_programs_get_json(bandstand):
+    code, out, _ = bandstand("simulate", "study.toml", "--repeats", "1", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["workers"] == 8
+    assert found["strategies"][0]["label"] == "random+asha"
+    assert found["strategies"][0]["epochs"] == 200
+
+
+def test_equal_seeds_print_equal_results(bandstand):
+    found = [json.loads(bandstand("simulate", "study.toml", "--seed", "5", "--json")[1]) for _ in range(2)]
+    for result in found:
+        result["strategies"][0].pop("decision_microseconds")
+    assert found[0] == found[1]
+
+
+def test_recorded_curves_need_no_file_and_replace_the_space_of_one(bandstand, data_folder):
+    if not (data_folder / "curves" / "taskset").is_dir():
+        pytest.skip("BANDSTAND_DATA has no curves/taskset")
+    curves = ["--curves", "taskset:imdb_patch32_GRU64_avg_bs128", "--repeats", "1", "--strategies", "random+asha"]
+    code, out, _ = bandstand("simulate", *curves, "--max-epochs", "9", "--workers", "4")
+    assert code == 0
+    assert "No budget was given: 72 epochs, 2 full trainings a worker." in out
+    code, out, _ = bandstand("simulate", "study.toml", *curves)
+    assert code == 0
+    assert "The space and the objective of study mine are replaced" in out
+    assert "a budget of 200 epochs, at most 9 epochs a trial" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "curves analytic need a study; got none: name a study file or a built-in study, such as "),
+        (
+            ["study.toml", "--curves", "lcbanch:1"],
+            "curves must be one of analytic, lcbench, taskset; got 'lcbanch:1': ",
+        ),
+        (["study.toml", "--workers", "0"], "workers must be at least 1; got 0"),
+        (["study.toml", "--speeds", "1,0"], "speeds must be numbers above 0, such as 1,1,0.5; got 1,0"),
+        (["study.toml", "--speeds", "fast"], "--speeds must be numbers with commas, such as 1,1,0.5; got 'fast'"),
+        (["study.toml", "--failures", "-1"], "deaths_per_hour must be 0 or more; got -1"),
+        (["study.toml", "--epoch-seconds", "0"], "an epoch must take more than 0 seconds; got 0"),
+        (["study.toml", "--strategies", "tpe+asa"], "a strategy must be written SAMPLER+PRUNER with a pruner of "),
+        (["study.toml", "--strategies", "tpe,tpe"], "strategies must differ; got 'tpe' twice"),
+        (["study.toml", "--strategies", "random+asha:min"], "an option must be written NAME=VALUE after a colon; got "),
+        (["study.toml", "--strategies", "random+asha:min_epochs=x"], "random+asha:min_epochs=x: option min_epochs of "),
+        (["study.toml", "--strategies", "grid"], "grid: "),
+        (["study.toml", "--budget", "epoch=3"], "budget must be NUMBER (epochs) or one of epochs=NUMBER, "),
+        (["study.toml", "--budget", "many"], "budget must be NUMBER (epochs) or one of epochs=NUMBER, "),
+        (["study.toml", "--out", "nowhere/x.html"], "the page's folder must exist; 'nowhere' does not: make it"),
+        (["none.toml"], "a study file must exist; 'none.toml' does not: check the path"),
+        (["study.toml", "--repeats", "0"], "Invalid value for '--repeats': "),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(bandstand, arguments, message):
+    code, out, err = bandstand("simulate", *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith(f"bandstand: {message}")
+    assert err.count("\n") == 1
