@@ -14,7 +14,7 @@ import pytest
 
 from search_spaces import SEARCH_SPACES
 from service.simulation import CURVES
-from service.strategies import PRUNERS, SAMPLERS
+from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -49,9 +49,9 @@ def test_a_package_exports_sorted_names_that_are_there(package: str) -> None:
         assert getattr(module, name) is not None
 
 
-def test_the_readme_lists_every_sampler_and_pruner_with_its_summary() -> None:
+def test_the_readme_lists_every_sampler_pruner_and_strategy_with_its_summary() -> None:
     readme = (ROOT / "README.md").read_text()
-    for registry in (SAMPLERS, PRUNERS):
+    for registry in (SAMPLERS, PRUNERS, STRATEGIES):
         for name, entry in registry.items():
             assert re.search(rf"^\| `{name}` \| {re.escape(entry.summary)} \|", readme, re.MULTILINE), name
 

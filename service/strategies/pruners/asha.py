@@ -6,13 +6,14 @@ The kind that pauses and promotes is in `asha_promote`.
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from service.events import Action, Event, Measured
 from service.history import Trial
 from service.strategies.options import Options, check_min_epochs, options_from
+from service.strategies.pruners.first_rung import FirstRung
 from service.strategies.pruners.rungs import Key, Rung, rung_epochs
 from service.strategies.randomness import coin_for
 from service.strategies.strategy import Judgement
@@ -20,27 +21,16 @@ from service.strategies.strategy import Judgement
 if TYPE_CHECKING:
     from service.study import StudySpec
 
-__all__ = ["ASHAOptions", "ASHAPruner", "check_halving", "first_rung", "key_of"]
+__all__ = ["ASHAOptions", "ASHAPruner", "check_halving", "key_of"]
 
 
 class ASHAOptions(Options):
     """Options of the halving pruners."""
 
-    min_epochs: Annotated[int, Field(ge=1)] | None = None
-    """The first rung; left out, 3 where that leaves room for another rung below max_epochs, else 1.
-
-    Why 3: on 12 LCBench tasks (8 workers, 832 epochs of at most 52) a first rung at epoch 1 had a mean normalized
-    regret of .27 with random sampling and .39 with TPE, at epoch 3 .17 and .18; epoch 1 hardly ranks the trials there.
-    """
+    min_epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """The first rung; `auto` learns it from the trials, see `first_rung`."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """η: one in so many goes on past a rung."""
-
-
-def first_rung(options: ASHAOptions, max_epochs: int) -> int:
-    """The epoch of the first rung."""
-    if options.min_epochs is not None:
-        return options.min_epochs
-    return 3 if 3 * options.reduction_factor <= max_epochs else 1
 
 
 def check_halving(owner: str, spec: StudySpec, model: type[ASHAOptions] = ASHAOptions) -> None:
@@ -50,7 +40,7 @@ def check_halving(owner: str, spec: StudySpec, model: type[ASHAOptions] = ASHAOp
         ValueError: one line.
     """
     options = options_from(owner, model, spec.pruner_options)
-    check_min_epochs(owner, options.min_epochs or 1, spec.max_epochs)
+    check_min_epochs(owner, 1 if options.min_epochs == "auto" else options.min_epochs, spec.max_epochs)
 
 
 class ASHAPruner:
@@ -68,8 +58,11 @@ class ASHAPruner:
         options = options_from("pruner asha", ASHAOptions, spec.pruner_options)
         self._spec = spec
         self._factor = options.reduction_factor
-        self._ask_epochs = rung_epochs(first_rung(options, spec.max_epochs), self._factor, spec.max_epochs)
+        first = 1 if options.min_epochs == "auto" else options.min_epochs
+        self._ask_epochs = rung_epochs(first, self._factor, spec.max_epochs)
         self._rungs = {epoch: Rung() for epoch in self._ask_epochs[:-1]}
+        learns = options.min_epochs == "auto"
+        self._first = FirstRung(spec, self._ask_epochs, self._factor) if learns else None
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
@@ -82,12 +75,12 @@ class ASHAPruner:
         return cls(spec)
 
     def bracket(self, number: int) -> int:
-        """As `Pruner.bracket`."""
-        return 0
+        """As `Pruner.bracket`: here the rung at which the trial is judged first, counted from 0."""
+        return 0 if self._first is None else self._first.start_of(number)
 
     def ask_epochs(self, bracket: int | None = None) -> tuple[int, ...]:
         """As `Pruner.ask_epochs`."""
-        return self._ask_epochs
+        return self._ask_epochs[bracket or 0 :]
 
     def judge(self, trial: Trial) -> Judgement:
         """As `Pruner.judge`."""
@@ -101,9 +94,11 @@ class ASHAPruner:
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """Enter a trial at a rung it has reached."""
+        if self._first is not None:
+            self._first.observe(event, trial)
         if isinstance(event, Measured) and trial is not None and isfinite(trial.values[-1]):
             rung = self._rungs.get(event.epoch)
-            if rung is not None:
+            if rung is not None and event.epoch in self.ask_epochs(trial.bracket):
                 rung.add(self._key(trial))
 
     def notices(self) -> list[str]:

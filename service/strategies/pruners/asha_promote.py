@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 from service.events import Action, Ended, Event, Lost, Measured, Paused, Promoted, TrialState
 from service.history import Trial
 from service.strategies.options import options_from
-from service.strategies.pruners.asha import ASHAOptions, check_halving, first_rung, key_of
+from service.strategies.pruners.asha import ASHAOptions, check_halving, key_of
+from service.strategies.pruners.first_rung import FirstRung
 from service.strategies.pruners.rungs import Key, WaitingRung, rung_epochs
 from service.strategies.strategy import Judgement, Promotion, Retirement, Situation
 
@@ -33,19 +34,23 @@ class PromotingASHAPruner:
     reach its rung. Where nothing new can be tried and no trial has been completed, the best is promoted although its
     quota is not reached: a study should end with a model that was trained to the end.
 
-    `starts` are the first rungs of the brackets: one for ASHA; Hyperband has several.
+    A ladder is a row of rungs at which trials are compared. ASHA has one, and with `min_epochs = "auto"` a trial's
+    bracket says at which rung of it the trial is judged first. Hyperband has a ladder for each bracket.
     """
 
     summary: ClassVar[str] = "asynchronous successive halving with promotion: pauses at every rung, the best 1/η go on"
     owner: ClassVar[str] = "pruner asha-promote"
 
-    def __init__(self, spec: StudySpec, starts: tuple[int, ...]):
+    def __init__(self, spec: StudySpec):
         options = options_from(self.owner, ASHAOptions, spec.pruner_options)
         self._spec = spec
         self._factor = options.reduction_factor
-        self._ask_epochs = [rung_epochs(start, self._factor, spec.max_epochs) for start in starts]
+        self._first: FirstRung | None = None
+        self._ask_epochs = self._brackets(options)
         self._rungs = {
-            (epoch, bracket): WaitingRung() for bracket, epochs in enumerate(self._ask_epochs) for epoch in epochs[:-1]
+            (epoch, self._ladder(bracket)): WaitingRung()
+            for bracket, epochs in enumerate(self._ask_epochs)
+            for epoch in epochs[:-1]
         }
         self._from_above = sorted(self._rungs, key=lambda place: (-place[0], place[1]))
         self._places: dict[int, tuple[WaitingRung, Key]] = {}  # of the trials that pause
@@ -60,12 +65,23 @@ class PromotingASHAPruner:
     @classmethod
     def make(cls, spec: StudySpec) -> PromotingASHAPruner:
         """As `Pruner.make`."""
-        options = options_from(cls.owner, ASHAOptions, spec.pruner_options)
-        return cls(spec, (first_rung(options, spec.max_epochs),))
+        return cls(spec)
+
+    def _brackets(self, options: ASHAOptions) -> list[tuple[int, ...]]:
+        """Where the trials of each bracket ask."""
+        if options.min_epochs != "auto":
+            return [rung_epochs(options.min_epochs, self._factor, self._spec.max_epochs)]
+        rungs = rung_epochs(1, self._factor, self._spec.max_epochs)
+        self._first = FirstRung(self._spec, rungs, self._factor)
+        return [rungs[start:] for start in range(self._first.starts)]
+
+    def _ladder(self, bracket: int) -> int:
+        """Which brackets compare their trials with one another: those of the same number."""
+        return 0
 
     def bracket(self, number: int) -> int | None:
         """As `Pruner.bracket`."""
-        return 0
+        return 0 if self._first is None else self._first.start_of(number)
 
     def ask_epochs(self, bracket: int | None = None) -> tuple[int, ...]:
         """As `Pruner.ask_epochs`."""
@@ -75,8 +91,10 @@ class PromotingASHAPruner:
 
     def judge(self, trial: Trial) -> Judgement:
         """As `Pruner.judge`."""
-        place = (trial.epochs, trial.bracket)
-        if place not in self._rungs:  # the epoch was granted by what was left of the budget, not by a rung
+        place = (trial.epochs, self._ladder(trial.bracket))
+        if (
+            trial.epochs not in self._ask_epochs[trial.bracket]
+        ):  # the epoch was granted by what was left of the budget, not by a rung
             return Judgement(action=Action.CONTINUE, reason="no rung")
         rung, key = self._rungs[place], key_of(trial, self._spec)
         words = self._words(place, key)
@@ -104,13 +122,14 @@ class PromotingASHAPruner:
         """As `Pruner.observe`."""
         if trial is None:
             return
+        if self._first is not None:
+            self._first.observe(event, trial)
         if isinstance(event, Measured):
             self._epochs_used += 1
-            rung = self._rungs.get((event.epoch, trial.bracket))
-            if rung is not None and isfinite(trial.values[-1]):
-                rung.add(key_of(trial, self._spec))
+            if event.epoch in self._ask_epochs[trial.bracket][:-1] and isfinite(trial.values[-1]):
+                self._rungs[event.epoch, self._ladder(trial.bracket)].add(key_of(trial, self._spec))
         elif isinstance(event, Paused | Lost) and trial.state is TrialState.PAUSED:
-            rung, key = self._rungs[trial.epochs, trial.bracket], key_of(trial, self._spec)
+            rung, key = self._rungs[trial.epochs, self._ladder(trial.bracket)], key_of(trial, self._spec)
             rung.wait(key)
             self._places[trial.number] = rung, key
         elif isinstance(event, Promoted | Ended) and trial.number in self._places:
@@ -146,13 +165,12 @@ class PromotingASHAPruner:
 
     def _bound(self, place: tuple[int, int]) -> int | None:
         """How many trials a rung can have in the end; None where the budget does not say."""
-        epoch, bracket = place
+        epoch, ladder = place
         budget = self._spec.budget
         bounds = [] if budget.trials is None else [budget.trials]
         if budget.epochs is not None:
-            epochs = self._ask_epochs[bracket]
-            index = epochs.index(epoch)
-            step = epoch - (epochs[index - 1] if index else 0)
+            below = [at for at, on in self._rungs if on == ladder and at < epoch]
+            step = epoch - max(below, default=0)
             bounds.append(len(self._rungs[place]) + (budget.epochs - self._epochs_used) // step)
         return min(bounds, default=None)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from service.events import Event, Proposed
 from service.history import Trial
-from service.strategies.options import options_from
 from service.strategies.pruners.asha import ASHAOptions
 from service.strategies.pruners.asha_promote import PromotingASHAPruner
 from service.strategies.pruners.rungs import rung_epochs
@@ -44,12 +43,19 @@ class HyperbandPruner(PromotingASHAPruner):
     owner: ClassVar[str] = "pruner hyperband"
 
     def __init__(self, spec: StudySpec):
-        options = options_from(self.owner, ASHAOptions, spec.pruner_options)
+        super().__init__(spec)
+        self._filled = [0] * len(self._quotas)
+
+    def _brackets(self, options: ASHAOptions) -> list[tuple[int, ...]]:
         # Hyperband hedges over first rungs by itself, so it begins at 1.
-        table = bracket_table(options.min_epochs or 1, options.reduction_factor, spec.max_epochs)
-        super().__init__(spec, tuple(epochs[0] for _, epochs in table))
-        self._quotas = [trials for trials, _ in table]
-        self._filled = [0] * len(table)
+        first = 1 if options.min_epochs == "auto" else options.min_epochs
+        table = bracket_table(first, options.reduction_factor, self._spec.max_epochs)
+        self._quotas: list[int] = [trials for trials, _ in table]
+        return [epochs for _, epochs in table]
+
+    def _ladder(self, bracket: int) -> int:
+        """Each bracket compares its trials among themselves."""
+        return bracket
 
     @classmethod
     def make(cls, spec: StudySpec) -> HyperbandPruner:

@@ -10,7 +10,7 @@ from pydantic import Field
 from service.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
 from service.history import Trial
 from service.strategies.options import options_from
-from service.strategies.pruners.asha import ASHAOptions, check_halving, first_rung, key_of
+from service.strategies.pruners.asha import ASHAOptions, check_halving, key_of
 from service.strategies.pruners.rungs import Key, rung_epochs
 from service.strategies.strategy import Judgement, Promotion, Retirement, Situation
 
@@ -41,7 +41,7 @@ class SuccessiveHalvingPruner:
         options = options_from("pruner successive-halving", SuccessiveHalvingOptions, spec.pruner_options)
         self._spec = spec
         self._factor = options.reduction_factor
-        self._ask_epochs = rung_epochs(first_rung(options, spec.max_epochs), self._factor, spec.max_epochs)
+        self._ask_epochs = rung_epochs(_first_rung(options, spec.max_epochs), self._factor, spec.max_epochs)
         self._size = options.trials or self._factor ** (len(self._ask_epochs) - 1)
         self._proposed = 0
         self._under_way: defaultdict[int, set[int]] = defaultdict(set)  # bracket -> trials neither paused nor ended
@@ -156,3 +156,10 @@ class SuccessiveHalvingPruner:
         for place, (_, _, number) in enumerate(keys):
             words = f"rung {epoch}: place {place + 1} of {len(keys)}, {quota} go on"
             (self._to_promote if place < quota else self._to_retire)[number] = words
+
+
+def _first_rung(options: SuccessiveHalvingOptions, max_epochs: int) -> int:
+    """`auto` is 3 where that leaves room for another rung below max_epochs: a bracket's rungs are the same for all."""
+    if options.min_epochs != "auto":
+        return options.min_epochs
+    return 3 if 3 * options.reduction_factor <= max_epochs else 1

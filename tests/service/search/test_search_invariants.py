@@ -30,7 +30,10 @@ def specs(draw, sampler, pruner):
         budget["epochs"] = 40
     options = {}
     if pruner not in ("", "none") and draw(st.booleans()):
-        options["min_epochs"] = draw(st.integers(1, max_epochs))
+        halving = pruner in ("asha", "asha-promote", "hyperband", "successive-halving")
+        options["min_epochs"] = draw(
+            st.integers(1, max_epochs) | st.just("auto") if halving else st.integers(1, max_epochs)
+        )
     if pruner in ("asha", "asha-promote", "hyperband", "successive-halving"):
         options["reduction_factor"] = draw(st.sampled_from([2, 3, 4]))
     if pruner in ("median", "percentile"):
