@@ -59,13 +59,22 @@ def let_it_train(command: subprocess.Popen[str], store: Store, name: str, epochs
     time.sleep(rng.uniform(0, 0.7))
 
 
+STRATEGIES: list[dict[str, Any]] = [
+    {},
+    {"sampler": "random", "pruner": "hyperband"},
+    {"sampler": "pbt", "pruner": "", "sampler_options": {"population": 6, "interval": 2}},
+    {"sampler": "lr-restarts", "pruner": "", "sampler_options": {"parameter": "rate", "cycle_epochs": 3}},
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_study_survives_the_death_of_anything(seed: int, project: Project, store: Store) -> None:
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=["default", "hyperband", "pbt", "lr-restarts"])
+def test_a_study_survives_the_death_of_anything(strategy: dict[str, Any], project: Project, store: Store) -> None:
+    seed = 1 + STRATEGIES.index(strategy)
     rng = random.Random(seed)
     name = f"killed-{seed}"
     file = project.write_study(
-        name=name, budget={"epochs": EPOCHS}, callbacks=["project:slow_journal"], max_attempts=5, seed=seed
+        name=name, budget={"epochs": EPOCHS}, callbacks=["project:slow_journal"], max_attempts=5, seed=seed, **strategy
     )
     arguments = ("run", str(file), "--workers", "2")
 
@@ -96,8 +105,10 @@ def check_what_is_stored(store: Store, name: str, project: Project) -> None:
     # No trial is lost or counted twice, each has ended, and its epochs are all there.
     assert list(record.trials["number"]) == list(range(len(record.trials)))
     assert set(record.trials["state"]) <= {"complete", "pruned"}
+    begins = record.trials.set_index("number")["from_epoch"]
     for number, epochs in record.measurements.groupby("trial")["epoch"]:
-        assert list(epochs) == list(range(1, len(epochs) + 1)), f"trial {number}"
+        first = begins[number] + 1
+        assert list(epochs) == list(range(first, first + len(epochs))), f"trial {number}"
     check_resumed_from_last_checkpoints(store, name)
     check_trained_again_only_since_checkpoints(record, project)
     check_optuna_agrees(store, record)
@@ -112,7 +123,9 @@ def check_resumed_from_last_checkpoints(store: Store, name: str) -> None:
     assert set(ended.values()) == {1}, "a trial ended more than once"
     checkpoints: dict[int, int] = {}
     for row in rows:
-        if row.kind == "checkpointed":
+        if row.kind == "proposed" and row.data["from_epoch"]:
+            checkpoints[row.trial] = row.data["from_epoch"]
+        elif row.kind == "checkpointed":
             checkpoints[row.trial] = row.data["epoch"]
         elif row.kind == "started":
             assert row.data["from_epoch"] == checkpoints.get(row.trial, 0), f"trial {row.trial}"
@@ -127,9 +140,14 @@ def check_trained_again_only_since_checkpoints(record: Any, project: Project) ->
     for _, trial in record.trials.iterrows():
         key = repr(sorted({"units": trial["params_units"], "rate": trial["params_rate"]}.items()))
         starts = record.attempts[record.attempts["trial"] == trial["number"]]["from_epoch"]
-        for epoch in range(1, trial["epochs"] + 1):
+        for epoch in own_epochs(trial):
             could_have_trained_it = int((starts < epoch).sum())
             assert 1 <= trained[key, epoch] <= could_have_trained_it, f"trial {trial['number']}, epoch {epoch}"
+
+
+def own_epochs(trial: Any) -> range:
+    """The epochs that a trial trained, counted along its lineage."""
+    return range(trial["from_epoch"] + 1, trial["from_epoch"] + trial["epochs"] + 1)
 
 
 def check_optuna_agrees(store: Store, record: Any) -> None:
@@ -142,5 +160,5 @@ def check_optuna_agrees(store: Store, record: Any) -> None:
         assert theirs.number == ours["number"]
         assert theirs.state.name.lower() == ours["state"]
         assert theirs.value == pytest.approx(ours["value"])
-        assert sorted(theirs.intermediate_values) == list(range(1, ours["epochs"] + 1))
+        assert sorted(theirs.intermediate_values) == list(own_epochs(ours))
     assert study.best_value == pytest.approx(record.best.value)  # of equal ones Optuna may name another

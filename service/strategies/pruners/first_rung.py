@@ -23,9 +23,9 @@ __all__ = ["FirstRung", "rank_correlation"]
 
 _ENOUGH = 8
 """Pairs of values before a correlation counts."""
-_TELLS = 0.5
+_TELLS = 0.4
 """The rank correlation with the next rung from which on a rung is worth judging at."""
-_HEDGE = 4
+_HEDGE = 8
 """One trial in so many starts at the next higher rung than the chosen one, so that the choice can still be mended."""
 
 
