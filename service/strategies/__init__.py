@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from service.strategies.policies.lr_restarts import LearningRateRestarts
+from service.strategies.policies.pb2 import PopulationBasedBandits
 from service.strategies.policies.pbt import PopulationBasedTraining
 from service.strategies.pruners.asha import ASHAPruner
 from service.strategies.pruners.asha_promote import PromotingASHAPruner
@@ -71,6 +72,7 @@ PRUNERS: Mapping[str, type[Pruner]] = MappingProxyType(
 STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
     {
         "pbt": PopulationBasedTraining,
+        "pb2": PopulationBasedBandits,
         "lr-restarts": LearningRateRestarts,
     }
 )
