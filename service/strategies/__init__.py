@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from service.strategies.policies.bohb import BOHB
 from service.strategies.policies.lr_restarts import LearningRateRestarts
 from service.strategies.policies.pb2 import PopulationBasedBandits
 from service.strategies.policies.pbt import PopulationBasedTraining
@@ -73,6 +74,7 @@ STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
     {
         "pbt": PopulationBasedTraining,
         "pb2": PopulationBasedBandits,
+        "bohb": BOHB,
         "lr-restarts": LearningRateRestarts,
     }
 )
