@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from service.strategies.policies.bohb import BOHB
 from service.strategies.policies.lr_restarts import LearningRateRestarts
+from service.strategies.policies.pb2 import PopulationBasedBandits
 from service.strategies.policies.pbt import PopulationBasedTraining
 from service.strategies.policies.replay import Replay
 from service.strategies.pruners.asha import ASHAPruner
@@ -72,6 +74,8 @@ PRUNERS: Mapping[str, type[Pruner]] = MappingProxyType(
 STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
     {
         "pbt": PopulationBasedTraining,
+        "pb2": PopulationBasedBandits,
+        "bohb": BOHB,
         "lr-restarts": LearningRateRestarts,
         "replay": Replay,
     }
