@@ -1,6 +1,7 @@
-"""Who stands better: trials that ended at different epochs, put in one order.
+"""All of some trials in one order, though they ended at different epochs; `standings` compares at one rung instead.
 
-For samplers that need ranks only. Must not know what is done with them.
+For samplers that need the rank of every trial, also of those that were stopped early, and no values. Must not know what
+is done with the ranks.
 
 A value is compared with values of the same epoch only. Trials that a pruner let go on past a rung stand before those
 that it stopped there, which for ASHA is: further first, then by value. A trial that nobody judged at that epoch, as in

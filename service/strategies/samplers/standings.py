@@ -1,6 +1,6 @@
-"""Which of a study's trials is best, compared only by values of one and the same epoch.
+"""The best trial, and how far two are apart, by values at one rung; `ranking` orders trials across epochs instead.
 
-Knows which values may be compared. Must not know what is done with the best.
+For samplers that follow one best trial, and need losses that are comparable. Must not know what is done with them.
 
 As in BOHB (Falkner et al., ICML 2018) and in `study_in_memory`, trials are compared at the largest rung that enough
 of them have reached, at least one more than there are parameters. Trials stopped below it are out of the comparison.

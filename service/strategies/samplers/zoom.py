@@ -14,7 +14,7 @@ from service.events import Ended, Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
-from service.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at
+from service.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
 from service.strategies.samplers.standings import Standings
 from service.strategies.samplers.visited import Visited
 
@@ -152,4 +152,4 @@ def _drawn(parameter: Float | Int | Categorical, side: _Side, rng: np.random.Gen
     if isinstance(parameter, Categorical):
         free = side.choice is None or float(rng.random()) < side.width
         return parameter.value_at(u) if free or side.choice is None else side.choice
-    return parameter.value_at(min(side.low + side.width * u, ALMOST_ONE))
+    return value_at(parameter, side.low + side.width * u)

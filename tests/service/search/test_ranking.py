@@ -25,11 +25,11 @@ def order_of(desk_with):
                 if desk.report(number, epoch, value, ended=ended).action == "stop":
                     desk.finish(number)
                     break
-        standings = Ranking(desk.search.spec)
+        ranking = Ranking(desk.search.spec)
         events = desk.search.take_events()
         for event in events:
-            standings.observe(event)
-        return [trial.number for trial in standings.ranked(desk.trials)]
+            ranking.observe(event)
+        return [trial.number for trial in ranking.ranked(desk.trials)]
 
     return order
 
