@@ -6,7 +6,12 @@ categorical parameter has a probability for each choice, moved towards the choic
 by the weights that CMA-ES gives to their ranks (PBIL: Baluja, CMU-CS-94-163, 1994; with CMA-ES: CatCMA, Hamano et al.,
 GECCO 2024, arXiv:2405.09962), and never below a floor, so that no choice dies out.
 
-A generation is any λ trials that have ended, in the order in which they did, so that no worker ever waits for another.
+A generation is any λ trials that have ended or been paused at a rung, in the order in which they first were, so that no
+worker ever waits for another. A trial that goes on after a pause moves up within its generation while that still grows;
+to learn from it once more at each later rung is no better: with 800 epochs of at most 27, the mean log10 of the loss of
+`tests/service/search/landscapes.py` (exact and with noise, medians of 7 seeds) is -.77 with asha-promote, and -.79 with
+the repetition; to learn from trials that have ended only, -.64, and with successive-halving -.97 instead of -2.04.
+
 Proposals come from the distribution as it is at the time; trials that an earlier one proposed count like all others. To
 draw those in to where the current one could have put them, as injected solutions are (Hansen, arXiv:1110.4181), was
 tried and is no better on the whole: with 64 workers, 200 trials and sigma .3 the median best of 21 seeds is 1.16 with
@@ -25,7 +30,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from search_spaces import Categorical, Int, Parameter, Value
-from service.events import Ended, Event, Proposed
+from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
@@ -76,7 +81,7 @@ class _Draw:
 
 
 class CMAESSampler:
-    """CMA-ES whose distribution is rebuilt from the trials that have ended.
+    """CMA-ES whose distribution is rebuilt from the trials that have ended or been paused.
 
     Parameters below a choice that was not made are drawn all the same, and dropped. To the numbers they stay as drawn:
     they had no influence on the value, so they move the distribution no more than chance. To the categoricals they do
@@ -100,7 +105,7 @@ class CMAESSampler:
         }
         self._cma = self._make_cma(np.full(len(self._numbers), 0.5)) if self._numbers else None
         self._ranking = Ranking(spec)
-        self._drawn: dict[int, _Draw] = {}  # of trials that have not ended
+        self._drawn: dict[int, _Draw] = {}  # of trials that have not been learnt from
         self._visited = Visited(spec.space)
         self._generation: dict[int, tuple[Trial, _Draw]] = {}
 
@@ -119,7 +124,7 @@ class CMAESSampler:
         return self._draw(number).params
 
     def observe(self, event: Event, trial: Trial | None) -> None:
-        """Remember what was proposed, learn from every λ trials that have ended."""
+        """Remember what was proposed, learn from every λ trials that have come to rest."""
         self._ranking.observe(event)
         if trial is None:
             return
@@ -127,7 +132,7 @@ class CMAESSampler:
             # Nothing has changed since it was proposed, so this is the same draw: it need not be stored.
             self._drawn[trial.number] = self._as_proposed(self._draw(trial.number), trial.params)
             self._visited.add(trial.params)
-        elif isinstance(event, Ended):
+        elif trial.state.is_resting and trial.number in self._drawn:
             draw = self._drawn.pop(trial.number)
             if self._ranking.tells(trial):
                 self._generation[trial.number] = (trial, draw)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from search_spaces import Categorical
-from service.events import Ended, Event, Proposed
+from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
@@ -87,7 +87,7 @@ class CoordinateSampler:
         self._standings = Standings(spec, ask_epochs)
         self._visited = Visited(spec.space)
         self._trials: list[Trial] = []
-        self._unfinished: set[int] = set()
+        self._unfinished: set[int] = set()  # trials that have neither ended nor paused yet
         self._descents = [_Descent()]
 
     @classmethod
@@ -109,7 +109,7 @@ class CoordinateSampler:
         if isinstance(event, Proposed) and trial is not None:
             # Planned once more rather than kept from `propose`: a sampler rebuilt from events was never asked for it.
             self._adopt(self._plan(trial.number), trial)
-        elif isinstance(event, Ended) and trial is not None:
+        elif trial is not None and trial.state.is_resting:
             self._unfinished.discard(trial.number)
         self._standings.observe(event, trial)
 

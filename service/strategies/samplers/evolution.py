@@ -1,9 +1,10 @@
-"""A genetic algorithm without generations: each proposal is a child of trials that have ended by then.
+"""A genetic algorithm without generations: each proposal is a child of trials that stand by then.
 
 Steady state (Whitley, GENITOR, ICGA 1989): a trial that ends joins the parents and the worst of them leaves, so the
-best one stays, and no worker waits for another. Parents are found by tournament, recombined uniformly, parameter by
-parameter (Syswerda, ICGA 1989), and mutated on each parameter's own scale, by steps of which most are small (the
-breeder genetic algorithm, Mühlenbein and Schlierkamp-Voosen, Evolutionary Computation 1, 1993).
+best one stays, and no worker waits for another. A trial that pauses at a rung joins them as it stands there, because it
+may wait for the rest of the study, and is ranked anew when it goes on. Parents are found by tournament, recombined
+uniformly, parameter by parameter (Syswerda, ICGA 1989), and mutated on each parameter's own scale, by steps of which
+most are small (the breeder genetic algorithm, Mühlenbein and Schlierkamp-Voosen, Evolutionary Computation 1, 1993).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from search_spaces import Categorical, Parameter, Value
-from service.events import Ended, Event, Proposed
+from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
@@ -80,18 +81,26 @@ class EvolutionSampler:
         return self._visited.new_point(lambda: self._space.sample(rng))
 
     def observe(self, event: Event, trial: Trial | None) -> None:
-        """Remember what was proposed; let a trial that has ended in among the parents."""
+        """Remember what was proposed; let a trial that has come to rest in among the parents."""
         self._ranking.observe(event)
         if trial is None:
             return
         if isinstance(event, Proposed):
             self._visited.add(trial.params)
-        elif isinstance(event, Ended) and self._ranking.has_result(trial):
-            self._parents = self._ranking.ranked([*self._parents, trial])[: self._options.population]
-            if self._best is None or self._ranking.is_better(trial, self._best):
-                self._best = trial
-            if self._best not in self._parents:  # another bracket's trials may stand before it at an early epoch
-                self._parents[-1] = self._best
+        elif trial.state.is_resting:
+            self._rank(trial)
+
+    def _rank(self, trial: Trial) -> None:
+        others = [parent for parent in self._parents if parent is not trial]
+        if not self._ranking.has_result(trial):  # it may have failed after a pause
+            self._parents = others
+            self._best = None if self._best is trial else self._best
+            return
+        self._parents = self._ranking.ranked([*others, trial])[: self._options.population]
+        if self._best is None or self._ranking.is_better(trial, self._best):
+            self._best = trial
+        if not any(parent is self._best for parent in self._parents):
+            self._parents[-1] = self._best  # another bracket's trials may stand before it at an early epoch
 
     def _child(self, rng: np.random.Generator) -> dict[str, Value]:
         first = self._parents[self._winner(rng)]
