@@ -8,17 +8,11 @@ import pytest
 from search_spaces import Float, SearchSpace
 from service.events import Action, TrialState
 from service.strategies import SAMPLERS
+from tests.service.search.pairs import SHORT_STARTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 LINE = SearchSpace({"x": Float(0.0, 1.0)})
-SHORT_STARTS = {
-    "tpe": {"startup_trials": 3},
-    "zoom": {"round_trials": 4},
-    "coordinate": {"startup_trials": 2},
-    "cmaes": {"population": 4},
-    "evolution": {"population": 4, "mutation": 0.2},
-}
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from statistics import median
 import optuna
 import pytest
 
-from search_spaces import SEARCH_SPACES, Float, SearchSpace
+from search_spaces import Float, SearchSpace
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -152,13 +152,3 @@ def test_it_leaves_a_region_where_models_do_not_fit_into_memory(desk_with):
             desk.report(number, 1, 1.0)
             desk.finish(number)
     assert sum(trial.params["x"] < 0.5 for trial in desk.trials[30:]) <= 9
-
-
-@pytest.mark.parametrize("name", ["digits_mlp", "california_mlp"])
-def test_its_proposals_are_points_of_a_conditional_space(spec_with, cluster_of, name):
-    space = SEARCH_SPACES[name]
-    spec = spec_with(sampler="tpe", space=space, max_epochs=1, budget={"trials": 40})
-    history = cluster_of(spec, workers=4).run().history
-    for trial in history.trials:
-        space.check(trial.params)
-    assert len({str(trial.params) for trial in history.trials}) > 30
