@@ -70,9 +70,15 @@ class Standings:
                 return abs(losses[trial] - losses[other])
         return None
 
+    @property
+    def rung(self) -> int:
+        """The epoch of the rung of comparison: no other is above it that enough trials have reached."""
+        rungs = list(self._rungs)
+        while len(rungs) > 1 and len(self._rungs[rungs[-1]]) < self._enough:
+            rungs.pop()
+        return rungs[-1]
+
     def _usable(self) -> list[dict[int, float]]:
         """The losses by trial at the rung of comparison and at those below it, from the top down."""
-        rungs = list(self._rungs.values())
-        while len(rungs) > 1 and len(rungs[-1]) < self._enough:
-            rungs.pop()
-        return rungs[::-1]
+        top = self.rung
+        return [losses for epoch, losses in reversed(self._rungs.items()) if epoch <= top]

@@ -10,7 +10,8 @@ from tests.service.search.pairs import PAIRS, SHORT_STARTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
-MODERATELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MODERATELY = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEWER_TIMES = settings(MODERATELY, max_examples=6)
 RARELY = st.sampled_from([0.0, 0.03, 0.15])
 
 
@@ -103,7 +104,7 @@ def test_a_study_ends_with_its_budget_used_exactly_and_every_trial_ended_once(
 def test_losing_workers_changes_how_often_a_trial_is_begun_and_nothing_else(
     spec_with, cluster_of, account_of, sampler, pruner
 ):
-    @settings(MODERATELY, max_examples=10)
+    @FEWER_TIMES
     @given(changes=specs(sampler, pruner), seed=st.integers(0, 2**32), workers=st.integers(1, 4))
     def check(changes, seed, workers):
         spec = spec_with(**changes)
@@ -124,7 +125,7 @@ def test_losing_workers_changes_how_often_a_trial_is_begun_and_nothing_else(
 
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
 def test_one_worker_that_dies_now_and_then_finds_what_one_that_never_dies_finds(spec_with, cluster_of, sampler, pruner):
-    @settings(MODERATELY, max_examples=10)
+    @FEWER_TIMES
     @given(changes=specs(sampler, pruner), seed=st.integers(0, 2**32))
     def check(changes, seed):
         spec = spec_with(**changes)
@@ -146,7 +147,7 @@ def _results(history):
 
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
 def test_a_limit_of_time_ends_everything_and_leaves_nothing_waiting(spec_with, cluster_of, account_of, sampler, pruner):
-    @settings(MODERATELY, max_examples=10)
+    @FEWER_TIMES
     @given(
         changes=specs(sampler, pruner),
         cluster=clusters(),

@@ -7,7 +7,7 @@ import pytest
 
 from search_spaces import SEARCH_SPACES
 from service.errors import InputError
-from service.strategies import PRUNERS, SAMPLERS
+from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.study import Budget, StudySpec, study_spec_from
 
 SETTINGS = {
@@ -41,7 +41,7 @@ NAME_RULE = "name: must be 1 to 100 printable characters without spaces at the e
 REFERENCE_RULE = "must be written module:function, such as train:build; got "
 
 MESSAGES = [
-    ({"sampler": "tp"}, f"sampler must be one of {', '.join(SAMPLERS)}; got 'tp'"),
+    ({"sampler": "tp"}, f"sampler must be one of {', '.join([*SAMPLERS, *STRATEGIES])}; got 'tp'"),
     ({"pruner": "ash"}, f"pruner must be one of {', '.join(PRUNERS)}; got 'ash'"),
     ({"bugdet": {"epochs": 3}}, "there is no setting bugdet; did you mean budget?"),
     ({"budget": {"epoch": 3}}, "there is no setting budget.epoch; did you mean epochs?"),
@@ -87,7 +87,10 @@ MESSAGES = [
     ({"name": " mine"}, f"{NAME_RULE}' mine'"),
     ({"name": "mi\nne"}, f"{NAME_RULE}'mi\\nne'"),
     ({"name": "m" * 101}, f"{NAME_RULE}'{'m' * 101}'"),
-    ({"sampler_options": {"startup": 3}}, "options of sampler tpe may be startup_trials, ei_candidates; got 'startup'"),
+    (
+        {"sampler_options": {"startup": 3}},
+        "options of sampler tpe may be startup_trials, ei_candidates, most_trials; got 'startup'",
+    ),
     (
         {"sampler_options": {"startup_trials": 0}},
         "option startup_trials of sampler tpe must be greater than or equal to 1; got 0",
