@@ -55,6 +55,11 @@ class TrialState(StrEnum):
         """Whether nothing more can happen to the trial."""
         return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether no worker has the trial or is wanted for it: it has ended, or it is paused and may never go on."""
+        return self is TrialState.PAUSED or self.is_final
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposed:

@@ -24,6 +24,8 @@ __all__ = ["BOHB", "BOHBOptions"]
 
 _OWNER = "sampler bohb"
 _CANDIDATES = 64
+_MOST_TRIALS = 500
+"""That the estimator is fitted on, so that a proposal's cost stays flat."""
 
 
 class BOHBOptions(Options):
@@ -91,7 +93,7 @@ class _PartlyRandom:
         parameters = len(spec.space.flat())
         wanted = parameters + 3 if options.startup_trials is None else options.startup_trials
         self._enough = max(wanted, parameters + 1)
-        self._study = StudyInMemory(spec, ask_epochs, self._enough)
+        self._study = StudyInMemory(spec, ask_epochs, self._enough, _MOST_TRIALS)
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_left, insort
 from math import ceil, inf, log, sqrt
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -92,7 +93,7 @@ class LearningRateRestarts:
         self._configurations = _configurations(self._options, spec, self._lengths)
         self._phases = _phases(self._configurations, len(self._lengths), self._pulls())
         self._arms: list[_Arm] = []
-        self._values: list[float] = []  # of all cycles that have ended, as losses
+        self._values: list[float] = []  # of all cycles that have ended, as losses, ascending
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
@@ -268,8 +269,8 @@ class LearningRateRestarts:
         if len(arm.ranks) == len(arm.cycles):
             return  # it was counted before its worker died
         loss = self._loss(trial)
-        self._values.append(loss)
-        arm.ranks.append(sum(loss <= other for other in self._values) / len(self._values))
+        insort(self._values, loss)
+        arm.ranks.append(1 - bisect_left(self._values, loss) / len(self._values))
         better = arm.base is None or loss < self._loss(arm.base)
         if trial.state is not TrialState.FAILED and (self._options.weights != "best" or better):
             arm.base = trial

@@ -16,7 +16,7 @@ from service.strategies.options import options_from
 from service.strategies.policies.explore import usually_changed
 from service.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
 from service.strategies.policies.time_varying_gp import Numbers, TimeVaryingGP
-from service.strategies.samplers.coordinates import fraction_of, value_at
+from service.strategies.samplers.fractions import fraction_of, value_at
 
 if TYPE_CHECKING:
     from search_spaces import Float, Int

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from search_spaces import Categorical
-from service.events import Ended, Event, Proposed
+from service.events import Ended, Event, Measured, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
@@ -87,8 +87,13 @@ class CoordinateSampler:
         self._standings = Standings(spec, ask_epochs)
         self._visited = Visited(spec.space)
         self._trials: list[Trial] = []
-        self._unfinished: set[int] = set()
+        self._unfinished: set[int] = set()  # trials that have neither ended nor paused yet
         self._descents = [_Descent()]
+        self._descent_of: dict[int, int] = {}  # by trial
+        # Descents in which something may be left to try; one comes back when one of its trials has news.
+        self._live = {0}
+        self._rung = 0
+        self._importances: dict[str, float] = {}
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
@@ -109,9 +114,17 @@ class CoordinateSampler:
         if isinstance(event, Proposed) and trial is not None:
             # Planned once more rather than kept from `propose`: a sampler rebuilt from events was never asked for it.
             self._adopt(self._plan(trial.number), trial)
-        elif isinstance(event, Ended) and trial is not None:
-            self._unfinished.discard(trial.number)
         self._standings.observe(event, trial)
+        if trial is None or isinstance(event, Proposed):
+            return
+        if isinstance(event, Measured | Ended):
+            self._live.add(self._descent_of[trial.number])
+        if self._standings.rung != self._rung:  # all trials are compared anew
+            self._rung = self._standings.rung
+            self._live.update(range(len(self._descents)))
+        if trial.state.is_resting and trial.number in self._unfinished:
+            self._unfinished.discard(trial.number)
+            self._weigh(trial.number)
 
     def _adopt(self, move: _Move, trial: Trial) -> None:
         self._trials.append(trial)
@@ -119,6 +132,7 @@ class CoordinateSampler:
         self._unfinished.add(trial.number)
         if move.descent == len(self._descents):
             self._descents.append(_Descent())
+            self._live.add(move.descent)
         descent = self._descents[move.descent]
         if move.name:
             waits = any(descent.moves[number].resolution < move.resolution for number in self._under_way(descent))
@@ -127,6 +141,7 @@ class CoordinateSampler:
                 descent.scanned = (move.resolution, move.name)
                 descent.scans[descent.scanned] += 1
         descent.moves[trial.number] = move
+        self._descent_of[trial.number] = move.descent
 
     def _under_way(self, descent: _Descent) -> Iterator[int]:
         return (number for number in self._unfinished if number in descent.moves)
@@ -135,18 +150,20 @@ class CoordinateSampler:
 
     def _plan(self, number: int) -> _Move:
         """The next move of the oldest descent that has one left, else a random start."""
-        for index, descent in enumerate(self._descents):
+        for index in sorted(self._live):
+            descent = self._descents[index]
             best = self._standings.best(descent.moves)
             is_last = index == len(self._descents) - 1
             starts = self._options.startup_trials if index == 0 else 1
             if is_last and (best is None or len(descent.moves) < starts):
                 return self._start(number, index)
-            if best is None or descent.settled == best:
-                continue
-            move = self._move_around(best, index, descent)
-            if move is not None:
-                return move
-            descent.settled = best  # only remembered: points are never forgotten, so asking again gives the same
+            if best is not None and descent.settled != best:
+                move = self._move_around(best, index, descent)
+                if move is not None:
+                    return move
+                descent.settled = best  # only remembered: points are never forgotten, so asking again gives the same
+            if not is_last:
+                self._live.discard(index)
         return self._start(number, len(self._descents))
 
     def _start(self, number: int, descent: int) -> _Move:
@@ -155,7 +172,6 @@ class CoordinateSampler:
 
     def _move_around(self, best: int, index: int, descent: _Descent) -> _Move | None:
         params = self._trials[best].params
-        weights = self._importances()
         for resolution in range(descent.resolution, self._options.resolutions):
             # The parameter whose turn it is stays until its values are used up.
             order = sorted(
@@ -163,7 +179,7 @@ class CoordinateSampler:
                 key=lambda name: (
                     (resolution, name) != descent.scanned,
                     descent.scans[resolution, name],
-                    -weights.get(name, 0.0),
+                    -self._importances.get(name, 0.0),
                 ),
             )
             for name in order:
@@ -195,12 +211,12 @@ class CoordinateSampler:
 
         return self._space.params_by(choose)
 
-    def _importances(self) -> dict[str, float]:
-        """By parameter: the largest change of the loss that changing it alone has made."""
-        largest: dict[str, float] = {}
-        for descent in self._descents:
-            for number, move in descent.moves.items():
-                change = self._standings.gap(number, move.base) if move.name else None
-                if change is not None:
-                    largest[move.name] = max(change, largest.get(move.name, 0.0))
-        return largest
+    def _weigh(self, number: int) -> None:
+        """Let a trial's loss, when it first comes to rest, count for the parameter that was changed alone for it.
+
+        A parameter weighs the largest change of the loss that it has made, where both trials had a value then.
+        """
+        move = self._descents[self._descent_of[number]].moves[number]
+        change = self._standings.gap(number, move.base) if move.name else None
+        if change is not None:
+            self._importances[move.name] = max(change, self._importances.get(move.name, 0.0))

@@ -1,14 +1,14 @@
-"""A genetic algorithm without generations: each proposal is a child of trials that have ended by then.
+"""A genetic algorithm without generations: each proposal is a child of trials that stand by then.
 
 Steady state (Whitley, GENITOR, ICGA 1989): a trial that ends joins the parents and the worst of them leaves, so the
-best one stays, and no worker waits for another. Parents are found by tournament, recombined uniformly, parameter by
-parameter (Syswerda, ICGA 1989), and mutated on each parameter's own scale, by steps of which most are small (the
-breeder genetic algorithm, Mühlenbein and Schlierkamp-Voosen, Evolutionary Computation 1, 1993).
+best one stays, and no worker waits for another. A trial that pauses at a rung joins them as it stands there, because it
+may wait for the rest of the study, and is ranked anew when it goes on. Parents are found by tournament, recombined
+uniformly, parameter by parameter (Syswerda, ICGA 1989), and mutated on each parameter's own scale, by steps of which
+most are small (the breeder genetic algorithm, Mühlenbein and Schlierkamp-Voosen, Evolutionary Computation 1, 1993).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -16,12 +16,13 @@ import numpy as np
 from pydantic import Field
 
 from search_spaces import Categorical, Parameter, Value
-from service.events import Ended, Event, Proposed
+from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
-from service.strategies.samplers.coordinates import fraction_of, params_from, value_at
+from service.strategies.samplers.fractions import fraction_of, value_at
 from service.strategies.samplers.ranking import Ranking
+from service.strategies.samplers.visited import Visited
 
 if TYPE_CHECKING:
     from service.study import StudySpec
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["EvolutionSampler"]
 
 _ATTEMPTS = 20
-"""How many children, then random points, are made to find one that was not proposed before."""
+"""How many children are made to find one that was not proposed before; then a point is drawn at random."""
 
 
 class EvolutionOptions(Options):
@@ -53,12 +54,11 @@ class EvolutionSampler:
     def __init__(self, spec: StudySpec):
         self._options = options_from("sampler evolution", EvolutionOptions, spec.sampler_options)
         self._seed = spec.seed
-        self._tree = spec.space
-        self._space = spec.space.flat()
+        self._space = spec.space
         self._ranking = Ranking(spec)
         self._parents: list[Trial] = []  # the best first
         self._best: Trial | None = None
-        self._seen: set[str] = set()
+        self._visited = Visited(spec.space)
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
@@ -76,27 +76,31 @@ class EvolutionSampler:
         if len(self._parents) == self._options.population:
             for _ in range(_ATTEMPTS):
                 child = self._child(rng)
-                if _key_of(child) not in self._seen:
+                if child not in self._visited:
                     return child
-        for _ in range(_ATTEMPTS):
-            point = self._tree.sample(rng)
-            if _key_of(point) not in self._seen:
-                break
-        return point
+        return self._visited.new_point(lambda: self._space.sample(rng))
 
     def observe(self, event: Event, trial: Trial | None) -> None:
-        """Remember what was proposed; let a trial that has ended in among the parents."""
+        """Remember what was proposed; let a trial that has come to rest in among the parents."""
         self._ranking.observe(event)
         if trial is None:
             return
         if isinstance(event, Proposed):
-            self._seen.add(_key_of(trial.params))
-        elif isinstance(event, Ended) and self._ranking.has_result(trial):
-            self._parents = self._ranking.ranked([*self._parents, trial])[: self._options.population]
-            if self._best is None or self._ranking.is_better(trial, self._best):
-                self._best = trial
-            if self._best not in self._parents:  # another bracket's trials may stand before it at an early epoch
-                self._parents[-1] = self._best
+            self._visited.add(trial.params)
+        elif trial.state.is_resting:
+            self._rank(trial)
+
+    def _rank(self, trial: Trial) -> None:
+        others = [parent for parent in self._parents if parent is not trial]
+        if not self._ranking.has_result(trial):  # it may have failed after a pause
+            self._parents = others
+            self._best = None if self._best is trial else self._best
+            return
+        self._parents = self._ranking.ranked([*others, trial])[: self._options.population]
+        if self._best is None or self._ranking.is_better(trial, self._best):
+            self._best = trial
+        if not any(parent is self._best for parent in self._parents):
+            self._parents[-1] = self._best  # another bracket's trials may stand before it at an early epoch
 
     def _child(self, rng: np.random.Generator) -> dict[str, Value]:
         first = self._parents[self._winner(rng)]
@@ -112,7 +116,7 @@ class EvolutionSampler:
             value: Value = holders[int(rng.integers(len(holders)))][name]
             return _mutated(parameter, value, rng) if rng.random() < rate else value
 
-        return params_from(self._space, choose)
+        return self._space.params_by(choose)
 
     def _winner(self, rng: np.random.Generator) -> int:
         """The place of the best of a few parents, drawn with replacement."""
@@ -134,7 +138,3 @@ def _mutated(parameter: Parameter, value: Value, rng: np.random.Generator) -> Va
         if 0 <= start + step < 1 and (moved := value_at(parameter, start + step)) != value:
             return moved
     return value_at(parameter, float(rng.random()))
-
-
-def _key_of(params: Mapping[str, Any]) -> str:
-    return json.dumps(dict(params), sort_keys=True)

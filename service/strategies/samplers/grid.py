@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +10,7 @@ from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
 from service.strategies.samplers.lattice import Lattice
+from service.strategies.samplers.visited import Visited
 
 if TYPE_CHECKING:
     from search_spaces import SearchSpace
@@ -30,7 +30,7 @@ class GridSampler:
         self._lattice = Lattice(space)
         self._order = self._lattice.covering_order(generator_for(seed, 0, "order"))
         self._next = 0  # all points before it in the order were visited
-        self._visits: dict[str, int] = {}
+        self._visited = Visited(space)
         self._failed: list[Mapping[str, Any]] = []
 
     @classmethod
@@ -65,19 +65,11 @@ class GridSampler:
         """Count visits from what was proposed and ended."""
         if trial is None:
             return
-        key = _key(trial.params)
         if isinstance(event, Proposed):
-            self._visits[key] = self._visits.get(key, 0) + 1
+            self._visited.add(trial.params)
             self._failed = [point for point in self._failed if dict(point) != dict(trial.params)]
             # One point a proposal, unless the study was begun in another order, as by another release of SciPy.
-            while (
-                self._next < len(self._order)
-                and _key(self._lattice.point(int(self._order[self._next]))) in self._visits
-            ):
+            while self._next < len(self._order) and self._lattice.point(int(self._order[self._next])) in self._visited:
                 self._next += 1
-        elif isinstance(event, Ended) and event.state is TrialState.FAILED and self._visits[key] == 1:
+        elif isinstance(event, Ended) and event.state is TrialState.FAILED and self._visited.times(trial.params) == 1:
             self._failed.append(trial.params)
-
-
-def _key(params: Mapping[str, Any]) -> str:
-    return json.dumps(dict(params), sort_keys=True)

@@ -1,9 +1,11 @@
-"""Who stands better: trials that ended at different epochs, put in one order.
+"""All of some trials in one order, though they stand at different epochs; `standings` compares at one rung instead.
 
-For samplers that need ranks only. Must not know what is done with them.
+For samplers that need the rank of every trial, also of those that were stopped early, and no values. Must not know what
+is done with the ranks.
 
 A value is compared with values of the same epoch only. Trials that a pruner let go on past a rung stand before those
-that it stopped there, which for ASHA is: further first, then by value. A trial that nobody judged at that epoch, as in
+that it stopped or left waiting there, which for ASHA is: further first, then by value. A trial under way stands where
+it was last judged. A trial that nobody judged at that epoch, as in
 another bracket of Hyperband, earns nothing by having gone further; there the values at that epoch decide.
 """
 
@@ -30,12 +32,12 @@ class _Record:
 
     granted: int  # up to where it may train before it is judged again
     coin: float
-    judged: int = 0  # the last epoch at which a decision fell
+    judged: int = 0  # the last epoch at which the pruner gave its word
     passed: set[int] = field(default_factory=set)  # epochs at which it was judged and went on
 
 
 class Ranking:
-    """Ranks trials that have ended; follows the decisions about all of them."""
+    """Ranks trials that have ended or been paused at a rung; follows the decisions about all of them."""
 
     def __init__(self, spec: StudySpec):
         self._spec = spec
@@ -48,9 +50,11 @@ class Ranking:
         elif isinstance(event, Decided):
             record = self._records[event.trial]
             # A trial that pauses between two rungs because the study is being stopped was not judged.
-            if event.granted > event.epoch >= record.granted:
-                record.passed.add(event.epoch)
-            record.granted, record.judged = event.granted, event.epoch
+            if event.epoch >= record.granted:
+                record.judged = event.epoch
+                if event.granted > event.epoch:
+                    record.passed.add(event.epoch)
+            record.granted = event.granted
         elif isinstance(event, Promoted):
             record = self._records[event.trial]
             record.passed.add(record.judged)
@@ -58,12 +62,12 @@ class Ranking:
 
     @staticmethod
     def tells(trial: Trial) -> bool:
-        """Whether an ended trial says anything: not if the study's time was up before its first epoch was over."""
+        """Whether a resting trial says anything: not if the study's time was up before its first epoch was over."""
         return trial.state is not TrialState.FAILED or trial.reason != "budget"
 
     @staticmethod
     def has_result(trial: Trial) -> bool:
-        """Whether an ended trial has not failed and has a value."""
+        """Whether a trial has not failed and has a value."""
         return trial.state is not TrialState.FAILED and trial.best_epoch > 0
 
     def is_better(self, trial: Trial, than: Trial) -> bool:
@@ -75,9 +79,9 @@ class Ranking:
         return trial.state is not TrialState.COMPLETE, self._loss_at(trial, trial.epochs), trial.number
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
-        """Ended trials, the best first, the failed ones last; a coin for each trial settles ties.
+        """Trials that have come to rest, the best first, the failed ones last; a coin for each trial settles ties.
 
-        From the first epoch at which one of them ended to the last: those that ended there take the places that they
+        From the first epoch at which one of them stands to the last: those that stand there take the places that they
         have among all that got so far, and the others share the remaining places by what came later.
         """
         failed: list[Trial] = []
@@ -101,8 +105,8 @@ class Ranking:
 
     def _last_epoch(self, trial: Trial) -> int:
         """Up to where a trial takes part in comparisons."""
-        if trial.state is TrialState.PRUNED:
-            return self._records[trial.number].judged  # one more may have come in since
+        if trial.state is not TrialState.COMPLETE:
+            return self._records[trial.number].judged  # more epochs may have come in since
         if trial.reason == "early_stopping":
             return self._spec.max_epochs  # it would have gone on to every later rung; its result stands for it there
         return trial.epochs

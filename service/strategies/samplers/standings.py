@@ -1,6 +1,6 @@
-"""Which of a study's trials is best, compared only by values of one and the same epoch.
+"""The best trial, and how far two are apart, by values at one rung; `ranking` orders trials across epochs instead.
 
-Knows which values may be compared. Must not know what is done with the best.
+For samplers that follow one best trial, and need losses that are comparable. Must not know what is done with them.
 
 As in BOHB (Falkner et al., ICML 2018) and in `study_in_memory`, trials are compared at the largest rung that enough
 of them have reached, at least one more than there are parameters. Trials stopped below it are out of the comparison.
@@ -70,9 +70,15 @@ class Standings:
                 return abs(losses[trial] - losses[other])
         return None
 
+    @property
+    def rung(self) -> int:
+        """The epoch of the rung of comparison: no other is above it that enough trials have reached."""
+        rungs = list(self._rungs)
+        while len(rungs) > 1 and len(self._rungs[rungs[-1]]) < self._enough:
+            rungs.pop()
+        return rungs[-1]
+
     def _usable(self) -> list[dict[int, float]]:
         """The losses by trial at the rung of comparison and at those below it, from the top down."""
-        rungs = list(self._rungs.values())
-        while len(rungs) > 1 and len(rungs[-1]) < self._enough:
-            rungs.pop()
-        return rungs[::-1]
+        top = self.rung
+        return [losses for epoch, losses in reversed(self._rungs.items()) if epoch <= top]

@@ -31,6 +31,8 @@ class TPEOptions(Options):
     """Random trials before the model is used."""
     ei_candidates: Annotated[int, Field(ge=1)] = 24
     """Candidates drawn for each proposal."""
+    most_trials: Annotated[int, Field(ge=100)] = 500
+    """Trials that the model is fitted on: a quarter are the best, the others the latest."""
 
 
 class TPESampler:
@@ -40,7 +42,7 @@ class TPESampler:
 
     def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler tpe", TPEOptions, spec.sampler_options)
-        self._study = StudyInMemory(spec, ask_epochs, self._options.startup_trials)
+        self._study = StudyInMemory(spec, ask_epochs, self._options.startup_trials, self._options.most_trials)
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from search_spaces import Categorical
-from service.events import Ended, Event, Proposed
+from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
-from service.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at
+from service.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
 from service.strategies.samplers.standings import Standings
 from service.strategies.samplers.visited import Visited
 
@@ -36,7 +36,7 @@ class ZoomOptions(Options):
     """Options of sampler zoom."""
 
     round_trials: Annotated[int, Field(ge=1)] = 10
-    """Trials of a round that must have ended before the box changes."""
+    """Trials of a round that must have ended, or been paused at a rung, before the box changes."""
     shrink: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """What a side of the box is multiplied by after each round."""
 
@@ -60,8 +60,9 @@ class ZoomSampler:
     A recursive random search (Ye and Kalyanaraman, SIGMETRICS 2003) with sides of their own. After each round a side is
     centred on the best trial and multiplied by `shrink`, or, where the best lies on its border, divided by it: the box
     then moves and widens, up to the whole space. Once no side can shrink and a round has brought nothing better, the
-    box is the whole space again. A round ends when enough of its own trials have; until then workers draw from the same
-    box, so none ever waits, and trials that an earlier round left under way do not shorten it.
+    box is the whole space again. A round ends when enough of its own trials have, or are paused at a rung; until then
+    workers draw from the same box, so none ever waits, and trials that an earlier round left under way do not shorten
+    it.
     """
 
     summary: ClassVar[str] = "random search in a box that shrinks around the best point, round by round"
@@ -75,8 +76,8 @@ class ZoomSampler:
         self._trials: list[Trial] = []
         self._sides: dict[str, _Side] = {}  # of parameters that the best trial has; others are drawn from all
         self._centre: int | None = None
-        self._round: set[int] = set()
-        self._ended = 0
+        self._round: set[int] = set()  # its trials that have neither ended nor paused yet
+        self._rested = 0
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
@@ -98,7 +99,7 @@ class ZoomSampler:
         return self._visited.new_point(lambda: self._space.params_by(choose))
 
     def observe(self, event: Event, trial: Trial | None) -> None:
-        """Follow the trials; begin a new round when enough of this one's have ended."""
+        """Follow the trials; begin a new round when enough of this one's have come to rest."""
         self._standings.observe(event, trial)
         if trial is None:
             return
@@ -106,13 +107,14 @@ class ZoomSampler:
             self._trials.append(trial)
             self._visited.add(trial.params)
             self._round.add(trial.number)
-        elif isinstance(event, Ended) and trial.number in self._round:
-            self._ended += 1
-            if self._ended >= self._options.round_trials:
+        elif trial.state.is_resting and trial.number in self._round:
+            self._round.discard(trial.number)  # it counts once, although it may go on
+            self._rested += 1
+            if self._rested >= self._options.round_trials:
                 self._begin_round()
 
     def _begin_round(self) -> None:
-        self._round, self._ended = set(), 0
+        self._round, self._rested = set(), 0
         best = self._standings.best()
         if best is None:
             return
@@ -152,4 +154,4 @@ def _drawn(parameter: Float | Int | Categorical, side: _Side, rng: np.random.Gen
     if isinstance(parameter, Categorical):
         free = side.choice is None or float(rng.random()) < side.width
         return parameter.value_at(u) if free or side.choice is None else side.choice
-    return parameter.value_at(min(side.low + side.width * u, ALMOST_ONE))
+    return value_at(parameter, side.low + side.width * u)

@@ -26,6 +26,7 @@ from service.events import (
     Promoted,
     Proposed,
     Reopened,
+    Spent,
     Started,
     StudyEnded,
 )
@@ -316,6 +317,7 @@ class Account:
         self.trials = []
         self.ended = None
         self.notices = 0
+        self._wall_seconds = self._gpu_seconds = 0.0
         self._spec = spec
         for event in events:
             self._add(event)
@@ -329,9 +331,18 @@ class Account:
     def roots(self):
         return sum(trial.parent is None for trial in self.trials)
 
+    @property
+    def _time_is_up(self):
+        wall, gpu = self._spec.budget.wall_seconds, self._spec.budget.gpu_hours
+        return (wall and self._wall_seconds >= wall) or (gpu and self._gpu_seconds >= 3600 * gpu)
+
     def _add(self, event):
         match event:
+            case Spent():
+                self._wall_seconds += event.wall_seconds
+                self._gpu_seconds += event.gpu_seconds
             case Proposed():
+                assert not self._time_is_up, "a trial was proposed although the time was up"
                 assert event.trial == len(self.trials)
                 assert event.granted - event.from_epoch >= 1
                 assert event.granted <= self._spec.max_epochs
@@ -364,6 +375,7 @@ class Account:
 
     def _add_to(self, trial, event):
         if isinstance(event, Started):
+            assert not self._time_is_up, "a trial was given out although the time was up"
             assert not trial.running
             assert (event.attempt, event.from_epoch) == (trial.attempt + 1, trial.checkpoint)
             trial.running, trial.attempt = True, event.attempt

@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from search_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
+from search_spaces import Categorical, Float, Int, SearchSpace
 from service.events import Proposed
 from service.history import Trial
 from service.strategies import SAMPLERS
@@ -76,14 +76,6 @@ def test_no_choice_and_no_neighbour_of_a_stepped_value_ever_dies_out(study_of):
     steps = Counter(trial.params["steps"] for trial in last)
     assert steps.most_common(1)[0][0] == 17
     assert steps.keys() >= {16, 18}
-
-
-@pytest.mark.parametrize("workers", [1, 64])
-@pytest.mark.parametrize("name", [*ODD_SPACES, "digits_mlp", "california_mlp"])
-def test_its_proposals_are_points_of_the_space(study_of, curve, name, workers):
-    space = ODD_SPACES.get(name) or SEARCH_SPACES[name]
-    for trial in study_of(space, curve, workers=workers).trials:
-        space.check(trial.params)
 
 
 def test_no_worker_waits_for_a_generation(desk_with):

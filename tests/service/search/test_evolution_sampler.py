@@ -6,7 +6,7 @@ from statistics import median
 
 import pytest
 
-from search_spaces import SEARCH_SPACES, Float, SearchSpace
+from search_spaces import Float, SearchSpace
 from tests.service.search.landscapes import LANDSCAPES, MIXED, ODD_SPACES, mixed
 
 LINE = SearchSpace({"x": Float(0.0, 1.0)})
@@ -54,14 +54,6 @@ def test_it_learns_which_choices_are_right_and_the_parameter_below_one_of_them(s
     assert Counter(trial.params["layers"] for trial in last)[3] >= 35
     momenta = [trial.params["momentum"] for trial in last if "momentum" in trial.params]
     assert abs(median(momenta) - 0.3) < 0.15
-
-
-@pytest.mark.parametrize("workers", [1, 64])
-@pytest.mark.parametrize("name", [*ODD_SPACES, "digits_mlp", "california_mlp"])
-def test_its_proposals_are_points_of_the_space(study_of, curve, name, workers):
-    space = ODD_SPACES.get(name) or SEARCH_SPACES[name]
-    for trial in study_of(space, curve, workers=workers, sampler_options={"population": 5}).trials:
-        space.check(trial.params)
 
 
 def test_no_worker_waits_for_parents(desk_with):

@@ -1,13 +1,15 @@
 """Where a value lies on its parameter's scale."""
 
-from math import isclose
+from math import isclose, nextafter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces import Float, Int
-from service.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at
+from search_spaces import Categorical, Float, Int
+from service.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
+from tests.service.search.landscapes import ODD_SPACES
 
 NUMBERS = [
     Float(-2.0, 6.0),
@@ -51,6 +53,31 @@ def test_a_value_lies_in_the_middle_of_its_share_of_the_scale(parameter, value, 
 )
 def test_the_reach_of_a_value_has_room_for_its_neighbours(parameter, value, reach):
     assert isclose(reach_at(parameter, value), reach)
+
+
+@pytest.mark.parametrize("parameter", [entry.parameter for entry in ODD_SPACES["many kinds"].flat()])
+@given(u=st.floats(0, ALMOST_ONE))
+def test_numbers_that_float64_just_holds_have_a_fraction_too(parameter, u):
+    value = parameter.value_at(u)
+    fraction = fraction_of(parameter, value)
+    assert 0 <= fraction < 1
+    assert isclose(fraction_of(parameter, value_at(parameter, fraction)), fraction, abs_tol=1e-9)
+
+
+def test_a_choice_lies_in_the_middle_of_its_share_of_the_list():
+    parameter = Categorical(["a", 1, "b", "c"])
+    assert [fraction_of(parameter, choice) for choice in parameter.choices] == [0.125, 0.375, 0.625, 0.875]
+    assert [value_at(parameter, fraction_of(parameter, choice)) for choice in parameter.choices] == ["a", 1, "b", "c"]
+
+
+@pytest.mark.parametrize("parameter", [*NUMBERS, Categorical(["a", "b"])])
+def test_fractions_beyond_the_scale_stand_for_its_ends(parameter):
+    for beyond, end in [(-0.5, 0.0), (1.0, nextafter(1.0, 0.0)), (7.0, nextafter(1.0, 0.0))]:
+        assert value_at(parameter, beyond) == parameter.value_at(end)
+
+
+def test_a_value_is_plain_although_the_fraction_is_numpy_s():
+    assert type(value_at(Float(0.0, 1.0), np.float64(0.5))) is float
 
 
 def test_on_a_logarithmic_scale_small_integers_reach_farther():

@@ -25,11 +25,11 @@ def order_of(desk_with):
                 if desk.report(number, epoch, value, ended=ended).action == "stop":
                     desk.finish(number)
                     break
-        standings = Ranking(desk.search.spec)
+        ranking = Ranking(desk.search.spec)
         events = desk.search.take_events()
         for event in events:
-            standings.observe(event)
-        return [trial.number for trial in standings.ranked(desk.trials)]
+            ranking.observe(event)
+        return [trial.number for trial in ranking.ranked(desk.trials)]
 
     return order
 
@@ -75,3 +75,63 @@ def test_failed_trials_stand_last(order_of):
 def test_a_coin_settles_ties_without_favour_for_the_early_or_the_late(order_of):
     firsts = [order_of([curve(0.5)] * 2, seed=seed)[0] for seed in range(40)]
     assert 8 < sum(firsts) < 32
+
+
+# -- pauses ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def paused(desk_with):
+    """A desk whose trials pause at epochs 1 and 3, four to a bracket; trials 1 and 2 of the first go on."""
+    desk = desk_with(
+        pruner="successive-halving", pruner_options={"trials": 4, "reduction_factor": 2}, budget={"trials": 90}
+    )
+    for value in (0.5, 0.1, 0.2, 0.4):
+        number = desk.start().trial
+        desk.report(number, 1, value)
+        desk.pause(number)
+    return desk
+
+
+def ranks(desk):
+    ranking = Ranking(desk.search.spec)
+    for event in desk.search.take_events():
+        ranking.observe(event)
+    return [trial.number for trial in ranking.ranked(desk.trials)]
+
+
+def test_trials_that_wait_at_a_rung_stand_by_their_values_there(paused):
+    assert ranks(paused) == [1, 2, 3, 0]
+
+
+def test_a_trial_under_way_stands_where_it_was_last_judged_whatever_it_has_reported_since(paused):
+    assert paused.start().trial == 1
+    assert paused.start().trial == 2
+    paused.report(2, 2, 0.0)
+    assert ranks(paused) == [1, 2, 3, 0]
+
+
+def test_a_trial_that_went_on_stands_before_those_that_still_wait_below(paused):
+    assert [paused.start(2).trial, paused.trials[1].state] == [2, "running"]
+    # A second bracket, whose first trial is better at epoch 1 than all of the first.
+    number = paused.start().trial
+    paused.report(number, 1, 0.05)
+    paused.pause(number)
+    assert ranks(paused) == [1, 2, 4, 3, 0]
+
+
+def test_a_pause_because_the_study_is_being_stopped_is_no_judgement(desk_with):
+    options = {"trials": 4, "reduction_factor": 2, "min_epochs": 2}
+    desk = desk_with(pruner="successive-halving", pruner_options=options, objective={"epoch": "last"})
+    for value in (0.5, 0.1, 0.2, 0.4):
+        number = desk.start().trial
+        for epoch in (1, 2):
+            desk.report(number, epoch, value)
+        desk.checkpoint(number, 2)
+        desk.pause(number)
+    desk.start(2)
+    desk.search.stop()
+    for number, value in ((1, 0.9), (2, 0.3)):
+        assert desk.report(number, 3, value).action == "pause"
+        desk.pause(number)
+    assert ranks(desk) == [1, 2, 3, 0]

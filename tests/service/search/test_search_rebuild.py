@@ -25,34 +25,13 @@ from service.events import (
     StudyEnded,
     TrialState,
 )
-from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from service.strategies import SAMPLERS
+from tests.service.search.pairs import PAIRS, settings_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
-PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS] + [(policy, "") for policy in STRATEGIES]
 
-
-def settings_for(sampler, pruner, seed=7):
-    options = {
-        "tpe": {"startup_trials": 4},
-        "zoom": {"round_trials": 3},
-        "coordinate": {"startup_trials": 2},
-        "evolution": {"population": 4},
-        "pbt": {"population": 5, "interval": 2},
-        "pb2": {"population": 5, "interval": 2},
-        "lr-restarts": {"parameter": "rate", "cycle_epochs": 2},
-    }.get(sampler, {})
-    space = {"rate": {"type": "float", "low": 0.05, "high": 1.0}, "units": {"type": "int", "low": 1, "high": 9}}
-    return ({"space": space} if sampler == "lr-restarts" else {}) | {
-        "sampler": sampler,
-        "sampler_options": options,
-        "pruner": pruner,
-        "budget": {"epochs": 70},
-        "seed": seed,
-    }
-
-
-@pytest.mark.parametrize("workers", [1, 5])
+@pytest.mark.parametrize("workers", [1, 5, pytest.param(64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
 def test_a_search_restored_at_any_event_goes_on_as_the_lost_one_would(
     spec_with, cluster_of, lockstep_of, sampler, pruner, workers

@@ -6,7 +6,7 @@ from statistics import median
 import optuna
 import pytest
 
-from search_spaces import SEARCH_SPACES, Float, SearchSpace
+from search_spaces import Float, SearchSpace
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -154,11 +154,33 @@ def test_it_leaves_a_region_where_models_do_not_fit_into_memory(desk_with):
     assert sum(trial.params["x"] < 0.5 for trial in desk.trials[30:]) <= 9
 
 
-@pytest.mark.parametrize("name", ["digits_mlp", "california_mlp"])
-def test_its_proposals_are_points_of_a_conditional_space(spec_with, cluster_of, name):
-    space = SEARCH_SPACES[name]
-    spec = spec_with(sampler="tpe", space=space, max_epochs=1, budget={"trials": 40})
-    history = cluster_of(spec, workers=4).run().history
-    for trial in history.trials:
-        space.check(trial.params)
-    assert len({str(trial.params) for trial in history.trials}) > 30
+def test_the_model_of_a_long_study_sees_the_best_trials_and_the_latest(desk_with, lessons):
+    options = {"startup_trials": 10_000, "most_trials": 100}  # drawn at random, which is quicker
+    desk = desk_with(sampler="tpe", sampler_options=options, space=LINE, max_epochs=1, budget={"trials": 1000})
+    values = []
+    for number in range(420):
+        values.append(desk.start().params["x"])
+        if number % 10:
+            desk.report(number, 1, values[-1])
+            desk.finish(number)
+        else:
+            desk.fail(number)
+        assert len(lessons[-1]) <= 150
+    assert {"COMPLETE", "PRUNED"} == set(states_of(lessons[-1]))
+    seen = [trial.params["x"] for trial in lessons[-1]]
+    assert seen[-20:] == values[-21:-1]
+    ended = [value for number, value in enumerate(values[:380]) if number % 10]
+    assert set(sorted(ended)[:20]) <= set(seen)
+    middling = sorted(ended)[len(ended) // 2 :]
+    assert sum(value in seen for value in middling) < len(middling) / 2
+
+
+def test_a_long_study_that_is_restored_goes_on_alike(desk_with):
+    options = {"startup_trials": 3, "most_trials": 100}
+    desk = desk_with(sampler="tpe", sampler_options=options, space=LINE, max_epochs=1, budget={"trials": 1000})
+    for number in range(240):
+        desk.report(number, 1, desk.start().params["x"])
+        desk.finish(number)
+    events = desk.search.take_events()
+    copy = type(desk.search).restore(desk.search.spec, events)
+    assert copy.next().params == desk.start().params

@@ -5,7 +5,7 @@ from statistics import median
 
 import pytest
 
-from search_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
+from search_spaces import Categorical, Float, Int, SearchSpace
 
 PLANE = SearchSpace({"x": Float(-1.0, 1.0), "y": Float(-1.0, 1.0)})
 LINE = SearchSpace({"x": Float(0.0, 1.0)})
@@ -152,11 +152,3 @@ def test_points_of_a_finite_space_repeat_only_when_none_is_left(desk_of):
     desk = desk_of(space)
     drawn = play(desk, lambda params: abs(params["layers"] - 2), 14)
     assert len({str(params) for params in drawn[:12]}) == 12
-
-
-@pytest.mark.parametrize("name", ["digits_mlp", "california_mlp"])
-def test_its_proposals_are_points_of_a_conditional_space(spec_with, cluster_of, name):
-    space = SEARCH_SPACES[name]
-    spec = spec_with(sampler="zoom", space=space, max_epochs=1, budget={"trials": 80})
-    for trial in cluster_of(spec, workers=4).run().history.trials:
-        space.check(trial.params)

@@ -1,0 +1,66 @@
+"""Which samplers and pruners are tried together, and options with which a small study gets past a sampler's start.
+
+The fast suite has every sampler with a pruner that stops and with one that promotes, every pruner with random search,
+and every policy; the other pairs are slow. A sampler and a pruner do not know each other, so that what is wrong with
+one of them shows in the fast suite, and the rest guards against what nobody has thought of.
+"""
+
+import pytest
+
+from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
+
+__all__ = ["PAIRS", "SHORT_STARTS", "replay_options", "settings_for"]
+
+_WITH_EVERY_SAMPLER = ("asha", "asha-promote")
+_WITH_EVERY_PRUNER = "random"
+
+
+def _pair(sampler, pruner):
+    is_fast = pruner in _WITH_EVERY_SAMPLER or sampler == _WITH_EVERY_PRUNER
+    return pytest.param(sampler, pruner, marks=[] if is_fast else pytest.mark.slow)
+
+
+PAIRS = [
+    *(_pair(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS),
+    *(pytest.param(policy, "", id=policy) for policy in STRATEGIES),
+]
+"""(sampler, pruner); a policy takes the sampler's place and has no pruner."""
+
+SHORT_STARTS = {
+    "bohb": {"startup_trials": 3},
+    "tpe": {"startup_trials": 3},
+    "zoom": {"round_trials": 3},
+    "coordinate": {"startup_trials": 2},
+    "cmaes": {"population": 4},
+    "evolution": {"population": 4},
+}
+
+
+def replay_options(max_epochs):
+    """A schedule of two or three segments."""
+    first, second = {"rate": 0.25, "optimizer": "adam"}, {"rate": 0.5, "optimizer": "adam"}
+    segments = [{"params": first, "epochs": max(1, max_epochs // 2)}]
+    if max_epochs > 1:
+        segments.append({"params": second, "epochs": 1, "learning_rates": [0.125]})
+    if max_epochs > 3:
+        segments.append({"params": first, "epochs": 1})
+    return {"segments": segments}
+
+
+def settings_for(sampler, pruner, seed=7):
+    """Changes to the usual spec for a study of 70 epochs."""
+    policies = {
+        "pbt": {"population": 5, "interval": 2},
+        "pb2": {"population": 5, "interval": 2},
+        "lr-restarts": {"parameter": "rate", "cycle_epochs": 2},
+        "replay": replay_options(9),
+    }
+    options = (SHORT_STARTS | policies).get(sampler, {})
+    space = {"rate": {"type": "float", "low": 0.05, "high": 1.0}, "units": {"type": "int", "low": 1, "high": 9}}
+    return ({"space": space} if sampler == "lr-restarts" else {}) | {
+        "sampler": sampler,
+        "sampler_options": options,
+        "pruner": pruner,
+        "budget": {"epochs": 70},
+        "seed": seed,
+    }
