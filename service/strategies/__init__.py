@@ -20,7 +20,9 @@ from service.strategies.pruners.median import MedianPruner
 from service.strategies.pruners.no_pruning import NoPruner
 from service.strategies.sample_and_prune import SampleAndPrune
 from service.strategies.samplers.grid import GridSampler
+from service.strategies.samplers.qmc import QMCSampler
 from service.strategies.samplers.random_search import RandomSampler
+from service.strategies.samplers.surrogate_models import ExtraTreesSampler, ForestSampler, GBRTSampler, GPSampler
 from service.strategies.samplers.tpe import TPESampler
 from service.strategies.strategy import Pruner, Sampler, Strategy
 
@@ -33,7 +35,12 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
         "grid": GridSampler,
         "random": RandomSampler,
+        "qmc": QMCSampler,
         "tpe": TPESampler,
+        "gp": GPSampler,
+        "forest": ForestSampler,
+        "extra_trees": ExtraTreesSampler,
+        "gbrt": GBRTSampler,
     }
 )
 

@@ -41,11 +41,19 @@ SMALL_SPACE = SearchSpace(
         "optimizer": Categorical(["sgd", "adam", "lion"], branches={"sgd": {"momentum": Int(1, 3)}}),
     }
 )
+# For suites that run every sampler many times: models that learn from little, soon, and at little cost.
+FRUGAL = {
+    "tpe": {"startup_trials": 3},
+    "gp": {"startup_trials": 15, "fit_trials": 4, "candidates": 10, "restarts": 0},
+    "forest": {"startup_trials": 8, "fit_trials": 8, "candidates": 20, "trees": 2},
+    "extra_trees": {"startup_trials": 8, "fit_trials": 8, "candidates": 20, "trees": 2},
+    "gbrt": {"startup_trials": 8, "fit_trials": 8, "candidates": 20, "trees": 2},
+}
 # More than any test here needs; it ends a run that would go on forever.
 STEP_LIMIT = 50_000
 
 
-def _spec_with(**changes):
+def _spec_with(*, frugal=False, **changes):
     settings = {
         "name": "mine",
         "model": "train:build",
@@ -57,6 +65,8 @@ def _spec_with(**changes):
         "budget": {"epochs": 60},
     }
     chosen = settings | changes
+    if frugal:
+        chosen["sampler_options"] = FRUGAL.get(chosen["sampler"], {})
     if chosen["pruner"] == "asha":  # small examples start at epoch 1, whatever the default is
         chosen["pruner_options"] = {"min_epochs": 1} | chosen.get("pruner_options", {})
     return StudySpec.model_validate(chosen)

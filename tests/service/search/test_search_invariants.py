@@ -40,7 +40,7 @@ def specs(draw, sampler, pruner):
     return {
         "sampler": sampler, "pruner": pruner, "pruner_options": options, "max_epochs": max_epochs, "budget": budget,
         "objective": objective, "seed": draw(st.integers(0, 2**63 - 1)), "max_attempts": draw(st.integers(1, 3)),
-        "sampler_options": {"startup_trials": 3} if sampler == "tpe" else {},
+        "frugal": True,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The core imports neither what trains nor what stores; Optuna comes when a TPE study is made."""
+"""The core imports neither what trains nor what stores; Optuna comes when a study that learns is made."""
 
 import subprocess
 import sys
@@ -9,7 +9,9 @@ import pytest
 import service.strategies
 
 FOLDER = Path(service.strategies.__file__).parent
-FOREIGN = ("optuna", "ray", "keras", "tensorflow", "psycopg", "sqlalchemy", "alembic", "pandas", "plotly")
+FOREIGN = (
+    "optuna", "scipy", "skopt", "sklearn", "ray", "keras", "tensorflow", "psycopg", "sqlalchemy", "alembic", "pandas", "plotly",
+)  # fmt: skip
 STRATEGIES = sorted(
     f"service.strategies.{'.'.join(file.relative_to(FOLDER).with_suffix('').parts)}".removesuffix(".__init__")
     for file in FOLDER.rglob("*.py")
@@ -36,8 +38,10 @@ def test_every_module_of_the_core_imports_nothing_foreign():
     assert foreign_modules_after(code) == []
 
 
-@pytest.mark.parametrize(("sampler", "imported"), [("random", []), ("grid", []), ("tpe", ["optuna"])])
-def test_optuna_is_imported_when_a_search_with_tpe_is_made_and_not_before(sampler, imported):
+@pytest.mark.parametrize(
+    ("sampler", "imported"), [("random", []), ("grid", []), ("qmc", []), ("tpe", ["optuna"]), ("gp", ["optuna"])]
+)
+def test_optuna_is_imported_when_a_search_that_learns_is_made_and_not_before(sampler, imported):
     make_spec = f"from service.study import StudySpec\nspec = StudySpec(**{STUDY % sampler})"
     assert foreign_modules_after(make_spec) == []
     make_search = f"{make_spec}\nfrom service.search import Search\nsearch = Search(spec)\nsearch.next()"

@@ -32,8 +32,7 @@ PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS]
 
 
 def settings_for(sampler, pruner, seed=7):
-    options = {"startup_trials": 4} if sampler == "tpe" else {}
-    return {"sampler": sampler, "sampler_options": options, "pruner": pruner, "budget": {"epochs": 70}, "seed": seed}
+    return {"sampler": sampler, "frugal": True, "pruner": pruner, "budget": {"epochs": 70}, "seed": seed}
 
 
 @pytest.mark.parametrize("workers", [1, 5])
