@@ -12,7 +12,15 @@ from service.strategies import PRUNERS, SAMPLERS
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 PAIRS = [(sampler, pruner) for sampler in SAMPLERS for pruner in PRUNERS]
-MODERATELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+COSTLY = ("gp", "forest", "extra_trees", "gbrt")
+
+
+def moderately(sampler, examples=25):
+    """Fewer examples for samplers that fit a model at each proposal."""
+    examples = max(examples // 5, 3) if sampler in COSTLY else examples
+    return settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 RARELY = st.sampled_from([0.0, 0.03, 0.15])
 
 
@@ -60,7 +68,7 @@ def clusters(draw):
 def test_a_study_ends_with_its_budget_used_exactly_and_every_trial_ended_once(
     spec_with, cluster_of, account_of, sampler, pruner
 ):
-    @MODERATELY
+    @moderately(sampler)
     @given(changes=specs(sampler, pruner), cluster=clusters())
     def check(changes, cluster):
         spec = spec_with(**changes)
@@ -89,7 +97,7 @@ def test_a_study_ends_with_its_budget_used_exactly_and_every_trial_ended_once(
 def test_losing_workers_changes_how_often_a_trial_is_begun_and_nothing_else(
     spec_with, cluster_of, account_of, sampler, pruner
 ):
-    @settings(MODERATELY, max_examples=10)
+    @moderately(sampler, 10)
     @given(changes=specs(sampler, pruner), seed=st.integers(0, 2**32), workers=st.integers(1, 4))
     def check(changes, seed, workers):
         spec = spec_with(**changes)
@@ -109,7 +117,7 @@ def test_losing_workers_changes_how_often_a_trial_is_begun_and_nothing_else(
 
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
 def test_one_worker_that_dies_now_and_then_finds_what_one_that_never_dies_finds(spec_with, cluster_of, sampler, pruner):
-    @settings(MODERATELY, max_examples=10)
+    @moderately(sampler, 10)
     @given(changes=specs(sampler, pruner), seed=st.integers(0, 2**32))
     def check(changes, seed):
         spec = spec_with(**changes)
@@ -131,7 +139,7 @@ def _results(history):
 
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
 def test_a_limit_of_time_ends_everything_and_leaves_nothing_waiting(spec_with, cluster_of, account_of, sampler, pruner):
-    @settings(MODERATELY, max_examples=10)
+    @moderately(sampler, 10)
     @given(
         changes=specs(sampler, pruner),
         cluster=clusters(),

@@ -10,7 +10,8 @@ import service.strategies
 
 FOLDER = Path(service.strategies.__file__).parent
 FOREIGN = (
-    "optuna", "scipy", "skopt", "sklearn", "ray", "keras", "tensorflow", "psycopg", "sqlalchemy", "alembic", "pandas", "plotly",
+    "optuna", "scipy", "skopt", "sklearn", "ray", "keras", "tensorflow", "psycopg", "sqlalchemy", "alembic", "pandas",
+    "plotly",
 )  # fmt: skip
 STRATEGIES = sorted(
     f"service.strategies.{'.'.join(file.relative_to(FOLDER).with_suffix('').parts)}".removesuffix(".__init__")
