@@ -2,8 +2,8 @@
 
 The samplers differ in their model and its options. `service.optuna_samplers` proposes, `StudyInMemory` says from what.
 
-Measured at 60 evaluations without rungs, median regret. Branin, 20 seeds: gp .0005, TPE .09, random .67. Rosenbrock in 4
-dimensions, 8 seeds: gp 4.7, TPE 5.8, random 46; forest 51 and extra_trees 88 are no better than chance there.
+Measured at 60 evaluations without rungs, median regret. Branin, 20 seeds: gp .0005, TPE .09, random .67. Rosenbrock in
+four dimensions, 8 seeds: gp 4.7, TPE 5.8, random 46; forest 51 and extra_trees 88 are no better than chance there.
 """
 
 from __future__ import annotations
