@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "search_spaces",
     "service",
+    "service.optuna_samplers",
     "service.optuna_storage",
     "service.report",
     "service.simulation",

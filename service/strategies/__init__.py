@@ -34,7 +34,9 @@ from service.strategies.samplers.cmaes import CMAESSampler
 from service.strategies.samplers.coordinate import CoordinateSampler
 from service.strategies.samplers.evolution import EvolutionSampler
 from service.strategies.samplers.grid import GridSampler
+from service.strategies.samplers.qmc import QMCSampler
 from service.strategies.samplers.random_search import RandomSampler
+from service.strategies.samplers.surrogate_models import ExtraTreesSampler, ForestSampler, GBRTSampler, GPSampler
 from service.strategies.samplers.tpe import TPESampler
 from service.strategies.samplers.zoom import ZoomSampler
 from service.strategies.strategy import Policy, Pruner, Sampler, Strategy
@@ -48,9 +50,14 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
         "grid": GridSampler,
         "random": RandomSampler,
+        "qmc": QMCSampler,
         "zoom": ZoomSampler,
         "coordinate": CoordinateSampler,
         "tpe": TPESampler,
+        "gp": GPSampler,
+        "forest": ForestSampler,
+        "extra_trees": ExtraTreesSampler,
+        "gbrt": GBRTSampler,
         "cmaes": CMAESSampler,
         "evolution": EvolutionSampler,
     }

@@ -29,6 +29,9 @@ _CANDIDATES = 256
 _NEIGHBOURS = 64
 _SHRINKING = (0.1, 0.03, 0.01)  # widths of the normals around the best candidate so far, round by round
 
+_LARGEST = 1e100
+"""Of a loss as the model sees it, so that squares of differences stay finite."""
+
 
 class PB2Options(PBTOptions):
     """Options of pb2. `resample` and `factors` are for choices, and for numbers until the model has enough to go by."""
@@ -123,7 +126,8 @@ class PopulationBasedBandits(PopulationBasedTraining):
     def _loss_at(self, trial: Trial, epoch: int) -> float:
         """NaN where the lineage has none at this epoch."""
         if epoch > trial.from_epoch:
-            return self._spec.objective.sign * trial.value_at(epoch)
+            loss = self._spec.objective.sign * trial.value_at(epoch)
+            return max(-_LARGEST, min(_LARGEST, loss)) if isfinite(loss) else loss
         if trial.parent is None or not epoch:
             return nan
         return self._loss_at(self._trials[trial.parent], epoch)

@@ -52,8 +52,15 @@ class StudyInMemory:
         self._enough = max(enough, len(self._distributions) + 1)
         self._most = most
         self._trials: list[Trial] = []
+        self._spent: list[list[float]] = []
+        """For each trial the seconds up to the end of each epoch; NaN from the first epoch without a time."""
         self._reached = dict.fromkeys(ask_epochs, 0)
         self._rung = ask_epochs[0]
+        self.seconds: dict[int, float] = {}
+        """Seconds of training up to the rung, by number in the study in memory, of closed trials where it is known.
+
+        Not an attribute of the trials there: only their own, private storage would take one.
+        """
         self._fit_to_rung()
 
     def propose(self, number: int, make_sampler: Callable[[int], BaseSampler]) -> Mapping[str, Any]:
@@ -76,11 +83,15 @@ class StudyInMemory:
             return
         if isinstance(event, Proposed):
             self._trials.append(trial)
+            self._spent.append([])
             self._add(trial)
             if self._added >= 1.5 * self._most:
                 self._fit_to_rung()
-        elif isinstance(event, Measured) and event.epoch in self._reached and isfinite(trial.values[-1]):
-            self._reach([event.epoch], trial)
+        elif isinstance(event, Measured):
+            spent = self._spent[trial.number]
+            spent.append((spent[-1] if spent else 0.0) + (nan if event.seconds is None else event.seconds))
+            if event.epoch in self._reached and isfinite(trial.values[-1]):
+                self._reach([event.epoch], trial)
         elif isinstance(event, Ended):
             stopped_early = event.state is TrialState.COMPLETE and event.reason == "early_stopping"
             # It would have gone on to every later rung; its last value stands for it there.
@@ -108,6 +119,7 @@ class StudyInMemory:
         direction = self._spec.objective.direction
         self._study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), direction=direction)
         self._numbers: dict[int, int] = {}  # ours -> the study's, of trials that are still running there
+        self.seconds.clear()
         self._size = 0
         self._added = 0  # trials of ours; proposals that were only drafted do not count, for none is repeated
         for trial in self._kept():
@@ -164,6 +176,9 @@ class StudyInMemory:
         if trial.number not in self._numbers:
             return
         value = self._value(trial)
+        spent = self._spent[trial.number][: self._rung]
+        if spent and isfinite(spent[-1]) and (isfinite(value) or trial.state.is_resting):
+            self.seconds[self._numbers[trial.number]] = spent[-1]
         if isfinite(value):
             self._study.tell(self._numbers.pop(trial.number), value)
         elif trial.state.is_resting:

@@ -9,7 +9,10 @@ import pytest
 import service.strategies
 
 FOLDER = Path(service.strategies.__file__).parent
-FOREIGN = ("optuna", "ray", "keras", "tensorflow", "psycopg", "sqlalchemy", "alembic", "pandas", "plotly", "cmaes")
+FOREIGN = (
+    "optuna", "scipy", "skopt", "sklearn", "ray", "keras", "tensorflow", "psycopg", "sqlalchemy", "alembic", "pandas",
+    "plotly", "cmaes",
+)  # fmt: skip
 STRATEGIES = sorted(
     f"service.strategies.{'.'.join(file.relative_to(FOLDER).with_suffix('').parts)}".removesuffix(".__init__")
     for file in FOLDER.rglob("*.py")
@@ -37,7 +40,8 @@ def test_every_module_of_the_core_imports_nothing_foreign():
 
 
 @pytest.mark.parametrize(
-    ("sampler", "imported"), [("random", []), ("grid", []), ("tpe", ["optuna"]), ("cmaes", ["cmaes"])]
+    ("sampler", "imported"),
+    [("random", []), ("grid", []), ("qmc", []), ("tpe", ["optuna"]), ("gp", ["optuna"]), ("cmaes", ["cmaes"])],
 )
 def test_a_sampler_s_package_is_imported_when_a_search_with_it_is_made_and_not_before(sampler, imported):
     make_spec = f"from service.study import StudySpec\nspec = StudySpec(**{STUDY % sampler})"

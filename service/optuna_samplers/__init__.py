@@ -1,0 +1,14 @@
+"""Samplers for Optuna that Optuna does not have: scikit-optimize's models, usable in any Optuna study.
+
+    skopt_sampler.py   what Optuna asks for: which trials are learned from, what is proposed
+    box.py             a space, conditional or not, as columns in [0, 1], and back
+    surrogates.py      one proposal by scikit-optimize's Optimizer
+    integrated_gp.py   one proposal by a Gaussian process whose hyperparameters are integrated out
+
+Knows Optuna and scikit-optimize, and is therefore imported only once such a sampler is made. Must not know studies of
+ours, nor rungs: `service/strategies/samplers/` decides what the trials of the Optuna study are.
+"""
+
+from service.optuna_samplers.skopt_sampler import SkoptSampler
+
+__all__ = ["SkoptSampler"]

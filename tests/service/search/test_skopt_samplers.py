@@ -1,0 +1,155 @@
+"""The samplers on scikit-optimize: better than chance, within the space, never twice at one point."""
+
+import re
+from itertools import pairwise
+from math import nan
+from statistics import median
+
+import pytest
+
+from search_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
+
+MODELS = ("gp", "forest", "extra_trees", "gbrt")
+LINE = SearchSpace({"x": Float(0.0, 1.0)})
+# 2 * (3 + 2 + 1) = 12 points.
+FINITE = SearchSpace(
+    {
+        "flag": Categorical([True, False]),
+        "kind": Categorical(
+            ["a", "b", "c"], branches={"a": {"depth": Int(1, 3)}, "b": {"rate": Float(0.1, 0.2, step=0.1)}}
+        ),
+    }
+)
+QUICK = {"startup_trials": 5, "candidates": 200}
+
+
+def options_of(model, **more):
+    return QUICK | ({"restarts": 0} if model == "gp" else {"trees": 20}) | more
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_it_follows_the_direction_of_the_objective(spec_with, cluster_of, model):
+    for direction, holds in (("maximize", lambda x: x > 0.6), ("minimize", lambda x: x < 0.4)):
+        spec = spec_with(
+            sampler=model, sampler_options=options_of(model), space=LINE, max_epochs=1, budget={"trials": 24},
+            objective={"direction": direction},
+        )  # fmt: skip
+        history = cluster_of(spec, curve=lambda params, _: params["x"]).run().history
+        assert holds(median(trial.params["x"] for trial in history.trials[12:]))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_finite_space_is_visited_without_repeats_until_nothing_is_left(spec_with, cluster_of, model):
+    assert FINITE.size == 12
+    spec = spec_with(
+        sampler=model, sampler_options=options_of(model), space=FINITE, max_epochs=1, budget={"trials": 14}
+    )
+    history = cluster_of(spec, workers=3).run().history
+    assert len({str(sorted(trial.params.items())) for trial in history.trials[:12]}) == 12
+    assert len(history.trials) == 14
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_trials_that_run_at_once_are_different(desk_with, model):
+    desk = desk_with(sampler=model, sampler_options=options_of(model), space=LINE, max_epochs=1, budget={"trials": 99})
+    for number in range(8):
+        x = desk.start().params["x"]
+        desk.report(number, 1, (x - 0.6) ** 2)
+        desk.finish(number)
+    desk.start(4)
+    points = sorted(trial.params["x"] for trial in desk.trials[8:])
+    assert min(later - earlier for earlier, later in pairwise(points)) > 1e-4
+
+
+def test_a_trial_that_runs_changes_what_is_proposed_next(desk_with):
+    def third_of(known_running):
+        desk = desk_with(
+            sampler="gp", sampler_options=options_of("gp", startup_trials=3), space=LINE, max_epochs=1,
+            budget={"trials": 99},
+        )  # fmt: skip
+        for number in range(3):
+            x = desk.start().params["x"]
+            desk.report(number, 1, (x - 0.6) ** 2)
+            desk.finish(number)
+        desk.start()
+        if not known_running:
+            desk.finish(3, "budget")  # it ended without a value and says nothing
+        return desk.start().params["x"]
+
+    assert abs(third_of(True) - third_of(False)) > 1e-3
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_it_leaves_a_region_where_trials_diverge(spec_with, cluster_of, model):
+    spec = spec_with(
+        sampler=model, sampler_options=options_of(model, startup_trials=8), space=LINE, max_epochs=1,
+        budget={"trials": 30},
+    )  # fmt: skip
+    history = cluster_of(spec, curve=lambda params, _: nan if params["x"] < 0.5 else params["x"]).run().history
+    assert sum(trial.params["x"] < 0.5 for trial in history.trials[15:]) <= 7
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("name", ["digits_mlp", "california_mlp"])
+def test_its_proposals_are_points_of_a_conditional_space(spec_with, cluster_of, name, model):
+    space = SEARCH_SPACES[name]
+    spec = spec_with(sampler=model, sampler_options=options_of(model), space=space, max_epochs=1, budget={"trials": 15})
+    history = cluster_of(spec, workers=4).run().history
+    for trial in history.trials:
+        space.check(trial.params)
+        assert all(type(value) in (bool, int, float, str) for value in trial.params.values())
+
+
+@pytest.mark.parametrize("acquisition", ["PI", "LCB", "EIps", "gp_hedge"])
+def test_every_acquisition_finds_the_minimum_of_a_parabola(spec_with, cluster_of, acquisition):
+    spec = spec_with(
+        sampler="gp", sampler_options=options_of("gp", acquisition=acquisition), space=LINE, max_epochs=1,
+        budget={"trials": 14},
+    )  # fmt: skip
+    history = cluster_of(spec, curve=lambda params, _: (params["x"] - 0.6) ** 2).run().history
+    assert abs(history.best.params["x"] - 0.6) < 0.03
+
+
+def test_hyperparameters_may_be_integrated_out(spec_with, cluster_of):
+    spec = spec_with(
+        sampler="gp", sampler_options=options_of("gp", hyperparameter_draws=4), space=LINE, max_epochs=1,
+        budget={"trials": 12},
+    )  # fmt: skip
+    history = cluster_of(spec, curve=lambda params, _: (params["x"] - 0.6) ** 2).run().history
+    assert abs(history.best.params["x"] - 0.6) < 0.03
+
+
+def test_what_a_trial_took_up_to_its_rung_reaches_the_sampler(desk_with):
+    desk = desk_with(
+        sampler="gp", sampler_options=options_of("gp", startup_trials=2), space=LINE, pruner="asha", max_epochs=9,
+        budget={"trials": 20},
+    )  # fmt: skip
+    seen = desk.search._strategy._sampler._study.seconds
+    desk.start(3)
+    for number, seconds in enumerate([2.0, 3.0, None]):
+        desk.report(number, 1, 0.5 - number / 10, seconds=seconds)
+    assert list(seen.values()) == [2.0, 3.0]
+    for number in (1, 2):
+        for epoch in (2, 3):
+            desk.report(number, epoch, 0.3, seconds=1.0)
+    assert desk.restored().search._strategy._sampler._study.seconds == seen == {1: 5.0}
+
+
+BAD = [
+    ({"acquisition": "UCB"}, "option acquisition of sampler forest must be 'EI', 'PI', 'LCB' or 'EIps'; got 'UCB'"),
+    ({"acquisition": "gp_hedge"}, "must be 'EI', 'PI', 'LCB' or 'EIps'; got 'gp_hedge'"),
+    ({"kapa": 1}, "options of sampler forest may be acquisition, startup_trials, xi, kappa, fit_trials, candidates, "),
+    ({"xi": -1}, "option xi of sampler forest must be greater than or equal to 0; got -1"),
+    ({"trees": 0}, "option trees of sampler forest must be greater than or equal to 1; got 0"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD)
+def test_a_bad_option_is_refused_by_name_with_what_is_allowed(spec_with, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        spec_with(sampler="forest", sampler_options=options)
+
+
+def test_hyperparameters_cannot_be_integrated_out_of_a_portfolio(spec_with):
+    with pytest.raises(ValueError, match="draws of sampler gp needs acquisition EI, PI or LCB; got EIps"):
+        spec_with(sampler="gp", sampler_options={"acquisition": "EIps", "hyperparameter_draws": 4})
