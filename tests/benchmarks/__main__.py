@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import asha, coordinator, decisions, fixed_work, memory, overhead, startup, store
+from tests.benchmarks import asha, coordinator, decision_cost, decisions, fixed_work, memory, overhead, startup, store
 from tests.benchmarks.results import PAGE, Section, machine_in_words, write_section
 
 BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
@@ -22,6 +22,7 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "smoke": functools.partial(fixed_work.main, "smoke"),
     "store": store.main,
     "coordinator": coordinator.main,
+    "decision_cost": decision_cost.main,
     "decisions": decisions.main,
     "startup": startup.main,
     "memory": memory.main,
