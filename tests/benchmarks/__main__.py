@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from tests.benchmarks import (
     asha,
     coordinator,
+    decision_cost,
     decisions,
     fixed_work,
     memory,
@@ -33,6 +34,7 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "smoke": functools.partial(fixed_work.main, "smoke"),
     "store": store.main,
     "coordinator": coordinator.main,
+    "decision_cost": decision_cost.main,
     "decisions": decisions.main,
     "simulate": simulation.main,
     "strategies": strategies.main,

@@ -94,6 +94,7 @@ class LearningRateRestarts:
         self._phases = _phases(self._configurations, len(self._lengths), self._pulls())
         self._arms: list[_Arm] = []
         self._values: list[float] = []  # of all cycles that have ended, as losses, ascending
+        self._news: set[int] = set()  # brackets whose trials had an event since nothing was settled for them
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
@@ -128,10 +129,12 @@ class LearningRateRestarts:
 
     def step(self, situation: Situation) -> Step | None:
         """As `Strategy.step`: finish what is decided, begin configurations, then the bandit's next cycle."""
-        for arm in self._arms:
+        for bracket in sorted(self._news):
+            arm = self._arms[bracket]
             step = None if arm.paused is None else self._settled(arm, arm.paused)
             if step is not None:
                 return step
+            self._news.discard(bracket)
         if situation.may_propose and len(self._arms) < self._configurations:
             params = dict(self._spec.space.sample(generator_for(self._spec.seed, situation.number, "propose")))
             return self._cycle(len(self._arms), params, 0)
@@ -174,7 +177,7 @@ class LearningRateRestarts:
             if trial.bracket == len(self._arms):
                 self._arms.append(_Arm(root=trial))
             self._arms[trial.bracket].cycles.append(trial)
-            return
+        self._news.add(trial.bracket)
         arm = self._arms[trial.bracket]
         if isinstance(event, Paused | Lost) and trial.state is TrialState.PAUSED:
             arm.paused = trial

@@ -167,9 +167,11 @@ def test_a_limit_of_time_ends_everything_and_leaves_nothing_waiting(spec_with, c
     @given(
         changes=specs(sampler, pruner),
         cluster=clusters(),
-        time=st.sampled_from([{"wall_seconds": 12.5}, {"gpu_hours": 20 / 3600}]),
+        limit=st.sampled_from(["wall_seconds", "gpu_hours"]),
     )
-    def check(changes, cluster, time):
+    def check(changes, cluster, limit):
+        # For 40 epochs and 20, however many workers share the time.
+        time = {"wall_seconds": 40.5 / cluster["workers"]} if limit == "wall_seconds" else {"gpu_hours": 20 / 3600}
         spec = spec_with(**changes | {"budget": time, "resources": {"gpus": 1}})
         run = cluster_of(spec, **cluster, seconds_per_epoch=1.0, gpus=1)
         run.run()
