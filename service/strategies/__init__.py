@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from service.strategies.policies.lr_restarts import LearningRateRestarts
 from service.strategies.policies.pbt import PopulationBasedTraining
+from service.strategies.policies.tune_populations import TunePB2, TunePBT
 from service.strategies.pruners.asha import ASHAPruner
 from service.strategies.pruners.asha_promote import PromotingASHAPruner
 from service.strategies.pruners.hyperband import HyperbandPruner
@@ -72,6 +73,8 @@ STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
     {
         "pbt": PopulationBasedTraining,
         "lr-restarts": LearningRateRestarts,
+        "tune-pbt": TunePBT,
+        "tune-pb2": TunePB2,
     }
 )
 
