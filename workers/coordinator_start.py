@@ -15,7 +15,9 @@ from service.study import StudySpec
 __all__ = ["start_coordinator"]
 
 
-def start_coordinator(actor: Any, spec: StudySpec, database_url: str, checkpoints_uri: str) -> tuple[Any, Path]:
+def start_coordinator(
+    actor: Any, spec: StudySpec, database_url: str, checkpoints_uri: str, *more: Any
+) -> tuple[Any, Path]:
     """Begin to start a coordinator on this node.
 
     Args:
@@ -23,6 +25,7 @@ def start_coordinator(actor: Any, spec: StudySpec, database_url: str, checkpoint
         spec: the study.
         database_url: a secret.
         checkpoints_uri: folder under which checkpoints and models go.
+        more: what this kind of coordinator takes besides.
 
     Returns:
         Its handle, and the file with the URL. It removes the file once read; one that died before does not.
@@ -35,4 +38,4 @@ def start_coordinator(actor: Any, spec: StudySpec, database_url: str, checkpoint
         handle.write(database_url)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = actor.options(scheduling_strategy=here)
-    return options.remote(path, spec.model_dump(mode="json"), checkpoints_uri), Path(path)
+    return options.remote(path, spec.model_dump(mode="json"), checkpoints_uri, *more), Path(path)

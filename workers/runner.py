@@ -85,11 +85,11 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
 
 
 def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell) -> dict[str, str]:
-    from workers.tune.executor import run_under_tune
+    from workers.tune.executor import TuneRun, run_under_tune
 
     workers = job.workers or fitting_trainers(spec.resources)
-    return run_under_tune(
-        spec,
+    run = TuneRun(
+        spec=spec,
         workers=workers,
         code_path=job.code_path,
         checkpoints_uri=job.checkpoints_uri,
@@ -97,6 +97,7 @@ def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threadin
         stop=stop,
         running=lambda: tell({"event": "running", "study": spec.name, "workers": workers}),
     )
+    return run_under_tune(run)
 
 
 class _StudyRun:

@@ -69,8 +69,8 @@ class ErrandSearcher(Searcher):  # type: ignore[misc]  # ray has no types
 class VerdictScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
     """Returns what Search answered to a trial's report.
 
-    A trial that is to pause stops as well: it has a checkpoint of ours and waits in PostgreSQL, and when Search promotes
-    it that is an errand of its own. So nothing waits in Tune that a crash would take along.
+    A trial that is to pause stops as well: it has a checkpoint of ours and waits in PostgreSQL, and when Search
+    promotes it that is an errand of its own. So nothing waits in Tune that a crash would take along.
     """
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

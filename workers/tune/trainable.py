@@ -9,63 +9,27 @@ import os
 import queue
 import traceback
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import ray
 from ray.tune import Trainable
 
-from service.errors import InputError, one_line
+from service.errors import one_line
 from service.study import StudySpec
 from workers.messages import Measurement, Outcome
-from workers.trainer import Trainer
 from workers.tune.errands import Errand
 from workers.tune.searcher import GOES_ON
+from workers.tune.trainer_thread import TrainerThread
 
-__all__ = ["ErrandTrainable", "TrainerThread"]
-
-_MEMORY_FACTOR = 3.0
-"""Where the study sets no memory: a process that has grown to so many times what it began with leaves."""
-
-
-class TrainerThread:
-    """A trainer in a thread of its own, always the same one, because Keras keeps its names and seeds by thread."""
-
-    def __init__(self, spec: StudySpec, code_path: Sequence[str]):
-        """Set up this process's devices and import Keras; takes seconds."""
-        self._spec = spec
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="trainer")
-        resources = spec.resources.model_dump()
-        self._trainer: Trainer = self._thread.submit(Trainer, resources, list(code_path)).result()
-        self._prepared = False
-        memory_gb = spec.resources.memory_gb
-        self._limit = memory_gb * 1e9 if memory_gb else self._trainer.memory_bytes() * _MEMORY_FACTOR
-
-    def submit(self, method: str, *arguments: Any, **options: Any) -> Future[Any]:
-        """Begin to call a method of the trainer, prepared for the study."""
-        return self._thread.submit(self._call, method, arguments, options)
-
-    def _call(self, method: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        if not self._prepared and method != "prepare":
-            refusal = self._trainer.prepare(self._spec.model_dump(mode="json"), False)
-            if refusal:
-                raise InputError(refusal)
-        self._prepared = True
-        value = getattr(self._trainer, method)(*arguments, **options)
-        self._trainer.wait_for_checkpoints()  # Tune may end this process as soon as it has the last result
-        return value
-
-    @property
-    def has_grown(self) -> bool:
-        """Whether this process is to be replaced."""
-        return self._trainer.memory_bytes() > self._limit
+__all__ = ["ErrandTrainable"]
 
 
 class ErrandTrainable(Trainable):  # type: ignore[misc]  # ray has no types
     """Does an errand; while that is a training, each of its epochs is a result for Tune.
 
-    The coordinator is told first, and waited for where the trial must ask. Tune hears of an epoch when the next one has
-    ended, and of the last when the errand is answered, because a process that it stops is given its next config at once.
+    The coordinator is told first, and waited for where the trial must ask. Tune hears of an epoch when the next one
+    has ended, and of the last when the errand is answered: a process that it stops is given its next config at once.
     """
 
     def setup(

@@ -61,7 +61,8 @@ class Population:
     def __init__(self, spec: StudySpec, options: PopulationOptions):
         self._spec = spec
         self._population = _population(options, spec)
-        self._interval = options.interval or max(1, round(spec.max_epochs / _INTERVALS))
+        self.interval = options.interval or max(1, round(spec.max_epochs / _INTERVALS))
+        """Epochs between two comparisons."""
         self._members: list[Trial] = []  # the latest trial of each slot
         self._paused: dict[int, Trial] = {}  # slot -> its trial, in the order in which they paused
         self._first = 0  # slot of the latest population
@@ -70,11 +71,11 @@ class Population:
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`: the next multiple of the interval."""
-        return min((after_epoch // self._interval + 1) * self._interval, self._spec.max_epochs)
+        return min((after_epoch // self.interval + 1) * self.interval, self._spec.max_epochs)
 
     def judge(self, trial: Trial) -> Judgement:
         """As `Strategy.judge`: it is compared when a worker is free for it."""
-        if trial.epochs % self._interval:
+        if trial.epochs % self.interval:
             return Judgement(action=Action.CONTINUE, reason="between two comparisons")
         return Judgement(action=Action.PAUSE, reason=f"epoch {trial.epochs}: waits to be compared")
 
@@ -88,7 +89,7 @@ class Population:
 
     def ask_epochs(self) -> tuple[int, ...]:
         """As `Strategy.ask_epochs`."""
-        epochs = range(self._interval, self._spec.max_epochs, self._interval)
+        epochs = range(self.interval, self._spec.max_epochs, self.interval)
         return (*epochs, self._spec.max_epochs)
 
     def observe(self, event: Event, trial: Trial | None) -> None:

@@ -51,15 +51,16 @@ class TunePBTOptions(TunePB2Options):
 
 
 class TunePB2(Population):
-    """The population of Tune's PB2 (Parker-Holder et al., Provably Efficient Online Hyperparameter Optimization, 2020)."""
+    """The population of Tune's PB2 (Parker-Holder et al., Population Based Bandits, 2020, arXiv 2002.02518)."""
 
-    summary: ClassVar[str] = "Ray Tune's PB2: as `tune-pbt`, explored by a Gaussian process; `executor = \"tune\"`"
+    summary: ClassVar[str] = 'Ray Tune\'s PB2: as `tune-pbt`, explored by a Gaussian process; `executor = "tune"`'
     name: ClassVar[str] = "tune-pb2"
     options: ClassVar[type[TunePB2Options]] = TunePB2Options
     exhausted = "the population is trained"
 
     def __init__(self, spec: StudySpec):
-        super().__init__(spec, options_from(f"sampler {self.name}", self.options, spec.sampler_options))
+        self.tune_options = options_from(f"sampler {self.name}", self.options, spec.sampler_options)
+        super().__init__(spec, self.tune_options)
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
@@ -67,7 +68,7 @@ class TunePB2(Population):
         if spec.executor != "tune":
             raise ValueError(
                 f"executor must be tune with sampler {cls.name}, whose members Ray Tune compares; "
-                f"got {spec.executor!r}: say executor = \"tune\", or sampler = \"pbt\""
+                f'got {spec.executor!r}: say executor = "tune", or sampler = "pbt"'
             )
         options = options_from(f"sampler {cls.name}", cls.options, spec.sampler_options)
         check_interval(options.interval, spec, cls.name)
@@ -133,7 +134,7 @@ class TunePB2(Population):
 class TunePBT(TunePB2):
     """The population of Tune's PopulationBasedTraining."""
 
-    summary: ClassVar[str] = "Ray Tune's PopulationBasedTraining, recorded as lineages; needs `executor = \"tune\"`"
+    summary: ClassVar[str] = 'Ray Tune\'s PopulationBasedTraining, recorded as lineages; needs `executor = "tune"`'
     name: ClassVar[str] = "tune-pbt"
     options: ClassVar[type[TunePB2Options]] = TunePBTOptions
 
