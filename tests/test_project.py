@@ -14,6 +14,7 @@ import pytest
 
 from search_spaces import SEARCH_SPACES
 from service.strategies import PRUNERS, SAMPLERS
+from service.strategies.policies.tune_populations import TunePB2, TunePBT
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -51,6 +52,13 @@ def test_the_readme_lists_every_sampler_and_pruner_with_its_summary() -> None:
     for registry in (SAMPLERS, PRUNERS):
         for name, entry in registry.items():
             assert re.search(rf"^\| `{name}` \| {re.escape(entry.summary)} \|", readme, re.MULTILINE), name
+
+
+def test_the_readme_lists_what_ray_tune_decides_with_its_options() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for policy in (TunePBT, TunePB2):
+        options = ", ".join(f"`{name}`" for name in policy.options.model_fields)
+        assert f"| `{policy.name}` | {policy.summary} | {options} |" in readme
 
 
 def test_the_readme_gives_a_reason_for_every_dependency() -> None:

@@ -82,6 +82,9 @@ class DeskCoordinator(Coordinator):
         self._trainers[name] = desk
         self._serving[name] = asyncio.get_running_loop().create_task(self._serve(name, desk))
 
+    def _preferred(self, name: str) -> set[int]:
+        return set()  # Tune chooses the process, whatever that remembers
+
     async def _leaves_for_its_size(self, name: str, memory_bytes: int) -> bool:
         return False
 

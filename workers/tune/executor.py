@@ -6,6 +6,7 @@ Knows the order of things: coordinator, Tuner, outcome. Must not know what a tri
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ __all__ = ["TuneRun", "run_under_tune"]
 _COORDINATOR_STARTS = 10
 _ANSWER_SECONDS = 60.0
 """How long the coordinator may take for its outcome when Tune has ended."""
+_START_SECONDS = 300.0
+"""How long Tune may take to get a process and have the study checked."""
 _log = logging.getLogger(__name__)
 
 
@@ -97,6 +100,7 @@ def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> dict[str,
     checked = coordinator.checked.remote()
     waiting = [checked]
     stop_sent = False
+    deadline = time.monotonic() + _START_SECONDS
     while True:
         ready, _ = ray.wait([outcome, *waiting], num_returns=1, timeout=0.2)
         if outcome in ready:
@@ -105,6 +109,11 @@ def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> dict[str,
         if checked in ready:
             waiting = []
             run.running()
+        elif waiting and time.monotonic() > deadline:
+            raise ServiceError(
+                f"a process must start within {_START_SECONDS:.0f} s; Ray Tune got none of "
+                f"{run.spec.resources.cpus:g} CPUs and {run.spec.resources.gpus:g} GPUs: ask for smaller resources"
+            )
         if run.stop.is_set() and not stop_sent:
             coordinator.stop.remote()
             stop_sent = True

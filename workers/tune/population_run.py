@@ -5,6 +5,7 @@ Knows the order of things. Must not know what Tune decides, nor how that is reco
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,8 @@ def _fit(run: TuneRun, coordinator: Any, outcome: Any, seats: Sequence[Seat], fo
     if (
         ray_address() is None
     ):  # a local Ray is ours alone: its CPUs are shared out, so that no more members get a process
-        cpus = max(run.spec.resources.cpus, ray.cluster_resources().get("CPU", 1.0) / run.workers)
+        share = math.floor(ray.cluster_resources().get("CPU", 1.0) / run.workers * 1e4) / 1e4  # as fine as Ray counts
+        cpus = max(run.spec.resources.cpus, share)
     tuner = make_tuner(
         MemberTrainable,
         run.spec,

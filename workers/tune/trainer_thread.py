@@ -28,25 +28,29 @@ class TrainerThread:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trainer")
         resources = spec.resources.model_dump()
         self._trainer: Trainer = self._thread.submit(Trainer, resources, list(code_path)).result()
-        self._prepared = False
-        memory_gb = spec.resources.memory_gb
-        self._limit = memory_gb * 1e9 if memory_gb else self._trainer.memory_bytes() * _MEMORY_FACTOR
+        self._limit = 0.0  # bytes; 0 before the study is prepared
 
     def submit(self, method: str, *arguments: Any, **options: Any) -> Future[Any]:
         """Begin to call a method of the trainer, prepared for the study."""
         return self._thread.submit(self._call, method, arguments, options)
 
     def _call(self, method: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        if not self._prepared and method != "prepare":
+        if not self._limit and method != "prepare":
             refusal = self._trainer.prepare(self._spec.model_dump(mode="json"), False)
             if refusal:
                 raise InputError(refusal)
-        self._prepared = True
+            self._set_limit()
         value = getattr(self._trainer, method)(*arguments, **options)
+        if not self._limit:
+            self._set_limit()
         self._trainer.wait_for_checkpoints()  # Tune may end this process as soon as it has the last result
         return value
+
+    def _set_limit(self) -> None:
+        memory_gb = self._spec.resources.memory_gb
+        self._limit = memory_gb * 1e9 if memory_gb else self._trainer.memory_bytes() * _MEMORY_FACTOR
 
     @property
     def has_grown(self) -> bool:
         """Whether this process is to be replaced."""
-        return self._trainer.memory_bytes() > self._limit
+        return 0 < self._limit < self._trainer.memory_bytes()

@@ -64,6 +64,8 @@ def sampler_options(draw, sampler, max_epochs):
             "exploit": draw(st.sampled_from(["truncation", "tournament"])),
             "explore": draw(st.sampled_from([("rate",), ("rate", "momentum"), ()])),
         }  # fmt: skip
+    if sampler.startswith("tune-"):
+        return {"population": draw(st.integers(2, 6)), "interval": draw(st.integers(1, max_epochs))}
     if sampler == "lr-restarts":
         return {
             "parameter": "rate", "schedule": draw(st.sampled_from(["constant", "cosine", "step"])),

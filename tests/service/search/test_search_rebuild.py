@@ -39,6 +39,8 @@ def settings_for(sampler, pruner, seed=7):
         "coordinate": {"startup_trials": 2},
         "evolution": {"population": 4},
         "pbt": {"population": 5, "interval": 2},
+        "tune-pbt": {"population": 5, "interval": 2},
+        "tune-pb2": {"population": 5, "interval": 2},
         "lr-restarts": {"parameter": "rate", "cycle_epochs": 2},
     }.get(sampler, {})
     space = {"rate": {"type": "float", "low": 0.05, "high": 1.0}, "units": {"type": "int", "low": 1, "high": 9}}
