@@ -34,7 +34,7 @@ from service.events import (
 from service.history import History, Trial
 from service.strategies import Strategy, make_strategy
 from service.strategies.randomness import trial_seed
-from service.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation
+from service.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
 from service.study import StudySpec
 
 __all__ = ["Assignment", "Search", "StaleAttemptError", "Verdict"]
@@ -146,20 +146,47 @@ class Search:
         if self._exhausted or self.history.ledger.epochs_left <= 0:
             return False
         step = self._strategy.step(self._situation)
-        match step:
-            case Proposal():
-                self._propose(step)
-            case Promotion():
-                trial = self.history.trials[step.trial]
-                granted = self._granted(trial, trial.epochs)
-                self._record(Promoted(trial=trial.number, granted=granted, reason=step.reason))
-            case Retirement():
-                trial = self.history.trials[step.trial]
-                state = TrialState.COMPLETE if step.completes else TrialState.PRUNED
-                self._end(trial, state, step.reason)
-            case None:
-                self._exhausted = True
-        return step is not None
+        if step is None:
+            self._exhausted = True
+            return False
+        self._take(step)
+        return True
+
+    def _take(self, step: Step) -> int:
+        """Do a step; returns the number of the trial it is about."""
+        if isinstance(step, Proposal):
+            return self._propose(step)
+        trial = self.history.trials[step.trial]
+        if isinstance(step, Promotion):
+            granted = self._granted(trial, trial.epochs)
+            self._record(Promoted(trial=trial.number, granted=granted, reason=step.reason))
+        else:
+            self._end(trial, TrialState.COMPLETE if step.completes else TrialState.PRUNED, step.reason)
+        return trial.number
+
+    def wanted(self) -> Step | None:
+        """What the strategy would do for a free worker now, for whoever directs the study."""
+        if self._halting or self.history.ledger.time_is_up or self.history.ledger.epochs_left <= 0:
+            return None
+        return self._strategy.step(self._situation)
+
+    def direct(self, step: Step) -> int | None:
+        """Do what somebody outside has decided, for a strategy that leaves it to them.
+
+        Args:
+            step: about a trial that no worker has.
+
+        Returns:
+            The number of the trial it is about; None where nothing may be granted any more.
+        """
+        ledger = self.history.ledger
+        if self._halting or ledger.time_is_up:
+            return None
+        if not isinstance(step, Retirement) and ledger.epochs_left <= 0:
+            return None
+        if isinstance(step, Proposal) and step.parent is None and not ledger.room_for_new_trial:
+            return None
+        return self._take(step)
 
     @property
     def _situation(self) -> Situation:
@@ -170,8 +197,8 @@ class Search:
             idle=not history.running,
         )
 
-    def _propose(self, proposal: Proposal) -> None:
-        """Make a new trial."""
+    def _propose(self, proposal: Proposal) -> int:
+        """Make a new trial; returns its number."""
         number = len(self.history.trials)
         draft = Trial(
             number=number,
@@ -195,6 +222,7 @@ class Search:
                 origin=proposal.origin,
             )
         )
+        return number
 
     def _granted(self, trial: Trial, after_epoch: int) -> int:
         """Up to which epoch a trial may train on: to where it asks next, or as far as the budget goes."""

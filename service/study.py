@@ -185,6 +185,8 @@ class StudySpec(_Frozen):
     """`make() -> keras callback` (or a list of them), or `make(params)`; called anew for every trial."""
     trainer: Literal["auto", "fit", "compiled"] = "auto"
     """`compiled` trains an epoch as one program, `fit` by Keras's own loop; `auto` uses `fit` where it must."""
+    executor: Literal["actors", "tune"] = "actors"
+    """Who starts and feeds the processes that train: Ray actors of our own, or Ray Tune."""
     resources: Resources = Resources()
     checkpoint_every: Positive | None = None
     """Epochs between checkpoints, besides those at rungs and at the end."""

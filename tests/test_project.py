@@ -15,6 +15,7 @@ import pytest
 from search_spaces import SEARCH_SPACES
 from service.simulation import CURVES
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from service.strategies.policies.tune_populations import TunePB2, TunePBT
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -61,6 +62,13 @@ def test_the_readme_lists_every_kind_of_curves_with_its_summary() -> None:
     readme = (ROOT / "README.md").read_text()
     for name, kind in CURVES.items():
         assert f"| `{name}` | {kind.summary} |" in readme, name
+
+
+def test_the_readme_lists_what_ray_tune_decides_with_its_options() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for policy in (TunePBT, TunePB2):
+        options = ", ".join(f"`{name}`" for name in policy.options.model_fields)
+        assert f"| `{policy.name}` | {policy.summary} | {options} |" in readme
 
 
 def test_the_readme_gives_a_reason_for_every_dependency() -> None:

@@ -6,8 +6,6 @@ Knows the order of things: fleet, check, coordinator, replacement of what dies. 
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any
 
 from service.errors import BandstandError, InputError, ServiceError
 from service.study import StudySpec
+from workers.coordinator_start import start_coordinator
 from workers.fleet import Fleet, connect_ray, fitting_trainers, protect_local_ray
 
 __all__ = ["Job", "run_job"]
@@ -52,6 +51,10 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
         ServiceError: the machinery does not run.
     """
     protect_local_ray()
+    if any(spec.executor == "tune" for spec in job.specs):
+        from workers.tune.environment import prepare_tune
+
+        prepare_tune()
     import ray
 
     fleet: Fleet | None = None
@@ -61,20 +64,40 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
         for spec in job.specs:
             if stop.is_set():
                 return
-            if fleet is None or fleet.resources != spec.resources:
-                if fleet is not None:
-                    fleet.end()
-                fleet = Fleet(spec.resources, job.code_path)
-                fleet.start(job.workers or fitting_trainers(spec.resources))
-            with _StudyRun(job, spec, fleet, database_url, stop) as study:  # its coordinator starts beside the trainers
-                fleet.prepare(spec)
-                tell({"event": "running", "study": spec.name, "workers": len(fleet.trainers)})
-                outcome = study.run()
+            if fleet is not None and (fleet.resources != spec.resources or spec.executor == "tune"):
+                fleet.end()
+                fleet = None
+            if spec.executor == "tune":
+                outcome = _run_under_tune(job, spec, database_url, stop, tell)
+            else:
+                if fleet is None:
+                    fleet = Fleet(spec.resources, job.code_path)
+                    fleet.start(job.workers or fitting_trainers(spec.resources))
+                with _StudyRun(job, spec, fleet, database_url, stop) as study:  # it starts beside the trainers
+                    fleet.prepare(spec)
+                    tell({"event": "running", "study": spec.name, "workers": len(fleet.trainers)})
+                    outcome = study.run()
             tell({"event": "ended", "study": spec.name, **outcome})
             if outcome["state"] == "refused":
                 return
     finally:
         ray.shutdown()
+
+
+def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell) -> dict[str, str]:
+    from workers.tune.executor import TuneRun, run_under_tune
+
+    workers = job.workers or fitting_trainers(spec.resources)
+    run = TuneRun(
+        spec=spec,
+        workers=workers,
+        code_path=job.code_path,
+        checkpoints_uri=job.checkpoints_uri,
+        database_url=database_url,
+        stop=stop,
+        running=lambda: tell({"event": "running", "study": spec.name, "workers": workers}),
+    )
+    return run_under_tune(run)
 
 
 class _StudyRun:
@@ -117,19 +140,13 @@ class _StudyRun:
         raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
 
     def _start_coordinator(self) -> Any:
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
         from workers.coordinator import CoordinatorActor
 
-        file, path = tempfile.mkstemp(prefix="bandstand-")  # readable by this user alone
-        self._url_files.append(Path(path))
-        with os.fdopen(file, "w") as handle:
-            handle.write(self._database_url)
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        settings = self._spec.model_dump(mode="json")
-        options = CoordinatorActor.options(scheduling_strategy=here)
-        return options.remote(path, settings, self._job.checkpoints_uri)
+        coordinator, url_file = start_coordinator(
+            CoordinatorActor, self._spec, self._database_url, self._job.checkpoints_uri
+        )
+        self._url_files.append(url_file)
+        return coordinator
 
     def _attend(self, coordinator: Any) -> dict[str, str]:
         """Wait for the outcome; replace trainers as they go; pass on a wish to stop."""

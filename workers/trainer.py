@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -39,10 +39,12 @@ class CoordinatorLink:
     wait for answers and a busy coordinator gets fewer calls. Only where the trial must ask does it wait.
     """
 
-    def __init__(self, coordinator: Any, trial: int, attempt: int):
+    def __init__(self, coordinator: Any, trial: int, attempt: int, heard: Callable[[Measurement], None] | None = None):
+        """`heard` is told of each epoch too, at once."""
         self._coordinator = coordinator
         self._trial = trial
         self._attempt = attempt
+        self._heard = heard
         self._under_way: Any = None
         self._unsent: list[Measurement] = []
         self._sent_at = -_SEND_SECONDS
@@ -54,6 +56,8 @@ class CoordinatorLink:
             WorkerGoneError: the coordinator is dead, or the trial is somebody else's.
         """
         self._unsent.append(measurement)
+        if self._heard is not None:
+            self._heard(measurement)
         answer = None
         if self._under_way is not None and (wait or len(self._unsent) >= _UNSENT_LIMIT or self._is_answered()):
             answer = self._wait_for(self._under_way)
@@ -136,11 +140,17 @@ class Trainer:
         return None
 
     def train(
-        self, coordinator: Any, assignment: Assignment, folder: str, resume_uri: str | None, seconds_left: float | None
+        self,
+        coordinator: Any,
+        assignment: Assignment,
+        folder: str,
+        resume_uri: str | None,
+        seconds_left: float | None,
+        heard: Callable[[Measurement], None] | None = None,
     ) -> Outcome:
-        """Train an assignment of the prepared study, reporting to `coordinator`."""
+        """Train an assignment of the prepared study, reporting to `coordinator`, and each epoch to `heard`."""
         assert self._training is not None, "prepare comes first"
-        link = CoordinatorLink(coordinator, assignment.trial, assignment.attempt)
+        link = CoordinatorLink(coordinator, assignment.trial, assignment.attempt, heard)
         try:
             outcome = self._training.run(
                 assignment, link, folder=folder, resume_uri=resume_uri, seconds_left=seconds_left
@@ -161,6 +171,11 @@ class Trainer:
         if split not in self._training.data:
             return None
         return self._training.evaluate(model_uri, params, split)
+
+    def wait_for_checkpoints(self) -> None:
+        """As `Training.wait_for_checkpoints`."""
+        if self._training is not None:
+            self._training.wait_for_checkpoints()
 
     def memory_bytes(self) -> int:
         """Resident set of this process."""

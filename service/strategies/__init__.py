@@ -20,6 +20,7 @@ from service.strategies.policies.lr_restarts import LearningRateRestarts
 from service.strategies.policies.pb2 import PopulationBasedBandits
 from service.strategies.policies.pbt import PopulationBasedTraining
 from service.strategies.policies.replay import Replay
+from service.strategies.policies.tune_populations import TunePB2, TunePBT
 from service.strategies.pruners.asha import ASHAPruner
 from service.strategies.pruners.asha_promote import PromotingASHAPruner
 from service.strategies.pruners.hyperband import HyperbandPruner
@@ -85,6 +86,8 @@ STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
         "bohb": BOHB,
         "lr-restarts": LearningRateRestarts,
         "replay": Replay,
+        "tune-pbt": TunePBT,
+        "tune-pb2": TunePB2,
     }
 )
 

@@ -95,7 +95,7 @@ class PopulationBasedBandits(PopulationBasedTraining):
         if isinstance(event, Proposed):
             self._trials.append(trial)
         elif isinstance(event, Measured):
-            if trial.epochs == self._spec.max_epochs or not trial.epochs % self._interval:
+            if trial.epochs == self._spec.max_epochs or not trial.epochs % self.interval:
                 self._note_gain(trial)
         elif isinstance(event, Ended) and event.state is TrialState.FAILED and event.reason != "budget":
             self._note_failure(trial)
@@ -108,7 +108,7 @@ class PopulationBasedBandits(PopulationBasedTraining):
         gain = (before - after) / (trial.epochs - begin)
         if isfinite(gain):
             self._intervals.append(
-                _Interval(time=begin / self._interval, loss=before, point=self._point(trial.params), gain=gain)
+                _Interval(time=begin / self.interval, loss=before, point=self._point(trial.params), gain=gain)
             )
 
     def _note_failure(self, trial: Trial) -> None:
@@ -116,12 +116,12 @@ class PopulationBasedBandits(PopulationBasedTraining):
         begin = self._begin_of_interval(trial, trial.epochs if diverged else trial.epochs + 1)
         loss = self._loss_at(trial, begin)
         self._intervals.append(
-            _Interval(time=begin / self._interval, loss=loss, point=self._point(trial.params), gain=nan)
+            _Interval(time=begin / self.interval, loss=loss, point=self._point(trial.params), gain=nan)
         )
 
     def _begin_of_interval(self, trial: Trial, epoch: int) -> int:
         """The epoch after which the interval began that `epoch` belongs to."""
-        return max(trial.from_epoch, (epoch - 1) // self._interval * self._interval)
+        return max(trial.from_epoch, (epoch - 1) // self.interval * self.interval)
 
     def _loss_at(self, trial: Trial, epoch: int) -> float:
         """NaN where the lineage has none at this epoch."""
@@ -156,7 +156,7 @@ class PopulationBasedBandits(PopulationBasedTraining):
         )
         pending, pending_times = self._pending(scale)
         epoch = parent.checkpoint_epoch
-        loss, time = scale(self._loss_at(parent, epoch)), epoch / self._interval
+        loss, time = scale(self._loss_at(parent, epoch)), epoch / self.interval
         places = [list(self._numbers).index(name) for name in numbers]
         middle = np.array(self._point(parent.params))[places]
 
@@ -187,7 +187,7 @@ class PopulationBasedBandits(PopulationBasedTraining):
         for trial in busy:
             begin = self._begin_of_interval(trial, trial.epochs + 1)
             points.append((*self._point(trial.params), scale(self._loss_at(trial, begin))))
-            times.append(begin / self._interval)
+            times.append(begin / self.interval)
         return np.array(points).reshape(len(busy), len(self._numbers) + 1), np.array(times)
 
     def _point(self, params: Mapping[str, Any]) -> tuple[float, ...]:

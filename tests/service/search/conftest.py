@@ -67,6 +67,8 @@ def _spec_with(**changes):
         chosen["pruner_options"] = {"min_epochs": 1} | chosen.get("pruner_options", {})
     if chosen["pruner"] == "threshold":  # it needs a bound
         chosen["pruner_options"] = {"upper": 1.1} | chosen.get("pruner_options", {})
+    if chosen["sampler"].startswith("tune-"):  # no other executor runs it
+        chosen = {"executor": "tune"} | chosen
     return StudySpec.model_validate(chosen)
 
 

@@ -56,6 +56,8 @@ def settings_for(sampler, pruner, seed=7):
     policies = {
         "pbt": {"population": 5, "interval": 2},
         "pb2": {"population": 5, "interval": 2},
+        "tune-pbt": {"population": 5, "interval": 2},
+        "tune-pb2": {"population": 5, "interval": 2},
         "lr-restarts": {"parameter": "rate", "cycle_epochs": 2},
         "replay": replay_options(9),
     }

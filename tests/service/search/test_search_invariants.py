@@ -75,6 +75,8 @@ def sampler_options(draw, sampler, max_epochs):
             "min_epochs": draw(st.integers(1, max_epochs)), "reduction_factor": draw(st.sampled_from([2, 3, 4])),
             "random_fraction": draw(st.sampled_from([0.0, 0.5])), "startup_trials": draw(st.sampled_from([None, 2])),
         }  # fmt: skip
+    if sampler.startswith("tune-"):
+        return {"population": draw(st.integers(2, 6)), "interval": draw(st.integers(1, max_epochs))}
     if sampler == "lr-restarts":
         return {
             "parameter": "rate", "schedule": draw(st.sampled_from(["constant", "cosine", "step"])),
