@@ -30,6 +30,9 @@ ACQUISITIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What may be maximized with each model."""
 
+_LARGEST = 1e100
+"""Of a value as the model sees it, so that squares stay finite."""
+
 
 class SkoptSampler(BaseSampler):
     """Proposes where a model of the objective expects most.
@@ -202,8 +205,8 @@ def _most_telling(told: list[tuple[FrozenTrial, float]], limit: int) -> list[tup
 
 def _standardized(values: Floats, lies: int) -> Floats:
     """Values with mean 0 and standard deviation 1, NaN replaced by the worst, and the mean for each lie."""
-    finite = np.clip(values[np.isfinite(values)], -1e300, 1e300)
-    filled = np.where(np.isfinite(values), values, finite.max())
+    filled = np.where(np.isfinite(values), values, values[np.isfinite(values)].max())
+    filled = np.clip(filled, -_LARGEST, _LARGEST)
     spread = float(filled.std())
     standard = (filled - filled.mean()) / (spread if spread > 0 else 1.0)
     return np.concatenate([standard, np.zeros(lies)])

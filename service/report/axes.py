@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -84,9 +85,9 @@ def _padded(ends: list[float]) -> list[float]:
 
 def linear_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """At most `most` round numbers from `low` to `high`."""
-    if not high > low:
-        return [low]
     raw = (high - low) / (most - 1)
+    if raw < sys.float_info.min:  # one value, or none between them that a round number could be
+        return [low]
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(size * power for size in (1, 2, 2.5, 5, 10) if size * power >= raw * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -37,10 +38,20 @@ def options_from(owner: str, model: type[O], settings: Mapping[str, Any]) -> O:
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        rule = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-        raise ValueError(f"option {name} of {owner} must be {rule}; got {first['input']!r}") from None
+        errors = error.errors()
+        name = _name_from(errors[0]["loc"])
+        rules = [_rule_from(one["msg"]) for one in errors if _name_from(one["loc"]) == name]  # several in a union
+        rule = " or ".join(dict.fromkeys(rules))
+        raise ValueError(f"option {name} of {owner} must be {rule}; got {errors[0]['input']!r}") from None
+
+
+def _name_from(location: tuple[int | str, ...]) -> str:
+    """The option; pydantic also names the branch of a union that it tried, such as constrained-int."""
+    return ".".join(str(part) for part in location if not re.search(r"[-\[]", str(part)))
+
+
+def _rule_from(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Input should be ")
 
 
 def check_min_epochs(owner: str, min_epochs: int, max_epochs: int) -> None:

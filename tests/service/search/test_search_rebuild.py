@@ -49,7 +49,7 @@ def test_a_search_restored_at_any_event_goes_on_as_the_lost_one_would(
 
     search = cluster.run(after_each_step=split_now_and_then)
     assert search.history.ended is not None
-    assert len(splits) > 20
+    assert len(splits) > (2 if sampler == "replay" else 20)  # a replay has few events
 
 
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
