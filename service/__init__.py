@@ -13,18 +13,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.study import Budget, Objective, Resources, StudySpec
-
 if TYPE_CHECKING:
     from service.run import StudyResult, run_study
+    from service.study import Budget, Objective, Resources, StudySpec
 
 __all__ = ["Budget", "Objective", "Resources", "StudyResult", "StudySpec", "run_study"]
 
+_HOMES = {"StudyResult": "run", "run_study": "run"}
+
 
 def __getattr__(name: str) -> Any:
-    """`run` brings the database with it, which a spec alone does not need."""
-    if name in ("StudyResult", "run_study"):
-        from service import run
+    """Import on demand: `run` brings the database with it, `study` every strategy; `bandstand --help` needs neither."""
+    if name not in __all__:
+        raise AttributeError(f"module 'service' has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(run, name)
-    raise AttributeError(f"module 'service' has no attribute {name!r}")
+    return getattr(import_module(f"service.{_HOMES.get(name, 'study')}"), name)

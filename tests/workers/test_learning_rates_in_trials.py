@@ -141,8 +141,9 @@ def curve(
         begin = max(checkpoints, default=0)
         link = Link(death)
         assignment = Assignment(
-            trial=trial, attempt=attempt, params={"kind": kind} | params, seed=1, from_epoch=begin, until_epoch=EPOCHS
-        )
+            trial=trial, attempt=attempt, params={"kind": kind} | params, seed=1, from_epoch=begin, until_epoch=EPOCHS,
+            checkpoint_of=trial if begin else None,
+        )  # fmt: skip
         try:
             outcome = training.run(assignment, link, folder=str(folder), resume_uri=checkpoints.get(begin))
             assert not outcome.kind, outcome.detail

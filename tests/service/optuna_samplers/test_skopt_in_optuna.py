@@ -20,10 +20,13 @@ SETTINGS = {
     "extra_trees per second": {"model": "extra_trees", "trees": 3, "acquisition": "EIps"},
     "gbrt": {"model": "gbrt", "trees": 3},
 }
+FAST = ("gp", "forest", "gbrt")
 
 
 class TestOptunasSuiteForSamplers(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
-    @pytest.fixture(params=SETTINGS)
+    @pytest.fixture(
+        params=[name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in SETTINGS], ids=str
+    )
     def sampler(self, request):
         return lambda: SkoptSampler(seed=0, startup_trials=2, candidates=20, **SETTINGS[request.param])
 
@@ -36,6 +39,7 @@ def test_every_kind_of_choice_comes_back_as_it_went_in():
     assert len({repr(trial.params["a"]) for trial in study.trials[1:6]}) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [{"model": "gp", "restarts": 0}, {"model": "forest", "trees": 20}, {"model": "extra_trees", "trees": 20}],

@@ -1,8 +1,9 @@
 """Which samplers and pruners are tried together, and options with which a small study gets past a sampler's start.
 
-The fast suite has every sampler with a pruner that stops and with one that promotes, every pruner with random search,
-and every policy; the other pairs are slow. A sampler and a pruner do not know each other, so that what is wrong with
-one of them shows in the fast suite, and the rest guards against what nobody has thought of.
+The fast suite has every sampler with a pruner that promotes, those that fit no costly model also with one that stops,
+every pruner with random search, and every policy; the other pairs are slow. A sampler and a pruner do not know each
+other, so that what is wrong with one of them shows in the fast suite, and the rest guards against what nobody has
+thought of.
 """
 
 import pytest
@@ -12,11 +13,13 @@ from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 __all__ = ["PAIRS", "SHORT_STARTS", "replay_options", "settings_for"]
 
 _WITH_EVERY_SAMPLER = ("asha", "asha-promote")
+_COSTLY = ("gp", "forest", "extra_trees", "gbrt")
 _WITH_EVERY_PRUNER = "random"
 
 
 def _pair(sampler, pruner):
-    is_fast = pruner in _WITH_EVERY_SAMPLER or sampler == _WITH_EVERY_PRUNER
+    with_it = _WITH_EVERY_SAMPLER[1:] if sampler in _COSTLY else _WITH_EVERY_SAMPLER
+    is_fast = pruner in with_it or sampler == _WITH_EVERY_PRUNER
     return pytest.param(sampler, pruner, marks=[] if is_fast else pytest.mark.slow)
 
 
