@@ -54,7 +54,8 @@ class RestartOptions(Options):
     """What the next cycle begins with: the last weights, those of the best epoch so far, or new random ones."""
     bandit: Literal["rejects", "ucb"] = "rejects"
     configurations: Annotated[int, Field(ge=1)] | None = None
-    """How many are tried; left out, the trials of the budget, or as many as its epochs give half of all cycles."""
+    """How many are tried; left out, the trials of the budget, or half as many again as its epochs would give all cycles
+    (the bandit gives those of the rejected to the others), and further ones where that leaves some of it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -135,11 +136,17 @@ class LearningRateRestarts:
             if step is not None:
                 return step
             self._news.discard(bracket)
-        if situation.may_propose and len(self._arms) < self._configurations:
+        if situation.may_propose and self._wants_a_configuration():
             params = dict(self._spec.space.sample(generator_for(self._spec.seed, situation.number, "propose")))
             return self._cycle(len(self._arms), params, 0)
         arm_next = self._next_arm()
         return self._rejection() if arm_next is None else self._restart(arm_next, situation.number)
+
+    def _wants_a_configuration(self) -> bool:
+        """Whether there are too few, or none is left and the study has more to spend."""
+        if len(self._arms) < self._configurations:
+            return True
+        return self._options.configurations is None and not self._open()
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`: the end of its cycle."""
@@ -376,7 +383,7 @@ def _configurations(options: RestartOptions, spec: StudySpec, lengths: list[int]
         return spec.budget.trials
     if spec.budget.epochs is None:
         return _USUAL_CONFIGURATIONS
-    return max(1, 2 * spec.budget.epochs // sum(lengths))
+    return max(1, 3 * spec.budget.epochs // (2 * sum(lengths)))
 
 
 def _phases(arms: int, cycles: int, pulls: int) -> list[int]:

@@ -88,15 +88,15 @@ MESSAGES = [
     ({"name": "mi\nne"}, f"{NAME_RULE}'mi\\nne'"),
     ({"name": "m" * 101}, f"{NAME_RULE}'{'m' * 101}'"),
     (
-        {"sampler_options": {"startup": 3}},
+        {"sampler": "tpe", "sampler_options": {"startup": 3}},
         "options of sampler tpe may be startup_trials, ei_candidates, most_trials; got 'startup'",
     ),
     (
-        {"sampler_options": {"startup_trials": 0}},
+        {"sampler": "tpe", "sampler_options": {"startup_trials": 0}},
         "option startup_trials of sampler tpe must be greater than or equal to 1; got 0",
     ),
     (
-        {"sampler_options": {"startup_trials": "many"}},
+        {"sampler": "tpe", "sampler_options": {"startup_trials": "many"}},
         "option startup_trials of sampler tpe must be a valid integer, unable to parse string as an integer; "
         "got 'many'",
     ),
