@@ -51,7 +51,7 @@ TASKSET = (
     "taskset:imdb_patch32_VRNN128_tanh_bs128",
 )
 TASKS = LCBENCH + TASKSET
-STRATEGIES = ("random+asha:min_epochs=1", "random+asha:min_epochs=3", "random+hyperband", "tpe", "tpe+asha")
+STRATEGIES = ("random+asha", "tpe+asha", "zoom+asha", "evolution+asha", "cmaes+asha", "random+asha-promote")
 BASELINE = "random"
 WORKERS = (8, 32)
 FULL_TRAININGS = 2
