@@ -32,18 +32,21 @@ def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> 
 def inherited(checkpoint: Checkpoint, weights: str) -> Checkpoint:
     """What a child takes over from its parent's checkpoint; its own best epoch is yet to come.
 
+    Callbacks are not among it: they are made with the child's params, and what they hold of the parent's, a factor as
+    well as a counter, cannot be told apart.
+
     Args:
         checkpoint: the parent's.
-        weights: `last`: all of its last epoch's state; `best`: the weights of its best epoch, for a fresh optimizer and
-            fresh callbacks, whose state belongs to other weights.
+        weights: `last`: those of its last epoch, with the optimizer's moments; `best`: those of its best epoch, for a
+            fresh optimizer, whose moments would belong to other weights.
     """
-    if weights == "last":
-        return replace(checkpoint, best=BestWeights(), inherited=True)
-    if not checkpoint.best.weights:  # no epoch had a finite value
-        return replace(checkpoint, optimizer=[], callbacks=[], best=BestWeights(), inherited=True)
+    best = checkpoint.best.weights
+    if weights == "last" or not best:  # there is no best epoch where none had a finite value
+        moments = checkpoint.optimizer if weights == "last" else []
+        return replace(checkpoint, optimizer=moments, callbacks=[], best=BestWeights(), inherited=True)
     return replace(
         checkpoint,
-        variables=checkpoint.best.weights,
+        variables=best,
         random_states=(),
         optimizer=[],
         callbacks=[],
@@ -62,11 +65,9 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
         model.optimizer.build(model.trainable_variables)
     if checkpoint.inherited:
         _take_over(checkpoint, model)
-    else:
-        _assign("model", model.variables, checkpoint.variables)
-        _assign("optimizer", model.optimizer.variables, checkpoint.optimizer)
-    if checkpoint.inherited and not checkpoint.callbacks:
         return
+    _assign("model", model.variables, checkpoint.variables)
+    _assign("optimizer", model.optimizer.variables, checkpoint.optimizer)
     for callback, state in zip(callbacks, checkpoint.callbacks, strict=True):
         for name, value in state.items():
             setattr(callback, name, value)

@@ -36,6 +36,22 @@ def build(params):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss=loss, metrics=["accuracy"])
     return model
+
+
+class Tells(keras.callbacks.Callback):
+    heard = []
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate, self.seen = rate, 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen += 1
+        self.heard.append((epoch + 1, self.rate, self.seen))
+
+
+def callbacks(params):
+    return Tells(params["rate"])
 """
 PARAMS = {"units": 32, "dropout": 0.3, "rate": 0.05, "momentum": 0.9}
 STILL = 1e-12
@@ -76,6 +92,7 @@ def training(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
                 "max_epochs": 9,
                 "budget": {"trials": 1},
                 "trainer": request.param,
+                "callbacks": ["lineage_user:callbacks"],
             }
         )
     )
@@ -123,6 +140,14 @@ def test_a_child_has_the_learning_rate_that_it_was_given_not_its_parent_s(traini
     _, uri, _ = train(training, tmp_path, 0, PARAMS, until=2)
     child, _, _ = train(training, tmp_path, 1, PARAMS | {"rate": 0.2}, until=3, uri=uri, **child_of(0, 2))
     assert child[0].learning_rate == pytest.approx(0.2)
+
+
+def test_a_child_s_callbacks_are_its_own_and_a_resumed_trial_s_go_on(training: Training, tmp_path: Path) -> None:
+    _, uri, _ = train(training, tmp_path, 0, PARAMS, until=2)
+    train(training, tmp_path, 1, PARAMS | {"rate": 0.2}, until=3, uri=uri, **child_of(0, 2))
+    train(training, tmp_path, 0, PARAMS, until=3, uri=uri, from_epoch=2, checkpoint_of=0)
+    heard = sys.modules["lineage_user"].Tells.heard
+    assert heard == [(1, 0.05, 1), (2, 0.05, 2), (3, 0.2, 1), (3, 0.05, 3)]
 
 
 def test_a_child_that_changes_whether_there_is_dropout_or_momentum_takes_over_the_weights(
