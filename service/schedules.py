@@ -19,6 +19,7 @@ from service.event_rows import event_from
 from service.events import Proposed
 from service.lineage import Segment, lineage_of, parameter_table
 from service.study import StudySpec, study_spec_from
+from service.views import read_best
 
 __all__ = ["Schedule", "read_schedule", "replay_spec", "write_schedule"]
 
@@ -48,7 +49,8 @@ def read_schedule(connection: Connection, row: sa.Row[Any], trial: int | None) -
     standings = {
         found.number: found for found in connection.execute(sa.select(of).where(of.c.study_id == row.id)).all()
     }
-    chosen = _best(standings.values(), spec) if trial is None else standings.get(trial)
+    best = read_best(connection, row, spec) if trial is None else None
+    chosen = standings.get(trial if best is None else best.number)
     if chosen is None or chosen.value is None:
         which = f"study {spec.name!r}" if trial is None else f"trial {trial} of study {spec.name!r}"
         raise InputError(f"a schedule is that of a trial with a value; {which} has none")
@@ -63,12 +65,6 @@ def read_schedule(connection: Connection, row: sa.Row[Any], trial: int | None) -
         segments=segments,
         epochs=parameter_table(segments, rates),
     )
-
-
-def _best(standings: Any, spec: StudySpec) -> Any:
-    sign = spec.objective.sign
-    usable = [trial for trial in standings if trial.state in ("complete", "pruned") and trial.value is not None]
-    return min(usable, key=lambda trial: (trial.state != "complete", sign * trial.value, trial.number), default=None)
 
 
 def _proposals(connection: Connection, study_id: int) -> dict[int, Proposed]:

@@ -391,10 +391,7 @@ class Search:
             else:
                 self._end_unjudged(trial, "budget")
         for number in list(self.history.paused):
-            trial = self.history.trials[number]
-            judgement = self._strategy.at_end(trial)
-            state = TrialState.COMPLETE if judgement.completes else TrialState.PRUNED
-            self._end(trial, state, judgement.reason)
+            self._take(self._strategy.at_end(self.history.trials[number]))
         if self.history.ended is None:
             failed = self.history.best is None
             reason = "the budget is used"

@@ -26,6 +26,7 @@ __all__ = [
     "StudyProgress",
     "StudyRecord",
     "StudySummary",
+    "read_best",
     "read_ended",
     "read_progress",
     "read_record",
@@ -149,7 +150,7 @@ def read_summaries(connection: Connection) -> list[StudySummary]:
     summaries = []
     for row in connection.execute(query).all():
         spec = StudySpec.model_validate(row.spec)
-        best = _best(connection, row, spec)
+        best = read_best(connection, row, spec)
         summaries.append(
             StudySummary(
                 name=row.name,
@@ -190,7 +191,7 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
         epochs=int(sum(epochs for _, _, epochs in counted)),
         wall_seconds=row.wall_seconds,
         gpu_seconds=row.gpu_seconds,
-        best=_best(connection, row, spec),
+        best=read_best(connection, row, spec),
         running=_running(connection, row.id),
         rungs=dict.fromkeys(asks, 0) | dict(tuple(pair) for pair in rungs),
         notices=_notices(connection, row.id),
@@ -226,7 +227,7 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
         ended_at=row.ended_at,
         wall_seconds=row.wall_seconds,
         gpu_seconds=row.gpu_seconds,
-        best=_best(connection, row, spec),
+        best=read_best(connection, row, spec),
         test_metrics=None if row.test_metrics is None else {k: float(v) for k, v in row.test_metrics.items()},
         environment=dict(row.environment or {}),
         notices=_notices(connection, row.id),
@@ -248,7 +249,8 @@ def _state(connection: Connection, row: Row) -> str:
     return "running" if held else "interrupted"
 
 
-def _best(connection: Connection, row: Row, spec: StudySpec) -> BestTrial | None:
+def read_best(connection: Connection, row: Row, spec: StudySpec) -> BestTrial | None:
+    """The trial that the study in `row` would choose now: complete before pruned, then by value, then the earlier."""
     trial = tables.trial
     order = trial.c.value.asc() if spec.objective.direction == "minimize" else trial.c.value.desc()
     query = (

@@ -232,9 +232,7 @@ class Training:
         best = self._checkpoints.load(checkpoint_uri).best
         if best.epoch != epoch or not best.weights:
             return None
-        keras_session.begin_trial(self.spec.seed)
-        model = self._build(dict(params))
-        self._source.build_on_data(model)
+        model = self._fresh_model(params)
         uri = save_model(model, best, place)
         self._source.clean_up(None)
         return uri
@@ -248,9 +246,7 @@ class Training:
             KeyError: the data have no such split.
         """
         x, y, *weights = self.data[split]
-        keras_session.begin_trial(self.spec.seed)
-        model = self._build(dict(params))
-        self._source.build_on_data(model)
+        model = self._fresh_model(params)
         with local_copy(model_uri) as path:
             model.load_weights(path)
         metrics = model.evaluate(
@@ -269,6 +265,13 @@ class Training:
         if not isinstance(self._build, KerasTunerBuilder):
             return ()
         return tuple(f"{name} = {value!r}" for name, value in self._build.defaulted.items())
+
+    def _fresh_model(self, params: Mapping[str, Any]) -> Any:
+        """A model of its own, with variables, for weights that come from elsewhere."""
+        keras_session.begin_trial(self.spec.seed)
+        model = self._build(dict(params))
+        self._source.build_on_data(model)
+        return model
 
     def _callbacks_for(self, params: Mapping[str, Any]) -> list[Any]:
         callbacks: list[Any] = []

@@ -5,6 +5,8 @@ So a Search rebuilt from the store draws what the lost one would have drawn.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 __all__ = ["coin_for", "generator_for", "trial_seed"]
@@ -22,6 +24,7 @@ def trial_seed(seed: int, trial: int) -> int:
     return int(generator_for(seed, trial, "train").integers(2**31 - 1))
 
 
+@lru_cache(maxsize=100_000)  # a trial is looked at several times at every rung, and a generator costs 20 µs
 def coin_for(seed: int, trial: int) -> float:
     """A number in [0, 1) that settles ties between equal values without favour for early or late trials."""
     return float(generator_for(seed, trial, "tie").random())

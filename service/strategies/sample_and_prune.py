@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from service.events import Action, Event
+from service.events import Event
 from service.history import Trial
-from service.strategies.strategy import Judgement, PromotingPruner, Proposal, Pruner, Sampler, Situation, Step
+from service.strategies.strategy import (
+    Judgement,
+    PromotingPruner,
+    Proposal,
+    Pruner,
+    Retirement,
+    Sampler,
+    Situation,
+    Step,
+)
 
 __all__ = ["SampleAndPrune"]
 
@@ -44,9 +53,9 @@ class SampleAndPrune:
         """As `Strategy.judge`."""
         return self._pruner.judge(trial)
 
-    def at_end(self, trial: Trial) -> Judgement:
+    def at_end(self, trial: Trial) -> Retirement:
         """As `Strategy.at_end`: it was not among those that went on."""
-        return Judgement(action=Action.STOP, reason=f"rung {trial.epochs}: not promoted before the study ended")
+        return Retirement(trial=trial.number, reason=f"rung {trial.epochs}: not promoted before the study ended")
 
     def keeps(self, trial: Trial) -> bool:
         """As `Strategy.keeps`: no trial here has a parent."""

@@ -106,8 +106,8 @@ class Strategy(Protocol):
         """Whether the trial goes on; called when its last recorded epoch is one where it asks."""
         ...
 
-    def at_end(self, trial: Trial) -> Judgement:
-        """How a trial ends that is paused when the study is over; its action is STOP."""
+    def at_end(self, trial: Trial) -> Retirement:
+        """How a trial ends that is paused when the study is over."""
         ...
 
     def keeps(self, trial: Trial) -> bool:

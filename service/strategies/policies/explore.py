@@ -6,7 +6,9 @@ Knows parameters and what a small change of each is. Must not know who is whose 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator
 
 from search_spaces import Categorical, Float, Parameter
 
@@ -15,7 +17,18 @@ if TYPE_CHECKING:
 
     from search_spaces import SearchSpace
 
-__all__ = ["check_changeable", "explored", "usually_changed"]
+__all__ = ["Factors", "check_changeable", "explored", "usually_changed"]
+
+
+def _one_down_one_up(factors: tuple[float, float]) -> tuple[float, float]:
+    down, up = factors
+    if not 0 < down < 1 < up:
+        raise ValueError("one below and one above 1, such as [0.8, 1.2]")
+    return factors
+
+
+Factors = Annotated[tuple[float, float], AfterValidator(_one_down_one_up)]
+"""By which a number is multiplied, one or the other."""
 
 
 def usually_changed(space: SearchSpace, batch_size: int | str) -> tuple[str, ...]:

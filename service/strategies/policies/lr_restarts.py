@@ -159,9 +159,9 @@ class LearningRateRestarts:
         arm = self._arms[trial.bracket]
         return Judgement(action=Action.PAUSE, reason=f"the end of cycle {len(arm.cycles)}")
 
-    def at_end(self, trial: Trial) -> Judgement:
+    def at_end(self, trial: Trial) -> Retirement:
         """As `Strategy.at_end`."""
-        return Judgement(action=Action.STOP, reason="budget", completes=True)
+        return Retirement(trial=trial.number, reason="budget", completes=True)
 
     def keeps(self, trial: Trial) -> bool:
         """As `Strategy.keeps`: the next cycle of its configuration may go on from it."""

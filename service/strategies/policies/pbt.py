@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from service.events import Ended, Event, Proposed, TrialState
 from service.history import Trial
 from service.strategies.options import options_from
-from service.strategies.policies.explore import check_changeable, explored, usually_changed
+from service.strategies.policies.explore import Factors, check_changeable, explored, usually_changed
 from service.strategies.policies.population import Population, PopulationOptions, changes, check_interval
 from service.strategies.randomness import generator_for
 from service.strategies.strategy import Promotion, Proposal, Retirement, Situation, Step
@@ -33,15 +33,8 @@ class PBTOptions(PopulationOptions):
     fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     resample: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Probability that a parameter that changes is drawn anew rather than perturbed."""
-    factors: tuple[float, float] = (0.8, 1.2)
+    factors: Factors = (0.8, 1.2)
     """By which a number is multiplied, one or the other."""
-
-    @model_validator(mode="after")
-    def _factors_differ(self) -> PBTOptions:
-        down, up = self.factors
-        if not 0 < down < 1 < up:
-            raise ValueError(f"one below and one above 1, such as [0.8, 1.2]; got {list(self.factors)}")
-        return self
 
 
 class PopulationBasedTraining(Population):

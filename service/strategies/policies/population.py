@@ -15,7 +15,7 @@ from service.events import Action, Ended, Event, Lost, Measured, Paused, Promote
 from service.history import Trial
 from service.strategies.options import Options
 from service.strategies.randomness import coin_for, generator_for
-from service.strategies.strategy import Judgement, Proposal, Situation
+from service.strategies.strategy import Judgement, Proposal, Retirement, Situation
 
 if TYPE_CHECKING:
     from service.study import StudySpec
@@ -79,9 +79,9 @@ class Population:
             return Judgement(action=Action.CONTINUE, reason="between two comparisons")
         return Judgement(action=Action.PAUSE, reason=f"epoch {trial.epochs}: waits to be compared")
 
-    def at_end(self, trial: Trial) -> Judgement:
+    def at_end(self, trial: Trial) -> Retirement:
         """As `Strategy.at_end`."""
-        return Judgement(action=Action.STOP, reason="budget", completes=True)
+        return Retirement(trial=trial.number, reason="budget", completes=True)
 
     def keeps(self, trial: Trial) -> bool:
         """As `Strategy.keeps`: parents are members that are still in training."""

@@ -99,9 +99,9 @@ class Replay:
             return Judgement(action=Action.CONTINUE, reason="within its segment")
         return Judgement(action=Action.PAUSE, reason="the end of its segment")
 
-    def at_end(self, trial: Trial) -> Judgement:
+    def at_end(self, trial: Trial) -> Retirement:
         """As `Strategy.at_end`."""
-        return Judgement(action=Action.STOP, reason="budget", completes=True)
+        return Retirement(trial=trial.number, reason="budget", completes=True)
 
     def keeps(self, trial: Trial) -> bool:
         """As `Strategy.keeps`."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from search_spaces import Categorical
 from service.history import Trial
 from service.strategies.options import options_from
-from service.strategies.policies.explore import check_changeable, usually_changed
+from service.strategies.policies.explore import Factors, check_changeable, usually_changed
 from service.strategies.policies.population import Population, PopulationOptions, check_interval
 from service.strategies.strategy import Promotion, Situation, Step
 
@@ -39,15 +39,8 @@ class TunePBTOptions(TunePB2Options):
 
     resample: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Probability that a parameter that changes is drawn anew; Tune's resample_probability."""
-    factors: tuple[float, float] = (0.8, 1.2)
+    factors: Factors = (0.8, 1.2)
     """By which a number is multiplied, one or the other; Tune's perturbation_factors."""
-
-    @model_validator(mode="after")
-    def _factors_differ(self) -> TunePBTOptions:
-        down, up = self.factors
-        if not 0 < down < 1 < up:
-            raise ValueError(f"one below and one above 1, such as [0.8, 1.2]; got {list(self.factors)}")
-        return self
 
 
 class TunePB2(Population):

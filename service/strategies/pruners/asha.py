@@ -32,6 +32,11 @@ class ASHAOptions(Options):
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """η: one in so many goes on past a rung."""
 
+    @property
+    def lowest_rung(self) -> int:
+        """The lowest epoch at which any trial is judged."""
+        return 1 if self.min_epochs == "auto" else self.min_epochs
+
 
 def check_halving(owner: str, spec: StudySpec, model: type[ASHAOptions] = ASHAOptions) -> None:
     """Refuse options of a halving pruner that cannot work.
@@ -40,7 +45,7 @@ def check_halving(owner: str, spec: StudySpec, model: type[ASHAOptions] = ASHAOp
         ValueError: one line.
     """
     options = options_from(owner, model, spec.pruner_options)
-    check_min_epochs(owner, 1 if options.min_epochs == "auto" else options.min_epochs, spec.max_epochs)
+    check_min_epochs(owner, options.lowest_rung, spec.max_epochs)
 
 
 class ASHAPruner:
@@ -58,8 +63,7 @@ class ASHAPruner:
         options = options_from("pruner asha", ASHAOptions, spec.pruner_options)
         self._spec = spec
         self._factor = options.reduction_factor
-        first = 1 if options.min_epochs == "auto" else options.min_epochs
-        self._ask_epochs = rung_epochs(first, self._factor, spec.max_epochs)
+        self._ask_epochs = rung_epochs(options.lowest_rung, self._factor, spec.max_epochs)
         self._rungs = {epoch: Rung() for epoch in self._ask_epochs[:-1]}
         learns = options.min_epochs == "auto"
         self._first = FirstRung(spec, self._ask_epochs, self._factor) if learns else None

@@ -69,9 +69,9 @@ class PromotingASHAPruner:
 
     def _brackets(self, options: ASHAOptions) -> list[tuple[int, ...]]:
         """Where the trials of each bracket ask."""
+        rungs = rung_epochs(options.lowest_rung, self._factor, self._spec.max_epochs)
         if options.min_epochs != "auto":
-            return [rung_epochs(options.min_epochs, self._factor, self._spec.max_epochs)]
-        rungs = rung_epochs(1, self._factor, self._spec.max_epochs)
+            return [rungs]
         self._first = FirstRung(self._spec, rungs, self._factor)
         return [rungs[start:] for start in range(self._first.starts)]
 

@@ -52,9 +52,16 @@ class FirstRung:
         """How many of the rungs may be a trial's first."""
         self._rungs = rungs
         self._pairs: list[list[tuple[float, float]]] = [[] for _ in range(self.starts - 1)]
+        self._lowest: int | None = None  # the lowest rung that tells; None: to be found anew, as there are new pairs
 
     def start_of(self, number: int) -> int:
         """The index of the rung at which a new trial is judged first."""
+        if self._lowest is None:
+            self._lowest = self._lowest_that_tells()
+        hedge = number % _HEDGE == _HEDGE - 1
+        return min(self._lowest + hedge, self.starts - 1)
+
+    def _lowest_that_tells(self) -> int:
         start = min(1, self.starts - 1)
         for index, pairs in enumerate(self._pairs):
             if len(pairs) < _ENOUGH:
@@ -63,8 +70,7 @@ class FirstRung:
             if rank_correlation(pairs) >= _TELLS:
                 break
             start = index + 1
-        hedge = number % _HEDGE == _HEDGE - 1
-        return min(start + hedge, self.starts - 1)
+        return start
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """Note the values of a trial that has come to the rung above one at which it was not judged."""
@@ -74,6 +80,7 @@ class FirstRung:
             low, high = self._rungs[index : index + 2]
             if event.epoch == high and trial.bracket > index and isfinite(trial.value_at(low)):
                 self._pairs[index].append((self._sign * trial.value_at(low), self._sign * trial.values[-1]))
+                self._lowest = None
 
 
 def rank_correlation(pairs: list[tuple[float, float]]) -> float:

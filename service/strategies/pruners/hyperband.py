@@ -48,8 +48,7 @@ class HyperbandPruner(PromotingASHAPruner):
 
     def _brackets(self, options: ASHAOptions) -> list[tuple[int, ...]]:
         # Hyperband hedges over first rungs by itself, so it begins at 1.
-        first = 1 if options.min_epochs == "auto" else options.min_epochs
-        table = bracket_table(first, options.reduction_factor, self._spec.max_epochs)
+        table = bracket_table(options.lowest_rung, options.reduction_factor, self._spec.max_epochs)
         self._quotas: list[int] = [trials for trials, _ in table]
         return [epochs for _, epochs in table]
 
