@@ -1,9 +1,9 @@
 """CMA-ES learns from generations of any trials that have ended, and keeps all of its state in the study's events."""
 
 from collections import Counter
+from functools import partial
 from itertools import pairwise
-from math import log, log10, nan
-from statistics import median
+from math import log, log10
 
 import pytest
 
@@ -11,55 +11,15 @@ from search_spaces import Categorical, Float, Int, SearchSpace
 from service.events import Proposed
 from service.history import Trial
 from service.strategies import SAMPLERS
-from tests.service.search.landscapes import LANDSCAPES, MIXED, ODD_SPACES, mixed
+from tests.service.search.landscapes import MIXED, ODD_SPACES
 
 LINE = SearchSpace({"x": Float(0.0, 1.0)})
 
 
 @pytest.fixture
-def study_of(spec_with, cluster_of):
+def study_of(one_epoch_study):
     """The history of a study of one-epoch trials."""
-
-    def study(space, curve, *, trials=100, workers=1, **changes):
-        spec = spec_with(
-            **{"sampler": "cmaes", "space": space, "max_epochs": 1, "budget": {"trials": trials}} | changes
-        )
-        return cluster_of(spec, workers=workers, curve=curve).run().history
-
-    return study
-
-
-@pytest.mark.parametrize("landscape", LANDSCAPES)
-def test_it_beats_random_search(study_of, landscape):
-    def best(sampler, seed):
-        history = study_of(*LANDSCAPES[landscape], trials=120, seed=seed, sampler=sampler)
-        return history.value_of(history.best)
-
-    seeds = range(11)
-    assert median(best("cmaes", seed) for seed in seeds) < 0.6 * median(best("random", seed) for seed in seeds)
-
-
-def test_many_workers_find_more_than_random_search_too(study_of):
-    def best(sampler, seed):
-        history = study_of(*LANDSCAPES["sphere"], trials=200, workers=64, seed=seed, sampler=sampler)
-        return history.value_of(history.best)
-
-    seeds = range(11)
-    assert median(best("cmaes", seed) for seed in seeds) < 0.6 * median(best("random", seed) for seed in seeds)
-
-
-@pytest.mark.parametrize(("direction", "lowest", "highest"), [("maximize", 0.8, 1.0), ("minimize", 0.0, 0.2)])
-def test_it_follows_the_direction_of_the_objective(study_of, direction, lowest, highest):
-    history = study_of(LINE, lambda params, _: params["x"], trials=60, objective={"direction": direction})
-    assert lowest <= median(trial.params["x"] for trial in history.trials[40:]) <= highest
-
-
-def test_it_learns_which_choices_are_right_and_the_parameter_below_one_of_them(study_of):
-    last = study_of(MIXED, mixed, trials=200).trials[-50:]
-    assert Counter(trial.params["optimizer"] for trial in last)["sgd"] >= 35
-    assert Counter(trial.params["layers"] for trial in last)[3] >= 35
-    momenta = [trial.params["momentum"] for trial in last if "momentum" in trial.params]
-    assert abs(median(momenta) - 0.3) < 0.1
+    return partial(one_epoch_study, "cmaes")
 
 
 def test_it_learns_choices_where_there_are_no_numbers(study_of):
@@ -76,33 +36,6 @@ def test_no_choice_and_no_neighbour_of_a_stepped_value_ever_dies_out(study_of):
     steps = Counter(trial.params["steps"] for trial in last)
     assert steps.most_common(1)[0][0] == 17
     assert steps.keys() >= {16, 18}
-
-
-def test_no_worker_waits_for_a_generation(desk_with):
-    desk = desk_with(sampler="cmaes", space=MIXED, budget={"trials": 200})
-    desk.start(200)
-    assert len({str(trial.params) for trial in desk.trials}) == 200
-
-
-def test_it_prefers_points_that_were_not_proposed_before(study_of, curve, small_space):
-    history = study_of(small_space, curve, trials=small_space.size)
-    assert len({str(trial.params) for trial in history.trials}) >= 0.9 * small_space.size
-
-
-def test_it_leaves_a_region_where_trials_diverge(study_of):
-    history = study_of(LINE, lambda params, _: nan if params["x"] < 0.5 else 1.0, trials=60)
-    assert sum(trial.params["x"] < 0.5 for trial in history.trials[30:]) <= 9
-
-
-def test_it_leaves_a_region_where_models_do_not_fit_into_memory(desk_with):
-    desk = desk_with(sampler="cmaes", space=LINE, max_epochs=1, budget={"trials": 60})
-    for number in range(60):
-        if desk.start().params["x"] < 0.5:
-            desk.fail(number, "out_of_memory")
-        else:
-            desk.report(number, 1, 1.0)
-            desk.finish(number)
-    assert sum(trial.params["x"] < 0.5 for trial in desk.trials[30:]) <= 9
 
 
 def test_trials_that_had_no_time_say_nothing(desk_with):

@@ -3,7 +3,7 @@
 import pytest
 
 from search_spaces import Categorical, Float, Int, SearchSpace
-from service.events import Action, TrialState
+from service.events import TrialState
 from service.strategies.policies.tune_populations import TunePB2, TunePBT
 from service.strategies.strategy import Promotion, Proposal, Retirement
 
@@ -18,23 +18,12 @@ def population(desk_with, sampler="tune-pbt", budget=None, **options):
     )  # fmt: skip
 
 
-def train_interval(desk, trial, value):
-    """Two epochs, the second with this value; the trial is given back with its checkpoint."""
-    for epoch in (1, 2):
-        verdict = desk.report(trial, desk.trials[trial].epochs + 1, value + (2 - epoch))
-    if verdict.action is Action.PAUSE:
-        desk.checkpoint(trial, desk.trials[trial].epochs)
-        desk.pause(trial)
-    else:
-        desk.finish(trial)
-
-
 def founded(desk):
     """Each member has trained its first interval; the last is the worst."""
     while isinstance(step := desk.search.wanted(), Proposal):
         desk.search.direct(step)
     for value in (0.1, 0.2, 0.9):
-        train_interval(desk, desk.start().trial, value)
+        desk.train_interval(desk.start().trial, value)
     return desk
 
 
@@ -42,7 +31,7 @@ def test_by_itself_it_founds_the_population_and_lets_every_member_train_on(desk_
     desk = founded(population(desk_with))
     assert [trial.bracket for trial in desk.trials] == [0, 1, 2]
     for _ in range(9):
-        train_interval(desk, desk.start().trial, 0.5)
+        desk.train_interval(desk.start().trial, 0.5)
     assert desk.search.done
     assert {trial.state for trial in desk.trials} == {TrialState.COMPLETE}
     assert {trial.epochs for trial in desk.trials} == {8}
@@ -59,9 +48,9 @@ def test_a_clone_decided_outside_is_a_child_trial_in_the_slot_of_the_one_that_en
     # The parent may train on; the checkpoint that the child began from stays until it has one of its own.
     desk.search.direct(Promotion(trial=0, reason="Ray Tune lets it train on"))
     assert desk.search.next({0}).trial == 0
-    train_interval(desk, 0, 0.1)
+    desk.train_interval(0, 0.1)
     assert desk.search.needed_checkpoints(0) == {2, 4}
-    train_interval(desk, 3, 0.1)
+    desk.train_interval(3, 0.1)
     assert desk.search.needed_checkpoints(0) == {4}
 
 
@@ -79,7 +68,7 @@ def test_a_member_that_has_ended_keeps_its_checkpoint_for_a_clone_decided_before
     for _ in range(3):
         desk.search.direct(Promotion(trial=0, reason=""))
         desk.search.next({0})
-        train_interval(desk, 0, 0.1)
+        desk.train_interval(0, 0.1)
     assert desk.trials[0].state is TrialState.COMPLETE
     assert desk.search.needed_checkpoints(0) == {6}
 

@@ -1,70 +1,20 @@
 """The genetic algorithm breeds each proposal from the best trials that have ended, and keeps nothing else."""
 
-from collections import Counter
+from functools import partial
 from math import nan
-from statistics import median
 
 import pytest
 
 from search_spaces import Float, SearchSpace
-from tests.service.search.landscapes import LANDSCAPES, MIXED, ODD_SPACES, mixed
+from tests.service.search.landscapes import MIXED, ODD_SPACES
 
 LINE = SearchSpace({"x": Float(0.0, 1.0)})
 
 
 @pytest.fixture
-def study_of(spec_with, cluster_of):
+def study_of(one_epoch_study):
     """The history of a study of one-epoch trials."""
-
-    def study(space, curve, *, trials=100, workers=1, **changes):
-        settings = {"sampler": "evolution", "space": space, "max_epochs": 1, "budget": {"trials": trials}}
-        return cluster_of(spec_with(**settings | changes), workers=workers, curve=curve).run().history
-
-    return study
-
-
-@pytest.mark.parametrize("landscape", LANDSCAPES)
-def test_it_beats_random_search(study_of, landscape):
-    def best(sampler, seed):
-        history = study_of(*LANDSCAPES[landscape], trials=120, seed=seed, sampler=sampler)
-        return history.value_of(history.best)
-
-    seeds = range(11)
-    assert median(best("evolution", seed) for seed in seeds) < 0.6 * median(best("random", seed) for seed in seeds)
-
-
-def test_many_workers_find_more_than_random_search_too(study_of):
-    def best(sampler, seed):
-        history = study_of(*LANDSCAPES["sphere"], trials=300, workers=64, seed=seed, sampler=sampler)
-        return history.value_of(history.best)
-
-    seeds = range(11)
-    assert median(best("evolution", seed) for seed in seeds) < 0.6 * median(best("random", seed) for seed in seeds)
-
-
-@pytest.mark.parametrize(("direction", "lowest", "highest"), [("maximize", 0.8, 1.0), ("minimize", 0.0, 0.2)])
-def test_it_follows_the_direction_of_the_objective(study_of, direction, lowest, highest):
-    history = study_of(LINE, lambda params, _: params["x"], trials=60, objective={"direction": direction})
-    assert lowest <= median(trial.params["x"] for trial in history.trials[40:]) <= highest
-
-
-def test_it_learns_which_choices_are_right_and_the_parameter_below_one_of_them(study_of):
-    last = study_of(MIXED, mixed, trials=200).trials[-50:]
-    assert Counter(trial.params["optimizer"] for trial in last)["sgd"] >= 35
-    assert Counter(trial.params["layers"] for trial in last)[3] >= 35
-    momenta = [trial.params["momentum"] for trial in last if "momentum" in trial.params]
-    assert abs(median(momenta) - 0.3) < 0.15
-
-
-def test_no_worker_waits_for_parents(desk_with):
-    desk = desk_with(sampler="evolution", space=MIXED, budget={"trials": 200})
-    desk.start(200)
-    assert len({str(trial.params) for trial in desk.trials}) == 200
-
-
-def test_it_visits_every_point_of_a_small_space_before_it_visits_many_twice(study_of, curve, small_space):
-    history = study_of(small_space, curve, trials=small_space.size, sampler_options={"population": 5})
-    assert len({str(trial.params) for trial in history.trials}) >= 0.9 * small_space.size
+    return partial(one_epoch_study, "evolution")
 
 
 def test_without_mutation_a_child_has_each_value_from_one_of_the_parents_that_are_kept(study_of):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search_spaces import Categorical, Float, Int, SearchSpace
-from service.events import Action, TrialState
+from service.events import TrialState
 from service.strategies.policies.explore import explored, usually_changed
 
 SPACE = SearchSpace({"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 8), "batch": Categorical([16, 32, 64])})
@@ -17,21 +17,10 @@ def population(desk_with, **options):
     )
 
 
-def train_interval(desk, trial, value):
-    """Two epochs, the second with this value; the trial is given back with its checkpoint."""
-    for epoch in (1, 2):
-        verdict = desk.report(trial, desk.trials[trial].epochs + 1, value + (2 - epoch))
-    if verdict.action is Action.PAUSE:
-        desk.checkpoint(trial, desk.trials[trial].epochs)
-        desk.pause(trial)
-    else:
-        desk.finish(trial)
-
-
 def test_the_worst_of_five_goes_on_from_the_best(desk_with):
     desk = population(desk_with)
     for value in (0.5, 0.2, 0.9, 0.3, 0.4):
-        train_interval(desk, desk.start().trial, value)
+        desk.train_interval(desk.start().trial, value)
     assert [desk.start().trial for _ in range(2)] == [0, 1]  # neither is among the worst fifth
     child = desk.start()
     assert (child.trial, child.from_epoch, child.checkpoint_of, child.until_epoch, child.first_epoch) == (5, 2, 1, 4, 3)
@@ -46,7 +35,7 @@ def test_the_worst_of_five_goes_on_from_the_best(desk_with):
     assert child.params["rate"] != parent["rate"]
     assert desk.trials[5].origin.startswith("instead of trial 2: from trial 1, rate ")
     # Its epochs go on after its parent's, and so does the budget.
-    train_interval(desk, 5, 0.1)
+    desk.train_interval(5, 0.1)
     assert (desk.trials[5].epochs, desk.search.history.ledger.epochs) == (4, 12)
     assert desk.search.history.value_of(desk.trials[5]) == 0.1
 
@@ -57,7 +46,7 @@ def test_the_member_that_trained_least_comes_first_and_all_end_at_max_epochs(des
     for _ in range(8):
         trial = desk.start().trial
         order.append((trial, desk.trials[trial].epochs))
-        train_interval(desk, trial, 0.5 + trial / 10)
+        desk.train_interval(trial, 0.5 + trial / 10)
     # Trial 1 is always the worse of two: its children come from trial 0's latest checkpoint.
     assert order[:4] == [(0, 0), (1, 0), (0, 2), (2, 4)]
     assert all(trial.epochs <= 8 for trial in desk.trials)
@@ -66,19 +55,19 @@ def test_the_member_that_trained_least_comes_first_and_all_end_at_max_epochs(des
 def test_a_parent_s_checkpoint_stays_until_its_child_has_one_of_its_own(desk_with):
     desk = population(desk_with)
     for value in (0.5, 0.2, 0.9, 0.3, 0.4):
-        train_interval(desk, desk.start().trial, value)
+        desk.train_interval(desk.start().trial, value)
     desk.start(3)
-    train_interval(desk, 1, 0.2)
+    desk.train_interval(1, 0.2)
     assert desk.search.needed_checkpoints(1) == {2, 4}  # the child was given out with the one at epoch 2
     assert desk.search.needed_checkpoints(2) == {2}  # of those that have ended, the best so far
-    train_interval(desk, 5, 0.3)
+    desk.train_interval(5, 0.3)
     assert desk.search.needed_checkpoints(1) == {4}
 
 
 def test_a_member_that_failed_is_replaced(desk_with):
     desk = population(desk_with)
     for value in (0.5, 0.2, 0.9, 0.3):
-        train_interval(desk, desk.start().trial, value)
+        desk.train_interval(desk.start().trial, value)
     desk.start()
     desk.report(4, 1, float("nan"))
     desk.finish(4)
@@ -89,7 +78,7 @@ def test_a_member_that_failed_is_replaced(desk_with):
 def test_a_tournament_s_winner_is_gone_on_from(desk_with):
     desk = population(desk_with, population=2, exploit="tournament")
     for value in (0.5, 0.9):
-        train_interval(desk, desk.start().trial, value)
+        desk.train_interval(desk.start().trial, value)
     assert [desk.start().trial, desk.start().trial] == [0, 2]
     assert desk.trials[2].parent == 0
 
@@ -100,7 +89,7 @@ def test_paused_members_are_complete_when_the_budget_ends(desk_with):
         budget={"epochs": 4},
     )  # fmt: skip
     for value in (0.5, 0.6):
-        train_interval(desk, desk.start().trial, value)
+        desk.train_interval(desk.start().trial, value)
     assert desk.search.next() is None
     desk.search.conclude()
     assert [(trial.state, trial.reason) for trial in desk.trials] == [(TrialState.COMPLETE, "budget")] * 2
@@ -112,6 +101,10 @@ def test_paused_members_are_complete_when_the_budget_ends(desk_with):
     [
         ({"population": 1}, "option population of sampler pbt must be greater than or equal to 2; got 1"),
         ({"interval": 9}, "option interval of sampler pbt must be at most max_epochs; got 9 with max_epochs 8"),
+        (
+            {"factors": [1.1, 1.2]},
+            r"option factors of sampler pbt must be one below and one above 1, such as \[0.8, 1.2\]; got \[1.1, 1.2\]",
+        ),
         ({"exploit": "luck"}, "option exploit of sampler pbt must be 'truncation' or 'tournament'; got 'luck'"),
         (
             {"explore": ["size"]},

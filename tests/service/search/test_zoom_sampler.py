@@ -35,17 +35,6 @@ def play(desk, loss, count):
     return seen
 
 
-def test_it_beats_random_search_on_a_quadratic(spec_with, cluster_of):
-    def best(sampler, seed):
-        spec = spec_with(sampler=sampler, space=PLANE, max_epochs=1, budget={"trials": 60}, seed=seed)
-        history = cluster_of(spec, curve=lambda params, _: (params["x"] - 0.3) ** 2 + (params["y"] + 0.4) ** 2)
-        history = history.run().history
-        return history.value_of(history.best)
-
-    seeds = range(11)
-    assert median(best("zoom", seed) for seed in seeds) < 0.05 * median(best("random", seed) for seed in seeds)
-
-
 def test_each_round_is_drawn_from_a_box_half_as_wide_around_the_best(desk_of):
     desk = desk_of(LINE)
 
