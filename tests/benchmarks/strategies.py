@@ -5,8 +5,10 @@ virtual wall time: two median full trainings a worker. Regret is that of the bes
 1,000 settings. In brackets: the mean difference to random search without a pruner on the same tasks and seeds, with a
 95 % bootstrap interval over tasks and seeds; below 0 is better than random search.
 
-By itself: `python -m tests.benchmarks.strategies [--strategies LIST] [--tasks LIST] [--workers 8,32] [--seeds N]`. Two
-processes share the work; a pool is computed once and kept in the system's temporary folder.
+By itself: `python -m tests.benchmarks.strategies [--strategies LIST] [--tasks LIST] [--workers 8,32] [--seeds N]
+[--keep FOLDER] [--processes N]`. What is measured is kept in the folder, a file for each strategy, task and number of
+workers; what lies there already is not measured again, so that a table of
+days can be made in hours at a time; empty the folder when a strategy has changed.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from service.simulation import Cluster, compare, open_source
+from service.simulation.curves import CurveSource
 from service.simulation.lineup import strategies_from
 from service.simulation.regret import POOL_SIZE, Pool, mean_regret, normalized_regret, pool_of
 from service.simulation.simulated_study import make_study
@@ -56,6 +59,7 @@ BASELINE = "random"
 WORKERS = (8, 32)
 FULL_TRAININGS = 2
 PROCESSES = 2
+KEPT = Path(tempfile.gettempdir()) / "bandstand-regrets"
 
 
 def main(repeats: int, peers: bool) -> Section:
@@ -64,18 +68,20 @@ def main(repeats: int, peers: bool) -> Section:
     return Section(title="Strategies on recorded learning curves, in virtual time", lines=lines)
 
 
-def strategies_table(strategies: Sequence[str], tasks: Sequence[str], workers: Sequence[int], seeds: int) -> list[str]:
+def strategies_table(
+    strategies: Sequence[str],
+    tasks: Sequence[str],
+    workers: Sequence[int],
+    seeds: int,
+    keep: Path = KEPT,
+    processes: int = PROCESSES,
+) -> list[str]:
     """Simulate and tabulate."""
     names = [BASELINE, *(name for name in strategies if name != BASELINE)]
     cells = list(product(tasks, workers))
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as executor:
-        found = dict(
-            zip(
-                cells,
-                executor.map(regrets_on, *zip(*[(*cell, names, seeds) for cell in cells], strict=True)),
-                strict=True,
-            )
-        )
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+        measured = executor.map(regrets_on, *zip(*[(*cell, names, seeds, keep) for cell in cells], strict=True))
+        found = dict(zip(cells, measured, strict=True))
     columns = [(kind, count) for kind in dict.fromkeys(task.partition(":")[0] for task in tasks) for count in workers]
     header = ["strategy", *(f"{kind}, {count} workers" for kind, count in columns)]
     lines = [f"| {' | '.join(header)} |", "| --- " * len(header) + "|"]
@@ -95,31 +101,38 @@ def strategies_table(strategies: Sequence[str], tasks: Sequence[str], workers: S
     return lines
 
 
-def regrets_on(task: str, workers: int, strategies: Sequence[str], seeds: int) -> dict[str, list[float]]:
+def regrets_on(task: str, workers: int, strategies: Sequence[str], seeds: int, keep: Path) -> dict[str, list[float]]:
     """Regret for each strategy and seed on one task."""
     source = open_source(task)
-    pool = _kept_pool(task, source)
-    budget = [f"wall_seconds={FULL_TRAININGS * pool.full_seconds}"]
-    spec = make_study(None, source, workers=workers, budget=budget).spec
-    comparison = compare(spec, source, Cluster(workers=workers), strategies_from(strategies), repeats=seeds)
-    sign = spec.objective.sign
-    return {
-        entry.label: [normalized_regret(sign * outcome.best_value, pool) for outcome in entry.outcomes]
-        for entry in comparison.entries
-    }
+    return {name: _regrets_of(name, task, source, workers, seeds, keep) for name in strategies}
 
 
-def _kept_pool(task: str, source: Any) -> Pool:
-    folder = Path(tempfile.gettempdir()) / "bandstand-pools"
-    folder.mkdir(exist_ok=True)
-    file = folder / f"{task.replace(':', '-')}-{POOL_SIZE}.json"
+def _regrets_of(name: str, task: str, source: CurveSource, workers: int, seeds: int, keep: Path) -> list[float]:
+    def measured() -> list[float]:
+        pool = _pool(task, source, keep)
+        budget = [f"wall_seconds={FULL_TRAININGS * pool.full_seconds}"]
+        spec = make_study(None, source, workers=workers, budget=budget).spec
+        (entry,) = compare(spec, source, Cluster(workers=workers), strategies_from([name]), repeats=seeds).entries
+        sign = spec.objective.sign
+        return [normalized_regret(sign * outcome.best_value, pool) for outcome in entry.outcomes]
+
+    regrets: list[float] = _kept(keep / f"{name}-{task.replace(':', '-')}-{workers}-{seeds}.json", measured)
+    return regrets
+
+
+def _pool(task: str, source: CurveSource, keep: Path) -> Pool:
+    return Pool(**_kept(keep / f"pool-{task.replace(':', '-')}-{POOL_SIZE}.json", lambda: pool_of(source)._asdict()))
+
+
+def _kept(file: Path, measured: Callable[[], Any]) -> Any:
     if file.exists():
-        return Pool(**json.loads(file.read_text()))
-    pool = pool_of(source)
+        return json.loads(file.read_text())
+    value = measured()
     mine = file.with_suffix(f".{os.getpid()}")
-    mine.write_text(json.dumps(pool._asdict()))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text(json.dumps(value))
     mine.replace(file)  # another process may be writing the same
-    return pool
+    return value
 
 
 if __name__ == "__main__":
@@ -128,6 +141,8 @@ if __name__ == "__main__":
     parser.add_argument("--tasks", default=",".join(TASKS), help="with commas")
     parser.add_argument("--workers", default=",".join(map(str, WORKERS)))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, default=KEPT, help=f"folder; left out: {KEPT}")
+    parser.add_argument("--processes", type=int, default=PROCESSES)
     chosen = parser.parse_args()
     print(
         *strategies_table(
@@ -135,6 +150,8 @@ if __name__ == "__main__":
             chosen.tasks.split(","),
             [int(count) for count in chosen.workers.split(",")],
             chosen.seeds,
+            chosen.keep,
+            chosen.processes,
         ),
         sep="\n",
     )
