@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.store import Store
+from service.strategies.samplers.grid_points import grid_of
 from service.study import StudySpec
 from service.views import EndedTrial, StudyProgress
 
@@ -85,7 +86,7 @@ def _limits(progress: StudyProgress) -> list[tuple[float, float, str]]:
         (over, budget.trials, "trials"),
         (progress.wall_seconds, budget.wall_seconds, "s"),
         (progress.gpu_seconds / 3600, budget.gpu_hours, "GPU hours"),
-        (over, spec.space.size if spec.sampler == "grid" else None, "points of the grid"),
+        (over, grid_of(spec).size if spec.sampler == "grid" else None, "points of the grid"),
     ]
     return [(used, limit, unit) for used, limit, unit in limits if limit]
 

@@ -56,9 +56,9 @@ def simulate(
     import time
 
     from service.errors import InputError
+    from service.lineup import strategies_from, strategy_of
     from service.simulation.cluster import Cluster
     from service.simulation.comparison import compare
-    from service.simulation.lineup import strategies_from, strategy_of
     from service.simulation.simulated_study import make_study
     from service.simulation.sources import open_source
 

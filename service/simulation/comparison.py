@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from service.lineup import StrategyChoice
 from service.simulation.cluster import Cluster
 from service.simulation.curves import CurveSource
-from service.simulation.lineup import StrategyChoice
 from service.simulation.loop import simulate
 from service.simulation.outcome import Outcome
 from service.study import StudySpec

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from service.events import Ended, Event, Proposed, TrialState
 from service.history import Trial
-from service.strategies.options import Options, options_from
 from service.strategies.randomness import generator_for
+from service.strategies.samplers.grid_points import grid_of
 from service.strategies.samplers.lattice import Lattice
 from service.strategies.samplers.visited import Visited
 
@@ -36,24 +36,17 @@ class GridSampler:
     @classmethod
     def check(cls, spec: StudySpec) -> None:
         """As `Sampler.check`."""
-        options_from("sampler grid", Options, spec.sampler_options)
-        for name, parameter, _ in spec.space.flat():
-            if parameter.size is None:
-                raise ValueError(
-                    f"sampler grid needs a finite space; parameter {name} is continuous: "
-                    "give it a step, or use sampler random or tpe"
-                )
-        size = spec.space.size
-        if size is not None and size > MAX_POINTS:
+        grid = grid_of(spec)
+        if grid.size is not None and grid.size > MAX_POINTS:
             raise ValueError(
-                f"sampler grid visits at most {MAX_POINTS:,} points; the space has {size:,}: "
-                "use larger steps, or sampler random or tpe"
+                f"sampler grid visits at most {MAX_POINTS:,} points; the space has {grid.size:,}: "
+                "use larger steps or fewer points, or sampler random or tpe"
             )
 
     @classmethod
     def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> GridSampler:
         """As `Sampler.make`."""
-        return cls(spec.space, spec.seed)
+        return cls(grid_of(spec), spec.seed)
 
     def propose(self, number: int) -> Mapping[str, Any] | None:
         """The next point not yet visited, then the failed ones, then None (more may fail while trials still run)."""

@@ -164,12 +164,13 @@ MESSAGES = [
     ),
     (
         {"sampler": "grid"},
-        "sampler grid needs a finite space; parameter x is continuous: give it a step, or use sampler random or tpe",
+        "sampler grid needs a finite space; parameter x is continuous: give it a step, or set the option "
+        'points, to a number or to "auto", or use sampler random or tpe',
     ),
     (
         {"sampler": "grid", "space": {name: {"type": "int", "low": 1, "high": 2000} for name in "xy"}},
-        "sampler grid visits at most 1,000,000 points; the space has 4,000,000: use larger steps, or sampler random "
-        "or tpe",
+        "sampler grid visits at most 1,000,000 points; the space has 4,000,000: use larger steps or "
+        "fewer points, or sampler random or tpe",
     ),
     ({"objective": {"direction": "max"}}, "objective.direction must be 'minimize' or 'maximize'; got 'max'"),
     (

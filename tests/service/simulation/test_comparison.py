@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from service.lineup import strategies_from
 from service.simulation import Cluster, compare
 from service.simulation.best_so_far import band_data
-from service.simulation.lineup import strategies_from
 from service.simulation.shares import end_data, worker_time_data
 from service.simulation.summary import answer_from, make_rows, rung_table
 
