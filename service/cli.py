@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.compare_command import compare
 from service.simulate_command import simulate
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 database = typer.Typer(name="db", help="The database's schema.", no_args_is_help=True)
 app.add_typer(database)
+app.command()(compare)
 app.command()(simulate)
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]

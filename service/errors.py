@@ -10,6 +10,7 @@ import re
 
 __all__ = [
     "BandstandError",
+    "ComparisonNotFoundError",
     "DatabaseUnreachableError",
     "DatabaseVersionError",
     "ForeignWriteError",
@@ -41,8 +42,12 @@ class StudyNotFoundError(InputError):
     """The database has no study of this name."""
 
 
+class ComparisonNotFoundError(InputError):
+    """The database has no comparison of this name."""
+
+
 class StudyNameTakenError(InputError):
-    """The name belongs to a study with a different spec, or to an Optuna study that is not ours."""
+    """The name belongs to a study or comparison with a different spec, or to an Optuna study that is not ours."""
 
 
 class StudyInUseError(InputError):

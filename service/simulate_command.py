@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.budget_text import BUDGET_FORMS
+
 if TYPE_CHECKING:
     from service.simulation.comparison import Comparison
     from service.study import StudySpec
@@ -33,7 +35,7 @@ def simulate(
     ] = None,
     budget: Annotated[
         list[str] | None,
-        typer.Option(help="Instead of the study's: epochs, or wall_seconds=3600, trials=50, gpu_hours=2."),
+        typer.Option(help=f"Instead of the study's: {BUDGET_FORMS}."),
     ] = None,
     max_epochs: Annotated[int | None, typer.Option(help="Instead of the study's.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Simulated studies of each strategy, a seed each.")] = 5,

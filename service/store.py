@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from service import database, tables
+from service.comparison.plan import ComparisonPlan
+from service.comparison.plan_rows import read_plan, read_plan_names, write_plan
 from service.embedded import embedded_url
 from service.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from service.optuna_mirror import OptunaMirror
@@ -126,6 +128,34 @@ class Store:
         with self._connection() as connection:
             return read_schedule(connection, self._row(connection, name), trial)
 
+    def comparisons(self) -> list[str]:
+        """The names of all comparisons, the newest first."""
+        with self._connection() as connection:
+            return read_plan_names(connection)
+
+    def comparison(self, name: str) -> ComparisonPlan:
+        """A comparison's plan.
+
+        Raises:
+            ComparisonNotFoundError: there is none of this name.
+        """
+        with self._connection() as connection:
+            return read_plan(connection, name)
+
+    def finished_like(self, spec: StudySpec) -> list[str]:
+        """Finished studies that differ from this one in nothing but their names and notes, the newest first."""
+        query = sa.select(tables.study.c.name, tables.study.c.spec).where(tables.study.c.state == "finished")
+        same = spec.model_dump(mode="json")
+        with self._connection() as connection:
+            rows = connection.execute(query.order_by(tables.study.c.id.desc())).all()
+        free = {"name": spec.name, "notes": spec.notes}
+        return [
+            row.name
+            for row in rows
+            if row.spec["model"] == same["model"]
+            and not spec.differences(StudySpec.model_validate(row.spec).model_copy(update=free))
+        ]
+
     def _row(self, connection: Connection, name: str) -> sa.Row[tuple[object, ...]]:
         row = connection.execute(sa.select(tables.study).where(tables.study.c.name == name)).one_or_none()
         if row is None:
@@ -162,6 +192,16 @@ class Store:
                 return False
             connection.execute(sa.update(tables.study).where(tables.study.c.id == study_id).values(stop_requested=True))
             return True
+
+    def keep_comparison(self, plan: ComparisonPlan) -> ComparisonPlan:
+        """Keep a comparison's plan, or extend the one of this name; returns what is kept then.
+
+        Raises:
+            StudyNameTakenError: the name belongs to a comparison with other settings.
+        """
+        with self._connection() as connection, connection.begin():
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
+            return write_plan(connection, plan)
 
     def claim(self, spec: StudySpec, holder: str) -> StudyWriter:
         """Create the study, or take it up again, as its only writer.

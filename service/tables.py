@@ -30,6 +30,8 @@ __all__ = [
     "SCHEMA",
     "attempt",
     "checkpoint",
+    "comparison",
+    "comparison_study",
     "event",
     "lease",
     "measurement",
@@ -152,6 +154,26 @@ event = Table(
     Column("trial", Integer),
     Column("data", JSON, nullable=False),  # not JSONB: the order of params is part of it
     _now("created_at"),
+)
+
+comparison = Table(
+    "comparison",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("spec", JSON, nullable=False),  # what all arms share
+    Column("arms", JSON, nullable=False),
+    Column("repeats", Integer, nullable=False),
+    _now("created_at"),
+)
+
+comparison_study = Table(
+    "comparison_study",
+    metadata,
+    Column("comparison_id", BigInteger, ForeignKey(f"{SCHEMA}.comparison.id", ondelete="CASCADE"), primary_key=True),
+    Column("arm", Text, primary_key=True),
+    Column("repeat", Integer, primary_key=True),
+    Column("study_name", Text, nullable=False),  # of a study run before that counts as the comparison's
 )
 
 LEASE_CLASS = 0x6273746C

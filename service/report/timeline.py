@@ -19,11 +19,13 @@ def values_of(frame: pd.DataFrame) -> pd.Series[float]:
 
 
 def ordered_measurements(record: StudyRecord) -> pd.DataFrame:
-    """trial, epoch, value (finite or NaN) and created_at of each measurement in the order in which they were made.
+    """trial, epoch, value (finite or NaN), seconds and created_at of each measurement in the order they were made in.
 
     The index is `spent`: how many epochs the study had trained with it, counted from 1, failed trials included.
     """
-    frame = record.measurements[["trial", "epoch", "created_at"]].assign(value=values_of(record.measurements))
+    frame = record.measurements[["trial", "epoch", "seconds", "created_at"]].assign(
+        value=values_of(record.measurements)
+    )
     frame = frame.sort_values(["created_at", "trial", "epoch"], kind="stable")
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="spent")
     return frame

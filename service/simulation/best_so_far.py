@@ -1,4 +1,4 @@
-"""Best value so far, over epochs and over simulated time: numbers, and a plotly figure made from those alone.
+"""Best value so far, over epochs and over simulated time.
 
 Knows how several studies make one line. Must not know the page around it.
 """
@@ -8,35 +8,23 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
-from service.report.axes import make_bounds, objective_axis
-from service.report.best_so_far import DASHES
+from service.report.bands import Band, band_figure
 from service.report.drawing import Drawing
-from service.report.style import STUDY_COLORS, make_figure
-from service.report.text import duration, label
+from service.report.text import duration
 from service.simulation.comparison import Comparison
 from service.simulation.outcome import Outcome
 from service.study import Objective
 
-__all__ = ["Band", "BandData", "band_data", "band_figure", "draw_best_by_epochs", "draw_best_by_time"]
+__all__ = ["BandData", "band_data", "draw_best_by_epochs", "draw_best_by_time"]
 
 _POINTS = 240
+_OPACITY = 0.13
 _UNITS = ((2 * 86400.0, 86400.0, "days"), (2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "s"))
 
 
-class Band(NamedTuple):
-    """One strategy: the best value so far over its studies."""
-
-    label: str
-    x: tuple[float, ...]
-    median: tuple[float, ...]
-    worst: tuple[float, ...]
-    best: tuple[float, ...]
-
-
 class BandData(NamedTuple):
-    """Best so far against something that is spent."""
+    """Best so far against something that is spent; a band reaches from the worst study to the best."""
 
     objective: Objective
     axis: str
@@ -93,50 +81,9 @@ def _position(epochs: int, seconds: float, against: str) -> float:
     return float(epochs) if against == "epochs" else seconds
 
 
-def band_figure(data: BandData) -> go.Figure:
-    """A stepped line for each strategy, with a band from its worst to its best study."""
-    traces: list[Any] = []
-    for index, band in enumerate(data.bands):
-        color = STUDY_COLORS[index % len(STUDY_COLORS)]
-        name = label(band.label, 44)
-        if data.has_shades:
-            edge = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip", "showlegend": False}
-            traces.append(go.Scatter(x=band.x, y=band.worst, legendgroup=band.label, **edge))
-            traces.append(
-                go.Scatter(
-                    x=band.x, y=band.best, legendgroup=band.label, fill="tonexty", fillcolor=_faint(color), **edge
-                )
-            )
-        traces.append(
-            go.Scatter(
-                x=band.x,
-                y=band.median,
-                mode="lines",
-                name=name,
-                legendgroup=band.label,
-                line={"color": color, "dash": DASHES[index % len(DASHES)], "width": 2.4, "shape": "hv"},
-                hovertemplate=f"{name}<br>%{{y:.5g}} at %{{x:.4g}}<extra></extra>",
-            )
-        )
-    shown = [value for band in data.bands for value in band.median[len(band.median) // 10 :]]
-    bounds = make_bounds(shown, data.objective.sign)
-    return make_figure(
-        traces,
-        420,
-        xaxis={"title": {"text": data.axis}, "rangemode": "tozero"},
-        yaxis=objective_axis(data.objective, bounds, "best "),
-        showlegend=True,
-    )
-
-
-def _faint(color: str) -> str:
-    red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.13)"
-
-
 def draw_best_by_epochs(comparison: Comparison) -> Drawing:
     """What the budget buys."""
-    return Drawing(band_figure(band_data(comparison, "epochs")), _band_caption(comparison))
+    return _draw(comparison, "epochs", _band_caption(comparison))
 
 
 def draw_best_by_time(comparison: Comparison) -> Drawing:
@@ -146,7 +93,12 @@ def draw_best_by_time(comparison: Comparison) -> Drawing:
         for entry in comparison.entries
     )
     caption = f"{_band_caption(comparison)} The median study ended: {ends}."
-    return Drawing(band_figure(band_data(comparison, "seconds")), caption)
+    return _draw(comparison, "seconds", caption)
+
+
+def _draw(comparison: Comparison, against: str, caption: str) -> Drawing:
+    data = band_data(comparison, against)
+    return Drawing(band_figure(data.bands, data.objective, data.axis, _OPACITY if data.has_shades else 0.0), caption)
 
 
 def _band_caption(comparison: Comparison) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from service.budget_text import budget_from
 from service.errors import InputError
 from service.simulation.curves import CurveSource
-from service.study import Budget, StudySpec, study_spec_from
+from service.study import StudySpec, study_spec_from
 
-__all__ = ["FULL_TRAININGS_A_WORKER", "SimulatedStudy", "budget_from", "make_study"]
+__all__ = ["FULL_TRAININGS_A_WORKER", "SimulatedStudy", "make_study"]
 
 FULL_TRAININGS_A_WORKER = 2
 """The budget where nobody gives one."""
@@ -23,30 +24,6 @@ class SimulatedStudy(NamedTuple):
 
     spec: StudySpec
     notes: tuple[str, ...]
-
-
-def budget_from(texts: Sequence[str]) -> dict[str, float]:
-    """A budget as on the command line: `500` for epochs, or `wall_seconds=3600`.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    budget: dict[str, float] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            key, value = "epochs", text
-        if key not in Budget.model_fields:
-            raise InputError(f"budget must be NUMBER (epochs) or one of {_forms()}; got {text!r}")
-        try:
-            budget[key] = int(value) if key in ("epochs", "trials") else float(value)
-        except ValueError:
-            raise InputError(f"budget must be NUMBER (epochs) or one of {_forms()}; got {text!r}") from None
-    return budget
-
-
-def _forms() -> str:
-    return ", ".join(f"{key}=NUMBER" for key in Budget.model_fields)
 
 
 def make_study(

@@ -43,11 +43,11 @@ def test_every_repeat_has_a_seed_of_its_own_that_strategies_share(comparison):
 def test_the_best_so_far_is_drawn_against_epochs_and_time(comparison):
     by_epochs = band_data(comparison, "epochs").bands[0]
     assert by_epochs.x[0] == pytest.approx(1.0, abs=8 / 240)
-    assert (by_epochs.x[-1], by_epochs.median[0], by_epochs.median[-1]) == (8.0, 0.5, 0.25)
+    assert (by_epochs.x[-1], by_epochs.middle[0], by_epochs.middle[-1]) == (8.0, 0.5, 0.25)
     by_time = band_data(comparison, "seconds")
     assert by_time.axis == "simulated time (s)"
     assert by_time.bands[1].x[-1] == 50.0
-    assert by_time.bands[1].worst == by_time.bands[1].best
+    assert by_time.bands[1].low == by_time.bands[1].high
 
 
 def test_shares_add_up_to_one(comparison):

@@ -1,0 +1,155 @@
+"""`bandstand compare`: several strategies on one study's problem, repeated, at the same budget.
+
+Knows the command's options and prints. Must not know how a comparison is made or judged.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.budget_text import BUDGET_FORMS
+
+if TYPE_CHECKING:
+    from service.comparison.plan import ComparisonPlan
+    from service.store import Store
+
+__all__ = ["compare"]
+
+_INTERRUPTED = 130
+_REPEATS = 5
+
+
+def compare(
+    file: Annotated[
+        str, typer.Argument(help="study.toml, train.py:study, a built-in study, or the name of a comparison.")
+    ],
+    strategies: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="SAMPLER+PRUNER with commas, such as tpe+asha,random+hyperband,pbt; else the study's. Random and grid "
+            "search are always among them."
+        ),
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help=f"Studies of each strategy, a seed each; {_REPEATS} when left out.")
+    ] = None,
+    budget: Annotated[
+        list[str] | None, typer.Option(help=f"Of each study, instead of the file's: {BUDGET_FORMS}.")
+    ] = None,
+    max_epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the study's.")] = None,
+    as_name: Annotated[
+        str | None, typer.Option("--as", help="The comparison's name; NAME-comparison when left out.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", help="Trainers at the same time; as many as fit when left out.")
+    ] = None,
+    reuse: Annotated[
+        bool, typer.Option("--reuse", help="Take finished studies with the same settings instead of running them.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "--out", "-o", help="Write the report: .html, .md or .json.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")] = False,
+) -> int:
+    """Compare strategies at the same budget, several times each; the same command goes on or extends it."""
+    from service.comparison.display import make_comparison_display
+    from service.comparison.output import check_output, write_comparison
+    from service.comparison.results import read_results
+    from service.comparison.terminal import print_results
+    from service.live import NoDisplay
+    from service.run import run_studies
+    from service.store import Store
+
+    if output is not None:
+        check_output(output)
+    store = Store.open()
+    plan, code_path = _plan(store, file, strategies, repeats, budget, max_epochs, as_name)
+    plan = _with_reused(store, plan, reuse, quiet=as_json)
+    plan = store.keep_comparison(plan)
+    planned = plan.studies()
+    own = [each for each in planned if (each.arm, each.repeat) not in plan.taken]
+    display = NoDisplay() if as_json else make_comparison_display(store, own)
+    try:
+        run_studies(store, [each.spec for each in own], workers=workers, code_path=code_path, display=display)
+    except KeyboardInterrupt:
+        typer.echo(f"paused; `bandstand compare {file}` goes on where it stopped", err=True)
+        return _INTERRUPTED
+    results = read_results(store, plan)
+    if as_json:
+        from service.comparison.output import json_from
+
+        typer.echo(json.dumps(json_from(results), indent=2))
+    else:
+        print_results(results)
+    if output is not None:
+        write_comparison(results, output)
+        if not as_json:
+            typer.echo(str(output.absolute()))
+    return 0
+
+
+def _plan(
+    store: Store,
+    file: str,
+    strategies: list[str] | None,
+    repeats: int | None,
+    budget: list[str] | None,
+    max_epochs: int | None,
+    as_name: str | None,
+) -> tuple[ComparisonPlan, list[str]]:
+    """The plan that the options describe, and where the study's code is."""
+    from service.budget_text import budget_from
+    from service.comparison.plan import make_plan
+    from service.errors import InputError
+    from service.study import study_spec_from
+    from service.study_file import find_study
+
+    if file in store.comparisons():
+        if budget or max_epochs or as_name:
+            raise InputError(
+                f"the settings of a stored comparison stay; {file!r} is one: leave --budget, --max-epochs and --as "
+                "out, or name the study's file"
+            )
+        stored = store.comparison(file)
+        plan = make_plan(file, stored.spec, strategies, repeats or stored.repeats) if strategies else stored
+        return stored.extended(plan.arms, repeats or stored.repeats), [str(Path.cwd())]
+    found = find_study(file)
+    changes: dict[str, object] = {}
+    if budget:
+        changes["budget"] = budget_from(budget)
+    if max_epochs:
+        changes["max_epochs"] = max_epochs
+    spec = study_spec_from(found.spec.model_dump() | changes, file)
+    name = as_name or f"{spec.name}-comparison"
+    if name in store.comparisons():
+        known = store.comparison(name)
+        strategies = strategies or [arm.label for arm in known.arms]
+        repeats = repeats or known.repeats
+    return make_plan(name, spec, strategies or [], repeats or _REPEATS), found.code_path
+
+
+def _with_reused(store: Store, plan: ComparisonPlan, wanted: bool, *, quiet: bool) -> ComparisonPlan:
+    """With finished studies of the same settings in place of those that would be run, or a word that there are some."""
+    import dataclasses
+
+    found = {}
+    for each in plan.studies():
+        key = (each.arm, each.repeat)
+        others = [] if key in plan.taken else store.finished_like(each.spec)
+        if others and each.spec.name not in others:
+            found[key] = others[0]
+    if not found:
+        return plan
+    if wanted:
+        return dataclasses.replace(plan, taken=plan.taken | found)
+    if not quiet:
+        (arm, repeat), study = next(iter(found.items()))
+        typer.echo(
+            f"{len(found)} of {len(plan.studies())} studies were run before with the same settings, such as {study!r} "
+            f"({arm}, repeat {repeat + 1}); --reuse takes them instead of running them again"
+        )
+    return plan

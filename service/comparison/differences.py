@@ -1,0 +1,123 @@
+"""How much better or worse than the baselines: the mean paired difference of each arm and its interval.
+
+Knows judgements. Must not know the page around it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from service.comparison.statistics import Interval
+from service.report.drawing import Drawing
+from service.report.style import STUDY_COLORS, make_figure
+from service.report.text import and_list, label
+
+if TYPE_CHECKING:
+    from service.comparison.judgement import Judgement
+
+__all__ = ["Difference", "DifferenceData", "difference_data", "draw_differences"]
+
+_ROW = 40
+_SHOWN, _NOT_SHOWN = STUDY_COLORS[2], STUDY_COLORS[5]
+_SHIFT = 0.16
+
+
+class Difference(NamedTuple):
+    """An arm less a baseline; positive is better."""
+
+    arm: str
+    baseline: str
+    interval: Interval
+    differences: tuple[float, ...]
+    shown: bool
+    """Whether it is shown to be other than 0."""
+
+
+class DifferenceData(NamedTuple):
+    """All arms against all baselines."""
+
+    measure: str
+    rows: tuple[Difference, ...]
+
+
+def difference_data(judgement: Judgement) -> DifferenceData | str:
+    """The differences, or why there are none."""
+    rows = tuple(
+        Difference(one.arm, baseline, one.found.difference, one.found.differences, one.is_better or one.is_worse)
+        for baseline, family in judgement.against
+        for one in family
+    )
+    if not rows:
+        return (
+            "There is nothing to compare with yet: random and grid search have no finished repeat that another arm has."
+        )
+    return DifferenceData(judgement.measure, rows)
+
+
+def difference_figure(data: DifferenceData) -> go.Figure:
+    """A row for each arm, a mark for each baseline."""
+    arms = list(dict.fromkeys(row.arm for row in data.rows))
+    baselines = list(dict.fromkeys(row.baseline for row in data.rows))
+    traces: list[Any] = []
+    for index, baseline in enumerate(baselines):
+        rows = [row for row in data.rows if row.baseline == baseline]
+        shift = _SHIFT * (1 - 2 * index) if len(baselines) > 1 else 0.0
+        color, symbol = STUDY_COLORS[index], ("circle", "square")[index % 2]
+        traces.append(
+            go.Scatter(
+                x=[row.interval.mean for row in rows],
+                y=[shift - arms.index(row.arm) for row in rows],
+                mode="markers",
+                name=label(f"over {baseline}"),
+                text=[label(row.arm) for row in rows],
+                marker={
+                    "color": [color if row.shown else "rgba(0,0,0,0)" for row in rows],
+                    "line": {"color": color, "width": 2},
+                    "size": 11,
+                    "symbol": symbol,
+                },
+                error_x={
+                    "type": "data",
+                    "array": [_half(row.interval) for row in rows],
+                    "color": color,
+                    "thickness": 2,
+                    "width": 5,
+                },
+                hovertemplate=f"%{{text}} over {label(baseline)}<br>%{{x:+.4g}}<extra></extra>",
+            )
+        )
+    figure = make_figure(
+        traces,
+        110 + _ROW * len(arms),
+        xaxis={"title": {"text": f"difference on the {data.measure} data, further right is better"}, "zeroline": False},
+        yaxis={
+            "tickmode": "array",
+            "tickvals": [-place for place in range(len(arms))],
+            "ticktext": [label(arm, 24) for arm in arms],
+            "range": [0.5 - len(arms), 0.5],
+            "zeroline": False,
+        },
+        showlegend=True,
+    )
+    figure.add_vline(x=0, line={"color": _NOT_SHOWN, "width": 1.5, "dash": "dot"})
+    return figure
+
+
+def _half(interval: Interval) -> float:
+    return interval.high - interval.mean if interval.high == interval.high else 0.0
+
+
+def draw_differences(judgement: Judgement) -> Drawing | str:
+    """The arms against the baselines."""
+    data = difference_data(judgement)
+    if isinstance(data, str):
+        return data
+    baselines = list(dict.fromkeys(row.baseline for row in data.rows))
+    return Drawing(
+        difference_figure(data),
+        f"Mean difference to {and_list(baselines)} search in the same repeat, with Student's t interval (95 %), not "
+        "corrected for being several. A filled mark is a difference that is shown: its interval leaves out 0 and the "
+        "permutation test, corrected for all tests of the baseline, has p below .05. An open one may be chance.",
+    )

@@ -1,0 +1,55 @@
+"""Prints a comparison for people. Must not know how it was judged."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from service.comparison.judgement import judge
+from service.comparison.summary import (
+    answer_from,
+    arms_table,
+    baseline_table,
+    grid_sentences,
+    settings_sentence,
+    state_sentences,
+)
+
+if TYPE_CHECKING:
+    from service.comparison.results import Results
+    from service.report.drawing import Table
+
+__all__ = ["print_results"]
+
+_PIPE_WIDTH = 160
+
+
+def print_results(results: Results, console: Console | None = None) -> None:
+    """Print the answer, the table of arms and the differences to the baselines."""
+    console = console or Console(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    judgement = judge(results)
+    console.print(Text(f"\n{results.plan.name}", style="bold"))
+    console.print(settings_sentence(results), markup=False, highlight=False)
+    for sentence in state_sentences(results):
+        console.print(Text(f"note: {sentence}", style="yellow"))
+    console.print()
+    _print_table(console, arms_table(results, judgement))
+    for baseline, family in judgement.against:
+        console.print(Text(f"\nagainst {baseline} search", style="bold"))
+        _print_table(console, baseline_table(family, judgement.measure))
+    console.print()
+    for sentence in [*answer_from(results, judgement), *grid_sentences(results)]:
+        console.print(sentence, markup=False, highlight=False)
+
+
+def _print_table(console: Console, table: Table) -> None:
+    shown = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for index, column in enumerate(table.header):
+        shown.add_column(column, justify="right" if index else "left", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*row)
+    console.print(shown)
