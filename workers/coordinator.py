@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,8 @@ class Coordinator:
             return {"state": "refused", "reason": str(error), "kind": type(error).__name__}
         tasks = [asyncio.create_task(self._journal.write_batches()), asyncio.create_task(self._tick())]
         try:
+            if self._search.history.ended is None:
+                await self._note_environment(trainers.values())
             for name, trainer in trainers.items():
                 await self.join(name, trainer)
             await self._until_done()
@@ -169,12 +171,23 @@ class Coordinator:
         for trial in self._search.history.trials:
             self._search.lost(trial.number, trial.attempt, "the coordinator ended", blamed=False)
         if self._search.history.ended is None:
-            environment = describe_environment(ray.cluster_resources())
-            await self._journal.call(
-                partial(self._writer.set_study, state="running", ended_at=None, environment=environment)
-            )
+            await self._journal.call(partial(self._writer.set_study, state="running", ended_at=None))
         if self._stop_requested:
             self._search.stop()
+
+    async def _note_environment(self, trainers: Iterable[Any]) -> None:
+        """What trains, and on which data, of the latest run."""
+        environment = describe_environment(ray.cluster_resources()) | await self._describe_data(trainers)
+        await self._journal.call(partial(self._writer.set_study, environment=environment))
+
+    async def _describe_data(self, trainers: Iterable[Any]) -> dict[str, str]:
+        for trainer in trainers:
+            try:
+                description: dict[str, str] = await trainer.describe_data.remote()
+                return description
+            except ray.exceptions.RayError:
+                continue  # it is replaced when it is given work
+        return {}
 
     async def _until_done(self) -> None:
         while not (self._search.done and not self._busy):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,11 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
     import ray
 
     fleet: Fleet | None = None
+    upcoming: _StudyRun | None = None
     cpus = max((job.workers or 1) * spec.resources.cpus for spec in job.specs)
     connect_ray(job.specs[0].resources, cpus)
     try:
-        for spec in job.specs:
+        for spec, following in zip(job.specs, [*job.specs[1:], None], strict=True):
             if stop.is_set():
                 return
             if fleet is not None and (fleet.resources != spec.resources or spec.executor == "tune"):
@@ -73,14 +75,20 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
                 if fleet is None:
                     fleet = Fleet(spec.resources, job.code_path)
                     fleet.start(job.workers or fitting_trainers(spec.resources))
-                with _StudyRun(job, spec, fleet, database_url, stop) as study:  # it starts beside the trainers
+                study, upcoming = upcoming or _StudyRun(job, spec, fleet, database_url, stop), None
+                with closing(study):  # its coordinator starts beside the trainers, or did beside the last study
                     fleet.prepare(spec)
                     tell({"event": "running", "study": spec.name, "workers": len(fleet.trainers)})
+                    if following and (following.executor, following.resources) == ("actors", spec.resources):
+                        upcoming = _StudyRun(job, following, fleet, database_url, stop)
                     outcome = study.run()
+                del study  # and with it the coordinator
             tell({"event": "ended", "study": spec.name, **outcome})
             if outcome["state"] == "refused":
                 return
     finally:
+        if upcoming is not None:
+            upcoming.close()
         ray.shutdown()
 
 
@@ -104,6 +112,7 @@ class _StudyRun:
     """One study on the fleet."""
 
     def __init__(self, job: Job, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event):
+        """Begin to start the coordinator, which takes a second or two; it touches nothing before `run`."""
         self._job = job
         self._spec = spec
         self._fleet = fleet
@@ -113,13 +122,9 @@ class _StudyRun:
         self._starting: dict[Any, tuple[str, Any]] = {}  # answer of `prepare` -> trainer
         self._failed_starts = 0
         self._url_files: list[Path] = []
-
-    def __enter__(self) -> _StudyRun:
-        """Begin to start the coordinator."""
         self._coordinator = self._start_coordinator()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Remove what a coordinator that died did not read."""
         for file in self._url_files:
             file.unlink(missing_ok=True)

@@ -160,6 +160,11 @@ class Trainer:
         except WorkerGoneError as error:
             return Outcome(action=Action.STOP, kind="gone", message=str(error))
 
+    def describe_data(self) -> dict[str, str]:
+        """As `Training.describe_data`."""
+        assert self._training is not None, "prepare comes first"
+        return self._training.describe_data()
+
     def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
         """As `Training.make_model`."""
         assert self._training is not None, "prepare comes first"

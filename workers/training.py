@@ -27,6 +27,7 @@ from workers.batches import epoch_permutation, make_batches
 from workers.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
 from workers.checkpoint_keeper import CheckpointKeeper
 from workers.checkpoints import Checkpoint
+from workers.data_summary import describe_data
 from workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
 from workers.model_files import local_copy, save_model
 from workers.model_source import ModelSource, TrialModel
@@ -55,6 +56,7 @@ class Training:
         self._build = load_builder(spec.model)
         self._make_callbacks = [load_function("callbacks", reference) for reference in spec.callbacks]
         self.data: Data = same_data.data if same_data else load_data(spec.data)
+        self._description: dict[str, str] = same_data._description if same_data else {}
         self._checkpoints: CheckpointKeeper = earlier._checkpoints if earlier else CheckpointKeeper()
         self._source: ModelSource = ModelSource(spec, self._build, self.data, same_data._source if same_data else None)
 
@@ -62,6 +64,12 @@ class Training:
     def programs(self) -> int:
         """How many compiled programs are kept."""
         return self._source.programs
+
+    def describe_data(self) -> dict[str, str]:
+        """As `data_summary.describe_data`, of the study's data."""
+        if not self._description:
+            self._description |= describe_data(self.data)
+        return self._description
 
     def wait_for_checkpoints(self) -> None:
         """Wait until every checkpoint made so far is durable and its link told."""

@@ -35,6 +35,8 @@ _RESAMPLES = 4_000
 _EXACT = 12
 """Up to so many pairs all sign changes are tried, 4,096 at most."""
 _POWER = 0.8
+_ROUNDING = 1e-6
+"""Part of a value below which a difference is that of float32 sums in another order."""
 MOST_REPEATS = 1_000
 
 
@@ -87,6 +89,7 @@ def paired(mine: Sequence[float], theirs: Sequence[float]) -> Paired:
     its least p is 2 / 2^n, so that five can never fall below .05.
     """
     differences = np.subtract(mine, theirs).astype(float)
+    differences[np.abs(differences) <= _ROUNDING * np.maximum(np.abs(mine), np.abs(theirs))] = 0.0
     interval = mean_interval(list(differences))
     if len(differences) < 2:
         return Paired(len(differences), interval, 1.0, nan, tuple(differences))
