@@ -1,0 +1,179 @@
+"""What is concluded from constructed results."""
+
+import math
+
+import pytest
+
+from service.comparison.judgement import judge
+from service.comparison.summary import answer_from, arms_table, baseline_table, speed_up_text, state_sentences
+
+
+def curve_to(value):
+    return [value - 0.3, value - 0.2, value - 0.1, value]
+
+
+def ends(*values):
+    return [curve_to(value) for value in values]
+
+
+@pytest.fixture
+def clear(make_results_of):
+    """tpe+asha is better than both others in each of twelve repeats."""
+    spread = [0.001 * repeat for repeat in range(12)]
+    return make_results_of(
+        {
+            "tpe+asha": ends(*(0.9 + each for each in spread)),
+            "random": ends(*(0.8 + each * 1.1 for each in spread)),
+            "grid": ends(*(0.7 + each * 0.9 for each in spread)),
+        }
+    )
+
+
+def test_a_winner_is_named_where_it_is_better_than_each_other_arm(clear):
+    judgement = judge(clear)
+    assert (judgement.leader, judgement.winner, judgement.measure) == ("tpe+asha", "tpe+asha", "test")
+    first, second, _ = answer_from(clear, judgement)
+    assert first.startswith("tpe+asha is the best: accuracy 0.8955 on the test data, mean of 12 repeats, 0.099 better")
+    assert second == "It is shown to be better than each of the others (p < .05, corrected for all pairs)."
+
+
+def test_five_repeats_show_nothing_however_large_the_difference(make_results_of):
+    values = [0.9, 0.91, 0.92, 0.93, 0.94]
+    results = make_results_of(
+        {
+            "tpe+asha": ends(*values),
+            "random": ends(*(v - 0.5 for v in values)),
+            "grid": ends(*(v - 0.6 for v in values)),
+        }
+    )
+    judgement = judge(results)
+    assert (judgement.leader, judgement.winner) == ("tpe+asha", None)
+    assert answer_from(results, judgement)[0].startswith("tpe+asha has the best mean")
+    assert "with 5 repeats of 3 arms, no difference" in answer_from(results, judgement)[1]
+    assert "it takes 7 at least" in answer_from(results, judgement)[1]
+
+
+def test_who_is_better_by_chance_alone_is_no_winner(make_results_of):
+    results = make_results_of(
+        {
+            "tpe+asha": ends(*(0.9 + 0.01 * (repeat % 3) for repeat in range(12))),
+            "random": ends(*(0.9 + 0.01 * ((repeat + 1) % 3) for repeat in range(12))),
+            "grid": ends(*(0.5 + 0.01 * (repeat % 3) for repeat in range(12))),
+        }
+    )
+    judgement = judge(results)
+    assert judgement.winner is None
+    sentence = answer_from(results, judgement)[1]
+    assert "shown to be better than grid, but not to be told from" in sentence
+
+
+def test_smaller_is_better_where_the_objective_says_so(make_results_of):
+    from service.study import Objective
+
+    values = [0.2 + 0.001 * repeat for repeat in range(12)]
+    results = make_results_of(
+        {
+            "tpe+asha": [[v + 0.2, v + 0.1, v, v] for v in values],
+            "random": [[v + 0.9, v + 0.8, v + 0.7, v + 0.5] for v in values],
+            "grid": [[v + 0.9, v + 0.8, v + 0.7, v + 0.6] for v in values],
+        },
+        test=False,
+        objective=Objective(metric="val_loss", direction="minimize"),
+    )
+    judgement = judge(results)
+    assert (judgement.winner, judgement.measure) == ("tpe+asha", "validation")
+    over_random = dict(judgement.against)["random"][0]
+    assert over_random.found.difference.mean == pytest.approx(0.5)
+    assert over_random.speed_up.ratio == pytest.approx(4 / 1)
+
+
+def test_the_speed_up_compares_with_the_epoch_in_which_the_baseline_got_there(make_results_of):
+    results = make_results_of(
+        {"tpe+asha": [[0.1, 0.7, 0.7, 0.7]], "random": [[0.1, 0.2, 0.6, 0.5]], "grid": [[0.1, 0.9, 0.9, 0.9]]}
+    )
+    versus = {(one.arm, base): one.speed_up for base, family in judge(results).against for one in family}
+    assert versus["tpe+asha", "random"].ratio == pytest.approx(3 / 2)
+    assert versus["tpe+asha", "grid"].ratio is None
+    assert speed_up_text(versus["tpe+asha", "grid"]) == "not reached"
+    assert speed_up_text(versus["tpe+asha", "random"]) == "1.5×"
+
+
+def test_the_gap_is_what_validation_flatters(clear):
+    (arm, *_) = judge(clear).arms
+    assert arm.gap.mean == pytest.approx(0.01)
+
+
+def test_differences_are_of_the_same_repeat(make_results_of):
+    results = make_results_of(
+        {
+            "tpe+asha": ends(0.5, 0.6, 0.7),
+            "random": [curve_to(0.4), None, curve_to(0.6)],
+            "grid": ends(0.5, 0.5, 0.5),
+        }
+    )
+    found = dict(judge(results).against)["random"][0].found
+    assert found.pairs == 2
+    assert found.differences == pytest.approx((0.1, 0.1))
+
+
+def test_a_failed_study_counts_for_nothing_and_is_named(make_results_of):
+    results = make_results_of(
+        {"tpe+asha": ends(0.9, 0.9), "random": ends(0.8, 0.8), "grid": ends(0.7, 0.7)},
+        states={("tpe+asha", 1): "failed"},
+    )
+    arm = judge(results).arms[0]
+    assert (arm.runs, arm.failed, arm.missing) == (1, 1, 0)
+    assert any("1 study of tpe+asha failed" in sentence for sentence in state_sentences(results))
+    assert any(row[0] == "tpe+asha" and "1, 1 failed" in row for row in arms_table(results, judge(results)).rows)
+
+
+def test_an_arm_that_only_failed_has_a_row_and_no_numbers(make_results_of):
+    results = make_results_of(
+        {"tpe+asha": ends(0.9), "random": ends(0.8), "grid": ends(0.7)}, states={("tpe+asha", 0): "failed"}
+    )
+    judgement = judge(results)
+    assert judgement.leader == "random"
+    assert arms_table(results, judgement).rows[-1][:2] == ("tpe+asha", "failed")
+
+
+def test_a_comparison_under_way_says_so(make_results_of):
+    results = make_results_of(
+        {"tpe+asha": [curve_to(0.9), None], "random": [curve_to(0.8), None], "grid": [None, None]}
+    )
+    assert not results.is_complete
+    assert state_sentences(results)[0].startswith("4 of 6 studies have not ended")
+    assert answer_from(results, judge(results))[0].startswith("tpe+asha has the best mean")
+
+
+def test_nothing_finished_is_a_sentence(make_results_of):
+    results = make_results_of({"tpe+asha": [None], "random": [None], "grid": [None]})
+    assert answer_from(results, judge(results)) == ["No study of this comparison has finished with a value yet."]
+
+
+def test_values_that_are_not_finite_are_no_results(make_results_of):
+    results = make_results_of(
+        {"tpe+asha": [[math.nan, math.inf, math.nan, math.nan]], "random": ends(0.8), "grid": ends(0.7)}
+    )
+    assert judge(results).leader == "random"
+    assert judge(results).arms[0].runs == 0
+
+
+def test_tables_have_a_cell_for_each_column(clear):
+    judgement = judge(clear)
+    tables = [arms_table(clear, judgement), *(baseline_table(family, "test") for _, family in judgement.against)]
+    for table in tables:
+        assert {len(row) for row in table.rows} == {len(table.header)}
+
+
+def test_data_that_changed_between_studies_are_pointed_out(make_results_of):
+    results = make_results_of({"tpe+asha": ends(0.9), "random": ends(0.8), "grid": ends(0.7)})
+    records = dict(results.records)
+    assert not any("fingerprints" in sentence for sentence in state_sentences(results))
+    import dataclasses
+
+    from service.comparison.results import make_results
+
+    for index, name in enumerate(records):
+        records[name] = dataclasses.replace(records[name], environment={"data": f"print {index % 2}"})
+    changed = make_results(results.plan, records)
+    assert any("2 different fingerprints" in sentence for sentence in state_sentences(changed))
