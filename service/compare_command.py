@@ -30,7 +30,7 @@ def compare(
     strategies: Annotated[
         list[str] | None,
         typer.Option(
-            help="SAMPLER+PRUNER with commas, such as tpe+asha,random+hyperband,pbt; else the study's. Random and grid "
+            help="SAMPLER+PRUNER with commas, such as tpe+asha,hyperband,pbt; else the study's. Random and grid "
             "search are always among them."
         ),
     ] = None,

@@ -53,8 +53,9 @@ def strategy_of(spec: StudySpec) -> StrategyChoice:
 def strategies_from(texts: Sequence[str]) -> list[StrategyChoice]:
     """The strategies in `texts`, each a list with commas.
 
-    A strategy is SAMPLER or SAMPLER+PRUNER or one word for a whole strategy, such as `pbt`; options follow a part after
-    colons: `tpe+asha:min_epochs=1`. A sampler without a pruner trains every trial for all its epochs.
+    A strategy is SAMPLER+PRUNER, a SAMPLER, which trains every trial for all its epochs, a PRUNER, which has random
+    sampling, or one word for a whole strategy, such as `pbt`; options follow a part after colons:
+    `tpe+asha:min_epochs=1`.
 
     Raises:
         InputError: a name or an option cannot be read.
@@ -62,6 +63,8 @@ def strategies_from(texts: Sequence[str]) -> list[StrategyChoice]:
     choices: list[StrategyChoice] = []
     for part in (part.strip() for text in texts for part in text.split(",")):
         sampler, plus, pruner = part.partition("+")
+        if not plus and sampler.partition(":")[0] in PRUNERS:
+            sampler, plus, pruner = "random", "+", sampler
         sampler_name, sampler_options = _options_in(part, sampler)
         pruner_name, pruner_options = _options_in(part, pruner) if plus else ("none", {})
         if sampler_name in STRATEGIES and not plus:
@@ -69,8 +72,8 @@ def strategies_from(texts: Sequence[str]) -> list[StrategyChoice]:
         elif sampler_name not in SAMPLERS or pruner_name not in PRUNERS:
             kind, registry = ("pruner", PRUNERS) if sampler_name in SAMPLERS else ("sampler", SAMPLERS)
             raise InputError(
-                f"a strategy must be written SAMPLER+PRUNER with a {kind} of {', '.join(registry)}, or be one of "
-                f"{', '.join(STRATEGIES)}; got {part!r}"
+                f"a strategy must be written SAMPLER+PRUNER with a {kind} of {', '.join(registry)}, or be either "
+                f"alone, or one of {', '.join(STRATEGIES)}; got {part!r}"
             )
         if part in (choice.label for choice in choices):
             raise InputError(f"strategies must differ; got {part!r} twice")

@@ -71,6 +71,12 @@ def test_studies_with_the_same_settings_are_found_whatever_their_names(store, na
     assert store.finished_like(planned.spec) == [f"{name}-finished"]
 
 
+def test_a_pruner_alone_has_random_sampling():
+    (arm,) = strategies_from(["hyperband:reduction_factor=4"])
+    assert (arm.label, arm.sampler, arm.pruner) == ("hyperband:reduction_factor=4", "random", "hyperband")
+    assert arm.pruner_options == {"reduction_factor": "4"}
+
+
 def test_strategies_are_read_as_they_are_written():
     (arm,) = strategies_from(["tpe:startup_trials=3+asha:min_epochs=1"])
     assert (arm.sampler_options, arm.pruner_options) == ({"startup_trials": "3"}, {"min_epochs": "1"})
