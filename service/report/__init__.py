@@ -46,6 +46,9 @@ REPORTS: Mapping[str, Report] = MappingProxyType(
     {
         "best_so_far": Report(title="Compared with other studies", needs="another study", module="best_so_far"),
         "history": Report(title="Optimization history", needs="two ended trials", module="history"),
+        "train_validation": Report(
+            title="Training and validation of the best trial", needs="the training metric", module="train_validation"
+        ),
         "learning_curves": Report(title="Learning curves", needs="a trial of two epochs", module="learning_curves"),
         "parallel_coordinates": Report(
             title="Parameters and values", needs="two trials with a value", module="parallel_coordinates"
