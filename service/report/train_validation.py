@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from service.report.axes import epoch_axis, make_bounds, objective_axis
 from service.report.curve_pairs import CurvePair, metric_names, read_pairs
-from service.report.diagnosis import ADVICE, Kind, Rules, describe_rules
+from service.report.diagnosis import ADVICE, Kind, Rules
 from service.report.drawing import Drawing, Table
 from service.report.style import BEST_COLOR, STUDY_COLORS, make_figure
 from service.report.text import and_list, counted, label, measured
@@ -135,13 +135,11 @@ def _examples(trials: Sequence[int]) -> str:
 def _caption(data: PairData) -> str:
     pair = data.pair
     kinds = Counter({kind: len(trials) for kind, trials in data.counts})
-    rules = dict(describe_rules())
     words = [
         f"Trial {pair.trial}, {'the best' if data.is_best else 'the longest'}: {pair.diagnosis.label}. "
         f"{pair.diagnosis.reason}",
         "The dotted line is where that began." if pair.diagnosis.epoch is not None else "",
         f"The table counts all {counted(sum(kinds.values()), 'ended trial')} by the same rules, in shares of a scale: "
         "the way from the median first training value of the study to its best training value.",
-        "Tried in this order: " + "; ".join(f"{kind} if {rule}" for kind, rule in rules.items() if rule) + ".",
     ]
     return " ".join(word for word in words if word)
