@@ -50,6 +50,8 @@ REPORTS: Mapping[str, Report] = MappingProxyType(
         "best_so_far": Report(title="Compared with other studies", needs="another study", module="best_so_far"),
         "history": Report(title="Optimization history", needs="two ended trials", module="history"),
         "importances": Report(title="Parameter importance", needs="eight comparable trials", module="importances"),
+        "slices": Report(title="Effect of each parameter", needs="two trials with a value", module="slices"),
+        "contour": Report(title="The two most important parameters", needs="eight comparable trials", module="contour"),
         "parallel_coordinates": Report(
             title="Parameters and values", needs="two trials with a value", module="parallel_coordinates"
         ),
