@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
-from service.report.axes import epoch_axis, make_bounds, objective_axis
+from service.report.axes import Bounds, epoch_axis, objective_axis
 from service.report.curve_pairs import CurvePair, metric_names, read_pairs
 from service.report.diagnosis import ADVICE, Kind, Rules
 from service.report.drawing import Drawing, Table
@@ -92,15 +93,21 @@ def train_validation_figure(data: PairData) -> go.Figure:
         traces,
         380,
         xaxis=epoch_axis(pair.epochs[0], pair.epochs[-1]),
-        yaxis=objective_axis(data.objective, make_bounds([*pair.train, *pair.validation], data.objective.sign)),
+        yaxis=objective_axis(data.objective, _bounds([*pair.train, *pair.validation])),
         shapes=shapes,
     )
+
+
+def _bounds(values: Sequence[float]) -> Bounds | None:
+    """All of two curves: what would be an outlier among many trials is where this one began."""
+    finite = [value for value in values if isfinite(value)]
+    return Bounds(min(finite), max(finite), 0) if finite else None
 
 
 def _line(epochs: Sequence[int], values: Sequence[float], name: str, color: str, dash: str) -> go.Scatter:
     return go.Scatter(
         x=epochs,
-        y=[value if abs(value) < float("inf") else None for value in values],
+        y=[value if isfinite(value) else None for value in values],
         mode="lines+markers",
         name=name,
         line={"color": color, "width": 2.5, "dash": dash},
