@@ -62,5 +62,6 @@ REPORTS: Mapping[str, Report] = MappingProxyType(
         "epochs_spent": Report(title="Where the epochs went", needs="two trials", module="epochs_spent"),
         "time_spent": Report(title="Where the time went", needs="an epoch with its seconds", module="time_spent"),
         "concurrency": Report(title="What the trainers did over time", needs="an attempt", module="concurrency"),
+        "lineages": Report(title="Who went on from whom", needs="trials with parents", module="lineages"),
     }
 )

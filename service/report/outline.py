@@ -64,7 +64,7 @@ def _figures(record: StudyRecord, others: Sequence[StudyRecord], names: Sequence
     return tuple(
         Figure(name, REPORTS[name].title, REPORTS[name].draw(record, others))
         for name in names
-        if name in REPORTS and concerns.get(name, True)
+        if concerns.get(name, True)
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from service.report.drawing import Drawing, Table
+from service.report.family import POPULATIONS
 from service.report.style import STATE_STYLES, make_figure
 from service.report.text import counted, duration, label, time_unit
 from service.strategies import make_strategy
@@ -20,8 +21,6 @@ __all__ = ["Share", "TimeData", "draw", "time_spent_data", "time_spent_figure"]
 
 ROW_PIXELS = 40
 MAX_BRACKETS = 12
-MEMBERS = ("pbt", "pb2", "tune-pbt", "tune-pb2")
-"""Strategies whose brackets are the members of a population."""
 
 
 class Share(NamedTuple):
@@ -69,7 +68,7 @@ def time_spent_data(record: StudyRecord) -> TimeData | str:
     ends = [epoch for epoch in asks if epoch < record.spec.max_epochs]
     names = [_stretch(start + 1, end) for start, end in zip([0, *ends], [*ends, record.spec.max_epochs], strict=True)]
     where = pd.cut(frame["epoch"], [0, *ends, float("inf")], labels=False)
-    word = "member" if record.spec.sampler in MEMBERS else "bracket"
+    word = "member" if record.spec.sampler in POPULATIONS else "bracket"
     brackets = [_share(f"{word} {bracket}", part) for bracket, part in frame.groupby("bracket")]
     kept, left_out = _longest(brackets, word)
     states = [state for state in STATE_STYLES if (frame["state"] == state).any()]

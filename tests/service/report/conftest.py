@@ -147,8 +147,11 @@ def _best(trials, params, spec):
     )
 
 
-def synthetic_study(*, trials, max_epochs, prune, seed=0, spec=None, failures=True, **changes):
-    """A study over the MNIST space with made-up learning curves, four trials at a time, pruned at epochs 1, 3, 9."""
+def synthetic_study(*, trials, max_epochs, prune, seed=0, spec=None, failures=True, children=False, **changes):
+    """A study over the MNIST space with made-up learning curves, four trials at a time, pruned at epochs 1, 3, 9.
+
+    With `children`, the second trial is made that of the first.
+    """
     space = SEARCH_SPACES["mnist_mlp"]
     spec = spec or spec_with(
         space=space, max_epochs=max_epochs, sampler="tpe" if prune else "random", pruner="asha" if prune else "none"
@@ -159,6 +162,8 @@ def synthetic_study(*, trials, max_epochs, prune, seed=0, spec=None, failures=Tr
         params = space.sample(rng)
         curve = _curve(params, max_epochs, rng)
         runs.append(_run(number, params, curve, rungs, rng, prune, failures))
+    if children:
+        runs[1] = runs[1]._replace(parent=0, origin="from trial 0")
     for start in range(0, trials, 4):
         batch = range(start, min(start + 4, trials))
         steps = [(epoch, number) for number in batch for epoch in range(len(runs[number].values))]
