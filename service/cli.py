@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.compare_command import compare
+from service.report_command import figure, report
 from service.simulate_command import simulate
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ database = typer.Typer(name="db", help="The database's schema.", no_args_is_help
 app.add_typer(database)
 app.command()(compare)
 app.command()(simulate)
+app.command()(report)
+app.command()(figure)
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
@@ -191,26 +194,6 @@ def best(name: Name, as_json: AsJson = False) -> int:
         return 1
     _print_best(record)
     return 0
-
-
-@app.command()
-def report(
-    name: Name,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
-    against: Annotated[
-        list[str] | None, typer.Option(help="Another study to compare with; may be given several times.")
-    ] = None,
-) -> None:
-    """Write a study's report: one HTML file that needs nothing else."""
-    from service.errors import InputError
-    from service.report.page import write_report
-    from service.store import Store
-
-    if not output.absolute().parent.is_dir():
-        raise InputError(f"the report's folder must exist; {str(output.parent)!r} does not: make it")
-    store = Store.open()
-    write_report(store.record(name), output, [store.record(other) for other in against or []])
-    typer.echo(str(output.absolute()))
 
 
 @app.command()

@@ -5,8 +5,11 @@ or the sentence that says why there is nothing to draw; it is tested on numbers.
 from those numbers alone. `draw` joins the two and adds the caption that says what to see, which trials are in it, and
 what was left out.
 
-`REPORTS` names the figures in the order of the page; `page.write_report` writes the page around them, `study_file`
-the TOML that runs the study again. plotly, pandas and Optuna are imported when something is drawn, not before.
+`REPORTS` names the figures in the order of the page. `parts` makes what is text or a table, `outline` puts parts and
+figures in order (a report of results, or the write-up of a project), and `html_form`, `markdown_form` and `json_form`
+show what came of it; `page.write_report` is the way in. Two files hold judgements as rules on numbers: `diagnosis` says
+what learning curves look like, `advice` what to doubt about a search. plotly, pandas and Optuna are imported when
+something is drawn, not before.
 
 To add a figure: a file with `draw(record, others) -> Drawing | str`, and a line in `REPORTS`.
 """
@@ -46,11 +49,19 @@ REPORTS: Mapping[str, Report] = MappingProxyType(
     {
         "best_so_far": Report(title="Compared with other studies", needs="another study", module="best_so_far"),
         "history": Report(title="Optimization history", needs="two ended trials", module="history"),
-        "learning_curves": Report(title="Learning curves", needs="a trial of two epochs", module="learning_curves"),
+        "importances": Report(title="Parameter importance", needs="eight comparable trials", module="importances"),
+        "slices": Report(title="Effect of each parameter", needs="two trials with a value", module="slices"),
+        "contour": Report(title="The two most important parameters", needs="eight comparable trials", module="contour"),
         "parallel_coordinates": Report(
             title="Parameters and values", needs="two trials with a value", module="parallel_coordinates"
         ),
-        "importances": Report(title="Parameter importance", needs="eight comparable trials", module="importances"),
+        "train_validation": Report(
+            title="Training and validation of the best trial", needs="the training metric", module="train_validation"
+        ),
+        "learning_curves": Report(title="All learning curves", needs="a trial of two epochs", module="learning_curves"),
         "epochs_spent": Report(title="Where the epochs went", needs="two trials", module="epochs_spent"),
+        "time_spent": Report(title="Where the time went", needs="an epoch with its seconds", module="time_spent"),
+        "concurrency": Report(title="What the trainers did over time", needs="an attempt", module="concurrency"),
+        "lineages": Report(title="Who went on from whom", needs="trials with parents", module="lineages"),
     }
 )

@@ -6,10 +6,10 @@ All of it is plain text; the page escapes it.
 from __future__ import annotations
 
 import json
-from math import log10
 from typing import TYPE_CHECKING
 
 from search_spaces import Categorical, Parameter, Value
+from service.report.border import border_of
 from service.report.drawing import Table
 from service.report.params import condition_text
 from service.report.text import and_list, counted, duration, measured, shortened, value_text
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["answer_from", "failures_table", "params_json", "params_table", "settings_sentence"]
 
-EDGE = 0.02
-"""Share of a range, at each end, within which a best value suggests to look beyond."""
 MESSAGE_LIMIT = 400
 MAX_FAILURE_ROWS = 20
 
@@ -113,15 +111,8 @@ def _range_text(parameter: Parameter) -> str:
 
 def _edge_text(parameter: Parameter, value: Value) -> str:
     """A hint where the best value lies at an end of a range of more than a few values."""
-    if isinstance(parameter, Categorical) or (parameter.size or 99) < 5:
-        return ""
-    low, high, here = float(parameter.low), float(parameter.high), float(value)
-    if parameter.log:
-        low, high, here = log10(low), log10(high), log10(here)
-    share = (here - low) / (high - low)
-    if EDGE < share < 1 - EDGE:
-        return ""
-    return f"; at the {'lower' if share <= EDGE else 'upper'} end: better values may lie beyond"
+    border = border_of(parameter, value)
+    return f"; at the {border.end} end: better values may lie beyond" if border else ""
 
 
 def params_json(best: BestTrial) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from service.report.text import label, number
 from service.study import Objective
 
-__all__ = ["Bounds", "linear_ticks", "log_ticks", "make_bounds", "objective_axis"]
+__all__ = ["Bounds", "epoch_axis", "linear_ticks", "log_ticks", "make_bounds", "objective_axis"]
 
 _FENCE = 3.0  # in interquartile ranges: the far outliers of a box plot
 _SPOILED = 3.0  # how much wider outliers make an axis before they are cut
@@ -75,6 +75,23 @@ def objective_axis(objective: Objective, bounds: Bounds | None, before: str = ""
         }
     ends = [bounds.low, bounds.high]
     return {"title": {"text": f"{before}{label(objective.metric)} ({better} is better)"}, "range": _padded(ends)}
+
+
+def epoch_axis(first: int, last: int) -> dict[str, Any]:
+    """Plotly's settings for an axis of epochs: ticks on the first epoch and on round ones after it.
+
+    A plain axis would begin at 0, which is no epoch.
+    """
+    if last - first < 12:
+        ticks = list(range(first, last + 1))
+    else:
+        ticks = [first, *(int(tick) for tick in linear_ticks(first - 1, last, 6) if tick > first)]
+    span = last - first
+    return {
+        "title": {"text": "epoch"},
+        "range": [max(first - 0.6, first - 0.03 * (span + 1)), last + 0.03 * span + 0.1],
+        "tickvals": ticks,
+    }
 
 
 def _padded(ends: list[float]) -> list[float]:

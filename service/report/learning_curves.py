@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from service.report.axes import linear_ticks, make_bounds, objective_axis
+from service.report.axes import epoch_axis, make_bounds, objective_axis
 from service.report.drawing import Drawing
 from service.report.sampling import sample_best_and_evenly
 from service.report.style import BEST_COLOR, STATE_STYLES, make_figure
@@ -85,21 +85,10 @@ def learning_curves_figure(data: CurvesData) -> go.Figure:
     return make_figure(
         traces,
         430,
-        xaxis={
-            "title": {"text": "epoch"},
-            "range": [max(0.4, 1 - 0.03 * longest), 1 + 1.03 * (longest - 1) + 0.1],
-            "tickvals": _epoch_ticks(longest),
-        },
+        xaxis=epoch_axis(1, longest),
         yaxis=objective_axis(data.objective, bounds),
         legend={"traceorder": "reversed"},
     )
-
-
-def _epoch_ticks(longest: int) -> list[int]:
-    """The first epoch and round ones after it; a plain axis would begin at 0."""
-    if longest <= 12:
-        return list(range(1, longest + 1))
-    return [1, *(int(tick) for tick in linear_ticks(0, longest, 6) if tick >= 2)]
 
 
 def _joined(curves: Iterable[Curve], part: int) -> list[float | None]:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log10
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from search_spaces import Categorical, Float, Int, Parameter, Value
+from search_spaces import Parameter, Value
 from service.report.axes import Bounds, linear_ticks, log_ticks, make_bounds
 from service.report.drawing import Drawing
+from service.report.parameter_axes import place_of, share, ticks_of
 from service.report.params import params_by_trial
 from service.report.sampling import sample_best_and_evenly
 from service.report.style import BEST_COLOR, make_figure
-from service.report.text import counted, label, measured, number, shortened, value_text
+from service.report.text import counted, label, measured, number, value_text
 from service.report.timeline import values_of
 from service.study import Objective
 
@@ -32,8 +33,6 @@ MAX_LINES = 200
 INACTIVE = 1.13
 """Where on a row's scale of 0 to 1 the trials stand that do not have its parameter."""
 ROW_PIXELS = 62
-MAX_CELLS = 8
-"""Integers with no more values than this are shown like choices."""
 
 
 class Axis(NamedTuple):
@@ -103,7 +102,7 @@ def parallel_data(record: StudyRecord) -> ParallelData | str:
     parameters = [(name, parameter) for name, parameter, _ in flat]
     axes = (
         _objective_axis(record.spec.objective, bounds),
-        *(Axis(name, _ticks(parameter), bool(condition)) for name, parameter, condition in flat),
+        *(Axis(name, ticks_of(parameter), bool(condition)) for name, parameter, condition in flat),
     )
     lines = tuple(
         _line(trial, value, params[trial], parameters, record.spec.objective, bounds) for trial, value in kept
@@ -123,47 +122,8 @@ def _objective_axis(objective: Objective, bounds: Bounds) -> Axis:
 def _value_place(value: float, objective: Objective, bounds: Bounds) -> float:
     here = bounds.clip(value)
     if bounds.is_log(objective):
-        return _share(log10(here), log10(bounds.low), log10(bounds.high))
-    return _share(here, bounds.low, bounds.high)
-
-
-def _share(value: float, low: float, high: float) -> float:
-    return (value - low) / (high - low) if high > low else 0.5
-
-
-def _cells(parameter: Parameter) -> tuple[Value, ...]:
-    """The few values of a parameter that get a cell each; empty where it has a scale."""
-    if isinstance(parameter, Categorical):
-        return parameter.grid()
-    return parameter.grid() if isinstance(parameter, Int) and parameter.size <= MAX_CELLS else ()
-
-
-def _scale(parameter: Parameter) -> tuple[float, float, bool]:
-    """Low, high and whether it is logarithmic, of a parameter without cells."""
-    numeric = cast("Float | Int", parameter)  # a Categorical has cells
-    return float(numeric.low), float(numeric.high), numeric.log
-
-
-def _place(parameter: Parameter, value: Value, trial: int) -> float:
-    cells = _cells(parameter)
-    if cells:
-        # Golden-ratio steps spread the trials of a cell a little, so that their lines do not hide each other.
-        spread = (trial * 0.618034) % 1 - 0.5
-        return (cells.index(value) + 0.5 + 0.4 * spread) / len(cells)
-    low, high, log = _scale(parameter)
-    return _share(log10(float(value)), log10(low), log10(high)) if log else _share(float(value), low, high)
-
-
-def _ticks(parameter: Parameter) -> tuple[tuple[float, str], ...]:
-    cells = _cells(parameter)
-    if cells:
-        texts = [shortened(value_text(cell), max(3, 44 // len(cells))) for cell in cells]
-        return tuple(((index + 0.5) / len(cells), text) for index, text in enumerate(texts))
-    low, high, log = _scale(parameter)
-    values = log_ticks(low, high) if log else linear_ticks(low, high)
-    if isinstance(parameter, Int):
-        values = [value for value in values if value == int(value)]
-    return tuple((_place(parameter, value, 0), number(value)) for value in values)
+        return share(log10(here), log10(bounds.low), log10(bounds.high))
+    return share(here, bounds.low, bounds.high)
 
 
 def _line(
@@ -178,7 +138,7 @@ def _line(
     texts = [f"trial {trial}: {measured(value)}"]
     for name, parameter in parameters:
         active = name in params
-        places.append(_place(parameter, params[name], trial) if active else None)
+        places.append(place_of(parameter, params[name], trial) if active else None)
         texts.append(
             f"trial {trial} ({measured(value)}): {name} {value_text(params[name]) if active else 'not active'}"
         )

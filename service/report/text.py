@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from math import isfinite
 
-__all__ = ["and_list", "counted", "duration", "label", "measured", "number", "shortened", "value_text"]
+__all__ = ["and_list", "counted", "duration", "label", "measured", "number", "shortened", "time_unit", "value_text"]
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -51,6 +51,11 @@ def duration(seconds: float) -> str:
     if seconds < 2 * 3600:
         return f"{seconds / 60:.3g} minutes"
     return f"{seconds / 3600:,.1f} hours"
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """What an axis up to so many seconds counts in: the unit's length in seconds and its name."""
+    return (1.0, "seconds") if seconds < 300 else (60.0, "minutes") if seconds < 3 * 3600 else (3600.0, "hours")
 
 
 def shortened(text: str, limit: int) -> str:

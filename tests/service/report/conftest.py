@@ -29,6 +29,12 @@ class Run(NamedTuple):
     reason: str = "max_epochs"
     message: str = ""
     params: dict[str, Any] | None = None
+    train: list[float] | None = None
+    """The training metric; 5 % below the values if left out."""
+    bracket: int = 0
+    parent: int | None = None
+    from_epoch: int = 0
+    origin: str = ""
 
 
 def spec_with(**changes):
@@ -48,12 +54,12 @@ def record_of(runs, *, spec=None, order=None, state="finished", **changes):
     spec = spec or spec_with()
     order = order if order is not None else [number for number, run in enumerate(runs) for _ in run.values]
     params = [run.params or {"learning_rate": 0.01, "optimizer": "adam"} for run in runs]
-    measurements, ended = _measurements(runs, order)
+    measurements, ended = _measurements(runs, order, spec)
     trials = pd.DataFrame(
         [_trial_row(number, run, ended.get(number, START), spec) for number, run in enumerate(runs)],
         columns=[
             "number", "state", "reason", "message", "value", "best_epoch", "epochs", "seconds", "bracket", "attempts",
-            "created_at", "ended_at",
+            "parent", "from_epoch", "origin", "created_at", "ended_at",
         ],
     )  # fmt: skip
     for name, _, _ in spec.space.flat():
@@ -72,21 +78,25 @@ def record_of(runs, *, spec=None, order=None, state="finished", **changes):
         "notices": [],
         "trials": trials,
         "measurements": measurements,
-        "attempts": pd.DataFrame(columns=["trial", "attempt", "from_epoch", "outcome", "started_at", "ended_at"]),
+        "attempts": _attempts(trials, measurements),
     }
     return StudyRecord(**(settings | changes))
 
 
-def _measurements(runs, order):
+def _measurements(runs, order, spec):
     rows, reached, ended = [], {}, {}
     for index, number in enumerate(order):
         reached[number] = reached.get(number, 0) + 1
         ended[number] = START + timedelta(seconds=index + 1)
-        value = runs[number].values[reached[number] - 1]
-        rows.append((number, reached[number], value, 2.0, 0.01, 1, ended[number], value))
+        run, index = runs[number], reached[number] - 1
+        value, epoch = run.values[index], run.from_epoch + reached[number]
+        train = run.train[index] if run.train else 0.95 * value
+        rows.append((number, epoch, value, 2.0, 0.01, 1, ended[number], value, train))
     for number in range(1, len(runs)):  # one without an epoch ends when the one before it does
         ended.setdefault(number, ended.get(number - 1, START))
-    columns = ["trial", "epoch", "value", "seconds", "learning_rate", "attempt", "created_at", "val_loss"]
+    metric = spec.objective.metric
+    names = [metric, metric.removeprefix("val_")] if metric.startswith("val_") else ["val_loss", "loss"]
+    columns = ["trial", "epoch", "value", "seconds", "learning_rate", "attempt", "created_at", *names]
     frame = pd.DataFrame(rows, columns=columns).sort_values(["trial", "epoch"], ignore_index=True)
     return frame, ended
 
@@ -98,9 +108,23 @@ def _trial_row(number, run, ended_at, spec):
     value = run.values[epoch - 1] if finite and math.isfinite(run.values[epoch - 1]) else None
     living = run.state in ("running", "waiting")
     return [
-        number, run.state, run.reason, run.message, value, best_epoch, len(run.values), 2.0 * len(run.values), 0, 1,
+        number, run.state, run.reason, run.message, value, best_epoch + run.from_epoch * bool(best_epoch),
+        len(run.values), 2.0 * len(run.values), run.bracket, 1, run.parent, run.from_epoch, run.origin,
         START, None if living else ended_at,
     ]  # fmt: skip
+
+
+def _attempts(trials, measurements):
+    """One attempt of each trial: from 4 s before its first epoch was there until 1 s after its last."""
+    rows = []
+    for number, state in zip(trials["number"], trials["state"], strict=True):
+        own = measurements.loc[measurements["trial"] == number, "created_at"]
+        if own.empty:
+            continue
+        started, ended = own.iloc[0] - timedelta(seconds=4), own.iloc[-1] + timedelta(seconds=1)
+        living = state in ("running", "waiting")
+        rows.append((number, 1, 0, None if living else state, started, None if living else ended))
+    return pd.DataFrame(rows, columns=["trial", "attempt", "from_epoch", "outcome", "started_at", "ended_at"])
 
 
 def _best(trials, params, spec):
@@ -123,8 +147,11 @@ def _best(trials, params, spec):
     )
 
 
-def synthetic_study(*, trials, max_epochs, prune, seed=0, spec=None, failures=True, **changes):
-    """A study over the MNIST space with made-up learning curves, four trials at a time, pruned at epochs 1, 3, 9."""
+def synthetic_study(*, trials, max_epochs, prune, seed=0, spec=None, failures=True, children=False, **changes):
+    """A study over the MNIST space with made-up learning curves, four trials at a time, pruned at epochs 1, 3, 9.
+
+    With `children`, the second trial is made that of the first.
+    """
     space = SEARCH_SPACES["mnist_mlp"]
     spec = spec or spec_with(
         space=space, max_epochs=max_epochs, sampler="tpe" if prune else "random", pruner="asha" if prune else "none"
@@ -135,6 +162,8 @@ def synthetic_study(*, trials, max_epochs, prune, seed=0, spec=None, failures=Tr
         params = space.sample(rng)
         curve = _curve(params, max_epochs, rng)
         runs.append(_run(number, params, curve, rungs, rng, prune, failures))
+    if children:
+        runs[1] = runs[1]._replace(parent=0, origin="from trial 0")
     for start in range(0, trials, 4):
         batch = range(start, min(start + 4, trials))
         steps = [(epoch, number) for number in batch for epoch in range(len(runs[number].values))]
