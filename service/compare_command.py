@@ -57,15 +57,17 @@ def compare(
 ) -> int:
     """Compare strategies at the same budget, several times each; the same command goes on or extends it."""
     from service.comparison.display import make_comparison_display
-    from service.comparison.output import check_output, write_comparison
+    from service.comparison.outline import make_comparison_report
     from service.comparison.results import read_results
     from service.comparison.terminal import print_results
     from service.live import NoDisplay
+    from service.report.page import write_document
+    from service.report_command import check_report_file
     from service.run import run_studies
     from service.store import Store
 
     if output is not None:
-        check_output(output)
+        check_report_file(output)
     store = Store.open()
     plan, code_path = _plan(store, file, strategies, repeats, budget, max_epochs, as_name)
     plan = _with_reused(store, plan, reuse, quiet=as_json)
@@ -80,13 +82,13 @@ def compare(
         return _INTERRUPTED
     results = read_results(store, plan)
     if as_json:
-        from service.comparison.output import json_from
+        from service.comparison.numbers import json_from
 
         typer.echo(json.dumps(json_from(results), indent=2))
     else:
         print_results(results)
     if output is not None:
-        write_comparison(results, output)
+        write_document(make_comparison_report(results), output)
         if not as_json:
             typer.echo(str(output.absolute()))
     return 0

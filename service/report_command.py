@@ -1,18 +1,23 @@
-"""`bandstand report` and `bandstand figure`: a study's report, and one of its figures alone.
+"""`bandstand report` and `bandstand figure`: the report of a study or a comparison, and one of its figures alone.
 
 Knows the commands' options. Must not know what a report holds nor how a figure is made.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["figure", "report"]
+if TYPE_CHECKING:
+    from service.report.drawing import Drawing
+    from service.store import Store
 
-Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
+__all__ = ["check_report_file", "figure", "report"]
+
+Name = Annotated[str, typer.Argument(help="The name of a study, as `bandstand list` shows it, or of a comparison.")]
 Against = Annotated[
     list[str] | None, typer.Option(help="Another study to compare with; may be given several times.")
 ]  # fmt: skip
@@ -29,15 +34,23 @@ def report(
         str, typer.Option(help="report, or writeup: under the headings of a project write-up.")
     ] = "report",
 ) -> None:
-    """Write a study's report: one file that needs nothing else."""
-    from service.report.page import format_of, write_report
+    """Write the report of a study or a comparison: one file that needs nothing else."""
+    from service.errors import InputError
+    from service.report.page import write_document, write_report
     from service.store import Store
 
-    _check_folder(output, "report")
-    format_of(output, form)  # before the database is asked
+    check_report_file(output, form)  # before the database is asked
     store = Store.open()
-    others = [store.record(other) for other in against or []]
-    write_report(store.record(name), output, others, form=form, style=style)
+    if name in store.comparisons():
+        from service.comparison.outline import make_comparison_report
+        from service.comparison.results import read_results
+
+        if against or style != "report":
+            raise InputError(f"--against and --style are for studies; {name!r} is a comparison: leave them out")
+        write_document(make_comparison_report(read_results(store, store.comparison(name))), output, form)
+    else:
+        others = [store.record(other) for other in against or []]
+        write_report(store.record(name), output, others, form=form, style=style)
     typer.echo(str(output.absolute()))
 
 
@@ -47,23 +60,57 @@ def figure(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write: .html, .png or .svg.")],
     against: Against = None,
 ) -> None:
-    """Write one figure of a study's report."""
+    """Write one figure of the report of a study or a comparison."""
     from service.errors import InputError
-    from service.report import REPORTS
     from service.report.image import check_suffix, write_drawing
     from service.store import Store
 
-    if which not in REPORTS:
-        raise InputError(f"the figure must be one of {', '.join(REPORTS)}; got {which!r}")
     _check_folder(output, "figure")
     check_suffix(output)
     store = Store.open()
-    record = store.record(name)
-    drawing = REPORTS[which].draw(record, [store.record(other) for other in against or []])
+    of_comparison = name in store.comparisons()
+    title, drawing = _comparison_figure(store, name, which) if of_comparison else _figure(store, name, which, against)
     if isinstance(drawing, str):
-        raise InputError(f"figure {which} of study {name!r} has nothing to draw: {drawing}")
-    write_drawing(drawing, output, f"{REPORTS[which].title}: {name}", which)
+        raise InputError(f"figure {which} of {name!r} has nothing to draw: {drawing}")
+    write_drawing(drawing, output, f"{title}: {name}", which)
     typer.echo(str(output.absolute()))
+
+
+def _figure(store: Store, name: str, which: str, against: list[str] | None) -> tuple[str, Drawing | str]:
+    from service.report import REPORTS
+
+    _check_figure(which, REPORTS)
+    others = [store.record(other) for other in against or []]
+    return REPORTS[which].title, REPORTS[which].draw(store.record(name), others)
+
+
+def _comparison_figure(store: Store, name: str, which: str) -> tuple[str, Drawing | str]:
+    from service.comparison.figures import COMPARISON_FIGURES
+    from service.comparison.judgement import judge
+    from service.comparison.results import read_results
+
+    _check_figure(which, COMPARISON_FIGURES)
+    results = read_results(store, store.comparison(name))
+    return COMPARISON_FIGURES[which].title, COMPARISON_FIGURES[which].draw(results, judge(results))
+
+
+def _check_figure(which: str, known: Collection[str]) -> None:
+    from service.errors import InputError
+
+    if which not in known:
+        raise InputError(f"the figure must be one of {', '.join(known)}; got {which!r}")
+
+
+def check_report_file(output: Path, form: str | None = None) -> None:
+    """Refuse a file that no report can be written to.
+
+    Raises:
+        InputError: its folder is not there, or neither its suffix nor `form` names a format.
+    """
+    from service.report.page import format_of
+
+    _check_folder(output, "report")
+    format_of(output, form)
 
 
 def _check_folder(output: Path, what: str) -> None:

@@ -1,6 +1,7 @@
 """Comparisons: several strategies on one problem, repeated, at the same budget.
 
-`plan` says which studies a comparison consists of, `plan_rows` keeps that in the database, `arms` has their results as
-numbers, `statistics` what can be concluded from numbers, `verdict` says it in words. The studies themselves
-are ordinary ones.
+`plan` says which studies a comparison consists of, and `plan_rows` keeps that in the database; the studies themselves
+are ordinary ones. `results` has what came out of them as numbers, `judgement` what these allow to conclude, by
+`statistics`, and `summary` says it in words. `figures` names the figures, each in a file of its own, and `outline` puts
+all of it into a report.
 """

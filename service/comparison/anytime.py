@@ -17,6 +17,7 @@ from service.report.text import and_list, counted
 from service.study import Objective
 
 if TYPE_CHECKING:
+    from service.comparison.judgement import Judgement
     from service.comparison.results import Results, Run
 
 __all__ = ["AnytimeData", "anytime_data", "draw_by_epochs", "draw_by_seconds"]
@@ -72,12 +73,12 @@ def _values_at(run: Run, points: Sequence[float] | np.ndarray[Any, Any], against
     return found
 
 
-def draw_by_epochs(results: Results) -> Drawing | str:
+def draw_by_epochs(results: Results, _: Judgement) -> Drawing | str:
     """What the budget buys."""
     return _draw(results, "epochs", "Equal epochs are an equal budget.")
 
 
-def draw_by_seconds(results: Results) -> Drawing | str:
+def draw_by_seconds(results: Results, _: Judgement) -> Drawing | str:
     """What the time buys."""
     return _draw(
         results,

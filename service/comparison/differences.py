@@ -16,6 +16,7 @@ from service.report.text import and_list, label
 
 if TYPE_CHECKING:
     from service.comparison.judgement import Judgement
+    from service.comparison.results import Results
 
 __all__ = ["Difference", "DifferenceData", "difference_data", "draw_differences"]
 
@@ -109,7 +110,7 @@ def _half(interval: Interval) -> float:
     return interval.high - interval.mean if interval.high == interval.high else 0.0
 
 
-def draw_differences(judgement: Judgement) -> Drawing | str:
+def draw_differences(_: Results, judgement: Judgement) -> Drawing | str:
     """The arms against the baselines."""
     data = difference_data(judgement)
     if isinstance(data, str):

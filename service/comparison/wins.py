@@ -15,6 +15,7 @@ from service.report.text import label
 
 if TYPE_CHECKING:
     from service.comparison.judgement import Judgement
+    from service.comparison.results import Results
 
 __all__ = ["WinsData", "draw_wins", "wins_data"]
 
@@ -58,7 +59,7 @@ def wins_figure(data: WinsData) -> go.Figure:
     return figure
 
 
-def draw_wins(judgement: Judgement) -> Drawing | str:
+def draw_wins(_: Results, judgement: Judgement) -> Drawing | str:
     """Every two arms."""
     data = wins_data(judgement)
     if isinstance(data, str):

@@ -21,7 +21,7 @@ from service.report.text import counted
 if TYPE_CHECKING:
     from service.views import StudyRecord
 
-__all__ = ["STYLES", "make_report", "make_writeup"]
+__all__ = ["STYLES", "best_sections", "make_report", "make_writeup"]
 
 SEARCH = ("best_so_far", "history")
 EFFECTS = ("importances", "slices", "contour", "parallel_coordinates")
@@ -40,19 +40,24 @@ def make_report(record: StudyRecord, others: Sequence[StudyRecord]) -> Document:
     opening = (*parts.answer(record), *parts.settings(record), *_notes(record.spec.notes), *parts.notices(record))
     sections = [
         Section("search", "How the search went", _figures(record, others, SEARCH)),
+        *best_sections(record),
+        Section("rerun", "How to reproduce", parts.how_to_reproduce(record)),
+    ]
+    return Document(record.spec.name, record.state, opening, tuple(section for section in sections if section.blocks))
+
+
+def best_sections(record: StudyRecord) -> list[Section]:
+    """What a study found, how it learned, and where its budget went."""
+    return [
         Section(
             "best",
             "Best configuration",
-            (*parts.best_configuration(record), *parts.warnings(record), *_figures(record, others, EFFECTS)),
+            (*parts.best_configuration(record), *parts.warnings(record), *_figures(record, (), EFFECTS)),
         ),
-        Section("curves", "Learning curves", _curves(record, others)),
-        Section(
-            "budget", "Where the budget went", (*_figures(record, others, SPENT), *parts.failures(record))
-        ),
-        Section("lineage", "Lineages", _figures(record, others, LINEAGES)),
-        Section("rerun", "How to reproduce", parts.how_to_reproduce(record)),
-    ]  # fmt: skip
-    return Document(record.spec.name, record.state, opening, tuple(section for section in sections if section.blocks))
+        Section("curves", "Learning curves", _curves(record)),
+        Section("budget", "Where the budget went", (*_figures(record, (), SPENT), *parts.failures(record))),
+        Section("lineage", "Lineages", _figures(record, (), LINEAGES)),
+    ]
 
 
 def _figures(record: StudyRecord, others: Sequence[StudyRecord], names: Sequence[str]) -> tuple[Figure, ...]:
@@ -68,9 +73,9 @@ def _figures(record: StudyRecord, others: Sequence[StudyRecord], names: Sequence
     )
 
 
-def _curves(record: StudyRecord, others: Sequence[StudyRecord]) -> tuple[Block, ...]:
+def _curves(record: StudyRecord) -> tuple[Block, ...]:
     """The learning curves, with the rules of the diagnosis where something was diagnosed."""
-    figures = _figures(record, others, CURVES)
+    figures = _figures(record, (), CURVES)
     return (*figures, *(() if isinstance(figures[0].drawing, str) else parts.diagnosis_rules()))
 
 
@@ -92,7 +97,7 @@ def make_writeup(record: StudyRecord, others: Sequence[StudyRecord]) -> Document
         "Baseline": _baseline(record, others),
         "Results": (*parts.answer(record), *_figures(record, (), ("history",)), *_figures(record, others, LINEAGES)),
         "Improvements": _figures(record, others, EFFECTS),
-        "Final model": (*parts.best_configuration(record), *_curves(record, others)),
+        "Final model": (*parts.best_configuration(record), *_curves(record)),
         "Extensions": parts.warnings(record) or (Prose("Nothing in the search suggests where to look further."),),
         "Resources": (
             *parts.notices(record),

@@ -20,7 +20,7 @@ from service.report.outline import STYLES
 if TYPE_CHECKING:
     from service.views import StudyRecord
 
-__all__ = ["FORMATS", "format_of", "write_report"]
+__all__ = ["FORMATS", "format_of", "write_document", "write_report"]
 
 FORMATS: Mapping[str, Callable[[Document], str]] = MappingProxyType(
     {"html": html_from, "md": markdown_from, "json": json_from}
@@ -64,7 +64,11 @@ def write_report(
         InputError: there is no such format or style.
         OSError: the file cannot be written.
     """
-    render = FORMATS[format_of(path, form)]
     if style not in STYLES:
         raise InputError(f"--style must be one of {', '.join(STYLES)}; got {style!r}")
-    path.write_text(render(STYLES[style](record, others)), encoding="utf-8")
+    write_document(STYLES[style](record, others), path, form)
+
+
+def write_document(document: Document, path: Path, form: str | None = None) -> None:
+    """Write any report, as `write_report` does."""
+    path.write_text(FORMATS[format_of(path, form)](document), encoding="utf-8")

@@ -26,6 +26,7 @@ __all__ = [
     "how_to_reproduce",
     "notices",
     "settings",
+    "trained_with",
     "warnings",
 ]
 
@@ -103,7 +104,7 @@ def how_to_reproduce(record: StudyRecord) -> tuple[Block, ...]:
         Prose(f"The command, where Python finds {', '.join(modules)}:"),
         Code("command", f"bandstand run {_argument(study_file)} --workers 1", "sh"),
         Prose(_repeats(record), "plain"),
-        *_trained_with(record),
+        *trained_with(record),
     )
 
 
@@ -120,7 +121,7 @@ def _repeats(record: StudyRecord) -> str:
     )
 
 
-def _trained_with(record: StudyRecord) -> tuple[Block, ...]:
+def trained_with(record: StudyRecord) -> tuple[Block, ...]:
     """Versions and machine of the study's latest run."""
     if not record.environment:
         return (Prose("It is not known what trained it.", "quiet"),)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -9,9 +10,11 @@ from service.comparison.anytime import anytime_data
 from service.comparison.differences import difference_data
 from service.comparison.final_values import final_data
 from service.comparison.judgement import judge
-from service.comparison.output import json_from, markdown_of, write_comparison
+from service.comparison.numbers import json_from
+from service.comparison.outline import make_comparison_report
 from service.comparison.wins import wins_data
-from service.errors import InputError
+from service.report.markdown_form import markdown_from
+from service.report.page import write_document
 from tests.service.report.test_report_page import Page
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ'"
@@ -32,7 +35,7 @@ def results(make_results_of):
 def page_of(tmp_path):
     def write(results):
         path = tmp_path / "comparison.html"
-        write_comparison(results, path)
+        write_document(make_comparison_report(results), path)
         return Page(path.read_text(encoding="utf-8"))
 
     return write
@@ -81,7 +84,7 @@ def test_the_table_of_wins_adds_up(results):
 def test_the_page_begins_with_the_answer_and_has_every_figure(results, page_of):
     page = page_of(results)
     assert page.words.index("has the best mean") < page.words.index("What the budget bought")
-    assert set(page.figures) == {
+    assert set(page.figures) >= {
         f"data-{name}" for name in ("by_epochs", "by_seconds", "final_values", "differences", "wins")
     }
     assert all(figure["data"] for figure in page.figures.values())
@@ -93,7 +96,7 @@ def test_a_name_is_text_on_the_page_and_in_markdown(make_results_of, page_of):
     assert EVIL in page.words
     assert not [tag for tag, _ in page.tags if tag == "b"]
     assert not [text for attrs, text in page.scripts if "alert" in text and "type" not in attrs]
-    assert "<script" not in markdown_of(results)
+    assert not re.search(r"(?<!\\)<", markdown_from(make_comparison_report(results)))
     assert json_from(results)["name"] == EVIL
 
 
@@ -118,17 +121,22 @@ def test_without_a_test_split_values_are_of_the_validation_data(make_results_of,
     assert "The data have no test split" in page.words
 
 
-def test_json_is_complete_and_strict(results, tmp_path):
-    path = tmp_path / "comparison.json"
-    write_comparison(results, path)
-    found = json.loads(path.read_text(), parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+def test_the_numbers_are_complete_and_strict_json(results):
+    found = json.loads(json.dumps(json_from(results), allow_nan=False))
     assert [arm["label"] for arm in found["arms"]] == ["tpe+asha", "random", "grid"]
     assert len(found["arms"][0]["studies"]) == 3
     assert found["winner"] is None
     assert found["against"]["random"][0]["found"]["differences"] == pytest.approx([0.2, 0.2, 0.3])
 
 
-@pytest.mark.parametrize("file", ["comparison.pdf", "nowhere/comparison.html"])
-def test_a_file_that_cannot_be_written_is_refused(results, tmp_path, file):
-    with pytest.raises(InputError, match="the report's"):
-        write_comparison(results, tmp_path / file)
+def test_the_best_study_of_the_leading_arm_is_shown_in_full(results, page_of):
+    page = page_of(results)
+    assert "it is the best of them by the validation data: cmp/tpe+asha/1." in page.words
+    for heading in ("What tpe+asha chose", "Best configuration", "Learning curves", "Where the budget went"):
+        assert heading in page.words
+
+
+def test_the_page_says_how_to_run_it_again(results, page_of):
+    page = page_of(results)
+    assert "bandstand compare comparison.toml --strategies tpe+asha,random,grid --repeats 3 --as cmp" in page.words
+    assert 'metric = "val_accuracy"' in page.words
