@@ -50,22 +50,22 @@ def simulate(
     ] = 0.0,
     failures: Annotated[float, typer.Option(help="Deaths of each worker per hour.")] = 0.0,
     output: Annotated[
-        Path | None, typer.Option("--output", "--out", "-o", help="An HTML file with plots to write.")
+        Path | None, typer.Option("--output", "--out", "-o", help="Write the report: .html with plots, .md or .json.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")] = False,
 ) -> None:
     """Simulate a study: what would this strategy do with my budget and workers? Trains nothing."""
     import time
 
-    from service.errors import InputError
     from service.lineup import strategies_from, strategy_of
+    from service.report_command import check_report_file
     from service.simulation.cluster import Cluster
     from service.simulation.comparison import compare
     from service.simulation.simulated_study import make_study
     from service.simulation.sources import open_source
 
-    if output is not None and not output.absolute().parent.is_dir():
-        raise InputError(f"the page's folder must exist; {str(output.parent)!r} does not: make it")
+    if output is not None:
+        check_report_file(output)
     cluster = Cluster(
         workers=workers,
         speeds=_numbers("--speeds", speeds),
@@ -85,9 +85,10 @@ def simulate(
     )  # fmt: skip
     progress.end()
     if output is not None:
-        from service.simulation.page import write_page
+        from service.report.page import write_document
+        from service.simulation.outline import make_simulation_report
 
-        write_page(comparison, output)
+        write_document(make_simulation_report(comparison), output)
     if as_json:
         from service.simulation.summary import json_from
 
