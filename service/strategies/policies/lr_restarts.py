@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from search_spaces import Float
+from service.combination import Combination
 from service.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
 from service.history import Trial
 from service.learning_rates import Cycle, Reset, rates
@@ -27,7 +28,9 @@ class LearningRateRestarts:
     earlier one with the learning rate reset.
 
     A cycle that fails, as a random rate may make it, counts as the worst; the next one goes on from where it began.
-    Every cycle is a trial with its best epoch, so the study's result is the best snapshot of all.
+    Every cycle is a trial with its best epoch, so the study's result is the best snapshot of all. Beside it the cycles
+    that led to it, by their ends, may be averaged (stochastic weight averaging: Izmailov et al., UAI 2018) or make an
+    ensemble (snapshot ensembles: Huang et al., ICLR 2017).
     """
 
     summary: ClassVar[str] = "learning-rate schedules in cycles; a bandit gives restarts to what gains from them"
@@ -36,6 +39,7 @@ class LearningRateRestarts:
     def __init__(self, spec: StudySpec):
         self._spec = spec
         self._options = checked_options(spec)
+        self._combines = self._options.result != "best"
         self._lengths = cycle_lengths(self._options, spec.max_epochs)
         self._configurations = configurations(self._options, spec, self._lengths)
         self._bandit = Bandit(
@@ -81,7 +85,7 @@ class LearningRateRestarts:
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`: the end of its cycle."""
-        return min(trial.from_epoch + max(1, len(trial.learning_rates)), self._spec.max_epochs)
+        return self._end_of(trial)
 
     def judge(self, trial: Trial) -> Judgement:
         """As `Strategy.judge`: what comes next is decided when a worker is free for it."""
@@ -95,9 +99,35 @@ class LearningRateRestarts:
         return Retirement(trial=trial.number, reason="budget", completes=True)
 
     def keeps(self, trial: Trial) -> bool:
-        """As `Strategy.keeps`: the next cycle of its configuration may go on from it."""
+        """As `Strategy.keeps`: the next cycle of its configuration may go on from it, or the result be made with it.
+
+        A configuration that is closed has its last value: unless the study's best is among its cycles, none will be.
+        """
         arm = self._arms[trial.bracket]
-        return arm.base is trial and not arm.closed
+        return not arm.closed and (arm.base is trial or (self._combines and self._has_left_its_end(trial)))
+
+    def combination(self, best: Trial) -> Combination | None:
+        """As `CombiningPolicy.combination`: the ends of the cycles that led to the best one, and its own.
+
+        With fresh weights every cycle of a configuration leads to the next: what they have in common are the params.
+        """
+        if not self._combines:
+            return None
+        cycles = {trial.number: trial for trial in self._arms[best.bracket].cycles}
+        lineage = [best]
+        while lineage[-1].parent is not None:
+            lineage.append(cycles[lineage[-1].parent])
+        ends = tuple(trial.number for trial in reversed(lineage) if self._has_left_its_end(trial))
+        return Combination(how=self._options.result, trials=ends)
+
+    def keeps_end(self, trial: Trial) -> bool:
+        """As `CombiningPolicy.keeps_end`: the last cycle of a configuration ends with its trial, without a pause."""
+        return self._combines and trial.epochs >= self._end_of(trial)
+
+    def _has_left_its_end(self, trial: Trial) -> bool:
+        """Whether there is a checkpoint of the end of a cycle."""
+        at_end = trial.checkpoint_epoch == trial.epochs == self._end_of(trial)
+        return at_end and trial.state is not TrialState.FAILED
 
     def ask_epochs(self) -> tuple[int, ...]:
         """As `Strategy.ask_epochs`."""
@@ -181,6 +211,10 @@ class LearningRateRestarts:
             return parameter.value_at(float(draw))
         reset = Reset(to=options.restart, factor=options.factor)
         return max(parameter.low, reset.rate_after(restart, arm.root.params[options.parameter]))
+
+    def _end_of(self, trial: Trial) -> int:
+        """The last epoch of a cycle."""
+        return min(trial.from_epoch + max(1, len(trial.learning_rates)), self._spec.max_epochs)
 
     def _may_restart(self, arm: Arm) -> bool:
         """Whether there is a cycle left for a configuration, and something to begin it with."""

@@ -49,6 +49,9 @@ class RestartOptions(Options):
     weights: Literal["last", "best", "fresh"] = "last"
     """What the next cycle begins with: the last weights, those of the best epoch so far, or new random ones."""
     bandit: Literal["rejects", "ucb"] = "rejects"
+    result: Literal["best", "average", "ensemble"] = "best"
+    """The study's model: the best snapshot, or the average of the weights at the ends of the best lineage's cycles, or
+    an ensemble of these, where on validation data it is not worse than the snapshot."""
     configurations: Annotated[int, Field(ge=1)] | None = None
     """How many are tried; left out, the trials of the budget, or half as many again as its epochs would give all cycles
     (the bandit gives those of the rejected to the others), and further ones where that leaves some of it."""
@@ -82,6 +85,16 @@ def checked_options(spec: StudySpec) -> RestartOptions:
                 f"{limit}, the epochs of {'a trial' if name == 'cycle_epochs' else 'a cycle'}; "
                 f"got {getattr(options, name)}"
             )
+    if options.result == "average" and options.weights == "fresh":
+        raise ValueError(
+            "option result of sampler lr-restarts must be best or ensemble with weights fresh, because weights that "
+            "were trained apart have no average; got 'average'"
+        )
+    if options.result != "best" and not spec.objective.metric.startswith("val_"):
+        raise ValueError(
+            f"option result of sampler lr-restarts must be best unless the objective is measured on validation data, "
+            f"such as val_loss; got {options.result!r} with {spec.objective.metric!r}"
+        )
     return options
 
 
