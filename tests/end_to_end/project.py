@@ -34,6 +34,12 @@ def build(params):
     return model
 
 
+def build_slowly(params):
+    # Long enough for a test to act while a model is made.
+    time.sleep(0.7)
+    return build(params)
+
+
 def build_for_keras_tuner(hp):
     params = {"units": hp.Int("units", 8, 32, step=8), "rate": hp.Float("rate", 1e-3, 1e-1, sampling="log")}
     if hp.Boolean("unsampled", default=True):
