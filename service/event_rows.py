@@ -84,7 +84,7 @@ def _add_projections(rows: Rows, study_id: int, event: Event) -> None:
         case Checkpointed():
             rows.checkpoints.append({"study_id": study_id} | _fields(event))
         case StudyEnded():
-            rows.study.update(state="failed" if event.failed else "finished", reason=event.reason)
+            rows.study.update(reason=event.reason)  # its state follows when its model is made and tested
         case Reopened():
             rows.study.update(state="running", reason="")
 
