@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -311,6 +312,10 @@ def _print_best(record: StudyRecord) -> None:
     typer.echo(f"best {metric} {best.value:.4f}: trial {best.number}, epoch {best.epoch} of {best.epochs}")
     for name, value in best.params.items():
         typer.echo(f"  {name} = {value!r}")
+    if record.combined is not None:
+        from service.combination import sentence_on
+
+        typer.echo(sentence_on(record.combined, metric))
     if record.test_metrics:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
         typer.echo(f"on the test data, looked at once: {tested}")
@@ -339,7 +344,12 @@ def _best_json(record: StudyRecord) -> dict[str, Any] | None:
     best: BestTrial | None = record.best
     if best is None:
         return None
-    return vars(best) | {"metric": record.spec.objective.metric, "test_metrics": record.test_metrics}
+    combined = None if record.combined is None else dataclasses.asdict(record.combined)
+    return vars(best) | {
+        "metric": record.spec.objective.metric,
+        "test_metrics": record.test_metrics,
+        "combined": combined,
+    }
 
 
 def _print_json(value: Any) -> None:

@@ -14,6 +14,7 @@ from service.events import (
     EVENTS,
     Action,
     Checkpointed,
+    Combined,
     Ended,
     Event,
     Lost,
@@ -62,7 +63,7 @@ def rows_from(study_id: int, events: Iterable[tuple[int, Event]], history: Histo
             trial = getattr(event, "trial", None)
             rows.events.append(key | {"kind": _KINDS[type(event)], "trial": trial, "data": _fields(event)})
         _add_projections(rows, study_id, event)
-        if not isinstance(event, Spent | Noticed | StudyEnded | Reopened):
+        if not isinstance(event, Spent | Noticed | Combined | StudyEnded | Reopened):
             touched[event.trial] = None
     rows.trials.extend(_trial_row(study_id, history, history.trials[number]) for number in touched)
     return rows
@@ -83,7 +84,7 @@ def _add_projections(rows: Rows, study_id: int, event: Event) -> None:
         case Checkpointed():
             rows.checkpoints.append({"study_id": study_id} | _fields(event))
         case StudyEnded():
-            rows.study.update(state="failed" if event.failed else "finished", reason=event.reason)
+            rows.study.update(reason=event.reason)  # its state follows when its model is made and tested
         case Reopened():
             rows.study.update(state="running", reason="")
 
@@ -138,6 +139,8 @@ def event_from(kind: str, data: Mapping[str, Any]) -> Event:
     fields = dict(data)
     if kind == "proposed":
         fields["learning_rates"] = tuple(fields.get("learning_rates", ()))
+    elif kind == "combined":
+        fields["trials"] = tuple(fields["trials"])
     elif kind == "decided":
         fields["action"] = Action(fields["action"])
     elif kind == "ended":

@@ -15,6 +15,7 @@ __all__ = [
     "EVENTS",
     "Action",
     "Checkpointed",
+    "Combined",
     "Decided",
     "Ended",
     "Event",
@@ -177,6 +178,19 @@ class Noticed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Combined:
+    """Several trials' weights were put together as one model and weighed against the best snapshot."""
+
+    how: str  # average or ensemble
+    trials: tuple[int, ...]  # whose last weights, oldest first
+    taken: bool  # the combined model is the study's, and not the snapshot
+    value: float | None  # of the combined model: the objective on validation data, None where there is none
+    snapshot_value: float | None  # of the best snapshot, measured alike
+    uri: str = ""  # the combined model's file
+    problem: str = ""  # why it could not be made or scored
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StudyEnded:
     """The study has its result, or failed with a reason."""
 
@@ -201,6 +215,7 @@ Event = (
     | Ended
     | Spent
     | Noticed
+    | Combined
     | StudyEnded
     | Reopened
 )
@@ -217,6 +232,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "ended": Ended,
     "spent": Spent,
     "noticed": Noticed,
+    "combined": Combined,
     "study_ended": StudyEnded,
     "reopened": Reopened,
 }

@@ -14,6 +14,7 @@ from service.budget import Ledger
 from service.events import (
     Action,
     Checkpointed,
+    Combined,
     Decided,
     Ended,
     Event,
@@ -108,6 +109,8 @@ class History:
         self.ledger = Ledger(spec.budget, spec.max_epochs)
         self.failures = FailureWatch()
         self.ended: StudyEnded | None = None
+        self.combined: Combined | None = None
+        """What came of a combined model, where the study asked for one and has ended."""
         self._best: tuple[bool, float, int] | None = None
 
     @property
@@ -138,7 +141,7 @@ class History:
 
     def apply(self, event: Event) -> Trial | None:
         """Take an event into account; returns the trial it is about."""
-        if isinstance(event, Spent | Noticed | StudyEnded | Reopened):
+        if isinstance(event, Spent | Noticed | Combined | StudyEnded | Reopened):
             self._apply_to_study(event)
             return None
         if isinstance(event, Proposed):
@@ -171,10 +174,12 @@ class History:
         self.ledger.booked_epochs += trial.booked
         return trial
 
-    def _apply_to_study(self, event: Spent | Noticed | StudyEnded | Reopened) -> None:
+    def _apply_to_study(self, event: Spent | Noticed | Combined | StudyEnded | Reopened) -> None:
         if isinstance(event, Spent):
             self.ledger.wall_seconds += event.wall_seconds
             self.ledger.gpu_seconds += event.gpu_seconds
+        elif isinstance(event, Combined):
+            self.combined = event
         elif isinstance(event, StudyEnded):
             self.ended = event
         elif isinstance(event, Reopened):

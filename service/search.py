@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from service.combination import Combination, sentence_on
 from service.events import (
     Action,
     Checkpointed,
+    Combined,
     Decided,
     Ended,
     Event,
@@ -34,7 +36,7 @@ from service.events import (
 from service.history import History, Trial
 from service.strategies import Strategy, make_strategy
 from service.strategies.randomness import trial_seed
-from service.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
+from service.strategies.strategy import CombiningPolicy, Judgement, Promotion, Proposal, Retirement, Situation, Step
 from service.study import StudySpec
 
 __all__ = ["Assignment", "Search", "StaleAttemptError", "Verdict"]
@@ -67,6 +69,7 @@ class Verdict:
     action: Action
     until_epoch: int
     keep_epoch: int = 0  # with STOP: the trial is the best so far, and its model with this epoch's weights is wanted
+    keep_end: bool = False  # with STOP: a checkpoint of its last epoch is wanted
 
 
 _COMPLETES = ("max_epochs", "early_stopping", "budget")
@@ -84,6 +87,7 @@ class Search:
         self.spec = spec
         self.history = History(spec)
         self._strategy = strategy or make_strategy(spec)
+        self._combining = self._strategy if isinstance(self._strategy, CombiningPolicy) else None
         self._exhausted = False  # the strategy had nothing to do for a free worker, and nothing has happened since
         self._stopping = False
         self._outbox: list[Event] = []
@@ -292,10 +296,17 @@ class Search:
             self._record(measured)
         if trial.action is not Action.STOP:
             self._decide(trial, metrics if new else None, ended)
-        keep_epoch = 0
-        if trial.action is Action.STOP and trial.completes and self.history.would_be_best(trial):
-            keep_epoch = trial.best_epoch if self.spec.objective.epoch == "best" else trial.epochs
-        return Verdict(action=trial.action or Action.CONTINUE, until_epoch=trial.granted, keep_epoch=keep_epoch)
+        keep_epoch, keep_end = 0, False
+        if trial.action is Action.STOP and trial.completes:
+            keep_end = self._combining is not None and self._combining.keeps_end(trial)
+            if self.history.would_be_best(trial):
+                keep_epoch = trial.best_epoch if self.spec.objective.epoch == "best" else trial.epochs
+        return Verdict(
+            action=trial.action or Action.CONTINUE,
+            until_epoch=trial.granted,
+            keep_epoch=keep_epoch,
+            keep_end=keep_end,
+        )
 
     def checkpointed(self, trial_number: int, attempt: int, epoch: int, uri: str) -> None:
         """A durable checkpoint of the trial exists at this epoch.
@@ -408,6 +419,17 @@ class Search:
         events, self._outbox = self._outbox, []
         return events
 
+    @property
+    def combination(self) -> Combination | None:
+        """What the study wants put together for its result, by what is known so far; None: the best snapshot alone."""
+        best = self.history.best
+        return None if self._combining is None or best is None else self._combining.combination(best)
+
+    def combined(self, outcome: Combined) -> None:
+        """Settle which model is the study's, and tell the user; once in a study's life."""
+        self._record(outcome)
+        self.note(sentence_on(outcome, self.spec.objective.metric))
+
     def needed_checkpoints(self, trial_number: int) -> set[int]:
         """The epochs of a trial whose checkpoints somebody may still need."""
         history = self.history
@@ -415,7 +437,9 @@ class Search:
         best = history.best
         children = (history.trials[child] for child in history.children.get(trial_number, ()))
         needed = {child.from_epoch for child in children if not (child.state.is_final or child.has_own_checkpoint)}
-        if not trial.state.is_final or trial is best or self._strategy.keeps(trial):
+        combination = self.combination
+        is_part = combination is not None and trial_number in combination.trials
+        if not trial.state.is_final or trial is best or is_part or self._strategy.keeps(trial):
             needed.add(trial.checkpoint_epoch)
         return needed
 
@@ -523,6 +547,6 @@ class Search:
     def _apply(self, event: Event) -> None:
         """The only way in which anything changes."""
         trial = self.history.apply(event)
-        if not isinstance(event, Spent | Noticed):
+        if not isinstance(event, Spent | Noticed | Combined):
             self._exhausted = False
         self._strategy.observe(event, trial)

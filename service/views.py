@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from service import tables
+from service.event_rows import event_from
+from service.events import Combined
 from service.strategies import make_strategy
 from service.study import StudySpec
 
@@ -46,7 +48,7 @@ class BestTrial:
     epoch: int  # the epoch that reached the value, counted from 1
     epochs: int  # how many it trained
     state: str  # complete; pruned only where no trial is complete
-    model_path: str | None  # .keras file with that epoch's weights
+    model_path: str | None  # .keras file: that epoch's weights, or what was combined with them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +119,11 @@ class StudyRecord:
     wall_seconds: float
     gpu_seconds: float
     best: BestTrial | None
-    test_metrics: dict[str, float] | None  # of the best trial's model, measured once
+    test_metrics: dict[str, float] | None  # of the study's model, measured once
     environment: dict[str, str]  # versions of the parts and the machine of the latest run
     notices: list[str]
+    combined: Combined | None
+    """What came of a model made of several trials; where it was taken, it is the study's model."""
     trials: pd.DataFrame
     """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (trained, as measured),
     bracket, attempts, created_at, ended_at, and params_<name> for each parameter (NaN/None where inactive)."""
@@ -231,6 +235,7 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
         test_metrics=None if row.test_metrics is None else {k: float(v) for k, v in row.test_metrics.items()},
         environment=dict(row.environment or {}),
         notices=_notices(connection, row.id),
+        combined=_combined(connection, row.id),
         trials=_trials(connection, row.id, spec, measurements),
         measurements=measurements,
         attempts=_frame(connection, tables.attempt, row.id, ["trial", "attempt"]).drop(columns="study_id"),
@@ -301,6 +306,15 @@ def _notices(connection: Connection, study_id: int) -> list[str]:
     event = tables.event
     query = sa.select(event.c.data).where(event.c.study_id == study_id, event.c.kind == "noticed")
     return [row.data["message"] for row in connection.execute(query.order_by(event.c.seq))]
+
+
+def _combined(connection: Connection, study_id: int) -> Combined | None:
+    event = tables.event
+    query = sa.select(event.c.data).where(event.c.study_id == study_id, event.c.kind == "combined")
+    data = connection.execute(query).scalar()
+    found = None if data is None else event_from("combined", data)
+    assert found is None or isinstance(found, Combined)
+    return found
 
 
 def _frame(connection: Connection, table: sa.Table, study_id: int, order: list[str]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import pytest
 from search_spaces import SEARCH_SPACES
 from service.simulation import CURVES
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from service.strategies.policies.restart_options import RestartOptions
 from service.strategies.policies.tune_populations import TunePB2, TunePBT
 
 ROOT = Path(__file__).parents[1]
@@ -69,6 +70,12 @@ def test_the_readme_lists_what_ray_tune_decides_with_its_options() -> None:
     for policy in (TunePBT, TunePB2):
         options = ", ".join(f"`{name}`" for name in policy.options.model_fields)
         assert f"| `{policy.name}` | {policy.summary} | {options} |" in readme
+
+
+def test_the_readme_lists_every_option_of_learning_rate_restarts() -> None:
+    section = (ROOT / "README.md").read_text().split("### Learning-rate restarts as a search")[1].split("\n### ")[0]
+    table = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
+    assert sorted(re.findall(r"`(\w+)`", table)) == sorted(RestartOptions.model_fields)
 
 
 def test_the_readme_gives_a_reason_for_every_dependency() -> None:

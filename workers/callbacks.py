@@ -65,7 +65,8 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
     """Last in the list: reports each epoch when all other callbacks have seen it, and stops as it is told.
 
     It stops by `model.stop_training`, never by raising, so that every other callback still gets its `on_train_end`.
-    After `fit`, `verdict` is the answer that ended it, or None where the deadline did.
+    After `fit`, `verdict` is the answer that ended it, or None where the deadline did; `end` is the state of the last
+    epoch, where that answer asks for it.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         super().__init__()
         self.verdict: Verdict | None = None
         self.best = resume.best if resume else BestWeights()
+        self.end: Checkpoint | None = None
         self.epochs = resume.epoch if resume else 0
         self._link = link
         self._objective = objective
@@ -145,6 +147,8 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
             ended="early_stopping" if ended_itself else "",
         )
         self._obey(self._link.report(measurement, wait=wait), wait, seconds)
+        if self.verdict is not None and self.verdict.keep_end:
+            self.end = model_state.capture(self.model, self.epochs, self._user_callbacks, self.best)
         pauses = self.verdict is not None and self.verdict.action is Action.PAUSE
         if pauses or (healthy and self.verdict is None and self._checkpoint_due()):
             self._make_checkpoint()

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BestWeights", "Checkpoint", "decode", "delete", "encode", "read", "write"]
+__all__ = ["Arrays", "BestWeights", "Checkpoint", "decode", "delete", "encode", "read", "write"]
 
 Arrays = list[np.ndarray[Any, Any]]
 

@@ -26,6 +26,7 @@ from service.store import Store
 from service.study import StudySpec
 from workers import checkpoints
 from workers.affinity import Affinity
+from workers.chosen_model import ChosenModel
 from workers.environment import describe_environment
 from workers.journal import Journal
 from workers.messages import Measurement, Outcome
@@ -205,8 +206,8 @@ class Coordinator:
             outcome = {"state": "stopped", "reason": "it was stopped before its budget was used"}
         else:
             if not ended.failed:
-                await self._make_model_of_best()
-                await self._test_once()
+                model = ChosenModel(self._search, self._writer, self._journal, self._folder_of)
+                await model.settle(self._trainers.values())
             await self._journal.forget_checkpoints()
             state = "failed" if ended.failed else "finished"
             await self._journal.call(partial(self._writer.set_study, state=state, reason=ended.reason))
@@ -214,49 +215,8 @@ class Coordinator:
         await self._journal.bring_optuna_up_to_date()
         return outcome
 
-    async def _make_model_of_best(self) -> None:
-        """Where the best trial was paused when it ended, its model is in its last checkpoint."""
-        best = self._search.history.best
-        study: Any = await self._journal.call(self._writer.study_columns)
-        if best is None or study.model_trial == best.number:
-            return
-        uri = await self._journal.call(self._writer.checkpoint_uri, best.number, best.checkpoint_epoch)
-        if uri is None:
-            return
-        place = f"{self._folder_of(best.number)}/model-attempt-{best.attempt}"
-        wanted = best.best_epoch if self._spec.objective.epoch == "best" else best.epochs
-        for trainer in list(self._trainers.values()):
-            try:
-                made = await trainer.make_model.remote(uri, dict(best.params), wanted, place)
-            except ray.exceptions.RayError as error:
-                self._search.note(f"the chosen model could not be made from its checkpoint: {one_line(error)}")
-                await self._journal.durable()
-                continue
-            if made is not None:
-                await self._journal.call(partial(self._writer.set_study, model_uri=made, model_trial=best.number))
-                if study.model_uri is not None:
-                    await asyncio.to_thread(checkpoints.delete, study.model_uri)
-            return
-
     def _folder_of(self, trial: int) -> str:
         return f"{self._checkpoints_uri}/study-{self._writer.study_id}/trial-{trial:05d}"
-
-    async def _test_once(self) -> None:
-        """Score the chosen model on the test split; only ever once in a study's life."""
-        study: Any = await self._journal.call(self._writer.study_columns)
-        if study.model_uri is None or study.test_metrics is not None:
-            return
-        params = dict(self._search.history.trials[study.model_trial].params)
-        for trainer in list(self._trainers.values()):
-            try:
-                metrics = await trainer.evaluate.remote(study.model_uri, params, "test")
-            except ray.exceptions.RayError as error:
-                self._search.note(f"the chosen model could not be tested: {one_line(error)}")
-                await self._journal.durable()
-                continue
-            if metrics is not None:
-                await self._journal.call(partial(self._writer.set_study, test_metrics=metrics))
-            return
 
     # -- serving trainers -------------------------------------------------------------------------------------------
 
@@ -339,6 +299,9 @@ class Coordinator:
                     self._pauses.wanted(name, trial, attempt, outcome.paused_at)
                 else:
                     replaced = await self._keep_model(trial, outcome.model_uri)
+                    if outcome.end_uri is not None:
+                        epochs = self._search.history.trials[trial].epochs
+                        self._search.checkpointed(trial, attempt, epochs, outcome.end_uri)
                     self._search.finish(trial, attempt, "budget")
                     if replaced is not None:
                         await self._journal.durable()

@@ -11,23 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workers.checkpoints import BestWeights
+from workers.checkpoints import Arrays
 
 __all__ = ["local_copy", "save_model"]
 
 
-def save_model(model: Any, best: BestWeights, stem: str) -> str:
-    """Save a model with its best weights; where its architecture cannot be written, the weights alone.
+def save_model(model: Any, weights: Arrays, stem: str) -> str:
+    """Save a model with these weights; where its architecture cannot be written, the weights alone.
 
     Args:
-        model: a built Keras model; it has the best weights afterwards.
-        best: the weights.
+        model: a built Keras model; it has the weights afterwards.
+        weights: as `model.get_weights` has them.
         stem: path or URL without an extension.
 
     Returns:
         `stem` with `.keras` or `.weights.h5`.
     """
-    model.set_weights(best.weights)
+    model.set_weights(weights)
     try:
         return _save_to(f"{stem}.keras", model.save)
     except (ValueError, TypeError, NotImplementedError):

@@ -14,7 +14,7 @@ import numpy as np
 
 from workers.checkpoints import BestWeights, Checkpoint
 
-__all__ = ["capture", "inherited", "restore"]
+__all__ = ["capture", "inherited", "restore", "take_weights"]
 
 
 def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> Checkpoint:
@@ -73,10 +73,13 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
             setattr(callback, name, value)
 
 
-def _take_over(checkpoint: Checkpoint, model: Any) -> None:
-    """Give a child's model its parent's weights, and its optimizer the parent's moments where it has such."""
-    # The child draws by itself: a layer's random state is its own. Whether there is one depends on the params, since
-    # a dropout of 0 has none.
+def take_weights(checkpoint: Checkpoint, model: Any) -> None:
+    """Give a model a checkpoint's weights, and nothing else of it.
+
+    Raises:
+        ValueError: the checkpoint is of a model of another shape.
+    """
+    # A layer's random state is its own. Whether there is one depends on the params, since a dropout of 0 has none.
     weights = [variable for variable in model.variables if not _is_random_state(variable)]
     values = [value for index, value in enumerate(checkpoint.variables) if index not in checkpoint.random_states]
     if not _fits(weights, values):
@@ -86,6 +89,11 @@ def _take_over(checkpoint: Checkpoint, model: Any) -> None:
         )
     for variable, value in zip(weights, values, strict=True):
         variable.assign(value)
+
+
+def _take_over(checkpoint: Checkpoint, model: Any) -> None:
+    """Give a child's model its parent's weights, and its optimizer the parent's moments where it has such."""
+    take_weights(checkpoint, model)
     optimizer = model.optimizer
     if not _fits(optimizer.variables, checkpoint.optimizer):
         return  # such as a momentum that was 0 and is no longer: there are no moments to take over

@@ -170,12 +170,19 @@ class Trainer:
         assert self._training is not None, "prepare comes first"
         return self._training.make_model(checkpoint_uri, params, epoch, place)
 
-    def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str) -> dict[str, float] | None:
-        """A saved model's metrics on a split, None where the data have no such split."""
+    def combine(self, checkpoint_uris: Sequence[str], params: Mapping[str, Any], how: str, place: str) -> str:
+        """As `Training.combine`."""
+        assert self._training is not None, "prepare comes first"
+        return self._training.combine(checkpoint_uris, params, how, place)
+
+    def evaluate(
+        self, model_uri: str, params: Mapping[str, Any], split: str, members: int = 1
+    ) -> dict[str, float] | None:
+        """As `Training.evaluate`; None where the data have no such split."""
         assert self._training is not None, "prepare comes first"
         if split not in self._training.data:
             return None
-        return self._training.evaluate(model_uri, params, split)
+        return self._training.evaluate(model_uri, params, split, members)
 
     def wait_for_checkpoints(self) -> None:
         """As `Training.wait_for_checkpoints`."""

@@ -10,7 +10,7 @@ import inspect
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from service.errors import one_line
 from service.events import Action
 from service.search import Assignment
 from service.study import StudySpec
-from workers import keras_session, model_state
+from workers import checkpoints, combined_models, keras_session, model_state
 from workers.batches import epoch_permutation, make_batches
 from workers.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
 from workers.checkpoint_keeper import CheckpointKeeper
@@ -144,8 +144,11 @@ class Training:
         if resume is not None and not _goes_on(assignment):
             resume = model_state.inherited(resume, assignment.weights)
 
+        def uri_of(checkpoint: Checkpoint) -> str:
+            return f"{folder}/epoch-{checkpoint.epoch:04d}-attempt-{assignment.attempt}.checkpoint"
+
         def save_checkpoint(checkpoint: Checkpoint) -> None:
-            uri = f"{folder}/epoch-{checkpoint.epoch:04d}-attempt-{assignment.attempt}.checkpoint"
+            uri = uri_of(checkpoint)
             self._checkpoints.save(checkpoint, uri, partial(link.checkpointed, checkpoint.epoch, uri))
 
         report = ReportEpochs(
@@ -176,15 +179,27 @@ class Training:
             verdict = link.report(Measurement(epoch=report.epochs, metrics={}, ended="budget"), wait=True)
         # Not where a resumed attempt was cut off before the epoch that is wanted: no model beats a wrong one.
         keep = verdict is not None and bool(report.best.weights) and verdict.keep_epoch == report.best.epoch
-        model_uri = save_model(model, report.best, f"{folder}/model-attempt-{assignment.attempt}") if keep else None
+        end_uri = None if report.end is None else self._write_end(report.end, link, uri_of(report.end))
+        place = f"{folder}/model-attempt-{assignment.attempt}"
+        model_uri = save_model(model, report.best.weights, place) if keep else None
         action = verdict.action if verdict else Action.STOP
         return Outcome(
             action=action,
             paused_at=report.epochs if action is Action.PAUSE else 0,
             model_uri=model_uri,
+            end_uri=end_uri,
             signature=trial_model.signature,
             reason_for_fit=trial_model.reason,
         )
+
+    def _write_end(self, end: Checkpoint, link: EpochLink, uri: str) -> str | None:
+        """Write the checkpoint of a trial that is over; None where it cannot be, of which the link is told."""
+        try:
+            checkpoints.write(checkpoints.encode(end), uri)
+        except Exception as error:  # a full disk, a bucket that refuses: the trial's result stands without it
+            link.checkpointed(end.epoch, uri, f"{type(error).__name__}: {one_line(error)}")
+            return None
+        return uri
 
     def _train_compiled(
         self, trial_model: TrialModel, assignment: Assignment, callbacks: list[Any], report: ReportEpochs
@@ -241,20 +256,58 @@ class Training:
         if best.epoch != epoch or not best.weights:
             return None
         model = self._fresh_model(params)
-        uri = save_model(model, best, place)
+        uri = save_model(model, best.weights, place)
         self._source.clean_up(None)
         return uri
 
-    def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str) -> dict[str, float]:
+    def combine(self, checkpoint_uris: Sequence[str], params: Mapping[str, Any], how: str, place: str) -> str:
+        """Save the model that the weights of several checkpoints make together.
+
+        Args:
+            checkpoint_uris: of trainings that differ in their learning rates only.
+            params: of one of them.
+            how: `average` or `ensemble`, as `combined_models` has them.
+            place: where to, without the file's suffix.
+
+        Returns:
+            Where it is.
+
+        Raises:
+            ValueError: the checkpoints do not fit, or the model cannot be part of an ensemble.
+        """
+        states = (self._checkpoints.load(uri) for uri in checkpoint_uris)
+        if how == "average":
+            model = self._fresh_model(params)
+            combined_models.set_average(model, states)
+            x = self.data["train"][0]
+            examples = len(keras.tree.flatten(x)[0])
+            order, size = epoch_permutation(self.spec.seed, 1, examples), self.spec.batch_size_for(params)
+            batches = (order[first : first + size] for first in range(0, examples, size))
+            combined_models.renew_statistics(model, x, batches)
+        else:
+            model = self._fresh_ensemble(params, len(checkpoint_uris))
+            for member, state in zip(combined_models.members_of(model), states, strict=True):
+                model_state.take_weights(state, member)
+        uri = save_model(model, model.get_weights(), place)
+        self._source.clean_up(None)
+        return uri
+
+    def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str, members: int = 1) -> dict[str, float]:
         """A saved model's metrics on a split of the data.
 
         The model is built anew and given the saved weights, because a file cannot bring a user's own classes along.
+
+        Args:
+            model_uri: where it is.
+            params: of the trial that it is of.
+            split: train, validation or test.
+            members: of an ensemble, how many models it is made of.
 
         Raises:
             KeyError: the data have no such split.
         """
         x, y, *weights = self.data[split]
-        model = self._fresh_model(params)
+        model = self._fresh_model(params) if members == 1 else self._fresh_ensemble(params, members)
         with local_copy(model_uri) as path:
             model.load_weights(path)
         metrics = model.evaluate(
@@ -265,6 +318,8 @@ class Training:
             verbose=0,
             return_dict=True,
         )
+        if members > 1:
+            metrics["loss"] -= combined_models.surplus_penalty(model, members)
         self._source.clean_up(None)
         return {name: float(value) for name, value in metrics.items()}
 
@@ -280,6 +335,9 @@ class Training:
         model = self._build(dict(params))
         self._source.build_on_data(model)
         return model
+
+    def _fresh_ensemble(self, params: Mapping[str, Any], members: int) -> Any:
+        return combined_models.make_ensemble([self._fresh_model(params) for _ in range(members)], self.data["train"][0])
 
     def _callbacks_for(self, params: Mapping[str, Any]) -> list[Any]:
         callbacks: list[Any] = []

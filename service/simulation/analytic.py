@@ -9,7 +9,8 @@ where the space says so) the loss after progress p is
 
 So a large rate is quick and stays high, a small one is slow and gets lower, and curves cross; past the edge by more
 than a tenth the loss is NaN. A checkpoint carries p: a child that goes on with a smaller rate keeps the progress and
-drops the noise floor, as step decay does. `limit`, `rate` and an epoch's cost are seeded bowls over the unit cube, with
+drops the noise floor, as step decay does; so does an epoch within a cycle of `lr-restarts`, whose rate the strategy
+sets. `limit`, `rate` and an epoch's cost are seeded bowls over the unit cube, with
 a ripple that makes params interact. Power laws: Hestness et al., Deep Learning Scaling is Predictable, Empirically,
 2017; Domhan et al., IJCAI 2015. Where the objective is maximized the value is exp(-loss), the geometric mean of the
 probability given to the right class.
@@ -17,8 +18,9 @@ probability given to the right class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import cos, exp, nan, tau
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import cos, exp, isnan, nan, tau
 from typing import Any
 
 import numpy as np
@@ -98,26 +100,41 @@ class AnalyticCurves:
     def open(self, params: Mapping[str, Any], seed: int) -> AnalyticCurve:
         """The curve of these params. Noise is drawn by `seed`."""
         point = {name: fraction_of(self._parameters[name], value) for name, value in params.items()}
-        past_edge = None if self._rate_name is None else point.get(self._rate_name, self._edge) - self._edge
+        name = self._rate_name
+        past_edge = None if name is None else point.get(name, self._edge) - self._edge
         noise = np.random.default_rng([seed, 2]).standard_normal(self._max_epochs)
         return AnalyticCurve(
             objective=self._objective,
             limit=0.05 + 0.6 * self._limit.at(params, point),
             rate=1.2 - 0.7 * min(1.0, self._rate.at(params, point)),
             past_edge=past_edge,
+            past_edge_at=None if name is None else partial(self._past_edge_at, self._parameters[name]),
             seconds=self._epoch_seconds * 2.0 ** (2.0 * self._cost.at(params, point) - 0.6),
             noise=(_NOISE * noise).tolist(),
         )
+
+    def _past_edge_at(self, parameter: Parameter, rate: float) -> float:
+        """D of a learning rate, which may lie outside of its range."""
+        return fraction_of(parameter, rate) - self._edge
 
 
 class AnalyticCurve:
     """The training of one trial's params; its state is the progress p, NaN once it has diverged."""
 
-    __slots__ = ("_diverges", "_floor", "_gain", "_limit", "_maximizes", "_metric", "_noise", "_rate", "_seconds")
+    __slots__ = (
+        "_limit",
+        "_maximizes",
+        "_metric",
+        "_noise",
+        "_past_edge",
+        "_past_edge_at",
+        "_rate",
+        "_seconds",
+    )
 
     def __init__(
-        self, *, objective: Objective, limit: float, rate: float, past_edge: float | None, seconds: float,
-        noise: list[float],
+        self, *, objective: Objective, limit: float, rate: float, past_edge: float | None,
+        past_edge_at: Callable[[float], float] | None, seconds: float, noise: list[float],
     ):  # fmt: skip
         """The parts of the formula above.
 
@@ -126,26 +143,30 @@ class AnalyticCurve:
             limit: the loss that unlimited training approaches, but for the floor.
             rate: the power law's exponent.
             past_edge: d; None where the space has no learning rate: progress is 1 an epoch then, and there is no floor.
+            past_edge_at: d of another learning rate; None as before.
             seconds: duration of an epoch.
             noise: of each epoch, epoch 1 first.
         """
         self._metric = objective.metric
         self._maximizes = objective.direction == "maximize"
         self._limit, self._rate, self._seconds, self._noise = limit, rate, seconds, noise
-        self._diverges = past_edge is not None and past_edge > _DIVERGES
-        self._gain = 1.0 if past_edge is None else exp(_STEEPNESS * past_edge)
-        self._floor = 0.0 if past_edge is None else _FLOOR * self._gain
+        self._past_edge, self._past_edge_at = past_edge, past_edge_at
 
     def start(self) -> State:
         """No progress."""
         return 0.0
 
-    def advance(self, state: State, epoch: int) -> Advance:
+    def advance(self, state: State, epoch: int, learning_rate: float | None = None) -> Advance:
         """As `Curve.advance`."""
-        if self._diverges:
+        past_edge = self._past_edge
+        if learning_rate is not None and self._past_edge_at is not None:
+            past_edge = self._past_edge_at(learning_rate)
+        if isnan(state) or (past_edge is not None and past_edge > _DIVERGES):
             return Advance(nan, {"loss": nan, self._metric: nan}, self._seconds)
-        progress = state + self._gain
-        loss = self._limit + self._floor + _START * (1.0 + progress) ** -self._rate
+        gain = 1.0 if past_edge is None else exp(_STEEPNESS * past_edge)
+        floor = 0.0 if past_edge is None else _FLOOR * gain
+        progress = state + gain
+        loss = self._limit + floor + _START * (1.0 + progress) ** -self._rate
         noisy = max(0.0, loss + self._noise[epoch - 1])
         return Advance(progress, {"loss": loss, self._metric: exp(-noisy) if self._maximizes else noisy}, self._seconds)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.lineup import StrategyChoice
+from service.report.text import and_list
 from service.simulation.cluster import Cluster
 from service.simulation.curves import CurveSource
 from service.simulation.loop import simulate
@@ -75,13 +76,34 @@ def compare(
         for outcomes, (choice, mine) in zip(found, lined_up, strict=True):
             note_progress(choice.label, repeat)
             outcomes.append(simulate(mine.model_copy(update={"seed": seed}), curves, luck, stopwatch=stopwatch))
+    entries = tuple(
+        Entry(label=choice.label, spec=mine, outcomes=tuple(outcomes))
+        for (choice, mine), outcomes in zip(lined_up, found, strict=True)
+    )
+    recorded = source.setting is not None
     return Comparison(
         spec=spec,
         curves=source.name,
         cluster=cluster,
-        entries=tuple(
-            Entry(label=choice.label, spec=mine, outcomes=tuple(outcomes))
-            for (choice, mine), outcomes in zip(lined_up, found, strict=True)
-        ),
-        notes=tuple(notes),
-    )  # fmt: skip
+        entries=entries,
+        notes=(*notes, *(_notes_on_changes(entries) if recorded else [])),
+    )
+
+
+def _notes_on_changes(entries: Sequence[Entry]) -> list[str]:
+    """What recorded curves cannot say of strategies that change params in the course of a training."""
+    notes = []
+    changing = [entry.label for entry in entries if any(outcome.children for outcome in entry.outcomes)]
+    if changing:
+        notes.append(
+            f"{and_list(changing)}: recorded curves know no change of params on the way. A trial that goes on from "
+            "another's checkpoint gets the later epochs of its own params' curve, as if it had trained with these from "
+            "the start, which costs it nothing. That flatters the strategy: its figures are not comparable."
+        )
+    scheduled = [entry.label for entry in entries if any(outcome.scheduled for outcome in entry.outcomes)]
+    if scheduled:
+        notes.append(
+            f"{and_list(scheduled)}: recorded curves were trained with their params' own learning rate; the rates that "
+            "the strategy sets within a cycle are not in them."
+        )
+    return notes

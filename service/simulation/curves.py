@@ -35,8 +35,11 @@ class Curve(Protocol):
         """The state of fresh weights."""
         ...
 
-    def advance(self, state: State, epoch: int) -> Advance:
+    def advance(self, state: State, epoch: int, learning_rate: float | None = None) -> Advance:
         """Train epoch `epoch`, counted from 1, from `state`.
+
+        The learning rate is what the study's strategy sets for this epoch, None where it is the params'. What was
+        recorded knows nothing of it.
 
         The state may be another trial's: weights are carried over, what follows is these params' doing. Equal arguments
         yield equal answers, so that an epoch trained again after a loss repeats itself.
@@ -77,7 +80,11 @@ class CurveSource(Protocol):
 
 
 class RecordedCurve:
-    """A curve that is looked up by epoch; a state says nothing, since the weights were not recorded."""
+    """A curve that is looked up by epoch; a state says nothing, since the weights were not recorded.
+
+    So a child that goes on from another trial's checkpoint gets the later epochs of its own params' curve, as if it had
+    trained with these params from its first epoch.
+    """
 
     __slots__ = ("_metric", "_seconds", "_values")
 
@@ -91,6 +98,6 @@ class RecordedCurve:
         """Nothing."""
         return None
 
-    def advance(self, state: State, epoch: int) -> Advance:
+    def advance(self, state: State, epoch: int, learning_rate: float | None = None) -> Advance:
         """What was recorded for the epoch."""
         return Advance(None, {self._metric: self._values[epoch - 1]}, self._seconds[epoch - 1])

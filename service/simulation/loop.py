@@ -5,8 +5,8 @@ decisions really cost hands in a stopwatch.
 
 A worker asks `next`, trains epoch after epoch, reports each, and obeys the verdict at the moment of the report. What
 differs from `workers/`: deciding, storing and checkpointing take no virtual time, at a deadline the epoch under way is
-lost, where a trainer that sees that an epoch would not end in time leaves it out, and the rates that a strategy sets
-within a cycle are not followed: a curve knows the params of its trial only.
+lost, where a trainer that sees that an epoch would not end in time leaves it out, and models are neither made nor
+combined.
 """
 
 from __future__ import annotations
@@ -216,8 +216,12 @@ class _Simulation:
 
     def _train_epoch(self, number: int) -> None:
         worker = self._workers[number]
+        assignment = worker.assignment
         assert worker.curve is not None
-        worker.pending = worker.curve.advance(worker.state, worker.epoch + 1)
+        assert assignment is not None
+        index, rates = worker.epoch + 1 - assignment.first_epoch, assignment.learning_rates
+        rate = rates[index] if index < len(rates) else None
+        worker.pending = worker.curve.advance(worker.state, worker.epoch + 1, rate)
         worker.began_at = self._now
         self._at(self._now + worker.luck.epoch_seconds(worker.pending.seconds), "epoch", number)
 
@@ -328,6 +332,8 @@ class _Simulation:
             epochs=history.ledger.epochs,
             epochs_again=tally.again,
             trials=len(history.trials),
+            children=sum(trial.parent is not None and trial.from_epoch > 0 for trial in history.trials),
+            scheduled=sum(bool(trial.learning_rates) for trial in history.trials),
             states=dict(states),
             reasons=dict(reasons),
             trial_epochs=tuple(len(trial.values) for trial in history.trials),

@@ -43,6 +43,10 @@ class Outcome:
     epochs_again: int
     """Epochs trained once more because a worker had died."""
     trials: int
+    children: int
+    """Trials that went on from another's checkpoint, with params of their own."""
+    scheduled: int
+    """Trials whose learning rate the strategy set anew in each epoch."""
     states: dict[str, int]
     """Trials by end: complete, pruned, failed."""
     reasons: dict[str, int]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from service.combination import Combination
 from service.events import Action, Event
 from service.history import Trial
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from service.study import StudySpec
 
 __all__ = [
+    "CombiningPolicy",
     "Judgement",
     "Policy",
     "PromotingPruner",
@@ -141,6 +143,19 @@ class Policy(Strategy, Protocol):
     @classmethod
     def make(cls, spec: StudySpec) -> Policy:
         """The strategy of a study."""
+        ...
+
+
+@runtime_checkable
+class CombiningPolicy(Policy, Protocol):
+    """A policy whose study may end with a model that is made of several trials' weights."""
+
+    def combination(self, best: Trial) -> Combination | None:
+        """What to put together beside the best trial's snapshot, by what is known so far; None: the snapshot alone."""
+        ...
+
+    def keeps_end(self, trial: Trial) -> bool:
+        """Whether a trial that stops after its latest epoch must leave a checkpoint of it."""
         ...
 
 

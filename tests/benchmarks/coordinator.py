@@ -69,7 +69,7 @@ class Reporter:
         """As `Trainer.memory_bytes`."""
         return 1
 
-    def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str) -> None:
+    def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str, members: int = 1) -> None:
         """As `Trainer.evaluate`."""
 
     async def train(

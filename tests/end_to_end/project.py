@@ -34,6 +34,23 @@ def build(params):
     return model
 
 
+def build_slowly(params):
+    # Long enough for a test to act while a model is made.
+    time.sleep(0.7)
+    return build(params)
+
+
+def load_zeros():
+    return {name: (np.ones((8, 1), "float32"), np.zeros((8, 1), "float32")) for name in ("train", "validation", "test")}
+
+
+def build_overshooting(params):
+    # Each epoch of one batch multiplies the weight by 1 - 2 * rate: near a rate of 1 it jumps from side to side of 0.
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(params["rate"]), loss="mse")
+    return model
+
+
 def build_for_keras_tuner(hp):
     params = {"units": hp.Int("units", 8, 32, step=8), "rate": hp.Float("rate", 1e-3, 1e-1, sampling="log")}
     if hp.Boolean("unsampled", default=True):

@@ -124,6 +124,7 @@ class Desk:
         self.prepare = _Method(errands, "prepare")
         self.train = _Method(errands, "train")
         self.make_model = _Method(errands, "make_model")
+        self.combine = _Method(errands, "combine")
         self.evaluate = _Method(errands, "evaluate")
 
 

@@ -66,7 +66,7 @@ class TreeOptions(SurrogateOptions):
 class BoostingOptions(SurrogateOptions):
     """Options of sampler gbrt."""
 
-    acquisition: Literal["EI", "PI", "LCB"] = "EI"
+    acquisition: Literal["EI", "PI", "LCB", "EIps"] = "EI"
     trees: Annotated[int, Field(ge=1)] = 30
     """Stages of boosting, for each of three quantiles."""
 

@@ -48,17 +48,22 @@ SAMPLERS = {
 }
 
 
-def median_regret(make_sampler, function):
-    def regret(seed):
-        study = optuna.create_study(sampler=make_sampler(seed))
-        study.optimize(function, n_trials=EVALUATIONS)
-        return study.best_value
-
-    return median(map(regret, SEEDS))
+def regret(sampler, function, seed, enough=-np.inf):
+    """The best value of a study; it ends early where that is below `enough`, since it only gets better."""
+    study = optuna.create_study(sampler=sampler(seed))
+    study.optimize(
+        function, n_trials=EVALUATIONS, callbacks=[lambda study, _: study.stop() if study.best_value < enough else None]
+    )
+    return study.best_value
 
 
 @pytest.mark.parametrize("function", [branin, hartmann6, rosenbrock4])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_it_beats_random_search(sampler, function):
-    chance = median_regret(lambda seed: optuna.samplers.RandomSampler(seed=seed), function)
-    assert median_regret(SAMPLERS[sampler], function) < 0.7 * chance
+def test_the_median_of_20_seeds_beats_random_search(sampler, function):
+    chance = median(regret(lambda seed: optuna.samplers.RandomSampler(seed=seed), function, seed) for seed in SEEDS)
+    better, needed = 0, len(SEEDS) // 2 + 1
+    for tried, seed in enumerate(SEEDS, start=1):
+        better += regret(SAMPLERS[sampler], function, seed, enough=0.7 * chance) < 0.7 * chance
+        if better == needed or better + len(SEEDS) - tried < needed:  # the other seeds cannot move the median over it
+            break
+    assert better == needed

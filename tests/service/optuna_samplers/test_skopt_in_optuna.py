@@ -19,6 +19,7 @@ SETTINGS = {
     "forest": {"model": "forest", "trees": 3},
     "extra_trees per second": {"model": "extra_trees", "trees": 3, "acquisition": "EIps"},
     "gbrt": {"model": "gbrt", "trees": 3},
+    "gbrt per second": {"model": "gbrt", "trees": 3, "acquisition": "EIps"},
 }
 FAST = ("gp", "forest", "gbrt")
 
@@ -42,7 +43,13 @@ def test_every_kind_of_choice_comes_back_as_it_went_in():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
-    [{"model": "gp", "restarts": 0}, {"model": "forest", "trees": 20}, {"model": "extra_trees", "trees": 20}],
+    [
+        {"model": "gp", "restarts": 0},
+        {"model": "forest", "trees": 20},
+        {"model": "extra_trees", "trees": 20},
+        {"model": "gbrt"},
+    ],
+    ids=lambda settings: settings["model"],
 )
 def test_improvement_per_second_prefers_what_is_quick_among_equals(settings):
     def quick_ones(seed):
@@ -51,10 +58,11 @@ def test_improvement_per_second_prefers_what_is_quick_among_equals(settings):
             seconds_of=lambda trial: 0.5 if trial.params["x"] < 0.5 else 50.0, **settings,
         )  # fmt: skip
         study = optuna.create_study(sampler=sampler)
-        study.optimize(lambda trial: trial.suggest_float("x", 0, 1) * 37 % 1, n_trials=20)  # rough, alike on both sides
+        study.optimize(lambda trial: abs(trial.suggest_float("x", 0, 1) % 0.5 - 0.2), n_trials=20)  # two equal valleys
         return sum(trial.params["x"] < 0.5 for trial in study.trials[8:])
 
-    assert sum(map(quick_ones, range(4))) > 0.7 * 4 * 12
+    # Plain EI stays in the valley that it found first: forests and boosting have .73 to .75 in the quick one.
+    assert sum(map(quick_ones, range(4))) > 0.9 * 4 * 12
 
 
 def test_the_conditions_of_a_space_may_be_told():
@@ -99,7 +107,10 @@ def test_the_best_half_and_the_latest_of_the_others_are_fitted():
     [
         ({"model": "svm"}, "model must be one of gp, forest, extra_trees, gbrt; got 'svm'"),
         ({"acquisition": "UCB"}, "acquisition of model gp must be one of EI, PI, LCB, EIps, gp_hedge; got 'UCB'"),
-        ({"model": "gbrt", "acquisition": "EIps"}, "acquisition of model gbrt must be one of EI, PI, LCB; got 'EIps'"),
+        (
+            {"model": "gbrt", "acquisition": "gp_hedge"},
+            "acquisition of model gbrt must be one of EI, PI, LCB, EIps; got 'gp_hedge'",
+        ),
         ({"model": "gbrt", "hyperparameter_draws": 3}, "hyperparameter_draws needs model gp"),
     ],
 )

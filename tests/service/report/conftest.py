@@ -67,6 +67,7 @@ def record_of(runs, *, spec=None, order=None, state="finished", **changes):
     settings = {
         "spec": spec,
         "state": state,
+        "combined": None,
         "reason": "the budget is used" if state == "finished" else "",
         "created_at": START,
         "ended_at": START if state == "finished" else None,

@@ -24,7 +24,7 @@ class HandCurve:
     def start(self):
         return 0
 
-    def advance(self, state, epoch):
+    def advance(self, state, epoch, learning_rate=None):
         assert state == epoch - 1
         return Advance(epoch, {"val_loss": self._values[epoch - 1]}, self._seconds)
 

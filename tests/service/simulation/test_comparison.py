@@ -16,7 +16,9 @@ from service.simulation.summary import answer_from, make_rows, rung_table
 @pytest.fixture
 def comparison(spec_with, hand_curves):
     """Two strategies on the hand-made curves of two trials: without and with a rung at epoch 1."""
-    source = SimpleNamespace(name="by hand", curves=lambda *_: hand_curves([0.5, 0.4, 0.3, 0.25], [0.8, 0.7, 0.6, 0.5]))
+    source = SimpleNamespace(
+        name="by hand", setting=None, curves=lambda *_: hand_curves([0.5, 0.4, 0.3, 0.25], [0.8, 0.7, 0.6, 0.5])
+    )
     spec = spec_with(budget={"trials": 2})
     strategies = strategies_from(["random,random+asha:min_epochs=1:reduction_factor=4"])
     return compare(spec, source, Cluster(workers=1), strategies, repeats=2)

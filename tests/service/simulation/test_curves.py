@@ -94,6 +94,27 @@ def test_a_child_with_a_smaller_rate_keeps_its_parents_progress():
     assert metrics["val_loss"] < min(values_of(fast, 60)[0][-1], values_of(slow, 60)[0][-1])
 
 
+def test_a_rate_that_is_set_for_an_epoch_counts_in_it_and_no_longer():
+    curves = AnalyticCurves(RATES, Objective(), 60, seed=1)
+    fast, slow = curves.open({"learning_rate": 1e-2}, 0), curves.open({"learning_rate": 1e-3}, 0)
+    state = 0.0
+    assert fast.advance(state, 1, 1e-3) == slow.advance(state, 1)
+    assert fast.advance(state, 1) == fast.advance(state, 1, 1e-2) != slow.advance(state, 1)
+    assert fast.advance(state, 1, 1e-6).metrics["val_loss"] > fast.advance(state, 1, 1e-3).metrics["val_loss"]
+
+
+def test_a_training_that_diverged_in_an_epoch_does_not_recover():
+    curve = AnalyticCurves(RATES, Objective(), 60, seed=1).open({"learning_rate": 1e-3}, 0)
+    state, metrics, _ = curve.advance(curve.start(), 1, 1.0)
+    assert isnan(metrics["val_loss"])
+    assert isnan(curve.advance(state, 2).metrics["val_loss"])
+
+
+def test_a_rate_says_nothing_to_curves_without_a_learning_rate():
+    curve = AnalyticCurves(SearchSpace({"units": Int(1, 9)}), Objective(), 9, seed=1).open({"units": 3}, 0)
+    assert curve.advance(0.0, 1, 10.0) == curve.advance(0.0, 1)
+
+
 def test_lcbench_predicts_accuracies_and_durations_of_52_epochs(recorded):
     source = recorded("lcbench:3945")
     assert source.setting.max_epochs == 52

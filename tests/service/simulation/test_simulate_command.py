@@ -103,6 +103,22 @@ def test_recorded_curves_need_no_file_and_replace_the_space_of_one(bandstand, da
     assert "a budget of 200 epochs, at most 9 epochs a trial" in out
 
 
+def test_recorded_curves_say_what_they_cannot_tell_of_params_that_change(bandstand, data_folder, tmp_path):
+    if not (data_folder / "curves" / "taskset").is_dir():
+        pytest.skip("BANDSTAND_DATA has no curves/taskset")
+    strategies = "random+asha,pbt:population=4:interval=2,lr-restarts:cycle_epochs=2"
+    many = ["--strategies", strategies, "--repeats", "1", "--max-epochs", "8", "--budget", "90", "--workers", "2"]
+    code, out, _ = bandstand("simulate", "--curves", "taskset:imdb_patch32_GRU64_avg_bs128", *many, "-o", "page.html")
+    assert code == 0
+    children = "pbt:population=4:interval=2 and lr-restarts:cycle_epochs=2: recorded curves know no change of params"
+    assert children in " ".join(out.split())
+    assert "note: lr-restarts:cycle_epochs=2: recorded curves were trained with their params' own" in out
+    assert children in (tmp_path / "page.html").read_text()
+    code, out, _ = bandstand("simulate", "study.toml", *many)
+    assert code == 0
+    assert "recorded curves" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.search import Search
-from service.simulation import Cluster, Improvement, open_source, simulate
+from service.simulation import Advance, Cluster, Improvement, open_source, simulate
 
 INF = float("inf")
 
@@ -159,6 +159,34 @@ def test_lineages_go_on_from_their_parents_whoever_dies(spec_with, policy):
     assert outcome.deaths > 0
     assert outcome.epochs == sum(outcome.trial_epochs) == 200
     assert any(trial.from_epoch for trial in search.history.trials)
+
+
+def test_the_rates_within_a_cycle_are_those_that_its_epochs_are_trained_with(spec_with):
+    class Curves:
+        """Notes the rate of each epoch."""
+
+        def __init__(self):
+            self.rates = []
+
+        def open(self, params, seed):
+            return self
+
+        def start(self):
+            return None
+
+        def advance(self, state, epoch, learning_rate=None):
+            self.rates.append((epoch, learning_rate))
+            return Advance(None, {"val_loss": 1.0 / epoch}, 10.0)
+
+    curves = Curves()
+    options = {"cycle_epochs": 2, "configurations": 1, "restart": "initial", "schedule": "linear"}
+    spec = spec_with(sampler="lr-restarts", pruner="", sampler_options=options, budget={"epochs": 4})
+    search = Search(spec)
+    outcome = simulate(spec, curves, Cluster(workers=1), search=search)
+    rate = search.history.trials[0].params["learning_rate"]
+    parts = [(1, 1.0), (2, 0.505), (3, 1.0), (4, 0.505)]  # half of the way down to a hundredth
+    assert curves.rates == [(epoch, pytest.approx(rate * part)) for epoch, part in parts]
+    assert (outcome.children, outcome.scheduled, outcome.trials) == (1, 2, 2)
 
 
 def test_decisions_are_timed_by_the_stopwatch_that_is_handed_in(spec_with, hand_curves):
