@@ -25,7 +25,8 @@ __all__ = ["AnytimeData", "anytime_data", "draw_by_epochs", "draw_by_seconds"]
 Against = Literal["epochs", "seconds"]
 
 _POINTS = 200
-_OPACITY, _OPACITY_OF_MANY, _MANY = 0.12, 0.06, 4
+_MANY = 4
+"""Bands over each other that can still be told apart."""
 _UNITS = ((2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 
 
@@ -73,42 +74,56 @@ def _values_at(run: Run, points: Sequence[float] | np.ndarray[Any, Any], against
     return found
 
 
-def draw_by_epochs(results: Results, _: Judgement) -> Drawing | str:
+def draw_by_epochs(results: Results, judgement: Judgement) -> Drawing | str:
     """What the budget buys."""
-    return _draw(results, "epochs", "Equal epochs are an equal budget.")
+    return _draw(results, judgement, "epochs", "Equal epochs are an equal budget.")
 
 
-def draw_by_seconds(results: Results, _: Judgement) -> Drawing | str:
+def draw_by_seconds(results: Results, judgement: Judgement) -> Drawing | str:
     """What the time buys."""
     return _draw(
         results,
+        judgement,
         "seconds",
         "Time is the sum of what epochs took on all workers; starts and pauses are left out. Arms end where they had "
         "used their epochs: small models train faster, so equal epochs are not equal times.",
     )
 
 
-def _draw(results: Results, against: Against, remark: str) -> Drawing | str:
+def _draw(results: Results, judgement: Judgement, against: Against, remark: str) -> Drawing | str:
     data = anytime_data(results, against)
     if isinstance(data, str):
         return data
-    many = max(data.repeats) > 1
+    shaded = _shaded(data, results, judgement)
     better = "down" if data.objective.direction == "minimize" else "up"
     sentences = [
         f"Best {data.objective.metric} so far; further {better} is better. Pruned trials count only where none was "
         "completed.",
         remark,
-        f"Lines are medians over an arm's repeats ({_repeats(data)}), shades the 95 % percentile bootstrap interval "
-        "of that median, 4,000 draws. A line begins where all repeats have a value."
-        if many
-        else "One repeat of each: there is no spread to show.",
-        "With fewer than six repeats such an interval reaches about from the worst to the best of them."
-        if many and max(data.repeats) < 6
-        else "",
+        _spread_sentence(data, shaded),
     ]
-    opacity = _OPACITY if len(data.bands) <= _MANY else _OPACITY_OF_MANY
-    figure = band_figure(data.bands, data.objective, data.axis, opacity if many else 0.0)
+    figure = band_figure(data.bands, data.objective, data.axis, shaded)
     return Drawing(figure, " ".join(sentence for sentence in sentences if sentence))
+
+
+def _shaded(data: AnytimeData, results: Results, judgement: Judgement) -> list[str]:
+    labels = [band.label for band in data.bands]
+    if max(data.repeats) < 2:
+        return []
+    if len(labels) <= _MANY:
+        return labels
+    return [label for label in labels if label == judgement.leader or label in results.plan.baselines()]
+
+
+def _spread_sentence(data: AnytimeData, shaded: Sequence[str]) -> str:
+    if not shaded:
+        return "One repeat of each: there is no spread to show."
+    whose = "shades" if len(shaded) == len(data.bands) else f"shades (of {and_list(shaded)})"
+    few = " With fewer than six repeats it reaches about from the worst to the best." if max(data.repeats) < 6 else ""
+    return (
+        f"Lines are medians over a strategy's repeats ({_repeats(data)}), {whose} the 95 % percentile bootstrap "
+        f"interval of that median, 4,000 draws. A line begins where all repeats have a value.{few}"
+    )
 
 
 def _repeats(data: AnytimeData) -> str:

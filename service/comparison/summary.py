@@ -6,7 +6,7 @@ Knows judgements and words. Must not know how they are shown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
 
 from service.comparison.statistics import CONFIDENCE, Interval, SpeedUp
@@ -28,6 +28,8 @@ __all__ = [
     "settings_sentence",
     "state_sentences",
 ]
+
+_DECIMALS = 7
 
 
 def answer_from(results: Results, judgement: Judgement) -> list[str]:
@@ -71,8 +73,9 @@ def _certainty_sentences(results: Results, judgement: Judgement) -> list[str]:
     least = _least_repeats(len(judgement.pairs))
     if pairs < least:
         return [
-            f"That is no proof: with {counted(pairs, 'repeat')} of {len(results.arms)} arms, no difference between two "
-            f"of them could be shown, however large; it takes {least} at least{_needed_words(level, least)}."
+            f"That is no proof: with {counted(pairs, 'repeat')} of {len(results.arms)} strategies no difference "
+            f"between two of them could be shown, however large; it takes {least} at "
+            f"least{_needed_words(level, least)}."
         ]
     beaten = [one.other for one in over if one.is_better]
     shown = f"It is shown to be better than {and_list(beaten)}, but" if beaten else "That is no proof: it is"
@@ -140,7 +143,8 @@ def _grid_sentence(results: Results, arm: StrategyChoice) -> str:
     size = grid_of(spec).size or 0
     points = ", ".join(f"{name} {count}" for name, count in points_per_parameter(spec).items())
     trained = max((run.trials for run in results.arm(arm.label).runs), default=size)
-    start = f"The grid of {arm.label} has {counted(size, 'point')} (values of each: {points})"
+    name = "Grid search" if arm.label == "grid" else arm.label
+    start = f"{name} has {counted(size, 'point')} (values of each: {points})"
     if trained < size:
         return f"{start}, of which the budget trained {trained}."
     if arm.sampler_options.get("points") == "auto":
@@ -164,7 +168,11 @@ def interval_text(interval: Interval | None) -> str:
     if interval is None or not isfinite(interval.mean):
         return "–"
     half = interval.high - interval.mean
-    text = measured(interval.mean) if abs(interval.mean) > half else number(interval.mean, 2)
+    if isfinite(half) and half > 0:
+        decimals = max(0, 1 - floor(log10(half)))  # two digits of what is uncertain
+        if decimals <= _DECIMALS:
+            return f"{interval.mean:.{decimals}f}\u00a0±\u00a0{half:.{decimals}f}"
+    text = measured(interval.mean)
     return text + (f" ± {number(half, 2)}" if isfinite(half) else "")
 
 
@@ -239,9 +247,11 @@ def speed_up_text(found: SpeedUp) -> str:
     """`3.1× (1.8× to 4×)`; `not reached` where it was not, never a number."""
     if found.repeats == 0:
         return "–"
-    some = f" (in {found.reached} of {found.repeats} repeats)" if found.reached < found.repeats else ""
+    if found.ratio is None and not found.reached:
+        return "not reached"
+    some = f", reached in {found.reached} of {found.repeats} repeats" if found.reached < found.repeats else ""
     if found.ratio is None:
-        return f"not reached{some}" if found.reached else "not reached"
+        return some.removeprefix(", ")
     if found.low is not None and not isfinite(found.low):
         return f"{found.ratio:.2g}×"
     low, high = ("not reached" if end is None else f"{end:.2g}×" for end in (found.low, found.high))

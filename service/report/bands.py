@@ -5,7 +5,7 @@ Knows how bands look. Must not know where the numbers come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -19,6 +19,7 @@ from service.study import Objective
 __all__ = ["Band", "band_figure"]
 
 _HEIGHT = 420
+_OPACITY = 0.13
 
 
 class Band(NamedTuple):
@@ -31,23 +32,23 @@ class Band(NamedTuple):
     high: tuple[float, ...]
 
 
-def band_figure(bands: Sequence[Band], objective: Objective, axis: str, opacity: float) -> go.Figure:
+def band_figure(bands: Sequence[Band], objective: Objective, axis: str, shaded: Collection[str]) -> go.Figure:
     """A stepped line for each strategy with its band.
 
     Args:
         bands: in the order of the legend.
         objective: what the values are.
         axis: title of the axis below.
-        opacity: of a band, 0 for none.
+        shaded: labels of those whose band is drawn; more than a few over each other cannot be told apart.
     """
     traces: list[Any] = []
     for index, band in enumerate(bands):
         color = STUDY_COLORS[index % len(STUDY_COLORS)]
         name = label(band.label, 44)
-        if opacity:
+        if band.label in shaded:
             edge = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip", "showlegend": False}
             traces.append(go.Scatter(x=band.x, y=band.low, legendgroup=band.label, **edge))
-            fill = {"fill": "tonexty", "fillcolor": _faint(color, opacity)}
+            fill = {"fill": "tonexty", "fillcolor": _faint(color)}
             traces.append(go.Scatter(x=band.x, y=band.high, legendgroup=band.label, **fill, **edge))
         traces.append(
             go.Scatter(
@@ -70,6 +71,6 @@ def band_figure(bands: Sequence[Band], objective: Objective, axis: str, opacity:
     )
 
 
-def _faint(color: str, opacity: float) -> str:
+def _faint(color: str) -> str:
     red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity:g})"
+    return f"rgba({red},{green},{blue},{_OPACITY})"

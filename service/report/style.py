@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 __all__ = ["BEST_COLOR", "STATE_STYLES", "STUDY_COLORS", "THEMES", "StateStyle", "make_figure"]
 
 BEST_COLOR = "#e8770c"
-STUDY_COLORS = ("#2f80c9", "#c2519a", "#2a9d7f", "#8a6fd1", "#b08900", "#7c8796")
+STUDY_COLORS = ("#2f80c9", "#c2519a", "#2a9d7f", "#8a6fd1", "#b08900", "#a0603a", "#6b9b2f", "#7c8796")
 """This study's, then those of the others in turn."""
 
 

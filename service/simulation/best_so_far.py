@@ -19,7 +19,6 @@ from service.study import Objective
 __all__ = ["BandData", "band_data", "draw_best_by_epochs", "draw_best_by_time"]
 
 _POINTS = 240
-_OPACITY = 0.13
 _UNITS = ((2 * 86400.0, 86400.0, "days"), (2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "s"))
 
 
@@ -98,7 +97,8 @@ def draw_best_by_time(comparison: Comparison) -> Drawing:
 
 def _draw(comparison: Comparison, against: str, caption: str) -> Drawing:
     data = band_data(comparison, against)
-    return Drawing(band_figure(data.bands, data.objective, data.axis, _OPACITY if data.has_shades else 0.0), caption)
+    shaded = [band.label for band in data.bands] if data.has_shades else []
+    return Drawing(band_figure(data.bands, data.objective, data.axis, shaded), caption)
 
 
 def _band_caption(comparison: Comparison) -> str:

@@ -49,7 +49,7 @@ def test_five_repeats_show_nothing_however_large_the_difference(make_results_of)
     judgement = judge(results)
     assert (judgement.leader, judgement.winner) == ("tpe+asha", None)
     assert answer_from(results, judgement)[0].startswith("tpe+asha has the best mean")
-    assert "with 5 repeats of 3 arms, no difference" in answer_from(results, judgement)[1]
+    assert "with 5 repeats of 3 strategies no difference" in answer_from(results, judgement)[1]
     assert "it takes 7 at least" in answer_from(results, judgement)[1]
 
 
