@@ -59,7 +59,7 @@ def difference_data(judgement: Judgement) -> DifferenceData | str:
 
 def difference_figure(data: DifferenceData) -> go.Figure:
     """A row for each arm, a mark for each baseline."""
-    arms = list(dict.fromkeys(row.arm for row in data.rows))
+    arms = sorted(dict.fromkeys(row.arm for row in data.rows), key=lambda arm: -_mean_over_all(data, arm))
     baselines = list(dict.fromkeys(row.baseline for row in data.rows))
     traces: list[Any] = []
     for index, baseline in enumerate(baselines):
@@ -104,6 +104,12 @@ def difference_figure(data: DifferenceData) -> go.Figure:
     )
     figure.add_vline(x=0, line={"color": _NOT_SHOWN, "width": 1.5, "dash": "dot"})
     return figure
+
+
+def _mean_over_all(data: DifferenceData, arm: str) -> float:
+    """So that the best stand above; to one baseline the order is that of the means."""
+    found = [row.interval.mean for row in data.rows if row.arm == arm]
+    return sum(found) / len(found)
 
 
 def _half(interval: Interval) -> float:

@@ -43,23 +43,27 @@ def _best_sentence(results: Results, judgement: Judgement) -> str:
     leader = next(arm for arm in judgement.arms if arm.label == judgement.leader)
     metric = results.plan.spec.objective.metric.removeprefix("val_")
     mean = leader.test if judgement.measure == "test" and leader.test is not None else leader.validation
-    words = "is the best" if judgement.winner else "has the best mean"
+    words = "is the best" if judgement.winner else "did best on average"
     start = (
-        f"{leader.label} {words}: {metric} {measured(mean.mean)} on the {judgement.measure} data, mean of "
-        f"{counted(leader.runs, 'repeat')}"
+        f"{leader.label} {words}: {metric} {measured(mean.mean)} on the {judgement.measure} data (mean of "
+        f"{counted(leader.runs, 'repeat')})"
     )
     over = [_difference_words(one) for _, family in judgement.against for one in family if one.arm == leader.label]
-    return f"{start}, {and_list(over)}." if over else f"{start}; no other arm can be compared with it yet."
+    return f"{start}, {and_list(over)}." if over else f"{start}; no other strategy can be compared with it yet."
 
 
 def _difference_words(versus: Versus) -> str:
     found = versus.found.difference
     if not found.mean:
         return f"neither better nor worse than {versus.other} search"
-    amount = f"{number(abs(found.mean), 2)} {'better' if found.mean > 0 else 'worse'} than {versus.other} search"
+    amount = f"{_better_words(found.mean)} than {versus.other} search"
     if not isfinite(found.low):
         return amount
-    return f"{amount} (95 % interval {found.low:+.2g} to {found.high:+.2g})"
+    return f"{amount} (95 % interval: {_better_words(found.low)} to {_better_words(found.high)})"
+
+
+def _better_words(difference: float) -> str:
+    return f"{number(abs(difference), 2)} {'worse' if difference < 0 else 'better'}"
 
 
 def _certainty_sentences(results: Results, judgement: Judgement) -> list[str]:

@@ -83,7 +83,7 @@ def test_the_table_of_wins_adds_up(results):
 
 def test_the_page_begins_with_the_answer_and_has_every_figure(results, page_of):
     page = page_of(results)
-    assert page.words.index("has the best mean") < page.words.index("What the budget bought")
+    assert page.words.index("did best on average") < page.words.index("What the budget bought")
     assert set(page.figures) >= {
         f"data-{name}" for name in ("by_epochs", "by_seconds", "final_values", "differences", "wins")
     }

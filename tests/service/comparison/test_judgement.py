@@ -33,7 +33,7 @@ def test_a_winner_is_named_where_it_is_better_than_each_other_arm(clear):
     judgement = judge(clear)
     assert (judgement.leader, judgement.winner, judgement.measure) == ("tpe+asha", "tpe+asha", "test")
     first, second, _ = answer_from(clear, judgement)
-    assert first.startswith("tpe+asha is the best: accuracy 0.8955 on the test data, mean of 12 repeats, 0.099 better")
+    assert first.startswith("tpe+asha is the best: accuracy 0.8955 on the test data (mean of 12 repeats), 0.099 better")
     assert second == "It is shown to be better than each of the others (p < .05, corrected for all pairs)."
 
 
@@ -48,7 +48,7 @@ def test_five_repeats_show_nothing_however_large_the_difference(make_results_of)
     )
     judgement = judge(results)
     assert (judgement.leader, judgement.winner) == ("tpe+asha", None)
-    assert answer_from(results, judgement)[0].startswith("tpe+asha has the best mean")
+    assert answer_from(results, judgement)[0].startswith("tpe+asha did best on average")
     assert "with 5 repeats of 3 strategies no difference" in answer_from(results, judgement)[1]
     assert "it takes 7 at least" in answer_from(results, judgement)[1]
 
@@ -142,7 +142,7 @@ def test_a_comparison_under_way_says_so(make_results_of):
     )
     assert not results.is_complete
     assert state_sentences(results)[0].startswith("4 of 6 studies have not ended")
-    assert answer_from(results, judge(results))[0].startswith("tpe+asha has the best mean")
+    assert answer_from(results, judge(results))[0].startswith("tpe+asha did best on average")
 
 
 def test_nothing_finished_is_a_sentence(make_results_of):
