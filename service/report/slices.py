@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Panel", "Point", "SlicesData", "draw", "slices_data", "slices_figure"]
 
-MAX_POINTS = 400
+MAX_POINTS = 200
 PANEL_PIXELS = 175
 GAP_PIXELS = 62
 COLUMNS = 2
