@@ -158,7 +158,7 @@ def importances_figure(data: ImportanceData) -> go.Figure:
         [bars],
         90 + 34 * len(rows),
         xaxis={
-            "title": {"text": f"share of the variation of {label(data.metric)}"},
+            "title": {"text": "share of the variation"},
             "tickformat": ".0%",
             "range": [0, max(share for _, share in data.shares) * 1.15],
         },
