@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces import SEARCH_SPACES
+from service.report import REPORTS
 from service.simulation import CURVES
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.strategies.policies.tune_populations import TunePB2, TunePBT
@@ -69,6 +70,12 @@ def test_the_readme_lists_what_ray_tune_decides_with_its_options() -> None:
     for policy in (TunePBT, TunePB2):
         options = ", ".join(f"`{name}`" for name in policy.options.model_fields)
         assert f"| `{policy.name}` | {policy.summary} | {options} |" in readme
+
+
+def test_the_readme_lists_every_figure_of_a_report() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name, report in REPORTS.items():
+        assert f"| `{name}` | {report.title} | {report.needs} |" in readme, name
 
 
 def test_the_readme_gives_a_reason_for_every_dependency() -> None:
