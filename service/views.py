@@ -107,9 +107,9 @@ class StudyProgress:
     events: int  # changes whenever anything happened
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class StudyRecord:
-    """All that is known of a study."""
+    """All that is known of a study. Compared by identity: frames have no equality that is true or false."""
 
     spec: StudySpec
     state: str

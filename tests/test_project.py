@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces import SEARCH_SPACES
+from service.report import REPORTS
 from service.simulation import CURVES
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.strategies.policies.restart_options import RestartOptions
@@ -76,6 +77,12 @@ def test_the_readme_lists_every_option_of_learning_rate_restarts() -> None:
     section = (ROOT / "README.md").read_text().split("### Learning-rate restarts as a search")[1].split("\n### ")[0]
     table = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
     assert sorted(re.findall(r"`(\w+)`", table)) == sorted(RestartOptions.model_fields)
+
+
+def test_the_readme_lists_every_figure_of_a_report() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name, report in REPORTS.items():
+        assert f"| `{name}` | {report.title} | {report.needs} |" in readme, name
 
 
 def test_the_readme_gives_a_reason_for_every_dependency() -> None:

@@ -164,9 +164,12 @@ def _never_mattered(importance: ImportanceData | str) -> Iterator[str]:
 
 
 def _disagreeing_repeats(record: StudyRecord) -> Iterator[str]:
-    """Where params were trained more than once, whether their values differ by more than the best leads the next."""
+    """Where params were trained more than once, whether their values differ by more than the best leads the next.
+
+    A trial that went on from another one is no repeat: it began from other weights.
+    """
     params, trials = params_by_trial(record), record.trials
-    complete = trials[(trials["state"] == "complete") & values_of(trials).notna()]
+    complete = trials[(trials["state"] == "complete") & values_of(trials).notna() & trials["parent"].isna()]
     groups: dict[tuple[tuple[str, Value], ...], list[float]] = {}
     for trial, value in zip(complete["number"], values_of(complete), strict=True):
         groups.setdefault(tuple(params[int(trial)].items()), []).append(float(record.spec.objective.sign * value))

@@ -1,4 +1,4 @@
-"""What the trainers did over time: how many trials were being started, trained and handed back at each moment.
+"""What the trainers did over time: how many trials were being started and trained at each moment.
 
 Which worker had a trial is not stored, so no worker has a line here; the times of attempts and epochs are.
 """
@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["PHASES", "ConcurrencyData", "concurrency_data", "concurrency_figure", "draw"]
 
 BINS = 240
-PHASES = ("starting", "training", "handing back")
-COLORS = {"starting": "#b08900", "training": "#2f80c9", "handing back": "#8a6fd1"}
+PHASES = ("starting", "training")
+COLORS = {"starting": "#b08900", "training": "#2f80c9"}
 MEANINGS = {
     "starting": "building the model, reading a checkpoint, compiling",
     "training": "epochs, and what lies between them: validation, reports, waiting for an answer",
-    "handing back": "from the last epoch until the trial was given back: writing a checkpoint, the answer",
-    "idle": "what is left where at any time as many trials could have trained as at the busiest moment",
+    "the rest": "writing checkpoints, handing over, nothing to do: what is left of as many trainers as were ever busy",
 }
 Array = NDArray[np.float64]
 
@@ -66,7 +65,7 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
     return ConcurrencyData(
         tuple(((edges[:-1] + edges[1:]) / 2).tolist()),
         tuple(phases),
-        _busiest(marks[:, 0], marks[:, 3]),
+        _busiest(marks[:, 0], marks[:, 2]),
         span,
         tuple(seconds),
         int((attempts["outcome"] == "lost").sum()),
@@ -77,7 +76,8 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
 def _marks(record: StudyRecord) -> Array:
     """A row for each attempt: when it began, when its first epoch did, when its last epoch was there, when it ended.
 
-    In seconds of the clock. An attempt without an epoch was starting all the time; one that has not ended lasts until
+    Between the last two nobody knows whether it had a trainer: it may have been waiting for a verdict. In seconds of
+    the clock. An attempt without an epoch was starting all the time; one that has not ended lasts until
     the last moment that anything is known of.
     """
     attempts, measured = record.attempts, record.measurements
@@ -175,7 +175,7 @@ def _table(data: ConcurrencyData) -> Table:
     busy = sum(seconds for _, seconds in data.seconds)
     rows = [
         (name, duration(seconds), f"{seconds / room:.0%}", MEANINGS[name])
-        for name, seconds in (*data.seconds, ("idle", max(0.0, room - busy)))
+        for name, seconds in (*data.seconds, ("the rest", max(0.0, room - busy)))
     ]
     return Table(("Trainers were", "For", "Share", "That is"), tuple(rows))
 

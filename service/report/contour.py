@@ -28,7 +28,7 @@ GRID = 36
 """Points of the surface along an axis with a scale."""
 NEAR = 1.0
 """Bandwidths from the nearest trial beyond which nothing is drawn."""
-MAX_POINTS = 400
+MAX_POINTS = 300
 
 
 class Side(NamedTuple):

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from service.report.diagnosis import Diagnosis, Reference, Rules, diagnose
+from service.report.family import best_path, read_members
 
 if TYPE_CHECKING:
     from service.views import StudyRecord
 
 __all__ = ["CurvePair", "metric_names", "read_pairs"]
+
+Rows = np.ndarray[tuple[int, ...], np.dtype[np.int_]]
 
 _START_QUANTILE = 0.5
 
@@ -39,7 +42,7 @@ def read_pairs(record: StudyRecord, rules: Rules | None = None) -> dict[int, Cur
     """Trial -> its curves, of every trial that ended and measured anything.
 
     All are judged by the same reference: the median first training value of the study, and its best training value.
-    A trial that goes on from another's checkpoint begins where that one stood, so it plays no part in the median.
+    A trial that went on from another's checkpoint has the curves of its lineage, from fresh weights on.
     """
     train, validation = metric_names(record.spec.objective.metric)
     measured = record.measurements
@@ -56,15 +59,32 @@ def read_pairs(record: StudyRecord, rules: Rules | None = None) -> dict[int, Cur
     reference = None if fitted is None else _reference(measured, fitted, sign)
     epochs, owners = measured["epoch"].to_numpy(dtype=int), measured["trial"].to_numpy(dtype=int)
     starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
+    stops = [*starts[1:], len(owners)]
+    rows = {int(owners[start]): np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)}
     pairs = {}
-    for start, stop in zip(starts, [*starts[1:], len(owners)], strict=True):
-        here = slice(int(start), int(stop))
+    for trial, here in _along_lineages(record, rows, epochs).items():
         own = tuple(int(epoch) for epoch in epochs[here])
         training = None if fitted is None else tuple(fitted[here].tolist())
         validating = tuple(held[here].tolist())
         found = diagnose(own, training, validating, sign=sign, reference=reference, rules=rules)
-        pairs[int(owners[start])] = CurvePair(int(owners[start]), own, training, validating, found)
+        pairs[trial] = CurvePair(trial, own, training, validating, found)
     return pairs
+
+
+def _along_lineages(record: StudyRecord, rows: dict[int, Rows], epochs: Rows) -> dict[int, Rows]:
+    """The rows of each trial, those of its ancestors before them."""
+    if not record.trials["parent"].notna().any():
+        return rows
+    members = {member.trial: member for member in read_members(record)}
+    joined = {}
+    for trial in rows:
+        parts = [
+            rows[step.trial][(epochs[rows[step.trial]] >= step.first) & (epochs[rows[step.trial]] <= step.last)]
+            for step in best_path(members, trial, members[trial].last)
+            if step.trial in rows
+        ]
+        joined[trial] = np.concatenate(parts) if parts else rows[trial]
+    return joined
 
 
 def _numbers(column: pd.Series[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -19,6 +19,8 @@ from service.report.drawing import Drawing, Table
 
 __all__ = ["figure_json", "make_document", "make_section", "make_table"]
 
+SLIM = 48
+"""Letters: a table no wider than this stays one on a telephone, where others become lists of cards."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 
 
@@ -114,6 +116,8 @@ def make_table(table: Table, kind: str = "") -> str:
         )
         rows.append(f'<tr><th scope="row">{escape(first)}</th>{"".join(cells)}</tr>')
     body = "".join(rows)
+    widths = (max(len(cell) for cell in column) for column in zip(table.header, *table.rows, strict=True))
+    kind = kind or ("slim" if sum(widths) <= SLIM else "")
     return (
         f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )

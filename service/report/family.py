@@ -5,7 +5,7 @@ Knows trials as a frame. Must not know how they are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -65,12 +65,11 @@ def read_members(record: StudyRecord) -> list[Member]:
     ]
 
 
-def best_path(members: Sequence[Member], trial: int, last_epoch: int) -> list[Step]:
-    """The way from fresh weights to a trial at an epoch, the oldest first."""
-    by_trial = {member.trial: member for member in members}
+def best_path(members: Mapping[int, Member], trial: int, last_epoch: int) -> list[Step]:
+    """The way from fresh weights to a trial at an epoch, the oldest first; `members` by trial."""
     path: list[Step] = []
     while True:
-        member = by_trial[trial]
+        member = members[trial]
         if last_epoch > member.first:
             path.append(Step(trial, member.first + 1, last_epoch, member.origin))
         if member.parent is None or not member.first:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HistoryData", "TrialPoint", "draw", "history_data", "history_figure"]
 
-MAX_POINTS = 2000
+MAX_POINTS = 1000
 FINAL = ("complete", "pruned", "failed")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 import plotly.graph_objects as go
 
@@ -63,8 +64,17 @@ def comparable_values(record: StudyRecord) -> tuple[int | None, dict[int, float]
     return max(epochs), {int(trial): float(value) for trial, value in zip(row["trial"], row["value"], strict=True)}
 
 
+_TOLD: WeakKeyDictionary[StudyRecord, ImportanceData | str] = WeakKeyDictionary()
+
+
 def importances_data(record: StudyRecord) -> ImportanceData | str:
-    """The shares, or why there are none."""
+    """The shares, or why there are none. They take seconds, and several parts of a report ask for them."""
+    if record not in _TOLD:
+        _TOLD[record] = _importances_of(record)
+    return _TOLD[record]
+
+
+def _importances_of(record: StudyRecord) -> ImportanceData | str:
     epoch, values = comparable_values(record)
     if len(values) < MIN_TRIALS:
         return (
@@ -148,7 +158,7 @@ def importances_figure(data: ImportanceData) -> go.Figure:
         [bars],
         90 + 34 * len(rows),
         xaxis={
-            "title": {"text": f"share of the variation of {label(data.metric)}"},
+            "title": {"text": "share of the variation"},
             "tickformat": ".0%",
             "range": [0, max(share for _, share in data.shares) * 1.15],
         },

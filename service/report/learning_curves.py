@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Curve", "CurvesData", "draw", "learning_curves_data", "learning_curves_figure"]
 
 MAX_CURVES = 200
+FEW_CURVES = 60
+"""Up to so many of a state are drawn with a dot for each value."""
 
 
 class Curve(NamedTuple):
@@ -76,8 +78,10 @@ def learning_curves_figure(data: CurvesData) -> go.Figure:
         if not curves:
             continue
         traces.append(_lines(curves, state, style.color, data.objective.metric))
-        if state != "complete":
-            traces.append(_ends(curves, state))
+        # A trial of one epoch has no line, so that its end must show it.
+        ended = [curve for curve in curves if state != "complete" or len(curve.epochs) == 1]
+        if ended:
+            traces.append(_ends(ended, state))
     best = [curve for curve in data.curves if curve.trial == data.best_trial]
     traces.extend(_best(curve, data.objective.metric) for curve in best)
     bounds = make_bounds((value for curve in data.curves for value in curve.values), data.objective.sign)
@@ -109,16 +113,17 @@ def _lines(curves: Sequence[Curve], state: str, color: str, metric: str) -> go.S
             "",
         ]
     ]
+    few = len(curves) <= FEW_CURVES
     return go.Scatter(
         x=_joined(curves, 0),
         y=_joined(curves, 1),
-        # A trial of one epoch has no line, so a dot must show it.
-        mode="lines+markers",
-        marker={"size": 3 if len(curves) <= 60 else 2},
+        # Dots for all of 10,000 values would take a browser a second.
+        mode="lines+markers" if few else "lines",
+        marker={"size": 3},
         name=state,
         legendgroup=state,
-        line={"color": color, "width": 1.2 if len(curves) <= 60 else 0.8},
-        opacity=0.75 if len(curves) <= 60 else 0.5,
+        line={"color": color, "width": 1.2 if few else 0.8},
+        opacity=0.75 if few else 0.5,
         text=texts,
         hovertemplate="%{text}<br>epoch %{x}<extra></extra>",
     )

@@ -54,11 +54,11 @@ class LineagesData(NamedTuple):
 
 def lineages_data(record: StudyRecord) -> LineagesData | str:
     """The tree and the schedule, or why there are none."""
-    if "parent" not in record.trials or not record.trials["parent"].notna().any():
+    if not record.trials["parent"].notna().any():
         return "No trial went on from another one, so there are no lineages."
     members = read_members(record)
     best = record.best
-    path = best_path(members, best.number, best.epoch) if best else []
+    path = best_path({member.trial: member for member in members}, best.number, best.epoch) if best else []
     parents = {member.parent for member in members if member.parent is not None}
     by_slot = record.spec.sampler in POPULATIONS
     families = sum(by_slot or member.parent is not None or member.trial in parents for member in members)

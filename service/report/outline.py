@@ -64,7 +64,7 @@ def _figures(record: StudyRecord, others: Sequence[StudyRecord], names: Sequence
     """Those that concern the study: a comparison only with others, lineages only where trials have parents."""
     concerns = {
         "best_so_far": bool(others),
-        "lineages": "parent" in record.trials and bool(record.trials["parent"].notna().any()),
+        "lineages": bool(record.trials["parent"].notna().any()),
     }
     return tuple(
         Figure(name, REPORTS[name].title, REPORTS[name].draw(record, others))

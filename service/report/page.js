@@ -27,11 +27,13 @@
   }
 
   if (window.Plotly) for (const place of places) {
+    await new Promise((resolve) => setTimeout(resolve)); // what is drawn can be read while the rest is being drawn
     const { data, layout } = JSON.parse(document.getElementById(place.dataset.figure).textContent);
     layout.template = theme();
     layout.dragmode = pointed ? "zoom" : false;
     Plotly.newPlot(place, data, layout, { ...config, displayModeBar: pointed ? "hover" : false });
   }
+  document.documentElement.dataset.drawn = Math.round(performance.now()); // ms; for whoever waits for the figures
   dark.addEventListener("change", () => window.Plotly && places.forEach((place) => Plotly.relayout(place, { template: theme() })));
 
   // Paper is white, and narrower than most windows.

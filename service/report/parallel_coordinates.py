@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Axis", "Group", "ParallelData", "TrialLine", "draw", "parallel_data", "parallel_figure"]
 
 MAX_LINES = 200
+FEW_LINES = 40
 INACTIVE = 1.13
 """Where on a row's scale of 0 to 1 the trials stand that do not have its parameter."""
 ROW_PIXELS = 62
@@ -205,7 +206,8 @@ def _trace(lines: Sequence[TrialLine], name: str, color: str, opacity: float, wi
     return go.Scatter(
         x=x,
         y=y,
-        mode="lines+markers",
+        # Markers for all of many lines would take a browser a second.
+        mode="lines+markers" if len(lines) <= FEW_LINES else "lines",
         name=name,
         opacity=opacity,
         line={"color": color, "width": width},

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Panel", "Point", "SlicesData", "draw", "slices_data", "slices_figure"]
 
-MAX_POINTS = 400
+MAX_POINTS = 200
 PANEL_PIXELS = 175
 GAP_PIXELS = 62
 COLUMNS = 2
+TICK_LETTERS = 20
+"""On the axis of one panel."""
 BINS = 6
 MIN_BIN = 4
 """Fewer trials than this in each bin of a scale have no median worth drawing."""
@@ -83,11 +85,17 @@ def slices_data(record: StudyRecord) -> SlicesData | str:
             for trial in having
         )
         if len({params[trial][name] for trial in having}) > 1:
-            panels.append(Panel(name, ticks_of(parameter, 22), points, _medians(parameter, points)))
+            panels.append(Panel(name, _thinned(ticks_of(parameter, 22)), points, _medians(parameter, points)))
     if not panels:
         return "Every trial had the same params, so there is no effect to see."
     best = record.best.number if record.best and record.best.number in kept else None
     return SlicesData(record.spec.objective, tuple(panels), best, len(kept), len(values), epoch)
+
+
+def _thinned(ticks: tuple[tuple[float, str], ...]) -> tuple[tuple[float, str], ...]:
+    """Every second, third ... one, so that their texts fit side by side on a telephone."""
+    letters = sum(len(text) + 1 for _, text in ticks)
+    return ticks[:: max(1, ceil(letters / TICK_LETTERS))]
 
 
 def _medians(parameter: Parameter, points: Sequence[Point]) -> tuple[tuple[float, float, float], ...]:

@@ -174,7 +174,7 @@ def _table(data: TimeData) -> Table:
     rows += [_row(share._replace(name=f"{share.name} trials"), data) for share in data.states]
     for group in (data.stretches, data.brackets):
         rows += [_row(share, data) for share in group]
-    return Table(("Part", "Trials", "Epochs", "Time in training", "Share of the time"), tuple(rows))
+    return Table(("Part", "Trials", "Epochs", "Time", "Share"), tuple(rows))
 
 
 def _row(share: Share, data: TimeData) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class PairData(NamedTuple):
 
     objective: Objective
     pair: CurvePair
+    is_child: bool  # whether the trial went on from another one's checkpoint
     is_best: bool  # whether the pair is of the study's best trial
     best_epoch: int | None  # the epoch whose value is the trial's result
     counts: tuple[tuple[Kind, tuple[int, ...]], ...]  # trials of each kind that occurs, the most frequent first
@@ -53,6 +54,7 @@ def train_validation_data(record: StudyRecord, rules: Rules | None = None) -> Pa
     return PairData(
         record.spec.objective,
         shown,
+        bool(record.trials.set_index("number")["from_epoch"][shown.trial]),
         is_best,
         record.best.epoch if record.best and is_best else None,
         tuple((kind, tuple(groups[kind])) for kind in sorted(groups, key=lambda kind: (-len(groups[kind]), kind))),
@@ -146,6 +148,7 @@ def _caption(data: PairData) -> str:
         f"Trial {pair.trial}, {'the best' if data.is_best else 'the longest'}: {pair.diagnosis.label}. "
         f"{pair.diagnosis.reason}",
         "The dotted line is where that began." if pair.diagnosis.epoch is not None else "",
+        "Its curves are those of its lineage." if data.is_child else "",
         f"The table counts all {counted(sum(kinds.values()), 'ended trial')} by the same rules, in shares of a scale: "
         "the way from the median first training value of the study to its best training value.",
     ]

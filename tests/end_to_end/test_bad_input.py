@@ -99,7 +99,14 @@ def test_files_that_are_not_there_or_not_toml_are_refused(project: Project) -> N
 
 
 def test_commands_about_a_study_that_is_not_there_say_so(project: Project) -> None:
-    for command in (("show",), ("best",), ("stop",), ("report", "-o", "x.html"), ("export", "-o", "x.csv")):
+    for command in (
+        ("show",),
+        ("best",),
+        ("stop",),
+        ("report", "-o", "x.html"),
+        ("figure", "history", "-o", "x.html"),
+        ("export", "-o", "x.csv"),
+    ):
         assert "there is no study 'ghost'" in refused(project, command[0], "ghost", *command[1:])
     assert not (project.folder / "x.html").exists()
 

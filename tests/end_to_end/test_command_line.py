@@ -96,6 +96,27 @@ def test_the_report_is_one_file_about_this_study(finished: tuple[Project, subpro
     page = (project.folder / "report.html").read_text()
     assert "Learning curves" in page
     assert "Trained with" in page
+    assert project.command("report", "cli", "-o", "writeup.md", "--style", "writeup").returncode == 0
+    assert "## Test harness" in (project.folder / "writeup.md").read_text()
+
+
+def test_a_figure_is_written_alone_or_refused_in_one_line(
+    finished: tuple[Project, subprocess.CompletedProcess[str]],
+) -> None:
+    project, _ = finished
+    done = project.command("figure", "cli", "epochs_spent", "-o", "figure.html")
+    assert done.stdout.strip() == str(project.folder / "figure.html"), done.stderr
+    assert 'id="data-epochs_spent"' in (project.folder / "figure.html").read_text()
+    for options, line in (
+        (("epochs", "-o", "x.html"), "the figure must be one of best_so_far, history,"),
+        (("history", "-o", "x.pdf"), "a figure's file must end in .html, .png or .svg; got 'x.pdf'"),
+        (("history", "-o", "no/x.html"), "the figure's folder must exist; 'no' does not: make it"),
+        (("lineages", "-o", "x.html"), "has nothing to draw: No trial went on from another one"),
+    ):
+        done = project.command("figure", "cli", *options)
+        assert done.returncode == 2
+        assert line in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_optuna_dashboard_shows_the_study_with_intermediate_values_and_pruned_trials(

@@ -149,6 +149,8 @@ def test_repeats_that_differ_by_more_than_the_best_leads_are_a_warning(warn, spe
         run([value], params={"rate": rate}) for rate, value in ((0.01, 1.0), (0.01, 1.3), (0.02, 1.2), (0.02, 1.16))
     ]
     assert "Seeds disagree: the same params trained again differ by" in warn(near, spec)
+    children = [one._replace(parent=0, from_epoch=3) if index else one for index, one in enumerate(near)]
+    assert warn(children, spec) == ""
     clear = [run([value], params={"rate": rate}) for rate, value in ((0.01, 1.0), (0.01, 1.01), (0.02, 2.0))]
     assert warn(clear, spec) == ""
 

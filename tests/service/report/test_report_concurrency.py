@@ -37,9 +37,9 @@ def make(make_record, run):
     return record_of
 
 
-def test_an_attempt_is_starting_training_and_handing_back(make):
+def test_an_attempt_is_starting_until_its_first_epoch_and_training_until_its_last(make):
     data = concurrency_data(make([(0, 20, "complete", [7, 10, 16])]))
-    assert dict(data.seconds) == pytest.approx({"starting": 5.0, "training": 11.0, "handing back": 4.0})
+    assert dict(data.seconds) == pytest.approx({"starting": 5.0, "training": 11.0})
     assert (data.busiest, data.span) == (1, 20.0)
 
 
@@ -63,7 +63,7 @@ def test_an_attempt_without_an_epoch_was_starting_all_the_time(make):
 def test_a_running_attempt_lasts_until_the_last_known_moment(make):
     data = concurrency_data(make([(0, 30, "complete", [10]), (10, None, None, [15])]))
     assert data.span == 30.0
-    assert sum(seconds for _, seconds in data.seconds) == pytest.approx(50.0)
+    assert sum(seconds for _, seconds in data.seconds) == pytest.approx(15.0)
 
 
 def test_an_epoch_that_seems_to_begin_before_its_attempt_makes_no_negative_time(make):
@@ -76,7 +76,7 @@ def test_the_caption_says_that_workers_are_not_known_and_counts_deaths_and_pause
     assert "Which worker had which trial is not stored" in drawn.caption
     assert "1 attempt ended because the worker died" in drawn.caption
     assert "1 attempt ended because the trial was to wait" in drawn.caption
-    assert [row[0] for row in drawn.table.rows] == ["starting", "training", "handing back", "idle"]
+    assert [row[0] for row in drawn.table.rows] == ["starting", "training", "the rest"]
 
 
 def test_no_attempt_is_a_sentence(make_record):

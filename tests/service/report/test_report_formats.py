@@ -8,7 +8,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from service.errors import InputError
-from service.report.outline import HEADINGS
+from service.report import REPORTS
+from service.report.outline import CURVES, EFFECTS, HEADINGS, LINEAGES, SEARCH, SPENT
 from service.report.page import FORMATS, format_of, write_report
 from service.study import Objective
 
@@ -97,6 +98,10 @@ def test_the_users_words_stand_under_the_heading_they_name(write, make_record, m
         "Extensions": "More scanners.",
         "Data summary": "8 x 8 pixels.\n## Else\nstays",
     }
+
+
+def test_the_outline_has_every_figure_once_and_in_the_order_of_the_registry():
+    assert [*SEARCH, *EFFECTS, *CURVES, *SPENT, *LINEAGES] == list(REPORTS)
 
 
 def test_a_writeup_without_another_study_says_that_there_is_no_baseline(write, make_synthetic):

@@ -59,10 +59,11 @@ def test_running_trials_and_trials_without_an_epoch_are_not_diagnosed(make_recor
     assert draw(record) == "No ended trial has logged val_loss, so there is nothing to diagnose."
 
 
-def test_a_child_of_another_trial_keeps_its_own_epochs_and_does_not_set_the_start(make_record, run):
+def test_a_child_of_another_trial_is_judged_by_the_curves_of_its_lineage(make_record, run):
     runs = [run(FALL[:8], "pruned", "epoch 8"), run(FALL[8:], parent=0, from_epoch=8, train=FALL[8:])]
     pairs = read_pairs(make_record(runs))
-    assert pairs[1].epochs == tuple(range(9, 17))
+    assert pairs[1].epochs == tuple(range(1, 17))
+    assert pairs[1].validation == tuple(FALL)
     assert pairs[1].diagnosis.kind == Kind.GOOD
 
 
