@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from service.report.drawing import Drawing
     from service.store import Store
+    from service.views import StudyRecord
 
 __all__ = ["check_report_file", "figure", "report"]
 
@@ -49,9 +50,22 @@ def report(
             raise InputError(f"--against and --style are for studies; {name!r} is a comparison: leave them out")
         write_document(make_comparison_report(read_results(store, store.comparison(name))), output, form)
     else:
-        others = [store.record(other) for other in against or []]
-        write_report(store.record(name), output, others, form=form, style=style)
+        record, others = store.record(name), [store.record(other) for other in against or []]
+        write_report(record, output, others, form=form, style=style)
+        _publish(store, record, others)
     typer.echo(str(output.absolute()))
+
+
+def _publish(store: Store, record: StudyRecord, others: list[StudyRecord]) -> None:
+    """Show reviewers in Optuna Dashboard what the report says first."""
+    from service.dashboard_notes import publish
+    from service.report import REPORTS
+    from service.report.answer import answer_from
+
+    names = [*(["best_so_far"] if others else []), "history", "importances"]
+    drawings = {name: REPORTS[name].draw(record, others) for name in names}
+    figures = {name: drawing for name, drawing in drawings.items() if not isinstance(drawing, str)}
+    publish(store.url, record.spec.name, answer_from(record), figures)
 
 
 def figure(

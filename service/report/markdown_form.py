@@ -11,20 +11,20 @@ import shlex
 from service.report.content import Block, Bullets, Code, Document, Figure, Prose, Sheet
 from service.report.drawing import Table
 
-__all__ = ["markdown_from"]
+__all__ = ["escaped", "markdown_from"]
 
 
 def markdown_from(document: Document) -> str:
     """The whole text."""
-    parts = [f"# {_escaped(document.title)} ({_escaped(document.state)})"]
+    parts = [f"# {escaped(document.title)} ({escaped(document.state)})"]
     parts += [_block(block, document.title) for block in document.opening]
     for section in document.sections:
-        parts.append(f"## {_escaped(section.title)}")
+        parts.append(f"## {escaped(section.title)}")
         parts += [_block(block, document.title) for block in section.blocks]
     return "\n\n".join(parts) + "\n"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text in which nothing is markup, HTML included. A line's start is guarded as well: `1.` and `+` make lists."""
     safe = re.sub(r"([\\`*_\[\]<>|~#&$])", r"\\\1", " ".join(text.split()))
     # No address becomes a link by itself.
@@ -39,28 +39,28 @@ def _guarded(start: str) -> str:
 def _block(block: Block, study: str) -> str:
     match block:
         case Prose(text, "notes"):
-            return "\n".join(f"> {_escaped(line)}".rstrip() + "  " for line in text.splitlines())
+            return "\n".join(f"> {escaped(line)}".rstrip() + "  " for line in text.splitlines())
         case Prose(text):
-            return _escaped(text)
+            return escaped(text)
         case Bullets(title, items):
-            return f"**{_escaped(title)}**\n\n" + "\n".join(f"* {_escaped(item)}" for item in items)
+            return f"**{escaped(title)}**\n\n" + "\n".join(f"* {escaped(item)}" for item in items)
         case Sheet():
-            return (f"{_escaped(block.summary)}:\n\n" if block.summary else "") + _table(block.table)
+            return (f"{escaped(block.summary)}:\n\n" if block.summary else "") + _table(block.table)
         case Figure(_, title, str() as sentence):
-            return f"### {_escaped(title)}\n\n{_escaped(sentence)}"
+            return f"### {escaped(title)}\n\n{escaped(sentence)}"
         case Figure(name, title, drawing):
             assert not isinstance(drawing, str)
             rows = f"\n\n{_table(drawing.table)}" if drawing.table else ""
             command = f"bandstand figure {shlex.quote(study)} {name} -o {name}.svg"
-            return f"### {_escaped(title)}{rows}\n\n{_escaped(drawing.caption)}\n\n{_fenced(command, 'sh')}"
+            return f"### {escaped(title)}{rows}\n\n{escaped(drawing.caption)}\n\n{_fenced(command, 'sh')}"
         case Code():
-            return (f"{_escaped(block.summary)}:\n\n" if block.summary else "") + _fenced(block.text, block.language)
+            return (f"{escaped(block.summary)}:\n\n" if block.summary else "") + _fenced(block.text, block.language)
 
 
 def _table(table: Table) -> str:
     lines = [table.header, tuple("---" for _ in table.header), *table.rows]
     head, rule, *rows = lines
-    text = [_row(tuple(map(_escaped, head))), _row(rule), *(_row(tuple(map(_escaped, row))) for row in rows)]
+    text = [_row(tuple(map(escaped, head))), _row(rule), *(_row(tuple(map(escaped, row))) for row in rows)]
     return "\n".join(text)
 
 
