@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import ThreadpoolController
 
 from service.optuna_samplers.box import Box, Conditions, Floats, Visited
 from service.optuna_samplers.integrated_gp import propose_by_integrated_gp
@@ -140,6 +142,11 @@ class SkoptSampler(BaseSampler):
         observed = self._observed(box, study, others)
         if observed is None:
             return box.draw(self._rng, visited)
+        # The matrices are small: threads that wait for each other on busy cores make it ten times as slow.
+        with _thread_pools().limit(limits=1):
+            return self._propose(box, observed, visited)
+
+    def _propose(self, box: Box, observed: Observed, visited: Visited) -> dict[str, Any]:
         if self._draws:
             return propose_by_integrated_gp(
                 box, observed, visited, draws=self._draws, acquisition=self._acquisition, xi=self._xi,
@@ -189,6 +196,12 @@ class SkoptSampler(BaseSampler):
             seconds=_filled(seconds, len(lies)),
             running=len(lies),
         )
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Of the libraries for linear algebra, which are loaded by now."""
+    return ThreadpoolController()
 
 
 def _most_telling(told: list[tuple[FrozenTrial, float]], limit: int) -> list[tuple[FrozenTrial, float]]:

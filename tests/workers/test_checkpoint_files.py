@@ -93,14 +93,14 @@ def test_a_checkpoint_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
     assert told[0].startswith(("NotADirectoryError", "FileExistsError"))
 
 
-def test_a_saved_model_has_the_best_weights_wherever_it_is_kept(folder: str) -> None:
+def test_a_saved_model_has_the_weights_given_wherever_it_is_kept(folder: str) -> None:
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
-    best = BestWeights(loss=0.1, epoch=1, weights=[np.full((2, 3), 2.0), np.zeros(3)])
-    uri = save_model(model, best, f"{folder}/model-attempt-1")
+    weights = [np.full((2, 3), 2.0), np.zeros(3)]
+    uri = save_model(model, weights, f"{folder}/model-attempt-1")
     assert uri == f"{folder}/model-attempt-1.keras"
     with local_copy(uri) as path:
         loaded = keras.models.load_model(path)
-    np.testing.assert_array_equal(loaded.get_weights()[0], best.weights[0])
+    np.testing.assert_array_equal(loaded.get_weights()[0], weights[0])
 
 
 class Unwritable(keras.layers.Layer):
@@ -113,9 +113,9 @@ class Unwritable(keras.layers.Layer):
 
 def test_where_the_architecture_cannot_be_written_the_weights_are(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((2,)), Unwritable(), keras.layers.Dense(3)])
-    best = BestWeights(loss=0.1, epoch=1, weights=[np.full((2, 3), 2.0), np.zeros(3)])
-    uri = save_model(model, best, str(tmp_path / "model"))
+    weights = [np.full((2, 3), 2.0), np.zeros(3)]
+    uri = save_model(model, weights, str(tmp_path / "model"))
     assert uri.endswith(".weights.h5")
     model.set_weights([np.zeros((2, 3)), np.zeros(3)])
     model.load_weights(uri)
-    np.testing.assert_array_equal(model.get_weights()[0], best.weights[0])
+    np.testing.assert_array_equal(model.get_weights()[0], weights[0])

@@ -52,17 +52,17 @@ def test_every_kind_of_choice_comes_back_as_it_went_in():
     ids=lambda settings: settings["model"],
 )
 def test_improvement_per_second_prefers_what_is_quick_among_equals(settings):
-    def quick_ones(seed):
+    def quick_ones(acquisition, seed):
         sampler = SkoptSampler(
-            acquisition="EIps", seed=seed, startup_trials=5, candidates=200,
+            acquisition=acquisition, seed=seed, startup_trials=5, candidates=200,
             seconds_of=lambda trial: 0.5 if trial.params["x"] < 0.5 else 50.0, **settings,
         )  # fmt: skip
         study = optuna.create_study(sampler=sampler)
         study.optimize(lambda trial: abs(trial.suggest_float("x", 0, 1) % 0.5 - 0.2), n_trials=20)  # two equal valleys
         return sum(trial.params["x"] < 0.5 for trial in study.trials[8:])
 
-    # Plain EI stays in the valley that it found first: forests and boosting have .73 to .75 in the quick one.
-    assert sum(map(quick_ones, range(4))) > 0.9 * 4 * 12
+    per_second, plain = (sum(quick_ones(acquisition, seed) for seed in range(4)) for acquisition in ("EIps", "EI"))
+    assert per_second >= plain + 5, "of 48 proposals"
 
 
 def test_the_conditions_of_a_space_may_be_told():
