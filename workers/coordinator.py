@@ -38,7 +38,8 @@ _TICK_SECONDS = 1.0
 _ACCOUNT_SECONDS = 10.0
 """Between two entries of time used, where time is not limited."""
 _MEMORY_FACTOR = 3.0
-"""Where the study sets no memory: a trainer that has grown to so many times what it began with is replaced."""
+"""Where the study sets no memory: a trainer that has grown to so many times what it had with its data loaded, before
+it trained for any study, is replaced."""
 _log = logging.getLogger(__name__)
 
 StudyOutcome = dict[str, str]
@@ -224,7 +225,7 @@ class Coordinator:
         """Give a trainer one assignment after the other until the study is done or the trainer gone."""
         try:
             if name not in self._baseline_memory:
-                self._baseline_memory[name] = await trainer.memory_bytes.remote()
+                self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
             while True:
                 assignment = self._search.next(self._preferred(name))
                 if assignment is None:

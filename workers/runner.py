@@ -82,7 +82,6 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
                     if following and (following.executor, following.resources) == ("actors", spec.resources):
                         upcoming = _StudyRun(job, following, fleet, database_url, stop)
                     outcome = study.run()
-                del study  # and with it the coordinator
             tell({"event": "ended", "study": spec.name, **outcome})
             if outcome["state"] == "refused":
                 return
@@ -125,7 +124,13 @@ class _StudyRun:
         self._coordinator = self._start_coordinator()
 
     def close(self) -> None:
-        """Remove what a coordinator that died did not read."""
+        """End the coordinator, and remove what one that died did not read.
+
+        Ray would keep it until a garbage collection, because its `departure` never returns.
+        """
+        import ray
+
+        ray.kill(self._coordinator)
         for file in self._url_files:
             file.unlink(missing_ok=True)
 

@@ -115,6 +115,7 @@ class Trainer:
             code_path: folders in which the user's modules are looked for.
         """
         self._training: Training | None = None
+        self._baseline_memory_bytes = 0
         sys.path[:0] = [folder for folder in code_path if folder not in sys.path]
         _set_up_devices(Resources.model_validate(resources))
         import workers.training  # noqa: F401  # Keras, now rather than when the study is there
@@ -131,8 +132,11 @@ class Trainer:
         from workers.training import Training
 
         study = StudySpec.model_validate(spec)
+        earlier = self._training
         try:
-            self._training = Training(study, self._training)
+            self._training = Training(study, earlier)
+            if earlier is None or earlier.data is not self._training.data:
+                self._baseline_memory_bytes = self.memory_bytes()
             if check:
                 self._training.check()
         except InputError as error:
@@ -188,6 +192,13 @@ class Trainer:
         """As `Training.wait_for_checkpoints`."""
         if self._training is not None:
             self._training.wait_for_checkpoints()
+
+    def baseline_memory_bytes(self) -> int:
+        """Resident set of this process when it had loaded its present data and trained nothing with them.
+
+        Not what it has when a study begins: a fleet that runs many studies would grow from one to the next.
+        """
+        return self._baseline_memory_bytes
 
     def memory_bytes(self) -> int:
         """Resident set of this process."""

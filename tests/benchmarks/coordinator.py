@@ -65,9 +65,17 @@ class Reporter:
     def prepare(self, spec: Mapping[str, Any], check: bool) -> None:
         """As `Trainer.prepare`."""
 
+    def baseline_memory_bytes(self) -> int:
+        """As `Trainer.baseline_memory_bytes`."""
+        return 1
+
     def memory_bytes(self) -> int:
         """As `Trainer.memory_bytes`."""
         return 1
+
+    def describe_data(self) -> dict[str, str]:
+        """As `Trainer.describe_data`."""
+        return {}
 
     def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str, members: int = 1) -> None:
         """As `Trainer.evaluate`."""
