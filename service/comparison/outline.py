@@ -15,6 +15,7 @@ from service.comparison.summary import (
     arms_table,
     baseline_table,
     best_runs_table,
+    disagreement_sentence,
     grid_sentences,
     settings_sentence,
     state_sentences,
@@ -107,13 +108,11 @@ def _best_run(results: Results, judgement: Judgement) -> Run | None:
 def _best(results: Results, best: Run) -> list[Section]:
     """What the leading arm's repeats chose, then the best of its studies as in a report of its own."""
     arm = next(arm for arm in results.arms if best in arm.runs)
+    disagreement = disagreement_sentence(results, arm.label)
     choices: tuple[Block, ...] = (
-        Prose(
-            f"Repeats of {arm.label} with equal values and different params say that those params matter little, or "
-            "that there are several good places. Each is a study with a report of its own, called "
-            f"{', '.join(run.study for run in arm.runs)}."
-        ),
+        Prose(f"Each repeat is a study with a report of its own: {', '.join(run.study for run in arm.runs)}."),
         Sheet(best_runs_table(results, arm.label)),
+        *((Bullets("What to doubt", (disagreement,)),) if disagreement else ()),
         Prose(f"From here on it is the best of them by the validation data: {best.study}.", "quiet"),
     )
     return [Section("choices", f"What {arm.label} chose", choices), *best_sections(results.records[best.study])]

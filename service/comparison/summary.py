@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
 
+from search_spaces import Categorical
 from service.comparison.statistics import CONFIDENCE, Interval, SpeedUp
 from service.report.drawing import Table
-from service.report.text import and_list, counted, duration, measured, number
+from service.report.text import and_list, counted, duration, measured, number, value_text
+from service.strategies.samplers.fractions import fraction_of
 from service.strategies.samplers.grid_points import grid_of, points_per_parameter
 
 if TYPE_CHECKING:
@@ -24,12 +26,15 @@ __all__ = [
     "arms_table",
     "baseline_table",
     "best_runs_table",
+    "disagreement_sentence",
     "grid_sentences",
     "settings_sentence",
     "state_sentences",
 ]
 
 _DECIMALS = 7
+_FAR = 0.5
+"""Part of a parameter's scale."""
 
 
 def answer_from(results: Results, judgement: Judgement) -> list[str]:
@@ -278,6 +283,29 @@ def best_runs_table(results: Results, label: str) -> Table:
             )
             for run in arm.runs
         ),
+    )
+
+
+def disagreement_sentence(results: Results, label: str) -> str:
+    """In which parameters an arm's repeats chose values more than half of the range apart; empty where in none."""
+    chosen = [run.best_params for run in results.arm(label).runs]
+    far = []
+    for name, parameter, _ in results.plan.spec.space.flat():
+        values = [params[name] for params in chosen if params.get(name) is not None]
+        if len(values) < 2:
+            continue
+        if isinstance(parameter, Categorical):
+            if len(set(map(str, values))) > 1:
+                far.append(f"{name} ({and_list(list(dict.fromkeys(map(str, values))))})")
+            continue
+        places = [fraction_of(parameter, value) for value in values]
+        if max(places) - min(places) > _FAR:
+            far.append(f"{name} ({value_text(min(values))} to {value_text(max(values))})")
+    if not far:
+        return ""
+    return (
+        f"The seeds disagree in {and_list(far)}: where their values are equally good, these parameters matter little "
+        "or have several good places; where they are not, the budget was too small to find the best one reliably."
     )
 
 

@@ -1,11 +1,19 @@
 """What is concluded from constructed results."""
 
+import dataclasses
 import math
 
 import pytest
 
 from service.comparison.judgement import judge
-from service.comparison.summary import answer_from, arms_table, baseline_table, speed_up_text, state_sentences
+from service.comparison.summary import (
+    answer_from,
+    arms_table,
+    baseline_table,
+    disagreement_sentence,
+    speed_up_text,
+    state_sentences,
+)
 
 
 def curve_to(value):
@@ -165,12 +173,26 @@ def test_tables_have_a_cell_for_each_column(clear):
         assert {len(row) for row in table.rows} == {len(table.header)}
 
 
+def test_repeats_that_chose_far_apart_are_pointed_out(make_results_of):
+    results = make_results_of({"tpe+asha": ends(0.9, 0.8, 0.85), "random": ends(0.8), "grid": ends(0.7)})
+    arm = results.arm("tpe+asha")
+    assert disagreement_sentence(results, "tpe+asha") == ""
+
+    def with_params(*params):
+        runs = tuple(run._replace(best_params=own) for run, own in zip(arm.runs, params, strict=True))
+        arms = tuple(dataclasses.replace(each, runs=runs) if each is arm else each for each in results.arms)
+        return dataclasses.replace(results, arms=arms)
+
+    near = with_params(*({"learning_rate": rate, "units": 64} for rate in (1e-3, 2e-3, 4e-3)))
+    assert disagreement_sentence(near, "tpe+asha") == ""
+    far = with_params(*({"learning_rate": rate, "units": 64} for rate in (1e-4, 2e-3, 4e-2)))
+    assert disagreement_sentence(far, "tpe+asha").startswith("The seeds disagree in learning_rate (0.0001 to 0.04):")
+
+
 def test_data_that_changed_between_studies_are_pointed_out(make_results_of):
     results = make_results_of({"tpe+asha": ends(0.9), "random": ends(0.8), "grid": ends(0.7)})
     records = dict(results.records)
     assert not any("fingerprints" in sentence for sentence in state_sentences(results))
-    import dataclasses
-
     from service.comparison.results import make_results
 
     for index, name in enumerate(records):
