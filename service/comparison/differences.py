@@ -92,7 +92,7 @@ def difference_figure(data: DifferenceData) -> go.Figure:
     figure = make_figure(
         traces,
         110 + _ROW * len(arms),
-        xaxis={"title": {"text": f"difference on the {data.measure} data, further right is better"}, "zeroline": False},
+        xaxis={"title": {"text": f"{data.measure} difference (right is better)"}, "zeroline": False},
         yaxis={
             "tickmode": "array",
             "tickvals": [-place for place in range(len(arms))],

@@ -90,7 +90,7 @@ def final_figure(data: FinalData) -> go.Figure:
     return make_figure(
         traces,
         120 + _ROW * len(data.arms),
-        xaxis={"title": {"text": label(f"{data.metric} of the chosen model, further {better} is better", 80)}},
+        xaxis={"title": {"text": label(f"{data.metric} ({better} is better)", 60)}},
         yaxis={
             "tickmode": "array",
             "tickvals": list(places.values()),
