@@ -123,10 +123,10 @@ def run(
     if outcome["state"] == "stopped":
         typer.echo(f"stopped; `bandstand run {file}` goes on where it stopped")
         return 0
-    from service.dashboard_notes import publish
+    from service.dashboard_notes import DashboardNotes
     from service.report.answer import answer_from
 
-    publish(store.url, found.spec.name, answer_from(record))
+    DashboardNotes(store.url).put(found.spec.name, answer_from(record))
     _print_best(record)
     typer.echo(f"`bandstand report {_quoted(found.spec.name)} -o report.html` writes the report")
     return 0

@@ -57,12 +57,10 @@ def compare(
 ) -> int:
     """Compare strategies at the same budget, several times each; the same command goes on or extends it."""
     from service.comparison.display import make_comparison_display
-    from service.comparison.outline import make_comparison_report
     from service.comparison.results import read_results
     from service.comparison.terminal import print_results
     from service.live import NoDisplay
-    from service.report.page import write_document
-    from service.report_command import check_report_file
+    from service.report_command import check_report_file, write_comparison_report
     from service.run import run_studies
     from service.store import Store
 
@@ -88,7 +86,7 @@ def compare(
     else:
         print_results(results)
     if output is not None:
-        write_document(make_comparison_report(results), output)
+        write_comparison_report(store, results, output)
         if not as_json:
             typer.echo(str(output.absolute()))
     return 0

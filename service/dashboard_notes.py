@@ -13,43 +13,49 @@ from service.optuna_mirror import open_storage
 if TYPE_CHECKING:
     from service.report.drawing import Drawing
 
-__all__ = ["publish"]
+__all__ = ["DashboardNotes"]
 
 MARK = "*Written by Bandstand; a note of yours in its place stays.*"
 LARGEST = 60_000
 """Characters of a figure: Optuna keeps it in rows of 2,045, and the dashboard loads all of a study's."""
 
 
-def publish(url: str, study: str, sentences: Sequence[str], figures: Mapping[str, Drawing] | None = None) -> list[str]:
-    """Put sentences and figures into an Optuna study.
+class DashboardNotes:
+    """What is written into the Optuna studies of one database."""
 
-    A note that somebody has written in the dashboard is left as it is; one of ours is replaced. Nothing is done where
-    the study is not in Optuna's tables any more.
+    def __init__(self, url: str):
+        """`url` is a secret."""
+        self._storage = open_storage(url)
 
-    Args:
-        url: of the database, a secret.
-        study: its name.
-        sentences: plain text; shown as such, though the dashboard reads Markdown.
-        figures: name -> figure; those above 60,000 characters are left out.
+    def put(self, study: str, sentences: Sequence[str], figures: Mapping[str, Drawing] | None = None) -> list[str]:
+        """Put sentences and figures into an Optuna study.
 
-    Returns:
-        The names of the figures that were put there.
-    """
-    import optuna
-    from optuna_dashboard import get_note, save_note, save_plotly_graph_object
+        A note that somebody has written in the dashboard is left as it is; one of ours is replaced. Nothing is done
+        where the study is not in Optuna's tables any more.
 
-    from service.report.markdown_form import escaped
+        Args:
+            study: its name.
+            sentences: plain text; shown as such, though the dashboard reads Markdown.
+            figures: name -> figure; those above 60,000 characters are left out.
 
-    try:
-        found = optuna.load_study(study_name=study, storage=open_storage(url))
-    except KeyError:
-        return []
-    note = get_note(found)
-    if not note.strip() or MARK in note:
-        save_note(found, "\n\n".join([*map(escaped, sentences), MARK]))
-    shown = []
-    for name, drawing in (figures or {}).items():
-        if len(drawing.figure.to_json()) <= LARGEST:
-            save_plotly_graph_object(found, drawing.figure, graph_object_id=f"bandstand-{name}")
-            shown.append(name)
-    return shown
+        Returns:
+            The names of the figures that were put there.
+        """
+        import optuna
+        from optuna_dashboard import get_note, save_note, save_plotly_graph_object
+
+        from service.report.markdown_form import escaped
+
+        try:
+            found = optuna.load_study(study_name=study, storage=self._storage)
+        except KeyError:
+            return []
+        note = get_note(found)
+        if not note.strip() or MARK in note:
+            save_note(found, "\n\n".join([*map(escaped, sentences), MARK]))
+        shown = []
+        for name, drawing in (figures or {}).items():
+            if len(drawing.figure.to_json()) <= LARGEST:
+                save_plotly_graph_object(found, drawing.figure, graph_object_id=f"bandstand-{name}")
+                shown.append(name)
+        return shown

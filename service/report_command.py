@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from service.comparison.results import Results
     from service.report.drawing import Drawing
     from service.store import Store
     from service.views import StudyRecord
 
-__all__ = ["check_report_file", "figure", "report"]
+__all__ = ["check_report_file", "figure", "report", "write_comparison_report"]
 
 Name = Annotated[str, typer.Argument(help="The name of a study, as `bandstand list` shows it, or of a comparison.")]
 Against = Annotated[
@@ -36,19 +37,17 @@ def report(
     ] = "report",
 ) -> None:
     """Write the report of a study or a comparison: one file that needs nothing else."""
+    from service.comparison.results import read_results
     from service.errors import InputError
-    from service.report.page import write_document, write_report
+    from service.report.page import write_report
     from service.store import Store
 
     check_report_file(output, form)  # before the database is asked
     store = Store.open()
     if name in store.comparisons():
-        from service.comparison.outline import make_comparison_report
-        from service.comparison.results import read_results
-
         if against or style != "report":
             raise InputError(f"--against and --style are for studies; {name!r} is a comparison: leave them out")
-        write_document(make_comparison_report(read_results(store, store.comparison(name))), output, form)
+        write_comparison_report(store, read_results(store, store.comparison(name)), output, form)
     else:
         record, others = store.record(name), [store.record(other) for other in against or []]
         write_report(record, output, others, form=form, style=style)
@@ -58,14 +57,34 @@ def report(
 
 def _publish(store: Store, record: StudyRecord, others: list[StudyRecord]) -> None:
     """Show reviewers in Optuna Dashboard what the report says first."""
-    from service.dashboard_notes import publish
+    from service.dashboard_notes import DashboardNotes
     from service.report import REPORTS
     from service.report.answer import answer_from
 
     names = [*(["best_so_far"] if others else []), "history", "importances"]
     drawings = {name: REPORTS[name].draw(record, others) for name in names}
     figures = {name: drawing for name, drawing in drawings.items() if not isinstance(drawing, str)}
-    publish(store.url, record.spec.name, answer_from(record), figures)
+    DashboardNotes(store.url).put(record.spec.name, answer_from(record), figures)
+
+
+def write_comparison_report(store: Store, results: Results, output: Path, form: str | None = None) -> None:
+    """Write the report of a comparison, and show its answer to reviewers of each of its studies."""
+    from service.comparison.figures import COMPARISON_FIGURES
+    from service.comparison.judgement import judge
+    from service.comparison.outline import make_comparison_report
+    from service.comparison.summary import answer_from
+    from service.dashboard_notes import DashboardNotes
+    from service.report.page import write_document
+
+    write_document(make_comparison_report(results), output, form)
+    judgement = judge(results)
+    drawings = {name: COMPARISON_FIGURES[name].draw(results, judgement) for name in ("by_epochs", "final_values")}
+    figures = {name: drawing for name, drawing in drawings.items() if not isinstance(drawing, str)}
+    notes = DashboardNotes(store.url)
+    for planned in results.plan.studies():
+        place = f"{planned.arm}, repeat {planned.repeat + 1}, of the comparison {results.plan.name}."
+        leads = planned.arm == judgement.leader and planned.repeat == 0
+        notes.put(planned.spec.name, [place, *answer_from(results, judgement)], figures if leads else {})
 
 
 def figure(

@@ -8,8 +8,11 @@ import signal
 import subprocess
 from typing import Any
 
+import optuna
 import pytest
+from optuna_dashboard import get_note
 
+from service.optuna_mirror import open_storage
 from service.store import Store
 from tests.end_to_end.project import Project
 from tests.end_to_end.test_killed_processes import wait_until
@@ -46,6 +49,16 @@ def test_every_arm_is_an_ordinary_study_with_exactly_the_same_budget(
     assert "random+asha" in done.stdout
     assert "no difference between two of them could be shown" in done.stdout
     assert (project.folder / "small.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_reviewers_in_optuna_dashboard_see_the_answer_in_each_study(
+    compared: tuple[Project, Any], store: Store
+) -> None:
+    storage = open_storage(store.url)
+    for arm in ("random+asha", "random", "grid"):
+        note = get_note(optuna.load_study(study_name=f"small-comparison/{arm}/1", storage=storage))
+        assert "repeat 1, of the comparison small-comparison." in note
+        assert "did best on average" in note
 
 
 def test_it_is_extended_by_repeats_and_arms_and_nothing_is_run_again(
