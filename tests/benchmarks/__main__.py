@@ -17,6 +17,7 @@ from tests.benchmarks import (
     fixed_work,
     memory,
     overhead,
+    report_page,
     simulation,
     startup,
     store,
@@ -40,6 +41,7 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "strategies": strategies.main,
     "startup": startup.main,
     "memory": memory.main,
+    "report": report_page.main,
 }
 """Name -> benchmark, given the number of repeats and whether peers take part. `smoke` shows that all of them run."""
 
