@@ -28,6 +28,7 @@ class SampleAndPrune:
     def __init__(self, sampler: Sampler, pruner: Pruner):
         self._sampler = sampler
         self._pruner = pruner
+        self._promoting = pruner if isinstance(pruner, PromotingPruner) else None  # asking a protocol takes time
 
     def step(self, situation: Situation) -> Step | None:
         """As `Strategy.step`: promote what has earned it, else try something new."""
@@ -43,7 +44,7 @@ class SampleAndPrune:
         return Proposal(params=params, bracket=bracket)
 
     def _promotion(self, situation: Situation) -> Step | None:
-        return self._pruner.promotion(situation) if isinstance(self._pruner, PromotingPruner) else None
+        return None if self._promoting is None else self._promoting.promotion(situation)
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`."""

@@ -1,7 +1,8 @@
 """A study's report at scale: bytes of the page, seconds to write it, and seconds until a browser has drawn it.
 
 A made-up study over the MNIST space: 10,000 trials of 50 epochs, beside one of 20 trials. Opening is from the
-navigation's start until every figure is drawn, in headless Chromium, the least of the repeats. Aims: 5 MB, and 3 s to open.
+navigation's start until every figure is drawn, in headless Chromium, the least of the repeats. Aims: 5 MB, and 3 s to
+open.
 """
 
 from __future__ import annotations

@@ -52,14 +52,13 @@ class FirstRung:
         """How many of the rungs may be a trial's first."""
         self._rungs = rungs
         self._pairs: list[list[tuple[float, float]]] = [[] for _ in range(self.starts - 1)]
-        self._lowest: int | None = None  # the lowest rung that tells; None: to be found anew, as there are new pairs
+        self._tells: list[tuple[int, bool]] = [(0, False) for _ in self._pairs]
+        """For each rung, how many of its pairs were looked at, and whether they say that it tells."""
 
     def start_of(self, number: int) -> int:
         """The index of the rung at which a new trial is judged first."""
-        if self._lowest is None:
-            self._lowest = self._lowest_that_tells()
         hedge = number % _HEDGE == _HEDGE - 1
-        return min(self._lowest + hedge, self.starts - 1)
+        return min(self._lowest_that_tells() + hedge, self.starts - 1)
 
     def _lowest_that_tells(self) -> int:
         start = min(1, self.starts - 1)
@@ -67,10 +66,17 @@ class FirstRung:
             if len(pairs) < _ENOUGH:
                 break
             start = index
-            if rank_correlation(pairs) >= _TELLS:
+            if self._rung_tells(index, pairs):
                 break
             start = index + 1
         return start
+
+    def _rung_tells(self, index: int, pairs: list[tuple[float, float]]) -> bool:
+        """By all pairs but the latest few, so that a correlation is computed for one in so many of them only."""
+        among = len(pairs) - len(pairs) % (1 << max(0, len(pairs).bit_length() - 5))
+        if self._tells[index][0] != among:
+            self._tells[index] = (among, rank_correlation(pairs[:among]) >= _TELLS)
+        return self._tells[index][1]
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """Note the values of a trial that has come to the rung above one at which it was not judged."""
@@ -80,7 +86,6 @@ class FirstRung:
             low, high = self._rungs[index : index + 2]
             if event.epoch == high and trial.bracket > index and isfinite(trial.value_at(low)):
                 self._pairs[index].append((self._sign * trial.value_at(low), self._sign * trial.values[-1]))
-                self._lowest = None
 
 
 def rank_correlation(pairs: list[tuple[float, float]]) -> float:
