@@ -84,11 +84,11 @@ def test_finished_studies_of_the_same_settings_are_offered_and_taken(
 ) -> None:
     project, _ = compared
     done = project.command(
-        "compare", "small.toml", "--as", "second", "--repeats", "1", "--workers", "2", "--reuse", "-o", "second.json"
+        "compare", "small.toml", "--as", "second", "--repeats", "1", "--workers", "2", "--reuse", "--json"
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert created(store, "second/") == {}
-    arms = {arm["label"]: arm for arm in json.loads((project.folder / "second.json").read_text())["arms"]}
+    arms = {arm["label"]: arm for arm in json.loads(done.stdout)["arms"]}
     assert arms["random"]["studies"][0]["study"] == "small-comparison/random/1"
     offered = project.command("compare", "small.toml", "--as", "third", "--repeats", "1", "--strategies", "random")
     assert "2 of 2 studies were run before with the same settings" in offered.stdout
@@ -102,7 +102,7 @@ def test_finished_studies_of_the_same_settings_are_offered_and_taken(
         (["--budget", "many"], "a budget must be one of"),
         (["--as", "small-comparison", "--budget", "9epochs"], "exists with other settings (budget:"),
         (["-o", "nowhere/small.html"], "the report's folder must exist"),
-        (["-o", "small.pdf"], "the report's file must end in .html, .md, .json"),
+        (["-o", "small.pdf"], "the report's file must end in one of html, md, json"),
         (["--strategies", "lr-restarts"], "must name the learning rate"),
     ],
 )

@@ -11,6 +11,7 @@ from service.events import (
     EVENTS,
     Action,
     Checkpointed,
+    Combined,
     Decided,
     Ended,
     Lost,
@@ -97,6 +98,7 @@ EVERY_KIND = [
     Spent(wall_seconds=0.25, gpu_seconds=1.0),
     Started(trial=0, attempt=3, from_epoch=2),
     Ended(trial=0, attempt=3, state=TrialState.FAILED, reason="exception", message="m", signature="s", detail="d"),
+    Combined(how="average", trials=(3, 7), taken=True, value=0.25, snapshot_value=None, uri="s3://b/m", problem="p"),
     StudyEnded(failed=True, reason="every trial failed"),
     Reopened(),
 ]
