@@ -21,6 +21,8 @@ __all__ = ["app", "main"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+_PIPE_WIDTH = 160
+"""Columns of a table that goes into a file or another program."""
 
 _UsageError: Any = typer.BadParameter.__base__
 """Click's UsageError; typer carries a click of its own and names this one nowhere else."""
@@ -147,11 +149,16 @@ def demo(workers: Workers = None) -> int:
 
 
 @app.command(name="list")
-def list_studies(as_json: AsJson = False) -> None:
-    """All studies in the database, the newest first."""
+def list_studies(
+    as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="The studies of comparisons, too.")] = False,
+) -> None:
+    """All studies in the database, the newest first; a comparison's are one line."""
+    from service.show import studies_table
     from service.store import Store
 
-    studies = Store.open().studies()
+    store = Store.open()
+    studies = store.studies()
     if as_json:
         _print_json([vars(study) for study in studies])
         return
@@ -159,16 +166,9 @@ def list_studies(as_json: AsJson = False) -> None:
         typer.echo("there are no studies yet; `bandstand run digits_mlp` makes one")
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for column in ("study", "state", "trials", "epochs", "best", "metric", "made"):
-        table.add_column(column, justify="right" if column in ("trials", "epochs", "best") else "left")
-    for study in studies:
-        best = "" if study.best_value is None else f"{study.best_value:.4f}"
-        made = f"{study.created_at.astimezone():%Y-%m-%d %H:%M}"
-        table.add_row(study.name, study.state, str(study.trials), str(study.epochs), best, study.metric, made)
-    Console().print(table)
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    Console(width=width).print(studies_table(studies, [] if everything else store.comparisons()))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,6 +41,7 @@ def compare(
         list[str] | None, typer.Option(help=f"Of each study, instead of the file's: {BUDGET_FORMS}.")
     ] = None,
     max_epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the study's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the first repeat, instead of the study's.")] = None,
     as_name: Annotated[
         str | None, typer.Option("--as", help="The comparison's name; NAME-comparison when left out.")
     ] = None,
@@ -67,7 +68,9 @@ def compare(
     if output is not None:
         check_report_file(output)
     store = Store.open()
-    plan, code_path = _plan(store, file, strategies, repeats, budget, max_epochs, as_name)
+    changes = {"budget": budget, "max_epochs": max_epochs, "seed": seed}
+    given = {name: value for name, value in changes.items() if value is not None}
+    plan, code_path = _plan(store, file, strategies, repeats, given, as_name)
     plan = _with_reused(store, plan, reuse, quiet=as_json)
     plan = store.keep_comparison(plan)
     planned = plan.studies()
@@ -97,8 +100,7 @@ def _plan(
     file: str,
     strategies: list[str] | None,
     repeats: int | None,
-    budget: list[str] | None,
-    max_epochs: int | None,
+    changes: dict[str, Any],
     as_name: str | None,
 ) -> tuple[ComparisonPlan, list[str]]:
     """The plan that the options describe, and where the study's code is."""
@@ -109,20 +111,17 @@ def _plan(
     from service.study_file import find_study
 
     if file in store.comparisons():
-        if budget or max_epochs or as_name:
+        if changes or as_name:
             raise InputError(
-                f"the settings of a stored comparison stay; {file!r} is one: leave --budget, --max-epochs and --as "
-                "out, or name the study's file"
+                f"the settings of a stored comparison stay; {file!r} is one: leave --budget, --max-epochs, --seed and "
+                "--as out, or name the study's file"
             )
         stored = store.comparison(file)
         plan = make_plan(file, stored.spec, strategies, repeats or stored.repeats) if strategies else stored
         return stored.extended(plan.arms, repeats or stored.repeats), [str(Path.cwd())]
     found = find_study(file)
-    changes: dict[str, object] = {}
-    if budget:
-        changes["budget"] = budget_from(budget)
-    if max_epochs:
-        changes["max_epochs"] = max_epochs
+    if "budget" in changes:
+        changes = changes | {"budget": budget_from(changes["budget"])}
     spec = study_spec_from(found.spec.model_dump() | changes, file)
     name = as_name or f"{spec.name}-comparison"
     if name in store.comparisons():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,11 +13,35 @@ from service.live import params_text
 
 if TYPE_CHECKING:
     from service.schedules import Schedule
-    from service.views import StudyRecord
+    from service.views import StudyRecord, StudySummary
 
-__all__ = ["print_record", "print_schedule"]
+__all__ = ["print_record", "print_schedule", "studies_table"]
 
 _TOP = 10
+
+
+def studies_table(studies: Sequence[StudySummary], comparisons: Sequence[str]) -> Table:
+    """A line for each study, in the order given, and one for all studies of each of the comparisons."""
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for column in ("study", "state", "trials", "epochs", "best", "metric", "made"):
+        table.add_column(column, justify="right" if column in ("trials", "epochs", "best") else "left", overflow="fold")
+    members = {name: [study for study in studies if study.name.startswith(f"{name}/")] for name in comparisons}
+    home = {study.name: name for name, found in members.items() for study in found}
+    shown: set[str] = set()
+    for study in studies:
+        made = f"{study.created_at.astimezone():%Y-%m-%d %H:%M}"
+        comparison = home.get(study.name)
+        if comparison is None:
+            best = "" if study.best_value is None else f"{study.best_value:.4f}"
+            table.add_row(study.name, study.state, str(study.trials), str(study.epochs), best, study.metric, made)
+        elif comparison not in shown:
+            shown.add(comparison)
+            found = members[comparison]
+            finished = sum(each.state == "finished" for each in found)
+            trials, epochs = (str(sum(getattr(each, key) for each in found)) for key in ("trials", "epochs"))
+            state = f"comparison, {finished}/{len(found)}"
+            table.add_row(comparison, state, trials, epochs, "", study.metric, made)
+    return table
 
 
 def print_record(record: StudyRecord, console: Console | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from typing import Any
@@ -95,12 +96,22 @@ def test_finished_studies_of_the_same_settings_are_offered_and_taken(
     assert "--reuse takes them" in offered.stdout
 
 
+def test_a_comparison_is_one_line_of_the_list(compared: tuple[Project, Any], store: Store) -> None:
+    project, _ = compared
+    listed = project.command("list").stdout
+    number = len(created(store, "small-comparison/"))
+    assert re.search(rf"small-comparison +comparison, {number}/{number} ", listed)
+    assert "small-comparison/random/1" not in listed
+    assert "small-comparison/random/1" in project.command("list", "--all").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--strategies", "tpe+ahsa"], "a strategy must be written SAMPLER+PRUNER"),
         (["--budget", "many"], "a budget must be one of"),
         (["--as", "small-comparison", "--budget", "9epochs"], "exists with other settings (budget:"),
+        (["--seed", "9", "--as", "small-comparison"], "seed: 9 here, 3 stored"),
         (["-o", "nowhere/small.html"], "the report's folder must exist"),
         (["-o", "small.pdf"], "the report's file must end in one of html, md, json"),
         (["--strategies", "lr-restarts"], "must name the learning rate"),
