@@ -143,16 +143,24 @@ class Store:
             return read_plan(connection, name)
 
     def finished_like(self, spec: StudySpec) -> list[str]:
-        """Finished studies that differ from this one in nothing but their names and notes, the newest first."""
-        query = sa.select(tables.study.c.name, tables.study.c.spec).where(tables.study.c.state == "finished")
-        same = spec.model_dump(mode="json")
+        """Finished studies that differ from this one in nothing but their names and notes, the newest first.
+
+        Where the data of this name have changed since, as the fingerprint of the latest study with them says, studies
+        of the old ones are left out.
+        """
+        study = tables.study.c
+        query = sa.select(study.name, study.spec, study.state, study.environment).order_by(study.id.desc())
         with self._connection() as connection:
-            rows = connection.execute(query.order_by(tables.study.c.id.desc())).all()
+            rows = connection.execute(query).all()
+        same_data = [row for row in rows if row.spec["data"] == spec.data]
+        prints = [(row.environment or {}).get("data", "") for row in same_data]
+        latest = next(filter(None, prints), "")
         free = {"name": spec.name, "notes": spec.notes}
         return [
             row.name
-            for row in rows
-            if row.spec["model"] == same["model"]
+            for row, fingerprint in zip(same_data, prints, strict=True)
+            if row.state == "finished"
+            and fingerprint in ("", latest)
             and not spec.differences(StudySpec.model_validate(row.spec).model_copy(update=free))
         ]
 

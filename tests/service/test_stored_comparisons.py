@@ -71,6 +71,16 @@ def test_studies_with_the_same_settings_are_found_whatever_their_names(store, na
     assert store.finished_like(planned.spec) == [f"{name}-finished"]
 
 
+def test_studies_of_data_that_have_changed_since_are_not_found(store, name):
+    plan = plan_of([], 1, name=name, data=f"{name.replace('-', '_')}:load")
+    (planned,) = (one for one in plan.studies() if one.arm == "random")
+    for study, fingerprint in (("old", "1111"), ("new", "2222")):
+        writer = store.claim(planned.spec.model_copy(update={"name": f"{name}-{study}"}), "test")
+        writer.set_study(state="finished", environment={"data": fingerprint})
+        writer.close()
+    assert store.finished_like(planned.spec) == [f"{name}-new"]
+
+
 def test_a_pruner_alone_has_random_sampling():
     (arm,) = strategies_from(["hyperband:reduction_factor=4"])
     assert (arm.label, arm.sampler, arm.pruner) == ("hyperband:reduction_factor=4", "random", "hyperband")
