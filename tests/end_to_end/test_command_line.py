@@ -228,7 +228,7 @@ def test_no_process_is_left_when_a_run_has_ended(project: Project) -> None:
 def test_a_schema_that_is_too_old_is_refused_and_db_upgrade_mends_it(
     project: Project, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sqlalchemy as sa
+    from alembic import command
 
     from service import database
     from tests.end_to_end.test_bad_input import make_database, refused
@@ -236,8 +236,7 @@ def test_a_schema_that_is_too_old_is_refused_and_db_upgrade_mends_it(
     url = make_database(store, "old_schema")
     engine = database.connect(url)
     with engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE bandstand_store.study DROP COLUMN environment"))
-        connection.execute(sa.text("UPDATE bandstand_store.alembic_version SET version_num = '0001'"))
+        command.downgrade(database._alembic_config(connection), "0001")
     engine.dispose()
     monkeypatch.setenv("BANDSTAND_DATABASE_URL", url)
     assert "it is at 0001: run `bandstand db upgrade`" in refused(project, "list")
