@@ -73,8 +73,7 @@ def _add_projections(rows: Rows, study_id: int, event: Event) -> None:
     """What an event means for the tables that are handy to query."""
     match event:
         case Started():
-            row = {"trial": event.trial, "attempt": event.attempt, "from_epoch": event.from_epoch}
-            rows.attempts_begun.append({"study_id": study_id} | row)
+            rows.attempts_begun.append({"study_id": study_id} | _fields(event))
         case Paused() | Lost() | Ended():
             outcome = {Paused: "paused", Lost: "lost"}.get(type(event)) or str(getattr(event, "state", ""))
             if event.attempt:

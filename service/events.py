@@ -93,6 +93,7 @@ class Started:
     trial: int
     attempt: int  # counted from 1
     from_epoch: int  # the checkpoint's epoch; 0: from scratch
+    worker: str = ""  # which one, as whoever asked calls it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -116,11 +116,12 @@ class Search:
         """Tell the user something about how the study was run."""
         self._record(Noticed(message=message))
 
-    def next(self, preferred: Container[int] = ()) -> Assignment | None:
+    def next(self, preferred: Container[int] = (), worker: str = "") -> Assignment | None:
         """What a free worker should train now, or None: nothing at present, or nothing more (see `done`).
 
         Args:
             preferred: waiting trials that this worker would rather have than others; no wish keeps it idle.
+            worker: its name, for the record; no decision depends on it.
         """
         if self._halting or self.history.ledger.time_is_up:
             return None
@@ -130,7 +131,8 @@ class Search:
         waiting = self.history.waiting
         chosen = next((number for number in waiting if number in preferred), next(iter(waiting)))
         trial = self.history.trials[chosen]
-        self._record(Started(trial=trial.number, attempt=trial.attempt + 1, from_epoch=trial.checkpoint_epoch))
+        attempt, from_epoch = trial.attempt + 1, trial.checkpoint_epoch
+        self._record(Started(trial=trial.number, attempt=attempt, from_epoch=from_epoch, worker=worker))
         source = trial.number if trial.has_own_checkpoint else trial.parent
         return Assignment(
             trial=trial.number,

@@ -114,6 +114,7 @@ attempt = Table(
     Column("trial", Integer, primary_key=True),
     Column("attempt", Integer, primary_key=True),
     Column("from_epoch", Integer, nullable=False),
+    Column("worker", Text, nullable=False, server_default=""),
     Column("outcome", Text),
     _now("started_at"),
     Column("ended_at", DateTime(timezone=True)),

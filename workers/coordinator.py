@@ -227,7 +227,7 @@ class Coordinator:
             if name not in self._baseline_memory:
                 self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
             while True:
-                assignment = self._search.next(self._preferred(name))
+                assignment = self._search.next(self._preferred(name), name)
                 if assignment is None:
                     if self._search.done or self._stop_requested:
                         self._wake_all()

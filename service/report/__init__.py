@@ -61,6 +61,7 @@ REPORTS: Mapping[str, Report] = MappingProxyType(
         "learning_curves": Report(title="All learning curves", needs="a trial of two epochs", module="learning_curves"),
         "epochs_spent": Report(title="Where the epochs went", needs="two trials", module="epochs_spent"),
         "time_spent": Report(title="Where the time went", needs="an epoch with its seconds", module="time_spent"),
+        "trainers": Report(title="What each trainer did", needs="an attempt", module="trainers"),
         "concurrency": Report(title="What the trainers did over time", needs="an attempt", module="concurrency"),
         "lineages": Report(title="Who went on from whom", needs="trials with parents", module="lineages"),
     }

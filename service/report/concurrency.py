@@ -1,6 +1,6 @@
 """What the trainers did over time: how many trials were being started and trained at each moment.
 
-Which worker had a trial is not stored, so no worker has a line here; the times of attempts and epochs are.
+By the times of attempts and epochs; which trainer did what is in `trainers`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from service.report.text import counted, duration, time_unit
 if TYPE_CHECKING:
     from service.views import StudyRecord
 
-__all__ = ["PHASES", "ConcurrencyData", "concurrency_data", "concurrency_figure", "draw"]
+__all__ = ["PHASES", "ConcurrencyData", "attempt_marks", "concurrency_data", "concurrency_figure", "draw"]
 
 BINS = 240
 PHASES = ("starting", "training")
@@ -50,7 +50,7 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
     attempts = record.attempts
     if attempts.empty:
         return "No trial has been given to a trainer yet."
-    marks = _marks(record)
+    marks = attempt_marks(record)
     origin, last = float(marks[:, 0].min()), float(marks.max())
     span = last - origin
     if span <= 0:
@@ -73,7 +73,7 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
     )
 
 
-def _marks(record: StudyRecord) -> Array:
+def attempt_marks(record: StudyRecord) -> Array:
     """A row for each attempt: when it began, when its first epoch did, when its last epoch was there, when it ended.
 
     Between the last two nobody knows whether it had a trainer: it may have been waiting for a verdict. In seconds of
@@ -183,7 +183,7 @@ def _table(data: ConcurrencyData) -> Table:
 def _caption(data: ConcurrencyData) -> str:
     parts = [
         "How many trials had a trainer, and what for, from the times at which attempts began and ended and epochs were "
-        "stored. Which worker had which trial is not stored, so workers have no lines of their own. The dotted line is "
+        "stored. The dotted line is "
         f"the busiest moment: {counted(data.busiest, 'trial')} at once.",
         "Where the areas fall to nothing, nobody ran the study, or there was nothing to train.",
     ]

