@@ -209,6 +209,7 @@ class StudyWriter:
                 ended.c.study_id == sa.bindparam("of_study"),
                 ended.c.trial == sa.bindparam("of_trial"),
                 ended.c.attempt == sa.bindparam("of_attempt"),
+                ended.c.ended_at.is_(None),  # one that paused has ended, though its trial ends much later
             )
             update = update.values(ended_at=sa.func.clock_timestamp(), outcome=sa.bindparam("outcome"))
             connection.execute(update, rows.attempts_ended)

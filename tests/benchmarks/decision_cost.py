@@ -41,6 +41,8 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "threshold": {"upper": 3.0},
 }
 """Of a sampler, policy or pruner, where it needs some."""
+_DECIDES_NOTHING = ("replay", "tune-pbt", "tune-pb2")
+"""The first repeats what was decided; of the others Ray Tune decides."""
 
 
 def main(repeats: int, peers: bool) -> Section:
@@ -58,7 +60,8 @@ def main(repeats: int, peers: bool) -> Section:
 def _strategies() -> list[tuple[str, str]]:
     samplers = [(sampler, "asha") for sampler in SAMPLERS]
     pruners = [("random", pruner) for pruner in PRUNERS if pruner != "asha"]
-    return [*samplers, *pruners, *((policy, "") for policy in STRATEGIES)]
+    policies = [(policy, "") for policy in STRATEGIES if policy not in _DECIDES_NOTHING]
+    return [*samplers, *pruners, *policies]
 
 
 def _line(strategy: str, costs: list[list[float]]) -> str:

@@ -328,3 +328,29 @@ def test_catching_up_waits_for_what_a_killed_predecessor_has_under_way(store: St
     predecessor.refresh(study_id)
     assert len(predecessor.get_all_trials(study_id)) == 1
     predecessor.close()
+
+
+def test_an_attempt_has_its_worker_and_ends_when_it_pauses_not_when_its_trial_is_retired(store: Store) -> None:
+    writer = store.claim(make_spec(pruner="asha-promote", sampler="random", pruner_options={"min_epochs": 1}), "a test")
+    search = Search(writer.spec)
+    writer.catch_up_mirror(search.history)
+    for worker in ("trainer-1", "trainer-2"):
+        given = search.next(worker=worker)
+        assert given is not None
+        verdict = search.report(given.trial, given.attempt, 1, {"val_loss": 0.5 + given.trial}, seconds=0.1)
+        assert verdict.action is Action.PAUSE
+        search.checkpointed(given.trial, given.attempt, 1, "/checkpoints/1")
+        search.paused(given.trial, given.attempt)
+    flush(search, writer)
+    paused = store.record(writer.spec.name).attempts
+    assert list(paused["worker"]) == ["trainer-1", "trainer-2"]
+    assert list(paused["outcome"]) == ["paused", "paused"]
+    search.spend(wall_seconds=0.0)
+    search.history.ledger.booked_epochs = 30  # nothing is left, so that both are retired
+    search.conclude()
+    flush(search, writer)
+    writer.close()
+    record = store.record(writer.spec.name)
+    assert set(record.trials["state"]) <= {"pruned", "complete"}
+    assert list(record.attempts["ended_at"]) == list(paused["ended_at"])
+    assert list(record.attempts["outcome"]) == ["paused", "paused"]
