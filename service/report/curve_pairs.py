@@ -5,6 +5,8 @@ Knows frames of measurements and the names of metrics. Must not know how a pair 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -38,7 +40,8 @@ def metric_names(metric: str) -> tuple[str, str]:
     return (metric.removeprefix("val_"), metric) if metric.startswith("val_") else (metric, f"val_{metric}")
 
 
-def read_pairs(record: StudyRecord, rules: Rules | None = None) -> dict[int, CurvePair]:
+@lru_cache(maxsize=2)  # two figures of a page ask for it
+def read_pairs(record: StudyRecord, rules: Rules | None = None) -> Mapping[int, CurvePair]:
     """Trial -> its curves, of every trial that ended and measured anything.
 
     All are judged by the same reference: the median first training value of the study, and its best training value.

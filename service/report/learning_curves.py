@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from service.report.axes import epoch_axis, make_bounds, objective_axis
+from service.report.curve_pairs import read_pairs
 from service.report.drawing import Drawing
 from service.report.sampling import sample_best_and_evenly
 from service.report.style import BEST_COLOR, STATE_STYLES, make_figure
@@ -33,6 +34,7 @@ class Curve(NamedTuple):
     state: str
     epochs: tuple[int, ...]  # counted from 1
     values: tuple[float, ...]  # NaN where an epoch had no finite value
+    diagnosis: str = ""  # of its training and validation curves; empty where there is none
 
 
 class CurvesData(NamedTuple):
@@ -57,6 +59,7 @@ def learning_curves_data(record: StudyRecord) -> CurvesData | str:
     losses = (measured["value"] * record.spec.objective.sign).groupby(measured["trial"]).min().sort_values()
     ranked = sorted((int(trial) for trial in losses.index), key=lambda trial: trial != best_trial)
     kept = sample_best_and_evenly(ranked, MAX_CURVES)
+    pairs = read_pairs(record)
     groups = dict(iter(measured[measured["trial"].isin(kept)].sort_values("epoch").groupby("trial")))
     curves = tuple(
         Curve(
@@ -64,6 +67,7 @@ def learning_curves_data(record: StudyRecord) -> CurvesData | str:
             str(states.get(trial, "running")),
             tuple(int(epoch) for epoch in groups[trial]["epoch"]),
             tuple(float(value) for value in groups[trial]["value"]),
+            str(pairs[trial].diagnosis.kind) if trial in pairs else "",
         )
         for trial in kept
     )
@@ -109,7 +113,7 @@ def _lines(curves: Sequence[Curve], state: str, color: str, metric: str) -> go.S
         text
         for curve in curves
         for text in [
-            *[f"trial {curve.trial} ({state}): {label(metric)} {measured(value)}" for value in curve.values],
+            *[f"trial {curve.trial} ({_about(curve)}): {label(metric)} {measured(value)}" for value in curve.values],
             "",
         ]
     ]
@@ -127,6 +131,11 @@ def _lines(curves: Sequence[Curve], state: str, color: str, metric: str) -> go.S
         text=texts,
         hovertemplate="%{text}<br>epoch %{x}<extra></extra>",
     )
+
+
+def _about(curve: Curve) -> str:
+    """How it ended, and what its curves look like."""
+    return f"{curve.state}, {curve.diagnosis}" if curve.diagnosis else curve.state
 
 
 def _ends(curves: Sequence[Curve], state: str) -> go.Scatter:
@@ -149,6 +158,7 @@ def _last_finite(curve: Curve) -> int | None:
 
 
 def _best(curve: Curve, metric: str) -> go.Scatter:
+    about = _about(curve)
     return go.Scatter(
         x=curve.epochs,
         y=curve.values,
@@ -156,7 +166,7 @@ def _best(curve: Curve, metric: str) -> go.Scatter:
         name=f"best trial ({curve.trial})",
         line={"color": BEST_COLOR, "width": 3},
         marker={"size": 6},
-        text=[f"best trial {curve.trial}: {label(metric)} {measured(value)}" for value in curve.values],
+        text=[f"best trial {curve.trial} ({about}): {label(metric)} {measured(value)}" for value in curve.values],
         hovertemplate="%{text}<br>epoch %{x}<extra></extra>",
     )
 
@@ -171,6 +181,8 @@ def _caption(data: CurvesData) -> str:
     states = {curve.state for curve in data.curves}
     best_shown = data.curves[0].trial == data.best_trial
     parts = ["Each line is a trial, epoch by epoch" + ("; the thick one is the best." if best_shown else ".")]
+    if any(curve.diagnosis for curve in data.curves):
+        parts.append("Pointing at a line tells how the trial ended and how its curves are diagnosed.")
     if "pruned" in states:
         parts.append(
             "Grey ones were pruned: the triangle marks the epoch at which the pruner judged them worse than others. "

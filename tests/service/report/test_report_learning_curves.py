@@ -1,8 +1,9 @@
 """Learning curves: which lines there are, in which order, and what is said instead of an empty plot."""
 
+import dataclasses
 import math
 
-from service.report.learning_curves import MAX_CURVES, draw, learning_curves_data
+from service.report.learning_curves import MAX_CURVES, draw, learning_curves_data, learning_curves_figure
 
 
 def test_there_is_a_curve_for_each_trial_with_the_best_first(make_record, run):
@@ -55,3 +56,15 @@ def test_a_large_study_is_sampled_with_its_best_trials_in_it_and_says_so(make_sy
     assert len(data.curves) == MAX_CURVES
     assert set(best) <= {curve.trial for curve in data.curves}
     assert f"Shown are {MAX_CURVES} of {MAX_CURVES * 3} trials" in draw(record).caption
+
+
+def test_each_line_says_how_its_curves_are_diagnosed(make_record, run):
+    falling = [1 - 0.1 * epoch for epoch in range(9)]
+    turning = [*falling[:4], 0.75, 0.85, 0.95, 1.05, 1.15]
+    record = make_record([run(falling), run(turning)])
+    record = dataclasses.replace(record, measurements=record.measurements.assign(loss=[*falling, *falling]))
+    data = learning_curves_data(record)
+    assert {curve.trial: curve.diagnosis for curve in data.curves}[1] == "overfit"
+    texts = [text for trace in learning_curves_figure(data).data for text in trace.text or ()]
+    assert any(text.startswith("trial 1 (complete, overfit): ") for text in texts)
+    assert any(text.startswith("best trial 0 (complete, ") for text in texts)
