@@ -58,7 +58,9 @@ class Coordinator:
             spec: the study.
             checkpoints_uri: folder under which checkpoints and models go.
         """
-        self._url_file = url_file
+        path = Path(url_file)
+        self._url = path.read_text()  # at once: it must not lie there while this coordinator waits for its study
+        path.unlink()
         self._spec = StudySpec.model_validate(spec)
         self._checkpoints_uri = checkpoints_uri
         self._changed = asyncio.Event()
@@ -154,10 +156,7 @@ class Coordinator:
     # -- opening and ending -----------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        path = Path(self._url_file)
-        url = path.read_text()
-        path.unlink()
-        self._store = await asyncio.to_thread(Store, url)
+        self._store = await asyncio.to_thread(Store, self._url)
         holder = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
         self._writer = await asyncio.to_thread(self._store.claim, self._spec, holder)
         events = await asyncio.to_thread(self._writer.events)
