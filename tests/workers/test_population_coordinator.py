@@ -6,7 +6,9 @@ The members are called as Tune's processes would call; only where events are kep
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Coroutine
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,7 +45,10 @@ class Population:
     """A coordinator with its members at hand."""
 
     def __init__(self, workers: int = 3, **changes: Any):
-        self.coordinator = PopulationCoordinator("", {**SPEC, **changes}, "checkpoints", workers)
+        with tempfile.NamedTemporaryFile("w", delete=False) as file:
+            file.write("postgresql://nobody@127.0.0.1/none")  # it is read when it starts, and never opened here
+        self.coordinator = PopulationCoordinator(file.name, {**SPEC, **changes}, "checkpoints", workers)
+        assert not Path(file.name).exists()
         self.search = Search(self.coordinator._spec)
         self.coordinator._search = self.search
         self.coordinator._pauses = Pauses(self.search)
