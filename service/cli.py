@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.compare_command import compare
+from service.errors import INTERRUPTED
 from service.report_command import figure, report
 from service.simulate_command import simulate
 
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from service.views import BestTrial, StudyRecord
 
 __all__ = ["app", "main"]
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-_PIPE_WIDTH = 160
-"""Columns of a table that goes into a file or another program."""
 
 _UsageError: Any = typer.BadParameter.__base__
 """Click's UsageError; typer carries a click of its own and names this one nowhere else."""
@@ -154,7 +150,7 @@ def list_studies(
     everything: Annotated[bool, typer.Option("--all", help="The studies of comparisons, too.")] = False,
 ) -> None:
     """All studies in the database, the newest first; a comparison's are one line."""
-    from service.show import studies_table
+    from service.show import make_console, studies_table
     from service.store import Store
 
     store = Store.open()
@@ -165,10 +161,7 @@ def list_studies(
     if not studies:
         typer.echo("there are no studies yet; `bandstand run digits_mlp` makes one")
         return
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    Console(width=width).print(studies_table(studies, [] if everything else store.comparisons()))
+    make_console().print(studies_table(studies, [] if everything else store.comparisons()))
 
 
 @app.command()

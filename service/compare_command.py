@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.budget_text import BUDGET_FORMS
+from service.errors import INTERRUPTED
 
 if TYPE_CHECKING:
     from service.comparison.plan import ComparisonPlan
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-_INTERRUPTED = 130
 _REPEATS = 5
 
 
@@ -80,7 +80,7 @@ def compare(
         run_studies(store, [each.spec for each in own], workers=workers, code_path=code_path, display=display)
     except KeyboardInterrupt:
         typer.echo(f"paused; `bandstand compare {file}` goes on where it stopped", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     results = read_results(store, plan)
     if as_json:
         from service.comparison.numbers import json_from
@@ -135,12 +135,13 @@ def _with_reused(store: Store, plan: ComparisonPlan, wanted: bool, *, quiet: boo
     """With finished studies of the same settings in place of those that would be run, or a word that there are some."""
     import dataclasses
 
-    found = {}
-    for each in plan.studies():
-        key = (each.arm, each.repeat)
-        others = [] if key in plan.taken else store.finished_like(each.spec)
-        if others and each.spec.name not in others:
-            found[key] = others[0]
+    own = [each for each in plan.studies() if (each.arm, each.repeat) not in plan.taken]
+    alike = store.finished_like([each.spec for each in own])
+    found = {
+        (each.arm, each.repeat): others[0]
+        for each in own
+        if (others := alike[each.spec.name]) and each.spec.name not in others
+    }
     if not found:
         return plan
     if wanted:

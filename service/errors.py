@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 __all__ = [
+    "INTERRUPTED",
     "BandstandError",
     "ComparisonNotFoundError",
     "DatabaseUnreachableError",
@@ -24,6 +25,10 @@ __all__ = [
     "StudyNotFoundError",
     "one_line",
 ]
+
+
+INTERRUPTED = 130
+"""What the command line ends with after Ctrl-C, as shells have it."""
 
 
 class BandstandError(Exception):

@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from service.comparison.results import Results
+    from service.report.content import Document
     from service.report.drawing import Drawing
     from service.store import Store
     from service.views import StudyRecord
@@ -50,36 +51,35 @@ def report(
         write_comparison_report(store, read_results(store, store.comparison(name)), output, form)
     else:
         record, others = store.record(name), [store.record(other) for other in against or []]
-        write_report(record, output, others, form=form, style=style)
-        _publish(store, record, others)
+        _publish(store, record, write_report(record, output, others, form=form, style=style))
     typer.echo(str(output.absolute()))
 
 
-def _publish(store: Store, record: StudyRecord, others: list[StudyRecord]) -> None:
+def _publish(store: Store, record: StudyRecord, document: Document) -> None:
     """Show reviewers in Optuna Dashboard what the report says first."""
     from service.dashboard_notes import DashboardNotes
-    from service.report import REPORTS
     from service.report.answer import answer_from
 
-    names = [*(["best_so_far"] if others else []), "history", "importances"]
-    drawings = {name: REPORTS[name].draw(record, others) for name in names}
-    figures = {name: drawing for name, drawing in drawings.items() if not isinstance(drawing, str)}
+    figures = _main_drawings(document, "best_so_far", "history", "importances")
     DashboardNotes(store.url).put(record.spec.name, answer_from(record), figures)
+
+
+def _main_drawings(document: Document, *names: str) -> dict[str, Drawing]:
+    return {name: document.drawings[name] for name in names if name in document.drawings}
 
 
 def write_comparison_report(store: Store, results: Results, output: Path, form: str | None = None) -> None:
     """Write the report of a comparison, and show its answer to reviewers of each of its studies."""
-    from service.comparison.figures import COMPARISON_FIGURES
     from service.comparison.judgement import judge
     from service.comparison.outline import make_comparison_report
     from service.comparison.summary import answer_from
     from service.dashboard_notes import DashboardNotes
     from service.report.page import write_document
 
-    write_document(make_comparison_report(results), output, form)
+    document = make_comparison_report(results)
+    write_document(document, output, form)
     judgement = judge(results)
-    drawings = {name: COMPARISON_FIGURES[name].draw(results, judgement) for name in ("by_epochs", "final_values")}
-    figures = {name: drawing for name, drawing in drawings.items() if not isinstance(drawing, str)}
+    figures = _main_drawings(document, "by_epochs", "final_values")
     notes = DashboardNotes(store.url)
     for planned in results.plan.studies():
         place = f"{planned.arm}, repeat {planned.repeat + 1}, of the comparison {results.plan.name}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,16 @@ if TYPE_CHECKING:
     from service.schedules import Schedule
     from service.views import StudyRecord, StudySummary
 
-__all__ = ["print_record", "print_schedule", "studies_table"]
+__all__ = ["make_console", "print_record", "print_schedule", "studies_table"]
 
 _TOP = 10
+_PIPE_WIDTH = 160
+"""Columns of a table that goes into a file or another program."""
+
+
+def make_console(**options: Any) -> Console:
+    """The terminal, or what standard output goes into instead, wide enough for tables."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, **options)
 
 
 def studies_table(studies: Sequence[StudySummary], comparisons: Sequence[str]) -> Table:

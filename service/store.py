@@ -5,9 +5,10 @@ Readers may be many. A study is written by the one `StudyWriter` that holds its 
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -142,27 +143,26 @@ class Store:
         with self._connection() as connection:
             return read_plan(connection, name)
 
-    def finished_like(self, spec: StudySpec) -> list[str]:
-        """Finished studies that differ from this one in nothing but their names and notes, the newest first.
+    def finished_like(self, specs: Sequence[StudySpec]) -> dict[str, list[str]]:
+        """For each of the specs' names the finished studies that differ from it in names and notes only, newest first.
 
-        Where the data of this name have changed since, as the fingerprint of the latest study with them says, studies
-        of the old ones are left out.
+        Where the data of a name have changed since, as the fingerprint of the latest study with them says, studies of
+        the old ones are left out.
         """
         study = tables.study.c
         query = sa.select(study.name, study.spec, study.state, study.environment).order_by(study.id.desc())
         with self._connection() as connection:
             rows = connection.execute(query).all()
-        same_data = [row for row in rows if row.spec["data"] == spec.data]
-        prints = [(row.environment or {}).get("data", "") for row in same_data]
-        latest = next(filter(None, prints), "")
-        free = {"name": spec.name, "notes": spec.notes}
-        return [
-            row.name
-            for row, fingerprint in zip(same_data, prints, strict=True)
-            if row.state == "finished"
-            and fingerprint in ("", latest)
-            and not spec.differences(StudySpec.model_validate(row.spec).model_copy(update=free))
-        ]
+        loaders = {spec.data for spec in specs}
+        latest: dict[str, str] = {}
+        finished: dict[str, list[str]] = {}
+        for row in rows:
+            loader, fingerprint = row.spec["data"], (row.environment or {}).get("data", "")
+            if fingerprint:
+                latest.setdefault(loader, fingerprint)
+            if row.state == "finished" and loader in loaders and fingerprint in ("", latest.get(loader, "")):
+                finished.setdefault(_settings_of(StudySpec.model_validate(row.spec)), []).append(row.name)
+        return {spec.name: finished.get(_settings_of(spec), []) for spec in specs}
 
     def _row(self, connection: Connection, name: str) -> sa.Row[tuple[object, ...]]:
         row = connection.execute(sa.select(tables.study).where(tables.study.c.name == name)).one_or_none()
@@ -281,6 +281,11 @@ class Store:
     @staticmethod
     def _lock(connection: Connection, study_id: int) -> bool:
         return bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(tables.LEASE_CLASS, study_id))).scalar())
+
+
+def _settings_of(spec: StudySpec) -> str:
+    """All settings but name and notes, as text: the order of a space's parameters is one of them."""
+    return json.dumps(spec.model_dump(mode="json", exclude={"name", "notes"}))
 
 
 def upgrade_database() -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import plotly.graph_objects as go
 
 from service.comparison.statistics import Interval
+from service.report.axes import row_places, rows_axis
 from service.report.drawing import Drawing
 from service.report.style import STUDY_COLORS, make_figure
 from service.report.text import and_list, label
@@ -60,6 +61,7 @@ def difference_data(judgement: Judgement) -> DifferenceData | str:
 def difference_figure(data: DifferenceData) -> go.Figure:
     """A row for each arm, a mark for each baseline."""
     arms = sorted(dict.fromkeys(row.arm for row in data.rows), key=lambda arm: -_mean_over_all(data, arm))
+    places = row_places(arms)
     baselines = list(dict.fromkeys(row.baseline for row in data.rows))
     traces: list[Any] = []
     for index, baseline in enumerate(baselines):
@@ -69,7 +71,7 @@ def difference_figure(data: DifferenceData) -> go.Figure:
         traces.append(
             go.Scatter(
                 x=[row.interval.mean for row in rows],
-                y=[shift - arms.index(row.arm) for row in rows],
+                y=[shift + places[row.arm] for row in rows],
                 mode="markers",
                 name=label(f"over {baseline}"),
                 text=[label(row.arm) for row in rows],
@@ -93,13 +95,7 @@ def difference_figure(data: DifferenceData) -> go.Figure:
         traces,
         110 + _ROW * len(arms),
         xaxis={"title": {"text": f"{data.measure} difference (right is better)"}, "zeroline": False},
-        yaxis={
-            "tickmode": "array",
-            "tickvals": [-place for place in range(len(arms))],
-            "ticktext": [label(arm, 24) for arm in arms],
-            "range": [0.5 - len(arms), 0.5],
-            "zeroline": False,
-        },
+        yaxis=rows_axis(places),
         showlegend=True,
     )
     figure.add_vline(x=0, line={"color": _NOT_SHOWN, "width": 1.5, "dash": "dot"})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import plotly.graph_objects as go
 
 from service.comparison.statistics import Interval
+from service.report.axes import row_places, rows_axis
 from service.report.drawing import Drawing
 from service.report.style import BEST_COLOR, STUDY_COLORS, make_figure
 from service.report.text import label
@@ -60,7 +61,7 @@ def final_data(results: Results, judgement: Judgement) -> FinalData | str:
 
 def final_figure(data: FinalData) -> go.Figure:
     """A row for each arm, the best at the top; validation above, test below."""
-    places = {arm.label: -index for index, arm in enumerate(data.arms)}
+    places = row_places([arm.label for arm in data.arms])
     traces: list[Any] = []
     for kind, color, shift in (("validation", _VALIDATION, 0.17), ("test", _TEST, -0.17)):
         values = [(arm, getattr(arm, kind)) for arm in data.arms if getattr(arm, kind)]
@@ -91,13 +92,7 @@ def final_figure(data: FinalData) -> go.Figure:
         traces,
         120 + _ROW * len(data.arms),
         xaxis={"title": {"text": label(f"{data.metric} ({better} is better)", 60)}},
-        yaxis={
-            "tickmode": "array",
-            "tickvals": list(places.values()),
-            "ticktext": [label(name, 24) for name in places],
-            "range": [-len(places) + 0.5, 0.5],
-            "zeroline": False,
-        },
+        yaxis=rows_axis(places),
         showlegend=True,
     )
 

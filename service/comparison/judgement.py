@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from math import nan
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -103,6 +104,7 @@ class Judgement:
         return self.leader if others and len(over) == len(others) and all(one.is_better for one in over) else None
 
 
+@lru_cache(maxsize=1)  # a command prints it, writes it and shows it in Optuna Dashboard
 def judge(results: Results) -> Judgement:
     """Judge what there is, finished or not."""
     sign = -results.plan.spec.objective.sign  # more is better

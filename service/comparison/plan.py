@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -56,11 +57,16 @@ class ComparisonPlan:
         Raises:
             InputError: a strategy cannot work on this study, or a name gets too long.
         """
+        return list(self._studies)
+
+    @cached_property
+    def _studies(self) -> tuple[PlannedStudy, ...]:
+        """Each is validated, which is not for nothing."""
         planned = []
         for repeat in range(self.repeats):
             order = np.random.default_rng([self.spec.seed, repeat]).permutation(len(self.arms))
             planned += [self._study(self.arms[index], repeat) for index in order]
-        return planned
+        return tuple(planned)
 
     def _study(self, arm: StrategyChoice, repeat: int) -> PlannedStudy:
         name = self.taken.get((arm.label, repeat)) or f"{self.name}/{arm.label}/{repeat + 1}"

@@ -57,9 +57,9 @@ class Arm:
     """Repeats that have not ended."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
-    """A comparison as far as it has got."""
+    """A comparison as far as it has got. Compared by identity, as the records in it are."""
 
     plan: ComparisonPlan
     arms: tuple[Arm, ...]

@@ -6,6 +6,7 @@ more is better; `None` is a value that is not there.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from math import ceil, isfinite, log2, nan, sqrt
 from typing import Any, NamedTuple, TypeAlias
@@ -139,10 +140,10 @@ def repeats_needed(found: Paired, tests: int) -> int | None:
     least = ceil(log2(2 / level))
     if not isfinite(found.effect):
         return least if found.difference.mean else None
-    for repeats in range(max(least, 2), MOST_REPEATS + 1):
-        if _power(abs(found.effect), repeats, level) >= _POWER:
-            return repeats
-    return None
+    possible = range(max(least, 2), MOST_REPEATS + 1)
+    # The power grows with the repeats.
+    index = bisect_left(possible, _POWER, key=lambda repeats: _power(abs(found.effect), repeats, level))
+    return possible[index] if index < len(possible) else None
 
 
 def _power(effect: float, repeats: int, level: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from service.comparison.summary import (
     settings_sentence,
     state_sentences,
 )
+from service.show import make_console
 
 if TYPE_CHECKING:
     from service.comparison.results import Results
@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["print_results"]
 
-_PIPE_WIDTH = 160
-
 
 def print_results(results: Results, console: Console | None = None) -> None:
     """Print the answer, the table of arms and the differences to the baselines."""
-    console = console or Console(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console = console or make_console(soft_wrap=True)
     judgement = judge(results)
     console.print(Text(f"\n{results.plan.name}", style="bold"))
     console.print(settings_sentence(results), markup=False, highlight=False)

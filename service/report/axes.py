@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,16 @@ import numpy as np
 from service.report.text import label, number
 from service.study import Objective
 
-__all__ = ["Bounds", "epoch_axis", "linear_ticks", "log_ticks", "make_bounds", "objective_axis"]
+__all__ = [
+    "Bounds",
+    "epoch_axis",
+    "linear_ticks",
+    "log_ticks",
+    "make_bounds",
+    "objective_axis",
+    "row_places",
+    "rows_axis",
+]
 
 _FENCE = 3.0  # in interquartile ranges: the far outliers of a box plot
 _SPOILED = 3.0  # how much wider outliers make an axis before they are cut
@@ -122,3 +131,19 @@ def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
         if low * (1 - 1e-9) <= digit * 10.0**power <= high * (1 + 1e-9)
     ]  # fmt: skip
     return fine if len(fine) >= 2 else [low, high]
+
+
+def row_places(names: Sequence[str]) -> dict[str, int]:
+    """Where each row of a figure stands on the axis upwards; the first at the top."""
+    return {name: -index for index, name in enumerate(names)}
+
+
+def rows_axis(places: Mapping[str, int], limit: int = 24) -> dict[str, Any]:
+    """An axis with a name at each of `row_places`, in at most `limit` characters."""
+    return {
+        "tickmode": "array",
+        "tickvals": list(places.values()),
+        "ticktext": [label(name, limit) for name in places],
+        "range": [0.5 - len(places), 0.5],
+        "zeroline": False,
+    }

@@ -20,7 +20,7 @@ from service.report.text import counted, duration, time_unit
 if TYPE_CHECKING:
     from service.views import StudyRecord
 
-__all__ = ["PHASES", "ConcurrencyData", "attempt_marks", "concurrency_data", "concurrency_figure", "draw"]
+__all__ = ["PHASES", "ConcurrencyData", "attempt_marks", "concurrency_data", "concurrency_figure", "draw", "overlap"]
 
 BINS = 240
 PHASES = ("starting", "training")
@@ -59,7 +59,7 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
     phases, seconds = [], []
     for index, name in enumerate(PHASES):
         starts, ends = marks[:, index] - origin, marks[:, index + 1] - origin
-        busy = _overlap(starts, ends, edges) / (span / BINS)
+        busy = overlap(starts, ends, edges) / (span / BINS)
         phases.append((name, tuple(np.round(busy, 4).tolist())))
         seconds.append((name, float((ends - starts).sum())))
     return ConcurrencyData(
@@ -110,7 +110,7 @@ def _clock(times: pd.Series[Any]) -> Array:
     return np.asarray((read - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=float)
 
 
-def _overlap(starts: Array, ends: Array, edges: Array) -> Array:
+def overlap(starts: Array, ends: Array, edges: Array) -> Array:
     """Seconds that the intervals spend in each bin, summed over intervals: differences of an integral."""
 
     def until(times: Array) -> Array:

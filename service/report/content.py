@@ -73,3 +73,13 @@ class Document(NamedTuple):
     opening: tuple[Block, ...]
     """What stands before the first heading: the answer."""
     sections: tuple[Section, ...]
+
+    @property
+    def drawings(self) -> dict[str, Drawing]:
+        """What is drawn in it, by the figures' names."""
+        return {
+            block.name: block.drawing
+            for section in self.sections
+            for block in section.blocks
+            if isinstance(block, Figure) and isinstance(block.drawing, Drawing)
+        }

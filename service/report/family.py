@@ -15,7 +15,7 @@ from service.report.sampling import sample_evenly
 if TYPE_CHECKING:
     from service.views import StudyRecord
 
-__all__ = ["POPULATIONS", "Member", "Step", "best_path", "lay_out", "read_members"]
+__all__ = ["POPULATIONS", "Member", "Step", "best_path", "lay_out", "read_members", "related"]
 
 
 POPULATIONS = ("pbt", "pb2", "tune-pbt", "tune-pb2")
@@ -77,6 +77,12 @@ def best_path(members: Mapping[int, Member], trial: int, last_epoch: int) -> lis
         trial, last_epoch = member.parent, member.first
 
 
+def related(members: Sequence[Member], *, by_slot: bool) -> list[Member]:
+    """Those that have a parent or a child, or with `by_slot` belong to a population, which are all."""
+    parents = {member.parent for member in members if member.parent is not None}
+    return [member for member in members if by_slot or member.parent is not None or member.trial in parents]
+
+
 def lay_out(members: Sequence[Member], keep: Sequence[int], limit: int, *, by_slot: bool) -> dict[int, int]:
     """Trial -> line, counted from 0. A child stands on its parent's line where that is free.
 
@@ -86,12 +92,9 @@ def lay_out(members: Sequence[Member], keep: Sequence[int], limit: int, *, by_sl
         limit: trials at most; families of several are preferred, and spread evenly where they are too many.
         by_slot: whether trials of one slot follow one another, as in a population.
     """
-    parents = {member.parent for member in members if member.parent is not None}
-    related = [member for member in members if by_slot or member.parent is not None or member.trial in parents]
     must = set(keep)
-    chosen = {
-        member.trial for member in sample_evenly([m for m in related if m.trial not in must], max(0, limit - len(must)))
-    }
+    others = [member for member in related(members, by_slot=by_slot) if member.trial not in must]
+    chosen = {member.trial for member in sample_evenly(others, max(0, limit - len(must)))}
     lines: dict[int, int] = {}
     taken: list[list[tuple[int, int]]] = []
     slots: dict[int, int] = {}

@@ -9,7 +9,6 @@ from html import escape
 
 from service.report.content import Block, Bullets, Code, Document, Figure, Prose, Section, Sheet
 from service.report.document import make_document, make_section, make_table
-from service.report.drawing import Drawing
 
 __all__ = ["html_from"]
 
@@ -21,13 +20,7 @@ def html_from(document: Document) -> str:
     state = escape(document.state)
     head = f'<h1>{escape(document.title)} <span class="state {state}">{state}</span></h1>'
     body = [head, *map(_block, document.opening), NO_SCRIPT, *map(_section, document.sections)]
-    figures = {
-        block.name: block.drawing
-        for section in document.sections
-        for block in section.blocks
-        if isinstance(block, Figure) and isinstance(block.drawing, Drawing)
-    }
-    return make_document(document.title, body, figures)
+    return make_document(document.title, body, document.drawings)
 
 
 def _section(section: Section) -> str:

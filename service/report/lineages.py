@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isclose
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from search_spaces import Categorical
 from service.report.axes import log_ticks
 from service.report.drawing import Drawing, Table
-from service.report.family import POPULATIONS, Member, Step, best_path, lay_out, read_members
+from service.report.family import POPULATIONS, Member, Step, best_path, lay_out, read_members, related
 from service.report.params import params_by_trial
 from service.report.style import BEST_COLOR, STATE_STYLES, make_figure
 from service.report.text import counted, label, measured, number, value_text
@@ -59,27 +59,24 @@ def lineages_data(record: StudyRecord) -> LineagesData | str:
     members = read_members(record)
     best = record.best
     path = best_path({member.trial: member for member in members}, best.number, best.epoch) if best else []
-    parents = {member.parent for member in members if member.parent is not None}
     by_slot = record.spec.sampler in POPULATIONS
-    families = sum(by_slot or member.parent is not None or member.trial in parents for member in members)
-    lines = lay_out(
-        members, [step.trial for step in path], MAX_TRIALS, by_slot=by_slot
-    )  # fmt: skip
+    lines = lay_out(members, [step.trial for step in path], MAX_TRIALS, by_slot=by_slot)
     params = params_by_trial(record)
     return LineagesData(
         tuple(member for member in members if member.trial in lines),
         lines,
         tuple(path),
-        _schedules(record, path),
+        _schedules(record, params, path),
         tuple(_change(params, path, index) for index in range(len(path))),
-        families,
+        len(related(members, by_slot=by_slot)),
         record.spec.objective.metric,
     )
 
 
-def _schedules(record: StudyRecord, path: Sequence[Step]) -> tuple[Schedule, ...]:
+def _schedules(
+    record: StudyRecord, params: Mapping[int, Mapping[str, Any]], path: Sequence[Step]
+) -> tuple[Schedule, ...]:
     """Each number that changed on the way, and the measured learning rate where no parameter says the same."""
-    params = params_by_trial(record)
     found = []
     for name, parameter, _ in record.spec.space.flat():
         if isinstance(parameter, Categorical):

@@ -50,8 +50,8 @@ def write_report(
     *,
     form: str | None = None,
     style: str = "report",
-) -> None:
-    """Write the report of a study.
+) -> Document:
+    """Write the report of a study; returns what it holds.
 
     Args:
         record: the study.
@@ -66,7 +66,9 @@ def write_report(
     """
     if style not in STYLES:
         raise InputError(f"--style must be one of {', '.join(STYLES)}; got {style!r}")
-    write_document(STYLES[style](record, others), path, form)
+    document = STYLES[style](record, others)
+    write_document(document, path, form)
+    return document
 
 
 def write_document(document: Document, path: Path, form: str | None = None) -> None:

@@ -14,10 +14,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from service.report.concurrency import attempt_marks
+from service.report.axes import row_places, rows_axis
+from service.report.concurrency import attempt_marks, overlap
 from service.report.drawing import Drawing, Table
 from service.report.style import make_figure
-from service.report.text import counted, duration, label, time_unit
+from service.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
     from service.views import StudyRecord
@@ -71,7 +72,7 @@ def trainers_data(record: StudyRecord) -> TrainersData | str:
 def _line(name: str, marks: Array, span: float) -> TrainerLine:
     """One trainer's phases: in each 600th of the time that which took most of it."""
     edges = np.linspace(0.0, span, BINS + 1)
-    inside = np.stack([_seconds_in(marks[:, phase], marks[:, phase + 1], edges) for phase in range(len(PHASES))])
+    inside = np.stack([overlap(marks[:, phase], marks[:, phase + 1], edges) for phase in range(len(PHASES))])
     idle = span / BINS - inside.sum(axis=0)
     most = np.vstack([inside, idle]).argmax(axis=0)
     spans = []
@@ -83,18 +84,10 @@ def _line(name: str, marks: Array, span: float) -> TrainerLine:
     return TrainerLine(name, tuple(spans), seconds, len(marks))
 
 
-def _seconds_in(starts: Array, ends: Array, edges: Array) -> Array:
-    """Seconds of the intervals in each bin; (bins,)."""
-    total = np.zeros(len(edges) - 1)
-    for start, end in zip(starts, ends, strict=True):
-        total += np.clip(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0.0, None)
-    return total
-
-
 def trainers_figure(data: TrainersData) -> go.Figure:
     """A line for each trainer, in the colours of its phases."""
     unit, word = time_unit(data.span)
-    places = {line.name: -index for index, line in enumerate(data.lines)}
+    places = row_places([line.name for line in data.lines])
     traces: list[Any] = []
     for phase in PHASES:
         spans = [(line.name, start, end) for line in data.lines for kind, start, end in line.spans if kind == phase]
@@ -115,13 +108,7 @@ def trainers_figure(data: TrainersData) -> go.Figure:
         110 + _ROW * len(data.lines),
         barmode="overlay",
         xaxis={"title": {"text": f"{word} since the first trial"}, "range": [0, data.span / unit]},
-        yaxis={
-            "tickmode": "array",
-            "tickvals": list(places.values()),
-            "ticktext": [label(name, 16) for name in places],
-            "range": [-len(places) + 0.5, 0.5],
-            "showgrid": False,
-        },
+        yaxis=rows_axis(places, 16) | {"showgrid": False},
         showlegend=True,
     )
 

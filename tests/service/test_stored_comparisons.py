@@ -68,7 +68,7 @@ def test_studies_with_the_same_settings_are_found_whatever_their_names(store, na
     other = store.claim(planned.spec.model_copy(update={"name": f"{name}-seed", "seed": 99}), "test")
     other.set_study(state="finished")
     other.close()
-    assert store.finished_like(planned.spec) == [f"{name}-finished"]
+    assert store.finished_like([planned.spec])[planned.spec.name] == [f"{name}-finished"]
 
 
 def test_studies_of_data_that_have_changed_since_are_not_found(store, name):
@@ -78,7 +78,7 @@ def test_studies_of_data_that_have_changed_since_are_not_found(store, name):
         writer = store.claim(planned.spec.model_copy(update={"name": f"{name}-{study}"}), "test")
         writer.set_study(state="finished", environment={"data": fingerprint})
         writer.close()
-    assert store.finished_like(planned.spec) == [f"{name}-new"]
+    assert store.finished_like([planned.spec])[planned.spec.name] == [f"{name}-new"]
 
 
 def test_a_pruner_alone_has_random_sampling():
