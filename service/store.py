@@ -15,15 +15,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from service import database, tables
+from service.accounts import Accounts
 from service.comparison.plan import ComparisonPlan
 from service.comparison.plan_rows import read_plan, read_plan_names, write_plan
 from service.embedded import embedded_url
 from service.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
-from service.optuna_mirror import OptunaMirror
+from service.optuna_mirror import OptunaMirror, open_storage
 from service.schedules import Schedule, read_schedule
 from service.settings import database_url
 from service.study import StudySpec
 from service.study_writer import StudyWriter
+from service.submissions.queue import SubmissionQueue
 from service.views import (
     EndedTrial,
     StudyProgress,
@@ -68,15 +70,29 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
-            yield connection
+    def connection(self) -> Iterator[Connection]:
+        """A connection, for the modules beside this one that know a part of the tables."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise database.unreachable(self.url, error) from None
+
+    @property
+    def queue(self) -> SubmissionQueue:
+        """What servers are asked to run."""
+        return SubmissionQueue(self)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who may ask servers for what."""
+        return Accounts(self)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def studies(self) -> list[StudySummary]:
         """All studies, the newest first."""
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_summaries(connection)
 
     def spec(self, name: str) -> StudySpec:
@@ -85,7 +101,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return StudySpec.model_validate(self._row(connection, name).spec)
 
     def progress(self, name: str) -> StudyProgress:
@@ -94,7 +110,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_progress(connection, self._row(connection, name))
 
     def record(self, name: str) -> StudyRecord:
@@ -103,7 +119,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_record(connection, self._row(connection, name))
 
     def ended_trials(self, name: str, after: int) -> list[EndedTrial]:
@@ -116,7 +132,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_ended(connection, self._row(connection, name), after)
 
     def schedule(self, name: str, trial: int | None = None) -> Schedule:
@@ -126,12 +142,12 @@ class Store:
             StudyNotFoundError: there is none of this name.
             InputError: there is no such trial, or it has no value yet.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_schedule(connection, self._row(connection, name), trial)
 
     def comparisons(self) -> list[str]:
         """The names of all comparisons, the newest first."""
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_plan_names(connection)
 
     def comparison(self, name: str) -> ComparisonPlan:
@@ -140,7 +156,7 @@ class Store:
         Raises:
             ComparisonNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_plan(connection, name)
 
     def finished_like(self, specs: Sequence[StudySpec]) -> dict[str, list[str]]:
@@ -151,7 +167,7 @@ class Store:
         """
         study = tables.study.c
         query = sa.select(study.name, study.spec, study.state, study.environment).order_by(study.id.desc())
-        with self._connection() as connection:
+        with self.connection() as connection:
             rows = connection.execute(query).all()
         loaders = {spec.data for spec in specs}
         latest: dict[str, str] = {}
@@ -181,7 +197,7 @@ class Store:
         Raises:
             StudyNameTakenError: with another spec.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return self._find(connection, spec) is not None
 
     def request_stop(self, name: str) -> bool:
@@ -193,7 +209,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection, connection.begin():
+        with self.connection() as connection, connection.begin():
             study_id = self._row(connection, name).id
             if self._lock(connection, study_id):  # free, so nobody runs it
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(tables.LEASE_CLASS, study_id)))
@@ -207,7 +223,7 @@ class Store:
         Raises:
             StudyNameTakenError: the name belongs to a comparison with other settings.
         """
-        with self._connection() as connection, connection.begin():
+        with self.connection() as connection, connection.begin():
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
             return write_plan(connection, plan)
 
@@ -224,14 +240,16 @@ class Store:
         """
         connection = self._engine.connect()
         try:
-            study_id, mirror = self._find_or_create(connection, spec)
+            with connection.begin():
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
+                study_id = self.find_or_create(connection, spec)
             self._wait_for_lock(connection, study_id)
         except BaseException:
             connection.close()
             raise
         return StudyWriter(
-            engine=self._engine, connection=connection, study_id=study_id, spec=spec, mirror=mirror,
-            holder=holder, token=uuid.uuid4().hex,
+            engine=self._engine, connection=connection, study_id=study_id, spec=spec,
+            mirror=OptunaMirror(self.url, spec), holder=holder, token=uuid.uuid4().hex,
         )  # fmt: skip
 
     def _find(self, connection: Connection, spec: StudySpec) -> sa.Row[tuple[object, ...]] | None:
@@ -246,21 +264,63 @@ class Store:
             )
         return row
 
-    def _find_or_create(self, connection: Connection, spec: StudySpec) -> tuple[int, OptunaMirror]:
-        with connection.begin():
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
-            row = self._find(connection, spec)
-            mirror = OptunaMirror(self.url, spec)
-            if row is not None:
-                return int(row.id), mirror
-            values = {
-                "name": spec.name,
-                "spec": spec.model_dump(mode="json"),
-                "state": "running",
-                "optuna_study_id": mirror.create_study(),
-            }
-            insert = sa.insert(tables.study).values(values).returning(tables.study.c.id)
-            return int(connection.execute(insert).scalar_one()), mirror
+    def find_or_create(self, connection: Connection, spec: StudySpec, state: str = "running") -> int:
+        """The id of a study, which is created where there is none, in this state.
+
+        Args:
+            connection: in a transaction that holds `CREATE_LOCK`.
+            spec: the study.
+            state: of a new one.
+
+        Raises:
+            StudyNameTakenError: as `claim`.
+        """
+        row = self._find(connection, spec)
+        if row is not None:
+            return int(row._mapping["id"])
+        mirror = OptunaMirror(self.url, spec)
+        try:
+            optuna_study_id = mirror.create_study()
+        finally:
+            mirror.close()
+        values = {
+            "name": spec.name,
+            "spec": spec.model_dump(mode="json"),
+            "state": state,
+            "optuna_study_id": optuna_study_id,
+        }
+        return int(connection.execute(sa.insert(tables.study).values(values).returning(tables.study.c.id)).scalar_one())
+
+    def has_work(self, connection: Connection, study: sa.Row[tuple[object, ...]]) -> bool:
+        """Whether there is anything left to do for the study of this row."""
+        return bool(study._mapping["state"] != "finished")
+
+    def delete_study(self, connection: Connection, name: str) -> list[str]:
+        """Delete a study from our tables, within the connection's transaction.
+
+        Returns:
+            Where its checkpoints and its model are.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+            StudyInUseError: somebody runs it.
+        """
+        row = self._row(connection, name)._mapping
+        locked = sa.select(sa.func.pg_try_advisory_xact_lock(tables.LEASE_CLASS, row["id"]))
+        if not connection.execute(locked).scalar():
+            raise StudyInUseError(f"only a study that nobody runs can be deleted; {name!r} is run now: stop it first")
+        kept = tables.checkpoint.c
+        files = list(connection.execute(sa.select(kept.uri).where(kept.study_id == row["id"])).scalars())
+        connection.execute(sa.delete(tables.study).where(tables.study.c.id == row["id"]))
+        return [*files, *([str(row["model_uri"])] if row["model_uri"] else [])]
+
+    def delete_optuna_study(self, name: str) -> None:
+        """Delete a study from Optuna's tables; one that is not there is no error."""
+        storage = open_storage(self.url)
+        try:
+            storage.delete_study(storage.get_study_id_from_name(name))
+        except KeyError:
+            pass
 
     def _wait_for_lock(self, connection: Connection, study_id: int) -> None:
         deadline = time.monotonic() + _KILLED_HOLDER_SECONDS
