@@ -16,7 +16,7 @@ from service.api.settings import ServerSettings
 from service.store import Store
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def empty_queue(store: Store) -> Iterator[None]:
     """What was submitted here is gone for the tests that come after."""
     yield
