@@ -22,6 +22,7 @@ __all__ = ["Cluster", "ClusterAwayError", "Job", "JobRefusedError"]
 
 _TIMEOUT_SECONDS = (5.0, 60.0)
 """To connect, and between two pieces of an answer; without them a hanging head would hang the dispatcher."""
+_TALKATIVE = ("dashboard.modules.job.sdk", "dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging")
 _STATUS = re.compile(r"Request failed with status code (\d+): (.*)", re.DOTALL)
 
 
@@ -65,7 +66,8 @@ class Cluster:
             address: of the job server, as http://head:8265.
             python: the command that runs Python on the cluster's nodes.
         """
-        logging.getLogger("ray").setLevel(logging.WARNING)  # it tells of every upload
+        for name in _TALKATIVE:
+            logging.getLogger(f"ray.{name}").setLevel(logging.WARNING)
         self._address = address
         self._python = python
         self._client: JobSubmissionClient | None = None

@@ -49,11 +49,11 @@ class QueueWatch:
     def _hear(self) -> None:
         with self._store.connection() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
             connection.detach()  # it must not go back to the others, still listening
             connection.execute(sa.text(f"LISTEN {tables.QUEUE_CHANNEL}"))
             self._changed.set()  # what happened before
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)
             while True:
                 for _ in driver.notifies(timeout=_CHECK_SECONDS):
                     self._changed.set()
