@@ -42,7 +42,7 @@ class StudySummary:
     epochs: int
     wall_seconds: float
     gpu_seconds: float
-    budget: Mapping[str, float]  # the limits that are set: epochs, trials, wall_seconds, gpu_hours
+    budget: Mapping[str, float]  # as it is now: the limits that are set of epochs, trials, wall_seconds, gpu_hours
     best_value: float | None
     best_trial: int | None
     submitter: str | None  # None: made on the command line
@@ -166,14 +166,25 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
         .limit(1)
         .lateral("best")
     )
+    event, request = tables.event, tables.request
+    was_extended = sa.exists().where(
+        request.c.study_id == page.c.id, request.c.kind == "extend", request.c.taken_at.is_not(None)
+    )  # else all events would be gone through in vain
+    extended = (
+        sa.select(event.c.data["budget"].label("extended"))
+        .where(event.c.study_id == page.c.id, event.c.kind == "extended", was_extended.correlate(page))
+        .order_by(event.c.seq.desc())
+        .limit(1)
+        .lateral("extended")
+    )
     waiting = (
         sa.select(submission.c.id, sa.func.row_number().over(order_by=TURN).label("position"))
         .where(submission.c.state == SubmissionState.QUEUED)
         .cte("waiting")
     )
     return (
-        sa.select(page, tally, best, waiting.c.position)
-        .select_from(page.join(tally, sa.true()).outerjoin(best, sa.true()))
+        sa.select(page, tally, best, extended, waiting.c.position)
+        .select_from(page.join(tally, sa.true()).outerjoin(best, sa.true()).outerjoin(extended, sa.true()))
         .outerjoin(waiting, waiting.c.id == page.c.submission)
         .order_by(page.c.id.desc())
     )
@@ -196,6 +207,7 @@ def _shown_state() -> sa.ColumnElement[str]:
 def _summary_from(row: sa.RowMapping) -> StudySummary:
     spec: dict[str, Any] = row["spec"]
     pruner = spec.get("pruner") or "none"
+    budget: dict[str, Any] = spec["budget"] | (row["extended"] or {})
     own = set(StudySummary.__dataclass_fields__) - {"metric", "direction", "strategy", "max_epochs", "budget"}
     return StudySummary(
         **{name: row[name] for name in own - {"epochs"}},
@@ -204,7 +216,7 @@ def _summary_from(row: sa.RowMapping) -> StudySummary:
         direction=spec["objective"]["direction"],
         strategy=spec["sampler"] if pruner == "none" else f"{spec['sampler']} + {pruner}",
         max_epochs=spec["max_epochs"],
-        budget={name: limit for name, limit in spec["budget"].items() if limit is not None},
+        budget={name: limit for name, limit in budget.items() if limit is not None},
     )
 
 
