@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import sys
+import uuid
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -80,7 +81,7 @@ class ReportWriter:
     async def _write(self, name: str, form: str, path: Path) -> None:
         async with self._free:
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}.draft")
+            draft = path.with_suffix(f".{uuid.uuid4().hex}.draft")
             command = [sys.executable, "-m", "service.cli", "report", "-o", str(draft), "--format", form, "--", name]
             process = await asyncio.create_subprocess_exec(
                 *command,

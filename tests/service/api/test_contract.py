@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import booleans
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from service.accounts import Role
 from service.store import Store
 from tests.service.test_store import make_spec
 
+schemathesis.serializer("application/zip")(lambda ctx, value: value)
 OPEN = {"/healthz", "/readyz"}
 METHODS = ("get", "head", "post", "put", "delete", "patch")
 
@@ -43,9 +46,13 @@ def test_every_answer_is_declared_and_none_is_a_failure_of_the_server(schema, st
         def check(case, is_known):
             if is_known and "name" in case.path_parameters:
                 case.path_parameters["name"] = "digits"
-            case.call_and_validate(headers=headers)
+            # What fits the schema may still break a rule, such as one of a spec's.
+            case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
 
-        check()
+        try:
+            check()
+        except Unsatisfiable:
+            assert mode is GenerationMode.NEGATIVE  # nothing can be wrong with a request without parameters
 
 
 def operations(app) -> list[tuple[str, str, dict[str, Any]]]:
