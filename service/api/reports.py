@@ -75,7 +75,6 @@ class ReportWriter:
                 self._under_way[path] = task
                 task.add_done_callback(lambda _: self._under_way.pop(path, None))
             await asyncio.shield(task)  # others may wait for it, and who comes back soon gets it
-        os.utime(path)
         return path
 
     async def _write(self, name: str, form: str, path: Path) -> None:
