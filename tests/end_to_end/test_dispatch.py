@@ -28,11 +28,14 @@ from tests.end_to_end.test_killed_processes import wait_until
 
 pytestmark = pytest.mark.slow
 NAMES = (f"dispatched-{number}" for number in itertools.count())
-DOES_NOT_PAUSE = CODE + """
+DOES_NOT_PAUSE = (
+    CODE
+    + """
 
 def build_for_ever(params):
     time.sleep(600)
 """
+)
 
 
 @pytest.fixture(scope="module")
