@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,3 +83,13 @@ def test_operations_have_readable_ids_and_are_explained(app):
     assert len(set(ids)) == len(ids)
     assert all(one.replace("_", "").isalpha() and one.islower() for one in ids)
     assert all(operation["description"] for _, _, operation in operations(app))
+
+
+def test_the_readme_lists_every_request_and_every_metric(app, client_of):
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    for path, method, operation in operations(app):
+        summary = operation["description"].splitlines()[0].rstrip(".")
+        assert f"| `{method.upper()} {path}` | {summary} |" in readme
+    for line in client_of("vic", Role.VIEWER).get("/metrics").text.splitlines():
+        if line.startswith("# TYPE") and not line.split()[2].endswith("_created"):
+            assert f"`{line.split()[2]}`" in readme, line
