@@ -1,6 +1,8 @@
 """What a user reads when a study's settings break a rule: one line with the rule, the value and the way out."""
 
+import contextlib
 import sys
+import time
 import types
 
 import pytest
