@@ -162,9 +162,11 @@ class Dispatcher:
         except JobRefusedError as error:
             self._end(claimed, RunState.FAILED, f"the cluster does not take its job: {error}")
         except ClusterAwayError as error:
-            if self._seconds_since(run.id, "submitted") < _SUBMIT_SECONDS:
-                raise
-            self._end(claimed, RunState.FAILED, str(error))
+            self._cluster.check()  # raises if it is away for all; what fails for one job alone must not hold up others
+            if not self._has_seen(run.id, "not taken"):
+                _log.warning("%s: %s; it is tried again", submission.name, error)
+            if self._seconds_since(run.id, "not taken") > _SUBMIT_SECONDS:
+                self._end(claimed, RunState.FAILED, str(error))
         else:
             _log.info("%s: run %d submitted", submission.name, run.number)
             self._dispatch.submitted(run.id)
