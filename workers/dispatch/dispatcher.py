@@ -76,13 +76,13 @@ class Dispatcher:
     def step(self) -> int:
         """Do what is to be done now; returns how many runs are under way."""
         self._beat()
+        self._cluster.check()  # while it is away, whatever waits or is orphaned is for servers that reach one
         for claimed in self._dispatch.adopt():
             _log.info("%s: its server has gone; taken over", claimed.submission.name)
         held = self._dispatch.held()
         for claimed in held:
             self._attend(claimed)
         number = len(held)
-        self._cluster.check()  # what it could not submit now, another server might
         while number < self._at_once:
             new = self._dispatch.claim(per_user=self._per_user)
             if new is None:
