@@ -127,7 +127,7 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
     ]  # fmt: skip
     (home / "logs").mkdir(exist_ok=True)
     log = home / "logs" / "ray.log"
-    with log.open("w") as output:
+    with log.open("a") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             env=_environment(database_url),
