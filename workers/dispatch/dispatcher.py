@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from service.errors import InputError
+from service.errors import DatabaseUnreachableError, InputError
 from service.store import Store
 from service.submissions import Dispatch, SubmissionState
 from service.submissions.dispatch import ClaimedRun
@@ -156,6 +156,8 @@ class Dispatcher:
                     labels=submission.labels,
                     metadata={"name": submission.name, "submitter": submission.submitter},
                 )
+        except DatabaseUnreachableError:
+            raise  # which is an InputError, too, and says nothing of the code
         except InputError as error:
             refuse_job(self._store, run.id, str(error))
             self._end(claimed, RunState.FAILED, str(error))
