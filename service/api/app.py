@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from service.api import operations
+from service.api.pages import register_pages
 from service.api.problems import Problem, register_problems
 from service.api.sessions import Sessions
 from service.api.settings import ServerSettings
@@ -39,6 +40,7 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     app.state.sessions = Sessions(store, settings.session_hours)
     register_problems(app)
     app.include_router(operations.router)
+    register_pages(app)
     _describe_problems(app)
     return app
 
