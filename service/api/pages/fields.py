@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search_spaces import Categorical, Float, Int
-from service.study import StudySpec
+from service.study import Budget, StudySpec
 
 __all__ = ["Field", "budget_fields", "param_fields"]
 
@@ -31,9 +31,9 @@ class Field:
     """(JSON of the choice, how it is shown)."""
 
 
-def budget_fields(spec: StudySpec) -> list[Field]:
-    """One for each limit of the study, with its value."""
-    limits = spec.budget.model_dump(exclude_none=True)
+def budget_fields(budget: Budget) -> list[Field]:
+    """One for each limit that there is, with its value."""
+    limits = budget.model_dump(exclude_none=True)
     return [
         Field(name=name, label=_UNITS[name], hint="", kind="number", value=f"{limit:.15g}")
         for name, limit in limits.items()

@@ -15,7 +15,8 @@ from sqlalchemy.engine import Connection
 
 from service import tables
 from service.live import budget_spent, budget_used
-from service.study import StudySpec
+from service.requests import read_budget
+from service.study import Budget, StudySpec
 from service.views import StudyProgress
 
 __all__ = ["PAGE_SIZE", "STATES", "Entry", "Listing", "Member", "read_entry_state", "read_listing", "read_members"]
@@ -215,19 +216,22 @@ def _entries(connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[Entry]
     found = []
     for row in rows:
         if row.kind == "study":
-            found.append(_study_entry(row, studies[row.id], details.get(row.id)))
+            spec = StudySpec.model_validate(studies[row.id].spec)
+            budget = read_budget(connection, row.id, spec)
+            found.append(_study_entry(row, studies[row.id], details.get(row.id), spec, budget))
         else:
             own = [member.id for member in members if member.comparison == row.id]
             found.append(_comparison_entry(row, plans[row.id].spec, [(studies[one], details.get(one)) for one in own]))
     return found
 
 
-def _study_entry(row: sa.Row[Any], study: sa.Row[Any], detail: sa.Row[Any] | None) -> Entry:
-    spec = StudySpec.model_validate(study.spec)
+def _study_entry(
+    row: sa.Row[Any], study: sa.Row[Any], detail: sa.Row[Any] | None, spec: StudySpec, budget: Budget
+) -> Entry:
     progress = StudyProgress(
         spec=spec, state=row.state, reason="", counts={"complete": detail.ended if detail else 0},
         epochs=int(detail.epochs) if detail else 0, wall_seconds=study.wall_seconds, gpu_seconds=study.gpu_seconds,
-        best=None, running=[], rungs={}, notices=[], events=0,
+        best=None, running=[], rungs={}, notices=[], events=0, budget=budget,
     )  # fmt: skip
     return Entry(
         kind="study", name=row.name, state=row.state, submitter=row.submitter, created_at=row.created_at,

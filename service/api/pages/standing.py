@@ -19,6 +19,8 @@ from service.api.pages.listing import read_entry_state
 from service.api.pages.words import plain_text
 from service.errors import StudyNotFoundError
 from service.live import budget_spent, budget_used
+from service.pulse import Pulse, read_pulse
+from service.requests import Request, read_requests
 from service.store import Store
 from service.submissions import Run, Submission
 from service.views import EndedTrial, StudyProgress
@@ -54,6 +56,12 @@ class Standing:
     chart: Chart | None
     ended: Sequence[EndedTrial]
     """The latest, the newest first."""
+    requests: Sequence[Request]
+    """That users have made and that are not granted: those that wait, and the latest that was refused."""
+    pulse: Pulse | None
+    """Of its coordinator, while it has one."""
+    is_over: bool
+    """Whether nothing is left to do."""
     submission: Submission | None
     comparison: str
     """That it belongs to; empty if to none."""
@@ -92,6 +100,8 @@ def read_standing(store: Store, name: str) -> Standing:
         state = read_entry_state(connection, "study", name)
         since = _before_the_last(connection, row.id)
         comparison = _comparison_of(connection, name)
+        requests = read_requests(connection, row.id)
+        pulse = read_pulse(connection, row.id) if state in ("running", "stopping") else None
     runs = [] if submission is None else store.queue.runs(submission.name)
     return Standing(
         name=name,
@@ -101,6 +111,9 @@ def read_standing(store: Store, name: str) -> Standing:
         spent=budget_spent(progress),
         chart=make_chart(best, progress.spec.objective.metric),
         ended=store.ended_trials(name, since)[::-1][:_ENDED_TRIALS],
+        requests=_not_granted(requests),
+        pulse=pulse,
+        is_over=store.is_over(name),
         submission=submission,
         comparison=comparison,
         runs=len(runs),
@@ -122,6 +135,11 @@ def whole_log(store: Store, run: Run) -> Iterator[str]:
     """All that a run has printed so far, in pieces."""
     for start in range(0, run.log_characters, _PIECE):
         yield store.queue.log(run.id, start, _PIECE)
+
+
+def _not_granted(requests: Sequence[Request]) -> list[Request]:
+    refused = [request for request in requests[-1:] if request.refused]
+    return [request for request in requests if request.taken_at is None] + refused
 
 
 def _end_of_log(store: Store, run: Run) -> Log:

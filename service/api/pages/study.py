@@ -26,7 +26,7 @@ def study(request: Request, token: Viewer, name: str) -> Response:
         study=standing,
         spec=spec,
         may_change=may_change(token, standing.submission),
-        budget_fields=budget_fields(spec),
+        budget_fields=budget_fields(standing.progress.budget),
         param_fields=param_fields(spec),
     )
 
