@@ -69,7 +69,7 @@ def arms_of(store: Store, plan: ComparisonPlan) -> list[Arm]:
     """The arms in the order of the plan, each with all of its repeats."""
     names = {(each.arm, each.repeat): each.spec.name for each in plan.studies()}
     with store.connection() as connection:
-        members = read_members(connection, list(names.values()), plan.spec.objective.direction)
+        members = read_members(connection, list(names.values()))
     arms = []
     for arm in plan.arms:
         repeats = [members[names[arm.label, repeat]] for repeat in range(plan.repeats)]

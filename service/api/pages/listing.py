@@ -14,10 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from service import tables
-from service.live import budget_spent, budget_used
-from service.requests import read_budget
-from service.study import Budget, StudySpec
-from service.views import StudyProgress
+from service.api.pages.words import duration
+from service.study_list import StudySummary, read_summaries
 
 __all__ = ["PAGE_SIZE", "STATES", "Entry", "Listing", "Member", "read_entry_state", "read_listing", "read_members"]
 
@@ -67,16 +65,6 @@ WITH held AS MATERIALIZED (
 )
 """
 """A study's state takes in what its submission says and whether a coordinator holds its lock."""
-_DETAILS = f"""
-SELECT trial.study_id, count(*) AS trials,
-    count(*) FILTER (WHERE trial.state IN ('complete', 'pruned', 'failed')) AS ended,
-    coalesce(sum(trial.epochs - trial.from_epoch), 0) AS epochs,
-    min(trial.value) FILTER (WHERE trial.state = 'complete') AS least_complete,
-    max(trial.value) FILTER (WHERE trial.state = 'complete') AS most_complete,
-    min(trial.value) FILTER (WHERE trial.state = 'pruned') AS least_pruned,
-    max(trial.value) FILTER (WHERE trial.state = 'pruned') AS most_pruned
-FROM {_S}.trial trial WHERE trial.study_id = ANY(:studies) GROUP BY trial.study_id
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +79,8 @@ class Entry:
     strategy: str
     metric: str
     best: float | None
-    used: float
-    """Of the budget, 0 to 1; of a comparison, its finished studies."""
+    used: float | None
+    """Of the budget, 0 to 1; of a comparison, its finished studies; None where nothing is limited."""
     spent: str
     """The same in words."""
     trials: int
@@ -168,100 +156,82 @@ class Member:
     epochs: int
 
 
-def read_members(connection: Connection, names: Sequence[str], direction: str) -> dict[str, Member]:
-    """The studies of a comparison by name, also those that are not there yet.
-
-    Args:
-        connection: to the database.
-        names: of the studies.
-        direction: of their objective.
-    """
-    query = sa.text(f"{_STANDINGS} SELECT id, name, state FROM standing WHERE name = ANY(:names)")
-    rows = {row.name: row for row in connection.execute(query, {"names": list(names)})}
-    details = {
-        row.study_id: row
-        for row in connection.execute(sa.text(_DETAILS), {"studies": [row.id for row in rows.values()]})
+def read_members(connection: Connection, names: Sequence[str]) -> dict[str, Member]:
+    """The studies of a comparison by name, also those that are not there yet."""
+    query = sa.text(f"{_STANDINGS} SELECT name, state FROM standing WHERE name = ANY(:names)")
+    states = {row.name: row.state for row in connection.execute(query, {"names": list(names)})}
+    found = {summary.name: summary for summary in read_summaries(connection, names=names)}
+    return {
+        name: Member(
+            name=name,
+            state=states[name],
+            best=found[name].best_value,
+            trials=found[name].trials,
+            epochs=found[name].epochs,
+        )
+        if name in states and name in found
+        else Member(name=name, state="", best=None, trials=0, epochs=0)
+        for name in names
     }
-    members = {}
-    for name in names:
-        row = rows.get(name)
-        detail = None if row is None else details.get(row.id)
-        members[name] = Member(
-            name=name, state=row.state if row else "", best=_best(direction, detail),
-            trials=detail.trials if detail else 0, epochs=int(detail.epochs) if detail else 0,
-        )  # fmt: skip
-    return members
 
 
 def _entries(connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[Entry]:
-    study, whole = tables.study, tables.comparison
-    ids = [row.id for row in rows if row.kind == "study"]
-    plans = {
-        plan.id: plan
-        for plan in connection.execute(
-            sa.select(whole.c.id, whole.c.spec).where(
-                whole.c.id.in_([row.id for row in rows if row.kind == "comparison"])
-            )
-        )
+    wholes = [row.id for row in rows if row.kind == "comparison"]
+    specs = sa.select(tables.comparison.c.id, tables.comparison.c.spec).where(tables.comparison.c.id.in_(wholes))
+    metrics = {row.id: row.spec.get("objective", {}).get("metric", "") for row in connection.execute(specs)}
+    query = sa.text(
+        f"{_STANDINGS} SELECT comparison, name FROM member JOIN standing USING (id) WHERE comparison = ANY(:wholes)"
+    )
+    members = connection.execute(query, {"wholes": wholes}).all() if wholes else []
+    names = [row.name for row in rows if row.kind == "study"]
+    found = {
+        summary.name: summary
+        for summary in read_summaries(connection, names=[*names, *(member.name for member in members)])
     }
-    members = connection.execute(
-        sa.text(f"{_STANDINGS} SELECT comparison, id FROM member WHERE comparison = ANY(:comparisons)"),
-        {"comparisons": list(plans)},
-    ).all()
-    every = [*ids, *(member.id for member in members)]
-    details = {row.study_id: row for row in connection.execute(sa.text(_DETAILS), {"studies": every})}
-    columns = (study.c.id, study.c.spec, study.c.wall_seconds, study.c.gpu_seconds, study.c.optuna_study_id)
-    read: sa.Select[Any] = sa.select(*columns).where(study.c.id.in_(every))
-    studies = {each.id: each for each in connection.execute(read)}
-    found = []
+    study = tables.study.c
+    of_optuna = connection.execute(sa.select(study.name, study.optuna_study_id).where(study.name.in_(names)))
+    optuna = {row.name: int(row.optuna_study_id) for row in of_optuna}
+    entries = []
     for row in rows:
-        if row.kind == "study":
-            spec = StudySpec.model_validate(studies[row.id].spec)
-            budget = read_budget(connection, row.id, spec)
-            found.append(_study_entry(row, studies[row.id], details.get(row.id), spec, budget))
-        else:
-            own = [member.id for member in members if member.comparison == row.id]
-            found.append(_comparison_entry(row, plans[row.id].spec, [(studies[one], details.get(one)) for one in own]))
-    return found
+        if row.kind == "comparison":
+            own = [found[member.name] for member in members if member.comparison == row.id and member.name in found]
+            entries.append(_comparison_entry(row, metrics[row.id], own))
+        elif row.name in found:
+            entries.append(_study_entry(row, found[row.name], optuna[row.name]))
+    return entries
 
 
-def _study_entry(
-    row: sa.Row[Any], study: sa.Row[Any], detail: sa.Row[Any] | None, spec: StudySpec, budget: Budget
-) -> Entry:
-    progress = StudyProgress(
-        spec=spec, state=row.state, reason="", counts={"complete": detail.ended if detail else 0},
-        epochs=int(detail.epochs) if detail else 0, wall_seconds=study.wall_seconds, gpu_seconds=study.gpu_seconds,
-        best=None, running=[], rungs={}, notices=[], events=0, budget=budget,
-    )  # fmt: skip
+def _study_entry(row: sa.Row[Any], summary: StudySummary, optuna_study_id: int) -> Entry:
     return Entry(
         kind="study", name=row.name, state=row.state, submitter=row.submitter, created_at=row.created_at,
-        strategy=spec.strategy_name, metric=spec.objective.metric, best=_best(spec.objective.direction, detail),
-        used=budget_used(progress), spent=budget_spent(progress), trials=detail.trials if detail else 0,
-        epochs=progress.epochs, wall_seconds=study.wall_seconds, gpu_seconds=study.gpu_seconds,
-        optuna_study_id=study.optuna_study_id,
+        strategy=summary.strategy, metric=summary.metric, best=summary.best_value, used=summary.budget_used,
+        spent=_spent(summary), trials=summary.trials, epochs=summary.epochs, wall_seconds=summary.wall_seconds,
+        gpu_seconds=summary.gpu_seconds, optuna_study_id=optuna_study_id,
     )  # fmt: skip
 
 
-def _best(direction: str, detail: sa.Row[Any] | None) -> float | None:
-    """As a study would choose now: of completed trials, of pruned ones only where none is complete."""
-    if detail is None:
-        return None
-    least = direction == "minimize"
-    complete = detail.least_complete if least else detail.most_complete
-    pruned = detail.least_pruned if least else detail.most_pruned
-    best: float | None = pruned if complete is None else complete
-    return best
+def _spent(summary: StudySummary) -> str:
+    """What was spent of what, in words."""
+    spent = {
+        "epochs": f"{summary.epochs:,}",
+        "trials": f"{summary.roots:,}",
+        "wall_seconds": duration(summary.wall_seconds),
+        "gpu_hours": f"{summary.gpu_seconds / 3600:.2g}",
+    }
+    return ", ".join(f"{spent[name]} of {_limit(name, limit)}" for name, limit in summary.budget.items()) or "the grid"
 
 
-def _comparison_entry(
-    row: sa.Row[Any], spec: Mapping[str, Any], members: Sequence[tuple[sa.Row[Any], sa.Row[Any] | None]]
-) -> Entry:
-    details = [detail for _, detail in members if detail is not None]
+def _limit(name: str, limit: float) -> str:
+    if name == "wall_seconds":
+        return duration(limit)
+    return f"{limit:,g} GPU hours" if name == "gpu_hours" else f"{limit:,} {name}"
+
+
+def _comparison_entry(row: sa.Row[Any], metric: str, studies: Sequence[StudySummary]) -> Entry:
     return Entry(
         kind="comparison", name=row.name, state=row.state, submitter=row.submitter, created_at=row.created_at,
-        strategy="comparison", metric=spec.get("objective", {}).get("metric", ""), best=None,
-        used=min(1.0, row.finished / max(1, row.studies)), spent=f"{row.finished} of {row.studies} studies finished",
-        trials=sum(detail.trials for detail in details), epochs=int(sum(detail.epochs for detail in details)),
-        wall_seconds=sum(study.wall_seconds for study, _ in members),
-        gpu_seconds=sum(study.gpu_seconds for study, _ in members), optuna_study_id=None,
+        strategy="comparison", metric=metric, best=None, used=min(1.0, row.finished / max(1, row.studies)),
+        spent=f"{row.finished} of {row.studies} studies finished", trials=sum(study.trials for study in studies),
+        epochs=sum(study.epochs for study in studies), wall_seconds=sum(study.wall_seconds for study in studies),
+        gpu_seconds=sum(study.gpu_seconds for study in studies), optuna_study_id=None,
     )  # fmt: skip
