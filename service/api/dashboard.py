@@ -10,33 +10,36 @@ form of ours, so what comes with a cookie must come from a page of this server, 
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import tempfile
 import threading
-import time
+from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from pathlib import Path
 
+import httpx
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import JSONResponse, Response
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from service.accounts import Role
 from service.api.authentication import COOKIE, Viewer, store_of
 from service.api.pages.addresses import is_same_origin
-from service.optuna_mirror import open_storage
 from service.store import Store
 
 __all__ = ["Dashboard", "router"]
 
 router = APIRouter()
 _NOTE = re.compile(r"/api/studies/\d+(/\d+)?/note")
-_STUDY = re.compile(r"/(?:api/studies|csv)/(\d+)")
 _LARGEST_NOTE = 100_000
 """Bytes of a request that writes one."""
-_THREADS = 4
-_KEPT_STUDIES = 8
-_KEPT_SECONDS = 600.0
+_AT_ONCE = 8
+"""Requests, so that the dashboard never takes all of the server's threads."""
+_PLACE_SECONDS = 20.0
+_ANSWER_SECONDS = 120.0
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: "
     "blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'self'; "
@@ -45,61 +48,101 @@ _POLICY = (
 """Its plots compile functions from text and its components write styles; no script of a page runs all the same."""
 
 
-class Dashboard:
-    """The dashboard as an ASGI application, made when it is first asked for.
+_PASSED_ON = ("accept", "accept-encoding", "content-type", "if-modified-since", "range")
+_PASSED_BACK = (
+    "accept-ranges", "content-disposition", "content-encoding", "content-length", "content-range", "content-type",
+    "last-modified", "location",
+)  # fmt: skip
 
-    It keeps all trials of each study that anybody has looked at, for as long as it lives. So it is made anew after ten
-    minutes, or when it has shown several studies, which costs the next request what a first one costs.
-    """
+
+class Dashboard:
+    """The process that has the dashboard; started when it is first asked for, and again when it has ended."""
 
     def __init__(self, store: Store):
-        self._store = store
+        self._url = store.url
         self._lock = threading.Lock()
-        self._storage: Any = None
-        self._app: ASGIApp | None = None
-        self._made_at = 0.0
-        self._shown: set[str] = set()
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._client: httpx.Client | None = None
 
-    def app_for(self, path: str) -> ASGIApp:
-        """The application that answers a request for this path. Blocks the first time."""
-        found = _STUDY.match(path)
+    def ask(self, request: Request, body: bytes = b"") -> Response:
+        """Pass a request on; neither cookie nor token goes with it. Blocks.
+
+        Raises:
+            HTTPException: 503, it does not answer.
+        """
+        if not self._places.acquire(timeout=_PLACE_SECONDS):
+            raise _not_now("it has too much to do")
+        try:
+            answer = self._send(request, body)
+        except BaseException:
+            self._places.release()
+            raise
+        headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
+        content = self._pieces(answer)
+        return StreamingResponse(content, answer.status_code, headers | {"Content-Security-Policy": _POLICY})
+
+    def _send(self, request: Request, body: bytes) -> httpx.Response:
+        headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+        headers.setdefault("accept-encoding", "identity")  # without one it fails
+        for last in (False, True):
+            client = self._ready_client()
+            asked = client.build_request(
+                request.method, request.url.path, params=request.url.query.encode(), headers=headers, content=body
+            )
+            try:
+                return client.send(asked, stream=True)
+            except httpx.TransportError as error:  # it may just have ended, having been idle
+                if last:
+                    raise _not_now("it does not answer") from error
+                self._end()
+        raise AssertionError
+
+    def _pieces(self, answer: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from answer.iter_raw()
+        finally:
+            answer.close()
+            self._places.release()
+
+    def _ready_client(self) -> httpx.Client:
         with self._lock:
-            shown = self._shown | ({found[1]} if found else set())
-            is_old = time.monotonic() - self._made_at > _KEPT_SECONDS
-            if self._app is None or is_old or len(shown) > _KEPT_STUDIES:
-                self._app, self._made_at = self._make(), time.monotonic()
-                shown = {found[1]} if found else set()
-            self._shown = shown
-            return self._app
+            if self._process is None or self._process.poll() is not None or self._client is None:
+                self._start()
+            assert self._client is not None
+            return self._client
 
-    def _make(self) -> ASGIApp:
-        import optuna_dashboard
-        from a2wsgi import WSGIMiddleware
+    def _start(self) -> None:
+        path = Path(tempfile.mkdtemp(prefix="bandstand-")) / "dashboard"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "service.dashboard_process", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"BANDSTAND_DATABASE_URL": self._url},
+        )
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != b"ready\n":
+            raise _not_now("its process ended at once; the server's log has the story")
+        self._client = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(path)), base_url="http://dashboard", timeout=_ANSWER_SECONDS
+        )
 
-        if self._storage is None:
-            self._storage = open_storage(self._store.url)
-        app: ASGIApp = WSGIMiddleware(optuna_dashboard.wsgi(self._storage), workers=_THREADS)
-        return app
+    def _end(self) -> None:
+        with self._lock:
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.close()
+                self._process.wait(10)
+            self._process = None
+
+    def close(self) -> None:
+        """End the process."""
+        self._end()
 
 
-class _Passed(Response):
-    """An answer that another application gives."""
-
-    def __init__(self, app: ASGIApp):
-        super().__init__()
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
-        headers = MutableHeaders(scope=scope)
-        headers.setdefault("Accept-Encoding", "identity")  # without one it fails
-
-        async def send_with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = _POLICY
-            await send(message)
-
-        await self._app(scope, receive, send_with_policy)
+def _not_now(why: str) -> HTTPException:
+    return HTTPException(
+        503, f"Optuna Dashboard cannot be shown now: {why}; try again in a moment", {"Retry-After": "5"}
+    )
 
 
 @router.get("/dashboard")
@@ -115,13 +158,13 @@ class _Passed(Response):
 @router.get("/favicon.ico")
 def look(request: Request, token: Viewer) -> Response:
     """What the dashboard shows."""
-    return _Passed(_dashboard_of(request).app_for(request.url.path))
+    return _dashboard_of(request).ask(request)
 
 
 @router.api_route("/api/{rest:path}", methods=["POST", "PUT", "PATCH", "DELETE"])
-def change(request: Request) -> Response:
+async def change(request: Request) -> Response:
     """Refuse what the dashboard would change, but for notes."""
-    role = _role_of_writer(request)
+    role = await run_in_threadpool(_role_of_writer, request)
     if not _NOTE.fullmatch(request.url.path) or request.method != "PUT":
         return _refusal(
             403, "a study is not changed in Optuna Dashboard, notes aside: its own page stops, extends and deletes it"
@@ -130,7 +173,7 @@ def change(request: Request) -> Response:
         return _refusal(403, f"it takes the role submitter to write notes; this token is a {role}'s")
     if not 0 < int(request.headers.get("content-length") or 0) <= _LARGEST_NOTE:
         return _refusal(413, f"a note must have at most {_LARGEST_NOTE:,} bytes and say how many: shorten it")
-    return _Passed(_dashboard_of(request).app_for(request.url.path))
+    return await run_in_threadpool(_dashboard_of(request).ask, request, await request.body())
 
 
 def _role_of_writer(request: Request) -> Role:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import stat
+import sys
+from pathlib import Path
+
 import optuna
 import pytest
 
 from service.accounts import Role
-from service.api.dashboard import Dashboard
 from service.optuna_mirror import open_storage
 from tests.service.api.browsing import log_in
 from tests.service.api.staged import StagedStudy, make_spec
@@ -130,15 +133,26 @@ def test_a_note_may_not_be_of_any_size(submitter, shown):
     assert answer.status_code == 413
 
 
-def test_what_it_keeps_in_memory_is_let_go_after_several_studies_and_after_a_while(store, monkeypatch):
-    dashboard = Dashboard(store)
-    first = dashboard.app_for("/api/studies/1")
-    assert all(dashboard.app_for(f"/api/studies/{number}") is first for number in range(1, 9))
-    second = dashboard.app_for("/api/studies/9")
-    assert second is not first
-    assert dashboard.app_for("/static/bundle.js") is second
-    monkeypatch.setattr("service.api.dashboard._KEPT_SECONDS", 0.0)
-    assert dashboard.app_for("/static/bundle.js") is not second
+def test_it_is_in_a_process_of_its_own_which_is_started_again_and_leaves_nothing_behind(app, viewer, shown):
+    assert viewer.get(f"/api/studies/{shown}").status_code == 200
+    killed = app.state.dashboard._process
+    assert "optuna_dashboard" not in sys.modules
+    killed.kill()
+    killed.wait(10)
+    assert viewer.get(f"/api/studies/{shown}").status_code == 200
+    process = app.state.dashboard._process
+    assert process.pid != killed.pid
+    socket = Path(process.args[-1])
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    process.stdin.close()  # as the kernel does when the server dies
+    assert process.wait(20) == 0
+    assert not socket.parent.exists()
+
+
+def test_its_command_line_has_no_secret(app, viewer, store):
+    viewer.get("/api/meta")
+    assert store.url not in " ".join(app.state.dashboard._process.args)
 
 
 def test_a_policy_of_its_own_lets_it_work_and_nobody_frame_it(viewer):
