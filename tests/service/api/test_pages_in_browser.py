@@ -238,3 +238,25 @@ def test_a_page_is_walked_by_keyboard(open_as):
     assert page.url.endswith("#main")
     page.goto("/login")
     assert page.evaluate("document.activeElement.id") == "token"
+
+
+def test_buttons_stop_resume_and_delete_and_say_in_a_line_what_is_refused(open_as, store):
+    spec = make_spec(name="by/buttons")
+    store.queue.submit_study(spec, Order(submitter="ada"))
+    page = open_as()
+    page.goto("/web/studies/by/buttons")
+    page.locator("h1 .state.queued").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.locator("h1 .state.stopped").wait_for()
+    page.get_by_role("button", name="Resume").click()
+    page.locator("h1 .state.queued").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.locator("h1 .state.stopped").wait_for()
+    page.get_by_text("Delete …").click()
+    store.queue.resume(spec.name, Order(submitter="ada"))  # meanwhile, by somebody else
+    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_text("only what has ended can be deleted").wait_for()
+    store.queue.stop(spec.name)
+    page.get_by_role("button", name="Delete for good").click()
+    page.wait_for_url(re.compile(r"/$"))
+    assert store.queue.find(spec.name) is None
