@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from service.errors import DatabaseUnreachableError, DatabaseVersionError, InputError
 from service.tables import SCHEMA
 
-__all__ = ["connect", "describe", "migrate"]
+__all__ = ["connect", "describe", "migrate", "unreachable"]
 
 CONNECT_TIMEOUT_SECONDS = 5
 OLDEST_SERVER = 13
@@ -42,11 +42,16 @@ def connect(url: str, *, any_schema: bool = False) -> Engine:
             if not any_schema:
                 _check_schema(connection)
     except sa.exc.OperationalError as error:
-        raise DatabaseUnreachableError(
-            f"the database must answer; {describe(url)} does not: {_reason(error)}. "
-            "Start it, or correct BANDSTAND_DATABASE_URL"
-        ) from None
+        raise unreachable(url, error) from None
     return engine
+
+
+def unreachable(url: str, error: sa.exc.OperationalError) -> DatabaseUnreachableError:
+    """What to say when a connection cannot be had, or breaks."""
+    return DatabaseUnreachableError(
+        f"the database must answer; {describe(url)} does not: {_reason(error)}. "
+        "Start it, or correct BANDSTAND_DATABASE_URL"
+    )
 
 
 def describe(url: str) -> str:

@@ -7,10 +7,12 @@ A message has three parts: the rule, the value, the way out. `exit_code` is what
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 __all__ = [
     "INTERRUPTED",
     "BandstandError",
+    "ClusterUnreachableError",
     "ComparisonNotFoundError",
     "DatabaseUnreachableError",
     "DatabaseVersionError",
@@ -54,6 +56,11 @@ class ComparisonNotFoundError(InputError):
 class StudyNameTakenError(InputError):
     """The name belongs to a study or comparison with a different spec, or to an Optuna study that is not ours."""
 
+    def __init__(self, message: str, differences: Sequence[str] = ()):
+        super().__init__(message)
+        self.differences = tuple(differences)
+        """A word on each setting that differs from what is stored."""
+
 
 class StudyInUseError(InputError):
     """Another coordinator holds the study's lease; the message names it."""
@@ -61,6 +68,10 @@ class StudyInUseError(InputError):
 
 class DatabaseUnreachableError(InputError):
     """PostgreSQL does not answer, or refuses the login."""
+
+
+class ClusterUnreachableError(InputError):
+    """The Ray cluster that the environment names does not answer."""
 
 
 class DatabaseVersionError(InputError):

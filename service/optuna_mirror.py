@@ -60,11 +60,18 @@ class OptunaMirror:
                 study = optuna.load_study(study_name=self._spec.name, storage=storage)
                 study.set_metric_names([self._spec.objective.metric])  # the dashboard's axes then say what they show
         except optuna.exceptions.DuplicatedStudyError:
-            raise StudyNameTakenError(
-                f"a name belongs to one study; this database has an Optuna study {self._spec.name!r} that Bandstand "
-                "did not make: give this one a new name"
-            ) from None
+            self._study_id = storage.get_study_id_from_name(self._spec.name)
+            if not self._is_half_made(storage):
+                raise StudyNameTakenError(
+                    f"a name belongs to one study; this database has an Optuna study {self._spec.name!r} that "
+                    "Bandstand did not make: give this one a new name"
+                ) from None
         return self._study_id
+
+    def _is_half_made(self, storage: SoleWriterStorage) -> bool:
+        """Whether the study there is ours, by somebody who was killed before our own tables had it."""
+        ours = "bandstand:model" in storage.get_study_user_attrs(self._study_id)
+        return ours and not storage.get_all_trials(self._study_id, deepcopy=False)
 
     def catch_up(self, history: History) -> None:
         """Make Optuna's tables say what the history says; creates the study again if somebody deleted it."""

@@ -8,31 +8,44 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from service import database, tables
+from service.accounts import Accounts
 from service.comparison.plan import ComparisonPlan
 from service.comparison.plan_rows import read_plan, read_plan_names, write_plan
 from service.embedded import embedded_url
-from service.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
-from service.optuna_mirror import OptunaMirror
+from service.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
+from service.optuna_mirror import OptunaMirror, open_storage
+from service.pulse import Pulse, read_pulse
+from service.requests import (
+    Request,
+    check_extension,
+    checked_params,
+    read_budget,
+    read_requests,
+    write_request,
+)
 from service.schedules import Schedule, read_schedule
 from service.settings import database_url
-from service.study import StudySpec
+from service.study import Budget, StudySpec
+from service.study_list import Stamp, StudySummary, TrialSummary, read_stamps, read_summaries, read_trials
 from service.study_writer import StudyWriter
+from service.submissions.queue import SubmissionQueue
 from service.views import (
+    BestTrial,
     EndedTrial,
     StudyProgress,
     StudyRecord,
-    StudySummary,
+    read_best,
     read_ended,
     read_progress,
     read_record,
-    read_summaries,
 )
 
 __all__ = ["Store", "upgrade_database"]
@@ -68,16 +81,60 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
-            yield connection
+    def connection(self) -> Iterator[Connection]:
+        """A connection, for the modules beside this one that know a part of the tables."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise database.unreachable(self.url, error) from None
+
+    @property
+    def queue(self) -> SubmissionQueue:
+        """What servers are asked to run."""
+        return SubmissionQueue(self)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who may ask servers for what."""
+        return Accounts(self)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def studies(self) -> list[StudySummary]:
-        """All studies, the newest first."""
-        with self._connection() as connection:
-            return read_summaries(connection)
+    def studies(
+        self,
+        *,
+        state: str | None = None,
+        submitter: str | None = None,
+        after: int | None = None,
+        limit: int | None = None,
+        names: Collection[str] | None = None,
+    ) -> list[StudySummary]:
+        """Studies, the newest first: all, or some of them. One query, however many there are.
+
+        Args:
+            state: only those in this one of `study_list.STATES`.
+            submitter: only those that this user has submitted.
+            after: `id` of the last one of the page before.
+            limit: at most so many.
+            names: only these.
+        """
+        with self.connection() as connection:
+            return read_summaries(connection, names=names, state=state, submitter=submitter, after=after, limit=limit)
+
+    def trials(self, name: str, after: int = -1, limit: int | None = None) -> list[TrialSummary]:
+        """Trials of a study by their numbers.
+
+        Args:
+            name: the study.
+            after: the number of the last one of the page before.
+            limit: at most so many.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            return read_trials(connection, self._row(connection, name).id, after, limit)
 
     def spec(self, name: str) -> StudySpec:
         """A study's spec.
@@ -85,7 +142,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return StudySpec.model_validate(self._row(connection, name).spec)
 
     def progress(self, name: str) -> StudyProgress:
@@ -94,8 +151,25 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_progress(connection, self._row(connection, name))
+
+    def stamps(self, names: Collection[str]) -> dict[str, Stamp]:
+        """What changes whenever a study does, by name; studies that are not there are left out."""
+        with self.connection() as connection:
+            return read_stamps(connection, names)
+
+    def best(self, name: str) -> tuple[BestTrial | None, dict[str, float] | None]:
+        """The trial that a study would choose now, and the metrics of the study's model on the test data.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            row = self._row(connection, name)
+            tested = row._mapping["test_metrics"]
+            metrics = None if tested is None else {key: float(value) for key, value in tested.items()}
+            return read_best(connection, row, StudySpec.model_validate(row.spec)), metrics
 
     def record(self, name: str) -> StudyRecord:
         """All that is known of a study, with its trials and measurements as frames.
@@ -103,7 +177,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_record(connection, self._row(connection, name))
 
     def ended_trials(self, name: str, after: int) -> list[EndedTrial]:
@@ -116,7 +190,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_ended(connection, self._row(connection, name), after)
 
     def schedule(self, name: str, trial: int | None = None) -> Schedule:
@@ -126,12 +200,39 @@ class Store:
             StudyNotFoundError: there is none of this name.
             InputError: there is no such trial, or it has no value yet.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_schedule(connection, self._row(connection, name), trial)
+
+    def read_requests(self, name: str) -> list[Request]:
+        """What users have asked of a study, the oldest first, with the answers.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            return read_requests(connection, self._row(connection, name)._mapping["id"])
+
+    def read_pulse(self, name: str) -> Pulse | None:
+        """What the coordinator of a study has counted; None where none has it.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            return read_pulse(connection, self._row(connection, name)._mapping["id"])
+
+    def is_over(self, name: str) -> bool:
+        """Whether there is nothing left to do for a study: it has finished, and nobody asks for more.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            return not self.has_work(connection, self._row(connection, name))
 
     def comparisons(self) -> list[str]:
         """The names of all comparisons, the newest first."""
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_plan_names(connection)
 
     def comparison(self, name: str) -> ComparisonPlan:
@@ -140,7 +241,7 @@ class Store:
         Raises:
             ComparisonNotFoundError: there is none of this name.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return read_plan(connection, name)
 
     def finished_like(self, specs: Sequence[StudySpec]) -> dict[str, list[str]]:
@@ -150,8 +251,10 @@ class Store:
         the old ones are left out.
         """
         study = tables.study.c
+        granted = sa.select(tables.event.c.study_id).where(tables.event.c.kind.in_(("extended", "enqueued")))
         query = sa.select(study.name, study.spec, study.state, study.environment).order_by(study.id.desc())
-        with self._connection() as connection:
+        query = query.where(study.id.not_in(granted))  # they had more than their specs say
+        with self.connection() as connection:
             rows = connection.execute(query).all()
         loaders = {spec.data for spec in specs}
         latest: dict[str, str] = {}
@@ -181,7 +284,7 @@ class Store:
         Raises:
             StudyNameTakenError: with another spec.
         """
-        with self._connection() as connection:
+        with self.connection() as connection:
             return self._find(connection, spec) is not None
 
     def request_stop(self, name: str) -> bool:
@@ -193,7 +296,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self._connection() as connection, connection.begin():
+        with self.connection() as connection, connection.begin():
             study_id = self._row(connection, name).id
             if self._lock(connection, study_id):  # free, so nobody runs it
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(tables.LEASE_CLASS, study_id)))
@@ -201,13 +304,68 @@ class Store:
             connection.execute(sa.update(tables.study).where(tables.study.c.id == study_id).values(stop_requested=True))
             return True
 
+    def request_budget(self, name: str, budget: Budget, by: str = "") -> int:
+        """Ask that a study may spend more; a finished one goes on when it is run again.
+
+        Args:
+            name: the study, in any state.
+            budget: new totals of limits that the study has; what is None stays.
+            by: who asks.
+
+        Returns:
+            The request's number; `read_requests` has its answer once the study's coordinator has taken it in.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+            InputError: it cannot be granted; nothing was written.
+        """
+        with self.connection() as connection, connection.begin():
+            study_id, spec = self._requestable(connection, name)
+            now = read_budget(connection, study_id, spec)
+            for request in read_requests(connection, study_id):
+                if request.kind == "extend" and request.taken_at is None:  # it is granted before this one
+                    now = now.model_copy(update=dict(request.data))
+            check_extension(spec, now, budget)
+            return write_request(connection, study_id, "extend", budget.model_dump(exclude_none=True), by)
+
+    def request_trial(self, name: str, params: Mapping[str, Any], by: str = "") -> int:
+        """Ask that these params be trained next: before anything new that the strategy wants, within the budget.
+
+        Args:
+            name: the study, in any state. Where its budget is used, the trial waits until that is extended.
+            params: a point of the study's space.
+            by: who asks.
+
+        Returns, Raises: as `request_budget`.
+        """
+        with self.connection() as connection, connection.begin():
+            study_id, spec = self._requestable(connection, name)
+            return write_request(connection, study_id, "enqueue", checked_params(spec, params), by)
+
+    def _requestable(self, connection: Connection, name: str) -> tuple[int, StudySpec]:
+        """A study's id and spec, where users may ask something of it; nobody else asks meanwhile.
+
+        Raises:
+            InputError: it is part of a comparison.
+        """
+        row = self._row(connection, name)._mapping
+        connection.execute(sa.select(tables.study.c.id).where(tables.study.c.id == row["id"]).with_for_update())
+        taken = tables.comparison_study.c.study_name
+        plans = [plan for plan in read_plan_names(connection) if name.startswith(f"{plan}/")]
+        if plans or connection.execute(sa.select(taken).where(taken == name).limit(1)).scalar() is not None:
+            raise InputError(
+                f"{name}: the studies of a comparison have equal budgets and no trials from outside; run a study of "
+                "its own for that"
+            )
+        return int(row["id"]), StudySpec.model_validate(row["spec"])
+
     def keep_comparison(self, plan: ComparisonPlan) -> ComparisonPlan:
         """Keep a comparison's plan, or extend the one of this name; returns what is kept then.
 
         Raises:
             StudyNameTakenError: the name belongs to a comparison with other settings.
         """
-        with self._connection() as connection, connection.begin():
+        with self.connection() as connection, connection.begin():
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
             return write_plan(connection, plan)
 
@@ -224,14 +382,16 @@ class Store:
         """
         connection = self._engine.connect()
         try:
-            study_id, mirror = self._find_or_create(connection, spec)
+            with connection.begin():
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
+                study_id = self.find_or_create(connection, spec)
             self._wait_for_lock(connection, study_id)
         except BaseException:
             connection.close()
             raise
         return StudyWriter(
-            engine=self._engine, connection=connection, study_id=study_id, spec=spec, mirror=mirror,
-            holder=holder, token=uuid.uuid4().hex,
+            engine=self._engine, connection=connection, study_id=study_id, spec=spec,
+            mirror=OptunaMirror(self.url, spec), holder=holder, token=uuid.uuid4().hex,
         )  # fmt: skip
 
     def _find(self, connection: Connection, spec: StudySpec) -> sa.Row[tuple[object, ...]] | None:
@@ -242,25 +402,72 @@ class Store:
         if differences:
             raise StudyNameTakenError(
                 f"a name belongs to one study; {spec.name!r} exists with other settings ({'; '.join(differences)}): "
-                "give this one a new name"
+                "give this one a new name",
+                differences,
             )
         return row
 
-    def _find_or_create(self, connection: Connection, spec: StudySpec) -> tuple[int, OptunaMirror]:
-        with connection.begin():
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
-            row = self._find(connection, spec)
-            mirror = OptunaMirror(self.url, spec)
-            if row is not None:
-                return int(row.id), mirror
-            values = {
-                "name": spec.name,
-                "spec": spec.model_dump(mode="json"),
-                "state": "running",
-                "optuna_study_id": mirror.create_study(),
-            }
-            insert = sa.insert(tables.study).values(values).returning(tables.study.c.id)
-            return int(connection.execute(insert).scalar_one()), mirror
+    def find_or_create(self, connection: Connection, spec: StudySpec, state: str = "running") -> int:
+        """The id of a study, which is created where there is none, in this state.
+
+        Args:
+            connection: in a transaction that holds `CREATE_LOCK`.
+            spec: the study.
+            state: of a new one.
+
+        Raises:
+            StudyNameTakenError: as `claim`.
+        """
+        row = self._find(connection, spec)
+        if row is not None:
+            return int(row._mapping["id"])
+        mirror = OptunaMirror(self.url, spec)
+        try:
+            optuna_study_id = mirror.create_study()
+        finally:
+            mirror.close()
+        values = {
+            "name": spec.name,
+            "spec": spec.model_dump(mode="json"),
+            "state": state,
+            "optuna_study_id": optuna_study_id,
+        }
+        return int(connection.execute(sa.insert(tables.study).values(values).returning(tables.study.c.id)).scalar_one())
+
+    def has_work(self, connection: Connection, study: sa.Row[tuple[object, ...]]) -> bool:
+        """Whether there is anything left to do for the study of this row."""
+        if study._mapping["state"] != "finished":
+            return True
+        asked = tables.request.c
+        query = sa.select(asked.id).where(asked.study_id == study._mapping["id"], asked.taken_at.is_(None)).limit(1)
+        return connection.execute(query).scalar() is not None
+
+    def delete_study(self, connection: Connection, name: str) -> list[str]:
+        """Delete a study from our tables, within the connection's transaction.
+
+        Returns:
+            Where its checkpoints and its model are.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+            StudyInUseError: somebody runs it.
+        """
+        row = self._row(connection, name)._mapping
+        locked = sa.select(sa.func.pg_try_advisory_xact_lock(tables.LEASE_CLASS, row["id"]))
+        if not connection.execute(locked).scalar():
+            raise StudyInUseError(f"only a study that nobody runs can be deleted; {name!r} is run now: stop it first")
+        kept = tables.checkpoint.c
+        files = list(connection.execute(sa.select(kept.uri).where(kept.study_id == row["id"])).scalars())
+        connection.execute(sa.delete(tables.study).where(tables.study.c.id == row["id"]))
+        return [*files, *([str(row["model_uri"])] if row["model_uri"] else [])]
+
+    def delete_optuna_study(self, name: str) -> None:
+        """Delete a study from Optuna's tables; one that is not there is no error."""
+        storage = open_storage(self.url)
+        try:
+            storage.delete_study(storage.get_study_id_from_name(name))
+        except KeyError:
+            pass
 
     def _wait_for_lock(self, connection: Connection, study_id: int) -> None:
         deadline = time.monotonic() + _KILLED_HOLDER_SECONDS

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from service import study_writer, tables
 from service.errors import ForeignWriteError, LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from service.events import Action, Measured
+from service.optuna_mirror import OptunaMirror
 from service.optuna_storage import SoleWriterStorage
 from service.search import Search
 from service.store import Store
@@ -354,3 +355,12 @@ def test_an_attempt_has_its_worker_and_ends_when_it_pauses_not_when_its_trial_is
     assert set(record.trials["state"]) <= {"pruned", "complete"}
     assert list(record.attempts["ended_at"]) == list(paused["ended_at"])
     assert list(record.attempts["outcome"]) == ["paused", "paused"]
+
+
+def test_a_study_whose_creation_was_cut_off_between_optunas_tables_and_ours_is_created(store: Store) -> None:
+    spec = make_spec()
+    mirror = OptunaMirror(store.url, spec)
+    mirror.create_study()
+    mirror.close()
+    store.claim(spec, "a test").close()
+    assert store.spec(spec.name) == spec

@@ -115,7 +115,7 @@ def test_an_earlier_descent_goes_on_when_a_trial_under_way_turns_out_to_be_bette
     for number in (1, 2, 3, 4, 5, 6, 7, 8):
         finish(desk, number, loss)
     straggler = 9
-    while desk.search._strategy._sampler._descents[0].settled is None:
+    while desk.search.strategy._sampler._descents[0].settled is None:
         finish(desk, desk.start().trial, loss)
     finish(desk, straggler, lambda params: -1.0)
     around = desk.trials[straggler].params["x"]
@@ -149,7 +149,7 @@ def test_workers_that_are_free_before_a_resolution_is_done_do_not_end_it(desk_of
     desk.start()
     finish(desk, 0, lambda params: 5.0)
     desk.start(6)  # five coarse values, and a finer one around the start
-    descent = desk.search._strategy._sampler._descents[0]
+    descent = desk.search.strategy._sampler._descents[0]
     assert [descent.moves[number].resolution for number in range(1, 7)] == [0, 0, 0, 0, 0, 1]
     assert descent.resolution == 0
     for number in range(1, 7):

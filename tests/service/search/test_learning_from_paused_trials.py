@@ -75,7 +75,7 @@ def test_zoom_begins_a_round_when_trials_wait_and_counts_none_of_them_twice(desk
     desk = desk_of("zoom", sampler_options={"round_trials": 4}, pruner_options={"trials": 6, "reduction_factor": 2})
 
     def width():
-        side = desk.search._strategy._sampler._sides.get("x")
+        side = desk.search.strategy._sampler._sides.get("x")
         return side.width if side else 1.0
 
     for _ in range(3):
@@ -98,11 +98,11 @@ def test_coordinate_search_refines_while_its_trials_wait(desk_of):
     desk = desk_of("coordinate", sampler_options={"startup_trials": 2, "values": 5, "resolutions": 2})
     for _ in range(2 + 5 + 4):
         first_epoch(desk)
-    assert desk.search._strategy._sampler._descents[0].resolution == 1
+    assert desk.search.strategy._sampler._descents[0].resolution == 1
 
 
 def parents_of(desk):
-    return [trial.number for trial in desk.search._strategy._sampler._parents]
+    return [trial.number for trial in desk.search.strategy._sampler._parents]
 
 
 def test_evolution_breeds_from_trials_that_wait_and_ranks_them_anew_when_they_go_on(desk_of):

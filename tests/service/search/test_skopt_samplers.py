@@ -124,7 +124,7 @@ def test_what_a_trial_took_up_to_its_rung_reaches_the_sampler(desk_with):
         sampler="gp", sampler_options=options_of("gp", startup_trials=2), space=LINE, pruner="asha", max_epochs=9,
         budget={"trials": 20},
     )  # fmt: skip
-    seen = desk.search._strategy._sampler._study.seconds
+    seen = desk.search.strategy._sampler._study.seconds
     desk.start(3)
     for number, seconds in enumerate([2.0, 3.0, None]):
         desk.report(number, 1, 0.5 - number / 10, seconds=seconds)
@@ -132,7 +132,7 @@ def test_what_a_trial_took_up_to_its_rung_reaches_the_sampler(desk_with):
     for number in (1, 2):
         for epoch in (2, 3):
             desk.report(number, epoch, 0.3, seconds=1.0)
-    assert desk.restored().search._strategy._sampler._study.seconds == seen == {1: 5.0}
+    assert desk.restored().search.strategy._sampler._study.seconds == seen == {1: 5.0}
 
 
 BAD = [

@@ -22,14 +22,14 @@ def following(desk_with):
             objective={"direction": direction},
         )
         standings = Standings(desk.search.spec, RUNGS)
-        apply = desk.search._apply
+        apply = desk.search.history.apply
 
         def apply_and_follow(event):
-            apply(event)
-            number = getattr(event, "trial", None)
-            standings.observe(event, None if number is None else desk.trials[number])
+            trial = apply(event)
+            standings.observe(event, trial)
+            return trial
 
-        desk.search._apply = apply_and_follow
+        desk.search.history.apply = apply_and_follow
         return desk, standings
 
     return make

@@ -119,7 +119,7 @@ def test_a_round_ends_with_its_own_trials_and_not_with_those_of_the_round_before
     for number in range(4):
         desk.report(number, 1, abs(desk.trials[number].params["x"] - 0.5))
         desk.finish(number)
-    sampler = desk.search._strategy._sampler
+    sampler = desk.search.strategy._sampler
     assert sampler._sides["x"].width == 0.5
     for number in range(4, 12):
         desk.report(number, 1, 1.0)

@@ -1,0 +1,42 @@
+"""Submissions for the tests, in a queue that each test finds empty."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from service import tables
+from service.store import Store
+from service.study import StudySpec
+from service.submissions import Dispatch, SubmissionQueue
+from service.submissions.queue import Order
+from tests.service.test_store import make_spec
+
+NAMES = (f"submitted-{number}" for number in itertools.count())
+SpecMaker = Callable[..., StudySpec]
+
+
+@pytest.fixture
+def queue(store: Store) -> Iterator[SubmissionQueue]:
+    yield store.queue
+    with store.connection() as connection, connection.begin():
+        connection.execute(sa.delete(tables.submission))
+        connection.execute(sa.delete(tables.server))
+
+
+@pytest.fixture
+def dispatch(store: Store, queue: SubmissionQueue) -> Dispatch:
+    return Dispatch(store, "a test")
+
+
+@pytest.fixture
+def spec() -> SpecMaker:
+    return lambda **changes: make_spec(**{"name": next(NAMES), **changes})
+
+
+@pytest.fixture
+def order() -> Order:
+    return Order(submitter="ada")
