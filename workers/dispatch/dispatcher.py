@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from service.errors import InputError
+from service.errors import DatabaseUnreachableError, InputError
 from service.store import Store
 from service.submissions import Dispatch, SubmissionState
 from service.submissions.dispatch import ClaimedRun
@@ -21,8 +21,6 @@ from workers.dispatch.job_logs import JobLogs
 
 __all__ = ["MAX_LOG_CHARACTERS", "Dispatcher"]
 
-STOP_GRACE_SECONDS = 120.0
-"""That a job has for pausing by itself, before Ray is asked to end it."""
 MAX_LOG_CHARACTERS = 10_000_000
 """Kept of each run."""
 _PIECE = 200_000
@@ -52,7 +50,7 @@ class Dispatcher:
         place: str,
         per_user: int,
         at_once: int,
-        stop_grace_seconds: float = STOP_GRACE_SECONDS,
+        stop_grace_seconds: float,
     ):
         """Enter the server.
 
@@ -62,7 +60,7 @@ class Dispatcher:
             place: where this process runs, for people.
             per_user: submissions of one user that may run at the same time, on all servers together.
             at_once: submissions that may run at the same time, of this server.
-            stop_grace_seconds: see `STOP_GRACE_SECONDS`.
+            stop_grace_seconds: that a job has for pausing by itself, before Ray is asked to end it.
         """
         self._store = store
         self._cluster = cluster
@@ -78,6 +76,7 @@ class Dispatcher:
     def step(self) -> int:
         """Do what is to be done now; returns how many runs are under way."""
         self._beat()
+        self._cluster.check()  # while it is away, whatever waits or is orphaned is for servers that reach one
         for claimed in self._dispatch.adopt():
             _log.info("%s: its server has gone; taken over", claimed.submission.name)
         held = self._dispatch.held()
@@ -93,6 +92,17 @@ class Dispatcher:
         self._forget_all_but({claimed.run.id for claimed in self._dispatch.held()})
         self._free_vanished()
         return number
+
+    def pause(self, timeout_seconds: float) -> None:
+        """Have all runs of this server pause, because the cluster ends with it; they are tried again later."""
+        for claimed in self._dispatch.held():
+            self._cluster.stop(claimed.run.id)
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline and (held := self._dispatch.held()):
+            for claimed in held:
+                if claimed.run.state is not RunState.STARTING:
+                    self._attend(claimed)
+            time.sleep(0.5)
 
     def leave(self) -> None:
         """Sign off; jobs go on, and another server takes them over."""
@@ -146,25 +156,27 @@ class Dispatcher:
                     labels=submission.labels,
                     metadata={"name": submission.name, "submitter": submission.submitter},
                 )
+        except DatabaseUnreachableError:
+            raise  # which is an InputError, too, and says nothing of the code
         except InputError as error:
             refuse_job(self._store, run.id, str(error))
             self._end(claimed, RunState.FAILED, str(error))
         except JobRefusedError as error:
             self._end(claimed, RunState.FAILED, f"the cluster does not take its job: {error}")
         except ClusterAwayError as error:
-            if self._seconds_since(run.id, "submitted") < _SUBMIT_SECONDS:
-                raise
-            self._end(claimed, RunState.FAILED, str(error))
+            self._cluster.check()  # raises if it is away for all; what fails for one job alone must not hold up others
+            if not self._has_seen(run.id, "not taken"):
+                _log.warning("%s: %s; it is tried again", submission.name, error)
+            if self._seconds_since(run.id, "not taken") > _SUBMIT_SECONDS:
+                self._end(claimed, RunState.FAILED, str(error))
         else:
             _log.info("%s: run %d submitted", submission.name, run.number)
             self._dispatch.submitted(run.id)
-            self._logs.follow(run.id, run.log_characters)
 
     def _attend_living(self, claimed: ClaimedRun, job: Job) -> None:
         run = claimed.run
         if run.state is RunState.STARTING:  # an earlier dispatcher came no further
             self._dispatch.submitted(run.id)
-        self._logs.follow(run.id, run.log_characters)
         self._keep_log(claimed)
         if claimed.submission.state is not SubmissionState.STOPPING:
             return
@@ -188,6 +200,8 @@ class Dispatcher:
         position = claimed.run.log_characters
         if position >= MAX_LOG_CHARACTERS:
             return
+        if not self._has_seen(claimed.run.id, "read to its end"):
+            self._logs.follow(claimed.run.id, position)
         text = self._logs.text_from(claimed.run.id, position)[: MAX_LOG_CHARACTERS - position]
         for start in range(0, len(text), _PIECE):
             self._dispatch.append_log(claimed.run.id, position + start, text[start : start + _PIECE])
@@ -201,10 +215,10 @@ class Dispatcher:
         run = claimed.run
         if run.log_characters >= MAX_LOG_CHARACTERS or self._seconds_since(run.id, "ended") > _LOG_END_SECONDS:
             return True
-        if (run.id, "read to its end") not in self._since:
-            # A stream that was open when the job ended tells the rest; one that broke before is opened again.
-            self._since[run.id, "read to its end"] = time.monotonic()
+        if not self._has_seen(run.id, "read to its end"):
+            # A stream that was open when the job ended tells the rest; one that broke before is opened again, once.
             self._logs.follow(run.id, run.log_characters)
+            self._seconds_since(run.id, "read to its end")
             return False
         if not self._logs.is_over(run.id):
             return False
@@ -215,6 +229,9 @@ class Dispatcher:
     def _seconds_since(self, run: str, what: str) -> float:
         now = time.monotonic()
         return now - self._since.setdefault((run, what), now)
+
+    def _has_seen(self, run: str, what: str) -> bool:
+        return (run, what) in self._since
 
     def _forget_all_but(self, runs: set[str]) -> None:
         self._logs.leave_all_but(runs)
