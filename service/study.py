@@ -170,7 +170,7 @@ class StudySpec(_Frozen):
     space: Space
     objective: Objective = Objective()
     sampler: str = _DEFAULT_SAMPLER
-    """With `asha` the best pair at 32 workers on both sets of recorded learning curves of the benchmarks."""
+    """With `asha` the pair of least mean regret at 32 workers on both sets of recorded curves of the benchmarks."""
     sampler_options: dict[str, Any] = {}
     pruner: str = ""
     """Left out, `asha`; a whole strategy, such as pbt, has none."""
