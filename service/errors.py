@@ -7,6 +7,7 @@ A message has three parts: the rule, the value, the way out. `exit_code` is what
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 __all__ = [
     "INTERRUPTED",
@@ -17,12 +18,17 @@ __all__ = [
     "ForeignWriteError",
     "InputError",
     "LeaseLostError",
+    "NotAllowedError",
+    "NotLoggedInError",
+    "ServerAnswerError",
+    "ServerUnreachableError",
     "ServiceError",
     "StudyDeletedError",
     "StudyFailedError",
     "StudyInUseError",
     "StudyNameTakenError",
     "StudyNotFoundError",
+    "TooManyRequestsError",
     "one_line",
 ]
 
@@ -54,6 +60,11 @@ class ComparisonNotFoundError(InputError):
 class StudyNameTakenError(InputError):
     """The name belongs to a study or comparison with a different spec, or to an Optuna study that is not ours."""
 
+    def __init__(self, message: str, differences: Sequence[str] = ()):
+        super().__init__(message)
+        self.differences = tuple(differences)
+        """A word on each setting that differs from what is stored."""
+
 
 class StudyInUseError(InputError):
     """Another coordinator holds the study's lease; the message names it."""
@@ -65,6 +76,26 @@ class DatabaseUnreachableError(InputError):
 
 class DatabaseVersionError(InputError):
     """The server or the schema is older or newer than this Bandstand can use."""
+
+
+class NotLoggedInError(InputError):
+    """The server wants a token, and has got none that is good."""
+
+
+class NotAllowedError(InputError):
+    """The token's role does not allow it, or the study is somebody else's."""
+
+
+class TooManyRequestsError(BandstandError):
+    """The server was asked too often, and waiting as it said did not help."""
+
+
+class ServerUnreachableError(BandstandError):
+    """The server does not answer, or says that it cannot work now; what was asked may be asked again."""
+
+
+class ServerAnswerError(BandstandError):
+    """What the server answered is none of ours: another program, another version, or a mistake of the server's."""
 
 
 class StudyFailedError(BandstandError):

@@ -1,0 +1,9 @@
+"""Asking a server from Python: submit studies, watch them, fetch what came out.
+
+`client` and `study` are what users hold; `connection` asks, repeats and turns answers into errors of ours; `stream`
+reads events over any number of lost connections and `watching` shows them; `login` finds the server and the token.
+`packing` decides which code goes along, with `notebook` and `fingerprint` for functions that no file holds. Nothing
+here needs TensorFlow, Ray or a database.
+"""
+
+from __future__ import annotations
