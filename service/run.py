@@ -25,6 +25,7 @@ from service.errors import InputError, ServiceError, StudyFailedError
 from service.settings import bandstand_home, checkpoints_uri, database_url, ray_address
 from service.store import Store
 from service.study import StudySpec, study_spec_from
+from service.study_file import default_code_path
 from service.views import StudyRecord
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from service.live import Display
 
-__all__ = ["StudyResult", "WorkerProcess", "default_code_path", "run_studies", "run_study"]
+__all__ = ["StudyResult", "WorkerProcess", "run_studies", "run_study"]
 
 _POLL_SECONDS = 0.25
 
@@ -183,13 +184,6 @@ def _error(kind: str, message: str, log: Path | None = None) -> errors.Bandstand
     if error_type is ServiceError and log is not None:
         message = f"{message.splitlines()[0]} (the whole story is in {log})"
     return error_type(message)
-
-
-def default_code_path() -> list[str]:
-    """Folders in which a user's modules are looked for: the running script's and the current one."""
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    folders = [str(Path(main).absolute().parent)] if main else []
-    return [*folders, str(Path.cwd())]
 
 
 class WorkerProcess:

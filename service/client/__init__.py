@@ -7,3 +7,9 @@ here needs TensorFlow, Ray or a database.
 """
 
 from __future__ import annotations
+
+from service.client.answers import Best, Me
+from service.client.client import Client
+from service.client.study import RemoteStudy
+
+__all__ = ["Best", "Client", "Me", "RemoteStudy"]

@@ -17,8 +17,8 @@ from pathlib import Path
 from service.client.notebook import NotebookCode, pack_functions
 from service.errors import InputError
 from service.references import InteractiveReference
-from service.run import default_code_path
 from service.study import StudySpec
+from service.study_file import default_code_path
 from service.submissions.code import CodeArchive, list_files
 
 __all__ = ["PackedStudy", "pack_study"]
