@@ -12,6 +12,7 @@ from collections.abc import Sequence
 __all__ = [
     "INTERRUPTED",
     "BandstandError",
+    "ClusterUnreachableError",
     "ComparisonNotFoundError",
     "DatabaseUnreachableError",
     "DatabaseVersionError",
@@ -72,6 +73,10 @@ class StudyInUseError(InputError):
 
 class DatabaseUnreachableError(InputError):
     """PostgreSQL does not answer, or refuses the login."""
+
+
+class ClusterUnreachableError(InputError):
+    """The Ray cluster that the environment names does not answer."""
 
 
 class DatabaseVersionError(InputError):
