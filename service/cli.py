@@ -13,6 +13,10 @@ import typer
 from service.compare_command import compare
 from service.errors import INTERRUPTED
 from service.report_command import figure, report
+from service.server_commands.asking import delete, resume
+from service.server_commands.choice import also_on_server
+from service.server_commands.login import login, logout
+from service.server_commands.submitting import logs, submit, watch
 from service.simulate_command import simulate
 
 if TYPE_CHECKING:
@@ -34,8 +38,10 @@ database = typer.Typer(name="db", help="The database's schema.", no_args_is_help
 app.add_typer(database)
 app.command()(compare)
 app.command()(simulate)
-app.command()(report)
+app.command()(also_on_server("looking:report")(report))
 app.command()(figure)
+for server_command in (submit, watch, logs, resume, delete, login, logout):
+    app.command()(server_command)
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
@@ -145,6 +151,7 @@ def demo(workers: Workers = None) -> int:
 
 
 @app.command(name="list")
+@also_on_server("looking:list_studies")
 def list_studies(
     as_json: AsJson = False,
     everything: Annotated[bool, typer.Option("--all", help="The studies of comparisons, too.")] = False,
@@ -165,6 +172,7 @@ def list_studies(
 
 
 @app.command()
+@also_on_server("looking:show")
 def show(name: Name, as_json: AsJson = False) -> None:
     """Where a study stands: its best trials, what was pruned, what failed and why."""
     from service.store import Store
@@ -179,6 +187,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@also_on_server("looking:best")
 def best(name: Name, as_json: AsJson = False) -> int:
     """The best params, their value and the model's path."""
     from service.store import Store
@@ -271,6 +280,7 @@ def replay(
 
 
 @app.command()
+@also_on_server("asking:stop")
 def stop(name: Name) -> None:
     """Ask whoever runs a study to pause it."""
     from service.store import Store

@@ -8,8 +8,22 @@ here needs TensorFlow, Ray or a database.
 
 from __future__ import annotations
 
-from service.client.answers import Best, Me
-from service.client.client import Client
-from service.client.study import RemoteStudy
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from service.client.answers import Best, Me
+    from service.client.client import Client
+    from service.client.study import RemoteStudy
 
 __all__ = ["Best", "Client", "Me", "RemoteStudy"]
+
+_HOMES = {"Best": "answers", "Client": "client", "Me": "answers", "RemoteStudy": "study"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on demand: whoever only looks whether there is a login needs nothing of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'service.client' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"service.client.{_HOMES[name]}"), name)

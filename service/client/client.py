@@ -14,8 +14,8 @@ from service.client.connection import Connection, path_of
 from service.client.login import find_login
 from service.client.packing import PackedStudy, pack_study
 from service.client.sending import send_code
-from service.client.study import RemoteStudy
-from service.errors import InputError
+from service.client.study import RemoteStudy, write_report
+from service.errors import InputError, StudyNotFoundError
 from service.study import StudySpec, study_spec_from
 
 if TYPE_CHECKING:
@@ -132,6 +132,21 @@ class Client:
         there = answer.json()
         same = _functions(spec_from(there["spec"])) == _functions(packed.spec)
         return (there.get("submission") or {}).get("code") if same else None
+
+    def report(self, name: str, file: str | Path, form: str | None = None) -> Path:
+        """Write the report of a study or a comparison; the file's suffix says its form: .html, .md or .json.
+
+        Raises:
+            StudyNotFoundError: there is neither of this name.
+            InputError: neither suffix nor `form` names a form, or the folder is not there.
+        """
+        try:
+            return write_report(self._connection, path_of("studies", name, "report"), file, form)
+        except StudyNotFoundError as missing:
+            try:
+                return write_report(self._connection, path_of("comparisons", name, "report"), file, form)
+            except StudyNotFoundError:
+                raise missing from None
 
     def study(self, name: str) -> RemoteStudy:
         """A study that is there.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from service.views import StudyProgress
 
-__all__ = ["RemoteStudy"]
+__all__ = ["RemoteStudy", "write_report"]
 
 ENDED = ("finished", "stopped", "failed", "deleted")
 FORMS = {".html": "html", ".md": "md", ".json": "json"}
@@ -222,7 +222,7 @@ class RemoteStudy:
         sha256 = None
         if code is not None:
             packed = pack_study(self.spec, code)
-            check_replacement(packed.spec, Path(code))
+            _check_replacement(packed.spec, Path(code))
             sha256 = send_code(self._connection, packed.archive)
         self._connection.post(self._path("resume"), {"code": sha256})
 
@@ -247,7 +247,7 @@ class RemoteStudy:
         return path_of("studies", self.name, *parts)
 
 
-def check_replacement(spec: StudySpec, folder: Path) -> None:
+def _check_replacement(spec: StudySpec, folder: Path) -> None:
     """Refuse a folder in place of code that it cannot hold.
 
     Raises:
