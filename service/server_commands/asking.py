@@ -36,7 +36,8 @@ def extend(client: Client, name: str, budget: list[str]) -> None:
 
 def enqueue(client: Client, name: str, params: list[str]) -> None:
     """As `bandstand enqueue`."""
-    from service.requests import params_from, texts_from
+    from service.request_commands import texts_from
+    from service.requests import params_from
 
     study = client.study(name)
     study.enqueue(params_from(study.spec.space, texts_from(params)))
