@@ -109,7 +109,7 @@ def test_a_server_that_was_never_there_is_given_up_in_seconds():
 
 @pytest.mark.parametrize("url", ["bandstand.example", "ftp://x", "https://", ""])
 def test_an_address_must_be_one(url):
-    with pytest.raises(InputError, match="must be like https://bandstand.example"):
+    with pytest.raises(InputError, match=r"must be like https://bandstand\.example"):
         Connection(url, None, 1.0)
 
 
