@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from service.errors import InputError, ServerAnswerError
-from service.study import StudySpec, study_spec_from
+from service.study import Budget, StudySpec, study_spec_from
 
 if TYPE_CHECKING:
     from service.study_list import StudySummary
@@ -81,6 +81,7 @@ def progress_from(spec: StudySpec, answer: Mapping[str, Any]) -> StudyProgress:
     from service.views import BestTrial, RunningTrial, StudyProgress
 
     known = {"spec": spec, "rungs": {}, **answer}
+    known["budget"] = Budget.model_validate(answer["budget"]) if answer.get("budget") else spec.budget
     known["rungs"] = {int(epoch): count for epoch, count in known["rungs"].items()}
     known["best"] = record_from(BestTrial, answer["best"]) if answer.get("best") else None
     known["running"] = [record_from(RunningTrial, trial) for trial in answer.get("running", ())]

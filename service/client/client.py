@@ -15,7 +15,7 @@ from service.client.login import find_login
 from service.client.packing import PackedStudy, pack_study
 from service.client.sending import send_code
 from service.client.study import RemoteStudy, write_report
-from service.errors import InputError, StudyNotFoundError
+from service.errors import InputError, StudyNameTakenError, StudyNotFoundError
 from service.study import StudySpec, study_spec_from
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Client:
         login = find_login(url, token)
         if login is None:
             raise InputError(
-                "a client needs a server; none is named: give its URL, set BANDSTAND_URL, or `bandstand login URL`"
+                "a server must be named; none is: give its URL, set BANDSTAND_URL, or `bandstand login URL`"
             )
         self._connection = Connection(login.url, login.token, retry_seconds)
 
@@ -130,8 +130,14 @@ class Client:
         if answer.status_code == 404:
             return None
         there = answer.json()
-        same = _functions(spec_from(there["spec"])) == _functions(packed.spec)
-        return (there.get("submission") or {}).get("code") if same else None
+        stored = spec_from(there["spec"])
+        if _functions(stored) != _functions(packed.spec):
+            raise StudyNameTakenError(
+                f"a name belongs to one study with its code; the functions of {stored.name!r}, or what they use, are "
+                "not those that it was submitted with: give this one a new name",
+                packed.spec.differences(stored),
+            )
+        return (there.get("submission") or {}).get("code")
 
     def report(self, name: str, file: str | Path, form: str | None = None) -> Path:
         """Write the report of a study or a comparison; the file's suffix says its form: .html, .md or .json.

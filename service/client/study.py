@@ -93,7 +93,7 @@ class RemoteStudy:
         for trial in self.iter_trials():
             params = trial.pop("params")
             rows.append(trial | {f"params_{name}": value for name, value in params.items()})
-        frame = pd.DataFrame(rows)
+        frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["number", "state", "value", "epochs"])
         for column in ("created_at", "ended_at"):
             if column in frame:
                 frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601")

@@ -68,8 +68,8 @@ def _standing(detail: Mapping[str, Any]) -> list[str]:
     if submission is None:
         return [*lines, "made on the command line; no server was asked to run it"]
     code = f"code {submission['code'][:12]}" if submission["code"] else "no code of its own"
-    workers = submission["workers"] or "as many workers as fit"
-    lines.append(f"by       {submission['submitter']}, priority {submission['priority']}, {workers} workers, {code}")
+    workers = f"{submission['workers']} workers" if submission["workers"] else "as many workers as fit"
+    lines.append(f"by       {submission['submitter']}, priority {submission['priority']}, {workers}, {code}")
     if detail.get("position"):
         lines.append(f"queue    place {detail['position']}")
     if submission["message"]:
