@@ -17,7 +17,7 @@ from service.request_commands import enqueue, extend
 from service.server_commands.asking import delete, resume
 from service.server_commands.choice import also_on_server
 from service.server_commands.login import login, logout
-from service.server_commands.submitting import logs, submit, watch
+from service.server_commands.submitting import logs, submit, submit_comparison, watch
 from service.simulate_command import simulate
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ app.command()(also_on_server("asking:extend")(extend))
 app.command()(also_on_server("asking:enqueue")(enqueue))
 app.command()(also_on_server("looking:report")(report))
 app.command()(figure)
-for server_command in (submit, watch, logs, resume, delete, login, logout):
+for server_command in (submit, submit_comparison, watch, logs, resume, delete, login, logout):
     app.command()(server_command)
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]

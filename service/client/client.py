@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.client.answers import Me, record_from, spec_from
+from service.client.comparison import RemoteComparison
 from service.client.connection import Connection, path_of
 from service.client.login import find_login
 from service.client.packing import PackedStudy, pack_study
 from service.client.sending import send_code
-from service.client.study import RemoteStudy, write_report
+from service.client.study import RemoteStudy
 from service.errors import InputError, StudyNameTakenError, StudyNotFoundError
 from service.study import StudySpec, study_spec_from
 
@@ -107,26 +108,101 @@ class Client:
             StudyNameTakenError: the name belongs to a study with other settings or other code; `differences` has them.
         """
         packed = pack_study(_spec(spec), code, code_path)
+        there = path_of("studies", packed.spec.name)
+        body = self._order(packed, there, workers, priority, labels, say)
+        self._connection.post("/studies", body, repeatable=True)
+        return RemoteStudy(self._connection, packed.spec.name)
+
+    def compare(
+        self,
+        spec: StudySpec | Mapping[str, Any],
+        strategies: Sequence[str] = (),
+        *,
+        repeats: int = 5,
+        name: str | None = None,
+        code: str | Path | None = None,
+        workers: int | None = None,
+        priority: int = 0,
+        labels: Mapping[str, str] | None = None,
+        code_path: Sequence[str | Path] | None = None,
+        say: Callable[[str], None] = print,
+    ) -> RemoteComparison:
+        """Have the server compare strategies at the budget of a study. More strategies or repeats extend it.
+
+        Args:
+            spec: what all studies share.
+            strategies: such as `tpe+asha`; the spec's own when left out. Random and grid search are always among them.
+            repeats: studies of each strategy, a seed each.
+            name: the spec's with -comparison when left out.
+            code: this and the others as of `submit`.
+            workers: as of `submit`.
+            priority: as of `submit`.
+            labels: as of `submit`.
+            code_path: as of `submit`.
+            say: as of `submit`.
+
+        Raises:
+            InputError, StudyNameTakenError: as `submit`.
+            StudyInUseError: it runs, so that it cannot be extended now.
+        """
+        packed = pack_study(_spec(spec), code, code_path)
+        name = name or f"{packed.spec.name}-comparison"
+        body = self._order(packed, path_of("comparisons", name), workers, priority, labels, say)
+        body |= {"strategies": list(strategies), "repeats": repeats, "name": name}
+        self._connection.post("/comparisons", body, repeatable=True)
+        return RemoteComparison(self._connection, name)
+
+    def comparison(self, name: str) -> RemoteComparison:
+        """A comparison that is there.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        comparison = RemoteComparison(self._connection, name)
+        comparison.detail()
+        return comparison
+
+    def comparisons(self) -> list[dict[str, Any]]:
+        """All comparisons as the server tells them, the newest first."""
+        return list(self._pages("/comparisons", "comparisons"))
+
+    def _order(
+        self,
+        packed: PackedStudy,
+        there: str,
+        workers: int | None,
+        priority: int,
+        labels: Mapping[str, str] | None,
+        say: Callable[[str], None],
+    ) -> dict[str, Any]:
+        """What is asked of the server, with the code sent."""
         for note in packed.notes:
             say(note)
-        body = {
+        return {
             "spec": packed.spec.model_dump(mode="json"),
-            "code": self._kept(packed) or send_code(self._connection, packed.archive),
+            "code": self._kept(packed, there) or send_code(self._connection, packed.archive),
             "workers": workers,
             "priority": priority,
             "labels": dict(labels or {}),
         }
-        self._connection.post("/studies", body, repeatable=True)
-        return RemoteStudy(self._connection, packed.spec.name)
 
-    def _kept(self, packed: PackedStudy) -> str | None:
+    def _pages(self, path: str, what: str, **params: Any) -> Iterator[dict[str, Any]]:
+        after = None
+        while True:
+            page = self._connection.get(path, after=after, limit=_PAGE, **params)
+            yield from page[what]
+            after = page.get("next")
+            if after is None:
+                return
+
+    def _kept(self, packed: PackedStudy, path: str) -> str | None:
         """The code of the same study, if that was submitted before with the same functions of a notebook.
 
         Their pickle is not the same from one process to another, the name of their module is.
         """
         if packed.notebook is None:
             return None
-        answer = self._connection.request("GET", path_of("studies", packed.spec.name), missing_ok=True)
+        answer = self._connection.request("GET", path, missing_ok=True)
         if answer.status_code == 404:
             return None
         there = answer.json()
@@ -139,21 +215,6 @@ class Client:
             )
         return (there.get("submission") or {}).get("code")
 
-    def report(self, name: str, file: str | Path, form: str | None = None) -> Path:
-        """Write the report of a study or a comparison; the file's suffix says its form: .html, .md or .json.
-
-        Raises:
-            StudyNotFoundError: there is neither of this name.
-            InputError: neither suffix nor `form` names a form, or the folder is not there.
-        """
-        try:
-            return write_report(self._connection, path_of("studies", name, "report"), file, form)
-        except StudyNotFoundError as missing:
-            try:
-                return write_report(self._connection, path_of("comparisons", name, "report"), file, form)
-            except StudyNotFoundError:
-                raise missing from None
-
     def study(self, name: str) -> RemoteStudy:
         """A study that is there.
 
@@ -163,6 +224,20 @@ class Client:
         study = RemoteStudy(self._connection, name)
         study.detail()
         return study
+
+    def find(self, name: str) -> RemoteStudy | RemoteComparison:
+        """A study or a comparison that is there.
+
+        Raises:
+            StudyNotFoundError: there is neither of this name.
+        """
+        try:
+            return self.study(name)
+        except StudyNotFoundError as missing:
+            try:
+                return self.comparison(name)
+            except StudyNotFoundError:
+                raise missing from None
 
     def studies(self, state: str | None = None, submitter: str | None = None) -> pd.DataFrame:
         """A row per study, the newest first: name, state, metric, trials, epochs, best_value, submitter, …
@@ -177,13 +252,7 @@ class Client:
 
     def iter_studies(self, state: str | None = None, submitter: str | None = None) -> Iterator[dict[str, Any]]:
         """The same, as the server tells them, page by page."""
-        after = None
-        while True:
-            page = self._connection.get("/studies", state=state, submitter=submitter, after=after, limit=_PAGE)
-            yield from page["studies"]
-            after = page.get("next")
-            if after is None:
-                return
+        return self._pages("/studies", "studies", state=state, submitter=submitter)
 
 
 def _functions(spec: StudySpec) -> tuple[str, ...]:

@@ -19,8 +19,7 @@ Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list`
 
 def stop(client: Client, name: str) -> None:
     """As `bandstand stop`."""
-    study = client.study(name)
-    study.stop()
+    client.find(name).stop()
     typer.echo(f"{name}: its trials pause at the end of their epochs; `bandstand resume` goes on")
 
 
@@ -31,7 +30,7 @@ def extend(client: Client, name: str, budget: list[str]) -> None:
 
     wanted = Budget.model_validate(budget_from(budget))
     client.study(name).extend(wanted)
-    typer.echo(f"{name}: its budget becomes {wanted}")
+    typer.echo(f"{name}: its budget becomes {wanted}; what has finished goes on, what was stopped once it is resumed")
 
 
 def enqueue(client: Client, name: str, params: list[str]) -> None:
@@ -52,9 +51,9 @@ def resume(
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Have a server go on with a study that was stopped or has failed, where it stands."""
+    """Have a server go on with a study or comparison that was stopped or has failed, where it stands."""
     with open_client(url, token_file) as client:
-        client.study(name).resume(code)
+        client.find(name).resume(code)
         typer.echo(f"{name}: goes on as soon as it is its turn; `bandstand watch` shows it")
 
 
@@ -64,10 +63,10 @@ def delete(
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Delete a study from a server, with its trials and logs."""
+    """Delete a study or comparison from a server, with its trials and logs."""
     with open_client(url, token_file) as client:
-        study = client.study(name)
+        found = client.find(name)
         if not sure:
             typer.confirm(f"delete {name!r} with all its trials from {client.url}?", abort=True)
-        study.delete()
+        found.delete()
         typer.echo(f"{name}: deleted; its checkpoints and models stay where they are")

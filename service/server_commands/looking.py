@@ -125,7 +125,7 @@ def best(client: Client, name: str, as_json: bool) -> int:
 
 def report(client: Client, name: str, output: Path, form: str | None) -> None:
     """As `bandstand report`."""
-    typer.echo(str(client.report(name, output, form)))
+    typer.echo(str(client.find(name).report(output, form)))
 
 
 def _print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""`bandstand submit`, `watch` and `logs`: studies that a server runs."""
+"""`bandstand submit`, `submit-comparison`, `watch` and `logs`: studies that a server runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from service.server_commands.asking import Name
 from service.server_commands.choice import TokenFile, Url, open_client
 
-__all__ = ["logs", "submit", "watch"]
+__all__ = ["logs", "submit", "submit_comparison", "watch"]
 
 File = Annotated[str, typer.Argument(help="study.toml, train.py:study or a built-in study.")]
 Code = Annotated[
@@ -63,10 +63,55 @@ def submit(
     return 0
 
 
-def watch(name: Name, url: Url = None, token_file: TokenFile = None) -> int:
-    """Show a study's progress until it ends. Ctrl-C ends the watching, not the study."""
+def submit_comparison(
+    file: File,
+    strategies: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="SAMPLER+PRUNER with commas, such as tpe+asha,hyperband,pbt; else the study's. Random and grid "
+            "search are always among them."
+        ),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Studies of each strategy, a seed each.")] = 5,
+    as_name: Annotated[
+        str | None, typer.Option("--as", help="The comparison's name; NAME-comparison when left out.")
+    ] = None,
+    code: Code = None,
+    workers: Workers = None,
+    priority: Priority = 0,
+    label: Labels = None,
+    follow: Annotated[bool, typer.Option("--watch", help="Show its progress until it ends.")] = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> int:
+    """Have a server compare strategies at a study's budget. More strategies or repeats extend it."""
+    from service.study_file import find_study
+
+    labels = labels_from(label or [])
+    found = find_study(file)
     with open_client(url, token_file) as client:
-        return _exit_code(client.study(name).watch())
+        comparison = client.compare(
+            found.spec,
+            strategies or [],
+            repeats=repeats,
+            name=as_name,
+            code=code,
+            workers=workers,
+            priority=priority,
+            labels=labels,
+            code_path=found.code_path,
+            say=_say,
+        )
+        if follow:
+            return _exit_code(comparison.watch())
+        typer.echo(f"{comparison.name}: {comparison.state} on {client.url}; `bandstand watch` shows its progress")
+    return 0
+
+
+def watch(name: Name, url: Url = None, token_file: TokenFile = None) -> int:
+    """Show the progress of a study or comparison until it ends. Ctrl-C ends the watching, not the study."""
+    with open_client(url, token_file) as client:
+        return _exit_code(client.find(name).watch())
 
 
 def logs(
@@ -81,7 +126,7 @@ def logs(
 
     with open_client(url, token_file) as client:
         try:
-            for piece in client.study(name).iter_logs(follow, run):
+            for piece in client.find(name).iter_logs(follow, run):
                 sys.stdout.write(piece)
                 sys.stdout.flush()
         except KeyboardInterrupt:
