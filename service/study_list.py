@@ -17,7 +17,17 @@ from service import tables
 from service.submissions.queue import TURN
 from service.submissions.records import SubmissionState
 
-__all__ = ["STATES", "Stamp", "State", "StudySummary", "TrialSummary", "read_stamps", "read_summaries", "read_trials"]
+__all__ = [
+    "STATES",
+    "Stamp",
+    "State",
+    "StudySummary",
+    "TrialSummary",
+    "read_stamps",
+    "read_summaries",
+    "read_trials",
+    "shown_state",
+]
 
 State = Literal["queued", "running", "interrupted", "stopped", "finished", "failed"]
 """That a study can be seen in; `interrupted` is said to run and has nobody who runs it."""
@@ -118,7 +128,7 @@ def read_summaries(
             *(study.c[name] for name in ("id", "name", "reason", "wall_seconds", "gpu_seconds", "created_at")),
             study.c.ended_at,
             study.c.spec,
-            _shown_state().label("state"),
+            shown_state().label("state"),
             submission.c.submitter,
             sa.case((submission.c.kind == "comparison", submission.c.name)).label("comparison"),
             submission.c.id.label("submission"),
@@ -131,7 +141,7 @@ def read_summaries(
     if names is not None:
         query = query.where(study.c.name.in_(names))
     if state is not None:
-        query = query.where(_shown_state() == state)
+        query = query.where(shown_state() == state)
     if submitter is not None:
         query = query.where(submission.c.submitter == submitter)
     if after is not None:
@@ -190,7 +200,7 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
     )
 
 
-def _shown_state() -> sa.ColumnElement[str]:
+def shown_state() -> sa.ColumnElement[str]:
     """A study's state as an expression over its row: one that is said to run and that nobody holds was interrupted."""
     locks = sa.table("pg_locks", *(sa.column(name) for name in ("objid", "classid", "locktype", "granted", "database")))
     database = sa.text("(SELECT oid FROM pg_database WHERE datname = current_database())")
@@ -236,7 +246,7 @@ def read_stamps(connection: Connection, names: Collection[str]) -> dict[str, Sta
     )
     query = sa.select(
         study.c.name,
-        _shown_state().label("state"),
+        shown_state().label("state"),
         sa.func.greatest(latest_event, latest_epoch, 0).label("events"),
     ).where(study.c.name.in_(names))
     return {row.name: Stamp(row.state, row.events) for row in connection.execute(query)}

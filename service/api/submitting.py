@@ -18,7 +18,7 @@ from service.store import Store
 from service.study import study_spec_from
 from service.submissions.queue import Order
 
-__all__ = ["Labels", "Priority", "Workers", "check_owner", "router"]
+__all__ = ["SPEC_EXAMPLE", "Labels", "Priority", "Workers", "check_owner", "router"]
 
 router = APIRouter(tags=["studies"])
 
@@ -29,7 +29,7 @@ Labels = Annotated[
     Storable,
     Field(max_length=20, description="That a node must have to run it, as Ray's label selectors."),
 ]
-_SPEC: dict[str, Any] = {
+SPEC_EXAMPLE: dict[str, Any] = {
     "name": "digits",
     "model": "train:build",
     "data": "train:load",
@@ -43,7 +43,7 @@ _SPEC: dict[str, Any] = {
 class StudyOrder(BaseModel):
     """A study to be run."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": _SPEC}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE}]})
 
     spec: Annotated[dict[str, Any], Storable]
     """The settings of a study file."""
