@@ -80,11 +80,17 @@ def progress_from(spec: StudySpec, answer: Mapping[str, Any]) -> StudyProgress:
     """
     from service.views import BestTrial, RunningTrial, StudyProgress
 
-    known = {"spec": spec, "rungs": {}, **answer}
-    known["budget"] = Budget.model_validate(answer["budget"]) if answer.get("budget") else spec.budget
-    known["rungs"] = {int(epoch): count for epoch, count in known["rungs"].items()}
-    known["best"] = record_from(BestTrial, answer["best"]) if answer.get("best") else None
-    known["running"] = [record_from(RunningTrial, trial) for trial in answer.get("running", ())]
+    try:
+        known = {
+            "spec": spec,
+            **answer,
+            "budget": Budget.model_validate(answer["budget"]),
+            "rungs": {int(epoch): count for epoch, count in answer["rungs"].items()},
+            "best": record_from(BestTrial, answer["best"]) if answer["best"] else None,
+            "running": [record_from(RunningTrial, trial) for trial in answer["running"]],
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ServerAnswerError(f"a study's progress lacks {error}: is the server of another version?") from None
     return record_from(StudyProgress, known)
 
 

@@ -172,14 +172,12 @@ class Connection:
             if status in _BUSY:
                 return ServerUnreachableError(f"{self.url} cannot work now (HTTP {status}): try again in a moment")
             return ServerAnswerError(f"{self.url} answers with HTTP {status}, not as a Bandstand server: check the URL")
-        if status == 409 and response.request.method == "POST" and response.request.url.path.endswith(_NAMING):
-            return StudyNameTakenError(detail, _differences_of(response))
+        differences = response.json().get("differences") if response.content else None
+        if status == 409 and differences is not None:
+            return StudyNameTakenError(detail, [str(each) for each in differences])
         if status >= 500 and status not in _BUSY:
             return ServerAnswerError(f"{self.url}: {detail}")
         return _ERRORS.get(status, InputError)(detail)
-
-
-_NAMING = ("/studies", "/comparisons")
 
 
 def _checked(url: str) -> str:
@@ -212,11 +210,6 @@ def _detail_of(response: httpx.Response) -> str | None:
         return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _differences_of(response: httpx.Response) -> list[str]:
-    found = response.json().get("differences") or []
-    return [str(each) for each in found]
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from service import tables
 from service.accounts import Role
 from service.client import Client
 from service.errors import (
@@ -25,6 +26,8 @@ from service.errors import (
     StudyNotFoundError,
 )
 from service.search import Search
+from service.submissions import Dispatch
+from service.submissions.records import RunState
 from tests.service.client.notebooks import run_cells
 from tests.service.test_store import flush, train_one
 
@@ -247,3 +250,73 @@ def test_a_notebook_submits_without_tensorflow_keras_or_ray_and_the_same_cell_is
     refused = run_cells([NO_TRAINING, changed], tmp_path, **environment)
     assert "StudyNameTakenError: a name belongs to one study" in refused.stderr
     assert "or what they use, are not those that it was submitted with" in refused.stderr
+
+
+def test_a_study_is_extended_and_given_a_trial_of_ones_own(client, spec, project, store):
+    study = client.submit(spec(), code=project, say=lambda note: None)
+    study.extend({"epochs": 50})
+    study.enqueue({"rate": 0.25})
+    with pytest.raises(InputError, match="rate"):
+        study.enqueue({"rate": 7.0})
+    assert [request.kind for request in store.read_requests(study.name)] == ["extend", "enqueue"]
+
+
+def test_the_report_is_written_in_the_form_of_its_file(client, spec, project, store, tmp_path):
+    study = client.submit(spec(), code=project, say=lambda note: None)
+    train(store, study.spec, 3, end=True)
+    written = study.report(tmp_path / "report.md")
+    assert written == tmp_path / "report.md"
+    assert study.name in written.read_text()
+    for file, rule in (("report.pdf", "must end in"), ("nowhere/report.md", "folder must exist")):
+        with pytest.raises(InputError, match=rule):
+            study.report(tmp_path / file)
+
+
+def test_a_comparison_is_submitted_extended_and_watched(client, spec, project, store):
+    base = spec(name="compared")
+    asked = {"repeats": 1, "code": project, "say": lambda note: None}
+    comparison = client.compare(base, ["tpe+asha"], **asked)
+    assert comparison.name == "compared-comparison"
+    assert client.compare(base, ["tpe+asha"], **asked).state == "queued"
+    with pytest.raises(StudyInUseError, match="wait for its end"):
+        client.compare(base, ["tpe+asha"], **asked | {"repeats": 2})
+    comparison.stop()
+    assert client.find(comparison.name).wait(timeout_seconds=5) == "stopped"
+    client.compare(base, ["tpe+asha"], **asked | {"repeats": 2}).stop()
+    studies = comparison.studies()
+    assert set(studies["strategy"]) == {"tpe+asha", "random", "grid"}
+    assert set(studies["repeat"]) == {1, 2}
+    assert comparison.name in [each["name"] for each in client.comparisons()]
+    shown = io.StringIO()
+    assert comparison.watch(shown) == "stopped"
+    assert shown.getvalue() == "compared-comparison: stopped, 0 of 6 studies\n"
+    comparison.delete()
+    with pytest.raises(StudyNotFoundError):
+        client.find(comparison.name)
+
+
+def test_logs_are_read_to_the_end_and_on_to_the_next_job(client, spec, project, store, monkeypatch):
+    monkeypatch.setattr("service.client.submission.POLL_SECONDS", 0.1)
+    study = client.submit(spec(), code=project, priority=1000, say=lambda note: None)
+    assert study.logs() == ""
+    dispatch = Dispatch(store, "a test")
+    claimed = dispatch.claim(per_user=99)
+    assert claimed is not None
+    assert claimed.submission.name == study.name
+    dispatch.append_log(claimed.run.id, 0, "one\ntwo\n")
+    assert study.logs() == "one\ntwo\n"
+    pieces = study.iter_logs(follow=True)
+    assert next(pieces) == "one\ntwo\n"
+    dispatch.append_log(claimed.run.id, 8, "thr")
+    assert next(pieces) == "thr"
+    dispatch.end_run(claimed.run.id, RunState.FAILED, "killed")
+    with store.connection() as connection, connection.begin():
+        connection.execute(sa.update(tables.submission).values(not_before=None))
+    following = dispatch.claim(per_user=99)
+    assert following is not None
+    dispatch.append_log(following.run.id, 0, "again\n")
+    assert next(pieces) == "again\n"
+    study.stop()
+    dispatch.end_run(following.run.id, RunState.SUCCEEDED, "")
+    assert list(pieces) == []
+    assert study.logs(run=1) == "one\ntwo\nthr"
