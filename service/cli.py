@@ -14,11 +14,13 @@ from service.compare_command import compare
 from service.errors import INTERRUPTED
 from service.report_command import figure, report
 from service.request_commands import enqueue, extend
+from service.serve_command import serve
 from service.server_commands.asking import delete, resume
 from service.server_commands.choice import also_on_server
 from service.server_commands.login import login, logout
 from service.server_commands.submitting import logs, submit, submit_comparison, watch
 from service.simulate_command import simulate
+from service.token_command import token
 
 if TYPE_CHECKING:
     from service.views import BestTrial, StudyRecord
@@ -37,12 +39,14 @@ app = typer.Typer(
 )
 database = typer.Typer(name="db", help="The database's schema.", no_args_is_help=True)
 app.add_typer(database)
+app.add_typer(token)
 app.command()(compare)
 app.command()(simulate)
 app.command()(also_on_server("asking:extend")(extend))
 app.command()(also_on_server("asking:enqueue")(enqueue))
 app.command()(also_on_server("looking:report")(report))
 app.command()(figure)
+app.command()(serve)
 for server_command in (submit, submit_comparison, watch, logs, resume, delete, login, logout):
     app.command()(server_command)
 

@@ -284,7 +284,7 @@ def test_a_comparison_is_submitted_extended_and_watched(client, spec, project, s
     assert client.find(comparison.name).wait(timeout_seconds=5) == "stopped"
     client.compare(base, ["tpe+asha"], **asked | {"repeats": 2}).stop()
     studies = comparison.studies()
-    assert set(studies["strategy"]) == {"tpe+asha", "random", "grid"}
+    assert set(studies["strategy"]) == {"tpe + asha", "random", "grid"}
     assert set(studies["repeat"]) == {1, 2}
     assert comparison.name in [each["name"] for each in client.comparisons()]
     shown = io.StringIO()
