@@ -43,7 +43,7 @@ def run_cells(cells: Sequence[str], folder: Path, **environment: str) -> subproc
     """Run cells in a Python without a script, in `folder`."""
     return subprocess.run(
         [sys.executable, "-c", _RUN], input=json.dumps(list(cells)), capture_output=True, text=True, cwd=folder,
-        env=os.environ | environment, timeout=120, check=False,
+        env=os.environ | environment, timeout=480, check=False,
     )  # fmt: skip
 
 
