@@ -93,9 +93,9 @@ class TerminalView:
     def __init__(self, created_at: datetime, console: Console):
         self._created_at = created_at
         self._console = console
-        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=2, transient=True)
         self._progress: StudyProgress | None = None
         self._message = ""
+        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=2, transient=True)
 
     def show(self, progress: StudyProgress) -> None:
         """As `View.show`."""
@@ -153,8 +153,11 @@ class LineView:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, line in enumerate(_last_words(self._progress) if self._progress else []):
-            self._write(line) if number == 0 else print(f"\n{line}", end="", file=self._stream)
+        if self._progress is not None:
+            first, *others = _last_words(self._progress)
+            self._write(first)
+            for line in others:
+                print(f"\n{line}", end="", file=self._stream)
         print(file=self._stream, flush=True)
 
 

@@ -127,11 +127,16 @@ def logs(
     with open_client(url, token_file) as client:
         try:
             for piece in client.find(name).iter_logs(follow, run):
-                sys.stdout.write(piece)
+                sys.stdout.write(_harmless(piece) if sys.stdout.isatty() else piece)
                 sys.stdout.flush()
         except KeyboardInterrupt:
             return INTERRUPTED
     return 0
+
+
+def _harmless(text: str) -> str:
+    """Without what would steer a terminal: a job prints what its author likes."""
+    return "".join(character for character in text if character.isprintable() or character in "\n\t\r")
 
 
 def labels_from(texts: list[str]) -> dict[str, str]:
