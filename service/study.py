@@ -216,7 +216,10 @@ class StudySpec(_Frozen):
         if isinstance(self.batch_size, int):
             return
         parameter = self.space.parameters.get(self.batch_size)
-        values = parameter.grid() if isinstance(parameter, Int | Categorical) else None
+        # Of a range its lowest value is enough, and it may be as long as memory.
+        values: tuple[object, ...] = (parameter.low,) if isinstance(parameter, Int) else ()
+        if isinstance(parameter, Categorical):
+            values = parameter.grid()
         if not values or not all(type(value) is int and value >= 1 for value in values):
             raise ValueError(
                 "batch_size must be a number or name an always-active parameter of the space whose values are "

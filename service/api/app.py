@@ -18,6 +18,7 @@ from service.api.problems import AnswerFailures, Problem, register_problems
 from service.api.reports import ReportWriter
 from service.api.sessions import Sessions
 from service.api.settings import ServerSettings
+from service.api.snapshots import Snapshots
 from service.store import Store
 
 __all__ = ["make_app"]
@@ -48,6 +49,7 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.sessions = Sessions(store, settings.session_hours)
     app.state.feeds = Feeds(store)
+    app.state.snapshots = Snapshots(store)
     app.state.metrics = Metrics(store, app.state.feeds)
     app.state.reports = ReportWriter(store, settings.reports_at_once)
     register_problems(app)

@@ -12,7 +12,16 @@ from service.accounts import TokenRecord
 from service.api.answers import RunOut, StudyOut, SubmissionOut
 from service.api.authentication import Submitter, Viewer, check_may_change, store_of
 from service.api.problems import answers
-from service.api.submitting import SPEC_EXAMPLE, Labels, Priority, Workers
+from service.api.submitting import (
+    SPEC_EXAMPLE,
+    Labels,
+    Priority,
+    Resumption,
+    Workers,
+    delete_study,
+    resume_study,
+    stop_study,
+)
 from service.api.values import Limit, Name, Sha256, Storable, check_new_name
 from service.comparison.plan import ComparisonPlan, make_plan
 from service.errors import ComparisonNotFoundError, InputError
@@ -121,6 +130,7 @@ def submit_comparison(
         submitter=token.user_name, code=order.code, workers=order.workers, priority=order.priority, labels=order.labels
     )
     _, is_new = store.queue.submit_comparison(plan, how)
+    request.app.state.snapshots.forget_lists()
     response.status_code = 201 if is_new else 200
     return _detail(store, name)
 
@@ -142,6 +152,27 @@ def list_comparisons(
         for row in found[:limit]
     ]  # fmt: skip
     return ComparisonPage(comparisons=page, next=found[limit - 1].id if len(found) > limit else None)
+
+
+@router.post("/comparisons/{name:path}/stop", responses=answers(401, 403, 404, 422, 429, 503))
+def stop_comparison(request: Request, token: Submitter, name: Name) -> SubmissionOut:
+    """Pause a comparison at the end of the epochs that train now; it can be resumed."""
+    store_of(request).comparison(name)
+    return stop_study(request, token, name)
+
+
+@router.post("/comparisons/{name:path}/resume", responses=answers(400, 401, 403, 404, 409, 413, 422, 429, 503))
+def resume_comparison(request: Request, token: Submitter, name: Name, how: Resumption | None = None) -> SubmissionOut:
+    """Have a comparison that ended go on where it stands."""
+    store_of(request).comparison(name)
+    return resume_study(request, token, name, how)
+
+
+@router.delete("/comparisons/{name:path}", status_code=204, responses=answers(401, 403, 404, 409, 422, 429, 503))
+def delete_comparison(request: Request, token: Submitter, name: Name) -> None:
+    """Delete a comparison that has ended, with its studies."""
+    store_of(request).comparison(name)
+    delete_study(request, token, name)
 
 
 @last.get("/comparisons/{name:path}", responses=answers(401, 404, 422, 429, 503))

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import sys
+import uuid
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,13 +75,12 @@ class ReportWriter:
                 self._under_way[path] = task
                 task.add_done_callback(lambda _: self._under_way.pop(path, None))
             await asyncio.shield(task)  # others may wait for it, and who comes back soon gets it
-        os.utime(path)
         return path
 
     async def _write(self, name: str, form: str, path: Path) -> None:
         async with self._free:
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}.draft")
+            draft = path.with_suffix(f".{uuid.uuid4().hex}.draft")
             how = ["--local", "-o", str(draft), "--format", form]  # who runs the server may be logged in to another
             command = [sys.executable, "-m", "service.cli", "report", *how, "--", name]
             process = await asyncio.create_subprocess_exec(

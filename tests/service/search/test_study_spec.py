@@ -260,3 +260,17 @@ def test_differences_name_each_setting_that_differs_and_see_the_order_of_paramet
 
 def test_a_budget_is_said_in_words():
     assert str(Budget(epochs=200, wall_seconds=1.5)) == "200 epochs, 1.5 s"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"batch_size": "units"}, {"sampler": "grid", "sampler_options": {"points": 10**9}}],
+    ids=["batch size", "points of a grid"],
+)
+def test_a_spec_with_a_huge_range_is_checked_without_going_through_it(changes) -> None:
+    begin = time.monotonic()
+    space = {"units": {"type": "int", "low": 1, "high": 10**12}}
+    settings = {"name": "huge", "model": "a:b", "data": "a:c", "space": space, "max_epochs": 3, "budget": {"epochs": 9}}
+    with contextlib.suppress(InputError):
+        study_spec_from(settings | changes, "a test")
+    assert time.monotonic() - begin < 2
