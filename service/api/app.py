@@ -14,6 +14,7 @@ from service.api.feeds import Feeds
 from service.api.headers import SecureHeaders
 from service.api.limits import LimitBodies, LimitRequests
 from service.api.metrics import MeasureRequests, Metrics
+from service.api.pages import register_pages
 from service.api.problems import AnswerFailures, Problem, register_problems
 from service.api.reports import ReportWriter
 from service.api.sessions import Sessions
@@ -66,6 +67,7 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     app.include_router(studies.last)
     app.include_router(comparisons.router)
     app.include_router(comparisons.last)
+    register_pages(app)
     _describe_problems(app)
     return app
 

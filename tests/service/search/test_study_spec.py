@@ -1,7 +1,9 @@
 """What a user reads when a study's settings break a rule: one line with the rule, the value and the way out."""
 
+import contextlib
 import pickle
 import sys
+import time
 import types
 
 import pytest
