@@ -15,10 +15,9 @@ from service.errors import InputError, ServerAnswerError
 from service.study import Budget, StudySpec, study_spec_from
 
 if TYPE_CHECKING:
-    from service.study_list import StudySummary
     from service.views import StudyProgress
 
-__all__ = ["Best", "Me", "progress_from", "record_from", "spec_from", "summary_from"]
+__all__ = ["Best", "ListedStudy", "Me", "progress_from", "record_from", "spec_from"]
 
 T = TypeVar("T")
 
@@ -35,6 +34,19 @@ class Best:
     state: str  # complete; pruned only where no trial is complete
     model_path: str | None  # where the cluster keeps its .keras file
     test_metrics: dict[str, float] | None = None  # of the model on the test data, looked at once, after the search
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedStudy:
+    """A study in a list, as far as it is printed."""
+
+    name: str
+    state: str
+    trials: int
+    epochs: int
+    best_value: float | None
+    metric: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +106,9 @@ def progress_from(spec: StudySpec, answer: Mapping[str, Any]) -> StudyProgress:
     return record_from(StudyProgress, known)
 
 
-def summary_from(answer: Mapping[str, Any]) -> StudySummary:
-    """A study in a list."""
-    from service.study_list import StudySummary
-
-    return record_from(StudySummary, {"id": 0, "roots": answer.get("trials"), **answer})
-
-
 def _read(name: str, value: Any) -> Any:
     if name.endswith("_at") and isinstance(value, str):
         return datetime.fromisoformat(value)
-    if name == "value" and isinstance(value, str):
+    if name in ("value", "best_value") and isinstance(value, str):
         return float(value)
     return value

@@ -22,7 +22,7 @@ _TOP = 10
 
 def list_studies(client: Client, as_json: bool, everything: bool) -> None:
     """As `bandstand list`."""
-    from service.client.answers import summary_from
+    from service.client.answers import ListedStudy, record_from
     from service.show import make_console, studies_table
 
     studies = list(client.iter_studies())
@@ -34,7 +34,7 @@ def list_studies(client: Client, as_json: bool, everything: bool) -> None:
         return
     comparisons = {str(study["comparison"]) for study in studies if study["comparison"]}
     shown = [] if everything else sorted(comparisons)
-    make_console().print(studies_table([summary_from(study) for study in studies], shown))
+    make_console().print(studies_table([record_from(ListedStudy, study) for study in studies], shown))
 
 
 def show(client: Client, name: str, as_json: bool) -> None:

@@ -31,7 +31,6 @@ _LOG_END_SECONDS = 15.0
 """That the end of a log may take to arrive after its job's."""
 _SUBMIT_SECONDS = 600.0
 """That the cluster may go on to answer a submission with an error of its own."""
-_OURS = ("service", "search_spaces", "workers")
 _log = logging.getLogger(__name__)
 
 
@@ -149,7 +148,6 @@ class Dispatcher:
             with tempfile.TemporaryDirectory(prefix="bandstand-code-") as folder:
                 if code is not None:
                     code.unpack(Path(folder))
-                    _check_names(Path(folder))
                 self._cluster.submit(
                     run.id,
                     folder=None if code is None else Path(folder),
@@ -236,12 +234,3 @@ class Dispatcher:
     def _forget_all_but(self, runs: set[str]) -> None:
         self._logs.leave_all_but(runs)
         self._since = {key: since for key, since in self._since.items() if key[0] in runs}
-
-
-def _check_names(folder: Path) -> None:
-    for name in _OURS:
-        if (folder / name).exists() or (folder / f"{name}.py").exists():
-            raise InputError(
-                f"code must not have a top-level module called {', '.join(_OURS)}, which Bandstand's own are; got "
-                f"{name!r}: rename it"
-            )
