@@ -40,6 +40,8 @@ _ACCOUNT_SECONDS = 10.0
 _MEMORY_FACTOR = 3.0
 """Where the study sets no memory: a trainer that has grown to so many times what it had with its data loaded, before
 it trained for any study, is replaced."""
+_AHEAD, _AHEAD_LIMIT = 2, 32
+"""Trials that wait for each trainer, and for all, to choose from, where the strategy can foresee them."""
 _log = logging.getLogger(__name__)
 
 StudyOutcome = dict[str, str]
@@ -226,6 +228,8 @@ class Coordinator:
             if name not in self._baseline_memory:
                 self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
             while True:
+                if self._look_ahead:
+                    self._search.look_ahead(min(_AHEAD_LIMIT, _AHEAD * len(self._trainers)))
                 assignment = self._search.next(self._preferred(name), name)
                 if assignment is None:
                     if self._search.done or self._stop_requested:
@@ -250,6 +254,7 @@ class Coordinator:
     async def _train(self, name: str, trainer: Any, assignment: Assignment) -> bool:
         """Have one assignment trained; returns whether the trainer is not to be used any more."""
         trial, attempt = assignment.trial, assignment.attempt
+        self._affinity.given(name, assignment.params)
         folder = self._folder_of(trial)
         await self._journal.durable()  # what a worker is told is stored first
         resume_uri = None
@@ -275,8 +280,15 @@ class Coordinator:
 
     def _preferred(self, name: str) -> set[int]:
         """The waiting trials that this trainer would have least work to take up."""
-        # With one trainer there is nobody to leave the others to, and a study must not depend on what it remembers.
-        return self._affinity.of(name, self._search.history.waiting) if len(self._trainers) > 1 else set()
+        if len(self._trainers) < 2:
+            return set()  # there is nobody to leave the others to, and a study must not depend on what it remembers
+        trials = self._search.history.trials
+        return self._affinity.of(name, {number: trials[number].params for number in self._search.history.waiting})
+
+    @property
+    def _look_ahead(self) -> bool:
+        """Whether trials wait so that trainers may choose: there are several, and they compile."""
+        return len(self._trainers) > 1 and self._spec.trainer != "fit"
 
     async def _take(self, name: str, trial: int, attempt: int, outcome: Outcome) -> None:
         """Record how an assignment ended."""
