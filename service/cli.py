@@ -13,7 +13,10 @@ import typer
 from service.compare_command import compare
 from service.errors import INTERRUPTED
 from service.report_command import figure, report
+from service.request_commands import enqueue, extend
+from service.serve_command import serve
 from service.simulate_command import simulate
+from service.token_command import token
 
 if TYPE_CHECKING:
     from service.views import BestTrial, StudyRecord
@@ -32,10 +35,14 @@ app = typer.Typer(
 )
 database = typer.Typer(name="db", help="The database's schema.", no_args_is_help=True)
 app.add_typer(database)
+app.add_typer(token)
 app.command()(compare)
 app.command()(simulate)
+app.command()(extend)
+app.command()(enqueue)
 app.command()(report)
 app.command()(figure)
+app.command()(serve)
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
@@ -315,7 +322,7 @@ def _print_best(record: StudyRecord) -> None:
         typer.echo(sentence_on(record.combined, metric))
     if record.test_metrics:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
-        typer.echo(f"on the test data, looked at once: {tested}")
+        typer.echo(f"on the test data, {record.looked_at}: {tested}")
     if best.model_path:
         typer.echo(f"model: {best.model_path}")
 
@@ -331,6 +338,8 @@ def _json_from(record: StudyRecord) -> dict[str, Any]:
         "wall_seconds": record.wall_seconds,
         "gpu_seconds": record.gpu_seconds,
         "notices": record.notices,
+        "budget": record.budget.model_dump(exclude_none=True),
+        "requests": [vars(request) | {"refused": request.refused} for request in record.requests],
         "spec": record.spec.model_dump(mode="json"),
         "best": _best_json(record),
         "trials": trials,
