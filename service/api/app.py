@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from service.api import code, events, logs, operations, studies, submitting
 from service.api.feeds import Feeds
+from service.api.pages import register_pages
 from service.api.problems import Problem, register_problems
 from service.api.sessions import Sessions
 from service.api.settings import ServerSettings
@@ -47,6 +48,7 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     app.include_router(events.router)
     app.include_router(studies.router)
     app.include_router(studies.last)
+    register_pages(app)
     _describe_problems(app)
     return app
 
