@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,10 +17,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from service.store import Store
 from service.strategies.samplers.grid_points import grid_of
 from service.study import StudySpec
 from service.views import EndedTrial, StudyProgress
+
+if TYPE_CHECKING:
+    from service.store import Store
 
 __all__ = [
     "Display",

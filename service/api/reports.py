@@ -81,7 +81,8 @@ class ReportWriter:
         async with self._free:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_suffix(f".{uuid.uuid4().hex}.draft")
-            command = [sys.executable, "-m", "service.cli", "report", "-o", str(draft), "--format", form, "--", name]
+            how = ["--local", "-o", str(draft), "--format", form]  # who runs the server may be logged in to another
+            command = [sys.executable, "-m", "service.cli", "report", *how, "--", name]
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -39,6 +39,7 @@ from service.strategies.samplers.qmc import QMCSampler
 from service.strategies.samplers.random_search import RandomSampler
 from service.strategies.samplers.surrogate_models import ExtraTreesSampler, ForestSampler, GBRTSampler, GPSampler
 from service.strategies.samplers.tpe import TPESampler
+from service.strategies.samplers.umda import UMDASampler
 from service.strategies.samplers.zoom import ZoomSampler
 from service.strategies.strategy import Policy, Pruner, Sampler, Strategy
 
@@ -61,6 +62,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "gbrt": GBRTSampler,
         "cmaes": CMAESSampler,
         "evolution": EvolutionSampler,
+        "umda": UMDASampler,
     }
 )
 

@@ -6,9 +6,10 @@ virtual wall time: two median full trainings a worker. Regret is that of the bes
 95 % bootstrap interval over tasks and seeds; below 0 is better than random search.
 
 By itself: `python -m tests.benchmarks.strategies [--strategies LIST] [--tasks LIST] [--workers 8,32] [--seeds N]
-[--keep FOLDER] [--processes N]`. What is measured is kept in the folder, a file for each strategy, task and number of
-workers; what lies there already is not measured again, so that a table of
-days can be made in hours at a time; empty the folder when a strategy has changed.
+[--first-seed N] [--by-task] [--keep FOLDER] [--processes N]`. What is measured is kept in the folder, a file for each
+strategy, task, number of workers and seeds; what lies there already is not measured again, so that a table of days can
+be made in hours at a time; empty the folder when a strategy has changed. Seeds that a strategy was tuned on say nothing
+about it: give others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -54,7 +56,15 @@ TASKSET = (
     "taskset:imdb_patch32_VRNN128_tanh_bs128",
 )
 TASKS = LCBENCH + TASKSET
-STRATEGIES = ("random+asha", "tpe+asha", "zoom+asha", "evolution+asha", "cmaes+asha", "random+asha-promote")
+STRATEGIES = (
+    "umda+asha",
+    "random+asha",
+    "tpe+asha",
+    "zoom+asha",
+    "evolution+asha",
+    "cmaes+asha",
+    "random+asha-promote",
+)
 BASELINE = "random"
 WORKERS = (8, 32)
 FULL_TRAININGS = 2
@@ -64,7 +74,7 @@ KEPT = Path(tempfile.gettempdir()) / "bandstand-regrets"
 
 def main(repeats: int, peers: bool) -> Section:
     """Every strategy, with `repeats` seeds."""
-    lines = strategies_table(STRATEGIES, TASKS, WORKERS, repeats)
+    lines = strategies_table(STRATEGIES, TASKS, WORKERS, range(repeats))
     return Section(title="Strategies on recorded learning curves, in virtual time", lines=lines)
 
 
@@ -72,16 +82,13 @@ def strategies_table(
     strategies: Sequence[str],
     tasks: Sequence[str],
     workers: Sequence[int],
-    seeds: int,
+    seeds: range,
     keep: Path = KEPT,
     processes: int = PROCESSES,
 ) -> list[str]:
-    """Simulate and tabulate."""
-    names = [BASELINE, *(name for name in strategies if name != BASELINE)]
-    cells = list(product(tasks, workers))
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
-        measured = executor.map(regrets_on, *zip(*[(*cell, names, seeds, keep) for cell in cells], strict=True))
-        found = dict(zip(cells, measured, strict=True))
+    """Simulate and tabulate, a column for each kind of tasks and number of workers."""
+    names = _with_baseline(strategies)
+    found = _measure(names, tasks, workers, seeds, keep, processes)
     columns = [(kind, count) for kind in dict.fromkeys(task.partition(":")[0] for task in tasks) for count in workers]
     header = ["strategy", *(f"{kind}, {count} workers" for kind, count in columns)]
     lines = [f"| {' | '.join(header)} |", "| --- " * len(header) + "|"]
@@ -101,22 +108,57 @@ def strategies_table(
     return lines
 
 
-def regrets_on(task: str, workers: int, strategies: Sequence[str], seeds: int, keep: Path) -> dict[str, list[float]]:
+def by_task_table(
+    strategies: Sequence[str],
+    tasks: Sequence[str],
+    workers: Sequence[int],
+    seeds: range,
+    keep: Path = KEPT,
+    processes: int = PROCESSES,
+) -> list[str]:
+    """The same, a row for each task."""
+    names = _with_baseline(strategies)
+    found = _measure(names, tasks, workers, seeds, keep, processes)
+    columns = list(product(workers, names))
+    header = ["task", *(f"{name}, {count}" for count, name in columns)]
+    lines = [f"| {' | '.join(header)} |", "| --- " * len(header) + "|"]
+    for task in tasks:
+        means = [f"{statistics.mean(found[task, count][name]):.3f}" for count, name in columns]
+        lines.append(f"| {' | '.join([task, *means])} |")
+    return lines
+
+
+def _with_baseline(strategies: Sequence[str]) -> list[str]:
+    return [BASELINE, *(name for name in strategies if name != BASELINE)]
+
+
+def _measure(
+    names: Sequence[str], tasks: Sequence[str], workers: Sequence[int], seeds: range, keep: Path, processes: int
+) -> dict[tuple[str, int], dict[str, list[float]]]:
+    """Regret for each seed, by (task, workers) and strategy."""
+    cells = list(product(tasks, workers))
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+        measured = executor.map(regrets_on, *zip(*[(*cell, names, seeds, keep) for cell in cells], strict=True))
+        return dict(zip(cells, measured, strict=True))
+
+
+def regrets_on(task: str, workers: int, strategies: Sequence[str], seeds: range, keep: Path) -> dict[str, list[float]]:
     """Regret for each strategy and seed on one task."""
     source = open_source(task)
     return {name: _regrets_of(name, task, source, workers, seeds, keep) for name in strategies}
 
 
-def _regrets_of(name: str, task: str, source: CurveSource, workers: int, seeds: int, keep: Path) -> list[float]:
+def _regrets_of(name: str, task: str, source: CurveSource, workers: int, seeds: range, keep: Path) -> list[float]:
     def measured() -> list[float]:
         pool = _pool(task, source, keep)
         budget = [f"wall_seconds={FULL_TRAININGS * pool.full_seconds}"]
-        spec = make_study(None, source, workers=workers, budget=budget).spec
-        (entry,) = compare(spec, source, Cluster(workers=workers), strategies_from([name]), repeats=seeds).entries
+        spec = make_study(None, source, workers=workers, budget=budget, seed=seeds.start).spec
+        (entry,) = compare(spec, source, Cluster(workers=workers), strategies_from([name]), repeats=len(seeds)).entries
         sign = spec.objective.sign
         return [normalized_regret(sign * outcome.best_value, pool) for outcome in entry.outcomes]
 
-    regrets: list[float] = _kept(keep / f"{name}-{task.replace(':', '-')}-{workers}-{seeds}.json", measured)
+    file = f"{name}-{task.replace(':', '-')}-{workers}-{seeds.start}-{seeds.stop}.json"
+    regrets: list[float] = _kept(keep / file, measured)
     return regrets
 
 
@@ -140,16 +182,19 @@ if __name__ == "__main__":
     parser.add_argument("--strategies", default=",".join(STRATEGIES), help=f"with commas; {BASELINE} is always there")
     parser.add_argument("--tasks", default=",".join(TASKS), help="with commas")
     parser.add_argument("--workers", default=",".join(map(str, WORKERS)))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, default=KEPT, help=f"folder; left out: {KEPT}")
     parser.add_argument("--processes", type=int, default=PROCESSES)
+    parser.add_argument("--by-task", action="store_true", help="a row for each task, without intervals")
     chosen = parser.parse_args()
+    table = by_task_table if chosen.by_task else strategies_table
     print(
-        *strategies_table(
+        *table(
             chosen.strategies.split(","),
             chosen.tasks.split(","),
             [int(count) for count in chosen.workers.split(",")],
-            chosen.seeds,
+            range(chosen.first_seed, chosen.first_seed + chosen.seeds),
             chosen.keep,
             chosen.processes,
         ),

@@ -75,7 +75,7 @@ def test_the_table_shows_budget_counts_best_rungs_and_running_trials_at_any_widt
         "best     val_accuracy 0.9700 (trial 3:",
         "epoch 3: 11   epoch 9: 4",
         "note: the budget is small",
-        "random + asha",
+        "umda + asha",
     ):
         assert part in text, part
     row = next(line for line in text.splitlines() if line.split()[:1] == ["10"])

@@ -24,7 +24,7 @@ def make_baseline(make_record, make_spec, run):
 def test_each_study_has_a_line_that_ends_at_its_best_value(mine, make_baseline):
     data = best_so_far_data(mine, [make_baseline()])
     assert [(line.name, line.strategy, line.best_value, line.epochs) for line in data.lines] == [
-        ("mine", "random + asha", 2.0, 4),
+        ("mine", "umda + asha", 2.0, 4),
         ("baseline", "random", 1.0, 4),
     ]
 
@@ -33,7 +33,7 @@ def test_the_table_holds_value_test_metrics_trials_epochs_and_seconds(mine, make
     table = comparison_table(best_so_far_data(mine, [make_baseline()]))
     assert table.header == ("Study", "Strategy", "Best val_loss", "Test loss", "Trials", "Epochs", "Training time")
     assert table.rows == (
-        ("mine", "random + asha", "2.000", "2.500", "2", "4", "8 s"),
+        ("mine", "umda + asha", "2.000", "2.500", "2", "4", "8 s"),
         ("baseline", "random", "1.000", "–", "1", "4", "8 s"),
     )
 

@@ -1,6 +1,7 @@
 """What a user reads when a study's settings break a rule: one line with the rule, the value and the way out."""
 
 import contextlib
+import pickle
 import sys
 import time
 import types
@@ -9,6 +10,7 @@ import pytest
 
 from search_spaces import SEARCH_SPACES
 from service.errors import InputError
+from service.references import InteractiveReference
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.study import Budget, StudySpec, study_spec_from
 
@@ -207,8 +209,19 @@ def test_a_function_of_the_running_script_is_known_by_its_file(monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", script)
     monkeypatch.setattr(build, "__module__", "__main__")
     assert study_spec_from(SETTINGS | {"model": build}, "train.py").model == "train:build"
-    del script.__file__
-    assert "must live in a file, because workers import it" in message_for(model=build)
+
+
+def test_a_function_that_no_file_holds_is_kept_beside_its_name_and_refused_as_text(monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    monkeypatch.setattr(build, "__module__", "__main__")
+    spec = study_spec_from(SETTINGS | {"model": build}, "a notebook")
+    assert isinstance(spec.model, InteractiveReference)
+    assert spec.model == "__main__:build"
+    assert spec.model.function is build
+    assert study_spec_from(spec.model_dump(), "a copy") == spec
+    assert type(pickle.loads(pickle.dumps(spec.model))) is str
+    with pytest.raises(InputError, match="model: must live in a file, because workers import it"):
+        study_spec_from(spec.model_dump(mode="json"), "the stored one")
 
 
 def test_a_function_that_workers_cannot_import_is_refused():
