@@ -18,6 +18,7 @@ from tests.benchmarks import (
     memory,
     overhead,
     report_page,
+    server,
     simulation,
     startup,
     store,
@@ -42,6 +43,7 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "startup": startup.main,
     "memory": memory.main,
     "report": report_page.main,
+    "server": server.main,
 }
 """Name -> benchmark, given the number of repeats and whether peers take part. `smoke` shows that all of them run."""
 
