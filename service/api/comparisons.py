@@ -52,7 +52,7 @@ class ComparisonOrder(BaseModel):
     """SAMPLER+PRUNER, such as tpe+asha; the spec's own if left out. Random and grid search are always among them."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 5
     """Studies of each strategy, a seed each."""
-    name: Annotated[str | None, Storable, Field(max_length=100)] = None
+    name: Annotated[str, Storable, Field(max_length=100)] | None = None
     """The spec's name with -comparison if left out."""
     code: Sha256 | None = None
     workers: Workers | None = None

@@ -78,7 +78,9 @@ def test_requests_are_answered_503_at_once_and_everything_goes_on_afterwards(pos
         assert {answer.status_code for answer, _ in answers} == {503}
         assert {answer.headers["content-type"] for answer, _ in answers} == {"application/problem+json"}
         assert all(answer.headers["retry-after"] for answer, _ in answers)
-        assert max(seconds for _, seconds in answers) < 3
+        assert (
+            max(seconds for _, seconds in answers) < 10
+        )  # of 120 by 30 at once, on a machine that may have more to do
         assert client.post("/studies", json=asked).status_code == 503
         assert client.get("/healthz").status_code == 200
         time.sleep(max(0.0, 4 - (time.monotonic() - begin)))
