@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from service import stored_files
 from service.errors import one_line
 from workers import checkpoints
 from workers.checkpoints import Checkpoint
@@ -55,7 +56,7 @@ class CheckpointKeeper:
             FileNotFoundError: it is nowhere.
         """
         content = self._contents.get(uri)
-        return checkpoints.decode(checkpoints.read(uri) if content is None else content)
+        return checkpoints.decode(stored_files.read(uri) if content is None else content)
 
     def _remember(self, uri: str, content: bytes) -> None:
         self._used += len(content) - len(self._contents.pop(uri, b""))
@@ -67,7 +68,7 @@ class CheckpointKeeper:
 
 def _write(content: bytes, uri: str, tell: Callable[[str], None]) -> None:
     try:
-        checkpoints.write(content, uri)
+        stored_files.write(content, uri)
     except Exception as error:  # a full disk, a bucket that refuses: whoever waits must hear of it
         tell(f"{type(error).__name__}: {one_line(error)}")
     else:

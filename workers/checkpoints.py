@@ -1,6 +1,7 @@
-"""Checkpoints: everything a training needs to go on as if it had never stopped, in one file.
+"""Checkpoints: everything a training needs to go on as if it had never stopped, as bytes.
 
-Knows the file and what is in it. What is taken from a model, and put back, `model_state` knows.
+Knows what is in them. Where they are kept, `service.stored_files` knows; what is taken from a model, and put back,
+`model_state`.
 
 A checkpoint is a pickle, so whoever can write to the checkpoint folder can run code in the trainers: treat it like
 the code itself.
@@ -8,16 +9,13 @@ the code itself.
 
 from __future__ import annotations
 
-import os
 import pickle
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Arrays", "BestWeights", "Checkpoint", "decode", "delete", "encode", "read", "write"]
+__all__ = ["Arrays", "BestWeights", "Checkpoint", "decode", "encode"]
 
 Arrays = list[np.ndarray[Any, Any]]
 
@@ -58,62 +56,3 @@ def decode(content: bytes) -> Checkpoint:
     checkpoint = pickle.loads(content)
     assert isinstance(checkpoint, Checkpoint)
     return checkpoint
-
-
-def write(content: bytes, uri: str) -> None:
-    """Write a file so that it is durable, and complete if it is there at all, when this returns."""
-    path = _local(uri)
-    if path is None:
-        import fsspec
-
-        fs, remote = fsspec.core.url_to_fs(uri)
-        fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
-        fs.pipe_file(remote, content)  # object stores show a file only when it is complete
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def read(uri: str) -> bytes:
-    """A checkpoint file's content.
-
-    Raises:
-        FileNotFoundError: it is not there.
-    """
-    path = _local(uri)
-    if path is not None:
-        return path.read_bytes()
-    import fsspec
-
-    with fsspec.open(uri, "rb") as file:
-        content: bytes = file.read()
-    return content
-
-
-def delete(uri: str) -> None:
-    """Remove a checkpoint or model file if it is there."""
-    path = _local(uri)
-    if path is not None:
-        path.unlink(missing_ok=True)
-        with suppress(OSError):  # the folder goes with its last file
-            path.parent.rmdir()
-        return
-    import fsspec
-
-    fs, remote = fsspec.core.url_to_fs(uri)
-    if fs.exists(remote):
-        fs.rm(remote)
-
-
-def _local(uri: str) -> Path | None:
-    return None if "://" in uri else Path(uri)

@@ -13,13 +13,13 @@ from typing import Any
 
 import ray
 
+from service import stored_files
 from service.combination import LEAST_MEMBERS, Combination, weigh
 from service.errors import one_line
 from service.events import Combined
 from service.history import Trial
 from service.search import Search
 from service.study_writer import StudyWriter
-from workers import checkpoints
 from workers.journal import Journal
 
 __all__ = ["ChosenModel"]
@@ -79,7 +79,7 @@ class ChosenModel:
         if combined.taken and study.model_uri != combined.uri:
             await self._take(best, combined.uri, study.model_uri)
         elif combined.uri and not combined.taken:
-            await asyncio.to_thread(checkpoints.delete, combined.uri)
+            await asyncio.to_thread(stored_files.delete, combined.uri)
 
     async def _weighed(
         self, best: Trial, combination: Combination, snapshot: str | None, trainers: list[Any]
@@ -143,7 +143,7 @@ class ChosenModel:
         """Store that this file is the study's model; remove the one that was."""
         await self._journal.call(partial(self._writer.set_study, model_uri=uri, model_trial=best.number))
         if replaced is not None:
-            await asyncio.to_thread(checkpoints.delete, replaced)
+            await asyncio.to_thread(stored_files.delete, replaced)
 
     async def _note(self, words: str, error: str) -> None:
         """Tell the user that something has failed, if it has."""

@@ -19,12 +19,12 @@ from typing import Any
 
 import ray
 
+from service import stored_files
 from service.errors import BandstandError, one_line
 from service.events import Action
 from service.search import Assignment, Search, StaleAttemptError, Verdict
 from service.store import Store
 from service.study import StudySpec
-from workers import checkpoints
 from workers.affinity import Affinity
 from workers.chosen_model import ChosenModel
 from workers.environment import describe_environment
@@ -163,7 +163,7 @@ class Coordinator:
         await self._journal.durable()
         self._wake_all()
         if not wanted and not error:
-            await asyncio.to_thread(checkpoints.delete, uri)
+            await asyncio.to_thread(stored_files.delete, uri)
 
     # -- opening and ending -----------------------------------------------------------------------------------------
 
@@ -353,7 +353,7 @@ class Coordinator:
                     self._search.finish(trial, attempt, "budget")
                     if replaced is not None:
                         await self._journal.durable()
-                        await asyncio.to_thread(checkpoints.delete, replaced)
+                        await asyncio.to_thread(stored_files.delete, replaced)
             except StaleAttemptError as error:
                 _log.warning("%s", error)
                 return

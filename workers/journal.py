@@ -13,12 +13,12 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from service import stored_files
 from service.errors import BandstandError, ServiceError
 from service.event_rows import Rows
 from service.events import Checkpointed, Ended, Event
 from service.search import Search
 from service.study_writer import StudyWriter
-from workers import checkpoints
 
 __all__ = ["Journal"]
 
@@ -131,7 +131,7 @@ class Journal:
 
     def _forget(self, trial: int | None, needed: Collection[int]) -> None:
         for uri in self._writer.forget_checkpoints(trial, needed):
-            checkpoints.delete(uri)
+            stored_files.delete(uri)
 
     def _note_optuna(self, future: Future[None]) -> None:
         if future.exception() is not None:

@@ -18,6 +18,7 @@ import keras
 import psutil
 
 from search_spaces import KerasTunerBuilder
+from service import stored_files
 from service.errors import one_line
 from service.events import Action
 from service.search import Assignment
@@ -195,7 +196,7 @@ class Training:
     def _write_end(self, end: Checkpoint, link: EpochLink, uri: str) -> str | None:
         """Write the checkpoint of a trial that is over; None where it cannot be, of which the link is told."""
         try:
-            checkpoints.write(checkpoints.encode(end), uri)
+            stored_files.write(checkpoints.encode(end), uri)
         except Exception as error:  # a full disk, a bucket that refuses: the trial's result stands without it
             link.checkpointed(end.epoch, uri, f"{type(error).__name__}: {one_line(error)}")
             return None

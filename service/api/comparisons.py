@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.accounts import TokenRecord
@@ -18,7 +18,7 @@ from service.api.submitting import (
     Priority,
     Resumption,
     Workers,
-    delete_study,
+    delete_with_files,
     resume_study,
     stop_study,
 )
@@ -169,10 +169,10 @@ def resume_comparison(request: Request, token: Submitter, name: Name, how: Resum
 
 
 @router.delete("/comparisons/{name:path}", status_code=204, responses=answers(401, 403, 404, 409, 422, 429, 503))
-def delete_comparison(request: Request, token: Submitter, name: Name) -> None:
+def delete_comparison(request: Request, token: Submitter, name: Name, afterwards: BackgroundTasks) -> None:
     """Delete a comparison that has ended, with its studies."""
     store_of(request).comparison(name)
-    delete_study(request, token, name)
+    delete_with_files(request, token, name, afterwards)
 
 
 @last.get("/comparisons/{name:path}", responses=answers(401, 404, 422, 429, 503))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from service import stored_files
 from service.accounts import TokenRecord
 from service.api.answers import StudyDetail, SubmissionOut
 from service.api.authentication import Submitter, check_may_change, store_of
 from service.api.problems import answers
 from service.api.studies import study_detail
 from service.api.values import Name, Sha256, Storable, check_new_name
-from service.errors import StudyNotFoundError
+from service.errors import StudyNotFoundError, one_line
 from service.store import Store
 from service.study import study_spec_from
 from service.submissions.queue import Order
@@ -21,6 +23,7 @@ from service.submissions.queue import Order
 __all__ = ["SPEC_EXAMPLE", "Labels", "Priority", "Workers", "check_owner", "router"]
 
 router = APIRouter(tags=["studies"])
+_log = logging.getLogger(__name__)
 
 Workers = Annotated[int, Field(ge=1, le=10_000, description="Trainers at the same time; as many as fit if left out.")]
 Priority = Annotated[int, Field(ge=-1000, le=1000, description="The higher, the sooner.")]
@@ -113,12 +116,31 @@ def resume_study(request: Request, token: Submitter, name: Name, how: Resumption
 
 
 @router.delete("/studies/{name:path}", status_code=204, responses=answers(401, 403, 404, 409, 422, 429, 503))
-def delete_study(request: Request, token: Submitter, name: Name) -> None:
-    """Delete a study that has ended, with its trials and logs; checkpoints and models stay where they are."""
+def delete_study(request: Request, token: Submitter, name: Name, afterwards: BackgroundTasks) -> None:
+    """Delete a study that has ended, with its trials, its logs, its checkpoints and its model."""
+    delete_with_files(request, token, name, afterwards)
+
+
+def delete_with_files(request: Request, token: TokenRecord, name: str, afterwards: BackgroundTasks) -> None:
+    """Delete a study or comparison; its files go once the answer is given.
+
+    Raises:
+        HTTPException: 403.
+        StudyNotFoundError, StudyInUseError: as `SubmissionQueue.delete`.
+    """
     store = store_of(request)
     check_owner(store, token, name)
-    store.queue.delete(name)
+    files = store.queue.delete(name)
     request.app.state.snapshots.forget_lists()
+    afterwards.add_task(_delete_files, files)
+
+
+def _delete_files(files: list[str]) -> None:
+    for uri in files:
+        try:
+            stored_files.delete(uri)
+        except Exception as error:  # of whatever file system it is
+            _log.warning("%s of a deleted study cannot be removed: %s", uri, one_line(error))
 
 
 def check_owner(store: Store, token: TokenRecord, name: str) -> None:

@@ -140,7 +140,7 @@ class RemoteSubmission:
         self._connection.post(self._path("resume"), {"code": sha256})
 
     def delete(self) -> None:
-        """Delete it with its trials and logs, once it has ended; its models stay where they are."""
+        """Delete it with its trials, logs, checkpoints and models, once it has ended."""
         self._connection.request("DELETE", self._path(), repeatable=False)
 
     def _path(self, *parts: str) -> str:

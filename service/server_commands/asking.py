@@ -69,4 +69,4 @@ def delete(
         if not sure:
             typer.confirm(f"delete {name!r} with all its trials from {client.url}?", abort=True)
         found.delete()
-        typer.echo(f"{name}: deleted; its checkpoints and models stay where they are")
+        typer.echo(f"{name}: deleted, with its checkpoints and its model")

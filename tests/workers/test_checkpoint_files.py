@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from service import stored_files
 from workers import checkpoints
 from workers.checkpoint_keeper import CheckpointKeeper
 from workers.checkpoints import BestWeights, Checkpoint
@@ -31,27 +32,27 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_a_checkpoint_comes_back_and_can_be_deleted(folder: str) -> None:
     uri = f"{folder}/epoch-0003.checkpoint"
-    checkpoints.write(checkpoints.encode(make_checkpoint()), uri)
-    back = checkpoints.decode(checkpoints.read(uri))
+    stored_files.write(checkpoints.encode(make_checkpoint()), uri)
+    back = checkpoints.decode(stored_files.read(uri))
     assert (back.epoch, back.callbacks, back.best.epoch) == (3, [{"wait": 1}], 2)
     np.testing.assert_array_equal(back.variables[0], np.arange(4.0))
-    checkpoints.delete(uri)
+    stored_files.delete(uri)
     with pytest.raises(FileNotFoundError):
-        checkpoints.read(uri)
-    checkpoints.delete(uri)  # a second time does no harm
+        stored_files.read(uri)
+    stored_files.delete(uri)  # a second time does no harm
 
 
 def test_an_unfinished_write_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = str(tmp_path / "x.checkpoint")
-    checkpoints.write(checkpoints.encode(make_checkpoint(1)), uri)
+    stored_files.write(checkpoints.encode(make_checkpoint(1)), uri)
 
     def full(_: int) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="no space"):
-        checkpoints.write(checkpoints.encode(make_checkpoint(2)), uri)
-    assert checkpoints.decode(checkpoints.read(uri)).epoch == 1
+        stored_files.write(checkpoints.encode(make_checkpoint(2)), uri)
+    assert checkpoints.decode(stored_files.read(uri)).epoch == 1
 
 
 def test_a_checkpoint_is_told_of_when_it_is_durable_and_loaded_from_memory(tmp_path: Path) -> None:

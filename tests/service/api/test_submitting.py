@@ -128,3 +128,18 @@ def test_the_log_comes_in_pieces(client_of, store: Store):
     second = ada.get(f"/studies/{name}/logs", params={"start": 4, "run": 1}).json()
     assert (second["text"], second["ended"]) == ("two\n", True)
     assert ada.get(f"/studies/{name}/logs", params={"run": 2}).status_code == 404
+
+
+def test_the_files_of_a_deleted_study_go_with_it(client_of, store: Store, tmp_path):
+    ada, asked = client_of("ada"), order()
+    name = asked["spec"]["name"]
+    ada.post("/studies", json=asked)
+    ada.post(f"/studies/{name}/stop")
+    kept = tmp_path / "trial-00000" / "model.keras"
+    kept.parent.mkdir()
+    kept.write_bytes(b"a model")
+    writer = store.claim(store.spec(name), "a test")
+    writer.set_study(state="stopped", model_uri=str(kept), model_trial=0)
+    writer.close()
+    assert ada.delete(f"/studies/{name}").status_code == 204
+    assert list(tmp_path.iterdir()) == []

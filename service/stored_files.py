@@ -1,0 +1,71 @@
+"""Files of studies, at a path or an fsspec URL: checkpoints and models.
+
+Knows how a file becomes durable, and how it goes away. Must not know what is in it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["delete", "read", "write"]
+
+
+def write(content: bytes, uri: str) -> None:
+    """Write a file so that it is durable, and complete if it is there at all, when this returns."""
+    path = _local(uri)
+    if path is None:
+        import fsspec
+
+        fs, remote = fsspec.core.url_to_fs(uri)
+        fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
+        fs.pipe_file(remote, content)  # object stores show a file only when it is complete
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read(uri: str) -> bytes:
+    """A file's content.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    path = _local(uri)
+    if path is not None:
+        return path.read_bytes()
+    import fsspec
+
+    with fsspec.open(uri, "rb") as file:
+        content: bytes = file.read()
+    return content
+
+
+def delete(uri: str) -> None:
+    """Remove a file if it is there."""
+    path = _local(uri)
+    if path is not None:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder goes with its last file
+            path.parent.rmdir()
+        return
+    import fsspec
+
+    fs, remote = fsspec.core.url_to_fs(uri)
+    if fs.exists(remote):
+        fs.rm(remote)
+
+
+def _local(uri: str) -> Path | None:
+    return None if "://" in uri else Path(uri)
