@@ -31,6 +31,7 @@ from workers.environment import describe_environment
 from workers.journal import Journal
 from workers.messages import Measurement, Outcome
 from workers.pauses import Pauses
+from workers.places import node_died, wait_for_verdict
 
 __all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
 
@@ -63,6 +64,7 @@ class Coordinator:
         path.unlink()
         self._spec = StudySpec.model_validate(spec)
         self._checkpoints_uri = checkpoints_uri
+        self._opened = asyncio.Event()
         self._changed = asyncio.Event()
         self._departed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._serving: dict[str, asyncio.Task[None]] = {}
@@ -85,6 +87,7 @@ class Coordinator:
             await self._open()
         except BandstandError as error:
             return {"state": "refused", "reason": str(error), "kind": type(error).__name__}
+        self._opened.set()
         tasks = [asyncio.create_task(self._journal.write_batches()), asyncio.create_task(self._tick())]
         try:
             if self._search.history.ended is None:
@@ -103,8 +106,13 @@ class Coordinator:
 
     async def join(self, name: str, trainer: Any) -> None:
         """Give work to this trainer from now on; it must have been prepared for the study."""
+        await self._opened.wait()
         self._trainers[name] = trainer
         self._serving[name] = asyncio.create_task(self._serve(name, trainer))
+
+    async def idle(self) -> int:
+        """How many trainers have nothing to train."""
+        return len(self._trainers.keys() - self._busy)
 
     async def departure(self) -> tuple[str, str]:
         """Wait until a trainer is to be replaced; its name and why."""
@@ -261,8 +269,9 @@ class Coordinator:
         try:
             outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
         except ray.exceptions.RayActorError as error:
-            self._search.lost(trial, attempt, one_line(error))
-            self._depart(name, f"it died: {one_line(error)}")
+            verdict = await wait_for_verdict(trainer, error)
+            self._search.lost(trial, attempt, one_line(verdict), blamed=not node_died(verdict))
+            self._depart(name, f"it died: {one_line(verdict)}")
             await self._journal.durable()
             return True
         except ray.exceptions.RayTaskError as error:
@@ -362,10 +371,16 @@ class Coordinator:
             self._wake_all()
 
     def _account(self) -> None:
-        """Book the time since the last call."""
+        """Book the time since the last call, unless there was no trainer to train anything."""
         seconds = time.monotonic() - self._accounted_at
         self._accounted_at += seconds
+        if not self._may_train():
+            return
         self._search.spend(wall_seconds=seconds, gpu_seconds=len(self._busy) * self._spec.resources.gpus * seconds)
+
+    def _may_train(self) -> bool:
+        """Whether there is anybody to train."""
+        return bool(self._trainers)
 
     # -- waiting ----------------------------------------------------------------------------------------------------
 
