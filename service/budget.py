@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from service.study import Budget
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "extended"]
 
 
 class Ledger:
@@ -23,6 +24,15 @@ class Ledger:
         """Epochs recorded."""
         self.wall_seconds = 0.0
         self.gpu_seconds = 0.0
+
+    @property
+    def budget(self) -> Budget:
+        """The limits as they are now."""
+        return self._budget
+
+    def extend(self, limits: Mapping[str, float]) -> None:
+        """Go by these limits from now on."""
+        self._budget = self._budget.model_copy(update=dict(limits))
 
     @property
     def epochs_left(self) -> int:
@@ -52,3 +62,27 @@ class Ledger:
         if self._budget.gpu_hours is not None and gpus_in_use > 0:
             limits.append((self._budget.gpu_hours * 3600 - self.gpu_seconds) / gpus_in_use)
         return max(0.0, min(limits)) if limits else None
+
+
+def extended(budget: Budget, wanted: Budget) -> Budget:
+    """The budget with the limits that are wanted.
+
+    Raises:
+        ValueError: one line: what would not be an extension.
+    """
+    limits, raised = budget.model_dump(exclude_none=True), wanted.model_dump(exclude_none=True)
+    for name, value in raised.items():
+        if name not in limits:
+            known = ", ".join(limits) or "nothing"
+            raise ValueError(
+                f"an extension raises limits that the study has, which are of {known}; got {name}={value:g}, which "
+                "would be a new limit: leave it out"
+            )
+        if value < limits[name]:
+            raise ValueError(
+                f"an extension raises a limit; {name} is {limits[name]:g} now, got {value:g}: give the new total, more "
+                "than it has"
+            )
+    if all(limits[name] == value for name, value in raised.items()):
+        raise ValueError(f"an extension must raise a limit; the budget is {budget} now: give more of it")
+    return budget.model_copy(update=raised)

@@ -13,6 +13,7 @@ import typer
 from service.compare_command import compare
 from service.errors import INTERRUPTED
 from service.report_command import figure, report
+from service.request_commands import enqueue, extend
 from service.simulate_command import simulate
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ database = typer.Typer(name="db", help="The database's schema.", no_args_is_help
 app.add_typer(database)
 app.command()(compare)
 app.command()(simulate)
+app.command()(extend)
+app.command()(enqueue)
 app.command()(report)
 app.command()(figure)
 
@@ -315,7 +318,7 @@ def _print_best(record: StudyRecord) -> None:
         typer.echo(sentence_on(record.combined, metric))
     if record.test_metrics:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
-        typer.echo(f"on the test data, looked at once: {tested}")
+        typer.echo(f"on the test data, {record.looked_at}: {tested}")
     if best.model_path:
         typer.echo(f"model: {best.model_path}")
 
@@ -331,6 +334,8 @@ def _json_from(record: StudyRecord) -> dict[str, Any]:
         "wall_seconds": record.wall_seconds,
         "gpu_seconds": record.gpu_seconds,
         "notices": record.notices,
+        "budget": record.budget.model_dump(exclude_none=True),
+        "requests": [vars(request) | {"refused": request.refused} for request in record.requests],
         "spec": record.spec.model_dump(mode="json"),
         "best": _best_json(record),
         "trials": trials,

@@ -11,6 +11,7 @@ import re
 __all__ = [
     "INTERRUPTED",
     "BandstandError",
+    "ClusterUnreachableError",
     "ComparisonNotFoundError",
     "DatabaseUnreachableError",
     "DatabaseVersionError",
@@ -61,6 +62,10 @@ class StudyInUseError(InputError):
 
 class DatabaseUnreachableError(InputError):
     """PostgreSQL does not answer, or refuses the login."""
+
+
+class ClusterUnreachableError(InputError):
+    """The Ray cluster that the environment names does not answer."""
 
 
 class DatabaseVersionError(InputError):

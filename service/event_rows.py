@@ -14,17 +14,17 @@ from service.events import (
     EVENTS,
     Action,
     Checkpointed,
-    Combined,
     Ended,
+    Enqueued,
     Event,
+    Extended,
     Lost,
     Measured,
-    Noticed,
     Paused,
     Reopened,
-    Spent,
     Started,
     StudyEnded,
+    StudyEvent,
     TrialState,
 )
 from service.history import History, Trial
@@ -44,6 +44,8 @@ class Rows:
     attempts_begun: list[dict[str, Any]]
     attempts_ended: list[dict[str, Any]]
     checkpoints: list[dict[str, Any]]
+    requests: list[dict[str, Any]]
+    """Of those that the study has granted."""
     study: dict[str, Any]
     """Columns of the study's own row."""
 
@@ -52,6 +54,7 @@ def rows_from(study_id: int, events: Iterable[tuple[int, Event]], history: Histo
     """What a batch of (seq, event), already applied to `history`, writes."""
     rows = Rows(
         events=[], measurements=[], trials=[], attempts_begun=[], attempts_ended=[], checkpoints=[],
+        requests=[],
         study={"wall_seconds": history.ledger.wall_seconds, "gpu_seconds": history.ledger.gpu_seconds},
     )  # fmt: skip
     touched: dict[int, None] = {}
@@ -63,7 +66,7 @@ def rows_from(study_id: int, events: Iterable[tuple[int, Event]], history: Histo
             trial = getattr(event, "trial", None)
             rows.events.append(key | {"kind": _KINDS[type(event)], "trial": trial, "data": _fields(event)})
         _add_projections(rows, study_id, event)
-        if not isinstance(event, Spent | Noticed | Combined | StudyEnded | Reopened):
+        if not isinstance(event, StudyEvent):
             touched[event.trial] = None
     rows.trials.extend(_trial_row(study_id, history, history.trials[number]) for number in touched)
     return rows
@@ -84,6 +87,8 @@ def _add_projections(rows: Rows, study_id: int, event: Event) -> None:
             rows.checkpoints.append({"study_id": study_id} | _fields(event))
         case StudyEnded():
             rows.study.update(reason=event.reason)  # its state follows when its model is made and tested
+        case Extended() | Enqueued():
+            rows.requests.append({"of_request": event.request})
         case Reopened():
             rows.study.update(state="running", reason="")
 

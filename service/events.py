@@ -18,7 +18,9 @@ __all__ = [
     "Combined",
     "Decided",
     "Ended",
+    "Enqueued",
     "Event",
+    "Extended",
     "Lost",
     "Measured",
     "Noticed",
@@ -29,6 +31,7 @@ __all__ = [
     "Spent",
     "Started",
     "StudyEnded",
+    "StudyEvent",
     "TrialState",
 ]
 
@@ -74,7 +77,8 @@ class Proposed:
     from_epoch: int = 0  # the epoch of the parent's checkpoint that it goes on from; 0: fresh weights
     weights: str = "last"  # of the parent's checkpoint: last (its end, optimizer included) or best (of its epochs)
     learning_rates: tuple[float, ...] = ()  # of its epochs, from the first; empty: as the builder says
-    origin: str = ""  # why it is there, for people; empty for a trial without a parent
+    origin: str = ""  # why it is there, for people; empty where the strategy wanted it and it has no parent
+    request: int | None = None  # the request that asked for it, where it was not the strategy's idea
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,8 +204,28 @@ class StudyEnded:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Extended:
+    """A user has raised what the study may spend."""
+
+    request: int
+    budget: Mapping[str, float]  # all limits from here on
+    by: str = ""  # who asked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Enqueued:
+    """A user wants these params trained next."""
+
+    request: int
+    params: Mapping[str, Any]
+    by: str = ""  # who asked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reopened:
-    """A study that had ended is to go on, say because the user mended what made it fail."""
+    """A study that had ended is to go on, because the user mended what made it fail, or asked for more."""
+
+    forgotten: bool = False  # its checkpoints were removed when it ended, so nothing goes on from an ended trial
 
 
 Event = (
@@ -218,8 +242,13 @@ Event = (
     | Noticed
     | Combined
     | StudyEnded
+    | Extended
+    | Enqueued
     | Reopened
 )
+
+StudyEvent = Spent | Noticed | Combined | StudyEnded | Extended | Enqueued | Reopened
+"""Those that are about no trial."""
 
 EVENTS: Mapping[str, type[Event]] = {
     "proposed": Proposed,
@@ -235,6 +264,8 @@ EVENTS: Mapping[str, type[Event]] = {
     "noticed": Noticed,
     "combined": Combined,
     "study_ended": StudyEnded,
+    "extended": Extended,
+    "enqueued": Enqueued,
     "reopened": Reopened,
 }
 """Stored name of each kind of event."""

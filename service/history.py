@@ -17,10 +17,11 @@ from service.events import (
     Combined,
     Decided,
     Ended,
+    Enqueued,
     Event,
+    Extended,
     Lost,
     Measured,
-    Noticed,
     Paused,
     Promoted,
     Proposed,
@@ -28,6 +29,7 @@ from service.events import (
     Spent,
     Started,
     StudyEnded,
+    StudyEvent,
     TrialState,
 )
 from service.failures import FailureWatch
@@ -53,6 +55,8 @@ class Trial:
     weights: str = "last"
     learning_rates: tuple[float, ...] = ()
     origin: str = ""
+    request: int | None = None
+    """The request that asked for it, where it was not the strategy's idea."""
     state: TrialState = TrialState.WAITING
     attempt: int = 0
     lost: int = 0
@@ -110,7 +114,11 @@ class History:
         self.failures = FailureWatch()
         self.ended: StudyEnded | None = None
         self.combined: Combined | None = None
-        """What came of a combined model, where the study asked for one and has ended."""
+        """What came of a combined model, where the study asked for one and has ended with the best trial there is."""
+        self.requests: set[int] = set()
+        """What users have asked for and was granted."""
+        self.enqueued: dict[int, Enqueued] = {}
+        """By request, what users want trained and is not yet a trial, in the order in which they asked."""
         self._best: tuple[bool, float, int] | None = None
 
     @property
@@ -141,7 +149,7 @@ class History:
 
     def apply(self, event: Event) -> Trial | None:
         """Take an event into account; returns the trial it is about."""
-        if isinstance(event, Spent | Noticed | Combined | StudyEnded | Reopened):
+        if isinstance(event, StudyEvent):
             self._apply_to_study(event)
             return None
         if isinstance(event, Proposed):
@@ -163,9 +171,12 @@ class History:
             weights=event.weights,
             learning_rates=tuple(event.learning_rates),
             origin=event.origin,
+            request=event.request,
             checkpoint_epoch=event.from_epoch,
         )
         self.trials.append(trial)
+        if event.request is not None:
+            self.enqueued.pop(event.request, None)
         self.waiting[trial.number] = None
         if trial.parent is None:
             self.ledger.trials += 1
@@ -174,7 +185,7 @@ class History:
         self.ledger.booked_epochs += trial.booked
         return trial
 
-    def _apply_to_study(self, event: Spent | Noticed | Combined | StudyEnded | Reopened) -> None:
+    def _apply_to_study(self, event: StudyEvent) -> None:
         if isinstance(event, Spent):
             self.ledger.wall_seconds += event.wall_seconds
             self.ledger.gpu_seconds += event.gpu_seconds
@@ -182,9 +193,21 @@ class History:
             self.combined = event
         elif isinstance(event, StudyEnded):
             self.ended = event
+        elif isinstance(event, Extended):
+            self.requests.add(event.request)
+            self.ledger.extend(event.budget)
+        elif isinstance(event, Enqueued):
+            self.requests.add(event.request)
+            self.enqueued[event.request] = event
         elif isinstance(event, Reopened):
-            self.ended = None
-            self.failures = FailureWatch()
+            self._reopen(event)
+
+    def _reopen(self, event: Reopened) -> None:
+        self.ended = None
+        self.failures = FailureWatch()
+        if event.forgotten:
+            for trial in self.trials:
+                trial.checkpoint_epoch = trial.from_epoch
 
     def _apply_to_trial(
         self, event: Promoted | Started | Measured | Checkpointed | Decided | Paused | Lost | Ended, trial: Trial
@@ -245,3 +268,4 @@ class History:
         standing = self._standing(trial, complete=trial.state is TrialState.COMPLETE)
         if self._best is None or standing < self._best:
             self._best = standing
+            self.combined = None  # it was made with the one that was best before

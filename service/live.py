@@ -83,7 +83,7 @@ def budget_used(progress: StudyProgress) -> float:
 
 def _limits(progress: StudyProgress) -> list[tuple[float, float, str]]:
     """(used, limit, unit) of everything that is limited."""
-    budget, spec = progress.spec.budget, progress.spec
+    budget, spec = progress.budget, progress.spec
     over = sum(progress.counts.get(state, 0) for state in ("complete", "pruned", "failed"))
     limits = [
         (progress.epochs, budget.epochs, "epochs"),
@@ -98,7 +98,7 @@ def _limits(progress: StudyProgress) -> list[tuple[float, float, str]]:
 def _spent(progress: StudyProgress) -> str:
     """What was spent of what, in words."""
     parts = [f"{round(used, 2):g} of {limit:g} {unit}" for used, limit, unit in _limits(progress)]
-    if progress.spec.budget.epochs is None:
+    if progress.budget.epochs is None:
         parts.append(f"{progress.epochs} epochs")
     return ", ".join(parts)
 

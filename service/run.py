@@ -175,8 +175,7 @@ def run_studies(
 
 def _finished(store: Store, spec: StudySpec) -> dict[str, str] | None:
     """The outcome of a study that has nothing left to do."""
-    progress = store.progress(spec.name)
-    return {"state": progress.state, "reason": progress.reason} if progress.state == "finished" else None
+    return {"state": "finished", "reason": store.progress(spec.name).reason} if store.is_over(spec.name) else None
 
 
 def _error(kind: str, message: str, log: Path | None = None) -> errors.BandstandError:

@@ -60,17 +60,30 @@ def print_record(record: StudyRecord, console: Console | None = None) -> None:
     states = trials["state"].value_counts().to_dict()
     counts = ", ".join(f"{count} {state}" for state, count in states.items()) or "no trials yet"
     console.print(
-        f"{spec.strategy_name}, budget {spec.budget}; {counts}; {int(trials['epochs'].sum())} epochs, "
+        f"{spec.strategy_name}, budget {record.budget}; {counts}; {int(trials['epochs'].sum())} epochs, "
         f"{record.wall_seconds:.0f} s",
         markup=False,
     )
     for notice in record.notices:
         console.print(Text(f"note: {notice}", style="yellow"))
+    _print_requests(record, console)
     if record.test_metrics:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
-        console.print(f"test data, looked at once for the chosen model: {tested}", markup=False)
+        console.print(f"test data, {record.looked_at}, for the chosen model: {tested}", markup=False)
     _print_top(record, console)
     _print_failures(record, console)
+
+
+def _print_requests(record: StudyRecord, console: Console) -> None:
+    """Those that were refused, and those that wait for a coordinator."""
+    for request in record.requests:
+        what = f"{request.kind} {', '.join(f'{name}={value}' for name, value in request.data.items())}"
+        by = f" by {request.by}" if request.by else ""
+        asked = f"{what}, asked{by} {request.created_at.astimezone():%Y-%m-%d %H:%M}"
+        if request.refused:
+            console.print(Text(f"refused: {asked}: {request.answer}", style="red"))
+        elif request.taken_at is None:
+            console.print(Text(f"waits: {asked}", style="yellow"))
 
 
 def _print_top(record: StudyRecord, console: Console) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,11 +20,20 @@ from service.accounts import Accounts
 from service.comparison.plan import ComparisonPlan
 from service.comparison.plan_rows import read_plan, read_plan_names, write_plan
 from service.embedded import embedded_url
-from service.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
+from service.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from service.optuna_mirror import OptunaMirror, open_storage
+from service.pulse import Pulse, read_pulse
+from service.requests import (
+    Request,
+    check_extension,
+    checked_params,
+    read_budget,
+    read_requests,
+    write_request,
+)
 from service.schedules import Schedule, read_schedule
 from service.settings import database_url
-from service.study import StudySpec
+from service.study import Budget, StudySpec
 from service.study_writer import StudyWriter
 from service.submissions.queue import SubmissionQueue
 from service.views import (
@@ -145,6 +155,33 @@ class Store:
         with self.connection() as connection:
             return read_schedule(connection, self._row(connection, name), trial)
 
+    def read_requests(self, name: str) -> list[Request]:
+        """What users have asked of a study, the oldest first, with the answers.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            return read_requests(connection, self._row(connection, name)._mapping["id"])
+
+    def read_pulse(self, name: str) -> Pulse | None:
+        """What the coordinator of a study has counted; None where none has it.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            return read_pulse(connection, self._row(connection, name)._mapping["id"])
+
+    def is_over(self, name: str) -> bool:
+        """Whether there is nothing left to do for a study: it has finished, and nobody asks for more.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            return not self.has_work(connection, self._row(connection, name))
+
     def comparisons(self) -> list[str]:
         """The names of all comparisons, the newest first."""
         with self.connection() as connection:
@@ -166,7 +203,9 @@ class Store:
         the old ones are left out.
         """
         study = tables.study.c
+        granted = sa.select(tables.event.c.study_id).where(tables.event.c.kind.in_(("extended", "enqueued")))
         query = sa.select(study.name, study.spec, study.state, study.environment).order_by(study.id.desc())
+        query = query.where(study.id.not_in(granted))  # they had more than their specs say
         with self.connection() as connection:
             rows = connection.execute(query).all()
         loaders = {spec.data for spec in specs}
@@ -216,6 +255,61 @@ class Store:
                 return False
             connection.execute(sa.update(tables.study).where(tables.study.c.id == study_id).values(stop_requested=True))
             return True
+
+    def request_budget(self, name: str, budget: Budget, by: str = "") -> int:
+        """Ask that a study may spend more; a finished one goes on when it is run again.
+
+        Args:
+            name: the study, in any state.
+            budget: new totals of limits that the study has; what is None stays.
+            by: who asks.
+
+        Returns:
+            The request's number; `read_requests` has its answer once the study's coordinator has taken it in.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+            InputError: it cannot be granted; nothing was written.
+        """
+        with self.connection() as connection, connection.begin():
+            study_id, spec = self._requestable(connection, name)
+            now = read_budget(connection, study_id, spec)
+            for request in read_requests(connection, study_id):
+                if request.kind == "extend" and request.taken_at is None:  # it is granted before this one
+                    now = now.model_copy(update=dict(request.data))
+            check_extension(spec, now, budget)
+            return write_request(connection, study_id, "extend", budget.model_dump(exclude_none=True), by)
+
+    def request_trial(self, name: str, params: Mapping[str, Any], by: str = "") -> int:
+        """Ask that these params be trained next: before anything new that the strategy wants, within the budget.
+
+        Args:
+            name: the study, in any state. Where its budget is used, the trial waits until that is extended.
+            params: a point of the study's space.
+            by: who asks.
+
+        Returns, Raises: as `request_budget`.
+        """
+        with self.connection() as connection, connection.begin():
+            study_id, spec = self._requestable(connection, name)
+            return write_request(connection, study_id, "enqueue", checked_params(spec, params), by)
+
+    def _requestable(self, connection: Connection, name: str) -> tuple[int, StudySpec]:
+        """A study's id and spec, where users may ask something of it; nobody else asks meanwhile.
+
+        Raises:
+            InputError: it is part of a comparison.
+        """
+        row = self._row(connection, name)._mapping
+        connection.execute(sa.select(tables.study.c.id).where(tables.study.c.id == row["id"]).with_for_update())
+        taken = tables.comparison_study.c.study_name
+        plans = [plan for plan in read_plan_names(connection) if name.startswith(f"{plan}/")]
+        if plans or connection.execute(sa.select(taken).where(taken == name).limit(1)).scalar() is not None:
+            raise InputError(
+                f"{name}: the studies of a comparison have equal budgets and no trials from outside; run a study of "
+                "its own for that"
+            )
+        return int(row["id"]), StudySpec.model_validate(row["spec"])
 
     def keep_comparison(self, plan: ComparisonPlan) -> ComparisonPlan:
         """Keep a comparison's plan, or extend the one of this name; returns what is kept then.
@@ -293,7 +387,11 @@ class Store:
 
     def has_work(self, connection: Connection, study: sa.Row[tuple[object, ...]]) -> bool:
         """Whether there is anything left to do for the study of this row."""
-        return bool(study._mapping["state"] != "finished")
+        if study._mapping["state"] != "finished":
+            return True
+        asked = tables.request.c
+        query = sa.select(asked.id).where(asked.study_id == study._mapping["id"], asked.taken_at.is_(None)).limit(1)
+        return connection.execute(query).scalar() is not None
 
     def delete_study(self, connection: Connection, name: str) -> list[str]:
         """Delete a study from our tables, within the connection's transaction.

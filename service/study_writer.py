@@ -5,9 +5,11 @@ Knows how a batch becomes durable. Must not know why anything was decided.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from heapq import merge
 from typing import Any, TypeVar
 
@@ -21,13 +23,23 @@ from service.event_rows import Rows, event_from, measured_from, rows_from
 from service.events import Event, TrialState
 from service.history import History
 from service.optuna_mirror import OptunaMirror
+from service.pulse import Figures
+from service.requests import Request, open_requests
 from service.study import StudySpec
 
-__all__ = ["StudyWriter"]
+__all__ = ["Heard", "StudyWriter"]
 
 _RECONNECT_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """What a coordinator hears at its heartbeat."""
+
+    stop: bool  # the study is to be stopped
+    requests: bool  # there are requests to take in
 
 
 class StudyWriter:
@@ -65,7 +77,7 @@ class StudyWriter:
         take = insert(tables.lease).values(row)
         now = sa.func.clock_timestamp()
         take = take.on_conflict_do_update(
-            index_elements=["study_id"], set_=row | {"acquired_at": now, "heartbeat_at": now}
+            index_elements=["study_id"], set_=row | {"acquired_at": now, "heartbeat_at": now, "pulse": None}
         )
         study = sa.update(tables.study).where(tables.study.c.id == study_id)
         with connection.begin():
@@ -112,15 +124,28 @@ class StudyWriter:
         """Bring Optuna's tables up to everything there is, whatever a killed predecessor left out."""
         self._mirror.catch_up(history)
 
-    def heartbeat(self) -> bool:
-        """Say that the study is being run; returns whether somebody asked it to stop."""
+    def heartbeat(self, figures: Figures | None = None) -> Heard:
+        """Say that the study is being run, and what was counted; returns what somebody wants of it."""
+        asked = tables.request.c
+        waiting = sa.exists().where(asked.study_id == self.study_id, asked.taken_at.is_(None))
+        pulse = None if figures is None else dataclasses.asdict(figures)
 
-        def beat(connection: Connection) -> bool:
-            connection.execute(self._of_study(tables.lease).values(heartbeat_at=sa.func.clock_timestamp()))
+        def beat(connection: Connection) -> Heard:
+            lease = self._of_study(tables.lease).values(heartbeat_at=sa.func.clock_timestamp(), pulse=pulse)
+            connection.execute(lease)
             study = self._of_study(tables.study).values(updated_at=sa.func.clock_timestamp())
-            return bool(connection.execute(study.returning(tables.study.c.stop_requested)).scalar_one())
+            heard = connection.execute(study.returning(tables.study.c.stop_requested, waiting)).one()
+            return Heard(stop=bool(heard[0]), requests=bool(heard[1]))
 
         return self._persistently(beat)
+
+    def open_requests(self) -> list[Request]:
+        """What users have asked for and was not taken in, the oldest first."""
+        return self._persistently(lambda connection: open_requests(connection, self.study_id))
+
+    def refuse(self, request: int, answer: str) -> None:
+        """Say why a request is not granted. That one is, its event says, in the same transaction."""
+        self._persistently(lambda connection: self._answer(connection, [{"of_request": request}], answer))
 
     def set_study(self, **columns: Any) -> None:
         """Set columns of the study's own row, such as its state or the best model's place."""
@@ -213,7 +238,14 @@ class StudyWriter:
             )
             update = update.values(ended_at=sa.func.clock_timestamp(), outcome=sa.bindparam("outcome"))
             connection.execute(update, rows.attempts_ended)
+        if rows.requests:
+            self._answer(connection, rows.requests, "")
         connection.execute(self._of_study(tables.study).values(**rows.study, updated_at=sa.func.clock_timestamp()))
+
+    def _answer(self, connection: Connection, requests: list[dict[str, Any]], answer: str) -> None:
+        asked = tables.request
+        taken = sa.update(asked).where(asked.c.id == sa.bindparam("of_request"), asked.c.study_id == self.study_id)
+        connection.execute(taken.values(taken_at=sa.func.clock_timestamp(), answer=answer), requests)
 
     def _persistently(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction on the lease's connection, on a new one if that has broken."""

@@ -40,6 +40,7 @@ __all__ = [
     "lease",
     "measurement",
     "metadata",
+    "request",
     "run",
     "run_log",
     "secret",
@@ -79,7 +80,9 @@ study = Table(
     Column("gpu_seconds", Double, nullable=False, server_default="0"),
     Column("model_uri", Text),  # the best trial's model
     Column("model_trial", Integer),
-    Column("test_metrics", JSONB),  # of that model, once the search is over
+    Column("test_metrics", JSONB),  # of the model at `tested_uri`, once the search is over
+    Column("tested_uri", Text),
+    Column("test_looks", Integer, nullable=False, server_default="0"),  # models that the test data were shown to
     Column("environment", JSONB),  # versions and machine of the latest run
     _now("created_at"),
     _now("updated_at"),
@@ -94,6 +97,7 @@ lease = Table(
     Column("holder", Text, nullable=False),  # user@host, process id
     _now("acquired_at"),
     _now("heartbeat_at"),
+    Column("pulse", JSONB),  # what the holder counts, see `service.pulse`
 )
 
 trial = Table(
@@ -166,6 +170,19 @@ event = Table(
     Column("trial", Integer),
     Column("data", JSON, nullable=False),  # not JSONB: the order of params is part of it
     _now("created_at"),
+)
+
+request = Table(  # what users ask of a study; its coordinator takes them in
+    "request",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("study_id", BigInteger, ForeignKey(f"{SCHEMA}.study.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),  # extend, enqueue
+    Column("data", JSON, nullable=False),  # not JSONB: the order of params is part of it
+    Column("by", Text, nullable=False, server_default=""),
+    _now("created_at"),
+    Column("taken_at", DateTime(timezone=True)),
+    Column("answer", Text, nullable=False, server_default=""),  # why it was refused; empty where it was granted
 )
 
 comparison = Table(

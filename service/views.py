@@ -15,8 +15,9 @@ from sqlalchemy.engine import Connection
 from service import tables
 from service.event_rows import event_from
 from service.events import Combined
+from service.requests import Request, read_budget, read_requests
 from service.strategies import make_strategy
-from service.study import StudySpec
+from service.study import Budget, StudySpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,6 +95,7 @@ class StudyProgress:
     """Where a study stands."""
 
     spec: StudySpec
+    budget: Budget  # as it is now: that of the spec, or more
     state: str
     reason: str
     counts: dict[str, int]  # trials per state: waiting, running, paused, complete, pruned, failed
@@ -112,6 +114,7 @@ class StudyRecord:
     """All that is known of a study. Compared by identity: frames have no equality that is true or false."""
 
     spec: StudySpec
+    budget: Budget  # as it is now: that of the spec, or more
     state: str
     reason: str
     created_at: datetime
@@ -120,6 +123,8 @@ class StudyRecord:
     gpu_seconds: float
     best: BestTrial | None
     test_metrics: dict[str, float] | None  # of the study's model, measured once
+    test_looks: int  # models that the test data were shown to: one, unless the study was extended after its end
+    requests: list[Request]  # what users have asked of it
     environment: dict[str, str]  # versions of the parts and the machine of the latest run
     notices: list[str]
     combined: Combined | None
@@ -132,6 +137,11 @@ class StudyRecord:
     each key of the logs under its own name."""
     attempts: pd.DataFrame
     """A row per attempt: trial, attempt, from_epoch, outcome, started_at, ended_at."""
+
+    @property
+    def looked_at(self) -> str:
+        """How often the test data were looked at, for people."""
+        return "looked at once" if self.test_looks < 2 else f"looked at {self.test_looks} times, as a note says"
 
 
 def read_summaries(connection: Connection) -> list[StudySummary]:
@@ -189,6 +199,7 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
     ).scalar()
     return StudyProgress(
         spec=spec,
+        budget=read_budget(connection, row.id, spec),
         state=_state(connection, row),
         reason=row.reason,
         counts={state: count for state, count, _ in counted},
@@ -223,19 +234,23 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
     """All of the study in `row`."""
     spec = StudySpec.model_validate(row.spec)
     measurements = _measurements(connection, row.id)
+    best = read_best(connection, row, spec)
     return StudyRecord(
         spec=spec,
+        budget=read_budget(connection, row.id, spec),
         state=_state(connection, row),
         reason=row.reason,
         created_at=row.created_at,
         ended_at=row.ended_at,
         wall_seconds=row.wall_seconds,
         gpu_seconds=row.gpu_seconds,
-        best=read_best(connection, row, spec),
-        test_metrics=None if row.test_metrics is None else {k: float(v) for k, v in row.test_metrics.items()},
+        best=best,
+        test_metrics=_test_metrics(row),
+        test_looks=row.test_looks,
+        requests=read_requests(connection, row.id),
         environment=dict(row.environment or {}),
         notices=_notices(connection, row.id),
-        combined=_combined(connection, row.id),
+        combined=_combined(connection, row.id, best),
         trials=_trials(connection, row.id, spec, measurements),
         measurements=measurements,
         attempts=_frame(connection, tables.attempt, row.id, ["trial", "attempt"]).drop(columns="study_id"),
@@ -308,12 +323,26 @@ def _notices(connection: Connection, study_id: int) -> list[str]:
     return [row.data["message"] for row in connection.execute(query.order_by(event.c.seq))]
 
 
-def _combined(connection: Connection, study_id: int) -> Combined | None:
+def _test_metrics(row: Row) -> dict[str, float] | None:
+    """Of the model that the study has now; another one's are none."""
+    if row.test_metrics is None or row.tested_uri != row.model_uri:
+        return None
+    return {name: float(value) for name, value in row.test_metrics.items()}
+
+
+def _combined(connection: Connection, study_id: int, best: BestTrial | None) -> Combined | None:
+    """What was combined with the trial that is the best one now."""
     event = tables.event
-    query = sa.select(event.c.data).where(event.c.study_id == study_id, event.c.kind == "combined")
-    data = connection.execute(query).scalar()
-    found = None if data is None else event_from("combined", data)
-    assert found is None or isinstance(found, Combined)
+    of_study = sa.select(event.c.seq, event.c.data).where(event.c.study_id == study_id).order_by(event.c.seq.desc())
+    latest = connection.execute(of_study.where(event.c.kind == "combined").limit(1)).one_or_none()
+    if latest is None or best is None:
+        return None
+    end = of_study.where(event.c.kind == "ended", event.c.trial == best.number).limit(1)
+    ended = connection.execute(end).one_or_none()
+    if ended is not None and ended.seq > latest.seq:
+        return None  # it was the best only after that
+    found = event_from("combined", latest.data)
+    assert isinstance(found, Combined)
     return found
 
 

@@ -1,8 +1,12 @@
-"""`python -m workers`: the process that runs studies.
+"""`python -m workers`: the processes that run studies.
 
-It reads one job as a line of JSON from standard input and writes events as lines of JSON to standard output; whatever
-else would be printed goes to standard error. When standard input ends, or on SIGINT or SIGTERM, the running study is
-paused at the end of its epochs and the process ends; nobody is left training for a caller that is gone.
+    python -m workers             runs studies for `bandstand run`, as said below
+    python -m workers job RUN     the driver of a server's job on the Ray cluster (`workers.cluster_job`)
+    python -m workers dispatch    takes submissions from the queue to the Ray cluster (`workers.dispatch`)
+
+The first reads one job as a line of JSON from standard input and writes events as lines of JSON to standard output;
+whatever else would be printed goes to standard error. When standard input ends, or on SIGINT or SIGTERM, the running
+study is paused at the end of its epochs and the process ends; nobody is left training for a caller that is gone.
 """
 
 from __future__ import annotations
@@ -21,7 +25,23 @@ from service.study import StudySpec
 
 
 def main() -> int:
-    """Run the job; returns the exit code."""
+    """Do what the command line says; returns the exit code."""
+    match sys.argv[1:]:
+        case []:
+            return _run_for_caller()
+        case ["job", run]:
+            from workers.cluster_job import run_cluster_job
+
+            return run_cluster_job(run)
+        case ["dispatch", *arguments]:
+            from workers.dispatch.command import run_dispatcher
+
+            return run_dispatcher(arguments)
+    print("usage: python -m workers [job RUN | dispatch]", file=sys.stderr)
+    return 2
+
+
+def _run_for_caller() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     channel = os.fdopen(os.dup(1), "w", buffering=1)

@@ -7,7 +7,7 @@ data first. Must not know how trials were trained.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -115,17 +115,29 @@ class ChosenModel:
         return ends
 
     async def _test_once(self, best: Trial, trainers: list[Any]) -> None:
-        """Score the chosen model on the test split; only ever once in a study's life."""
+        """Score the chosen model on the test split, once.
+
+        A study that was extended after that may choose another model. Who extended it had seen the test result, so the
+        new one is less independent of the test data; it is measured all the same, and the study says so.
+        """
         study: Any = await self._journal.call(self._writer.study_columns)
-        if study.model_uri is None or study.test_metrics is not None:
+        if study.model_uri is None or study.tested_uri == study.model_uri:
             return
+        if study.test_looks:
+            self._search.note(
+                f"the test data were looked at again, for trial {study.model_trial}: the study went on after a model "
+                f"had been tested ({_words(study.test_metrics)}) and has chosen another; whoever let it go on could "
+                "know that result"
+            )
+            await self._journal.durable()
         combined = self._search.history.combined
         members = _members_of(combined) if combined is not None and combined.taken else 1
         params = dict(self._search.history.trials[study.model_trial].params)
         metrics, error = await _ask(trainers, "evaluate", study.model_uri, params, "test", members)
         await self._note("the chosen model could not be tested", error)
         if metrics is not None:
-            await self._journal.call(partial(self._writer.set_study, test_metrics=metrics))
+            tested = {"test_metrics": metrics, "tested_uri": study.model_uri, "test_looks": study.test_looks + 1}
+            await self._journal.call(partial(self._writer.set_study, **tested))
 
     async def _take(self, best: Trial, uri: str, replaced: str | None) -> None:
         """Store that this file is the study's model; remove the one that was."""
@@ -162,6 +174,10 @@ async def _ask(trainers: list[Any], method: str, *arguments: Any) -> tuple[Any, 
         except ray.exceptions.RayError as raised:
             error = one_line(raised)
     return None, error
+
+
+def _words(metrics: Mapping[str, float] | None) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in (metrics or {}).items())
 
 
 def _members_of(combined: Combination | Combined) -> int:

@@ -28,10 +28,12 @@ from workers import checkpoints
 from workers.affinity import Affinity
 from workers.chosen_model import ChosenModel
 from workers.environment import describe_environment
+from workers.intake import Intake
 from workers.journal import Journal
 from workers.messages import Measurement, Outcome
 from workers.pauses import Pauses
 from workers.places import node_died, wait_for_verdict
+from workers.pulse import PulseCounter
 
 __all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
 
@@ -78,6 +80,8 @@ class Coordinator:
         self._reasons_for_fit: set[str] = set()
         self._defaulted: set[str] = set()
         self._accounted_at = 0.0
+        self._pulse = PulseCounter(lambda: (len(self._trainers), len(self._busy)))
+        self._concluding = False
 
     # -- for the process that runs studies --------------------------------------------------------------------------
 
@@ -87,15 +91,19 @@ class Coordinator:
             await self._open()
         except BandstandError as error:
             return {"state": "refused", "reason": str(error), "kind": type(error).__name__}
-        self._opened.set()
-        tasks = [asyncio.create_task(self._journal.write_batches()), asyncio.create_task(self._tick())]
+        tasks = [asyncio.create_task(self._journal.write_batches())]
         try:
+            await self._begin()
+            self._opened.set()
+            tasks.append(asyncio.create_task(self._tick()))
             if self._search.history.ended is None:
                 await self._note_environment(trainers.values())
             for name, trainer in trainers.items():
                 await self.join(name, trainer)
             await self._until_done()
-            return await self._conclude()
+            while (outcome := await self._conclude()) is None:
+                await self._until_done()
+            return outcome
         except BandstandError as error:
             return {"state": "failed", "reason": str(error), "kind": type(error).__name__}
         finally:
@@ -107,6 +115,7 @@ class Coordinator:
     async def join(self, name: str, trainer: Any) -> None:
         """Give work to this trainer from now on; it must have been prepared for the study."""
         await self._opened.wait()
+        self._pulse.turn()
         self._trainers[name] = trainer
         self._serving[name] = asyncio.create_task(self._serve(name, trainer))
 
@@ -136,11 +145,12 @@ class Coordinator:
         verdict = None
         try:
             for measurement in measurements:
-                verdict = measurement.report_to(self._search, trial, attempt)
+                with self._pulse.deciding():
+                    verdict = measurement.report_to(self._search, trial, attempt)
         except StaleAttemptError as error:
             _log.warning("%s", error)
             return None
-        await self._journal.durable()
+        await self._pulse.storing(self._journal.durable())
         return verdict
 
     async def checkpointed(self, trial: int, attempt: int, epoch: int, uri: str, error: str) -> None:
@@ -171,14 +181,19 @@ class Coordinator:
         self._search = Search.restore(self._spec, events)
         self._pauses = Pauses(self._search)
         self._journal = Journal(self._search, self._writer, self._wake_all)
+        self._intake = Intake(self._search, self._writer, self._journal)
         await asyncio.to_thread(self._writer.catch_up_mirror, self._search.history)
         if not events:
             self._search.begin()
-        elif self._search.history.ended is not None and self._search.history.ended.failed:
+
+    async def _begin(self) -> None:
+        """Let the study go on from where it stands."""
+        if self._search.history.ended is not None and self._search.history.ended.failed:
             self._search.reopen()  # whoever runs it again has mended something
         self._accounted_at = time.monotonic()
         for trial in self._search.history.trials:
             self._search.lost(trial.number, trial.attempt, "the coordinator ended", blamed=False)
+        await self._intake.take()
         if self._search.history.ended is None:
             await self._journal.call(partial(self._writer.set_study, state="running", ended_at=None))
         if self._stop_requested:
@@ -203,9 +218,20 @@ class Coordinator:
             failure = self._failure or self._journal.failure
             if failure:
                 raise failure
+            self._call_back()
             await self._change()
 
-    async def _conclude(self) -> StudyOutcome:
+    def _call_back(self) -> None:
+        """Have trainers serve again that went when there was nothing to do: a user has asked for more since."""
+        if self._search.done or self._stop_requested:
+            return
+        for name, trainer in self._trainers.items():
+            if self._serving[name].done():
+                self._serving[name] = asyncio.create_task(self._serve(name, trainer))
+
+    async def _conclude(self) -> StudyOutcome | None:
+        """What came of the study; None where a user has asked for more meanwhile, so that it goes on."""
+        self._concluding = True
         self._account()
         ended = self._search.conclude()
         await self._journal.durable()
@@ -216,10 +242,16 @@ class Coordinator:
             if not ended.failed:
                 model = ChosenModel(self._search, self._writer, self._journal, self._folder_of)
                 await model.settle(self._trainers.values())
-            await self._journal.forget_checkpoints()
+                await self._journal.forget_checkpoints()  # a failed one may be run again, from where its trials stand
             state = "failed" if ended.failed else "finished"
             await self._journal.call(partial(self._writer.set_study, state=state, reason=ended.reason))
             outcome = {"state": state, "reason": ended.reason}
+            if not ended.failed:
+                await self._intake.take()
+                if self._search.history.ended is None and not self._stop_requested:
+                    await self._journal.call(partial(self._writer.set_study, state="running", ended_at=None))
+                    self._concluding = False
+                    return None
         await self._journal.bring_optuna_up_to_date()
         return outcome
 
@@ -234,17 +266,20 @@ class Coordinator:
             if name not in self._baseline_memory:
                 self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
             while True:
-                assignment = self._search.next(self._preferred(name), name)
+                with self._pulse.deciding():
+                    assignment = self._search.next(self._preferred(name), name)
                 if assignment is None:
                     if self._search.done or self._stop_requested:
                         self._wake_all()
                         return
                     await self._change()
                     continue
+                self._pulse.turn()
                 self._busy.add(name)
                 try:
                     leaves = await self._train(name, trainer, assignment)
                 finally:
+                    self._pulse.turn()
                     self._busy.discard(name)
                     self._wake_all()
                 if leaves:
@@ -259,7 +294,7 @@ class Coordinator:
         """Have one assignment trained; returns whether the trainer is not to be used any more."""
         trial, attempt = assignment.trial, assignment.attempt
         folder = self._folder_of(trial)
-        await self._journal.durable()  # what a worker is told is stored first
+        await self._pulse.storing(self._journal.durable())  # what a worker is told is stored first
         resume_uri = None
         if assignment.checkpoint_of is not None:
             source = assignment.checkpoint_of, assignment.from_epoch
@@ -346,6 +381,7 @@ class Coordinator:
         return True
 
     def _depart(self, name: str, reason: str) -> None:
+        self._pulse.turn()
         self._trainers.pop(name, None)
         self._affinity.forget(name)
         self._pauses.abandon(name, reason)
@@ -364,7 +400,10 @@ class Coordinator:
                 if timed or time.monotonic() - self._accounted_at > _ACCOUNT_SECONDS:
                     self._account()
                     await self._journal.durable()
-                if await self._journal.call(self._writer.heartbeat):
+                heard = await self._journal.call(self._writer.heartbeat, self._pulse.figures())
+                if heard.requests and not self._concluding:
+                    await self._intake.take()
+                if heard.stop:
                     await self.stop()
             except BandstandError as error:
                 self._failure = error

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from service.errors import InputError, ServiceError
+from service.errors import ClusterUnreachableError, InputError, ServiceError
 from service.settings import ray_address
 from service.study import Resources, StudySpec
 
@@ -56,7 +56,8 @@ def connect_ray(resources: Resources, cpus: float) -> None:
             number of cores are the user's own choice.
 
     Raises:
-        InputError: the cluster does not answer, or trainers that need GPUs are asked of a machine without.
+        ClusterUnreachableError: the cluster does not answer.
+        InputError: trainers that need GPUs are asked of a machine without.
     """
     import ray
 
@@ -66,7 +67,7 @@ def connect_ray(resources: Resources, cpus: float) -> None:
         try:
             ray.init(address=address, **quiet)
         except Exception as error:
-            raise InputError(
+            raise ClusterUnreachableError(
                 f"RAY_ADDRESS must name a running cluster; {address!r} does not answer: {type(error).__name__}: "
                 "start it, or unset RAY_ADDRESS to use a local Ray"
             ) from error

@@ -17,7 +17,7 @@ from service.study import Resources
 
 __all__ = ["Place", "bundle_of", "node_died", "wait_for_verdict"]
 
-_VERDICT_SECONDS = 30.0
+_VERDICT_SECONDS = 60.0
 
 
 def bundle_of(resources: Resources) -> dict[str, float]:
@@ -46,16 +46,16 @@ async def wait_for_verdict(trainer: Any, error: BaseException) -> BaseException:
     Returns:
         The error of its death, or `error` if that was it, or if there is no verdict in time.
     """
-    if not isinstance(error, ray.exceptions.ActorUnavailableError):
-        return error
-    try:
-        # A call to an actor that was cut off waits until Ray knows.
-        await asyncio.wait_for(trainer.memory_bytes.remote(), _VERDICT_SECONDS)
-    except ray.exceptions.RayActorError as verdict:
-        return verdict
-    except (ray.exceptions.RayError, TimeoutError):
-        pass
-    return error
+    verdict = error
+    if isinstance(error, ray.exceptions.ActorUnavailableError):
+        try:
+            # A call to an actor that was cut off waits until Ray knows.
+            await asyncio.wait_for(trainer.memory_bytes.remote(), _VERDICT_SECONDS)
+        except ray.exceptions.RayActorError as found:
+            verdict = found
+        except (ray.exceptions.RayError, TimeoutError):
+            pass
+    return verdict
 
 
 class Place:

@@ -70,7 +70,7 @@ def _nothing_completed(record: StudyRecord) -> Iterator[str]:
     if _is_over(record) and len(trials) and not (trials["state"] == "complete").any():
         yield (
             f"No trial was completed, that is trained all of its {counted(record.spec.max_epochs, 'epoch')}: what is "
-            f"best here is best of short trainings. Give the study more than its budget of {record.spec.budget}, or "
+            f"best here is best of short trainings. Give the study more than its budget of {record.budget}, or "
             "lower max_epochs."
         )
 

@@ -46,7 +46,7 @@ def _test_sentence(record: StudyRecord) -> list[str]:
     if not record.test_metrics:
         return ["Its model has not been measured on the test set."]
     reached = and_list([f"{name} {measured(value)}" for name, value in record.test_metrics.items()])
-    return [f"On the test set, looked at once, its model reached {reached}."]
+    return [f"On the test set, {record.looked_at}, its model reached {reached}."]
 
 
 def _cost_sentence(record: StudyRecord) -> str:
@@ -84,7 +84,7 @@ def settings_sentence(record: StudyRecord) -> str:
     spec = record.spec
     return (
         f"Strategy {spec.strategy_name}, at most {counted(spec.max_epochs, 'epoch')} a trial, "
-        f"budget {spec.budget}, seed {spec.seed}. Model {spec.model}, data {spec.data}. "
+        f"budget {record.budget}, seed {spec.seed}. Model {spec.model}, data {spec.data}. "
         f"Created {record.created_at:%Y-%m-%d %H:%M %Z}".rstrip()
         + "."
     )

@@ -148,11 +148,12 @@ def _data_summary(record: StudyRecord) -> tuple[Block, ...]:
 
 def _test_harness(record: StudyRecord) -> tuple[Block, ...]:
     spec = record.spec
+    looked_at = record.looked_at
     which = "the epoch with the best value" if spec.objective.epoch == "best" else "its last epoch"
     return (
         Prose(
             f"Each trial trains at most {counted(spec.max_epochs, 'epoch')} and is judged on the validation data after "
-            f"each; its result is {spec.objective.metric} in {which}. The test data are looked at once, after the "
+            f"each; its result is {spec.objective.metric} in {which}. The test data are {looked_at}, after the "
             f"search, for the model that was chosen. {counted(len(spec.space.flat()), 'parameter')} were searched."
         ),
     )

@@ -6,6 +6,7 @@
     allocation   giving out work
     judging      the answers to reports
     endings      how trials end, and their study
+    requests     what users ask of a study that exists
 
 It knows no Ray, no Keras, no database and no clock.
 """

@@ -6,6 +6,7 @@ Knows the strategy's steps and the budget. Must not know how a trial is judged.
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
 
 from service.events import Promoted, Proposed, Started
 from service.history import Trial
@@ -56,12 +57,24 @@ class Allocation:
         """Do the next thing that the strategy wants, if there is one and the budget has room for it."""
         if self._state.exhausted or self._state.history.ledger.epochs_left <= 0:
             return False
-        step = self._state.strategy.step(self._state.situation)
+        step = self._enqueued() or self._state.strategy.step(self._state.situation)
         if step is None:
             self._state.exhausted = True
             return False
         self._take(step)
         return True
+
+    def _enqueued(self) -> Proposal | None:
+        """The trial that a user asked for first, where the strategy can take it now and the budget has room."""
+        state = self._state
+        wish = next(iter(state.history.enqueued.values()), None)
+        if wish is None or not state.situation.may_propose:
+            return None
+        proposal = state.strategy.adopt(wish.params, state.situation.number)
+        if proposal is None:
+            return None
+        origin = f"enqueued by {wish.by}" if wish.by else "enqueued"
+        return replace(proposal, origin=origin, request=wish.request)
 
     def _take(self, step: Step) -> int:
         """Do a step; returns the number of the trial it is about."""
@@ -115,6 +128,7 @@ class Allocation:
                 weights=proposal.weights,
                 learning_rates=proposal.learning_rates,
                 origin=proposal.origin,
+                request=proposal.request,
             )
         )
         return number

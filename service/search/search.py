@@ -9,6 +9,7 @@ and decides what it would have decided.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from typing import Any
 
 from service.combination import Combination, sentence_on
 from service.events import (
@@ -28,10 +29,11 @@ from service.search.allocation import Allocation
 from service.search.endings import Endings
 from service.search.judging import Judging
 from service.search.protocol import Assignment, Verdict
+from service.search.requests import Requests
 from service.search.state import SearchState
 from service.strategies import Strategy
 from service.strategies.strategy import Step
-from service.study import StudySpec
+from service.study import Budget, StudySpec
 
 __all__ = ["Search"]
 
@@ -51,6 +53,7 @@ class Search:
         self._endings = Endings(self._state)
         self._allocation = Allocation(self._state, self._endings)
         self._judging = Judging(self._state)
+        self._requests = Requests(self._state)
 
     @classmethod
     def restore(cls, spec: StudySpec, events: Iterable[Event], strategy: Strategy | None = None) -> Search:
@@ -104,6 +107,28 @@ class Search:
     def done(self) -> bool:
         """Whether no worker is busy and none will be needed, as far as the last `next` could tell."""
         return self._endings.done
+
+    # -- what users ask for -----------------------------------------------------------------------------------------
+
+    def extend(self, request: int, wanted: Budget, by: str = "") -> str:
+        """Raise what the study may spend; a finished one goes on. The strategy's spec stays as it was.
+
+        Args:
+            request: its number; the same one again changes nothing.
+            wanted: new totals of limits that the study has.
+            by: who asks.
+
+        Returns:
+            Why it is refused; empty where it is granted.
+        """
+        return self._requests.extend(request, wanted, by)
+
+    def enqueue(self, request: int, params: Mapping[str, Any], by: str = "") -> str:
+        """Have these params tried before anything new that the strategy wants, as soon as the budget has room.
+
+        Args and Returns: as `extend`; `params` are a point of the space.
+        """
+        return self._requests.enqueue(request, params, by)
 
     # -- what happened ----------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from service.events import Event
 from service.history import Trial
@@ -24,6 +26,7 @@ class SampleAndPrune:
     """A `Strategy` of one sampler and one pruner, neither of which knows the other."""
 
     exhausted = "every point of the grid was visited"
+    closed = ""
 
     def __init__(self, sampler: Sampler, pruner: Pruner):
         self._sampler = sampler
@@ -42,6 +45,11 @@ class SampleAndPrune:
         if params is None:  # as if the budget had no room, so that the pruner may finish what it has
             return self._promotion(replace(situation, may_propose=False))
         return Proposal(params=params, bracket=bracket)
+
+    def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
+        """As `Strategy.adopt`: the pruner judges it like any other."""
+        bracket = self._pruner.bracket(number)
+        return None if bracket is None else Proposal(params=params, bracket=bracket)
 
     def _promotion(self, situation: Situation) -> Step | None:
         return None if self._promoting is None else self._promoting.promotion(situation)

@@ -45,6 +45,7 @@ class Proposal:
     weights: str = "last"
     learning_rates: tuple[float, ...] = ()
     origin: str = ""
+    request: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +96,16 @@ class Strategy(Protocol):
 
     exhausted: str
     """Why a study ends whose strategy has nothing more to try while there is budget left."""
+
+    closed: str
+    """Why no trial can be brought in from outside; empty where `adopt` makes one."""
+
+    def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
+        """What trial `number` with params that a user wants tried should be, None where it must wait.
+
+        Events tell of it as of any other; its `request` tells it from the strategy's own.
+        """
+        ...
 
     def step(self, situation: Situation) -> Step | None:
         """What to do for a free worker when no trial waits, or None when there is nothing to do now."""

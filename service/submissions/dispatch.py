@@ -237,7 +237,8 @@ class Dispatch:
         """End the database connections of coordinators that have been silent, so that their studies can be claimed.
 
         A coordinator's lease is held by its connection. PostgreSQL gives it back at once when the process dies; when
-        its whole machine vanishes, only after hours, when the network gives up.
+        its whole machine vanishes, only after hours, when the network gives up. Only studies of submissions none of
+        whose runs is under way are looked at: nobody is to be cut off who may still train.
 
         Args:
             silent_seconds: without a heartbeat; more than a coordinator lets pass while it lives.
@@ -250,7 +251,10 @@ class Dispatch:
             f"FROM {tables.SCHEMA}.lease lease JOIN {tables.SCHEMA}.study study ON study.id = lease.study_id "
             "JOIN pg_locks locks ON locks.locktype = 'advisory' AND locks.classid = :cls AND locks.objid = study.id "
             "AND locks.granted AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+            f"JOIN {tables.SCHEMA}.submission_study member ON member.study_id = study.id "
             "WHERE lease.heartbeat_at < clock_timestamp() - make_interval(secs => :silent) "
+            f"AND NOT EXISTS (SELECT 1 FROM {tables.SCHEMA}.run run WHERE run.submission_id = member.submission_id "
+            "AND run.state IN ('starting', 'submitted', 'running')) "
             "AND locks.pid <> pg_backend_pid()"
         )
         with self._store.connection() as connection, connection.begin():

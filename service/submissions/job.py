@@ -18,7 +18,7 @@ from service.submissions.records import RunState, SubmissionState, read_studies,
 if TYPE_CHECKING:
     from service.store import Store
 
-__all__ = ["JobOrder", "begin_job", "refuse_job"]
+__all__ = ["JobOrder", "begin_job", "must_stop", "refuse_job"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,15 @@ def begin_job(store: Store, run: str) -> JobOrder:
             workers=submission.workers,
             submitter=submission.submitter,
         )
+
+
+def must_stop(store: Store, run: str) -> bool:
+    """Whether the job of this run should pause: its submission is being stopped, or the run counts as over."""
+    of_run = sa.select(tables.run.c.state, tables.submission.c.state.label("submission_state"))
+    of_run = of_run.join(tables.submission, tables.submission.c.id == tables.run.c.submission_id)
+    with store.connection() as connection:
+        row = connection.execute(of_run.where(tables.run.c.id == run)).one_or_none()
+    return row is None or RunState(row.state).has_ended or row.submission_state == SubmissionState.STOPPING
 
 
 def refuse_job(store: Store, run: str, message: str) -> None:

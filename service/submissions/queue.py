@@ -180,7 +180,7 @@ class SubmissionQueue:
             InputError: it has finished, so that there is nothing left to do.
         """
         if self.find(name) is None:
-            if self._store.progress(name).state == "finished":
+            if self._store.is_over(name):
                 raise _nothing_left(name)
             return self.submit_study(self._store.spec(name), order)[0]
         with self._store.connection() as connection, connection.begin():

@@ -28,6 +28,7 @@ def make_progress(budget: dict[str, Any], **changes: Any) -> StudyProgress:
     params = {"layers": 2, "units": 128, "dropout": 0.123456, "optimizer": "adam", "beta_1": 0.9}
     settings = {
         "spec": spec,
+        "budget": spec.budget,
         "state": "running",
         "reason": "",
         "counts": {"running": 1, "complete": 4, "pruned": 5, "failed": 1},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from search_spaces import Float
 from service.combination import Combination
-from service.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
+from service.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
 from service.history import Trial
 from service.learning_rates import Cycle, Reset, rates
 from service.strategies.policies.restart_bandit import Arm, Bandit
@@ -35,6 +36,7 @@ class LearningRateRestarts:
 
     summary: ClassVar[str] = "learning-rate schedules in cycles; a bandit gives restarts to what gains from them"
     exhausted = "every configuration has had its cycles"
+    closed = ""
 
     def __init__(self, spec: StudySpec):
         self._spec = spec
@@ -76,6 +78,10 @@ class LearningRateRestarts:
             return self._cycle(len(self._arms), params, 0)
         arm_next = self._bandit.next_arm()
         return self._rejection() if arm_next is None else self._restart(arm_next, situation.number)
+
+    def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
+        """As `Strategy.adopt`: one more configuration, with its first cycle."""
+        return self._cycle(len(self._arms), dict(params), 0)
 
     def _wants_a_configuration(self) -> bool:
         """Whether there are too few, or none is left and the study has more to spend."""
@@ -139,6 +145,9 @@ class LearningRateRestarts:
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Strategy.observe`."""
+        if isinstance(event, Reopened) and event.forgotten and self._options.weights != "fresh":
+            for arm in self._arms:
+                arm.closed = True  # what its next cycle would go on from is gone
         if trial is None:
             return
         if isinstance(event, Proposed):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from service.events import Action, Ended, Event, Lost, Measured, Paused, Promoted, Proposed, TrialState
+from service.events import Action, Ended, Event, Extended, Lost, Measured, Paused, Promoted, Proposed, TrialState
 from service.history import Trial
 from service.strategies.options import Options
 from service.strategies.randomness import coin_for, generator_for
@@ -58,6 +58,8 @@ class Population:
     When all members have ended and there is budget left, another population begins in further slots.
     """
 
+    closed = "its population is complete by itself, and a trial from outside would have no place in it"
+
     def __init__(self, spec: StudySpec, options: PopulationOptions):
         self._spec = spec
         self._population = _population(options, spec)
@@ -68,6 +70,11 @@ class Population:
         self._first = 0  # slot of the latest population
         self._size = self._population
         self._epochs_used = 0
+        self._epochs = spec.budget.epochs
+
+    def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
+        """As `Strategy.adopt`: never."""
+        return None
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`: the next multiple of the interval."""
@@ -94,6 +101,8 @@ class Population:
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Strategy.observe`."""
+        if isinstance(event, Extended):
+            self._epochs = int(event.budget["epochs"]) if "epochs" in event.budget else None
         if trial is None:
             return
         slot = trial.bracket
@@ -130,8 +139,8 @@ class Population:
     def _begin_population(self) -> None:
         """Another one, of as many members as what is left of the epochs trains to the end."""
         self._first = len(self._members)
-        if self._spec.budget.epochs is not None:
-            left = self._spec.budget.epochs - self._epochs_used
+        if self._epochs is not None:
+            left = self._epochs - self._epochs_used
             self._size = min(self._population, max(1, left // self._spec.max_epochs))
 
     def _new_member(self, situation: Situation) -> Proposal | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -47,6 +48,7 @@ class Replay:
 
     summary: ClassVar[str] = "trains a given schedule of params once, from fresh weights; made by `bandstand replay`"
     exhausted = "the schedule was replayed to its end"
+    closed = "it trains one given schedule and nothing else"
 
     def __init__(self, spec: StudySpec):
         self._segments = options_from("sampler replay", ReplayOptions, spec.sampler_options).segments
@@ -88,6 +90,10 @@ class Replay:
             from_epoch=0 if paused is None else paused.epochs,
             origin="" if paused is None else f"segment {count + 1} of the schedule",
         )
+
+    def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
+        """As `Strategy.adopt`: never."""
+        return None
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`: the end of its segment."""

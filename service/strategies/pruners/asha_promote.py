@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, ClassVar
 
-from service.events import Action, Ended, Event, Lost, Measured, Paused, Promoted, TrialState
+from service.events import Action, Ended, Event, Extended, Lost, Measured, Paused, Promoted, TrialState
 from service.history import Trial
 from service.strategies.options import options_from
 from service.strategies.pruners.asha import ASHAOptions, check_halving, key_of
@@ -55,6 +55,7 @@ class PromotingASHAPruner:
         self._from_above = sorted(self._rungs, key=lambda place: (-place[0], place[1]))
         self._places: dict[int, tuple[WaitingRung, Key]] = {}  # of the trials that pause
         self._epochs_used = 0
+        self._budget = spec.budget
         self._completed = False
 
     @classmethod
@@ -120,6 +121,8 @@ class PromotingASHAPruner:
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Pruner.observe`."""
+        if isinstance(event, Extended):
+            self._budget = self._budget.model_copy(update=dict(event.budget))
         if trial is None:
             return
         if self._first is not None:
@@ -166,7 +169,7 @@ class PromotingASHAPruner:
     def _bound(self, place: tuple[int, int]) -> int | None:
         """How many trials a rung can have in the end; None where the budget does not say."""
         epoch, ladder = place
-        budget = self._spec.budget
+        budget = self._budget
         bounds = [] if budget.trials is None else [budget.trials]
         if budget.epochs is not None:
             below = [at for at, on in self._rungs if on == ladder and at < epoch]

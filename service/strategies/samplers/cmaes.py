@@ -128,7 +128,9 @@ class CMAESSampler:
         self._ranking.observe(event)
         if trial is None:
             return
-        if isinstance(event, Proposed):
+        if isinstance(event, Proposed) and event.request is not None:
+            self._visited.add(trial.params)  # not of its own drawing, so it says nothing of the distribution
+        elif isinstance(event, Proposed):
             # Nothing has changed since it was proposed, so this is the same draw: it need not be stored.
             self._drawn[trial.number] = self._as_proposed(self._draw(trial.number), trial.params)
             self._visited.add(trial.params)

@@ -113,7 +113,8 @@ class CoordinateSampler:
         """Follow the trials, and the plan behind each proposal."""
         if isinstance(event, Proposed) and trial is not None:
             # Planned once more rather than kept from `propose`: a sampler rebuilt from events was never asked for it.
-            self._adopt(self._plan(trial.number), trial)
+            own = event.request is None
+            self._adopt(self._plan(trial.number) if own else self._foreign(trial.params), trial)
         self._standings.observe(event, trial)
         if trial is None or isinstance(event, Proposed):
             return
@@ -165,6 +166,10 @@ class CoordinateSampler:
             if not is_last:
                 self._live.discard(index)
         return self._start(number, len(self._descents))
+
+    def _foreign(self, params: Mapping[str, Any]) -> _Move:
+        """A point from outside is one more start of the latest descent: it goes on around the best."""
+        return _Move(params=params, descent=len(self._descents) - 1)
 
     def _start(self, number: int, descent: int) -> _Move:
         rng = generator_for(self._seed, number, "propose")

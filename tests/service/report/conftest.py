@@ -66,6 +66,7 @@ def record_of(runs, *, spec=None, order=None, state="finished", **changes):
         trials[f"params_{name}"] = [values.get(name) for values in params]
     settings = {
         "spec": spec,
+        "budget": spec.budget,
         "state": state,
         "combined": None,
         "reason": "the budget is used" if state == "finished" else "",
@@ -75,6 +76,8 @@ def record_of(runs, *, spec=None, order=None, state="finished", **changes):
         "gpu_seconds": 0.0,
         "best": _best(trials, params, spec),
         "test_metrics": None,
+        "test_looks": 0,
+        "requests": [],
         "environment": {"python": "3.11.7", "keras": "3.15.1"},
         "notices": [],
         "trials": trials,

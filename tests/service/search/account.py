@@ -7,6 +7,7 @@ from service.events import (
     Checkpointed,
     Decided,
     Ended,
+    Extended,
     Lost,
     Measured,
     Paused,
@@ -30,9 +31,10 @@ class Account:
         self.notices = 0
         self._wall_seconds = self._gpu_seconds = 0.0
         self._spec = spec
+        self._budget = spec.budget
         for event in events:
             self._add(event)
-            assert spec.budget.epochs is None or sum(map(_booked, self.trials)) <= spec.budget.epochs
+            assert self._budget.epochs is None or sum(map(_booked, self.trials)) <= self._budget.epochs
 
     @property
     def epochs(self):
@@ -44,7 +46,7 @@ class Account:
 
     @property
     def _time_is_up(self):
-        wall, gpu = self._spec.budget.wall_seconds, self._spec.budget.gpu_hours
+        wall, gpu = self._budget.wall_seconds, self._budget.gpu_hours
         return (wall and self._wall_seconds >= wall) or (gpu and self._gpu_seconds >= 3600 * gpu)
 
     def _add(self, event):
@@ -67,12 +69,20 @@ class Account:
                         blamed=0, ended=None, stopped=False,
                     )
                 )  # fmt: skip
-                assert self._spec.budget.trials is None or self.roots <= self._spec.budget.trials
+                assert self._budget.trials is None or self.roots <= self._budget.trials
             case StudyEnded():
                 assert self.ended is None
                 self.ended = event
+            case Extended():
+                assert all(
+                    event.budget[name] >= limit for name, limit in self._budget.model_dump(exclude_none=True).items()
+                )
+                self._budget = self._budget.model_copy(update=event.budget)
             case Reopened():
                 self.ended = None
+                if event.forgotten:
+                    for trial in self.trials:
+                        trial.checkpoints = set()
             case Promoted():
                 trial = self.trials[event.trial]
                 assert trial.ended is None

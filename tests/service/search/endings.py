@@ -26,7 +26,7 @@ def check_ending(run, account):
     assert all(trial.state.is_final for trial in history.trials)
     assert account.epochs == history.ledger.booked_epochs
     assert history.best is None or isfinite(history.value_of(history.best))
-    budget = spec.budget
+    budget = history.ledger.budget
     all_trials_used = budget.trials is not None and account.roots == budget.trials
     all_epochs_used = budget.epochs is not None and account.epochs == budget.epochs
     assert all_trials_used or all_epochs_used or history.ledger.time_is_up or _is_exhausted(spec, history)

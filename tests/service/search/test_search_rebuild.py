@@ -14,6 +14,8 @@ from service.events import (
     Combined,
     Decided,
     Ended,
+    Enqueued,
+    Extended,
     Lost,
     Measured,
     Noticed,
@@ -100,7 +102,10 @@ EVERY_KIND = [
     Ended(trial=0, attempt=3, state=TrialState.FAILED, reason="exception", message="m", signature="s", detail="d"),
     Combined(how="average", trials=(3, 7), taken=True, value=0.25, snapshot_value=None, uri="s3://b/m", problem="p"),
     StudyEnded(failed=True, reason="every trial failed"),
-    Reopened(),
+    Extended(request=7, budget={"epochs": 90, "wall_seconds": 0.1}, by="ada"),
+    Enqueued(request=8, params={"rate": 0.1, "optimizer": "adam"}),
+    Reopened(forgotten=True),
+    Proposed(trial=2, params={"rate": 0.1, "optimizer": "adam"}, granted=9, origin="enqueued", request=8),
 ]
 
 

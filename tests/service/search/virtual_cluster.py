@@ -237,7 +237,7 @@ class VirtualCluster:
         return self._rng.random() < getattr(self._chance, what)
 
     def _check_limits(self):
-        history, budget = self.search.history, self.spec.budget
+        history, budget = self.search.history, self.search.history.ledger.budget
         assert len(history.running) <= self._workers
         assert budget.epochs is None or history.ledger.booked_epochs <= budget.epochs
         assert budget.trials is None or sum(trial.parent is None for trial in history.trials) <= budget.trials

@@ -169,13 +169,17 @@ def test_a_log_is_kept_in_pieces_each_once(queue, dispatch, spec, order):
 
 def test_a_vanished_coordinator_loses_its_lease(store, queue, dispatch, spec, order):
     study = spec()
+    queue.submit_study(study, order)
+    run = dispatch.claim(per_user=9).run.id
     writer = store.claim(study, "a machine that is gone")
-    assert dispatch.free_vanished(60.0) == []
     with store.connection() as connection, connection.begin():
         ago = sa.text("clock_timestamp() - interval '5 minutes'")
         connection.execute(
             sa.update(tables.lease).where(tables.lease.c.study_id == writer.study_id).values(heartbeat_at=ago)
         )
+    assert dispatch.free_vanished(60.0) == [], "its run may still train"
+    dispatch.end_run(run, RunState.LOST, "the machine is gone")
+    assert dispatch.free_vanished(600.0) == []
     assert dispatch.free_vanished(60.0) == [study.name]
     successor = store.claim(study, "a successor")
     successor.close()

@@ -68,7 +68,7 @@ def test_stopping_what_runs_asks_its_coordinator_to_stop(store, queue, dispatch,
     writer = store.claim(study, "a test")
     writer.set_study(state="running")
     assert queue.stop(study.name).state is SubmissionState.STOPPING
-    assert writer.heartbeat()
+    assert writer.heartbeat().stop
     writer.close()
 
 
