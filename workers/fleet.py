@@ -30,6 +30,7 @@ _FAILED_FIRST_STARTS = 2
 _FAILED_STARTS = 5
 """Trainers in a row that do not start, after which the fleet fails, or goes on for a while with those it has."""
 _HOLD_SECONDS = 60.0
+_DOUBT_SECONDS = 0.2
 _log = logging.getLogger(__name__)
 
 
@@ -264,8 +265,8 @@ class Fleet:
                 raise InputError(refusal)
             reason = f"it refuses the study: {refusal}"
         except ray.exceptions.ActorUnavailableError:
-            again = self._placed[name][1].prepare.remote(self._settings, False)  # waits until Ray knows what it died of
-            self._answers[again] = name
+            time.sleep(_DOUBT_SECONDS)  # Ray takes a while to know whether the node is dead
+            self._answers[self._placed[name][1].prepare.remote(self._settings, False)] = name
             return False
         except ray.exceptions.RayError as error:
             if node_died(error):

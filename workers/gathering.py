@@ -71,7 +71,8 @@ def _is_checked(fleet: Fleet, stop: threading.Event) -> bool:
     try:
         refusal = ray.get(answer)
     except ray.exceptions.ActorUnavailableError:
-        return False  # the next call waits until Ray knows what it died of
+        stop.wait(_LOOK_SECONDS)  # Ray takes a while to know whether the node is dead
+        return False
     except ray.exceptions.RayActorError as error:
         fleet.replace(checker)
         if node_died(error):

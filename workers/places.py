@@ -7,6 +7,7 @@ study knows who waits from who starts. Knows Ray's resources and nodes. Must not
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import ray
@@ -18,6 +19,7 @@ from service.study import Resources
 __all__ = ["Place", "bundle_of", "node_died", "wait_for_verdict"]
 
 _VERDICT_SECONDS = 60.0
+_ASK_SECONDS = 0.5
 
 
 def bundle_of(resources: Resources) -> dict[str, float]:
@@ -46,15 +48,17 @@ async def wait_for_verdict(trainer: Any, error: BaseException) -> BaseException:
     Returns:
         The error of its death, or `error` if that was it, or if there is no verdict in time.
     """
-    verdict = error
-    if isinstance(error, ray.exceptions.ActorUnavailableError):
+    verdict, deadline = error, time.monotonic() + _VERDICT_SECONDS
+    while isinstance(verdict, ray.exceptions.ActorUnavailableError) and time.monotonic() < deadline:
+        await asyncio.sleep(_ASK_SECONDS)
         try:
-            # A call to an actor that was cut off waits until Ray knows.
-            await asyncio.wait_for(trainer.memory_bytes.remote(), _VERDICT_SECONDS)
+            await asyncio.wait_for(trainer.memory_bytes.remote(), deadline - time.monotonic())
         except ray.exceptions.RayActorError as found:
             verdict = found
         except (ray.exceptions.RayError, TimeoutError):
-            pass
+            break
+        else:
+            break
     return verdict
 
 

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from service import tables
 from service.store import Store
 from tests.end_to_end.project import Project
 from tests.end_to_end.ray_nodes import RayNodes
@@ -90,9 +92,10 @@ def test_trainers_join_as_nodes_come_and_a_killed_node_costs_the_epochs_since_th
     wait_until("trials of two trainers", lambda: workers_of(store, "elastic") >= 2)
     let_it_train(told.command, store, "elastic", 4, rng)
     nodes.kill(second)
-    wait_until("a lost attempt", lambda: lost_attempts(store, "elastic"))
+    lost = wait_until("a lost attempt", lambda: losses(store, "elastic"))
+    assert [loss["blamed"] for loss in lost] == [False], lost
     let_it_train(told.command, store, "elastic", 4, rng)
-    assert trainers(nodes) == {"placed": 1, "asked": 1}
+    wait_until("the dead node's place is given up", lambda: trainers(nodes) == {"placed": 1, "asked": 1})
 
     nodes.add(1)
     assert told.end() == 0, "".join(told.lines)
@@ -120,6 +123,9 @@ def workers_of(store: Store, name: str) -> int:
     return int(store.record(name).attempts["worker"].nunique())
 
 
-def lost_attempts(store: Store, name: str) -> int:
-    attempts = store.record(name).attempts
-    return int((attempts["outcome"] == "lost").sum())
+def losses(store: Store, name: str) -> list[dict[str, Any]]:
+    """What is stored of attempts whose worker died."""
+    event, study = tables.event, tables.study
+    rows = sa.select(event.c.data).join(study, study.c.id == event.c.study_id)
+    with store._engine.connect() as connection:
+        return list(connection.execute(rows.where(study.c.name == name, event.c.kind == "lost")).scalars())
