@@ -26,13 +26,14 @@ from service.store import Store
 from service.study import StudySpec
 from workers import checkpoints
 from workers.affinity import Affinity
+from workers.blame import Blame
 from workers.chosen_model import ChosenModel
 from workers.environment import describe_environment
 from workers.intake import Intake
 from workers.journal import Journal
 from workers.messages import Measurement, Outcome
 from workers.pauses import Pauses
-from workers.places import node_died, wait_for_verdict
+from workers.places import wait_for_verdict
 from workers.pulse import PulseCounter
 
 __all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
@@ -77,6 +78,7 @@ class Coordinator:
         self._stop_requested = False
         self._taking = asyncio.Lock()
         self._affinity = Affinity()
+        self._blame = Blame()
         self._reasons_for_fit: set[str] = set()
         self._defaulted: set[str] = set()
         self._accounted_at = 0.0
@@ -305,7 +307,8 @@ class Coordinator:
             outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
         except ray.exceptions.RayActorError as error:
             verdict = await wait_for_verdict(trainer, error)
-            self._search.lost(trial, attempt, one_line(verdict), blamed=not node_died(verdict))
+            blamed = self._blame.falls_on(trial, verdict, self._search.history.trials[trial].checkpoint_epoch)
+            self._search.lost(trial, attempt, one_line(verdict), blamed=blamed)
             self._depart(name, f"it died: {one_line(verdict)}")
             await self._journal.durable()
             return True
