@@ -95,14 +95,12 @@ def test_trainers_join_as_nodes_come_and_a_killed_node_costs_the_epochs_since_th
     lost = wait_until("a lost attempt", lambda: losses(store, "elastic"))
     assert [loss["blamed"] for loss in lost] == [False], lost
     let_it_train(told.command, store, "elastic", 4, rng)
-    wait_until("the dead node's place is given up", lambda: trainers(nodes) == {"placed": 1, "asked": 1})
+    assert trainers(nodes) == {"placed": 1, "asked": 1}
 
-    nodes.add(1)
     assert told.end() == 0, "".join(told.lines)
     assert sum("waiting for resources" in line for line in told.lines) == 1
     # With a single attempt allowed: a node's death is not the trial's.
     check_what_is_stored(store, "elastic", project)
-    assert workers_of(store, "elastic") >= 3
 
 
 def test_a_study_that_waits_for_resources_is_stopped_at_once_and_leaves_nothing(
