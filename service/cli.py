@@ -14,7 +14,9 @@ from service.compare_command import compare
 from service.errors import INTERRUPTED
 from service.report_command import figure, report
 from service.request_commands import enqueue, extend
+from service.serve_command import serve
 from service.simulate_command import simulate
+from service.token_command import token
 
 if TYPE_CHECKING:
     from service.views import BestTrial, StudyRecord
@@ -33,12 +35,14 @@ app = typer.Typer(
 )
 database = typer.Typer(name="db", help="The database's schema.", no_args_is_help=True)
 app.add_typer(database)
+app.add_typer(token)
 app.command()(compare)
 app.command()(simulate)
 app.command()(extend)
 app.command()(enqueue)
 app.command()(report)
 app.command()(figure)
+app.command()(serve)
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]

@@ -7,6 +7,7 @@ A message has three parts: the rule, the value, the way out. `exit_code` is what
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 __all__ = [
     "INTERRUPTED",
@@ -54,6 +55,11 @@ class ComparisonNotFoundError(InputError):
 
 class StudyNameTakenError(InputError):
     """The name belongs to a study or comparison with a different spec, or to an Optuna study that is not ours."""
+
+    def __init__(self, message: str, differences: Sequence[str] = ()):
+        super().__init__(message)
+        self.differences = tuple(differences)
+        """A word on each setting that differs from what is stored."""
 
 
 class StudyInUseError(InputError):

@@ -141,8 +141,11 @@ def open_requests(connection: Connection, study_id: int) -> list[Request]:
 
 def read_budget(connection: Connection, study_id: int, spec: StudySpec) -> Budget:
     """What a study may spend now: as its spec says, or as it was extended."""
-    event = tables.event
-    query = sa.select(event.c.data).where(event.c.study_id == study_id, event.c.kind == "extended")
+    event, request = tables.event, tables.request
+    was_extended = sa.exists().where(
+        request.c.study_id == study_id, request.c.kind == "extend", request.c.taken_at.is_not(None)
+    )  # else all events would be gone through in vain
+    query = sa.select(event.c.data).where(event.c.study_id == study_id, event.c.kind == "extended", was_extended)
     data = connection.execute(query.order_by(event.c.seq.desc()).limit(1)).scalar()
     return spec.budget if data is None else spec.budget.model_copy(update=dict(data["budget"]))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["bandstand_home", "checkpoints_uri", "database_url", "ray_address"]
+from service.errors import InputError
+
+__all__ = ["bandstand_home", "checkpoints_uri", "database_url", "ray_address", "ray_job_server"]
 
 
 def bandstand_home() -> Path:
@@ -31,3 +33,18 @@ def ray_address() -> str | None:
     """The Ray cluster to use, or None for a local Ray of our own; RAY_ADDRESS."""
     address = os.environ.get("RAY_ADDRESS") or None
     return None if address == "local" else address
+
+
+def ray_job_server() -> str | None:
+    """The job server of the cluster that a server uses, or None for a local Ray; RAY_API_SERVER_ADDRESS.
+
+    Raises:
+        InputError: a cluster is named, but not its job server.
+    """
+    address = os.environ.get("RAY_API_SERVER_ADDRESS") or None
+    if address is None and ray_address() is not None:
+        raise InputError(
+            f"a server needs its cluster's job server; RAY_ADDRESS is {ray_address()!r} and RAY_API_SERVER_ADDRESS is "
+            "not set: set it to http://HEAD:8265, or unset both for a local Ray"
+        )
+    return address

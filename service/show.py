@@ -14,7 +14,8 @@ from service.live import params_text
 
 if TYPE_CHECKING:
     from service.schedules import Schedule
-    from service.views import StudyRecord, StudySummary
+    from service.study_list import StudySummary
+    from service.views import StudyRecord
 
 __all__ = ["make_console", "print_record", "print_schedule", "studies_table"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,17 +34,18 @@ from service.requests import (
 from service.schedules import Schedule, read_schedule
 from service.settings import database_url
 from service.study import Budget, StudySpec
+from service.study_list import Stamp, StudySummary, TrialSummary, read_stamps, read_summaries, read_trials
 from service.study_writer import StudyWriter
 from service.submissions.queue import SubmissionQueue
 from service.views import (
+    BestTrial,
     EndedTrial,
     StudyProgress,
     StudyRecord,
-    StudySummary,
+    read_best,
     read_ended,
     read_progress,
     read_record,
-    read_summaries,
 )
 
 __all__ = ["Store", "upgrade_database"]
@@ -100,10 +101,40 @@ class Store:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def studies(self) -> list[StudySummary]:
-        """All studies, the newest first."""
+    def studies(
+        self,
+        *,
+        state: str | None = None,
+        submitter: str | None = None,
+        after: int | None = None,
+        limit: int | None = None,
+        names: Collection[str] | None = None,
+    ) -> list[StudySummary]:
+        """Studies, the newest first: all, or some of them. One query, however many there are.
+
+        Args:
+            state: only those in this one of `study_list.STATES`.
+            submitter: only those that this user has submitted.
+            after: `id` of the last one of the page before.
+            limit: at most so many.
+            names: only these.
+        """
         with self.connection() as connection:
-            return read_summaries(connection)
+            return read_summaries(connection, names=names, state=state, submitter=submitter, after=after, limit=limit)
+
+    def trials(self, name: str, after: int = -1, limit: int | None = None) -> list[TrialSummary]:
+        """Trials of a study by their numbers.
+
+        Args:
+            name: the study.
+            after: the number of the last one of the page before.
+            limit: at most so many.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            return read_trials(connection, self._row(connection, name).id, after, limit)
 
     def spec(self, name: str) -> StudySpec:
         """A study's spec.
@@ -122,6 +153,23 @@ class Store:
         """
         with self.connection() as connection:
             return read_progress(connection, self._row(connection, name))
+
+    def stamps(self, names: Collection[str]) -> dict[str, Stamp]:
+        """What changes whenever a study does, by name; studies that are not there are left out."""
+        with self.connection() as connection:
+            return read_stamps(connection, names)
+
+    def best(self, name: str) -> tuple[BestTrial | None, dict[str, float] | None]:
+        """The trial that a study would choose now, and the metrics of the study's model on the test data.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.connection() as connection:
+            row = self._row(connection, name)
+            tested = row._mapping["test_metrics"]
+            metrics = None if tested is None else {key: float(value) for key, value in tested.items()}
+            return read_best(connection, row, StudySpec.model_validate(row.spec)), metrics
 
     def record(self, name: str) -> StudyRecord:
         """All that is known of a study, with its trials and measurements as frames.
@@ -354,7 +402,8 @@ class Store:
         if differences:
             raise StudyNameTakenError(
                 f"a name belongs to one study; {spec.name!r} exists with other settings ({'; '.join(differences)}): "
-                "give this one a new name"
+                "give this one a new name",
+                differences,
             )
         return row
 

@@ -1,4 +1,4 @@
-"""Read-only views of a study: a line for a list, its progress for a live display, all of it for reports.
+"""Read-only views of a study: its progress for a live display, all of it for reports.
 
 Knows the tables and the frames that readers get. Must not know how to write.
 """
@@ -18,6 +18,7 @@ from service.events import Combined
 from service.requests import Request, read_budget, read_requests
 from service.strategies import make_strategy
 from service.study import Budget, StudySpec
+from service.study_list import read_stamps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,12 +29,10 @@ __all__ = [
     "RunningTrial",
     "StudyProgress",
     "StudyRecord",
-    "StudySummary",
     "read_best",
     "read_ended",
     "read_progress",
     "read_record",
-    "read_summaries",
 ]
 
 Row = sa.Row[Any]
@@ -50,19 +49,6 @@ class BestTrial:
     epochs: int  # how many it trained
     state: str  # complete; pruned only where no trial is complete
     model_path: str | None  # .keras file: that epoch's weights, or what was combined with them
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudySummary:
-    """A study in a list."""
-
-    name: str
-    state: str
-    trials: int
-    epochs: int
-    best_value: float | None
-    metric: str
-    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,41 +130,6 @@ class StudyRecord:
         return "looked at once" if self.test_looks < 2 else f"looked at {self.test_looks} times, as a note says"
 
 
-def read_summaries(connection: Connection) -> list[StudySummary]:
-    """All studies, the newest first."""
-    study, trial = tables.study, tables.trial
-    counts = (
-        sa.select(
-            trial.c.study_id,
-            sa.func.count().label("trials"),
-            sa.func.sum(trial.c.epochs - trial.c.from_epoch).label("epochs"),
-        )
-        .group_by(trial.c.study_id)
-        .subquery()
-    )
-    query = (
-        sa.select(study, counts.c.trials, counts.c.epochs)
-        .outerjoin(counts, counts.c.study_id == study.c.id)
-        .order_by(study.c.id.desc())
-    )
-    summaries = []
-    for row in connection.execute(query).all():
-        spec = StudySpec.model_validate(row.spec)
-        best = read_best(connection, row, spec)
-        summaries.append(
-            StudySummary(
-                name=row.name,
-                state=_state(connection, row),
-                trials=row.trials or 0,
-                epochs=int(row.epochs or 0),
-                best_value=best.value if best else None,
-                metric=spec.objective.metric,
-                created_at=row.created_at,
-            )
-        )
-    return summaries
-
-
 def read_progress(connection: Connection, row: Row) -> StudyProgress:
     """The progress of the study in `row`."""
     spec = StudySpec.model_validate(row.spec)
@@ -194,9 +145,6 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
         .where(measured.c.study_id == row.id, measured.c.epoch.in_(asks))
         .group_by(measured.c.epoch)
     ).all()
-    events = connection.execute(
-        sa.select(sa.func.max(tables.event.c.seq)).where(tables.event.c.study_id == row.id)
-    ).scalar()
     return StudyProgress(
         spec=spec,
         budget=read_budget(connection, row.id, spec),
@@ -210,7 +158,7 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
         running=_running(connection, row.id),
         rungs=dict.fromkeys(asks, 0) | dict(tuple(pair) for pair in rungs),
         notices=_notices(connection, row.id),
-        events=events or 0,
+        events=read_stamps(connection, [row.name])[row.name].events,
     )
 
 

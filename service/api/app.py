@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.api import operations
+from service.api import code, events, logs, operations, studies, submitting
+from service.api.feeds import Feeds
 from service.api.problems import Problem, register_problems
 from service.api.sessions import Sessions
 from service.api.settings import ServerSettings
@@ -37,8 +38,15 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     app.state.store = store
     app.state.settings = settings
     app.state.sessions = Sessions(store, settings.session_hours)
+    app.state.feeds = Feeds(store)
     register_problems(app)
     app.include_router(operations.router)
+    app.include_router(code.router)
+    app.include_router(submitting.router)
+    app.include_router(logs.router)
+    app.include_router(events.router)
+    app.include_router(studies.router)
+    app.include_router(studies.last)
     _describe_problems(app)
     return app
 

@@ -6,6 +6,8 @@ Knows our errors and HTTP's statuses. Must not know what was asked.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,20 +52,33 @@ class Problem(BaseModel):
     status: int
     detail: str
     """One line for people."""
+    differences: list[str] | None = None
+    """Of a name that is taken: a word on each setting that differs from what is stored."""
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(
+    status: int, detail: str, headers: dict[str, str] | None = None, differences: Sequence[str] | None = None
+) -> JSONResponse:
     """An answer that says what is wrong."""
-    from http import HTTPStatus
+    told = None if differences is None else list(differences)
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, differences=told)
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers, media_type="application/problem+json")
 
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
-    return JSONResponse(body.model_dump(), status, headers, media_type="application/problem+json")
 
+def answers(*statuses: int, same: type[BaseModel] | None = None) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer with besides what it is for, for the description of the interface.
 
-def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with, for the description of the interface."""
+    Args:
+        statuses: problems.
+        same: what comes with 200, where what was asked for is there already.
+    """
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses}
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses
+    }
+    if same is not None:
+        found[200] = {"model": same, "description": "It is there already, the same."}
+    return found
 
 
 _DESCRIPTIONS = {
@@ -88,7 +103,7 @@ def register_problems(app: FastAPI) -> None:
         status = next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
         if status == 503:
             return _unavailable()
-        return problem(status, str(error))
+        return problem(status, str(error), differences=getattr(error, "differences", None))
 
     @app.exception_handler(RequestValidationError)
     async def of_the_form(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -21,3 +21,5 @@ class ServerSettings:
     """Whether browsers may send the cookie by HTTPS only: wherever the server is reached by HTTPS."""
     reports_at_once: int = 2
     """Reports that are written at the same time, each in a process of its own."""
+    event_streams: int = 500
+    """Readers of server-sent events at the same time."""

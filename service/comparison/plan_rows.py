@@ -86,7 +86,8 @@ def _check_same(plan: ComparisonPlan, stored: ComparisonPlan) -> None:
     if differences:
         raise StudyNameTakenError(
             f"a name belongs to one comparison; {plan.name!r} exists with other settings ({'; '.join(differences)}): "
-            "give this one a name of its own with --as"
+            "give this one a name of its own with --as",
+            differences,
         )
 
 

@@ -42,7 +42,7 @@ class Order:
     """How a submission is to be run."""
 
     submitter: str
-    code: CodeArchive | None = None  # None: the cluster has the modules
+    code: CodeArchive | str | None = None  # or the SHA-256 of one that is kept; None: the cluster has the modules
     workers: int | None = None
     priority: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -75,6 +75,12 @@ class SubmissionQueue:
         with self._store.connection() as connection, connection.begin():
             return read_runs(connection, get_submission(connection, name).id)
 
+    def look_up(self, name: str) -> tuple[Submission | None, list[Run]]:
+        """As `find`, with its runs, the oldest first."""
+        with self._store.connection() as connection:
+            found = find_submission(connection, name)
+            return found, [] if found is None else read_runs(connection, found.id)
+
     def log(self, run: str, start: int = 0, limit: int = 100_000) -> str:
         """A part of what a run has printed.
 
@@ -100,7 +106,25 @@ class SubmissionQueue:
         with self._store.connection() as connection:
             return [submission_from(row) for row in connection.execute(query.order_by(*TURN))]
 
+    def has_code(self, sha256: str) -> bool:
+        """Whether an archive of this SHA-256 is kept."""
+        with self._store.connection() as connection:
+            return _is_kept(connection, sha256)
+
     # -- asking -----------------------------------------------------------------------------------------------------
+
+    def keep_code(self, code: CodeArchive) -> bool:
+        """Keep an archive for studies that are submitted within a day; returns whether it is new.
+
+        Raises:
+            InputError: it must not be unpacked.
+        """
+        code.check()
+        with self._store.connection() as connection, connection.begin():
+            is_new = not _is_kept(connection, code.sha256)
+            _keep_code(connection, code)
+            _drop_unused_code(connection)
+            return is_new
 
     def submit_study(self, spec: StudySpec, order: Order) -> tuple[Submission, bool]:
         """Ask for a study to be run. The same study again is the same submission.
@@ -130,7 +154,7 @@ class SubmissionQueue:
     ) -> tuple[Submission, bool]:
         if order.workers is not None and order.workers < 1:
             raise InputError(f"workers must be at least 1; got {order.workers}")
-        if order.code is not None:
+        if isinstance(order.code, CodeArchive):
             order.code.check()
         with self._store.connection() as connection, connection.begin():
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
@@ -191,7 +215,8 @@ class SubmissionQueue:
             if not any(self._store.has_work(connection, study) for study in studies):
                 raise _nothing_left(name)
             if order.code is not None:
-                order.code.check()
+                if isinstance(order.code, CodeArchive):
+                    order.code.check()
                 _set(connection, found.id, code=_keep_code(connection, order.code))
             _queue(connection, found.id)
             return get_submission(connection, name)
@@ -261,7 +286,7 @@ def _check_same(there: Submission, name: str, kind: str, order: Order) -> None:
         raise StudyNameTakenError(
             f"a study is run for one submission; {name!r} belongs to the comparison {there.name!r}: resume that"
         )
-    code = None if order.code is None else order.code.sha256
+    code = order.code.sha256 if isinstance(order.code, CodeArchive) else order.code
     differences = []
     if there.kind != kind:
         differences.append(f"kind: {kind} here, {there.kind} stored")
@@ -271,7 +296,8 @@ def _check_same(there: Submission, name: str, kind: str, order: Order) -> None:
     if differences:
         raise StudyNameTakenError(
             f"a name belongs to one study with its code; {name!r} was submitted with other ({'; '.join(differences)}): "
-            "resume it with the new code, or give this one a new name"
+            "resume it with the new code, or give this one a new name",
+            differences,
         )
 
 
@@ -329,15 +355,30 @@ def _queue(connection: Connection, submission: int) -> None:
     notify(connection)
 
 
-def _keep_code(connection: Connection, code: CodeArchive) -> str:
-    row = {"sha256": code.sha256, "content": code.content}
-    connection.execute(insert(tables.code).values(row).on_conflict_do_nothing())
-    return code.sha256
+def _keep_code(connection: Connection, code: CodeArchive | str) -> str:
+    """The SHA-256 of an archive, which is kept; it counts as new, so that nobody drops it before it is used."""
+    now = {"created_at": sa.func.clock_timestamp()}
+    sha256 = code if isinstance(code, str) else code.sha256
+    kept = sa.update(tables.code).where(tables.code.c.sha256 == sha256).values(now).returning(tables.code.c.sha256)
+    if connection.execute(kept).scalar() is None:
+        if isinstance(code, str):
+            raise InputError(f"code must be kept before it is used; there is none with SHA-256 {code}: send it first")
+        row = {"sha256": sha256, "content": code.content}
+        connection.execute(insert(tables.code).values(row).on_conflict_do_nothing())
+    return sha256
+
+
+def _is_kept(connection: Connection, sha256: str) -> bool:
+    query = sa.select(tables.code.c.sha256).where(tables.code.c.sha256 == sha256)
+    return connection.execute(query).scalar() is not None
 
 
 def _drop_unused_code(connection: Connection) -> None:
+    """Drop archives that no submission has, but those that came today: a submission may follow."""
     used = sa.select(tables.submission.c.code).where(tables.submission.c.code.is_not(None))
-    connection.execute(sa.delete(tables.code).where(tables.code.c.sha256.not_in(used)))
+    yesterday = sa.func.clock_timestamp() - sa.func.make_interval(0, 0, 0, 1)
+    old = tables.code.c.created_at < yesterday
+    connection.execute(sa.delete(tables.code).where(old, tables.code.c.sha256.not_in(used)))
 
 
 def _members(submission: int) -> sa.Select[tuple[int]]:

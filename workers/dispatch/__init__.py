@@ -6,5 +6,6 @@ is missing, then claims what waits. Nothing is kept in its memory that it could 
 from Ray, so that a restart is no event: a run's id is its job's id, and Ray refuses to start a job twice.
 
 `dispatcher` decides what is missing, `cluster` speaks with Ray's job server, `job_logs` reads what jobs print,
-`local_ray` starts a Ray where there is no cluster, `queue_watch` waits for the queue, `command` ties them together.
+`local_ray` starts a Ray where there is no cluster, `queue_watch` waits for the queue, `loop` takes one step after the
+other until the `ending`, `command` ties them together.
 """

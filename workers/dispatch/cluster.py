@@ -72,6 +72,10 @@ class Cluster:
         self._python = python
         self._client: JobSubmissionClient | None = None
 
+    def check(self) -> None:
+        """Do nothing but find out whether the job server answers."""
+        self._call("get_version")
+
     def submit(self, run: str, *, folder: Path | None, labels: Mapping[str, str], metadata: Mapping[str, str]) -> None:
         """Start the job of a run; if it is there already, nothing changes.
 

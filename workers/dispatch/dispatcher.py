@@ -21,8 +21,6 @@ from workers.dispatch.job_logs import JobLogs
 
 __all__ = ["MAX_LOG_CHARACTERS", "Dispatcher"]
 
-STOP_GRACE_SECONDS = 120.0
-"""That a job has for pausing by itself, before Ray is asked to end it."""
 MAX_LOG_CHARACTERS = 10_000_000
 """Kept of each run."""
 _PIECE = 200_000
@@ -52,7 +50,7 @@ class Dispatcher:
         place: str,
         per_user: int,
         at_once: int,
-        stop_grace_seconds: float = STOP_GRACE_SECONDS,
+        stop_grace_seconds: float,
     ):
         """Enter the server.
 
@@ -62,7 +60,7 @@ class Dispatcher:
             place: where this process runs, for people.
             per_user: submissions of one user that may run at the same time, on all servers together.
             at_once: submissions that may run at the same time, of this server.
-            stop_grace_seconds: see `STOP_GRACE_SECONDS`.
+            stop_grace_seconds: that a job has for pausing by itself, before Ray is asked to end it.
         """
         self._store = store
         self._cluster = cluster
@@ -84,6 +82,7 @@ class Dispatcher:
         for claimed in held:
             self._attend(claimed)
         number = len(held)
+        self._cluster.check()  # what it could not submit now, another server might
         while number < self._at_once:
             new = self._dispatch.claim(per_user=self._per_user)
             if new is None:
@@ -93,6 +92,17 @@ class Dispatcher:
         self._forget_all_but({claimed.run.id for claimed in self._dispatch.held()})
         self._free_vanished()
         return number
+
+    def pause(self, timeout_seconds: float) -> None:
+        """Have all runs of this server pause, because the cluster ends with it; they are tried again later."""
+        for claimed in self._dispatch.held():
+            self._cluster.stop(claimed.run.id)
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline and (held := self._dispatch.held()):
+            for claimed in held:
+                if claimed.run.state is not RunState.STARTING:
+                    self._attend(claimed)
+            time.sleep(0.5)
 
     def leave(self) -> None:
         """Sign off; jobs go on, and another server takes them over."""
@@ -158,13 +168,11 @@ class Dispatcher:
         else:
             _log.info("%s: run %d submitted", submission.name, run.number)
             self._dispatch.submitted(run.id)
-            self._logs.follow(run.id, run.log_characters)
 
     def _attend_living(self, claimed: ClaimedRun, job: Job) -> None:
         run = claimed.run
         if run.state is RunState.STARTING:  # an earlier dispatcher came no further
             self._dispatch.submitted(run.id)
-        self._logs.follow(run.id, run.log_characters)
         self._keep_log(claimed)
         if claimed.submission.state is not SubmissionState.STOPPING:
             return
@@ -188,6 +196,8 @@ class Dispatcher:
         position = claimed.run.log_characters
         if position >= MAX_LOG_CHARACTERS:
             return
+        if not self._has_seen(claimed.run.id, "read to its end"):
+            self._logs.follow(claimed.run.id, position)
         text = self._logs.text_from(claimed.run.id, position)[: MAX_LOG_CHARACTERS - position]
         for start in range(0, len(text), _PIECE):
             self._dispatch.append_log(claimed.run.id, position + start, text[start : start + _PIECE])
@@ -201,10 +211,10 @@ class Dispatcher:
         run = claimed.run
         if run.log_characters >= MAX_LOG_CHARACTERS or self._seconds_since(run.id, "ended") > _LOG_END_SECONDS:
             return True
-        if (run.id, "read to its end") not in self._since:
-            # A stream that was open when the job ended tells the rest; one that broke before is opened again.
-            self._since[run.id, "read to its end"] = time.monotonic()
+        if not self._has_seen(run.id, "read to its end"):
+            # A stream that was open when the job ended tells the rest; one that broke before is opened again, once.
             self._logs.follow(run.id, run.log_characters)
+            self._seconds_since(run.id, "read to its end")
             return False
         if not self._logs.is_over(run.id):
             return False
@@ -215,6 +225,9 @@ class Dispatcher:
     def _seconds_since(self, run: str, what: str) -> float:
         now = time.monotonic()
         return now - self._since.setdefault((run, what), now)
+
+    def _has_seen(self, run: str, what: str) -> bool:
+        return (run, what) in self._since
 
     def _forget_all_but(self, runs: set[str]) -> None:
         self._logs.leave_all_but(runs)

@@ -30,7 +30,7 @@ from workers.fleet import local_cores
 
 __all__ = ["LocalRay"]
 
-_START_SECONDS = 90.0
+_START_SECONDS = 240.0
 _END_SECONDS = 20.0
 _STOP_SECONDS = 60
 """That a job has between SIGTERM and SIGKILL; Ray's own default is 3, too few for an epoch."""

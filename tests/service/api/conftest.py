@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from service import tables
 from service.accounts import Role
 from service.api import make_app
 from service.api.settings import ServerSettings
 from service.store import Store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def empty_queue(store: Store) -> Iterator[None]:
+    """What was submitted here is gone for the tests that come after."""
+    yield
+    with store.connection() as connection, connection.begin():
+        connection.execute(sa.delete(tables.submission))
+        connection.execute(sa.delete(tables.server))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,128 @@
+"""Submitting studies, and what may be asked of those that were."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.accounts import TokenRecord
+from service.api.answers import StudyDetail, SubmissionOut
+from service.api.authentication import Submitter, check_may_change, store_of
+from service.api.problems import answers
+from service.api.studies import study_detail
+from service.api.values import Name, Sha256, Storable, check_new_name
+from service.errors import StudyNotFoundError
+from service.store import Store
+from service.study import study_spec_from
+from service.submissions.queue import Order
+
+__all__ = ["Labels", "Priority", "Workers", "check_owner", "router"]
+
+router = APIRouter(tags=["studies"])
+
+Workers = Annotated[int, Field(ge=1, le=10_000, description="Trainers at the same time; as many as fit if left out.")]
+Priority = Annotated[int, Field(ge=-1000, le=1000, description="The higher, the sooner.")]
+Labels = Annotated[
+    dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=100)]],
+    Storable,
+    Field(max_length=20, description="That a node must have to run it, as Ray's label selectors."),
+]
+_SPEC: dict[str, Any] = {
+    "name": "digits",
+    "model": "train:build",
+    "data": "train:load",
+    "max_epochs": 27,
+    "objective": {"metric": "val_accuracy", "direction": "maximize"},
+    "budget": {"epochs": 500},
+    "space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "log": True}},
+}
+
+
+class StudyOrder(BaseModel):
+    """A study to be run."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": _SPEC}]})
+
+    spec: Annotated[dict[str, Any], Storable]
+    """The settings of a study file."""
+    code: Sha256 | None = None
+    """Of an archive that was sent before; left out where the cluster has the modules."""
+    workers: Workers | None = None
+    priority: Priority = 0
+    labels: Labels = {}
+
+
+class Resumption(BaseModel):
+    """How a study goes on."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
+
+    code: Sha256 | None = None
+    """What replaces its code."""
+    workers: Workers | None = None
+    """Of a study that a server has never run; else it keeps what it has."""
+
+
+@router.post(
+    "/studies",
+    status_code=201,
+    responses=answers(400, 401, 403, 409, 413, 422, 429, 503, same=StudyDetail),
+)
+def submit_study(request: Request, response: Response, token: Submitter, order: StudyOrder) -> StudyDetail:
+    """Submit a study. The same study again changes nothing; the name with other settings or code is a conflict."""
+    spec = study_spec_from(order.spec, "spec")
+    check_new_name(spec.name)
+    store = store_of(request)
+    there = store.queue.find(spec.name)
+    if there is not None:
+        check_may_change(token, there.submitter, spec.name)
+    _, is_new = store.queue.submit_study(
+        spec,
+        Order(
+            submitter=token.user_name, code=order.code, workers=order.workers, priority=order.priority,
+            labels=order.labels,
+        ),
+    )  # fmt: skip
+    response.status_code = 201 if is_new else 200
+    return study_detail(store, spec.name)
+
+
+@router.post("/studies/{name:path}/stop", responses=answers(401, 403, 404, 422, 429, 503))
+def stop_study(request: Request, token: Submitter, name: Name) -> SubmissionOut:
+    """Pause a study at the end of the epochs that train now; it can be resumed. What has ended stays as it is."""
+    store = store_of(request)
+    check_owner(store, token, name)
+    return SubmissionOut.model_validate(store.queue.stop(name))
+
+
+@router.post("/studies/{name:path}/resume", responses=answers(400, 401, 403, 404, 409, 413, 422, 429, 503))
+def resume_study(request: Request, token: Submitter, name: Name, how: Resumption | None = None) -> SubmissionOut:
+    """Have a study that ended go on where it stands, with other code if that is given."""
+    store = store_of(request)
+    check_owner(store, token, name)
+    how = how or Resumption()
+    order = Order(submitter=token.user_name, code=how.code, workers=how.workers)
+    return SubmissionOut.model_validate(store.queue.resume(name, order))
+
+
+@router.delete("/studies/{name:path}", status_code=204, responses=answers(401, 403, 404, 409, 422, 429, 503))
+def delete_study(request: Request, token: Submitter, name: Name) -> None:
+    """Delete a study that has ended, with its trials and logs; checkpoints and models stay where they are."""
+    store = store_of(request)
+    check_owner(store, token, name)
+    store.queue.delete(name)
+
+
+def check_owner(store: Store, token: TokenRecord, name: str) -> None:
+    """Refuse to let somebody change another's study.
+
+    Raises:
+        HTTPException: 403.
+        StudyNotFoundError: there is none of this name.
+    """
+    submission = store.queue.find(name)
+    if submission is None and not store.studies(names=[name]):
+        raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
+    check_may_change(token, None if submission is None else submission.submitter, name)

@@ -1,0 +1,185 @@
+"""Every file under deploy/ is what its format asks for, and says the same of things that several of them say.
+
+None of it has been run on a cluster by these tests: deploy/README.md says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata, resources
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.deploy.kuberay import RAY_CLUSTER, RAY_JOB
+from tests.deploy.manifests import DEPLOY, load_all, pod_templates, render
+
+ROOT = DEPLOY.parent
+KUBERNETES = "1.33"
+OVERLAYS = [DEPLOY / "kubernetes" / "overlays" / name for name in ("cpu", "gpu")]
+RENDERED = [(overlay.name, manifest) for overlay in OVERLAYS for manifest in render(overlay)]
+RENDERED += [("example", one) for one in load_all(DEPLOY / "kubernetes" / "examples" / "ray-job.yaml")]
+LABELS = [f"{source}: {manifest['kind']} {manifest['metadata']['name']}" for source, manifest in RENDERED]
+PODS = [(f"{source} {name}", template) for source, manifest in RENDERED for name, template in pod_templates(manifest)]
+
+
+def tool(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+@pytest.mark.parametrize(("source", "manifest"), RENDERED, ids=LABELS)
+def test_a_manifest_is_of_its_kind(source, manifest):
+    match manifest["apiVersion"]:
+        case "ray.io/v1":
+            jsonschema.validate(manifest, {"RayCluster": RAY_CLUSTER, "RayJob": RAY_JOB}[manifest["kind"]])
+        case "postgresql.cnpg.io/v1":
+            assert manifest["spec"]["instances"] >= 2
+            assert manifest["spec"]["bootstrap"]["initdb"] == {"database": "bandstand", "owner": "bandstand"}
+        case _:
+            kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize(("name", "template"), PODS, ids=[name for name, _ in PODS])
+def test_a_pod_is_one_that_kubernetes_takes_without_rights_it_does_not_need(name, template):
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": template["spec"]}
+    kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+    for container in template["spec"]["containers"]:
+        assert "limits" in container["resources"], container["name"]
+        literal = [one["name"] for one in container.get("env", []) if "TOKEN" in one["name"] and "value" in one]
+        assert literal == []
+        assert all("://" not in one.get("value", "") or "@" not in one["value"] for one in container.get("env", []))
+    if not name.startswith("example"):
+        assert template["spec"]["securityContext"]["runAsNonRoot"] is True
+        for container in template["spec"]["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    mounted = {mount["name"] for one in template["spec"]["containers"] for mount in one.get("volumeMounts", [])}
+    assert mounted == {volume["name"] for volume in template["spec"].get("volumes", [])}
+
+
+def test_the_gpu_overlay_adds_workers_that_ask_for_a_gpu():
+    (cluster,) = [one for one in render(OVERLAYS[1]) if one["kind"] == "RayCluster"]
+    groups = {group["groupName"]: group for group in cluster["spec"]["workerGroupSpecs"]}
+    (container,) = groups["gpu"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container["image"].endswith(":gpu")
+    assert groups["cpu"]["template"]["spec"]["containers"][0]["image"].endswith(":cpu")
+
+
+def test_every_network_policy_selects_pods_that_there_are():
+    manifests = render(OVERLAYS[1])
+    labels = [template["metadata"]["labels"] for one in manifests for _, template in pod_templates(one)]
+    labels.append({"cnpg.io/cluster": next(one["metadata"]["name"] for one in manifests if one["kind"] == "Cluster")})
+    for policy in (one for one in manifests if one["kind"] == "NetworkPolicy"):
+        wanted = policy["spec"]["podSelector"].get("matchLabels", {})
+        assert any(wanted.items() <= have.items() for have in labels), policy["metadata"]["name"]
+
+
+def test_the_compose_file_follows_the_compose_specification():
+    command = [tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_variable_of_the_compose_file_stands_in_the_example_without_a_value():
+    text = (DEPLOY / "compose.yaml").read_text()
+    example = (DEPLOY / "environment.example").read_text()
+    wanted = set(re.findall(r"\$\{(\w+)", text))
+    assert wanted == {line.split("=")[0] for line in example.splitlines() if "=" in line and not line.startswith("#")}
+    assert all(line.endswith("=") for line in example.splitlines() if not line.startswith("#"))
+    services = yaml.safe_load(text)["services"]
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert all(str(port).startswith("127.0.0.1:") for port in published)
+
+
+def test_the_dockerfile_pleases_its_linter():
+    done = subprocess.run([tool("hadolint"), str(DEPLOY / "Dockerfile")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_image_runs_as_nobody_special_and_gets_all_that_the_package_is_made_of():
+    text = (DEPLOY / "Dockerfile").read_text()
+    assert re.search(r"^USER 10001$", text, re.MULTILINE)
+    assert text.rstrip().split("FROM ")[-1].startswith("runtime AS cpu")  # the default target
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+        assert f"COPY {package} {package}\n" in text
+        assert f"!{package}\n" in (ROOT / ".dockerignore").read_text()
+
+
+def test_ray_is_of_one_version_everywhere():
+    pinned = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert pinned is not None
+    found = [
+        manifest["spec"].get("rayClusterSpec", manifest["spec"])["rayVersion"]
+        for _, manifest in RENDERED
+        if manifest["kind"] in ("RayCluster", "RayJob")
+    ]
+    assert set(found) == {pinned.group(1)} == {metadata.version("ray")}
+
+
+def test_the_cluster_launchers_file_is_one():
+    schema = json.loads((resources.files("ray") / "autoscaler" / "ray-schema.json").read_text())
+    launcher = yaml.safe_load((DEPLOY / "ray-cluster.yaml").read_text())
+    jsonschema.validate(launcher, schema)
+
+
+def test_systemd_understands_the_unit(tmp_path):
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed here: the unit is not checked")
+    unit = tmp_path / "bandstand.service"
+    text = (DEPLOY / "bandstand.service").read_text()
+    unit.write_text(text.replace("/opt/bandstand/bin/bandstand", sys.executable))
+    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def serve_commands():
+    """All ways in which the files start the server, as words after `bandstand`."""
+    dockerfile = json.loads(re.findall(r"^CMD (.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[-1])
+    unit = re.findall(r"^ExecStart=\S+ (.+)$", (DEPLOY / "bandstand.service").read_text(), re.MULTILINE)[0].split()
+    (deployment,) = [one for one in render(OVERLAYS[0]) if one["kind"] == "Deployment"]
+    return [dockerfile, unit, deployment["spec"]["template"]["spec"]["containers"][0]["args"]]
+
+
+@pytest.mark.parametrize("words", serve_commands(), ids=["Dockerfile", "unit", "Deployment"])
+def test_the_files_start_the_server_with_options_that_it_has(words):
+    from typer.main import get_command
+
+    from service.cli import app
+
+    command = get_command(app).commands[words[0]]  # type: ignore[attr-defined]  # click's groups have them
+    command.make_context("bandstand serve", words[1:], resilient_parsing=False).close()
+    assert words[0] == "serve"
+
+
+@pytest.mark.slow
+def test_the_images_installation_works_in_an_empty_environment(tmp_path):
+    """The Dockerfile's own RUN steps for the CPU image, in a virtual environment of their own."""
+    text = (DEPLOY / "Dockerfile").read_text()
+    (install,) = re.findall(r"^RUN (pip install -c constraints.txt \.)$", text, re.MULTILINE)
+    source = tmp_path / "src"
+    source.mkdir()
+    for name in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
+        for part in name.split()[:-1]:
+            path = ROOT / part
+            if path.is_dir():
+                shutil.copytree(path, source / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(path, source / part)
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "environment")], check=True)
+    environment = {"PATH": f"{tmp_path}/environment/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
+    subprocess.run(install, shell=True, check=True, cwd=source, env=environment)
+    shown = subprocess.run(
+        ["bandstand", "--version"], check=True, cwd=tmp_path, env=environment, capture_output=True, text=True,
+        executable=f"{tmp_path}/environment/bin/bandstand",
+    )  # fmt: skip
+    assert shown.stdout.startswith("bandstand ")

@@ -1,0 +1,81 @@
+"""What a job says and returns when there is nothing for it to run; whole jobs are run in tests/end_to_end."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+
+import pytest
+
+from service.store import Store
+from service.submissions import Dispatch
+from service.submissions.job import begin_job, must_stop
+from service.submissions.queue import Order
+from service.submissions.records import RunState
+from tests.service.test_store import make_spec
+
+NAMES = (f"cluster-job-{number}" for number in itertools.count())
+
+
+def run_job(run: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "workers", "job", run],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def dispatch(store: Store) -> Dispatch:
+    return Dispatch(store, "a test")
+
+
+def test_a_job_without_a_database_says_what_is_to_be_set(home) -> None:
+    done = run_job("bandstand-1")
+    assert (done.returncode, done.stdout) == (
+        2,
+        "bandstand: BANDSTAND_DATABASE_URL must be set on every node of the Ray cluster; it is not set here\n",
+    )
+
+
+def test_a_job_of_no_run_says_so(store) -> None:
+    done = run_job("bandstand-nobody", BANDSTAND_DATABASE_URL=store.url)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "there is no run 'bandstand-nobody'" in done.stdout
+
+
+def test_a_job_that_was_stopped_before_it_began_is_not_refused(store, dispatch) -> None:
+    spec = make_spec(name=next(NAMES))
+    store.queue.submit_study(spec, Order(submitter="ada"))
+    run = dispatch.claim(per_user=9).run.id
+    store.queue.stop(spec.name)
+    done = run_job(run, BANDSTAND_DATABASE_URL=store.url)
+    assert (done.returncode, done.stdout) == (2, "bandstand: it was stopped before it began\n")
+    ended = dispatch.end_run(run, RunState.FAILED, "its process ended with code 2")
+    assert (ended.state, ended.outcome) == ("ended", "stopped")
+
+
+def test_a_job_learns_that_it_must_stop_when_its_submission_stops_or_another_run_has_its_place(store, dispatch) -> None:
+    spec = make_spec(name=next(NAMES))
+    store.queue.submit_study(spec, Order(submitter="ada"))
+    run = dispatch.claim(per_user=9).run.id
+    begin_job(store, run)
+    assert not must_stop(store, run)
+    store.queue.stop(spec.name)
+    assert must_stop(store, run)
+    dispatch.end_run(run, RunState.SUCCEEDED)
+    store.queue.resume(spec.name, Order(submitter="ada"))
+    later = dispatch.claim(per_user=9).run.id
+    assert must_stop(store, run)
+    assert not must_stop(store, later)
+    store.queue.stop(spec.name)
+    dispatch.end_run(later, RunState.FAILED)
+
+
+def test_what_python_m_workers_does_not_know_it_says_in_a_line(home) -> None:
+    done = subprocess.run([sys.executable, "-m", "workers", "jobs"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "usage: python -m workers [job RUN | dispatch]\n")
