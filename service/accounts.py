@@ -29,6 +29,14 @@ _PREFIX = "bandstand"
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 
+_VALID = sa.select(tables.token).where(
+    tables.token.c.id == sa.bindparam("number"),
+    tables.token.c.revoked_at.is_(None),
+    tables.token.c.expires_at > sa.func.clock_timestamp(),
+)
+"""The token of an id, if it is good: made once, as every request asks for it."""
+
+
 class Role(IntEnum):
     """What a token allows; each role may do what those before it may."""
 
@@ -137,12 +145,8 @@ class Accounts:
         return None if row is None else _record_from(row)
 
     def _valid(self, number: str) -> sa.Row[tuple[object, ...]] | None:
-        token = tables.token
-        query = sa.select(token).where(
-            token.c.id == number, token.c.revoked_at.is_(None), token.c.expires_at > sa.func.clock_timestamp()
-        )
         with self._store.connection() as connection:
-            return connection.execute(query).one_or_none()
+            return connection.execute(_VALID, {"number": number}).one_or_none()
 
     def list_tokens(self) -> list[TokenRecord]:
         """All tokens, revoked and expired ones too, the newest first."""

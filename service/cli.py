@@ -15,6 +15,10 @@ from service.errors import INTERRUPTED
 from service.report_command import figure, report
 from service.request_commands import enqueue, extend
 from service.serve_command import serve
+from service.server_commands.asking import delete, resume
+from service.server_commands.choice import also_on_server
+from service.server_commands.login import login, logout
+from service.server_commands.submitting import logs, submit, submit_comparison, watch
 from service.simulate_command import simulate
 from service.token_command import token
 
@@ -38,11 +42,13 @@ app.add_typer(database)
 app.add_typer(token)
 app.command()(compare)
 app.command()(simulate)
-app.command()(extend)
-app.command()(enqueue)
-app.command()(report)
+app.command()(also_on_server("asking:extend")(extend))
+app.command()(also_on_server("asking:enqueue")(enqueue))
+app.command()(also_on_server("looking:report")(report))
 app.command()(figure)
 app.command()(serve)
+for server_command in (submit, submit_comparison, watch, logs, resume, delete, login, logout):
+    app.command()(server_command)
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
@@ -152,6 +158,7 @@ def demo(workers: Workers = None) -> int:
 
 
 @app.command(name="list")
+@also_on_server("looking:list_studies")
 def list_studies(
     as_json: AsJson = False,
     everything: Annotated[bool, typer.Option("--all", help="The studies of comparisons, too.")] = False,
@@ -172,6 +179,7 @@ def list_studies(
 
 
 @app.command()
+@also_on_server("looking:show")
 def show(name: Name, as_json: AsJson = False) -> None:
     """Where a study stands: its best trials, what was pruned, what failed and why."""
     from service.store import Store
@@ -186,6 +194,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@also_on_server("looking:best")
 def best(name: Name, as_json: AsJson = False) -> int:
     """The best params, their value and the model's path."""
     from service.store import Store
@@ -278,6 +287,7 @@ def replay(
 
 
 @app.command()
+@also_on_server("asking:stop")
 def stop(name: Name) -> None:
     """Ask whoever runs a study to pause it."""
     from service.store import Store

@@ -16,6 +16,10 @@ from service.tables import SCHEMA
 __all__ = ["connect", "describe", "migrate", "unreachable"]
 
 CONNECT_TIMEOUT_SECONDS = 5
+POOL_TIMEOUT_SECONDS = 5
+"""For a connection that others in this process have."""
+TCP_TIMEOUT_MILLISECONDS = 10_000
+"""After which a server that does not take what it is sent counts as gone, rather than after the kernel's minutes."""
 OLDEST_SERVER = 13
 _MIGRATION_LOCK = 0x62616E64  # "band"
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -34,7 +38,10 @@ def connect(url: str, *, any_schema: bool = False) -> Engine:
         DatabaseVersionError: server or schema too old or too new.
     """
     engine = sa.create_engine(
-        _driver_url(url), pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+        _driver_url(url),
+        pool_pre_ping=True,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "tcp_user_timeout": TCP_TIMEOUT_MILLISECONDS},
     )
     try:
         with engine.connect() as connection:

@@ -19,12 +19,17 @@ __all__ = [
     "ForeignWriteError",
     "InputError",
     "LeaseLostError",
+    "NotAllowedError",
+    "NotLoggedInError",
+    "ServerAnswerError",
+    "ServerUnreachableError",
     "ServiceError",
     "StudyDeletedError",
     "StudyFailedError",
     "StudyInUseError",
     "StudyNameTakenError",
     "StudyNotFoundError",
+    "TooManyRequestsError",
     "one_line",
 ]
 
@@ -76,6 +81,26 @@ class ClusterUnreachableError(InputError):
 
 class DatabaseVersionError(InputError):
     """The server or the schema is older or newer than this Bandstand can use."""
+
+
+class NotLoggedInError(InputError):
+    """The server wants a token, and has got none that is good."""
+
+
+class NotAllowedError(InputError):
+    """The token's role does not allow it, or the study is somebody else's."""
+
+
+class TooManyRequestsError(BandstandError):
+    """The server was asked too often, and waiting as it said did not help."""
+
+
+class ServerUnreachableError(BandstandError):
+    """The server does not answer, or says that it cannot work now; what was asked may be asked again."""
+
+
+class ServerAnswerError(BandstandError):
+    """What the server answered is none of ours: another program, another version, or a mistake of the server's."""
 
 
 class StudyFailedError(BandstandError):

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,16 +17,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from service.store import Store
 from service.strategies.samplers.grid_points import grid_of
 from service.study import StudySpec
 from service.views import EndedTrial, StudyProgress
+
+if TYPE_CHECKING:
+    from service.store import Store
 
 __all__ = [
     "Display",
     "LiveDisplay",
     "NoDisplay",
     "PlainDisplay",
+    "budget_spent",
     "budget_used",
     "make_display",
     "params_text",
@@ -95,7 +98,7 @@ def _limits(progress: StudyProgress) -> list[tuple[float, float, str]]:
     return [(used, limit, unit) for used, limit, unit in limits if limit]
 
 
-def _spent(progress: StudyProgress) -> str:
+def budget_spent(progress: StudyProgress) -> str:
     """What was spent of what, in words."""
     parts = [f"{round(used, 2):g} of {limit:g} {unit}" for used, limit, unit in _limits(progress)]
     if progress.budget.epochs is None:
@@ -114,7 +117,7 @@ def progress_view(progress: StudyProgress, *, seconds: float, seconds_left: floa
     )
     bar = Table.grid(padding=(0, 1))
     used = budget_used(progress)
-    bar.add_row("budget  ", ProgressBar(total=1.0, completed=used, width=28), f"{used:4.0%}", _spent(progress))
+    bar.add_row("budget  ", ProgressBar(total=1.0, completed=used, width=28), f"{used:4.0%}", budget_spent(progress))
     left = f", about {_duration(seconds_left)} left" if seconds_left is not None else ""
     time_line = Text(f"time     {_duration(seconds)}{left}")
     parts: list[RenderableType] = [

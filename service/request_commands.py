@@ -14,7 +14,7 @@ from service.budget_text import BUDGET_FORMS
 if TYPE_CHECKING:
     from service.store import Store
 
-__all__ = ["enqueue", "extend"]
+__all__ = ["enqueue", "extend", "texts_from"]
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
 
@@ -41,20 +41,30 @@ def enqueue(
     params: Annotated[list[str], typer.Argument(help="Every parameter of a trial: units=32 learning_rate=0.01.")],
 ) -> None:
     """Have these params trained next, as a trial of the study."""
-    from service.errors import InputError
     from service.requests import params_from
     from service.store import Store
 
-    texts = dict(text.partition("=")[::2] for text in params)
-    unread = next((text for text in params if "=" not in text), None)
-    if unread is not None:
-        raise InputError(f"params are written name=value, such as units=32; got {unread!r}")
+    texts = texts_from(params)
     store = Store.open()
     store.request_trial(name, params_from(store.spec(name).space, texts), by=_user())
     asked = any(request.kind == "extend" and request.taken_at is None for request in store.read_requests(name))
     waits = store.progress(name).state == "finished" and not asked
     room = "; it has finished: where its budget is used, they wait until that is extended" if waits else ""
     typer.echo(f"{name}: these params are tried next, within its budget; {_what_is_next(store, name)}{room}")
+
+
+def texts_from(params: list[str]) -> dict[str, str]:
+    """Params as they are given on the command line, by their names.
+
+    Raises:
+        InputError: one is not name=value.
+    """
+    from service.errors import InputError
+
+    unread = next((text for text in params if "=" not in text), None)
+    if unread is not None:
+        raise InputError(f"params are written name=value, such as units=32; got {unread!r}")
+    return dict(text.partition("=")[::2] for text in params)
 
 
 def _what_is_next(store: Store, name: str) -> str:

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import errors
-from service.code_check import check_modules
+from service.code_check import check_files, check_modules
 from service.errors import InputError, ServiceError, StudyFailedError
 from service.settings import bandstand_home, checkpoints_uri, database_url, ray_address
 from service.store import Store
 from service.study import StudySpec, study_spec_from
+from service.study_file import default_code_path
 from service.views import StudyRecord
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def run_study(
     from service.live import NoDisplay, make_display
 
     study = spec if isinstance(spec, StudySpec) else study_spec_from(spec, "study")
-    folders = [str(Path(folder).absolute()) for folder in code_path or _default_code_path()]
+    folders = [str(Path(folder).absolute()) for folder in code_path or default_code_path()]
     store = Store.open()
     display = NoDisplay() if quiet else make_display(store)
     outcome = run_studies(store, [study], workers=workers, code_path=folders, display=display).get(study.name)
@@ -141,6 +142,8 @@ def run_studies(
             "a study sent to a Ray cluster needs a database that the cluster can reach; RAY_ADDRESS is set and "
             "BANDSTAND_DATABASE_URL is not: set it to a PostgreSQL server, or unset RAY_ADDRESS"
         )
+    for spec in specs:
+        check_files(spec)
     finished = {spec.name: _finished(store, spec) for spec in specs if store.check_name(spec)}
     outcomes = {name: outcome for name, outcome in finished.items() if outcome is not None}
     to_run = [spec for spec in specs if spec.name not in outcomes]
@@ -184,12 +187,6 @@ def _error(kind: str, message: str, log: Path | None = None) -> errors.Bandstand
     if error_type is ServiceError and log is not None:
         message = f"{message.splitlines()[0]} (the whole story is in {log})"
     return error_type(message)
-
-
-def _default_code_path() -> list[str]:
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    folders = [str(Path(main).absolute().parent)] if main else []
-    return [*folders, str(Path.cwd())]
 
 
 class WorkerProcess:

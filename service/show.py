@@ -13,6 +13,7 @@ from rich.text import Text
 from service.live import params_text
 
 if TYPE_CHECKING:
+    from service.client.answers import ListedStudy
     from service.schedules import Schedule
     from service.study_list import StudySummary
     from service.views import StudyRecord
@@ -29,7 +30,7 @@ def make_console(**options: Any) -> Console:
     return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, **options)
 
 
-def studies_table(studies: Sequence[StudySummary], comparisons: Sequence[str]) -> Table:
+def studies_table(studies: Sequence[StudySummary | ListedStudy], comparisons: Sequence[str]) -> Table:
     """A line for each study, in the order given, and one for all studies of each of the comparisons."""
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for column in ("study", "state", "trials", "epochs", "best", "metric", "made"):

@@ -17,8 +17,9 @@ from sqlalchemy.engine import Connection
 
 from service import database, tables
 from service.accounts import Accounts
+from service.census import Census, read_census
 from service.comparison.plan import ComparisonPlan
-from service.comparison.plan_rows import read_plan, read_plan_names, write_plan
+from service.comparison.plan_rows import read_plan, read_plan_names, read_plan_page, write_plan
 from service.embedded import embedded_url
 from service.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from service.optuna_mirror import OptunaMirror, open_storage
@@ -234,6 +235,16 @@ class Store:
         """The names of all comparisons, the newest first."""
         with self.connection() as connection:
             return read_plan_names(connection)
+
+    def comparison_page(self, after: int | None, limit: int) -> list[sa.Row[Any]]:
+        """Some comparisons, as `read_plan_page` has them."""
+        with self.connection() as connection:
+            return read_plan_page(connection, after, limit)
+
+    def census(self) -> Census:
+        """How much there is of everything."""
+        with self.connection() as connection:
+            return read_census(connection)
 
     def comparison(self, name: str) -> ComparisonPlan:
         """A comparison's plan.

@@ -8,10 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -28,6 +25,7 @@ from pydantic import (
 
 from search_spaces import SEARCH_SPACES, Categorical, Int, SearchSpace
 from service.errors import InputError
+from service.references import Reference
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 
 __all__ = ["Budget", "Objective", "Resources", "StudySpec", "study_spec_from"]
@@ -48,37 +46,6 @@ def _space_from(value: Any) -> SearchSpace:
     raise ValueError(f"must be a table of parameters or a name; got {type(value).__name__}")
 
 
-def _reference_from(value: Any) -> Any:
-    """`module:function` from a function, so that a study written in Python can name its own functions."""
-    if isinstance(value, str):
-        module, _, function = value.partition(":")
-        if not module or not function or not all(part.isidentifier() for part in [*module.split("."), function]):
-            raise ValueError(f"must be written module:function, such as train:build; got {value!r}")
-        return value
-    if callable(value) and hasattr(value, "__qualname__"):
-        if not value.__qualname__.isidentifier():
-            raise ValueError(
-                f"must be a function at the top of a module, because workers import it; got {value.__qualname__!r}"
-            )
-        module = value.__module__
-        if module == "__main__":
-            module = _name_of_main(sys.modules["__main__"])
-        return f"{module}:{value.__qualname__}"
-    raise ValueError(f"must be module:function or a function; got {type(value).__name__}")
-
-
-def _name_of_main(main: ModuleType) -> str:
-    """The name under which a worker can import the running script."""
-    file = getattr(main, "__file__", None)
-    if file is None:
-        raise ValueError(
-            "must live in a file, because workers import it; got a function typed into an interactive session: "
-            "put it into a module, say train.py, and name it train:build"
-        )
-    return Path(file).stem
-
-
-Reference = Annotated[str, BeforeValidator(_reference_from)]
 if TYPE_CHECKING:
     Space = SearchSpace
 else:  # pydantic would try to read the classes of a space as models of its own
@@ -249,7 +216,10 @@ class StudySpec(_Frozen):
         if isinstance(self.batch_size, int):
             return
         parameter = self.space.parameters.get(self.batch_size)
-        values = parameter.grid() if isinstance(parameter, Int | Categorical) else None
+        # Of a range its lowest value is enough, and it may be as long as memory.
+        values: tuple[object, ...] = (parameter.low,) if isinstance(parameter, Int) else ()
+        if isinstance(parameter, Categorical):
+            values = parameter.grid()
         if not values or not all(type(value) is int and value >= 1 for value in values):
             raise ValueError(
                 "batch_size must be a number or name an always-active parameter of the space whose values are "

@@ -20,7 +20,7 @@ from service.study import StudySpec, study_spec_from
 if TYPE_CHECKING:
     from service.store import Store
 
-__all__ = ["FoundStudy", "built_in_studies", "find_study"]
+__all__ = ["FoundStudy", "built_in_studies", "default_code_path", "find_study"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,13 @@ class FoundStudy:
 
     spec: StudySpec
     code_path: list[str]  # folders in which workers look for the user's modules
+
+
+def default_code_path() -> list[str]:
+    """Folders in which a user's modules are looked for: the running script's and the current one."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    folders = [str(Path(main).absolute().parent)] if main else []
+    return [*folders, str(Path.cwd())]
 
 
 def built_in_studies() -> dict[str, str]:

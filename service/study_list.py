@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy as sa
@@ -17,7 +18,17 @@ from service import tables
 from service.submissions.queue import TURN
 from service.submissions.records import SubmissionState
 
-__all__ = ["STATES", "Stamp", "State", "StudySummary", "TrialSummary", "read_stamps", "read_summaries", "read_trials"]
+__all__ = [
+    "STATES",
+    "Stamp",
+    "State",
+    "StudySummary",
+    "TrialSummary",
+    "read_stamps",
+    "read_summaries",
+    "read_trials",
+    "shown_state",
+]
 
 State = Literal["queued", "running", "interrupted", "stopped", "finished", "failed"]
 """That a study can be seen in; `interrupted` is said to run and has nobody who runs it."""
@@ -40,6 +51,7 @@ class StudySummary:
     roots: int  # trials without a parent, which is what a budget counts
     running: int  # trials that a worker has
     epochs: int
+    events: int  # changes whenever anything happens
     wall_seconds: float
     gpu_seconds: float
     budget: Mapping[str, float]  # as it is now: the limits that are set of epochs, trials, wall_seconds, gpu_hours
@@ -112,32 +124,43 @@ def read_summaries(
         after: `id` of the last one of the page before.
         limit: at most so many.
     """
+    given = {"names": names, "state": state, "submitter": submitter, "after": after}
+    values = {name: value for name, value in given.items() if value is not None}
+    if names is not None:
+        values["names"] = list(names)
+    query = _summaries_query(frozenset(values))
+    rows = connection.execute(query, {**values, "limit": limit})
+    return [_summary_from(row._mapping) for row in rows]
+
+
+@cache
+def _summaries_query(given: frozenset[str]) -> sa.Select[Any]:
+    """Made once: that takes longer than most answers."""
     study, submission, member = tables.study, tables.submission, tables.submission_study
     query = (
         sa.select(
             *(study.c[name] for name in ("id", "name", "reason", "wall_seconds", "gpu_seconds", "created_at")),
             study.c.ended_at,
             study.c.spec,
-            _shown_state().label("state"),
+            shown_state().label("state"),
             submission.c.submitter,
             sa.case((submission.c.kind == "comparison", submission.c.name)).label("comparison"),
             submission.c.id.label("submission"),
+            _latest(study.c.id).label("events"),
         )
         .outerjoin(member, member.c.study_id == study.c.id)
         .outerjoin(submission, submission.c.id == member.c.submission_id)
         .order_by(study.c.id.desc())
-        .limit(limit)
+        .limit(sa.bindparam("limit", type_=sa.BigInteger))
     )
-    if names is not None:
-        query = query.where(study.c.name.in_(names))
-    if state is not None:
-        query = query.where(_shown_state() == state)
-    if submitter is not None:
-        query = query.where(submission.c.submitter == submitter)
-    if after is not None:
-        query = query.where(study.c.id < after)
-    rows = connection.execute(_with_figures(query.cte("page")))
-    return [_summary_from(row._mapping) for row in rows]
+    conditions = {
+        "names": study.c.name.in_(sa.bindparam("names", expanding=True)),
+        "state": shown_state() == sa.bindparam("state"),
+        "submitter": submission.c.submitter == sa.bindparam("submitter"),
+        "after": study.c.id < sa.bindparam("after", type_=sa.BigInteger),
+    }
+    query = query.where(*(conditions[name] for name in sorted(given)))
+    return _with_figures(query.cte("page"))
 
 
 def _with_figures(page: sa.CTE) -> sa.Select[Any]:
@@ -190,7 +213,7 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
     )
 
 
-def _shown_state() -> sa.ColumnElement[str]:
+def shown_state() -> sa.ColumnElement[str]:
     """A study's state as an expression over its row: one that is said to run and that nobody holds was interrupted."""
     locks = sa.table("pg_locks", *(sa.column(name) for name in ("objid", "classid", "locktype", "granted", "database")))
     database = sa.text("(SELECT oid FROM pg_database WHERE datname = current_database())")
@@ -221,25 +244,33 @@ def _summary_from(row: sa.RowMapping) -> StudySummary:
 
 
 def read_stamps(connection: Connection, names: Collection[str]) -> dict[str, Stamp]:
-    """The stamps of studies, by name, by one query; those that are not there are left out.
+    """The stamps of studies, by name, by one query; those that are not there are left out."""
+    rows = connection.execute(_stamps_query(), {"names": list(names)})
+    return {row.name: Stamp(row.state, row.events) for row in rows}
+
+
+@cache
+def _stamps_query() -> sa.Select[Any]:
+    study = tables.study
+    return sa.select(study.c.name, shown_state().label("state"), _latest(study.c.id).label("events")).where(
+        study.c.name.in_(sa.bindparam("names", expanding=True))
+    )
+
+
+def _latest(study: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """The number of a study's latest event or epoch; 0 before there is any.
 
     An epoch is numbered like an event. The latest is of a trial that runs, or of one that something happened to since.
     """
-    study, event, trial, measured = tables.study, tables.event, tables.trial, tables.measurement
-    latest_event = sa.select(sa.func.max(event.c.seq)).where(event.c.study_id == study.c.id).scalar_subquery()
+    event, trial, measured = tables.event, tables.trial, tables.measurement
+    latest_event = sa.select(sa.func.max(event.c.seq)).where(event.c.study_id == study)
     latest_epoch = (
         sa.select(sa.func.max(measured.c.seq))
         .join(trial, sa.and_(trial.c.study_id == measured.c.study_id, trial.c.number == measured.c.trial))
-        .where(trial.c.study_id == study.c.id, trial.c.state == "running", measured.c.epoch == trial.c.epochs)
-        .correlate(study)
-        .scalar_subquery()
+        .where(trial.c.study_id == study, trial.c.state == "running", measured.c.epoch == trial.c.epochs)
     )
-    query = sa.select(
-        study.c.name,
-        _shown_state().label("state"),
-        sa.func.greatest(latest_event, latest_epoch, 0).label("events"),
-    ).where(study.c.name.in_(names))
-    return {row.name: Stamp(row.state, row.events) for row in connection.execute(query)}
+    parts = [query.correlate(study.table).scalar_subquery() for query in (latest_event, latest_epoch)]
+    return sa.func.greatest(*parts, 0)
 
 
 def read_trials(connection: Connection, study_id: int, after: int, limit: int | None) -> list[TrialSummary]:
@@ -251,22 +282,27 @@ def read_trials(connection: Connection, study_id: int, after: int, limit: int | 
         after: the number of the last one seen, -1 for none.
         limit: at most so many.
     """
+    rows = connection.execute(_trials_query(), {"study": study_id, "after": after, "limit": limit})
+    own = set(TrialSummary.__dataclass_fields__) - {"attempts", "epochs"}
+    return [
+        TrialSummary(
+            **{name: row[name] for name in own}, attempts=row["attempt"], epochs=row["epochs"] - row["from_epoch"]
+        )
+        for row in rows.mappings()
+    ]
+
+
+@cache
+def _trials_query() -> sa.Select[Any]:
     trial, measured = tables.trial, tables.measurement
     seconds = (
         sa.select(sa.func.coalesce(sa.func.sum(measured.c.seconds), 0.0))
         .where(measured.c.study_id == trial.c.study_id, measured.c.trial == trial.c.number)
         .scalar_subquery()
     )
-    query = (
+    return (
         sa.select(trial, seconds.label("seconds"))
-        .where(trial.c.study_id == study_id, trial.c.number > after)
+        .where(trial.c.study_id == sa.bindparam("study", type_=sa.BigInteger), trial.c.number > sa.bindparam("after"))
         .order_by(trial.c.number)
-        .limit(limit)
+        .limit(sa.bindparam("limit", type_=sa.BigInteger))
     )
-    own = set(TrialSummary.__dataclass_fields__) - {"attempts", "epochs"}
-    return [
-        TrialSummary(
-            **{name: row._mapping[name] for name in own}, attempts=row.attempt, epochs=row.epochs - row.from_epoch
-        )
-        for row in connection.execute(query)
-    ]

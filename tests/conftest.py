@@ -16,7 +16,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BANDSTAND_HOME for the whole session; the environment is set for this process and its children."""
     folder = tmp_path_factory.mktemp("bandstand-home")
     os.environ["BANDSTAND_HOME"] = str(folder)
-    for name in ("BANDSTAND_DATABASE_URL", "BANDSTAND_CHECKPOINTS", "RAY_ADDRESS"):
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("settings"))  # nobody is logged in to a server
+    for name in ("BANDSTAND_DATABASE_URL", "BANDSTAND_CHECKPOINTS", "BANDSTAND_TOKEN", "BANDSTAND_URL", "RAY_ADDRESS"):
         os.environ.pop(name, None)
     return folder
 

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "search_spaces",
     "service",
+    "service.client",
     "service.optuna_samplers",
     "service.optuna_storage",
     "service.report",

@@ -6,9 +6,15 @@ Knows what trainers have done. Must not know what there is to do.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 __all__ = ["Affinity"]
+
+_OVERTAKEN_LIMIT = 16
+"""How many later trials may be preferred to one that is new to every trainer."""
+
+_Shape = frozenset[tuple[str, Any]]
 
 
 class Affinity:
@@ -18,6 +24,11 @@ class Affinity:
         self._trials: dict[int, str] = {}  # trial -> the trainer that trained it last
         self._signatures: dict[int, str] = {}  # trial -> its program
         self._programs: defaultdict[str, set[str]] = defaultdict(set)
+        self._shapes: defaultdict[str, set[_Shape]] = defaultdict(set)
+
+    def given(self, trainer: str, params: Mapping[str, Any]) -> None:
+        """A trainer begins a trial with these params."""
+        self._shapes[trainer].add(_shape(params))
 
     def trained(self, trainer: str, trial: int, signature: str) -> None:
         """A trainer has trained a trial by the program of this signature; an empty one is none."""
@@ -29,9 +40,33 @@ class Affinity:
     def forget(self, trainer: str) -> None:
         """A trainer is gone."""
         self._programs.pop(trainer, None)
+        self._shapes.pop(trainer, None)
 
-    def of(self, trainer: str, trials: Iterable[int]) -> set[int]:
-        """Those of these trials that the trainer trained last; if there are none, those whose program it has."""
-        waiting = list(trials)
+    def of(self, trainer: str, waiting: Mapping[int, Mapping[str, Any]]) -> set[int]:
+        """Those of the waiting trials, given with their params, that this trainer should have.
+
+        Those that it trained last; if there are none, those whose program it has or should have by their params; if
+        there are none, those whose program nobody has, so that no two trainers compile the same. A trial that was
+        never trained and that many later ones have overtaken comes first.
+        """
+        new = {trial: _shape(params) for trial, params in waiting.items() if trial not in self._signatures}
+        if new and max(new) - min(new) + 1 - len(new) > _OVERTAKEN_LIMIT:
+            return {min(new)}
         own = {trial for trial in waiting if self._trials.get(trial) == trainer}
-        return own or {trial for trial in waiting if self._signatures.get(trial) in self._programs[trainer]}
+        if own:
+            return own
+        ready = {trial for trial in waiting if self._signatures.get(trial) in self._programs[trainer]}
+        ready |= {trial for trial, shape in new.items() if shape in self._shapes[trainer]}
+        if ready:
+            return ready
+        elsewhere = set().union(*self._shapes.values())
+        return {trial for trial, shape in new.items() if shape not in elsewhere}
+
+
+def _shape(params: Mapping[str, Any]) -> _Shape:
+    """What of a trial's params is likely to decide its program.
+
+    Most numbers that are no counts, such as rates, are variables of a program. Where that is wrong, a trainer compiles
+    what another has: time is lost, nothing else.
+    """
+    return frozenset((name, value) for name, value in params.items() if not isinstance(value, float))

@@ -44,6 +44,8 @@ _ACCOUNT_SECONDS = 10.0
 _MEMORY_FACTOR = 3.0
 """Where the study sets no memory: a trainer that has grown to so many times what it had with its data loaded, before
 it trained for any study, is replaced."""
+_AHEAD, _AHEAD_LIMIT = 2, 32
+"""Trials that wait for each trainer, and for all, to choose from, where the strategy can foresee them."""
 _log = logging.getLogger(__name__)
 
 StudyOutcome = dict[str, str]
@@ -269,6 +271,8 @@ class Coordinator:
                 self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
             while True:
                 with self._pulse.deciding():
+                    if self._look_ahead:
+                        self._search.look_ahead(min(_AHEAD_LIMIT, _AHEAD * len(self._trainers)))
                     assignment = self._search.next(self._preferred(name), name)
                 if assignment is None:
                     if self._search.done or self._stop_requested:
@@ -295,6 +299,7 @@ class Coordinator:
     async def _train(self, name: str, trainer: Any, assignment: Assignment) -> bool:
         """Have one assignment trained; returns whether the trainer is not to be used any more."""
         trial, attempt = assignment.trial, assignment.attempt
+        self._affinity.given(name, assignment.params)
         folder = self._folder_of(trial)
         await self._pulse.storing(self._journal.durable())  # what a worker is told is stored first
         resume_uri = None
@@ -322,8 +327,16 @@ class Coordinator:
 
     def _preferred(self, name: str) -> set[int]:
         """The waiting trials that this trainer would have least work to take up."""
-        # With one trainer there is nobody to leave the others to, and a study must not depend on what it remembers.
-        return self._affinity.of(name, self._search.history.waiting) if len(self._trainers) > 1 else set()
+        if len(self._trainers) < 2:
+            return set()  # there is nobody to leave the others to, and a study must not depend on what it remembers
+        waiting = {number: self._search.history.trials[number] for number in self._search.history.waiting}
+        requested = {number for number, trial in waiting.items() if trial.request is not None}
+        return requested or self._affinity.of(name, {number: trial.params for number, trial in waiting.items()})
+
+    @property
+    def _look_ahead(self) -> bool:
+        """Whether trials wait so that trainers may choose: there are several, and they compile."""
+        return len(self._trainers) > 1 and self._spec.trainer != "fit"
 
     async def _take(self, name: str, trial: int, attempt: int, outcome: Outcome) -> None:
         """Record how an assignment ended."""

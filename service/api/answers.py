@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.values import Number
+from service.study import Budget
 
 __all__ = [
     "Best", "Page", "Progress", "RunOut", "RunningTrialOut", "StudyDetail", "StudyOut", "SubmissionOut", "TrialOut",
@@ -138,6 +139,8 @@ class RunningTrialOut(_FromRecord):
 class Progress(_FromRecord):
     """Where a study stands."""
 
+    budget: Budget
+    """As it is now: that of the spec, or more."""
     state: str
     reason: str
     counts: dict[str, int]

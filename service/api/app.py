@@ -9,11 +9,17 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.api import code, events, logs, operations, studies, submitting
+from service.api import code, comparisons, events, logs, metrics, operations, reports, requesting, studies, submitting
 from service.api.feeds import Feeds
-from service.api.problems import Problem, register_problems
+from service.api.headers import SecureHeaders
+from service.api.limits import LimitBodies, LimitRequests
+from service.api.metrics import MeasureRequests, Metrics
+from service.api.pages import register_pages
+from service.api.problems import AnswerFailures, Problem, register_problems
+from service.api.reports import ReportWriter
 from service.api.sessions import Sessions
 from service.api.settings import ServerSettings
+from service.api.snapshots import Snapshots
 from service.store import Store
 
 __all__ = ["make_app"]
@@ -33,22 +39,46 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     """
     settings = settings or ServerSettings()
     app = FastAPI(
-        title="Bandstand", version=version("bandstand"), description=_DESCRIPTION, docs_url=None, redoc_url=None
+        title="Bandstand",
+        version=version("bandstand"),
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.store = store
     app.state.settings = settings
     app.state.sessions = Sessions(store, settings.session_hours)
     app.state.feeds = Feeds(store)
+    app.state.snapshots = Snapshots(store)
+    app.state.metrics = Metrics(store, app.state.feeds)
+    app.state.reports = ReportWriter(store, settings.reports_at_once)
     register_problems(app)
+    _add_middleware(app, settings)
     app.include_router(operations.router)
+    app.include_router(metrics.router)
     app.include_router(code.router)
     app.include_router(submitting.router)
+    app.include_router(requesting.router)
     app.include_router(logs.router)
     app.include_router(events.router)
+    app.include_router(reports.router)
     app.include_router(studies.router)
     app.include_router(studies.last)
+    app.include_router(comparisons.router)
+    app.include_router(comparisons.last)
+    register_pages(app)
     _describe_problems(app)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:
+    """What every request passes, the innermost first."""
+    app.add_middleware(LimitBodies)
+    app.add_middleware(AnswerFailures)
+    app.add_middleware(LimitRequests, settings=settings)
+    app.add_middleware(MeasureRequests, metrics=app.state.metrics)
+    app.add_middleware(SecureHeaders)
 
 
 def _describe_problems(app: FastAPI) -> None:

@@ -22,8 +22,14 @@ router = APIRouter(tags=["studies"])
 _HEARTBEAT_SECONDS = 15.0
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _EXAMPLE = 'id: 42\nevent: progress\ndata: {"state": "running", …}\n\nevent: ended\ndata: {"state": "finished"}\n\n'
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["progress", "ended"]}, "id": {"type": "string"}, "data": {"type": "string"}
+    },
+}  # fmt: skip
 _STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}}
+    200: {"content": {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}}}
 }
 
 

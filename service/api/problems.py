@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
     BandstandError,
@@ -27,7 +28,7 @@ from service.errors import (
     StudyNotFoundError,
 )
 
-__all__ = ["Problem", "answers", "problem", "register_problems"]
+__all__ = ["AnswerFailures", "Problem", "answers", "problem", "register_problems"]
 
 _STATUSES: dict[type[BandstandError], int] = {
     StudyNotFoundError: 404,
@@ -124,10 +125,29 @@ def register_problems(app: FastAPI) -> None:
     async def of_the_database(request: Request, error: sa.exc.OperationalError) -> JSONResponse:
         return _unavailable()
 
-    @app.exception_handler(Exception)
-    async def of_nobody(request: Request, error: Exception) -> JSONResponse:
-        _log.error("%s %s", request.method, request.url.path, exc_info=error)
-        return problem(500, "the server made a mistake; its log has the story")
+
+class AnswerFailures:
+    """Answers what nobody has foreseen, so that this too passes everything that other answers pass."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer 500 if that fails before an answer has begun."""
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            _log.exception("%s %s", scope["method"], scope["path"])
+            await problem(500, "the server made a mistake; its log has the story")(scope, receive, send)
 
 
 def _unavailable() -> JSONResponse:

@@ -49,6 +49,11 @@ class Sessions:
                 return None
         return self._store.accounts.find_by_id(session["token"])
 
+    def holder_of(self, cookie: str) -> TokenRecord | None:
+        """Whose session it is, for whoever has made sure by other means that no other site has asked."""
+        session = self._read(cookie)
+        return None if session is None else self._store.accounts.find_by_id(session["token"])
+
     def csrf_of(self, cookie: str) -> str:
         """What the forms of this session must send back; empty if it is no session."""
         session = self._read(cookie)

@@ -13,6 +13,8 @@ class ServerSettings:
 
     requests_per_second: float = 100.0
     """Of one token, on average; ten times as many at once."""
+    failures_per_minute: float = 60.0
+    """Requests with wrong tokens from one address, after which it has to wait."""
     logins_per_minute: int = 10
     """Failed ones from one address, after which it has to wait."""
     session_hours: float = 12.0

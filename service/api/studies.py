@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 
 from service.api.answers import (
     Best,
     Page,
-    Progress,
     RunOut,
     StudyDetail,
     StudyOut,
@@ -19,8 +18,9 @@ from service.api.answers import (
 )
 from service.api.authentication import Viewer, store_of
 from service.api.problems import answers
+from service.api.snapshots import Snapshots
 from service.api.values import Limit, Name, Storable
-from service.store import Store
+from service.errors import StudyNotFoundError
 from service.study_list import State
 
 __all__ = ["last", "router", "study_detail"]
@@ -40,8 +40,9 @@ def list_studies(
     after: Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before.")] = None,
     limit: Limit = 50,
 ) -> Page:
-    """Studies, the newest first, a page at a time."""
-    found = store_of(request).studies(state=state, submitter=submitter, after=after, limit=limit + 1)
+    """Studies, the newest first, a page at a time; it may be a second old."""
+    snapshots: Snapshots = request.app.state.snapshots
+    found = snapshots.studies(state=state, submitter=submitter, after=after, limit=limit + 1)
     page = [StudyOut.model_validate(study) for study in found[:limit]]
     return Page(studies=page, next=found[limit - 1].id if len(found) > limit else None)
 
@@ -72,26 +73,26 @@ def get_best(request: Request, token: Viewer, name: Name) -> Best:
 @last.get("/studies/{name:path}", responses=answers(401, 404, 422, 429, 503))
 def get_study(request: Request, token: Viewer, name: Name) -> StudyDetail:
     """A study: its spec, where it stands, who submitted it and the jobs that ran it."""
-    return study_detail(store_of(request), name)
+    return study_detail(request, name)
 
 
-def study_detail(store: Store, name: str) -> StudyDetail:
+def study_detail(request: Request, name: str) -> StudyDetail:
     """All that is told of one study.
 
     Raises:
         StudyNotFoundError: there is none of this name.
     """
-    progress = store.progress(name)
+    store = store_of(request)
+    snapshots: Snapshots = request.app.state.snapshots
     found = store.studies(names=[name])
+    if not found:
+        raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
+    progress, spec = snapshots.standing(found[0])
     submission, runs = store.queue.look_up(name)
     return StudyDetail(
-        **_fields(StudyOut.model_validate(found[0])),
-        spec=progress.spec.model_dump(mode="json"),
-        progress=Progress.model_validate(progress),
+        **StudyOut.model_validate(found[0]).__dict__,
+        spec=spec,
+        progress=progress,
         submission=None if submission is None else SubmissionOut.model_validate(submission),
         runs=[RunOut.model_validate(run) for run in runs],
     )
-
-
-def _fields(model: StudyOut) -> dict[str, Any]:
-    return {name: getattr(model, name) for name in type(model).model_fields}

@@ -18,7 +18,7 @@ from service.store import Store
 from service.study import study_spec_from
 from service.submissions.queue import Order
 
-__all__ = ["Labels", "Priority", "Workers", "check_owner", "router"]
+__all__ = ["SPEC_EXAMPLE", "Labels", "Priority", "Workers", "check_owner", "router"]
 
 router = APIRouter(tags=["studies"])
 
@@ -29,7 +29,7 @@ Labels = Annotated[
     Storable,
     Field(max_length=20, description="That a node must have to run it, as Ray's label selectors."),
 ]
-_SPEC: dict[str, Any] = {
+SPEC_EXAMPLE: dict[str, Any] = {
     "name": "digits",
     "model": "train:build",
     "data": "train:load",
@@ -43,7 +43,7 @@ _SPEC: dict[str, Any] = {
 class StudyOrder(BaseModel):
     """A study to be run."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": _SPEC}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE}]})
 
     spec: Annotated[dict[str, Any], Storable]
     """The settings of a study file."""
@@ -86,7 +86,8 @@ def submit_study(request: Request, response: Response, token: Submitter, order: 
         ),
     )  # fmt: skip
     response.status_code = 201 if is_new else 200
-    return study_detail(store, spec.name)
+    request.app.state.snapshots.forget_lists()
+    return study_detail(request, spec.name)
 
 
 @router.post("/studies/{name:path}/stop", responses=answers(401, 403, 404, 422, 429, 503))
@@ -94,7 +95,9 @@ def stop_study(request: Request, token: Submitter, name: Name) -> SubmissionOut:
     """Pause a study at the end of the epochs that train now; it can be resumed. What has ended stays as it is."""
     store = store_of(request)
     check_owner(store, token, name)
-    return SubmissionOut.model_validate(store.queue.stop(name))
+    stopped = store.queue.stop(name)
+    request.app.state.snapshots.forget_lists()
+    return SubmissionOut.model_validate(stopped)
 
 
 @router.post("/studies/{name:path}/resume", responses=answers(400, 401, 403, 404, 409, 413, 422, 429, 503))
@@ -104,7 +107,9 @@ def resume_study(request: Request, token: Submitter, name: Name, how: Resumption
     check_owner(store, token, name)
     how = how or Resumption()
     order = Order(submitter=token.user_name, code=how.code, workers=how.workers)
-    return SubmissionOut.model_validate(store.queue.resume(name, order))
+    resumed = store.queue.resume(name, order)
+    request.app.state.snapshots.forget_lists()
+    return SubmissionOut.model_validate(resumed)
 
 
 @router.delete("/studies/{name:path}", status_code=204, responses=answers(401, 403, 404, 409, 422, 429, 503))
@@ -113,6 +118,7 @@ def delete_study(request: Request, token: Submitter, name: Name) -> None:
     store = store_of(request)
     check_owner(store, token, name)
     store.queue.delete(name)
+    request.app.state.snapshots.forget_lists()
 
 
 def check_owner(store: Store, token: TokenRecord, name: str) -> None:

@@ -68,8 +68,15 @@ class ComparisonPlan:
             planned += [self._study(self.arms[index], repeat) for index in order]
         return tuple(planned)
 
+    def study_names(self) -> dict[tuple[str, int], str]:
+        """(arm, repeat) -> name of the study, by arms; for whoever needs no specs, which take long to validate."""
+        return {(arm.label, repeat): self._name(arm, repeat) for arm in self.arms for repeat in range(self.repeats)}
+
+    def _name(self, arm: StrategyChoice, repeat: int) -> str:
+        return self.taken.get((arm.label, repeat)) or f"{self.name}/{arm.label}/{repeat + 1}"
+
     def _study(self, arm: StrategyChoice, repeat: int) -> PlannedStudy:
-        name = self.taken.get((arm.label, repeat)) or f"{self.name}/{arm.label}/{repeat + 1}"
+        name = self._name(arm, repeat)
         if len(name) > NAME_LIMIT:
             raise InputError(
                 f"a study's name has at most {NAME_LIMIT} characters; {name!r} has {len(name)}: give the comparison a "

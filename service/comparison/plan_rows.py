@@ -18,13 +18,38 @@ from service.errors import ComparisonNotFoundError, StudyNameTakenError
 from service.lineup import StrategyChoice
 from service.study import StudySpec
 
-__all__ = ["read_plan", "read_plan_names", "write_plan"]
+__all__ = ["read_plan", "read_plan_names", "read_plan_page", "write_plan"]
 
 
 def read_plan_names(connection: Connection) -> list[str]:
     """All comparisons, the newest first."""
     query = sa.select(tables.comparison.c.name).order_by(tables.comparison.c.id.desc())
     return list(connection.execute(query).scalars())
+
+
+def read_plan_page(connection: Connection, after: int | None, limit: int) -> list[sa.Row[Any]]:
+    """Comparisons with how they were submitted, if they were, the newest first.
+
+    Args:
+        connection: to read by.
+        after: `id` of the last one of the page before.
+        limit: at most so many.
+
+    Returns:
+        Rows with id, name, arms, repeats, created_at, submitter and state of the submission.
+    """
+    plan, submission = tables.comparison, tables.submission
+    same = sa.and_(submission.c.name == plan.c.name, submission.c.kind == "comparison")
+    query = (
+        sa.select(
+            plan.c.id, plan.c.name, plan.c.arms, plan.c.repeats, plan.c.created_at, submission.c.submitter,
+            submission.c.state,
+        )
+        .outerjoin(submission, same)
+        .order_by(plan.c.id.desc())
+        .limit(limit)
+    )  # fmt: skip
+    return list(connection.execute(query if after is None else query.where(plan.c.id < after)))
 
 
 def read_plan(connection: Connection, name: str) -> ComparisonPlan:

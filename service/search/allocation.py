@@ -53,6 +53,23 @@ class Allocation:
             learning_rates=trial.learning_rates,
         )
 
+    def look_ahead(self, number: int) -> None:
+        """As `Search.look_ahead`."""
+        waiting = self._state.history.waiting
+        while len(waiting) < number and self._may_look_ahead(number) and self._take_step():
+            pass
+
+    def _may_look_ahead(self, number: int) -> bool:
+        """Whether the next trial would be the same later, and waits for nothing but a worker."""
+        state, budget = self._state, self._state.history.ledger.budget
+        if not state.foresees or state.halting or not state.situation.may_propose:
+            return False
+        if budget.wall_seconds is not None or budget.gpu_hours is not None:
+            return False  # time may be up before it is begun
+        # What is booked for trials that wait must not be missing where one that runs asks for more.
+        most = (len(state.history.running) + number + 1) * state.spec.max_epochs
+        return budget.epochs is None or state.history.ledger.epochs_left >= most
+
     def _take_step(self) -> bool:
         """Do the next thing that the strategy wants, if there is one and the budget has room for it."""
         if self._state.exhausted or self._state.history.ledger.epochs_left <= 0:

@@ -88,6 +88,14 @@ class Search:
         """
         return self._allocation.next(preferred, worker)
 
+    def look_ahead(self, number: int) -> None:
+        """Have up to `number` trials wait, so that workers may choose among them (`preferred`).
+
+        New trials are proposed only where nothing is lost by it: the strategy would propose the same later, and the
+        budget is neither time nor nearly used.
+        """
+        self._allocation.look_ahead(number)
+
     def wanted(self) -> Step | None:
         """What the strategy would do for a free worker now, for whoever directs the study."""
         return self._allocation.wanted()

@@ -9,7 +9,7 @@ from service.events import Combined, Event, Noticed, Spent, TrialState
 from service.history import History, Trial
 from service.search.protocol import StaleAttemptError
 from service.strategies import Strategy, make_strategy
-from service.strategies.strategy import CombiningPolicy, Situation
+from service.strategies.strategy import CombiningPolicy, ForeseeingStrategy, Situation
 from service.study import StudySpec
 
 __all__ = ["SearchState"]
@@ -24,6 +24,8 @@ class SearchState:
         self.history = History(spec)
         self.strategy = strategy or make_strategy(spec)
         self.combining = self.strategy if isinstance(self.strategy, CombiningPolicy) else None
+        self.foresees = isinstance(self.strategy, ForeseeingStrategy) and self.strategy.foresees
+        """What it proposes next does not depend on what happens meanwhile."""
         self.exhausted = False
         """The strategy had nothing to do for a free worker, and nothing has happened since."""
         self.stopping = False

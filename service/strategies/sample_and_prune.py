@@ -9,6 +9,7 @@ from typing import Any
 from service.events import Event
 from service.history import Trial
 from service.strategies.strategy import (
+    ForeseeingSampler,
     Judgement,
     PromotingPruner,
     Proposal,
@@ -32,6 +33,11 @@ class SampleAndPrune:
         self._sampler = sampler
         self._pruner = pruner
         self._promoting = pruner if isinstance(pruner, PromotingPruner) else None  # asking a protocol takes time
+
+    @property
+    def foresees(self) -> bool:
+        """As `ForeseeingStrategy.foresees`: not where a promotion may come to be worth more than a new trial."""
+        return self._promoting is None and isinstance(self._sampler, ForeseeingSampler)
 
     def step(self, situation: Situation) -> Step | None:
         """As `Strategy.step`: promote what has earned it, else try something new."""

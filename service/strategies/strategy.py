@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CombiningPolicy",
+    "ForeseeingSampler",
+    "ForeseeingStrategy",
     "Judgement",
     "Policy",
     "PromotingPruner",
@@ -140,6 +142,16 @@ class Strategy(Protocol):
         ...
 
 
+@runtime_checkable
+class ForeseeingStrategy(Strategy, Protocol):
+    """A strategy that may be able to say early what it will propose."""
+
+    @property
+    def foresees(self) -> bool:
+        """Whether its step for a free worker is always a proposal, the same whatever happens before it is made."""
+        ...
+
+
 class Policy(Strategy, Protocol):
     """A whole strategy that is chosen by one name."""
 
@@ -197,6 +209,14 @@ class Sampler(Protocol):
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Strategy.observe`."""
         ...
+
+
+@runtime_checkable
+class ForeseeingSampler(Sampler, Protocol):
+    """A sampler that learns nothing from values, so that it may be asked for a trial before a worker is free for it."""
+
+    foresees: ClassVar[bool]
+    """True. What it proposes depends on what it has proposed, and at most on which trials failed."""
 
 
 class Pruner(Protocol):

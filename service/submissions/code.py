@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import stat
 import zipfile
 import zlib
@@ -16,13 +17,14 @@ from pathlib import Path, PurePosixPath
 
 from service.errors import InputError
 
-__all__ = ["MAX_CODE_BYTES", "CodeArchive"]
+__all__ = ["MAX_CODE_BYTES", "CodeArchive", "list_files"]
 
 MAX_CODE_BYTES = 50 * 10**6
 """Of an archive, packed."""
 _MAX_UNPACKED_BYTES = 500 * 10**6
 _MAX_FILES = 10_000
-_LEFT_OUT = ("__pycache__", ".git", ".venv", "node_modules", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache")
+_LEFT_OUT = ("__pycache__", "node_modules")
+_OURS = ("search_spaces", "service", "workers")
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, ValueError, OSError, EOFError)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same files make the same archive, whenever they were written
 
@@ -42,7 +44,7 @@ class CodeArchive:
     def of_folder(cls, folder: str | Path, extra: Mapping[str, bytes] | None = None) -> CodeArchive:
         """The files below a folder; equal files give an equal archive.
 
-        Hidden files, caches, virtual environments and links are left out.
+        What `list_files` leaves out is.
 
         Args:
             folder: the project.
@@ -51,17 +53,23 @@ class CodeArchive:
         Raises:
             InputError: there is no such folder, or it is too large.
         """
-        root = Path(folder)
-        if not root.is_dir():
-            raise InputError(f"code must be a folder; got {str(folder)!r}")
-        files = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if _belongs(path, root)}
+        files = list_files(folder)[0]
+        cls.check_sizes(folder, files)
+        return cls.of_files({name: path.read_bytes() for name, path in files.items()} | dict(extra or {}))
+
+    @staticmethod
+    def check_sizes(folder: str | Path, files: Mapping[str, Path]) -> None:
+        """Refuse files of a folder that are too many or too large, before they are read.
+
+        Raises:
+            InputError: they are.
+        """
         size = sum(path.stat().st_size for path in files.values())
         if size > _MAX_UNPACKED_BYTES or len(files) > _MAX_FILES:
             raise InputError(
                 f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB in {_MAX_FILES} files; {str(folder)!r} has "
                 f"{size / 10**6:.0f} MB in {len(files)}: keep data elsewhere"
             )
-        return cls.of_files({name: path.read_bytes() for name, path in files.items()} | dict(extra or {}))
 
     @classmethod
     def of_files(cls, files: Mapping[str, bytes]) -> CodeArchive:
@@ -82,7 +90,8 @@ class CodeArchive:
         """Refuse what must not be unpacked.
 
         Raises:
-            InputError: it is no zip file, too large, or holds links, absolute paths or paths that lead out of it.
+            InputError: it is no zip file, too large, holds links, absolute paths or paths that lead out of it, or
+                modules that would stand before Bandstand's own.
         """
         if len(self.content) > MAX_CODE_BYTES:
             raise InputError(
@@ -127,10 +136,38 @@ class CodeArchive:
                 target.write_bytes(data)
 
 
-def _belongs(path: Path, root: Path) -> bool:
-    parts = path.relative_to(root).parts
-    hidden = any(part in _LEFT_OUT or part.startswith(".") or part.endswith(".egg-info") for part in parts)
-    return not hidden and path.is_file() and not path.is_symlink()
+def list_files(folder: str | Path) -> tuple[dict[str, Path], list[str]]:
+    """The files of a project, by their paths in it, and what is left out.
+
+    Left out are hidden files, caches, virtual environments, links, and notebooks, which change whenever they are saved
+    and which nobody imports. What is below a folder that is left out is not listed.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"code must be a folder; got {str(folder)!r}")
+    files: dict[str, Path] = {}
+    left_out: list[str] = []
+    for where, folders, names in os.walk(root):
+        here = Path(where)
+        for name in list(folders):
+            if not _belongs(name) or (here / name).is_symlink() or (here / name / "pyvenv.cfg").exists():
+                folders.remove(name)
+                left_out.append(f"{(here / name).relative_to(root).as_posix()}/")
+        for name in names:
+            path = here / name
+            inside = path.relative_to(root).as_posix()
+            if _belongs(name) and path.suffix != ".ipynb" and path.is_file() and not path.is_symlink():
+                files[inside] = path
+            else:
+                left_out.append(inside)
+    return files, sorted(left_out)
+
+
+def _belongs(name: str) -> bool:
+    return not (name in _LEFT_OUT or name.startswith(".") or name.endswith(".egg-info"))
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:
@@ -141,5 +178,10 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
         raise InputError(f"code must hold files and folders only; {name!r} is a link or a device: leave it out")
     if name.startswith(("/", "\\")) or "\\" in name or ":" in name or ".." in parts or "\0" in name or not parts:
         raise InputError(f"code must hold paths that stay inside it; got {name!r}: leave it out")
+    if parts[0] in _OURS or (len(parts) == 1 and name.removesuffix(".py") in _OURS):
+        raise InputError(
+            f"code must have no top-level module called {', '.join(_OURS)}, as Bandstand's own are; got {name!r}: "
+            "rename it"
+        )
     if entry.flag_bits & 0x1:
         raise InputError(f"code must not be encrypted; {name!r} is: pack it without a password")

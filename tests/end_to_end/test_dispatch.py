@@ -103,11 +103,9 @@ def whole_log(store: Store, run: str) -> str:
 
 
 def test_a_study_is_run_and_its_log_kept_and_one_that_cannot_be_is_refused_once(team, cluster, start) -> None:
-    good, bad, ours = make_spec(), make_spec(model="project:no_such_builder"), make_spec()
+    good, bad = make_spec(), make_spec(model="project:no_such_builder")
     team.queue.submit_study(good, make_order(labels={"zone": "here"}))
     team.queue.submit_study(bad, make_order())
-    shadowing = CodeArchive.of_files({"workers/__init__.py": b""})
-    team.queue.submit_study(ours, Order(submitter="ada", code=shadowing, workers=1))
     dispatcher = start()
     ended = wait_for_end(team, good.name)
     assert (ended.outcome, ended.message) == ("finished", "")
@@ -127,7 +125,6 @@ def test_a_study_is_run_and_its_log_kept_and_one_that_cannot_be_is_refused_once(
     assert run.state == "refused"
     assert f"bandstand: {refused.message}\n" in whole_log(team, run.id)
 
-    assert "top-level module called service, search_spaces, workers" in wait_for_end(team, ours.name).message
     dispatcher.send_signal(signal.SIGTERM)
     assert dispatcher.wait(20) == 0
     with team.connection() as connection:

@@ -83,18 +83,44 @@ def test_what_a_dead_trainer_has_not_written_is_lost_without_blame() -> None:
     assert pauses.under_way("two")
 
 
+def of(affinity: Affinity, trainer: str, *trials: int) -> set[int]:
+    """What this trainer should have of waiting trials whose params are not known to matter."""
+    return affinity.of(trainer, {trial: {"rate": 0.5} for trial in trials})
+
+
 def test_a_trainer_prefers_what_it_trained_last_then_what_it_has_a_program_for() -> None:
     affinity = Affinity()
     affinity.trained("one", 0, "small")
     affinity.trained("two", 1, "small")
     affinity.trained("two", 2, "large")
     affinity.trained("one", 3, "")
-    assert affinity.of("one", [0, 1, 2, 3, 7]) == {0, 3}
-    assert affinity.of("one", [1, 2, 7]) == {1}
-    assert affinity.of("two", [0, 7]) == {0}
-    assert affinity.of("three", [0, 1, 2, 3]) == set()
+    assert of(affinity, "one", 0, 1, 2, 3, 7) == {0, 3}
+    assert of(affinity, "one", 1, 2) == {1}
+    assert of(affinity, "two", 0) == {0}
+    assert of(affinity, "three", 0, 1, 2) == set()
     affinity.forget("two")
-    assert affinity.of("two", [0]) == set()
+    assert of(affinity, "two", 0) == set()
+
+
+def test_a_new_trial_goes_to_the_trainer_that_has_its_shape_and_an_unknown_shape_to_whoever_has_none() -> None:
+    affinity = Affinity()
+    affinity.given("one", {"units": 32, "rate": 0.1})
+    affinity.given("two", {"units": 64, "rate": 0.1})
+    waiting = {5: {"units": 64, "rate": 0.2}, 6: {"units": 32, "rate": 0.3}, 7: {"units": 128, "rate": 0.1}}
+    assert affinity.of("one", waiting) == {6}
+    assert affinity.of("two", waiting) == {5}
+    assert affinity.of("three", waiting) == {7}
+    affinity.forget("two")
+    assert affinity.of("three", waiting) == {5, 7}
+
+
+def test_a_new_trial_that_many_have_overtaken_comes_first() -> None:
+    affinity = Affinity()
+    affinity.given("one", {"units": 32})
+    affinity.given("two", {"units": 64})
+    assert affinity.of("one", {3: {"units": 64}, 20: {"units": 32}}) == {20}
+    assert affinity.of("one", {number: {"units": 32 if number else 64} for number in range(30)}) == {*range(1, 30)}
+    assert affinity.of("one", {3: {"units": 64}, 21: {"units": 32}}) == {3}
 
 
 def test_search_gives_a_preferred_trial_first_and_another_rather_than_none() -> None:

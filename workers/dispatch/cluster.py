@@ -20,7 +20,7 @@ from service.errors import BandstandError, one_line
 
 __all__ = ["Cluster", "ClusterAwayError", "Job", "JobRefusedError"]
 
-_TIMEOUT_SECONDS = (5.0, 60.0)
+_TIMEOUT_SECONDS = (5.0, 25.0)
 """To connect, and between two pieces of an answer; without them a hanging head would hang the dispatcher."""
 _TALKATIVE = ("dashboard.modules.job.sdk", "dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging")
 _STATUS = re.compile(r"Request failed with status code (\d+): (.*)", re.DOTALL)

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from service.errors import InputError
+from service.errors import DatabaseUnreachableError, InputError
 from service.store import Store
 from service.submissions import Dispatch, SubmissionState
 from service.submissions.dispatch import ClaimedRun
@@ -31,7 +31,6 @@ _LOG_END_SECONDS = 15.0
 """That the end of a log may take to arrive after its job's."""
 _SUBMIT_SECONDS = 600.0
 """That the cluster may go on to answer a submission with an error of its own."""
-_OURS = ("service", "search_spaces", "workers")
 _log = logging.getLogger(__name__)
 
 
@@ -76,13 +75,13 @@ class Dispatcher:
     def step(self) -> int:
         """Do what is to be done now; returns how many runs are under way."""
         self._beat()
+        self._cluster.check()  # while it is away, whatever waits or is orphaned is for servers that reach one
         for claimed in self._dispatch.adopt():
             _log.info("%s: its server has gone; taken over", claimed.submission.name)
         held = self._dispatch.held()
         for claimed in held:
             self._attend(claimed)
         number = len(held)
-        self._cluster.check()  # what it could not submit now, another server might
         while number < self._at_once:
             new = self._dispatch.claim(per_user=self._per_user)
             if new is None:
@@ -149,22 +148,25 @@ class Dispatcher:
             with tempfile.TemporaryDirectory(prefix="bandstand-code-") as folder:
                 if code is not None:
                     code.unpack(Path(folder))
-                    _check_names(Path(folder))
                 self._cluster.submit(
                     run.id,
                     folder=None if code is None else Path(folder),
                     labels=submission.labels,
                     metadata={"name": submission.name, "submitter": submission.submitter},
                 )
+        except DatabaseUnreachableError:
+            raise  # which is an InputError, too, and says nothing of the code
         except InputError as error:
             refuse_job(self._store, run.id, str(error))
             self._end(claimed, RunState.FAILED, str(error))
         except JobRefusedError as error:
             self._end(claimed, RunState.FAILED, f"the cluster does not take its job: {error}")
         except ClusterAwayError as error:
-            if self._seconds_since(run.id, "submitted") < _SUBMIT_SECONDS:
-                raise
-            self._end(claimed, RunState.FAILED, str(error))
+            self._cluster.check()  # raises if it is away for all; what fails for one job alone must not hold up others
+            if not self._has_seen(run.id, "not taken"):
+                _log.warning("%s: %s; it is tried again", submission.name, error)
+            if self._seconds_since(run.id, "not taken") > _SUBMIT_SECONDS:
+                self._end(claimed, RunState.FAILED, str(error))
         else:
             _log.info("%s: run %d submitted", submission.name, run.number)
             self._dispatch.submitted(run.id)
@@ -232,12 +234,3 @@ class Dispatcher:
     def _forget_all_but(self, runs: set[str]) -> None:
         self._logs.leave_all_but(runs)
         self._since = {key: since for key, since in self._since.items() if key[0] in runs}
-
-
-def _check_names(folder: Path) -> None:
-    for name in _OURS:
-        if (folder / name).exists() or (folder / f"{name}.py").exists():
-            raise InputError(
-                f"code must not have a top-level module called {', '.join(_OURS)}, which Bandstand's own are; got "
-                f"{name!r}: rename it"
-            )

@@ -34,6 +34,7 @@ _START_SECONDS = 240.0
 _END_SECONDS = 20.0
 _STOP_SECONDS = 60
 """That a job has between SIGTERM and SIGKILL; Ray's own default is 3, too few for an epoch."""
+_SERVERS = ("gcs_server", "raylet")
 _log = logging.getLogger(__name__)
 
 
@@ -126,7 +127,7 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
     ]  # fmt: skip
     (home / "logs").mkdir(exist_ok=True)
     log = home / "logs" / "ray.log"
-    with log.open("w") as output:
+    with log.open("a") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             env=_environment(database_url),
@@ -137,7 +138,7 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
     )  # fmt: skip
     _write(file, known)
     deadline = time.monotonic() + _START_SECONDS
-    while not _answers(known.address):
+    while not (_is_complete(known) and _answers(known.address)):
         if cancelled():
             _end(known, file)
             return None
@@ -145,8 +146,7 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
             _end(known, file)
             raise ServiceError(f"the local Ray does not start; its log is {log}")
         time.sleep(0.2)
-    servers = {pid: began for pid, began in _family(process.pid).items() if _is_server(int(pid))}
-    known = _Known(**asdict(known) | {"processes": known.processes | servers})
+    known = _Known(**asdict(known) | {"processes": known.processes | _servers(known)})
     _write(file, known)
     _log.info("a local Ray with %d CPUs runs at %s", local_cores(), known.address)
     return known
@@ -203,12 +203,21 @@ def _family(pid: int) -> dict[str, float]:
         return {}
 
 
-def _is_server(pid: int) -> bool:
-    """Whether a process is one that Ray cannot be without."""
+def _servers(known: _Known) -> dict[str, float]:
+    """Those of its processes that Ray cannot be without."""
+    first = next(iter(known.processes))
+    return {pid: began for pid, began in _family(int(first)).items() if _name(int(pid)) in _SERVERS}
+
+
+def _is_complete(known: _Known) -> bool:
+    return bool(known.processes) and len(_servers(known)) == len(_SERVERS)
+
+
+def _name(pid: int) -> str:
     try:
-        return psutil.Process(pid).name() in ("gcs_server", "raylet")
+        return str(psutil.Process(pid).name())
     except psutil.NoSuchProcess:
-        return False
+        return ""
 
 
 def _alive(known: _Known) -> list[psutil.Process]:

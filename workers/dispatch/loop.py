@@ -62,12 +62,13 @@ class Loop:
             except (DatabaseUnreachableError, ClusterAwayError) as error:
                 if self._local is not None and not self._local.is_alive():
                     _log.warning("the local Ray has died")
+                    self._leave(pause=False)
                     return 1  # the server starts another dispatcher, and that another Ray
                 patience.failed(error)
                 continue
             patience.succeeded()
             _wait(watch, _BUSY_SECONDS if under_way else _IDLE_SECONDS)
-        self._leave()
+        self._leave(pause=self._local is not None)
         return 0
 
     def _enter(self) -> Dispatcher:
@@ -82,11 +83,11 @@ class Loop:
             )
         return self._dispatcher
 
-    def _leave(self) -> None:
+    def _leave(self, *, pause: bool) -> None:
         if self._dispatcher is None:
             return
         try:
-            if self._local is not None:
+            if pause:
                 self._dispatcher.pause(_PAUSE_SECONDS)
             self._dispatcher.leave()
         except (DatabaseUnreachableError, ClusterAwayError) as error:

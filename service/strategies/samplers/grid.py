@@ -25,6 +25,7 @@ class GridSampler:
     """Visits the grid in a seeded order that covers early, so that a study cut short has still looked everywhere."""
 
     summary: ClassVar[str] = "every point of a finite space exactly once, a failed one once more"
+    foresees: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, seed: int):
         self._lattice = Lattice(space)

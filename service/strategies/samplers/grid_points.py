@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GridOptions", "grid_of", "points_per_parameter"]
 
-Points = Annotated[int, Field(ge=1)]
+Points = Annotated[int, Field(ge=1, le=10_000)]
 
 _USUAL_POINTS = 5
 """Values of a number where no budget says how many trainings there will be."""

@@ -28,6 +28,7 @@ class QMCSampler:
     """
 
     summary: ClassVar[str] = "scrambled Sobol points, spread more evenly than random ones"
+    foresees: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, seed: int):
         self._flat = space.flat()

@@ -21,6 +21,7 @@ class RandomSampler:
     """Draws each parameter uniformly, log-uniformly where the space says log (Bergstra and Bengio, JMLR 13, 2012)."""
 
     summary: ClassVar[str] = "independent draws from the space"
+    foresees: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, seed: int):
         self._space = space

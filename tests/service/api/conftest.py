@@ -27,7 +27,7 @@ def empty_queue(store: Store) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def app(store: Store) -> FastAPI:
-    return make_app(store, ServerSettings(requests_per_second=10_000))
+    return make_app(store, ServerSettings(requests_per_second=10_000, failures_per_minute=100_000))
 
 
 @pytest.fixture(scope="session")

@@ -107,19 +107,24 @@ def test_what_is_enqueued_when_the_budget_is_used_waits_for_an_extension(desk_wi
     assert desk.search.next() is None
 
 
-def test_an_extended_finished_study_goes_on_from_no_checkpoint_that_its_end_has_removed(desk_with):
+def test_an_extended_finished_study_goes_on_from_no_trial_whose_checkpoint_its_end_has_removed(desk_with):
     options = {"parameter": "rate", "cycle_epochs": 2}
-    desk = desk_with(sampler="lr-restarts", pruner="", sampler_options=options, budget={"epochs": 4}, **_FLOATS)
-    for value in (0.5, 0.3):
-        desk.start()
-        desk.train_interval(desk.trials[-1].number, value)
+    desk = desk_with(sampler="lr-restarts", pruner="", sampler_options=options, budget={"epochs": 3}, **_FLOATS)
+    desk.start()
+    desk.train_interval(0, 0.5)
+    desk.start()
+    desk.report(1, 3, 0.3)  # the budget ends in mid-cycle, so that its configuration is still in the running
+    desk.checkpoint(1, 3)
+    desk.finish(1)
     assert desk.search.next() is None
     desk.search.conclude()
     assert desk.search.extend(1, Budget(epochs=20)) == ""
-    while (assignment := desk.search.next()) is not None and assignment.from_epoch == 0:
+    assert not any(trial.has_own_checkpoint for trial in desk.trials)
+    while (assignment := desk.search.next()) is not None:
         desk.train_interval(assignment.trial, 0.4)
-    assert assignment is not None
-    assert assignment.checkpoint_of > 1, "only trials of after the extension have checkpoints"
+    later = [trial for trial in desk.trials[2:] if trial.parent is not None]
+    assert later
+    assert all(trial.parent > 1 and trial.from_epoch for trial in later)
 
 
 _FLOATS = {"space": {"rate": {"type": "float", "low": 0.05, "high": 1.0}}}

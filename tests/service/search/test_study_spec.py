@@ -1,12 +1,16 @@
 """What a user reads when a study's settings break a rule: one line with the rule, the value and the way out."""
 
+import contextlib
+import pickle
 import sys
+import time
 import types
 
 import pytest
 
 from search_spaces import SEARCH_SPACES
 from service.errors import InputError
+from service.references import InteractiveReference
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.study import Budget, StudySpec, study_spec_from
 
@@ -205,8 +209,19 @@ def test_a_function_of_the_running_script_is_known_by_its_file(monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", script)
     monkeypatch.setattr(build, "__module__", "__main__")
     assert study_spec_from(SETTINGS | {"model": build}, "train.py").model == "train:build"
-    del script.__file__
-    assert "must live in a file, because workers import it" in message_for(model=build)
+
+
+def test_a_function_that_no_file_holds_is_kept_beside_its_name_and_refused_as_text(monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    monkeypatch.setattr(build, "__module__", "__main__")
+    spec = study_spec_from(SETTINGS | {"model": build}, "a notebook")
+    assert isinstance(spec.model, InteractiveReference)
+    assert spec.model == "__main__:build"
+    assert spec.model.function is build
+    assert study_spec_from(spec.model_dump(), "a copy") == spec
+    assert type(pickle.loads(pickle.dumps(spec.model))) is str
+    with pytest.raises(InputError, match="model: must live in a file, because workers import it"):
+        study_spec_from(spec.model_dump(mode="json"), "the stored one")
 
 
 def test_a_function_that_workers_cannot_import_is_refused():
@@ -247,3 +262,17 @@ def test_differences_name_each_setting_that_differs_and_see_the_order_of_paramet
 
 def test_a_budget_is_said_in_words():
     assert str(Budget(epochs=200, wall_seconds=1.5)) == "200 epochs, 1.5 s"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"batch_size": "units"}, {"sampler": "grid", "sampler_options": {"points": 10**9}}],
+    ids=["batch size", "points of a grid"],
+)
+def test_a_spec_with_a_huge_range_is_checked_without_going_through_it(changes) -> None:
+    begin = time.monotonic()
+    space = {"units": {"type": "int", "low": 1, "high": 10**12}}
+    settings = {"name": "huge", "model": "a:b", "data": "a:c", "space": space, "max_epochs": 3, "budget": {"epochs": 9}}
+    with contextlib.suppress(InputError):
+        study_spec_from(settings | changes, "a test")
+    assert time.monotonic() - begin < 2

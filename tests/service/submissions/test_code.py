@@ -53,6 +53,12 @@ def test_paths_that_lead_out_are_refused(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["service/__init__.py", "workers.py", "search_spaces/mine.py"])
+def test_modules_that_would_stand_before_our_own_are_refused(name):
+    with pytest.raises(InputError, match="no top-level module called"):
+        CodeArchive.of_files({name: b""})
+
+
 def test_links_are_refused(tmp_path):
     link = zipfile.ZipInfo("link")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16

@@ -1,0 +1,35 @@
+"""The server's pages: what somebody sees in a browser.
+
+Each page is written whole by the server from a template, as it stands now, and works without a script. The one script
+fetches the page that it is on again and replaces the parts that changed, so that what is live has no second form; it
+sends the buttons' requests to the JSON routes, which decide whether they are allowed.
+
+`login` lets a browser in, `front` is the list of studies, `study` and `comparison` are a page each; `listing`,
+`standing` and `chart` read what they show; `templates` writes, `words` puts numbers into words; `people` turns
+errors into pages and gives every answer its headers. Everything is served from this package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from service.api import dashboard
+from service.api.pages import comparison, front, login, study
+from service.api.pages.attempts import FailedLogins
+from service.api.pages.people import Headers, PagesForPeople
+
+__all__ = ["register_pages"]
+
+
+def register_pages(app: FastAPI) -> None:
+    """Add the pages and Optuna Dashboard to the application."""
+    for router in (login.router, front.router, study.router, comparison.router, dashboard.router):
+        app.include_router(router, include_in_schema=False)
+    app.state.failed_logins = FailedLogins(app.state.settings.logins_per_minute)
+    app.state.dashboard = dashboard.Dashboard(app.state.store)
+    app.mount("/web/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.add_middleware(PagesForPeople)
+    app.add_middleware(Headers)  # the last one added is the outermost

@@ -1,0 +1,70 @@
+"""Functions that were typed into a notebook train on real workers, which have nothing but the archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.run import run_study
+from service.submissions import CodeArchive
+from tests.service.client.notebooks import pack_cells
+
+CELL = """
+import keras
+import numpy as np
+
+SEED = 3
+
+
+class Scale(keras.layers.Layer):
+    def call(self, x):
+        return x * 0.5
+
+
+class StopWhenPerfect(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = logs["loss"] == 0
+
+
+def build(params):
+    model = keras.Sequential([keras.Input((4,)), Scale(), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(params["rate"]), loss="mse")
+    return model
+
+
+def load():
+    draw = np.random.default_rng(SEED)
+    splits = {}
+    for name in ("train", "validation", "test"):
+        x = draw.normal(size=(64, 4)).astype("float32")
+        splits[name] = (x, x.sum(axis=1, keepdims=True))
+    return splits
+
+
+def stop_when_perfect():
+    return StopWhenPerfect()
+
+
+spec = spec_of(build, load, callbacks=(stop_when_perfect,))
+packed = pack_study(spec)
+"""
+
+
+@pytest.mark.slow
+def test_workers_train_functions_of_a_notebook(tmp_path: Path, home: Path) -> None:
+    packed = pack_cells([CELL], tmp_path)
+    folder = tmp_path / "job"
+    folder.mkdir()
+    CodeArchive(bytes.fromhex(packed["code"])).unpack(folder)
+    settings = {key: packed[key] for key in ("model", "data", "callbacks")} | {
+        "name": "typed-in-a-notebook",
+        "space": {"rate": {"type": "float", "low": 0.01, "high": 0.3}},
+        "max_epochs": 3,
+        "budget": {"epochs": 9},
+    }
+    result = run_study(settings, workers=1, code_path=[folder], quiet=True)
+    assert result.state == "finished"
+    assert result.best_value < 4
+    assert result.trials["epochs"].sum() == 9
+    assert set(result.trials["state"]) <= {"complete", "pruned"}
