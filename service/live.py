@@ -51,6 +51,10 @@ class Display(Protocol):
         """A study runs from now on."""
         ...
 
+    def note(self, name: str, message: str) -> None:
+        """Something about how a study runs, for people, say that it waits for resources."""
+        ...
+
     def tick(self) -> None:
         """Called a few times a second."""
         ...
@@ -203,6 +207,9 @@ class NoDisplay:
     def running(self, name: str, workers: int) -> None:
         """As `Display.running`."""
 
+    def note(self, name: str, message: str) -> None:
+        """As `Display.note`."""
+
     def tick(self) -> None:
         """As `Display.tick`."""
 
@@ -238,6 +245,10 @@ class LiveDisplay(NoDisplay):
         self._drawn_at = 0.0
         self._pace = _Pace(-1.0)
         self._live.update(Text(f"{name}: running on {workers} workers", style="dim"))
+
+    def note(self, name: str, message: str) -> None:
+        """As `Display.note`; it stays on the screen, above the table."""
+        self._console.print(Text(f"{name}: {message}", style="yellow"))
 
     def tick(self) -> None:
         """As `Display.tick`."""
@@ -296,6 +307,10 @@ class PlainDisplay(NoDisplay):
         """As `Display.running`."""
         self._name, self._seen, self._spec = name, -1, None
         self._say(f"{name}: running on {workers} worker{'s' if workers > 1 else ''}")
+
+    def note(self, name: str, message: str) -> None:
+        """As `Display.note`."""
+        self._say(f"{name}: {message}")
 
     def tick(self) -> None:
         """As `Display.tick`."""

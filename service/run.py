@@ -89,7 +89,9 @@ def run_study(
     folders = [str(Path(folder).absolute()) for folder in code_path or default_code_path()]
     store = Store.open()
     display = NoDisplay() if quiet else make_display(store)
-    outcome = run_studies(store, [study], workers=workers, code_path=folders, display=display)[study.name]
+    outcome = run_studies(store, [study], workers=workers, code_path=folders, display=display).get(study.name)
+    if outcome is None:
+        raise ServiceError(f"study {study.name!r} was stopped before it began: its workers were told to end")
     if outcome["state"] == "failed":
         raise StudyFailedError(f"study {study.name!r} failed: {outcome['reason']}")
     return result_from(store.record(study.name))
@@ -162,6 +164,8 @@ def run_studies(
             match message["event"]:
                 case "running":
                     display.running(message["study"], message["workers"])
+                case "note":
+                    display.note(message["study"], message["message"])
                 case "ended" if message["state"] == "refused":
                     raise _error(message["kind"], message["reason"])
                 case "ended":

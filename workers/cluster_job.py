@@ -99,6 +99,9 @@ class _ClusterJob:
         if message["event"] == "running":
             self._draw(lambda: self._display.running(name, message["workers"]))
             return
+        if message["event"] == "note":
+            self._draw(lambda: self._display.note(name, message["message"]))
+            return
         self._draw(lambda: self._display.ended(name))
         match message["state"]:
             case "refused":

@@ -26,12 +26,14 @@ from service.search import Assignment, Search, StaleAttemptError, Verdict
 from service.store import Store
 from service.study import StudySpec
 from workers.affinity import Affinity
+from workers.blame import Blame
 from workers.chosen_model import ChosenModel
 from workers.environment import describe_environment
 from workers.intake import Intake
 from workers.journal import Journal
 from workers.messages import Measurement, Outcome
 from workers.pauses import Pauses
+from workers.places import wait_for_verdict
 from workers.pulse import PulseCounter
 
 __all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
@@ -67,6 +69,7 @@ class Coordinator:
         path.unlink()
         self._spec = StudySpec.model_validate(spec)
         self._checkpoints_uri = checkpoints_uri
+        self._opened = asyncio.Event()
         self._changed = asyncio.Event()
         self._departed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._serving: dict[str, asyncio.Task[None]] = {}
@@ -77,6 +80,7 @@ class Coordinator:
         self._stop_requested = False
         self._taking = asyncio.Lock()
         self._affinity = Affinity()
+        self._blame = Blame()
         self._reasons_for_fit: set[str] = set()
         self._defaulted: set[str] = set()
         self._accounted_at = 0.0
@@ -94,6 +98,7 @@ class Coordinator:
         tasks = [asyncio.create_task(self._journal.write_batches())]
         try:
             await self._begin()
+            self._opened.set()
             tasks.append(asyncio.create_task(self._tick()))
             if self._search.history.ended is None:
                 await self._note_environment(trainers.values())
@@ -113,9 +118,14 @@ class Coordinator:
 
     async def join(self, name: str, trainer: Any) -> None:
         """Give work to this trainer from now on; it must have been prepared for the study."""
+        await self._opened.wait()
         self._pulse.turn()
         self._trainers[name] = trainer
         self._serving[name] = asyncio.create_task(self._serve(name, trainer))
+
+    async def idle(self) -> int:
+        """How many trainers have nothing to train."""
+        return len(self._trainers.keys() - self._busy)
 
     async def departure(self) -> tuple[str, str]:
         """Wait until a trainer is to be replaced; its name and why."""
@@ -301,8 +311,10 @@ class Coordinator:
         try:
             outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
         except ray.exceptions.RayActorError as error:
-            self._search.lost(trial, attempt, one_line(error))
-            self._depart(name, f"it died: {one_line(error)}")
+            verdict = await wait_for_verdict(trainer, error)
+            blamed = self._blame.falls_on(trial, verdict, self._search.history.trials[trial].checkpoint_epoch)
+            self._search.lost(trial, attempt, one_line(verdict), blamed=blamed)
+            self._depart(name, f"it died: {one_line(verdict)}")
             await self._journal.durable()
             return True
         except ray.exceptions.RayTaskError as error:
@@ -414,10 +426,16 @@ class Coordinator:
             self._wake_all()
 
     def _account(self) -> None:
-        """Book the time since the last call."""
+        """Book the time since the last call, unless there was no trainer to train anything."""
         seconds = time.monotonic() - self._accounted_at
         self._accounted_at += seconds
+        if not self._may_train():
+            return
         self._search.spend(wall_seconds=seconds, gpu_seconds=len(self._busy) * self._spec.resources.gpus * seconds)
+
+    def _may_train(self) -> bool:
+        """Whether there is anybody to train."""
+        return bool(self._trainers)
 
     # -- waiting ----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The fleet: the Ray cluster, and the trainers on it, kept at their number.
+"""The fleet: the Ray cluster, and the trainers on it, as many as are wanted and there is room for.
 
 Knows resources and how trainers come to be. Must not know a study's decisions.
 """
@@ -10,16 +10,27 @@ import logging
 import math
 import os
 import secrets
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from service.errors import ClusterUnreachableError, InputError, ServiceError
 from service.settings import ray_address
 from service.study import Resources, StudySpec
 
-__all__ = ["Fleet", "connect_ray", "fitting_trainers", "local_cores", "protect_local_ray"]
+if TYPE_CHECKING:
+    from workers.places import Place
 
-_START_SECONDS = 180.0
+__all__ = ["Fleet", "check_room", "connect_ray", "fitting_trainers", "local_cores", "protect_local_ray"]
+
+_MOST_TRAINERS = 64
+"""Of a fleet that takes what it finds; whoever wants more names the number."""
+_FAILED_FIRST_STARTS = 2
+"""Trainers that do not start before any did, after which nothing can be run."""
+_FAILED_STARTS = 5
+"""Trainers in a row that do not start, after which the fleet fails, or goes on for a while with those it has."""
+_HOLD_SECONDS = 60.0
+_DOUBT_SECONDS = 0.2
 _log = logging.getLogger(__name__)
 
 
@@ -70,11 +81,36 @@ def connect_ray(resources: Resources, cpus: float) -> None:
         num_cpus=max(local_cores(), math.ceil(cpus)),
         **quiet,
     )
-    gpus = ray.cluster_resources().get("GPU", 0)
+    check_room(resources, 1)
+
+
+def check_room(resources: Resources, workers: int) -> None:
+    """Refuse trainers that a local Ray never has room for; a cluster may grow.
+
+    Raises:
+        InputError: this machine has too few GPUs, or too little memory.
+    """
+    import ray
+
+    if ray_address() is not None:
+        return
+    there = ray.cluster_resources()
+    gpus, memory_gb = there.get("GPU", 0), there.get("memory", 0) / 1e9
     if resources.gpus > gpus:
         raise InputError(
             f"resources.gpus must be there; a trainer wants {resources.gpus:g}, this machine has {gpus:g}: "
             "set resources.gpus = 0, or RAY_ADDRESS to a cluster with GPUs"
+        )
+    if resources.gpus * workers > gpus:
+        raise InputError(
+            f"workers must have room; {workers} of {resources.gpus:g} GPUs each are more than this machine's {gpus:g}: "
+            "ask for fewer workers, or set RAY_ADDRESS to a cluster"
+        )
+    if (resources.memory_gb or 0) * workers > memory_gb:
+        raise InputError(
+            f"workers must have room; {workers} of {resources.memory_gb:g} GB each are more than the "
+            f"{memory_gb:.1f} GB that Ray gives out here: ask for fewer workers or less resources.memory_gb, or set "
+            "RAY_ADDRESS to a cluster"
         )
 
 
@@ -82,11 +118,13 @@ def fitting_trainers(resources: Resources) -> int:
     """How many trainers fit on the cluster at the same time, at least one."""
     import ray
 
-    available = ray.cluster_resources()
-    cpus = available.get("CPU", 0) if ray_address() else local_cores()
+    there = ray.cluster_resources()
+    cpus = there.get("CPU", 0) if ray_address() else local_cores()
     counts = [cpus / resources.cpus]
     if resources.gpus:
-        counts.append(available.get("GPU", 0) / resources.gpus)
+        counts.append(there.get("GPU", 0) / resources.gpus)
+    if resources.memory_gb is not None:
+        counts.append(there.get("memory", 0) / 1e9 / resources.memory_gb)
     return max(1, int(min(counts)))
 
 
@@ -96,81 +134,157 @@ def local_cores() -> int:
 
 
 class Fleet:
-    """Trainer actors of one kind. Names are unique in a fleet's life."""
+    """Trainer actors of one kind, each on a place of its own. Names are unique in a fleet's life.
 
-    def __init__(self, resources: Resources, code_path: Sequence[str]):
+    A trainer waits for its place, starts, prepares for the study, and is ready. Whoever owns the fleet waits for what
+    is `awaited` and lets it `advance`.
+    """
+
+    def __init__(self, resources: Resources, code_path: Sequence[str], size: int | None):
+        """Nothing is asked for before `take_up`.
+
+        Args:
+            resources: of one trainer.
+            code_path: folders in which trainers find the user's modules.
+            size: how many trainers; None for as many as the cluster comes to have room for, of which the fleet asks for
+                one more at a time, so that fleets share what becomes free.
+        """
         self.resources = resources
+        self.size = size
+        self.may_grow = True
+        """Of a fleet without a size: whether there is work for one more trainer."""
+        self.ready: dict[str, Any] = {}
+        """The trainers that are prepared for the study, by name."""
         self._code_path = list(code_path)
         self._counter = itertools.count(1)
-        self.trainers: dict[str, Any] = {}
+        self._asked: dict[Any, Place] = {}  # reference of its being given -> place
+        self._placed: dict[str, tuple[Place, Any]] = {}  # name -> place and trainer
+        self._answers: dict[Any, str] = {}  # answer of `prepare` -> name
+        self._settings: dict[str, Any] = {}
+        self._most = _MOST_TRAINERS
+        self._was_ready = False
+        self._failed_starts = 0
+        self._held_until = 0.0
 
-    def start(self, number: int) -> None:
-        """Begin to start trainers; they take seconds to be ready, `prepare` waits for them."""
-        for _ in range(number):
-            self.trainers[f"trainer-{next(self._counter)}"] = self._start_one()
+    @property
+    def placed(self) -> int:
+        """How many trainers have a place, ready or not."""
+        return len(self._placed)
 
-    def _start_one(self) -> Any:
-        from workers.trainer import TrainerActor
+    @property
+    def awaited(self) -> list[Any]:
+        """References to wait for: places that are given, trainers that are prepared."""
+        return [*self._asked, *self._answers]
 
-        options: dict[str, Any] = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus}
-        if self.resources.memory_gb is not None:
-            options["memory"] = int(self.resources.memory_gb * 1e9)
-        return TrainerActor.options(**options).remote(self.resources.model_dump(), self._code_path)
+    def take_up(self, spec: StudySpec) -> None:
+        """Prepare for this study, whose resources must be the fleet's."""
+        self._settings = spec.model_dump(mode="json")
+        self._most = min(_MOST_TRAINERS, spec.budget.trials or _MOST_TRAINERS)
+        self.may_grow = True
+        self.ready.clear()
+        self._answers = {
+            trainer.prepare.remote(self._settings, False): name for name, (_, trainer) in self._placed.items()
+        }
+        self.ask()
 
-    def prepare(self, spec: StudySpec) -> None:
-        """Have every trainer load the study; the first one also checks it.
+    def ask(self) -> None:
+        """Ask for the places that are missing, or leave those that are not wanted any more to others."""
+        from workers.places import Place
+
+        wanted = self.size if self.size is not None else min(self._most, self.placed + self.may_grow)
+        if time.monotonic() < self._held_until:
+            wanted = self.placed
+        while self.placed + len(self._asked) < wanted:
+            place = Place(self.resources)
+            self._asked[place.given] = place
+        while self._asked and self.placed + len(self._asked) > wanted:
+            self._asked.popitem()[1].give_back()
+
+    def advance(self, references: Iterable[Any]) -> dict[str, Any]:
+        """Go on after these references, of which those that are `awaited` count; returns the trainers ready now.
 
         Raises:
-            InputError: the study is refused.
-            ServiceError: the trainers do not start.
+            InputError: the study is refused, and no trainer has taken it.
+            ServiceError: trainers do not start, and none is ready.
         """
-        settings = spec.model_dump(mode="json")
-        answers = {
-            name: trainer.prepare.remote(settings, index == 0)
-            for index, (name, trainer) in enumerate(self.trainers.items())
-        }
-        for name, answer in answers.items():
-            refusal = self._answer(name, answer, spec)
-            if refusal:
-                raise InputError(refusal)
+        joined = {}
+        for reference in references:
+            if reference in self._asked:
+                self._start_on(self._asked.pop(reference))
+            elif reference in self._answers:
+                name = self._answers.pop(reference)
+                if self._is_prepared(name, reference):
+                    joined[name] = self.ready[name] = self._placed[name][1]
+        self.ask()
+        return joined
 
-    def _answer(self, name: str, answer: Any, spec: StudySpec) -> str | None:
-        """What a trainer says to a study; one that died since the last study is replaced first."""
+    def replace(self, name: str) -> None:
+        """End a trainer, and start another one on its place, or ask for a new place if its node is gone."""
         import ray
 
-        try:
-            try:
-                return ray.get(answer, timeout=_START_SECONDS)  # type: ignore[no-any-return]
-            except ray.exceptions.RayActorError:
-                _, _, again = self.replace(name, spec)
-                return ray.get(again, timeout=_START_SECONDS)  # type: ignore[no-any-return]
-        except ray.exceptions.GetTimeoutError:
-            raise ServiceError(
-                f"trainers must start within {_START_SECONDS:.0f} s; {len(self.trainers)} of {self.resources.cpus:g} "
-                "CPUs each did not: ask for fewer workers or smaller resources"
-            ) from None
-        except ray.exceptions.RayError as error:
-            raise ServiceError(f"a trainer does not start: {str(error).strip().splitlines()[-1]}") from error
+        if name not in self._placed:
+            return
+        self.ready.pop(name, None)
+        place, trainer = self._placed.pop(name)
+        self._answers = {answer: other for answer, other in self._answers.items() if other != name}
+        ray.kill(trainer)
+        if place.is_alive and time.monotonic() >= self._held_until:
+            self._start_on(place)
+        else:
+            place.give_back()
+        self.ask()
 
     def end(self) -> None:
-        """End all trainers."""
+        """End all trainers, and give their places back."""
+        for place in [*self._asked.values(), *(place for place, _ in self._placed.values())]:
+            place.give_back()
+        for waiting in (self._asked, self._placed, self._answers, self.ready):
+            waiting.clear()
+
+    def _start_on(self, place: Place) -> None:
+        from workers.trainer import TrainerActor
+
+        name = f"trainer-{next(self._counter)}"
+        trainer = place.start(TrainerActor, self.resources.model_dump(), self._code_path)
+        self._placed[name] = place, trainer
+        self._answers[trainer.prepare.remote(self._settings, False)] = name
+
+    def _is_prepared(self, name: str, answer: Any) -> bool:
+        """Whether a trainer is ready for the study; one that is not is replaced."""
         import ray
 
-        for trainer in self.trainers.values():
-            ray.kill(trainer)
-        self.trainers.clear()
+        from workers.places import node_died
 
-    def replace(self, name: str, spec: StudySpec) -> tuple[str, Any, Any]:
-        """End a trainer and begin to start another in its place.
+        try:
+            refusal = ray.get(answer)
+            if not refusal:
+                self._was_ready = True
+                self._failed_starts = 0
+                return True
+            if not self.ready:
+                raise InputError(refusal)
+            reason = f"it refuses the study: {refusal}"
+        except ray.exceptions.ActorUnavailableError:
+            time.sleep(_DOUBT_SECONDS)  # Ray takes a while to know whether the node is dead
+            self._answers[self._placed[name][1].prepare.remote(self._settings, False)] = name
+            return False
+        except ray.exceptions.RayError as error:
+            if node_died(error):
+                _log.warning("the node of %s died before it was ready", name)
+                self.replace(name)
+                return False
+            reason = str(error).strip().splitlines()[-1]
+            if isinstance(error, ray.exceptions.RayTaskError) and not self.ready:
+                raise ServiceError(f"a trainer cannot prepare for the study: {reason}") from error
+        self._count_failed_start(name, reason)
+        self.replace(name)
+        return False
 
-        Returns:
-            The new one's name, its handle, and the reference of what its `prepare` will answer.
-        """
-        import ray
-
-        old = self.trainers.pop(name, None)
-        if old is not None:
-            ray.kill(old)
-        new = f"trainer-{next(self._counter)}"
-        self.trainers[new] = self._start_one()
-        return new, self.trainers[new], self.trainers[new].prepare.remote(spec.model_dump(mode="json"), False)
+    def _count_failed_start(self, name: str, reason: str) -> None:
+        self._failed_starts += 1
+        _log.warning("%s did not start: %s", name, reason)
+        if self._failed_starts < (_FAILED_STARTS if self._was_ready else _FAILED_FIRST_STARTS):
+            return
+        if not self.ready:
+            raise ServiceError(f"trainers do not start: {reason}")
+        self._held_until = time.monotonic() + _HOLD_SECONDS  # the study goes on with those it has

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.errors import BandstandError, InputError, ServiceError
+from service.errors import BandstandError, ServiceError
+from service.settings import ray_address
 from service.study import StudySpec
 from workers.coordinator_start import start_coordinator
-from workers.fleet import Fleet, connect_ray, fitting_trainers, protect_local_ray
+from workers.fleet import Fleet, check_room, connect_ray, fitting_trainers, protect_local_ray
 
 __all__ = ["Job", "run_job"]
 
 _COORDINATOR_STARTS = 10
-_TRAINER_FAILURES = 5
-"""Trainers in a row that die before they are ready, after which a study cannot be run."""
+_GROW_SECONDS = 15.0
+"""Between two looks whether there is work for more trainers."""
 _log = logging.getLogger(__name__)
 
 Tell = Callable[[dict[str, Any]], None]
@@ -45,7 +47,8 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
         job: what to do.
         database_url: a secret.
         stop: set to have the running study paused and the rest left.
-        tell: is given {"event": "running" | "ended", "study": name, ...}.
+        tell: is given {"event": "running" | "note" | "ended", "study": name, ...}; a note has a "message" for
+            people and may come at any time. A study stopped while it waits for its first trainer neither runs nor ends.
 
     Raises:
         InputError: a study is refused; nothing of it was written.
@@ -58,10 +61,24 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
         prepare_tune()
     import ray
 
-    fleet: Fleet | None = None
-    upcoming: _StudyRun | None = None
+    from workers.gathering import NotBegunError
+
     cpus = max((job.workers or 1) * spec.resources.cpus for spec in job.specs)
     connect_ray(job.specs[0].resources, cpus)
+    try:
+        for spec in job.specs:
+            check_room(spec.resources, job.workers or 1)
+        _run_all(job, database_url, stop, tell)
+    except NotBegunError:
+        return
+    finally:
+        ray.shutdown()
+
+
+def _run_all(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> None:
+    """Run one study after the other, on the same trainers where these suit."""
+    fleet: Fleet | None = None
+    upcoming: _StudyRun | None = None
     try:
         for spec, following in zip(job.specs, [*job.specs[1:], None], strict=True):
             if stop.is_set():
@@ -73,14 +90,12 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
                 outcome = _run_under_tune(job, spec, database_url, stop, tell)
             else:
                 if fleet is None:
-                    fleet = Fleet(spec.resources, job.code_path)
-                    fleet.start(job.workers or fitting_trainers(spec.resources))
-                study, upcoming = upcoming or _StudyRun(job, spec, fleet, database_url, stop), None
+                    fleet = Fleet(spec.resources, job.code_path, _fleet_size(job, spec))
+                study, upcoming = upcoming or _StudyRun(job, spec, fleet, database_url, stop, tell), None
                 with closing(study):  # its coordinator starts beside the trainers, or did beside the last study
-                    fleet.prepare(spec)
-                    tell({"event": "running", "study": spec.name, "workers": len(fleet.trainers)})
+                    study.begin()
                     if following and (following.executor, following.resources) == ("actors", spec.resources):
-                        upcoming = _StudyRun(job, following, fleet, database_url, stop)
+                        upcoming = _StudyRun(job, following, fleet, database_url, stop, tell)
                     outcome = study.run()
             tell({"event": "ended", "study": spec.name, **outcome})
             if outcome["state"] == "refused":
@@ -88,7 +103,13 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
     finally:
         if upcoming is not None:
             upcoming.close()
-        ray.shutdown()
+
+
+def _fleet_size(job: Job, spec: StudySpec) -> int | None:
+    """How many trainers a study is to have; None for as many as a cluster comes to have room for."""
+    if job.workers is None and ray_address() is None:
+        return fitting_trainers(spec.resources)
+    return job.workers
 
 
 def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell) -> dict[str, str]:
@@ -103,6 +124,7 @@ def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threadin
         database_url=database_url,
         stop=stop,
         running=lambda: tell({"event": "running", "study": spec.name, "workers": workers}),
+        note=lambda message: tell({"event": "note", "study": spec.name, "message": message}),
     )
     return run_under_tune(run)
 
@@ -110,16 +132,20 @@ def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threadin
 class _StudyRun:
     """One study on the fleet."""
 
-    def __init__(self, job: Job, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event):
+    def __init__(self, job: Job, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event, tell: Tell):
         """Begin to start the coordinator, which takes a second or two; it touches nothing before `run`."""
+        from workers.shortage import ShortageNotes
+
         self._job = job
         self._spec = spec
         self._fleet = fleet
         self._database_url = database_url
         self._stop = stop
         self._stop_sent = False
-        self._starting: dict[Any, tuple[str, Any]] = {}  # answer of `prepare` -> trainer
-        self._failed_starts = 0
+        self._tell = tell
+        self._shortage = ShortageNotes(
+            fleet, lambda message: tell({"event": "note", "study": spec.name, "message": message})
+        )
         self._url_files: list[Path] = []
         self._coordinator = self._start_coordinator()
 
@@ -134,8 +160,20 @@ class _StudyRun:
         for file in self._url_files:
             file.unlink(missing_ok=True)
 
+    def begin(self) -> None:
+        """Wait until a trainer is ready and has checked the study.
+
+        Raises:
+            InputError, ServiceError, NotBegunError: as `gather`.
+        """
+        from workers.gathering import gather
+
+        gather(self._fleet, self._spec, self._stop, self._shortage)
+        self._shortage.begun()
+        self._tell({"event": "running", "study": self._spec.name, "workers": self._fleet.placed})
+
     def run(self) -> dict[str, str]:
-        """The study's outcome, from as many coordinators as it takes; the trainers must be prepared."""
+        """The study's outcome, from as many coordinators as it takes; `begin` comes first."""
         import ray
 
         for start in range(_COORDINATOR_STARTS):
@@ -159,47 +197,34 @@ class _StudyRun:
         return coordinator
 
     def _attend(self, coordinator: Any) -> dict[str, str]:
-        """Wait for the outcome; replace trainers as they go; pass on a wish to stop."""
+        """Wait for the outcome; give the coordinator trainers as they come, replace them as they go; pass on a stop."""
         import ray
 
-        outcome = coordinator.run.remote(dict(self._fleet.trainers))
+        outcome = coordinator.run.remote(dict(self._fleet.ready))
         departure = coordinator.departure.remote()
+        idle: Any = None
+        asked_at = time.monotonic()
         while True:
-            ready, _ = ray.wait([outcome, departure, *self._starting], num_returns=1, timeout=0.2)
+            awaited = [outcome, departure, *self._fleet.awaited, *([] if idle is None else [idle])]
+            ready, _ = ray.wait(awaited, num_returns=1, timeout=0.2)
             if outcome in ready:
                 answer: dict[str, str] = ray.get(outcome)
                 return answer
             if departure in ready:
                 name, reason = ray.get(departure)
                 departure = coordinator.departure.remote()
-                self._replace(name, reason)
-            for answered in [reference for reference in ready if reference in self._starting]:
-                self._take_in(coordinator, answered)
+                _log.warning("%s is replaced: %s", name, reason)
+                self._fleet.replace(name)
+            if idle is not None and idle in ready:
+                self._fleet.may_grow, idle = ray.get(idle) == 0, None
+            elif idle is None and time.monotonic() - asked_at >= _GROW_SECONDS:
+                asked_at, idle = time.monotonic(), coordinator.idle.remote()
+            for name, trainer in self._fleet.advance(ready).items():
+                coordinator.join.remote(name, trainer)
+            self._shortage.look()
             if self._stop.is_set() and not self._stop_sent:
                 coordinator.stop.remote()
                 self._stop_sent = True
-
-    def _replace(self, name: str, reason: str) -> None:
-        _log.warning("%s is replaced: %s", name, reason)
-        new, trainer, prepared = self._fleet.replace(name, self._spec)
-        self._starting[prepared] = (new, trainer)
-
-    def _take_in(self, coordinator: Any, answered: Any) -> None:
-        """Give a new trainer to the coordinator, or start yet another if this one did not come up."""
-        import ray
-
-        name, trainer = self._starting.pop(answered)
-        try:
-            refusal = ray.get(answered)
-            if refusal:
-                raise InputError(refusal)
-            coordinator.join.remote(name, trainer)
-            self._failed_starts = 0
-        except ray.exceptions.RayError as error:
-            self._failed_starts += 1
-            if self._failed_starts >= _TRAINER_FAILURES:
-                raise ServiceError(f"trainers do not start any more: {str(error).strip().splitlines()[-1]}") from error
-            self._replace(name, "it died before it was ready")
 
 
 def exit_message(error: BandstandError) -> dict[str, Any]:

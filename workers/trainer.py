@@ -137,8 +137,15 @@ class Trainer:
             self._training = Training(study, earlier)
             if earlier is None or earlier.data is not self._training.data:
                 self._baseline_memory_bytes = self.memory_bytes()
-            if check:
-                self._training.check()
+        except InputError as error:
+            return str(error)
+        return self.check() if check else None
+
+    def check(self) -> str | None:
+        """Why the prepared study cannot work, or None; takes a model or two."""
+        assert self._training is not None, "prepare comes first"
+        try:
+            self._training.check()
         except InputError as error:
             return str(error)
         return None

@@ -50,6 +50,10 @@ class _PlainComparison(NoDisplay):
         before = f", {done} of them ended before" if done else ""
         self._say(f"{self._total} studies{before}; starting Ray and the trainers, which import TensorFlow …")
 
+    def note(self, name: str, message: str) -> None:
+        """As `Display.note`."""
+        self._say(f"{self._place[name]}/{self._total}  {name}: {message}")
+
     def ended(self, name: str) -> None:
         """As `Display.ended`."""
         progress = self._store.progress(name)

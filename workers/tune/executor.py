@@ -47,6 +47,7 @@ class TuneRun:
     database_url: str  # a secret
     stop: Event  # set to have the study paused
     running: Callable[[], None]  # called once the study is known to be sound
+    note: Callable[[str], None]  # is given sentences for the user
 
 
 def run_under_tune(run: TuneRun) -> dict[str, str]:
@@ -55,6 +56,7 @@ def run_under_tune(run: TuneRun) -> dict[str, str]:
     Raises:
         InputError: the study is refused; nothing was written.
         ServiceError: Tune or the coordinator does not run.
+        NotBegunError: it was stopped while a population waited for a first trainer.
     """
     policy = STRATEGIES.get(run.spec.sampler)
     run_once = run_population if policy is not None and issubclass(policy, TunePB2) else _run_desks

@@ -100,6 +100,9 @@ class PopulationCoordinator(Coordinator):
         self._is_over = True
         self._wake_all()
 
+    def _may_train(self) -> bool:
+        return True  # Tune's processes do
+
     # -- for members ------------------------------------------------------------------------------------------------
 
     async def order(

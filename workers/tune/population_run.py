@@ -18,6 +18,8 @@ from service.errors import ServiceError
 from service.settings import ray_address
 from workers.coordinator_start import start_coordinator
 from workers.fleet import Fleet
+from workers.gathering import gather
+from workers.shortage import ShortageNotes
 from workers.tune.member import MemberTrainable
 from workers.tune.population import SEAT, PopulationConfig
 from workers.tune.population_coordinator import PopulationCoordinatorActor, Seat
@@ -120,10 +122,9 @@ def _outcome(outcome: Any) -> dict[str, str]:
 @contextmanager
 def _one_trainer(run: TuneRun) -> Iterator[dict[str, Any]]:
     """A trainer of our own that has checked the study, outside Tune; it ends with the context."""
-    fleet = Fleet(run.spec.resources, run.code_path)
+    fleet = Fleet(run.spec.resources, run.code_path, size=1)
     try:
-        fleet.start(1)
-        fleet.prepare(run.spec)
-        yield dict(fleet.trainers)
+        gather(fleet, run.spec, run.stop, ShortageNotes(fleet, run.note))
+        yield dict(fleet.ready)
     finally:
         fleet.end()
