@@ -69,7 +69,13 @@ class _ClusterJob:
             print("there is nothing left to do", flush=True)
             return 0
         # Workers find the user's modules in the job's working directory, which Ray puts on every node's path.
-        job = Job(specs=self._order.specs, workers=self._order.workers, code_path=[], checkpoints_uri=checkpoints_uri())
+        job = Job(
+            specs=self._order.specs,
+            workers=self._order.workers,
+            code_path=[],
+            checkpoints_uri=checkpoints_uri(),
+            labels=self._order.labels,
+        )
         self._obey_signals()
         self._display.starting(self._order.specs)
         threading.Thread(target=self._watch, daemon=True).start()

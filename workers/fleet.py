@@ -11,7 +11,8 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from service.errors import ClusterUnreachableError, InputError, ServiceError
@@ -140,7 +141,13 @@ class Fleet:
     is `awaited` and lets it `advance`.
     """
 
-    def __init__(self, resources: Resources, code_path: Sequence[str], size: int | None):
+    def __init__(
+        self,
+        resources: Resources,
+        code_path: Sequence[str],
+        size: int | None,
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ):
         """Nothing is asked for before `take_up`.
 
         Args:
@@ -148,6 +155,7 @@ class Fleet:
             code_path: folders in which trainers find the user's modules.
             size: how many trainers; None for as many as the cluster comes to have room for, of which the fleet asks for
                 one more at a time, so that fleets share what becomes free.
+            labels: that the nodes of its trainers must have.
         """
         self.resources = resources
         self.size = size
@@ -156,6 +164,7 @@ class Fleet:
         self.ready: dict[str, Any] = {}
         """The trainers that are prepared for the study, by name."""
         self._code_path = list(code_path)
+        self._labels = labels
         self._counter = itertools.count(1)
         self._asked: dict[Any, Place] = {}  # reference of its being given -> place
         self._placed: dict[str, tuple[Place, Any]] = {}  # name -> place and trainer
@@ -195,7 +204,7 @@ class Fleet:
         if time.monotonic() < self._held_until:
             wanted = self.placed
         while self.placed + len(self._asked) < wanted:
-            place = Place(self.resources)
+            place = Place(self.resources, self._labels)
             self._asked[place.given] = place
         while self._asked and self.placed + len(self._asked) > wanted:
             self._asked.popitem()[1].give_back()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import ray
@@ -65,10 +67,15 @@ async def wait_for_verdict(trainer: Any, error: BaseException) -> BaseException:
 class Place:
     """Room for one trainer; it is this process's, and ends with it."""
 
-    def __init__(self, resources: Resources):
-        """Ask for it."""
+    def __init__(self, resources: Resources, labels: Mapping[str, str] = MappingProxyType({})):
+        """Ask for it.
+
+        Args:
+            resources: of the trainer.
+            labels: that its node must have, as Ray's label selectors.
+        """
         self._bundle = bundle_of(resources)
-        self._group = placement_group([self._bundle])
+        self._group = placement_group([self._bundle], bundle_label_selector=[dict(labels)] if labels else None)
         self.given = self._group.ready()
         """Reference that is ready when the place has been given."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class Job:
     workers: int | None
     code_path: list[str]
     checkpoints_uri: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """That the nodes of its trainers must have, as Ray's label selectors."""
 
 
 def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> None:
@@ -90,7 +92,7 @@ def _run_all(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> 
                 outcome = _run_under_tune(job, spec, database_url, stop, tell)
             else:
                 if fleet is None:
-                    fleet = Fleet(spec.resources, job.code_path, _fleet_size(job, spec))
+                    fleet = Fleet(spec.resources, job.code_path, _fleet_size(job, spec), job.labels)
                 study, upcoming = upcoming or _StudyRun(job, spec, fleet, database_url, stop, tell), None
                 with closing(study):  # its coordinator starts beside the trainers, or did beside the last study
                     study.begin()

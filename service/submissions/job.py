@@ -5,6 +5,7 @@ Knows the run it is and what it is to do. Must not know how it got to the cluste
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ class JobOrder:
     specs: list[StudySpec]  # those with work left, in this order
     workers: int | None
     submitter: str
+    labels: Mapping[str, str]  # that the nodes of its trainers must have
 
 
 def begin_job(store: Store, run: str) -> JobOrder:
@@ -56,6 +58,7 @@ def begin_job(store: Store, run: str) -> JobOrder:
             specs=[StudySpec.model_validate(study.spec) for study in studies if store.has_work(connection, study)],
             workers=submission.workers,
             submitter=submission.submitter,
+            labels=submission.labels,
         )
 
 

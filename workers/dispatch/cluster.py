@@ -76,19 +76,17 @@ class Cluster:
         """Do nothing but find out whether the job server answers."""
         self._call("get_version")
 
-    def submit(self, run: str, *, folder: Path | None, labels: Mapping[str, str], metadata: Mapping[str, str]) -> None:
+    def submit(self, run: str, *, folder: Path | None, metadata: Mapping[str, str]) -> None:
         """Start the job of a run; if it is there already, nothing changes.
 
         Args:
             run: its id, and the job's.
             folder: with the code, which becomes the job's working directory; None if the nodes have it.
-            labels: that a node must have.
             metadata: that everybody may read.
 
         Raises:
             JobRefusedError: the job server does not take it.
         """
-        options: dict[str, Any] = {"entrypoint_label_selector": dict(labels)} if labels else {}
         try:
             self._call(
                 "submit_job",
@@ -97,7 +95,6 @@ class Cluster:
                 runtime_env={"working_dir": str(folder)} if folder else {},
                 metadata=dict(metadata),
                 entrypoint_num_cpus=0,
-                **options,
             )
         except JobRefusedError:
             if self.look_up(run) is None:
@@ -150,7 +147,7 @@ class Cluster:
             raise ClusterAwayError(
                 f"the Ray cluster's job server must answer; {self._address} does not: {type(error).__name__}"
             ) from error
-        except (RuntimeError, ValueError) as error:  # ValueError: a label selector or folder that Ray cannot use
+        except (RuntimeError, ValueError) as error:  # ValueError: a folder that Ray cannot use
             answer = _STATUS.match(str(error))
             if answer and int(answer[1]) >= 500:
                 raise ClusterAwayError(

@@ -151,7 +151,6 @@ class Dispatcher:
                 self._cluster.submit(
                     run.id,
                     folder=None if code is None else Path(folder),
-                    labels=submission.labels,
                     metadata={"name": submission.name, "submitter": submission.submitter},
                 )
         except DatabaseUnreachableError:

@@ -134,10 +134,10 @@ def test_ending_a_run_twice_changes_nothing(queue, dispatch, spec, order):
 
 def test_a_job_is_told_what_to_do_and_an_older_one_is_sent_away(store, queue, dispatch, spec, order):
     study = spec()
-    queue.submit_study(study, dataclasses.replace(order, workers=3))
+    queue.submit_study(study, dataclasses.replace(order, workers=3, labels={"zone": "a"}))
     old = dispatch.claim(per_user=9).run
     told = begin_job(store, old.id)
-    assert (told.specs, told.workers, told.submitter) == ([study], 3, "ada")
+    assert (told.specs, told.workers, told.submitter, told.labels) == ([study], 3, "ada", {"zone": "a"})
     dispatch.end_run(old.id, RunState.LOST)
     make_due(store)
     dispatch.claim(per_user=9)
