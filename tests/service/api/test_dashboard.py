@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -136,7 +137,8 @@ def test_a_note_may_not_be_of_any_size(submitter, shown):
 def test_it_is_in_a_process_of_its_own_which_is_started_again_and_leaves_nothing_behind(app, viewer, shown):
     assert viewer.get(f"/api/studies/{shown}").status_code == 200
     killed = app.state.dashboard._process
-    assert "optuna_dashboard" not in sys.modules
+    loaded = "import sys, service.api.app; print('optuna_dashboard' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout == "False\n"
     killed.kill()
     killed.wait(10)
     assert viewer.get(f"/api/studies/{shown}").status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -184,18 +185,18 @@ def test_a_study_is_watched_to_its_end_through_a_server_that_is_started_again(cl
 
 def test_ctrl_c_ends_the_watching_and_not_the_study(client, spec, project, server, token_of):
     study = client.submit(spec(), code=project, say=lambda note: None)
-    script = (
-        "import os, signal, threading\nfrom service.client import Client\n"
-        f"study = Client({server.url!r}).study({study.name!r})\n"
-        "threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()\nprint('state', study.watch())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60,
+    script = f"from service.client import Client\nprint('state', Client({server.url!r}).study({study.name!r}).watch())"
+    watching = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"BANDSTAND_TOKEN": token_of()},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "state queued"
-    assert done.stderr.strip() == f"{study.name} goes on at {server.url}; it is only watched no more"
+    assert watching.stdout is not None
+    assert watching.stdout.readline().startswith(f"{study.name}: queued")
+    watching.send_signal(signal.SIGINT)
+    told, complaints = watching.communicate(timeout=60)
+    assert watching.returncode == 0, complaints
+    assert told.splitlines()[-1] == "state queued"
+    assert complaints.strip() == f"{study.name} goes on at {server.url}; it is only watched no more"
     assert study.state == "queued"
 
 
