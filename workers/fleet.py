@@ -31,6 +31,8 @@ _FAILED_FIRST_STARTS = 2
 _FAILED_STARTS = 5
 """Trainers in a row that do not start, after which the fleet fails, or goes on for a while with those it has."""
 _HOLD_SECONDS = 60.0
+_PLACE_SECONDS = 0.2
+"""A cluster with room gives places within milliseconds."""
 _DOUBT_SECONDS = 0.2
 _log = logging.getLogger(__name__)
 
@@ -186,7 +188,9 @@ class Fleet:
         return [*self._asked, *self._answers]
 
     def take_up(self, spec: StudySpec) -> None:
-        """Prepare for this study, whose resources must be the fleet's."""
+        """Prepare for this study, whose resources must be the fleet's; what there is room for starts at once."""
+        import ray
+
         self._settings = spec.model_dump(mode="json")
         self._most = min(_MOST_TRAINERS, spec.budget.trials or _MOST_TRAINERS)
         self.may_grow = True
@@ -195,6 +199,9 @@ class Fleet:
             trainer.prepare.remote(self._settings, False): name for name, (_, trainer) in self._placed.items()
         }
         self.ask()
+        asked = list(self._asked)
+        if asked:
+            self.advance(ray.wait(asked, num_returns=len(asked), timeout=_PLACE_SECONDS)[0])
 
     def ask(self) -> None:
         """Ask for the places that are missing, or leave those that are not wanted any more to others."""

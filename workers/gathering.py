@@ -11,7 +11,6 @@ import threading
 import ray
 
 from service.errors import InputError, ServiceError
-from service.study import StudySpec
 from workers.fleet import Fleet
 from workers.places import node_died
 from workers.shortage import ShortageNotes
@@ -26,12 +25,11 @@ class NotBegunError(Exception):
     """It was stopped while it waited for its first trainer; nothing of it was written."""
 
 
-def gather(fleet: Fleet, spec: StudySpec, stop: threading.Event, shortage: ShortageNotes) -> None:
-    """Have the fleet take up a study; returns when a trainer is ready and has checked it. Others may come later.
+def gather(fleet: Fleet, stop: threading.Event, shortage: ShortageNotes) -> None:
+    """Wait until a trainer is ready and has checked the study. Others may come later.
 
     Args:
-        fleet: of the study's resources.
-        spec: the study.
+        fleet: it has taken up the study.
         stop: set to wait no longer.
         shortage: says meanwhile what is waited for.
 
@@ -40,7 +38,6 @@ def gather(fleet: Fleet, spec: StudySpec, stop: threading.Event, shortage: Short
         ServiceError: the trainers do not start.
         NotBegunError: it was stopped.
     """
-    fleet.take_up(spec)
     checked = False
     while not stop.is_set():
         if fleet.ready and checked:

@@ -93,6 +93,7 @@ def _run_all(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> 
             else:
                 if fleet is None:
                     fleet = Fleet(spec.resources, job.code_path, _fleet_size(job, spec), job.labels)
+                fleet.take_up(spec)
                 study, upcoming = upcoming or _StudyRun(job, spec, fleet, database_url, stop, tell), None
                 with closing(study):  # its coordinator starts beside the trainers, or did beside the last study
                     study.begin()
@@ -163,14 +164,14 @@ class _StudyRun:
             file.unlink(missing_ok=True)
 
     def begin(self) -> None:
-        """Wait until a trainer is ready and has checked the study.
+        """Wait until a trainer of the fleet, which has taken up the study, is ready and has checked it.
 
         Raises:
             InputError, ServiceError, NotBegunError: as `gather`.
         """
         from workers.gathering import gather
 
-        gather(self._fleet, self._spec, self._stop, self._shortage)
+        gather(self._fleet, self._stop, self._shortage)
         self._shortage.begun()
         self._tell({"event": "running", "study": self._spec.name, "workers": self._fleet.placed})
 

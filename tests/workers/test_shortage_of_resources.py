@@ -53,6 +53,7 @@ class Places:
                 places.left += 1
 
         monkeypatch.setattr("workers.places.Place", Place)
+        monkeypatch.setattr("ray.wait", lambda asked, num_returns, timeout: ([], asked))
         monkeypatch.setattr("ray.get", lambda answer: answer.refusal)
         monkeypatch.setattr("ray.kill", lambda trainer: None)
 

@@ -124,7 +124,8 @@ def _one_trainer(run: TuneRun) -> Iterator[dict[str, Any]]:
     """A trainer of our own that has checked the study, outside Tune; it ends with the context."""
     fleet = Fleet(run.spec.resources, run.code_path, size=1)
     try:
-        gather(fleet, run.spec, run.stop, ShortageNotes(fleet, run.note))
+        fleet.take_up(run.spec)
+        gather(fleet, run.stop, ShortageNotes(fleet, run.note))
         yield dict(fleet.ready)
     finally:
         fleet.end()
