@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ class Places:
         class Place:
             is_alive = True
 
-            def __init__(self, resources: Resources):
+            def __init__(self, resources: Resources, labels: Mapping[str, str]):
                 self.given = object()
                 places.asked.append(self)
 
