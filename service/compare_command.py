@@ -18,22 +18,25 @@ if TYPE_CHECKING:
     from service.comparison.plan import ComparisonPlan
     from service.store import Store
 
-__all__ = ["compare"]
+__all__ = ["AsName", "Strategies", "compare"]
 
 _REPEATS = 5
+
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="SAMPLER+PRUNER with commas, such as tpe+asha,hyperband,pbt; else the study's. Random and grid search are "
+        "always among them."
+    ),
+]
+AsName = Annotated[str | None, typer.Option("--as", help="The comparison's name; NAME-comparison when left out.")]
 
 
 def compare(
     file: Annotated[
         str, typer.Argument(help="study.toml, train.py:study, a built-in study, or the name of a comparison.")
     ],
-    strategies: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="SAMPLER+PRUNER with commas, such as tpe+asha,hyperband,pbt; else the study's. Random and grid "
-            "search are always among them."
-        ),
-    ] = None,
+    strategies: Strategies = None,
     repeats: Annotated[
         int | None, typer.Option(min=1, help=f"Studies of each strategy, a seed each; {_REPEATS} when left out.")
     ] = None,
@@ -42,9 +45,7 @@ def compare(
     ] = None,
     max_epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the study's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the first repeat, instead of the study's.")] = None,
-    as_name: Annotated[
-        str | None, typer.Option("--as", help="The comparison's name; NAME-comparison when left out.")
-    ] = None,
+    as_name: AsName = None,
     workers: Annotated[
         int | None, typer.Option("--workers", "-w", help="Trainers at the same time; as many as fit when left out.")
     ] = None,

@@ -9,7 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from service.comparison.plan import ComparisonPlan
 from service.comparison.plan_rows import read_plan, read_plan_names, read_plan_page, write_plan
 from service.embedded import embedded_url
 from service.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
-from service.optuna_mirror import OptunaMirror, open_storage
+from service.optuna_mirror import OptunaMirror
 from service.pulse import Pulse, read_pulse
 from service.requests import (
     Request,
@@ -391,18 +391,20 @@ class Store:
             StudyNameTakenError: the name belongs to another spec, or to an Optuna study that is not ours.
             StudyInUseError: somebody else holds it.
         """
+        mirror = OptunaMirror(self.url, spec)
         connection = self._engine.connect()
         try:
             with connection.begin():
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
-                study_id = self.find_or_create(connection, spec)
+                study_id = self._find_or_create(connection, spec, mirror, "running")
             self._wait_for_lock(connection, study_id)
         except BaseException:
+            mirror.close()
             connection.close()
             raise
         return StudyWriter(
             engine=self._engine, connection=connection, study_id=study_id, spec=spec,
-            mirror=OptunaMirror(self.url, spec), holder=holder, token=uuid.uuid4().hex,
+            mirror=mirror, holder=holder, token=uuid.uuid4().hex,
         )  # fmt: skip
 
     def _find(self, connection: Connection, spec: StudySpec) -> sa.Row[tuple[object, ...]] | None:
@@ -418,30 +420,28 @@ class Store:
             )
         return row
 
-    def find_or_create(self, connection: Connection, spec: StudySpec, state: str = "running") -> int:
-        """The id of a study, which is created where there is none, in this state.
+    def find_or_queue(self, connection: Connection, spec: StudySpec) -> int:
+        """The id of a study, which is created where there is none, as one that waits for a server.
 
         Args:
             connection: in a transaction that holds `CREATE_LOCK`.
             spec: the study.
-            state: of a new one.
 
         Raises:
             StudyNameTakenError: as `claim`.
         """
+        with closing(OptunaMirror(self.url, spec)) as mirror:
+            return self._find_or_create(connection, spec, mirror, "queued")
+
+    def _find_or_create(self, connection: Connection, spec: StudySpec, mirror: OptunaMirror, state: str) -> int:
         row = self._find(connection, spec)
         if row is not None:
             return int(row._mapping["id"])
-        mirror = OptunaMirror(self.url, spec)
-        try:
-            optuna_study_id = mirror.create_study()
-        finally:
-            mirror.close()
         values = {
             "name": spec.name,
             "spec": spec.model_dump(mode="json"),
             "state": state,
-            "optuna_study_id": optuna_study_id,
+            "optuna_study_id": mirror.create_study(),
         }
         return int(connection.execute(sa.insert(tables.study).values(values).returning(tables.study.c.id)).scalar_one())
 
@@ -472,13 +472,14 @@ class Store:
         connection.execute(sa.delete(tables.study).where(tables.study.c.id == row["id"]))
         return [*files, *([str(row["model_uri"])] if row["model_uri"] else [])]
 
-    def delete_optuna_study(self, name: str) -> None:
-        """Delete a study from Optuna's tables; one that is not there is no error."""
-        storage = open_storage(self.url)
-        try:
-            storage.delete_study(storage.get_study_id_from_name(name))
-        except KeyError:
-            pass
+    def delete_optuna_studies(self, names: Sequence[str]) -> None:
+        """Delete studies from Optuna's tables; one that is not there is no error."""
+        from service.optuna_storage import SoleWriterStorage
+
+        with closing(SoleWriterStorage.open(self.url)) as storage:
+            for name in names:
+                with suppress(KeyError):
+                    storage.delete_study(storage.get_study_id_from_name(name))
 
     def _wait_for_lock(self, connection: Connection, study_id: int) -> None:
         deadline = time.monotonic() + _KILLED_HOLDER_SECONDS

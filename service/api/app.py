@@ -68,6 +68,7 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     app.include_router(comparisons.router)
     app.include_router(comparisons.last)
     register_pages(app)
+    app.add_middleware(SecureHeaders)  # the last one added is the outermost
     _describe_problems(app)
     return app
 
@@ -78,7 +79,6 @@ def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:
     app.add_middleware(AnswerFailures)
     app.add_middleware(LimitRequests, settings=settings)
     app.add_middleware(MeasureRequests, metrics=app.state.metrics)
-    app.add_middleware(SecureHeaders)
 
 
 def _describe_problems(app: FastAPI) -> None:

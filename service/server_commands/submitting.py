@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from service.compare_command import AsName, Strategies
 from service.server_commands.asking import Name
 from service.server_commands.choice import TokenFile, Url, open_client
 
@@ -31,6 +32,8 @@ Labels = Annotated[
     typer.Option("--label", help="key=value that a node must have to run it; may be given several times."),
 ]
 
+Watch = Annotated[bool, typer.Option("--watch", help="Show its progress until it ends.")]
+
 
 def submit(
     file: File,
@@ -38,7 +41,7 @@ def submit(
     workers: Workers = None,
     priority: Priority = 0,
     label: Labels = None,
-    follow: Annotated[bool, typer.Option("--watch", help="Show its progress until it ends.")] = False,
+    follow: Watch = False,
     url: Url = None,
     token_file: TokenFile = None,
 ) -> int:
@@ -65,22 +68,14 @@ def submit(
 
 def submit_comparison(
     file: File,
-    strategies: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="SAMPLER+PRUNER with commas, such as tpe+asha,hyperband,pbt; else the study's. Random and grid "
-            "search are always among them."
-        ),
-    ] = None,
+    strategies: Strategies = None,
     repeats: Annotated[int, typer.Option(min=1, help="Studies of each strategy, a seed each.")] = 5,
-    as_name: Annotated[
-        str | None, typer.Option("--as", help="The comparison's name; NAME-comparison when left out.")
-    ] = None,
+    as_name: AsName = None,
     code: Code = None,
     workers: Workers = None,
     priority: Priority = 0,
     label: Labels = None,
-    follow: Annotated[bool, typer.Option("--watch", help="Show its progress until it ends.")] = False,
+    follow: Watch = False,
     url: Url = None,
     token_file: TokenFile = None,
 ) -> int:

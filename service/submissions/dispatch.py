@@ -15,13 +15,14 @@ from sqlalchemy.engine import Connection
 
 from service import tables
 from service.submissions.code import CodeArchive
-from service.submissions.queue import TURN, end_submission, notify
+from service.submissions.queue import TURN, end_submission, notify, set_submission
 from service.submissions.records import (
     Run,
     RunState,
     Submission,
     SubmissionState,
     read_studies,
+    read_submission,
     run_from,
     submission_from,
 )
@@ -45,9 +46,6 @@ class ClaimedRun:
 
     run: Run
     submission: Submission
-    cpus: float
-    """What one trainer of its first study takes."""
-    gpus: float
 
 
 class Dispatch:
@@ -115,7 +113,7 @@ class Dispatch:
         run = f"bandstand-{submission.id}-{number}-{uuid.uuid4().hex[:12]}"
         row = {"id": run, "submission_id": submission.id, "number": number, "state": RunState.STARTING}
         connection.execute(sa.insert(tables.run).values(row))
-        self._set(connection, submission.id, state="running", server=self.server, attempts=submission.attempts + 1)
+        set_submission(connection, submission.id, state="running", server=self.server, attempts=submission.attempts + 1)
         return self._claimed(connection, run)
 
     def adopt(self) -> list[ClaimedRun]:
@@ -126,7 +124,7 @@ class Dispatch:
         with self._store.connection() as connection, connection.begin():
             rows = connection.execute(query.with_for_update(skip_locked=True)).all()
             for row in rows:
-                self._set(connection, row.id, server=self.server)
+                set_submission(connection, row.id, server=self.server)
             return [self._claimed(connection, self._latest_run(connection, row.id)) for row in rows]
 
     def held(self) -> list[ClaimedRun]:
@@ -182,7 +180,7 @@ class Dispatch:
         with self._store.connection() as connection, connection.begin():
             of_run = sa.select(tables.run).where(tables.run.c.id == run).with_for_update()
             ended = run_from(connection.execute(of_run).one())
-            submission = self._submission(connection, ended.submission_id)
+            submission = read_submission(connection, ended.submission_id)
             is_current = self._latest_run(connection, submission.id) == run
             if not ended.state.has_ended:
                 row = {"state": state, "message": message, "ended_at": sa.func.clock_timestamp()}
@@ -192,7 +190,7 @@ class Dispatch:
             if is_current and submission.state in (SubmissionState.RUNNING, SubmissionState.STOPPING):
                 self._settle(connection, submission, ended, state, message)
                 notify(connection)
-            return self._submission(connection, submission.id)
+            return read_submission(connection, submission.id)
 
     def _settle(self, connection: Connection, submission: Submission, run: Run, state: RunState, message: str) -> None:
         studies = read_studies(connection, submission.id)
@@ -219,7 +217,7 @@ class Dispatch:
             return
         first, most = _BACK_OFF_SECONDS
         seconds = min(most, first * 2 ** (attempts - 1))
-        self._set(
+        set_submission(
             connection, submission.id, state="queued", server="", attempts=attempts, not_before=_ago(-seconds),
             message=message,
         )  # fmt: skip
@@ -265,27 +263,11 @@ class Dispatch:
 
     def _claimed(self, connection: Connection, run: str) -> ClaimedRun:
         row = run_from(connection.execute(sa.select(tables.run).where(tables.run.c.id == run)).one())
-        first = read_studies(connection, row.submission_id)[0]
-        resources: dict[str, Any] = first.spec.get("resources", {})
-        return ClaimedRun(
-            run=row,
-            submission=self._submission(connection, row.submission_id),
-            cpus=resources.get("cpus", 1),
-            gpus=resources.get("gpus", 0),
-        )
-
-    def _submission(self, connection: Connection, submission: int) -> Submission:
-        return submission_from(
-            connection.execute(sa.select(tables.submission).where(tables.submission.c.id == submission)).one()
-        )
+        return ClaimedRun(run=row, submission=read_submission(connection, row.submission_id))
 
     def _latest_run(self, connection: Connection, submission: int) -> str:
         query = sa.select(tables.run.c.id).where(tables.run.c.submission_id == submission)
         return str(connection.execute(query.order_by(tables.run.c.number.desc()).limit(1)).scalar_one())
-
-    def _set(self, connection: Connection, submission: int, **columns: Any) -> None:
-        changed = sa.update(tables.submission).where(tables.submission.c.id == submission)
-        connection.execute(changed.values(**columns, updated_at=sa.func.clock_timestamp()))
 
 
 def _ago(seconds: float) -> sa.ColumnElement[Any]:

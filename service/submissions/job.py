@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from service import tables
 from service.errors import InputError
 from service.study import StudySpec
-from service.submissions.records import RunState, SubmissionState, read_studies, run_from, submission_from
+from service.submissions.records import RunState, SubmissionState, read_studies, read_submission, run_from
 
 if TYPE_CHECKING:
     from service.store import Store
@@ -47,8 +47,7 @@ def begin_job(store: Store, run: str) -> JobOrder:
         newest = sa.select(sa.func.max(tables.run.c.number)).where(tables.run.c.submission_id == found.submission_id)
         if found.state.has_ended or connection.execute(newest).scalar_one() != found.number:
             raise InputError(f"a job must be of its submission's latest run; {run!r} is {found.state} and over")
-        of_submission = sa.select(tables.submission).where(tables.submission.c.id == found.submission_id)
-        submission = submission_from(connection.execute(of_submission).one())
+        submission = read_submission(connection, found.submission_id)
         if submission.state is SubmissionState.STOPPING:
             raise InputError("it was stopped before it began")
         begun = {"state": RunState.RUNNING, "started_at": sa.func.clock_timestamp()}

@@ -22,8 +22,10 @@ from service.submissions.records import (
     SubmissionState,
     find_submission,
     get_submission,
+    never_submitted,
     read_runs,
     read_studies,
+    read_submission,
     submission_from,
 )
 
@@ -72,8 +74,10 @@ class SubmissionQueue:
         Raises:
             StudyNotFoundError: nothing of this name was submitted.
         """
-        with self._store.connection() as connection, connection.begin():
-            return read_runs(connection, get_submission(connection, name).id)
+        found, runs = self.look_up(name)
+        if found is None:
+            raise never_submitted(name)
+        return runs
 
     def look_up(self, name: str) -> tuple[Submission | None, list[Run]]:
         """As `find`, with its runs, the oldest first."""
@@ -162,16 +166,14 @@ class SubmissionQueue:
             if there is not None:
                 _check_same(there, name, kind, order)
                 _check_extension(connection, there, specs)
-            studies = [self._store.find_or_create(connection, spec, state="queued") for spec in specs]
+            studies = [self._store.find_or_queue(connection, spec) for spec in specs]
             code = None if order.code is None else _keep_code(connection, order.code)
             number = there.id if there else _insert(connection, name, kind, code, order)
             added = _add_studies(connection, number, studies)
             is_new = there is None or added > 0
             if is_new:
                 _queue(connection, number)
-            found = find_submission(connection, name)
-            assert found is not None
-            return found, is_new
+            return read_submission(connection, number), is_new
 
     def stop(self, name: str) -> Submission:
         """Ask for a submission to be paused; it can be resumed. What has ended stays as it is.
@@ -184,13 +186,11 @@ class SubmissionQueue:
             if found.state is SubmissionState.QUEUED:
                 end_submission(connection, found.id, "stopped", "it was stopped while it waited")
             elif found.state is SubmissionState.RUNNING:
-                _set(connection, found.id, state=SubmissionState.STOPPING)
+                set_submission(connection, found.id, state=SubmissionState.STOPPING)
                 stop = sa.update(tables.study).where(tables.study.c.id.in_(_members(found.id)))
                 connection.execute(stop.where(tables.study.c.state.not_in(_CLOSED)).values(stop_requested=True))
             notify(connection)
-        found_again = self.find(name)
-        assert found_again is not None
-        return found_again
+            return read_submission(connection, found.id)
 
     def resume(self, name: str, order: Order) -> Submission:
         """Have a study that ended go on where it stands, from now on with the order's code if it has some.
@@ -217,9 +217,9 @@ class SubmissionQueue:
             if order.code is not None:
                 if isinstance(order.code, CodeArchive):
                     order.code.check()
-                _set(connection, found.id, code=_keep_code(connection, order.code))
+                set_submission(connection, found.id, code=_keep_code(connection, order.code))
             _queue(connection, found.id)
-            return get_submission(connection, name)
+            return read_submission(connection, found.id)
 
     def delete(self, name: str) -> list[str]:
         """Delete a study or comparison with all that is known of it, in Optuna's tables too.
@@ -250,8 +250,7 @@ class SubmissionQueue:
                 names = [name]
             files = [uri for study in names for uri in self._store.delete_study(connection, study)]
             _drop_unused_code(connection)
-        for study in names:
-            self._store.delete_optuna_study(study)
+        self._store.delete_optuna_studies(names)
         return files
 
 
@@ -267,7 +266,7 @@ def notify(connection: Connection) -> None:
 def end_submission(connection: Connection, submission: int, outcome: str, message: str) -> None:
     """End a submission; its studies that have not ended are stopped, or failed with it."""
     now = sa.func.clock_timestamp()
-    _set(connection, submission, state=SubmissionState.ENDED, outcome=outcome, message=message, ended_at=now)
+    set_submission(connection, submission, state=SubmissionState.ENDED, outcome=outcome, message=message, ended_at=now)
     state = "failed" if outcome == "failed" else "stopped"
     ended = sa.update(tables.study).where(tables.study.c.id.in_(_members(submission)))
     ended = ended.where(tables.study.c.state.not_in(_CLOSED))
@@ -345,7 +344,7 @@ def _add_studies(connection: Connection, submission: int, studies: Sequence[int]
 
 def _queue(connection: Connection, submission: int) -> None:
     now = sa.func.clock_timestamp()
-    _set(
+    set_submission(
         connection, submission, state=SubmissionState.QUEUED, outcome="", message="", attempts=0, not_before=None,
         server="", queued_at=now, ended_at=None,
     )  # fmt: skip
@@ -386,6 +385,7 @@ def _members(submission: int) -> sa.Select[tuple[int]]:
     return sa.select(member.c.study_id).where(member.c.submission_id == submission)
 
 
-def _set(connection: Connection, submission: int, **columns: Any) -> None:
+def set_submission(connection: Connection, submission: int, **columns: Any) -> None:
+    """Set columns of a submission's row."""
     changed = sa.update(tables.submission).where(tables.submission.c.id == submission)
     connection.execute(changed.values(**columns, updated_at=sa.func.clock_timestamp()))

@@ -120,6 +120,12 @@ def find_submission(connection: Connection, name: str, *, lock: bool = False) ->
     return None if row is None else submission_from(row)
 
 
+def read_submission(connection: Connection, number: int) -> Submission:
+    """The submission of this id, which must be there."""
+    query = sa.select(tables.submission).where(tables.submission.c.id == number)
+    return submission_from(connection.execute(query).one())
+
+
 def get_submission(connection: Connection, name: str) -> Submission:
     """As `find_submission`, with its row held.
 
@@ -128,10 +134,15 @@ def get_submission(connection: Connection, name: str) -> Submission:
     """
     found = find_submission(connection, name, lock=True)
     if found is None:
-        raise StudyNotFoundError(
-            f"nothing called {name!r} was submitted to a server; `bandstand list` shows what there is"
-        )
+        raise never_submitted(name)
     return found
+
+
+def never_submitted(name: str) -> StudyNotFoundError:
+    """What to say of a name that no submission has."""
+    return StudyNotFoundError(
+        f"nothing called {name!r} was submitted to a server; `bandstand list` shows what there is"
+    )
 
 
 def read_studies(connection: Connection, submission: int) -> list[sa.Row[tuple[object, ...]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from typing import Any
 
 import httpx
 import psutil
+
+from workers.dispatch.local_ray import free_ports
 
 
 class RayCluster:
@@ -28,7 +29,7 @@ class RayCluster:
 
     def _start(self, database_url: str, cpus: int) -> bool:
         self.folder = Path(tempfile.mkdtemp(prefix="ray-test-"))  # short: paths of sockets must be
-        port, gcs_port, agent_port = _free_ports(3)
+        port, gcs_port, agent_port = free_ports(3)
         self.address = f"http://127.0.0.1:{port}"
         command = [
             sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address=127.0.0.1",
@@ -96,11 +97,3 @@ class RayCluster:
         print((self.folder / "output").read_text())
         self.end()
         return False
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

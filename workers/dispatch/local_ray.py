@@ -28,7 +28,7 @@ import psutil
 from service.errors import ServiceError
 from workers.fleet import local_cores
 
-__all__ = ["LocalRay"]
+__all__ = ["LocalRay", "free_ports"]
 
 _START_SECONDS = 240.0
 _END_SECONDS = 20.0
@@ -118,7 +118,7 @@ def _lock(path: Path, cancelled: Callable[[], bool]) -> Any:
 def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bool]) -> _Known | None:
     _use_token(secrets.token_hex(32))
     folder = tempfile.mkdtemp(prefix="bandstand-ray-")  # not under home: paths of sockets must be short
-    port, gcs_port, agent_port = _free_ports(3)
+    port, gcs_port, agent_port = free_ports(3)
     command = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats",
         "--log-color=false", "--node-ip-address=127.0.0.1", f"--port={gcs_port}", "--dashboard-host=127.0.0.1",
@@ -171,7 +171,8 @@ def _use_token(token: str) -> None:
     os.environ.pop("RAY_AUTH_TOKEN_PATH", None)
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Ports on the loopback interface that nobody has at the moment."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:

@@ -6,7 +6,7 @@ sends the buttons' requests to the JSON routes, which decide whether they are al
 
 `login` lets a browser in, `front` is the list of studies, `study` and `comparison` are a page each; `listing`,
 `standing` and `chart` read what they show; `templates` writes, `words` puts numbers into words; `people` turns
-errors into pages and gives every answer its headers. Everything is served from this package.
+errors into pages. Everything is served from this package.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from service.api import dashboard
 from service.api.pages import comparison, front, login, study
 from service.api.pages.attempts import FailedLogins
-from service.api.pages.people import Headers, PagesForPeople
+from service.api.pages.people import PagesForPeople
 
 __all__ = ["register_pages"]
 
@@ -32,4 +32,3 @@ def register_pages(app: FastAPI) -> None:
     app.state.dashboard = dashboard.Dashboard(app.state.store)
     app.mount("/web/static", StaticFiles(directory=Path(__file__).parent / "static"))
     app.add_middleware(PagesForPeople)
-    app.add_middleware(Headers)  # the last one added is the outermost

@@ -1,6 +1,6 @@
-"""Around the whole application: errors are pages for whoever opened a page, and every answer has its headers.
+"""Around the application: errors are pages for whoever opened a page in a browser.
 
-Knows kinds of content and what browsers do with them. Must not know what was asked for.
+Knows kinds of content. Must not know what was asked for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 from starlette.datastructures import Headers as RequestHeaders
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,54 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.pages.addresses import login_address
 from service.api.pages.templates import render
 
-__all__ = ["Headers", "PagesForPeople", "wants_page"]
+__all__ = ["PagesForPeople", "wants_page"]
 
 _PROBLEM = "application/problem+json"
-_NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-_REPORT = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "sandbox allow-scripts allow-downloads allow-modals allow-popups"
-)
-"""A report is a file by itself with its script inside. In the sandbox it has no cookie and may ask this server nothing,
-should anything of a study ever get past its escapes."""
-_EVERYWHERE = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
 
 def wants_page(method: str, headers: RequestHeaders) -> bool:
     """Whether somebody opens an address in a browser, rather than a program asking."""
     return method in ("GET", "HEAD") and "text/html" in headers.get("accept", "")
-
-
-class Headers:
-    """Gives every answer the headers that keep browsers from doing more with it than was meant.
-
-    An answer that brings a Content-Security-Policy keeps it. HTML without one is a report; nothing else is a page.
-    """
-
-    def __init__(self, app: ASGIApp):
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _EVERYWHERE.items():
-                    headers.setdefault(name, value)
-                is_html = headers.get("content-type", "").startswith("text/html")
-                headers.setdefault("Content-Security-Policy", _REPORT if is_html else _NOTHING)
-                headers.setdefault("Cache-Control", "private, no-cache")
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
 class PagesForPeople:

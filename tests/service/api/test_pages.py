@@ -59,7 +59,7 @@ def test_the_list_is_filtered_by_state_and_by_whose_it_is_and_comes_in_pages(bro
     mine = browser.get("/?state=stopped&mine=true")
     assert re.findall(r'href="/web/studies/(paged-\d)"', mine.text) == ["paged-3", "paged-2"]
     assert "page=2" in mine.text
-    assert "There is no page 9" in browser.get("/?state=stopped&page=9").text
+    assert "There is no page 999" in browser.get("/?state=stopped&page=999").text
 
 
 def test_a_comparison_is_one_line_and_its_studies_are_on_its_page(browser, store):
