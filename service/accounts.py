@@ -145,13 +145,13 @@ class Accounts:
         return None if row is None else _record_from(row)
 
     def _valid(self, number: str) -> sa.Row[tuple[object, ...]] | None:
-        with self._store.connection() as connection:
+        with self._store.reading() as connection:
             return connection.execute(_VALID, {"number": number}).one_or_none()
 
     def list_tokens(self) -> list[TokenRecord]:
         """All tokens, revoked and expired ones too, the newest first."""
         query = sa.select(tables.token).order_by(tables.token.c.created_at.desc())
-        with self._store.connection() as connection:
+        with self._store.reading() as connection:
             return [_record_from(row) for row in connection.execute(query)]
 
     def revoke(self, which: str) -> list[TokenRecord]:

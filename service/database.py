@@ -16,6 +16,7 @@ from service.tables import SCHEMA
 __all__ = ["connect", "describe", "migrate", "unreachable"]
 
 CONNECT_TIMEOUT_SECONDS = 5
+POOL_SIZE = 15
 POOL_TIMEOUT_SECONDS = 5
 """For a connection that others in this process have."""
 TCP_TIMEOUT_MILLISECONDS = 10_000
@@ -40,6 +41,8 @@ def connect(url: str, *, any_schema: bool = False) -> Engine:
     engine = sa.create_engine(
         _driver_url(url),
         pool_pre_ping=True,
+        pool_size=POOL_SIZE,  # opened as they are needed, and kept: opening one takes longer than most queries
+        max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "tcp_user_timeout": TCP_TIMEOUT_MILLISECONDS},
     )

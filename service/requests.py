@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -141,13 +142,18 @@ def open_requests(connection: Connection, study_id: int) -> list[Request]:
 
 def read_budget(connection: Connection, study_id: int, spec: StudySpec) -> Budget:
     """What a study may spend now: as its spec says, or as it was extended."""
-    event, request = tables.event, tables.request
-    was_extended = sa.exists().where(
-        request.c.study_id == study_id, request.c.kind == "extend", request.c.taken_at.is_not(None)
-    )  # else all events would be gone through in vain
-    query = sa.select(event.c.data).where(event.c.study_id == study_id, event.c.kind == "extended", was_extended)
-    data = connection.execute(query.order_by(event.c.seq.desc()).limit(1)).scalar()
+    data = connection.execute(_extension_query(), {"study": study_id}).scalar()
     return spec.budget if data is None else spec.budget.model_copy(update=dict(data["budget"]))
+
+
+@cache
+def _extension_query() -> sa.Select[Any]:
+    event, request, study = tables.event.c, tables.request.c, sa.bindparam("study", type_=sa.BigInteger)
+    was_extended = sa.exists().where(
+        request.study_id == study, request.kind == "extend", request.taken_at.is_not(None)
+    )  # else all events would be gone through in vain
+    query = sa.select(event.data).where(event.study_id == study, event.kind == "extended", was_extended)
+    return query.order_by(event.seq.desc()).limit(1)
 
 
 def _request_from(row: Any) -> Request:

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from service import database, tables
 from service.accounts import Accounts
@@ -53,6 +53,7 @@ __all__ = ["Store", "upgrade_database"]
 
 _KILLED_HOLDER_SECONDS = 8.0
 """How long a claim waits for a lease: PostgreSQL may need a moment to notice that a killed holder is gone."""
+_STUDY_OF_NAME = sa.select(tables.study).where(tables.study.c.name == sa.bindparam("name"))
 
 
 class Store:
@@ -66,6 +67,7 @@ class Store:
         """Use `Store.open`; `url` is a secret."""
         self.url = url
         self._engine = database.connect(url)
+        self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
     def open(cls) -> Store:
@@ -84,8 +86,19 @@ class Store:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection, for the modules beside this one that know a part of the tables."""
+        with self._connect(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """As `connection`, for queries alone: without a transaction around them, which saves two ways to the server."""
+        with self._connect(self._readers) as connection:
+            yield connection
+
+    @contextmanager
+    def _connect(self, engine: Engine) -> Iterator[Connection]:
         try:
-            with self._engine.connect() as connection:
+            with engine.connect() as connection:
                 yield connection
         except sa.exc.OperationalError as error:
             raise database.unreachable(self.url, error) from None
@@ -120,7 +133,7 @@ class Store:
             limit: at most so many.
             names: only these.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_summaries(connection, names=names, state=state, submitter=submitter, after=after, limit=limit)
 
     def trials(self, name: str, after: int = -1, limit: int | None = None) -> list[TrialSummary]:
@@ -134,7 +147,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_trials(connection, self._row(connection, name).id, after, limit)
 
     def spec(self, name: str) -> StudySpec:
@@ -143,7 +156,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return StudySpec.model_validate(self._row(connection, name).spec)
 
     def progress(self, name: str) -> StudyProgress:
@@ -152,12 +165,12 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_progress(connection, self._row(connection, name))
 
     def stamps(self, names: Collection[str]) -> dict[str, Stamp]:
         """What changes whenever a study does, by name; studies that are not there are left out."""
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_stamps(connection, names)
 
     def best(self, name: str) -> tuple[BestTrial | None, dict[str, float] | None]:
@@ -166,7 +179,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             row = self._row(connection, name)
             tested = row._mapping["test_metrics"]
             metrics = None if tested is None else {key: float(value) for key, value in tested.items()}
@@ -178,7 +191,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_record(connection, self._row(connection, name))
 
     def ended_trials(self, name: str, after: int) -> list[EndedTrial]:
@@ -191,7 +204,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_ended(connection, self._row(connection, name), after)
 
     def schedule(self, name: str, trial: int | None = None) -> Schedule:
@@ -201,7 +214,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
             InputError: there is no such trial, or it has no value yet.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_schedule(connection, self._row(connection, name), trial)
 
     def read_requests(self, name: str) -> list[Request]:
@@ -210,7 +223,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_requests(connection, self._row(connection, name)._mapping["id"])
 
     def read_pulse(self, name: str) -> Pulse | None:
@@ -219,7 +232,7 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_pulse(connection, self._row(connection, name)._mapping["id"])
 
     def is_over(self, name: str) -> bool:
@@ -228,22 +241,22 @@ class Store:
         Raises:
             StudyNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return not self.has_work(connection, self._row(connection, name))
 
     def comparisons(self) -> list[str]:
         """The names of all comparisons, the newest first."""
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_plan_names(connection)
 
     def comparison_page(self, after: int | None, limit: int) -> list[sa.Row[Any]]:
         """Some comparisons, as `read_plan_page` has them."""
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_plan_page(connection, after, limit)
 
     def census(self) -> Census:
         """How much there is of everything."""
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_census(connection)
 
     def comparison(self, name: str) -> ComparisonPlan:
@@ -252,7 +265,7 @@ class Store:
         Raises:
             ComparisonNotFoundError: there is none of this name.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             return read_plan(connection, name)
 
     def finished_like(self, specs: Sequence[StudySpec]) -> dict[str, list[str]]:
@@ -265,7 +278,7 @@ class Store:
         granted = sa.select(tables.event.c.study_id).where(tables.event.c.kind.in_(("extended", "enqueued")))
         query = sa.select(study.name, study.spec, study.state, study.environment).order_by(study.id.desc())
         query = query.where(study.id.not_in(granted))  # they had more than their specs say
-        with self.connection() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query).all()
         loaders = {spec.data for spec in specs}
         latest: dict[str, str] = {}
@@ -279,7 +292,7 @@ class Store:
         return {spec.name: finished.get(_settings_of(spec), []) for spec in specs}
 
     def _row(self, connection: Connection, name: str) -> sa.Row[tuple[object, ...]]:
-        row = connection.execute(sa.select(tables.study).where(tables.study.c.name == name)).one_or_none()
+        row = connection.execute(_STUDY_OF_NAME, {"name": name}).one_or_none()
         if row is None:
             known = list(connection.execute(sa.select(tables.study.c.name).order_by(tables.study.c.id.desc()).limit(5)))
             names = ", ".join(repr(study.name) for study in known)
@@ -408,7 +421,7 @@ class Store:
         )  # fmt: skip
 
     def _find(self, connection: Connection, spec: StudySpec) -> sa.Row[tuple[object, ...]] | None:
-        row = connection.execute(sa.select(tables.study).where(tables.study.c.name == spec.name)).one_or_none()
+        row = connection.execute(_STUDY_OF_NAME, {"name": spec.name}).one_or_none()
         if row is None:
             return None
         differences = spec.differences(StudySpec.model_validate(row.spec))

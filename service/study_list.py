@@ -142,6 +142,7 @@ def _summaries_query(given: frozenset[str]) -> sa.Select[Any]:
             *(study.c[name] for name in ("id", "name", "reason", "wall_seconds", "gpu_seconds", "created_at")),
             study.c.ended_at,
             study.c.spec,
+            (study.c.spec["objective"]["direction"].as_string() == "minimize").label("is_loss"),  # read once a study
             shown_state().label("state"),
             submission.c.submitter,
             sa.case((submission.c.kind == "comparison", submission.c.name)).label("comparison"),
@@ -177,13 +178,12 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
         .where(of_study)
         .lateral("tally")
     )
-    is_loss = page.c.spec["objective"]["direction"].as_string() == "minimize"
     best = (
         sa.select(trial.c.number.label("best_trial"), trial.c.value.label("best_value"))
         .where(of_study, trial.c.state.in_(("complete", "pruned")), trial.c.value.is_not(None))
         .order_by(
             sa.case((trial.c.state == "complete", 0), else_=1),
-            sa.case((is_loss, trial.c.value), else_=-trial.c.value),
+            sa.case((page.c.is_loss, trial.c.value), else_=-trial.c.value),
             trial.c.number,
         )
         .limit(1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 Row = sa.Row[Any]
+_STUDY = sa.bindparam("study", type_=sa.BigInteger)
+"""Queries are made once, with this in them: to make one takes longer than to ask it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,22 +136,14 @@ class StudyRecord:
 def read_progress(connection: Connection, row: Row) -> StudyProgress:
     """The progress of the study in `row`."""
     spec = StudySpec.model_validate(row.spec)
-    trial, measured = tables.trial, tables.measurement
-    counted = connection.execute(
-        sa.select(trial.c.state, sa.func.count(), sa.func.sum(trial.c.epochs - trial.c.from_epoch))
-        .where(trial.c.study_id == row.id)
-        .group_by(trial.c.state)
-    ).all()
+    counted = connection.execute(_counts_query(), {"study": row.id}).all()
     asks = make_strategy(spec).ask_epochs()
-    rungs = connection.execute(
-        sa.select(measured.c.epoch, sa.func.count())
-        .where(measured.c.study_id == row.id, measured.c.epoch.in_(asks))
-        .group_by(measured.c.epoch)
-    ).all()
+    rungs = connection.execute(_rungs_query(), {"study": row.id, "asks": asks}).all()
+    stamp = read_stamps(connection, [row.name])[row.name]
     return StudyProgress(
         spec=spec,
         budget=read_budget(connection, row.id, spec),
-        state=_state(connection, row),
+        state=stamp.state,
         reason=row.reason,
         counts={state: count for state, count, _ in counted},
         epochs=int(sum(epochs for _, _, epochs in counted)),
@@ -158,7 +153,27 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
         running=_running(connection, row.id),
         rungs=dict.fromkeys(asks, 0) | dict(tuple(pair) for pair in rungs),
         notices=_notices(connection, row.id),
-        events=read_stamps(connection, [row.name])[row.name].events,
+        events=stamp.events,
+    )
+
+
+@cache
+def _counts_query() -> sa.Select[Any]:
+    trial = tables.trial.c
+    return (
+        sa.select(trial.state, sa.func.count(), sa.func.sum(trial.epochs - trial.from_epoch))
+        .where(trial.study_id == _STUDY)
+        .group_by(trial.state)
+    )
+
+
+@cache
+def _rungs_query() -> sa.Select[Any]:
+    measured = tables.measurement.c
+    return (
+        sa.select(measured.epoch, sa.func.count())
+        .where(measured.study_id == _STUDY, measured.epoch.in_(sa.bindparam("asks", expanding=True)))
+        .group_by(measured.epoch)
     )
 
 
@@ -186,7 +201,7 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
     return StudyRecord(
         spec=spec,
         budget=read_budget(connection, row.id, spec),
-        state=_state(connection, row),
+        state=read_stamps(connection, [row.name])[row.name].state,
         reason=row.reason,
         created_at=row.created_at,
         ended_at=row.ended_at,
@@ -205,29 +220,9 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
     )
 
 
-def _state(connection: Connection, row: Row) -> str:
-    """The stored state; a study said to be running that nobody holds was interrupted."""
-    if row.state != "running":
-        return str(row.state)
-    lock = sa.text(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = :cls AND objid = :id AND granted "
-        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-    held = connection.execute(lock, {"cls": tables.LEASE_CLASS, "id": row.id}).scalar()
-    return "running" if held else "interrupted"
-
-
 def read_best(connection: Connection, row: Row, spec: StudySpec) -> BestTrial | None:
     """The trial that the study in `row` would choose now: complete before pruned, then by value, then the earlier."""
-    trial = tables.trial
-    order = trial.c.value.asc() if spec.objective.direction == "minimize" else trial.c.value.desc()
-    query = (
-        sa.select(trial)
-        .where(trial.c.study_id == row.id, trial.c.state.in_(("complete", "pruned")), trial.c.value.is_not(None))
-        .order_by(sa.case((trial.c.state == "complete", 0), else_=1), order, trial.c.number)
-        .limit(1)
-    )
-    best = connection.execute(query).one_or_none()
+    best = connection.execute(_best_query(spec.objective.direction), {"study": row.id}).one_or_none()
     if best is None:
         return None
     return BestTrial(
@@ -241,9 +236,22 @@ def read_best(connection: Connection, row: Row, spec: StudySpec) -> BestTrial | 
     )
 
 
-def _running(connection: Connection, study_id: int) -> list[RunningTrial]:
+@cache
+def _best_query(direction: str) -> sa.Select[Any]:
+    trial = tables.trial.c
+    order = trial.value.asc() if direction == "minimize" else trial.value.desc()
+    return (
+        sa.select(tables.trial)
+        .where(trial.study_id == _STUDY, trial.state.in_(("complete", "pruned")), trial.value.is_not(None))
+        .order_by(sa.case((trial.state == "complete", 0), else_=1), order, trial.number)
+        .limit(1)
+    )
+
+
+@cache
+def _running_query() -> sa.Select[Any]:
     trial, measured = tables.trial, tables.measurement
-    query = (
+    return (
         sa.select(trial, measured.c.value.label("latest"))
         .outerjoin(
             measured,
@@ -253,22 +261,29 @@ def _running(connection: Connection, study_id: int) -> list[RunningTrial]:
                 measured.c.epoch == trial.c.epochs,
             ),
         )
-        .where(trial.c.study_id == study_id, trial.c.state == "running")
+        .where(trial.c.study_id == _STUDY, trial.c.state == "running")
         .order_by(trial.c.number)
     )
+
+
+def _running(connection: Connection, study_id: int) -> list[RunningTrial]:
     return [
         RunningTrial(
             number=row.number, params=row.params, epochs=row.epochs, granted=row.granted, bracket=row.bracket,
             value=row.latest,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_running_query(), {"study": study_id})
     ]  # fmt: skip
 
 
+@cache
+def _notices_query() -> sa.Select[Any]:
+    event = tables.event.c
+    return sa.select(event.data).where(event.study_id == _STUDY, event.kind == "noticed").order_by(event.seq)
+
+
 def _notices(connection: Connection, study_id: int) -> list[str]:
-    event = tables.event
-    query = sa.select(event.c.data).where(event.c.study_id == study_id, event.c.kind == "noticed")
-    return [row.data["message"] for row in connection.execute(query.order_by(event.c.seq))]
+    return [row.data["message"] for row in connection.execute(_notices_query(), {"study": study_id})]
 
 
 def _test_metrics(row: Row) -> dict[str, float] | None:

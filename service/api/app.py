@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from service.api import code, comparisons, events, logs, metrics, operations, reports, requesting, studies, submitting
 from service.api.feeds import Feeds
 from service.api.headers import SecureHeaders
+from service.api.known_tokens import KnownTokens
 from service.api.limits import LimitBodies, LimitRequests
 from service.api.metrics import MeasureRequests, Metrics
 from service.api.pages import register_pages
@@ -48,6 +49,7 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     )
     app.state.store = store
     app.state.settings = settings
+    app.state.known_tokens = KnownTokens(store.accounts)
     app.state.sessions = Sessions(store, settings.session_hours)
     app.state.feeds = Feeds(store)
     app.state.snapshots = Snapshots(store)

@@ -5,10 +5,11 @@ Knows tokens, roles and cookies. Must not know what is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from service.accounts import Role, TokenRecord
@@ -27,7 +28,7 @@ def store_of(request: Request) -> Store:
     return store
 
 
-def authenticate(
+async def authenticate(
     request: Request,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     cookie: Annotated[str | None, Depends(_cookie)],
@@ -37,12 +38,11 @@ def authenticate(
     Raises:
         HTTPException: 401, no token that is good.
     """
-    store = store_of(request)
-    found = None
+    found: TokenRecord | None = None
     if bearer is not None:
-        found = store.accounts.find(bearer.credentials)
+        found = await request.app.state.known_tokens.find(bearer.credentials)
     elif cookie is not None:
-        found = request.app.state.sessions.token_of(cookie, request)
+        found = await run_in_threadpool(request.app.state.sessions.token_of, cookie, request)
     if found is None:
         raise HTTPException(
             401,
@@ -53,14 +53,14 @@ def authenticate(
     return found
 
 
-def requires(role: Role) -> Callable[..., TokenRecord]:
+def requires(role: Role) -> Callable[..., Awaitable[TokenRecord]]:
     """A dependency: whoever asks, with at least this role.
 
     Raises:
         HTTPException: 401 without a good token, 403 with one of a lesser role.
     """
 
-    def check(token: Annotated[TokenRecord, Depends(authenticate)]) -> TokenRecord:
+    async def check(token: Annotated[TokenRecord, Depends(authenticate)]) -> TokenRecord:
         if token.role < role:
             raise HTTPException(
                 403, f"it takes the role {role}; this token is a {token.role}'s: ask an admin for another"

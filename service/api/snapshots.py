@@ -27,12 +27,13 @@ class Snapshots:
         self._store = store
         self._lists: OrderedDict[tuple[Any, ...], tuple[float, list[StudySummary]]] = OrderedDict()
         self._standings: OrderedDict[int, tuple[str, int, Progress, dict[str, Any]]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lists_lock = threading.Lock()  # held while a list is looked up
+        self._standings_lock = threading.Lock()
 
     def studies(self, *, state: str | None, submitter: str | None, after: int | None, limit: int) -> list[StudySummary]:
         """As `Store.studies`, a second old at most; whoever asks while it is looked up waits for that."""
         key = (state, submitter, after, limit)
-        with self._lock:
+        with self._lists_lock:
             made_at, found = self._lists.get(key, (float("-inf"), []))
             if time.monotonic() - made_at > _LIST_SECONDS:
                 found = self._store.studies(state=state, submitter=submitter, after=after, limit=limit)
@@ -50,13 +51,13 @@ class Snapshots:
             progress = self._store.progress(study.name)
             told = Progress.model_validate(progress)
             kept = (progress.state, progress.events, told, progress.spec.model_dump(mode="json"))
-            with self._lock:
+            with self._standings_lock:
                 _keep(self._standings, study.id, kept)
         return kept[2], kept[3]
 
     def forget_lists(self) -> None:
         """Somebody has changed something by this server, and shall see it."""
-        with self._lock:
+        with self._lists_lock:
             self._lists.clear()
 
 

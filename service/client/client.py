@@ -16,7 +16,7 @@ from service.client.login import find_login
 from service.client.packing import PackedStudy, pack_study
 from service.client.sending import send_code
 from service.client.study import RemoteStudy
-from service.errors import InputError, StudyNameTakenError, StudyNotFoundError
+from service.errors import ComparisonNotFoundError, InputError, StudyNameTakenError, StudyNotFoundError
 from service.study import StudySpec, study_spec_from
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Client:
         """A comparison that is there.
 
         Raises:
-            StudyNotFoundError: there is none of this name.
+            ComparisonNotFoundError: there is none of this name.
         """
         comparison = RemoteComparison(self._connection, name)
         comparison.detail()
@@ -236,7 +236,7 @@ class Client:
         except StudyNotFoundError as missing:
             try:
                 return self.comparison(name)
-            except StudyNotFoundError:
+            except ComparisonNotFoundError:
                 raise missing from None
 
     def studies(self, state: str | None = None, submitter: str | None = None) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import httpx
 
 from service.errors import (
     BandstandError,
+    ComparisonNotFoundError,
     InputError,
     NotAllowedError,
     NotLoggedInError,
@@ -66,7 +67,8 @@ class Connection:
         NotLoggedInError, NotAllowedError, TooManyRequestsError: the server refuses the token, or its use.
         ServerUnreachableError: it does not answer.
         ServerAnswerError: it answers with what is not ours.
-        StudyNotFoundError, StudyNameTakenError, StudyInUseError, InputError: as the server says.
+        StudyNotFoundError, ComparisonNotFoundError, StudyNameTakenError, StudyInUseError, InputError: as the server
+            says.
     """
 
     def __init__(self, url: str, token: str | None, retry_seconds: float):
@@ -177,6 +179,9 @@ class Connection:
             return StudyNameTakenError(detail, [str(each) for each in differences])
         if status >= 500 and status not in _BUSY:
             return ServerAnswerError(f"{self.url}: {detail}")
+        path = response.url.path.removeprefix(httpx.URL(self.url).path.rstrip("/"))
+        if status == 404 and path.startswith("/comparisons/"):
+            return ComparisonNotFoundError(detail)
         return _ERRORS.get(status, InputError)(detail)
 
 

@@ -65,7 +65,7 @@ class SubmissionQueue:
 
     def find(self, name: str) -> Submission | None:
         """The submission of a study or comparison; None if a server was never asked to run it."""
-        with self._store.connection() as connection:
+        with self._store.reading() as connection:
             return find_submission(connection, name)
 
     def runs(self, name: str) -> list[Run]:
@@ -81,7 +81,7 @@ class SubmissionQueue:
 
     def look_up(self, name: str) -> tuple[Submission | None, list[Run]]:
         """As `find`, with its runs, the oldest first."""
-        with self._store.connection() as connection:
+        with self._store.reading() as connection:
             found = find_submission(connection, name)
             return found, [] if found is None else read_runs(connection, found.id)
 
@@ -97,7 +97,7 @@ class SubmissionQueue:
         query = sa.select(log.start, log.text).where(
             log.run_id == run, log.start + sa.func.length(log.text) > start, log.start < start + limit
         )
-        with self._store.connection() as connection:
+        with self._store.reading() as connection:
             pieces = connection.execute(query.order_by(log.start)).all()
         text = "".join(piece.text for piece in pieces)
         skipped = max(0, start - pieces[0].start) if pieces else 0
@@ -107,12 +107,12 @@ class SubmissionQueue:
         """All that is queued, the next one first."""
         table = tables.submission
         query = sa.select(table).where(table.c.state == SubmissionState.QUEUED)
-        with self._store.connection() as connection:
+        with self._store.reading() as connection:
             return [submission_from(row) for row in connection.execute(query.order_by(*TURN))]
 
     def has_code(self, sha256: str) -> bool:
         """Whether an archive of this SHA-256 is kept."""
-        with self._store.connection() as connection:
+        with self._store.reading() as connection:
             return _is_kept(connection, sha256)
 
     # -- asking -----------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -107,7 +109,16 @@ def find_submission(connection: Connection, name: str, *, lock: bool = False) ->
         name: of a study or comparison.
         lock: hold its row until the transaction ends.
     """
+    query = _submission_query()
+    row = connection.execute(query.with_for_update() if lock else query, {"name": name}).one_or_none()
+    return None if row is None else submission_from(row)
+
+
+@cache
+def _submission_query() -> sa.Select[Any]:
+    """Made once: that takes longer than to ask it."""
     table, member, study = tables.submission, tables.submission_study, tables.study
+    name: sa.BindParameter[str] = sa.bindparam("name")
     of_study = (
         sa.select(member.c.submission_id)
         .join(study, study.c.id == member.c.study_id)
@@ -115,9 +126,7 @@ def find_submission(connection: Connection, name: str, *, lock: bool = False) ->
         .scalar_subquery()
     )
     query = sa.select(table).where(sa.or_(table.c.name == name, table.c.id == of_study))
-    query = query.order_by((table.c.name == name).desc()).limit(1)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    return None if row is None else submission_from(row)
+    return query.order_by((table.c.name == name).desc()).limit(1)
 
 
 def read_submission(connection: Connection, number: int) -> Submission:
@@ -154,5 +163,11 @@ def read_studies(connection: Connection, submission: int) -> list[sa.Row[tuple[o
 
 def read_runs(connection: Connection, submission: int) -> list[Run]:
     """All runs of a submission, the oldest first."""
-    query = sa.select(tables.run).where(tables.run.c.submission_id == submission).order_by(tables.run.c.number)
-    return [run_from(row) for row in connection.execute(query)]
+    return [run_from(row) for row in connection.execute(_runs_query(), {"submission": submission})]
+
+
+@cache
+def _runs_query() -> sa.Select[Any]:
+    run = tables.run
+    of_submission = run.c.submission_id == sa.bindparam("submission", type_=sa.BigInteger)
+    return sa.select(run).where(of_submission).order_by(run.c.number)

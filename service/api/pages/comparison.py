@@ -45,7 +45,7 @@ def comparison(request: Request, token: Viewer, name: str) -> Response:
     plan = store.comparison(name)
     arms = arms_of(store, plan)
     submission = store.queue.find(name)
-    with store.connection() as connection:
+    with store.reading() as connection:
         state = read_entry_state(connection, "comparison", name)
     studies = [member for arm in arms for member in arm.repeats]
     runs = [] if submission is None else _runs(store, name)
@@ -68,7 +68,7 @@ def comparison(request: Request, token: Viewer, name: str) -> Response:
 def arms_of(store: Store, plan: ComparisonPlan) -> list[Arm]:
     """The arms in the order of the plan, each with all of its repeats."""
     names = {(each.arm, each.repeat): each.spec.name for each in plan.studies()}
-    with store.connection() as connection:
+    with store.reading() as connection:
         members = read_members(connection, list(names.values()))
     arms = []
     for arm in plan.arms:

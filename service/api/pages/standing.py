@@ -92,7 +92,7 @@ def read_standing(store: Store, name: str) -> Standing:
     submission = store.queue.find(name)
     study = tables.study
     columns = (study.c.id, study.c.optuna_study_id, study.c.created_at, study.c.ended_at)
-    with store.connection() as connection:
+    with store.reading() as connection:
         row = connection.execute(sa.select(*columns).where(study.c.name == name)).one_or_none()
         if row is None:
             raise StudyNotFoundError(f"there is no study {name!r} any more")

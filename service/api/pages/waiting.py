@@ -52,7 +52,7 @@ def _servers_and_active(store: Store) -> tuple[int, dict[str, int]]:
         .where(submission.c.state.in_(("running", "stopping")))
         .group_by(submission.c.submitter)
     )
-    with store.connection() as connection:
+    with store.reading() as connection:
         alive = int(connection.execute(servers).scalar_one())
         return alive, {row.submitter: row.runs for row in connection.execute(runs)}
 
