@@ -40,6 +40,14 @@ class OptunaMirror:
         self._distributions = spec.space.distributions()
         self._ids: dict[int, int] = {}
 
+    def check(self) -> None:
+        """Open Optuna's tables, which takes as long as a short training the first time in a process; writes no study.
+
+        Raises:
+            DatabaseVersionError: as `create_study`.
+        """
+        self._open()
+
     def create_study(self) -> int:
         """Create the study in Optuna's tables; returns its id there.
 

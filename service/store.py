@@ -393,6 +393,15 @@ class Store:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
             return write_plan(connection, plan)
 
+    def prepare_claim(self, spec: StudySpec) -> None:
+        """Do beforehand what takes long at a process's first `claim`; nothing of the study is written.
+
+        Raises:
+            DatabaseVersionError: Optuna's tables belong to another version of Optuna.
+        """
+        with closing(OptunaMirror(self.url, spec)) as mirror:
+            mirror.check()
+
     def claim(self, spec: StudySpec, holder: str) -> StudyWriter:
         """Create the study, or take it up again, as its only writer.
 

@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from service.errors import BandstandError, one_line
 from service.events import Action
 from service.search import Assignment, Search, StaleAttemptError, Verdict
 from service.store import Store
+from service.strategies import make_strategy
 from service.study import StudySpec
 from workers.affinity import Affinity
 from workers.blame import Blame
@@ -69,6 +71,8 @@ class Coordinator:
         path.unlink()
         self._spec = StudySpec.model_validate(spec)
         self._checkpoints_uri = checkpoints_uri
+        self._store: Store | None = None
+        self._opening = asyncio.Lock()
         self._opened = asyncio.Event()
         self._changed = asyncio.Event()
         self._departed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
@@ -88,6 +92,17 @@ class Coordinator:
         self._concluding = False
 
     # -- for the process that runs studies --------------------------------------------------------------------------
+
+    async def warm_up(self) -> None:
+        """Import and open what `run` needs, while trainers start; nothing of the study is written."""
+        async with self._opening:
+            with suppress(BandstandError):  # `run` says it
+                await asyncio.to_thread(self._warm_up)
+
+    def _warm_up(self) -> None:
+        self._store = Store(self._url)
+        self._store.prepare_claim(self._spec)
+        make_strategy(self._spec)
 
     async def run(self, trainers: Mapping[str, Any]) -> StudyOutcome:
         """Run the study to its end, or until it is stopped."""
@@ -114,7 +129,8 @@ class Coordinator:
             for task in [*tasks, *self._serving.values()]:
                 task.cancel()
             await self._journal.close()
-            self._store.close()
+            if self._store is not None:
+                self._store.close()
 
     async def join(self, name: str, trainer: Any) -> None:
         """Give work to this trainer from now on; it must have been prepared for the study."""
@@ -178,8 +194,10 @@ class Coordinator:
     # -- opening and ending -----------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        self._store = await asyncio.to_thread(Store, self._url)
         holder = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
+        async with self._opening:
+            if self._store is None:
+                self._store = await asyncio.to_thread(Store, self._url)
         self._writer = await asyncio.to_thread(self._store.claim, self._spec, holder)
         events = await asyncio.to_thread(self._writer.events)
         self._search = Search.restore(self._spec, events)

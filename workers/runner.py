@@ -197,6 +197,7 @@ class _StudyRun:
             CoordinatorActor, self._spec, self._database_url, self._job.checkpoints_uri
         )
         self._url_files.append(url_file)
+        coordinator.warm_up.remote()
         return coordinator
 
     def _attend(self, coordinator: Any) -> dict[str, str]:
