@@ -5,8 +5,6 @@ Readers may be many. A study is written by the one `StudyWriter` that holds its 
 
 from __future__ import annotations
 
-import json
-import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -18,10 +16,11 @@ from sqlalchemy.engine import Connection, Engine
 from service import database, tables
 from service.accounts import Accounts
 from service.census import Census, read_census
+from service.comparison.finished import read_finished_like
 from service.comparison.plan import ComparisonPlan
 from service.comparison.plan_rows import read_plan, read_plan_names, read_plan_page, write_plan
 from service.embedded import embedded_url
-from service.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
+from service.errors import InputError
 from service.optuna_mirror import OptunaMirror
 from service.pulse import Pulse, read_pulse
 from service.requests import (
@@ -36,6 +35,7 @@ from service.schedules import Schedule, read_schedule
 from service.settings import database_url
 from service.study import Budget, StudySpec
 from service.study_list import Stamp, StudySummary, TrialSummary, read_stamps, read_summaries, read_trials
+from service.study_rows import find_or_create, find_row, get_row, has_work, try_to_hold, wait_to_hold
 from service.study_writer import StudyWriter
 from service.submissions.queue import SubmissionQueue
 from service.views import (
@@ -50,10 +50,6 @@ from service.views import (
 )
 
 __all__ = ["Store", "upgrade_database"]
-
-_KILLED_HOLDER_SECONDS = 8.0
-"""How long a claim waits for a lease: PostgreSQL may need a moment to notice that a killed holder is gone."""
-_STUDY_OF_NAME = sa.select(tables.study).where(tables.study.c.name == sa.bindparam("name"))
 
 
 class Store:
@@ -148,7 +144,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
-            return read_trials(connection, self._row(connection, name).id, after, limit)
+            return read_trials(connection, get_row(connection, name).id, after, limit)
 
     def spec(self, name: str) -> StudySpec:
         """A study's spec.
@@ -157,7 +153,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
-            return StudySpec.model_validate(self._row(connection, name).spec)
+            return StudySpec.model_validate(get_row(connection, name).spec)
 
     def progress(self, name: str) -> StudyProgress:
         """Where a study stands, for a live display; cheap enough to ask twice a second.
@@ -166,7 +162,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
-            return read_progress(connection, self._row(connection, name))
+            return read_progress(connection, get_row(connection, name))
 
     def stamps(self, names: Collection[str]) -> dict[str, Stamp]:
         """What changes whenever a study does, by name; studies that are not there are left out."""
@@ -180,7 +176,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
-            row = self._row(connection, name)
+            row = get_row(connection, name)
             tested = row._mapping["test_metrics"]
             metrics = None if tested is None else {key: float(value) for key, value in tested.items()}
             return read_best(connection, row, StudySpec.model_validate(row.spec)), metrics
@@ -192,7 +188,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
-            return read_record(connection, self._row(connection, name))
+            return read_record(connection, get_row(connection, name))
 
     def ended_trials(self, name: str, after: int) -> list[EndedTrial]:
         """Trials that ended since an earlier call, oldest first.
@@ -205,7 +201,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
-            return read_ended(connection, self._row(connection, name), after)
+            return read_ended(connection, get_row(connection, name), after)
 
     def schedule(self, name: str, trial: int | None = None) -> Schedule:
         """What a trial, or the best one, was trained with in each epoch up to its best, its ancestors included.
@@ -215,7 +211,7 @@ class Store:
             InputError: there is no such trial, or it has no value yet.
         """
         with self.reading() as connection:
-            return read_schedule(connection, self._row(connection, name), trial)
+            return read_schedule(connection, get_row(connection, name), trial)
 
     def read_requests(self, name: str) -> list[Request]:
         """What users have asked of a study, the oldest first, with the answers.
@@ -224,7 +220,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
-            return read_requests(connection, self._row(connection, name)._mapping["id"])
+            return read_requests(connection, get_row(connection, name)._mapping["id"])
 
     def read_pulse(self, name: str) -> Pulse | None:
         """What the coordinator of a study has counted; None where none has it.
@@ -233,7 +229,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
-            return read_pulse(connection, self._row(connection, name)._mapping["id"])
+            return read_pulse(connection, get_row(connection, name)._mapping["id"])
 
     def is_over(self, name: str) -> bool:
         """Whether there is nothing left to do for a study: it has finished, and nobody asks for more.
@@ -242,7 +238,7 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
-            return not self.has_work(connection, self._row(connection, name))
+            return not has_work(connection, get_row(connection, name))
 
     def comparisons(self) -> list[str]:
         """The names of all comparisons, the newest first."""
@@ -269,36 +265,9 @@ class Store:
             return read_plan(connection, name)
 
     def finished_like(self, specs: Sequence[StudySpec]) -> dict[str, list[str]]:
-        """For each of the specs' names the finished studies that differ from it in names and notes only, newest first.
-
-        Where the data of a name have changed since, as the fingerprint of the latest study with them says, studies of
-        the old ones are left out.
-        """
-        study = tables.study.c
-        granted = sa.select(tables.event.c.study_id).where(tables.event.c.kind.in_(("extended", "enqueued")))
-        query = sa.select(study.name, study.spec, study.state, study.environment).order_by(study.id.desc())
-        query = query.where(study.id.not_in(granted))  # they had more than their specs say
+        """As `read_finished_like`: by the specs' names, finished studies that a comparison may take over."""
         with self.reading() as connection:
-            rows = connection.execute(query).all()
-        loaders = {spec.data for spec in specs}
-        latest: dict[str, str] = {}
-        finished: dict[str, list[str]] = {}
-        for row in rows:
-            loader, fingerprint = row.spec["data"], (row.environment or {}).get("data", "")
-            if fingerprint:
-                latest.setdefault(loader, fingerprint)
-            if row.state == "finished" and loader in loaders and fingerprint in ("", latest.get(loader, "")):
-                finished.setdefault(_settings_of(StudySpec.model_validate(row.spec)), []).append(row.name)
-        return {spec.name: finished.get(_settings_of(spec), []) for spec in specs}
-
-    def _row(self, connection: Connection, name: str) -> sa.Row[tuple[object, ...]]:
-        row = connection.execute(_STUDY_OF_NAME, {"name": name}).one_or_none()
-        if row is None:
-            known = list(connection.execute(sa.select(tables.study.c.name).order_by(tables.study.c.id.desc()).limit(5)))
-            names = ", ".join(repr(study.name) for study in known)
-            way_out = f"the latest are {names}" if names else "there are none yet: `bandstand run FILE` makes one"
-            raise StudyNotFoundError(f"there is no study {name!r} in this database; {way_out}")
-        return row
+            return read_finished_like(connection, specs)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -309,7 +278,7 @@ class Store:
             StudyNameTakenError: with another spec.
         """
         with self.connection() as connection:
-            return self._find(connection, spec) is not None
+            return find_row(connection, spec) is not None
 
     def request_stop(self, name: str) -> bool:
         """Ask whoever runs a study to stop it.
@@ -321,8 +290,8 @@ class Store:
             StudyNotFoundError: there is none of this name.
         """
         with self.connection() as connection, connection.begin():
-            study_id = self._row(connection, name).id
-            if self._lock(connection, study_id):  # free, so nobody runs it
+            study_id = get_row(connection, name).id
+            if try_to_hold(connection, study_id):  # free, so nobody runs it
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(tables.LEASE_CLASS, study_id)))
                 return False
             connection.execute(sa.update(tables.study).where(tables.study.c.id == study_id).values(stop_requested=True))
@@ -372,7 +341,7 @@ class Store:
         Raises:
             InputError: it is part of a comparison.
         """
-        row = self._row(connection, name)._mapping
+        row = get_row(connection, name)._mapping
         connection.execute(sa.select(tables.study.c.id).where(tables.study.c.id == row["id"]).with_for_update())
         taken = tables.comparison_study.c.study_name
         plans = [plan for plan in read_plan_names(connection) if name.startswith(f"{plan}/")]
@@ -418,8 +387,8 @@ class Store:
         try:
             with connection.begin():
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
-                study_id = self._find_or_create(connection, spec, mirror, "running")
-            self._wait_for_lock(connection, study_id)
+                study_id = find_or_create(connection, spec, mirror, "running")
+            wait_to_hold(connection, study_id)
         except BaseException:
             mirror.close()
             connection.close()
@@ -428,19 +397,6 @@ class Store:
             engine=self._engine, connection=connection, study_id=study_id, spec=spec,
             mirror=mirror, holder=holder, token=uuid.uuid4().hex,
         )  # fmt: skip
-
-    def _find(self, connection: Connection, spec: StudySpec) -> sa.Row[tuple[object, ...]] | None:
-        row = connection.execute(_STUDY_OF_NAME, {"name": spec.name}).one_or_none()
-        if row is None:
-            return None
-        differences = spec.differences(StudySpec.model_validate(row.spec))
-        if differences:
-            raise StudyNameTakenError(
-                f"a name belongs to one study; {spec.name!r} exists with other settings ({'; '.join(differences)}): "
-                "give this one a new name",
-                differences,
-            )
-        return row
 
     def find_or_queue(self, connection: Connection, spec: StudySpec) -> int:
         """The id of a study, which is created where there is none, as one that waits for a server.
@@ -453,46 +409,7 @@ class Store:
             StudyNameTakenError: as `claim`.
         """
         with closing(OptunaMirror(self.url, spec)) as mirror:
-            return self._find_or_create(connection, spec, mirror, "queued")
-
-    def _find_or_create(self, connection: Connection, spec: StudySpec, mirror: OptunaMirror, state: str) -> int:
-        row = self._find(connection, spec)
-        if row is not None:
-            return int(row._mapping["id"])
-        values = {
-            "name": spec.name,
-            "spec": spec.model_dump(mode="json"),
-            "state": state,
-            "optuna_study_id": mirror.create_study(),
-        }
-        return int(connection.execute(sa.insert(tables.study).values(values).returning(tables.study.c.id)).scalar_one())
-
-    def has_work(self, connection: Connection, study: sa.Row[tuple[object, ...]]) -> bool:
-        """Whether there is anything left to do for the study of this row."""
-        if study._mapping["state"] != "finished":
-            return True
-        asked = tables.request.c
-        query = sa.select(asked.id).where(asked.study_id == study._mapping["id"], asked.taken_at.is_(None)).limit(1)
-        return connection.execute(query).scalar() is not None
-
-    def delete_study(self, connection: Connection, name: str) -> list[str]:
-        """Delete a study from our tables, within the connection's transaction.
-
-        Returns:
-            Where its checkpoints and its model are.
-
-        Raises:
-            StudyNotFoundError: there is none of this name.
-            StudyInUseError: somebody runs it.
-        """
-        row = self._row(connection, name)._mapping
-        locked = sa.select(sa.func.pg_try_advisory_xact_lock(tables.LEASE_CLASS, row["id"]))
-        if not connection.execute(locked).scalar():
-            raise StudyInUseError(f"only a study that nobody runs can be deleted; {name!r} is run now: stop it first")
-        kept = tables.checkpoint.c
-        files = list(connection.execute(sa.select(kept.uri).where(kept.study_id == row["id"])).scalars())
-        connection.execute(sa.delete(tables.study).where(tables.study.c.id == row["id"]))
-        return [*files, *([str(row["model_uri"])] if row["model_uri"] else [])]
+            return find_or_create(connection, spec, mirror, "queued")
 
     def delete_optuna_studies(self, names: Sequence[str]) -> None:
         """Delete studies from Optuna's tables; one that is not there is no error."""
@@ -502,31 +419,6 @@ class Store:
             for name in names:
                 with suppress(KeyError):
                     storage.delete_study(storage.get_study_id_from_name(name))
-
-    def _wait_for_lock(self, connection: Connection, study_id: int) -> None:
-        deadline = time.monotonic() + _KILLED_HOLDER_SECONDS
-        while not self._lock(connection, study_id):
-            if time.monotonic() > deadline:
-                holder = connection.execute(
-                    sa.select(tables.lease.c.holder, tables.lease.c.acquired_at).where(
-                        tables.lease.c.study_id == study_id
-                    )
-                ).one_or_none()
-                who = f"{holder.holder} has it since {holder.acquired_at:%Y-%m-%d %H:%M:%S %Z}" if holder else "taken"
-                raise StudyInUseError(
-                    f"a study is run by one coordinator at a time; {who}: wait for it, or stop it with `bandstand stop`"
-                )
-            time.sleep(0.2)
-        connection.commit()  # the lock belongs to the session, not to this transaction
-
-    @staticmethod
-    def _lock(connection: Connection, study_id: int) -> bool:
-        return bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(tables.LEASE_CLASS, study_id))).scalar())
-
-
-def _settings_of(spec: StudySpec) -> str:
-    """All settings but name and notes, as text: the order of a space's parameters is one of them."""
-    return json.dumps(spec.model_dump(mode="json", exclude={"name", "notes"}))
 
 
 def upgrade_database() -> str:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 from heapq import merge
 from typing import Any, TypeVar
 
@@ -216,31 +217,14 @@ class StudyWriter:
             (tables.checkpoint, rows.checkpoints),
         ):
             if many:
-                connection.execute(insert(table).on_conflict_do_nothing(), many)
+                connection.execute(_new(table), many)
         if rows.trials:
-            trial = insert(tables.trial)
-            changed: dict[str, Any] = {
-                name: trial.excluded[name] for name in rows.trials[0] if name not in ("study_id", "number")
-            }
-            # Not `in_`: its expanding parameters cannot be used with many rows.
-            final = sa.or_(*(trial.excluded.state == str(state) for state in TrialState if state.is_final))
-            changed["ended_at"] = sa.case((final, sa.func.clock_timestamp()), else_=None)
-            connection.execute(
-                trial.on_conflict_do_update(index_elements=["study_id", "number"], set_=changed), rows.trials
-            )
+            connection.execute(_trials_changed(tuple(rows.trials[0])), rows.trials)
         if rows.attempts_ended:
-            ended = tables.attempt
-            update = sa.update(ended).where(
-                ended.c.study_id == sa.bindparam("of_study"),
-                ended.c.trial == sa.bindparam("of_trial"),
-                ended.c.attempt == sa.bindparam("of_attempt"),
-                ended.c.ended_at.is_(None),  # one that paused has ended, though its trial ends much later
-            )
-            update = update.values(ended_at=sa.func.clock_timestamp(), outcome=sa.bindparam("outcome"))
-            connection.execute(update, rows.attempts_ended)
+            connection.execute(_attempts_ended(), rows.attempts_ended)
         if rows.requests:
             self._answer(connection, rows.requests, "")
-        connection.execute(self._of_study(tables.study).values(**rows.study, updated_at=sa.func.clock_timestamp()))
+        connection.execute(_study_changed(), {"of_study": self.study_id, **rows.study})
 
     def _answer(self, connection: Connection, requests: list[dict[str, Any]], answer: str) -> None:
         asked = tables.request
@@ -285,3 +269,42 @@ class StudyWriter:
                 connection.close()
                 raise LeaseLostError("another coordinator took the study over while the database was away")
             time.sleep(0.5)  # the server has not yet noticed that the old connection is dead
+
+
+# -- statements of a batch, each made once: to make one takes longer than to run it ------------------------------------
+
+
+@cache
+def _new(table: sa.Table) -> sa.Insert:
+    """New rows; those that are there already, because a batch is repeated, stay as they are."""
+    return insert(table).on_conflict_do_nothing()
+
+
+@cache
+def _trials_changed(columns: tuple[str, ...]) -> sa.Insert:
+    """Trials as they stand now, new or not, with these columns."""
+    trial = insert(tables.trial)
+    changed: dict[str, Any] = {name: trial.excluded[name] for name in columns if name not in ("study_id", "number")}
+    # Not `in_`: its expanding parameters cannot be used with many rows.
+    final = sa.or_(*(trial.excluded.state == str(state) for state in TrialState if state.is_final))
+    changed["ended_at"] = sa.case((final, sa.func.clock_timestamp()), else_=None)
+    return trial.on_conflict_do_update(index_elements=["study_id", "number"], set_=changed)
+
+
+@cache
+def _attempts_ended() -> sa.Update:
+    ended = tables.attempt
+    which = sa.update(ended).where(
+        ended.c.study_id == sa.bindparam("of_study"),
+        ended.c.trial == sa.bindparam("of_trial"),
+        ended.c.attempt == sa.bindparam("of_attempt"),
+        ended.c.ended_at.is_(None),  # one that paused has ended, though its trial ends much later
+    )
+    return which.values(ended_at=sa.func.clock_timestamp(), outcome=sa.bindparam("outcome"))
+
+
+@cache
+def _study_changed() -> sa.Update:
+    """The columns of the study's own row that are given beside its id, `of_study`."""
+    study = tables.study
+    return sa.update(study).where(study.c.id == sa.bindparam("of_study")).values(updated_at=sa.func.clock_timestamp())

@@ -22,7 +22,6 @@ import ray
 
 from service import stored_files
 from service.errors import BandstandError, one_line
-from service.events import Action
 from service.search import Assignment, Search, StaleAttemptError, Verdict
 from service.store import Store
 from service.strategies import make_strategy
@@ -33,7 +32,8 @@ from workers.chosen_model import ChosenModel
 from workers.environment import describe_environment
 from workers.intake import Intake
 from workers.journal import Journal
-from workers.messages import Measurement, Outcome
+from workers.messages import Measurement
+from workers.outcomes import Outcomes
 from workers.pauses import Pauses
 from workers.places import wait_for_verdict
 from workers.pulse import PulseCounter
@@ -82,11 +82,8 @@ class Coordinator:
         self._busy: set[str] = set()
         self._failure: BandstandError | None = None
         self._stop_requested = False
-        self._taking = asyncio.Lock()
         self._affinity = Affinity()
         self._blame = Blame()
-        self._reasons_for_fit: set[str] = set()
-        self._defaulted: set[str] = set()
         self._accounted_at = 0.0
         self._pulse = PulseCounter(lambda: (len(self._trainers), len(self._busy)))
         self._concluding = False
@@ -204,6 +201,7 @@ class Coordinator:
         self._pauses = Pauses(self._search)
         self._journal = Journal(self._search, self._writer, self._wake_all)
         self._intake = Intake(self._search, self._writer, self._journal)
+        self._outcomes = Outcomes(self._search, self._writer, self._journal, self._pauses)
         await asyncio.to_thread(self._writer.catch_up_mirror, self._search.history)
         if not events:
             self._search.begin()
@@ -340,7 +338,7 @@ class Coordinator:
             await self._journal.durable()
             return False
         self._affinity.trained(name, trial, outcome.signature)
-        await self._take(name, trial, attempt, outcome)
+        await self._outcomes.take(name, trial, attempt, outcome)
         return await self._leaves_for_its_size(name, outcome.memory_bytes)
 
     def _preferred(self, name: str) -> set[int]:
@@ -355,50 +353,6 @@ class Coordinator:
     def _look_ahead(self) -> bool:
         """Whether trials wait so that trainers may choose: there are several, and they compile."""
         return len(self._trainers) > 1 and self._spec.trainer != "fit"
-
-    async def _take(self, name: str, trial: int, attempt: int, outcome: Outcome) -> None:
-        """Record how an assignment ended."""
-        async with self._taking:  # one at a time, so that the model kept is the best trial's
-            try:
-                if outcome.kind == "gone":
-                    return
-                if outcome.reason_for_fit and outcome.reason_for_fit not in self._reasons_for_fit:
-                    self._reasons_for_fit.add(outcome.reason_for_fit)
-                    self._search.note(f"trainings use fit where {outcome.reason_for_fit}; the first was trial {trial}")
-                for setting in outcome.defaulted:
-                    if setting not in self._defaulted:
-                        self._defaulted.add(setting)
-                        self._search.note(f"not in the space, so it kept its default: {setting}")
-                if outcome.kind:
-                    self._search.fail(
-                        trial, attempt, outcome.kind, outcome.message, signature=outcome.cause, detail=outcome.detail
-                    )
-                elif outcome.action is Action.PAUSE:
-                    self._pauses.wanted(name, trial, attempt, outcome.paused_at)
-                else:
-                    replaced = await self._keep_model(trial, outcome.model_uri)
-                    if outcome.end_uri is not None:
-                        epochs = self._search.history.trials[trial].epochs
-                        self._search.checkpointed(trial, attempt, epochs, outcome.end_uri)
-                    self._search.finish(trial, attempt, "budget")
-                    if replaced is not None:
-                        await self._journal.durable()
-                        await asyncio.to_thread(stored_files.delete, replaced)
-            except StaleAttemptError as error:
-                _log.warning("%s", error)
-                return
-        await self._journal.durable()
-
-    async def _keep_model(self, trial: int, uri: str | None) -> str | None:
-        """Store where the best trial's model is, before the trial's end is stored; returns the file to delete then."""
-        if uri is None:
-            return None
-        history = self._search.history
-        if not history.would_be_best(history.trials[trial]):
-            return uri
-        study: Any = await self._journal.call(self._writer.study_columns)
-        await self._journal.call(partial(self._writer.set_study, model_uri=uri, model_trial=trial))
-        return None if study.model_uri == uri else study.model_uri
 
     async def _leaves_for_its_size(self, name: str, memory_bytes: int) -> bool:
         """Whether a trainer has grown so much that it is to be replaced."""

@@ -44,6 +44,8 @@ class Journal:
         self._optuna = ThreadPoolExecutor(1, thread_name_prefix="optuna")
         self._optuna_lags = False
         self._caught_up_at = -_CATCH_UP_SECONDS
+        self._with_checkpoints = set(range(len(search.history.trials)))
+        """Trials that may have any: all that a predecessor knew, and those of which one was told since."""
         self._waiters: list[asyncio.Future[None]] = []
         self._dirty = asyncio.Event()
 
@@ -121,7 +123,8 @@ class Journal:
             if isinstance(event, Checkpointed | Ended):
                 parent = self._search.history.trials[event.trial].parent
                 touched |= {event.trial: None} | ({} if parent is None else {parent: None})
-        for trial in touched:
+        self._with_checkpoints.update(event.trial for event in events if isinstance(event, Checkpointed))
+        for trial in touched.keys() & self._with_checkpoints:
             needed = self._search.needed_checkpoints(trial)
             self._database.submit(self._forget, trial, needed).add_done_callback(_log_failure)
 

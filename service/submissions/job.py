@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from service import tables
 from service.errors import InputError
 from service.study import StudySpec
+from service.study_rows import has_work
 from service.submissions.records import RunState, SubmissionState, read_studies, read_submission, run_from
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def begin_job(store: Store, run: str) -> JobOrder:
         connection.execute(sa.update(tables.run).where(tables.run.c.id == run).values(begun))
         studies = read_studies(connection, submission.id)
         return JobOrder(
-            specs=[StudySpec.model_validate(study.spec) for study in studies if store.has_work(connection, study)],
+            specs=[StudySpec.model_validate(study.spec) for study in studies if has_work(connection, study)],
             workers=submission.workers,
             submitter=submission.submitter,
             labels=submission.labels,

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from service import tables
 from service.errors import InputError, StudyInUseError, StudyNameTakenError
+from service.study_rows import delete_row, has_work
 from service.submissions.code import CodeArchive
 from service.submissions.records import (
     Run,
@@ -212,7 +213,7 @@ class SubmissionQueue:
             if found.state is not SubmissionState.ENDED:
                 return found
             studies = read_studies(connection, found.id)
-            if not any(self._store.has_work(connection, study) for study in studies):
+            if not any(has_work(connection, study) for study in studies):
                 raise _nothing_left(name)
             if order.code is not None:
                 if isinstance(order.code, CodeArchive):
@@ -248,7 +249,7 @@ class SubmissionQueue:
                 )
             else:
                 names = [name]
-            files = [uri for study in names for uri in self._store.delete_study(connection, study)]
+            files = [uri for study in names for uri in delete_row(connection, study)]
             _drop_unused_code(connection)
         self._store.delete_optuna_studies(names)
         return files

@@ -150,7 +150,7 @@ def test_params_come_back_as_they_went_in_with_types_and_order(writer: StudyWrit
 def test_a_second_writer_is_refused_with_the_name_of_the_first(
     writer: StudyWriter, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.store._KILLED_HOLDER_SECONDS", 0.3)
+    monkeypatch.setattr("service.study_rows._KILLED_HOLDER_SECONDS", 0.3)
     with pytest.raises(StudyInUseError, match="a test has it since"):
         store.claim(writer.spec, "another test")
 

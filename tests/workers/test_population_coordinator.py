@@ -15,6 +15,7 @@ from typing import Any
 from service.events import Action, TrialState
 from service.search import Search
 from workers.messages import Measurement, Outcome
+from workers.outcomes import Outcomes
 from workers.pauses import Pauses
 from workers.tune.population_coordinator import Interval, Order, PopulationCoordinator
 
@@ -56,6 +57,8 @@ class Population:
         self.coordinator._writer = SimpleNamespace(  # type: ignore[assignment]
             study_id=1, checkpoint_uri=lambda trial, epoch: f"{trial} at {epoch}"
         )
+        parts = self.coordinator._writer, self.coordinator._journal, self.coordinator._pauses
+        self.coordinator._outcomes = Outcomes(self.search, *parts)
         self.coordinator._opened.set()
 
     @property

@@ -131,7 +131,7 @@ class PopulationCoordinator(Coordinator):
     async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome) -> Interval:
         """An order has been trained; its pause is durable when this returns."""
         self._leave_place(member)
-        await self._take(member, trial, attempt, outcome)
+        await self._outcomes.take(member, trial, attempt, outcome)
         while self._pauses.under_way(member):
             await self._change()
         known = self._search.history.trials[trial]
