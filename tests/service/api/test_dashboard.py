@@ -80,15 +80,23 @@ WRITES = (
 )
 
 
+@pytest.fixture(scope="module")
+def storage(store):
+    """Optuna's own, opened once: each would keep connections of its own."""
+    storage = open_storage(store.url)
+    yield storage
+    storage.engine.dispose()
+
+
 @pytest.mark.parametrize("who", ["viewer", "submitter", "admin"])
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
-def test_nobody_changes_a_study_there(request, store, shown, who, method, path, body):
+def test_nobody_changes_a_study_there(request, storage, shown, who, method, path, body):
     answer = request.getfixturevalue(who).request(method, path.format(id=shown), json=body)
     assert answer.status_code == 403
     assert "its own page" in answer.json()["reason"]
-    study = optuna.load_study(study_name="in-the-dashboard", storage=open_storage(store.url))
+    study = optuna.load_study(study_name="in-the-dashboard", storage=storage)
     assert len(study.trials) == 2
-    assert "new" not in optuna.get_all_study_names(open_storage(store.url))
+    assert "new" not in optuna.get_all_study_names(storage)
 
 
 def note_of(client, study):
