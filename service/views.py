@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from service import tables
+from service.errors import StudyNotFoundError
 from service.event_rows import event_from
 from service.events import Combined
 from service.requests import Request, read_budget, read_requests
 from service.strategies import make_strategy
 from service.study import Budget, StudySpec
-from service.study_list import read_stamps
+from service.study_list import Stamp, read_stamps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +140,7 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
     counted = connection.execute(_counts_query(), {"study": row.id}).all()
     asks = make_strategy(spec).ask_epochs()
     rungs = connection.execute(_rungs_query(), {"study": row.id, "asks": asks}).all()
-    stamp = read_stamps(connection, [row.name])[row.name]
+    stamp = _stamp(connection, row)
     return StudyProgress(
         spec=spec,
         budget=read_budget(connection, row.id, spec),
@@ -201,7 +202,7 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
     return StudyRecord(
         spec=spec,
         budget=read_budget(connection, row.id, spec),
-        state=read_stamps(connection, [row.name])[row.name].state,
+        state=_stamp(connection, row).state,
         reason=row.reason,
         created_at=row.created_at,
         ended_at=row.ended_at,
@@ -218,6 +219,14 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
         measurements=measurements,
         attempts=_frame(connection, tables.attempt, row.id, ["trial", "attempt"]).drop(columns="study_id"),
     )
+
+
+def _stamp(connection: Connection, row: Row) -> Stamp:
+    """The stamp of the study in `row`, which may have been deleted since that was read."""
+    found = read_stamps(connection, [row.name])
+    if row.name not in found:
+        raise StudyNotFoundError(f"study {row.name!r} was deleted a moment ago; `bandstand list` shows what there is")
+    return found[row.name]
 
 
 def read_best(connection: Connection, row: Row, spec: StudySpec) -> BestTrial | None:

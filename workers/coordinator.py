@@ -97,9 +97,13 @@ class Coordinator:
                 await asyncio.to_thread(self._warm_up)
 
     def _warm_up(self) -> None:
-        self._store = Store(self._url)
-        self._store.prepare_claim(self._spec)
+        self._opened_store().prepare_claim(self._spec)
         make_strategy(self._spec)
+
+    def _opened_store(self) -> Store:
+        if self._store is None:
+            self._store = Store(self._url)
+        return self._store
 
     async def run(self, trainers: Mapping[str, Any]) -> StudyOutcome:
         """Run the study to its end, or until it is stopped."""
@@ -193,9 +197,8 @@ class Coordinator:
     async def _open(self) -> None:
         holder = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
         async with self._opening:
-            if self._store is None:
-                self._store = await asyncio.to_thread(Store, self._url)
-        self._writer = await asyncio.to_thread(self._store.claim, self._spec, holder)
+            store = await asyncio.to_thread(self._opened_store)
+        self._writer = await asyncio.to_thread(store.claim, self._spec, holder)
         events = await asyncio.to_thread(self._writer.events)
         self._search = Search.restore(self._spec, events)
         self._pauses = Pauses(self._search)

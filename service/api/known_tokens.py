@@ -12,6 +12,7 @@ from collections import OrderedDict
 from fastapi.concurrency import run_in_threadpool
 
 from service.accounts import Accounts, TokenRecord
+from service.api.latest import keep_latest
 
 __all__ = ["KnownTokens"]
 
@@ -34,9 +35,8 @@ class KnownTokens:
             return found
         now = time.monotonic()
         found = await run_in_threadpool(self._accounts.find, text)
-        self._known.pop(key, None)
-        if found is not None:
-            self._known[key] = now, found
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+        if found is None:
+            self._known.pop(key, None)
+        else:
+            keep_latest(self._known, key, (now, found), _REMEMBERED)
         return found

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.latest import keep_latest
 from service.api.problems import problem
 from service.api.settings import ServerSettings
 from service.submissions import MAX_CODE_BYTES
@@ -44,10 +45,7 @@ class Buckets:
         level = self._level(key, now)
         if level < 1:
             return (1 - level) / self._per_second
-        self._levels[key] = (level - 1, now)
-        self._levels.move_to_end(key)
-        if len(self._levels) > _REMEMBERED:
-            self._levels.popitem(last=False)
+        keep_latest(self._levels, key, (level - 1, now), _REMEMBERED)
         return 0.0
 
     def _level(self, key: str, now: float) -> float:
@@ -96,10 +94,7 @@ class LimitRequests:
             self._good.pop(credential, None)
             self._failures.take(address)
         elif credential and "token" in scope.get("state", {}):
-            self._good[credential] = None
-            self._good.move_to_end(credential)
-            if len(self._good) > _REMEMBERED:
-                self._good.popitem(last=False)
+            keep_latest(self._good, credential, None, _REMEMBERED)
 
 
 class LimitBodies:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from typing import Any
 
 from service.api.answers import Progress
+from service.api.latest import keep_latest
 from service.store import Store
 from service.study_list import StudySummary
 
@@ -37,7 +38,7 @@ class Snapshots:
             made_at, found = self._lists.get(key, (float("-inf"), []))
             if time.monotonic() - made_at > _LIST_SECONDS:
                 found = self._store.studies(state=state, submitter=submitter, after=after, limit=limit)
-                _keep(self._lists, key, (time.monotonic(), found))
+                keep_latest(self._lists, key, (time.monotonic(), found), _KEPT)
             return found
 
     def standing(self, study: StudySummary) -> tuple[Progress, dict[str, Any]]:
@@ -52,17 +53,10 @@ class Snapshots:
             told = Progress.model_validate(progress)
             kept = (progress.state, progress.events, told, progress.spec.model_dump(mode="json"))
             with self._standings_lock:
-                _keep(self._standings, study.id, kept)
+                keep_latest(self._standings, study.id, kept, _KEPT)
         return kept[2], kept[3]
 
     def forget_lists(self) -> None:
         """Somebody has changed something by this server, and shall see it."""
         with self._lists_lock:
             self._lists.clear()
-
-
-def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    if len(kept) > _KEPT:
-        kept.popitem(last=False)
