@@ -20,7 +20,9 @@ _Shape = frozenset[tuple[str, Any]]
 class Affinity:
     """What the trainers of one study remember."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_size: int | str = "") -> None:
+        """`batch_size`, as in the study, may name a parameter, on which a program need not depend."""
+        self._batch_size = batch_size
         self._trials: dict[int, str] = {}  # trial -> the trainer that trained it last
         self._signatures: dict[int, str] = {}  # trial -> its program
         self._programs: defaultdict[str, set[str]] = defaultdict(set)
@@ -28,7 +30,7 @@ class Affinity:
 
     def given(self, trainer: str, params: Mapping[str, Any]) -> None:
         """A trainer begins a trial with these params."""
-        self._shapes[trainer].add(_shape(params))
+        self._shapes[trainer].add(self._shape(params))
 
     def trained(self, trainer: str, trial: int, signature: str) -> None:
         """A trainer has trained a trial by the program of this signature; an empty one is none."""
@@ -49,7 +51,7 @@ class Affinity:
         there are none, those whose program nobody has, so that no two trainers compile the same. A trial that was
         never trained and that many later ones have overtaken comes first.
         """
-        new = {trial: _shape(params) for trial, params in waiting.items() if trial not in self._signatures}
+        new = {trial: self._shape(params) for trial, params in waiting.items() if trial not in self._signatures}
         if new and max(new) - min(new) + 1 - len(new) > _OVERTAKEN_LIMIT:
             return {min(new)}
         own = {trial for trial in waiting if self._trials.get(trial) == trainer}
@@ -62,11 +64,12 @@ class Affinity:
         elsewhere = set().union(*self._shapes.values())
         return {trial for trial, shape in new.items() if shape not in elsewhere}
 
+    def _shape(self, params: Mapping[str, Any]) -> _Shape:
+        """What of a trial's params is likely to decide its program.
 
-def _shape(params: Mapping[str, Any]) -> _Shape:
-    """What of a trial's params is likely to decide its program.
-
-    Most numbers that are no counts, such as rates, are variables of a program. Where that is wrong, a trainer compiles
-    what another has: time is lost, nothing else.
-    """
-    return frozenset((name, value) for name, value in params.items() if not isinstance(value, float))
+        Most numbers that are no counts, such as rates, are variables of a program. Where that is wrong, a trainer
+        compiles what another has: time is lost, nothing else.
+        """
+        return frozenset(
+            (name, value) for name, value in params.items() if name != self._batch_size and not isinstance(value, float)
+        )

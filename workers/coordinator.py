@@ -46,7 +46,7 @@ _ACCOUNT_SECONDS = 10.0
 _MEMORY_FACTOR = 3.0
 """Where the study sets no memory: a trainer that has grown to so many times what it had with its data loaded, before
 it trained for any study, is replaced."""
-_AHEAD, _AHEAD_LIMIT = 2, 32
+_AHEAD, _AHEAD_LIMIT = 4, 32
 """Trials that wait for each trainer, and for all, to choose from, where the strategy can foresee them."""
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Coordinator:
         self._busy: set[str] = set()
         self._failure: BandstandError | None = None
         self._stop_requested = False
-        self._affinity = Affinity()
+        self._affinity = Affinity(self._spec.batch_size)
         self._blame = Blame()
         self._accounted_at = 0.0
         self._pulse = PulseCounter(lambda: (len(self._trainers), len(self._busy)))
@@ -349,8 +349,7 @@ class Coordinator:
         if len(self._trainers) < 2:
             return set()  # there is nobody to leave the others to, and a study must not depend on what it remembers
         waiting = {number: self._search.history.trials[number] for number in self._search.history.waiting}
-        requested = {number for number, trial in waiting.items() if trial.request is not None}
-        return requested or self._affinity.of(name, {number: trial.params for number, trial in waiting.items()})
+        return self._affinity.of(name, {number: trial.params for number, trial in waiting.items()})
 
     @property
     def _look_ahead(self) -> bool:

@@ -61,6 +61,8 @@ class ModelSource:
         self._of_trial: dict[int, tuple[str, list[float]]] = {}
         self._litter = 0.0
         self._policy = keras.config.dtype_policy()
+        self._any_size: bool = not _may_use_xla()
+        """Whether a program serves batches of any size, so that it is none of its signature."""
 
     @property
     def programs(self) -> int:
@@ -83,6 +85,7 @@ class ModelSource:
         kept = self._kept.find(known[0]) if known else None
         if kept is not None and known is not None and reason_for_fit(kept.model, callbacks) is None:
             kept.renew_optimizer(known[1])
+            self._resize(kept.program, params)
             return TrialModel(model=kept.model, program=kept.program, signature=kept.signature, kept=True)
         keras_session.begin_trial(seed)
         model = self._build(dict(params))
@@ -97,7 +100,8 @@ class ModelSource:
         self.build_on_data(fresh)
         slots = find_slots(fresh) if keras.backend.backend() == "tensorflow" else []
         sizes = self._sizes(params)
-        signature, shared = signature_of(fresh, slots, sizes, {"builder": self._spec.model, "params": dict(params)})
+        made_by = {"builder": self._spec.model, "params": dict(params)}
+        signature, shared = signature_of(fresh, slots, {} if self._any_size else sizes, made_by)
         slots = slots if shared else []
         constants = [slot.value for slot in slots]
         kept = self._kept.find(signature)
@@ -112,6 +116,7 @@ class ModelSource:
             self._kept.keep(kept)
         else:
             kept.renew(fresh, constants)
+            self._resize(kept.program, params)
         self._of_trial[trial] = (signature, constants)
         return TrialModel(model=kept.model, program=kept.program, signature=signature, kept=was_there)
 
@@ -121,15 +126,13 @@ class ModelSource:
             from workers.programs.jax_program import JaxProgram
 
             return KeptModel(signature, model, JaxProgram(*arguments, **sizes), slots)
-        import tensorflow as tf
-
         from workers.programs.tensorflow_program import TensorFlowProgram
 
         plain = TensorFlowProgram(*arguments, **sizes)
-        # On CPUs XLA took as long a step for small dense layers, 80 times as long for convolutions, and seconds to
-        # compile; and where the clock chooses the program, the same study need not give the same last digits twice.
-        gpu = bool(tf.config.list_logical_devices("GPU"))
-        program = MeasuredProgram(plain, lambda: TensorFlowProgram(*arguments, **sizes, xla=True)) if gpu else plain
+        if self._any_size:
+            program: EpochProgram = plain
+        else:
+            program = MeasuredProgram(plain, lambda: TensorFlowProgram(*arguments, **sizes, xla=True))
         kept = KeptModel(signature, model, program, slots)
         plain.trace()
         return kept
@@ -151,6 +154,14 @@ class ModelSource:
         if not model.built:
             model(keras.tree.map_structure(lambda array: array[:1], self._data["train"][0]))
 
+    def _resize(self, program: EpochProgram, params: Mapping[str, Any]) -> None:
+        """Have a kept program take batches of a trial's size."""
+        if self._any_size:
+            from workers.programs.tensorflow_program import TensorFlowProgram
+
+            assert isinstance(program, TensorFlowProgram)
+            program.resize(**self._sizes(params))
+
     def _sizes(self, params: Mapping[str, Any]) -> dict[str, Any]:
         batch_size = self._spec.batch_size_for(params)
         return {
@@ -163,6 +174,19 @@ class ModelSource:
         if name not in self._tensors:
             self._tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
         return self._tensors[name]
+
+
+def _may_use_xla() -> bool:
+    """Whether XLA may compile programs, which it does for fixed shapes.
+
+    On CPUs it took as long a step for small dense layers, 80 times as long for convolutions, and seconds to compile;
+    and where the clock chooses the program, the same study need not give the same last digits twice.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return True
+    import tensorflow as tf
+
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def _as_tensor(array: Any) -> Any:

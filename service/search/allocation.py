@@ -31,12 +31,11 @@ class Allocation:
         """As `Search.next`."""
         if self._state.halting or self._state.history.ledger.time_is_up:
             return None
+        self._let_overtake()
         while not self._state.history.waiting:
             if not self._take_step():
                 return None
-        waiting = self._state.history.waiting
-        chosen = next((number for number in waiting if number in preferred), next(iter(waiting)))
-        trial = self._state.history.trials[chosen]
+        trial = self._choose(preferred)
         attempt, from_epoch = trial.attempt + 1, trial.checkpoint_epoch
         self._state.record(Started(trial=trial.number, attempt=attempt, from_epoch=from_epoch, worker=worker))
         source = trial.number if trial.has_own_checkpoint else trial.parent
@@ -53,16 +52,49 @@ class Allocation:
             learning_rates=trial.learning_rates,
         )
 
+    def _choose(self, preferred: Container[int]) -> Trial:
+        """The waiting trial to give out: one that has begun, else one that a user wants tried, else a preferred one."""
+        trials = self._state.history.trials
+
+        def goes_before(number: int) -> tuple[bool, bool, bool]:
+            trial = trials[number]
+            return trial.attempt > 0, trial.request is not None, number in preferred
+
+        return trials[max(self._state.history.waiting, key=goes_before)]  # of equals the one that waits for longest
+
+    def _let_overtake(self) -> None:
+        """Where nothing but foreseen trials waits, do first what is worth more than they are."""
+        strategy, history = self._state.foreseeing, self._state.history
+        if strategy is None:
+            return
+        while (
+            history.ledger.epochs_left > 0
+            and history.waiting
+            and all(self._is_foreseen(history.trials[number]) for number in history.waiting)
+        ):
+            # There is something new to try, whatever the budget has left for more.
+            step = self._enqueued() or strategy.overtaking(replace(self._state.situation, may_propose=True))
+            if step is None:
+                return
+            self._take(step)
+
+    @staticmethod
+    def _is_foreseen(trial: Trial) -> bool:
+        return not trial.attempt and trial.request is None
+
     def look_ahead(self, number: int) -> None:
         """As `Search.look_ahead`."""
-        waiting = self._state.history.waiting
-        while len(waiting) < number and self._may_look_ahead(number) and self._take_step():
-            pass
+        while len(self._state.history.waiting) < number and self._may_look_ahead(number):
+            assert self._state.foreseeing is not None
+            proposal = self._enqueued() or self._state.foreseeing.foresee(self._state.situation)
+            if proposal is None:
+                return
+            self._propose(proposal)
 
     def _may_look_ahead(self, number: int) -> bool:
         """Whether the next trial would be the same later, and waits for nothing but a worker."""
         state, budget = self._state, self._state.history.ledger.budget
-        if not state.foresees or state.halting or not state.situation.may_propose:
+        if state.foreseeing is None or state.halting or not state.situation.may_propose:
             return False
         if budget.wall_seconds is not None or budget.gpu_hours is not None:
             return False  # time may be up before it is begun

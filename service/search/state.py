@@ -24,8 +24,10 @@ class SearchState:
         self.history = History(spec)
         self.strategy = strategy or make_strategy(spec)
         self.combining = self.strategy if isinstance(self.strategy, CombiningPolicy) else None
-        self.foresees = isinstance(self.strategy, ForeseeingStrategy) and self.strategy.foresees
-        """What it proposes next does not depend on what happens meanwhile."""
+        self.foreseeing: ForeseeingStrategy | None = None
+        """The strategy, if its new trials do not depend on what happens before they are proposed."""
+        if isinstance(self.strategy, ForeseeingStrategy) and self.strategy.foresees:
+            self.foreseeing = self.strategy
         self.exhausted = False
         """The strategy had nothing to do for a free worker, and nothing has happened since."""
         self.stopping = False

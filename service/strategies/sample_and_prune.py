@@ -12,6 +12,7 @@ from service.strategies.strategy import (
     ForeseeingSampler,
     Judgement,
     PromotingPruner,
+    Promotion,
     Proposal,
     Pruner,
     Retirement,
@@ -36,12 +37,22 @@ class SampleAndPrune:
 
     @property
     def foresees(self) -> bool:
-        """As `ForeseeingStrategy.foresees`: not where a promotion may come to be worth more than a new trial."""
-        return self._promoting is None and isinstance(self._sampler, ForeseeingSampler)
+        """As `ForeseeingStrategy.foresees`."""
+        return self._pruner.foresees and isinstance(self._sampler, ForeseeingSampler)
+
+    def foresee(self, situation: Situation) -> Proposal | None:
+        """As `ForeseeingStrategy.foresee`."""
+        bracket = self._pruner.bracket(situation.number)
+        params = None if bracket is None else self._sampler.propose(situation.number)
+        return None if bracket is None or params is None else Proposal(params=params, bracket=bracket)
+
+    def overtaking(self, situation: Situation) -> Promotion | Retirement | None:
+        """As `ForeseeingStrategy.overtaking`: what has earned a promotion is worth more than any new trial."""
+        return None if self._promoting is None else self._promoting.promotion(situation)
 
     def step(self, situation: Situation) -> Step | None:
         """As `Strategy.step`: promote what has earned it, else try something new."""
-        promotion = self._promotion(situation)
+        promotion = self.overtaking(situation)
         if promotion is not None or not situation.may_propose:
             return promotion
         bracket = self._pruner.bracket(situation.number)
@@ -49,16 +60,13 @@ class SampleAndPrune:
             return None
         params = self._sampler.propose(situation.number)
         if params is None:  # as if the budget had no room, so that the pruner may finish what it has
-            return self._promotion(replace(situation, may_propose=False))
+            return self.overtaking(replace(situation, may_propose=False))
         return Proposal(params=params, bracket=bracket)
 
     def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
         """As `Strategy.adopt`: the pruner judges it like any other."""
         bracket = self._pruner.bracket(number)
         return None if bracket is None else Proposal(params=params, bracket=bracket)
-
-    def _promotion(self, situation: Situation) -> Step | None:
-        return None if self._promoting is None else self._promoting.promotion(situation)
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`."""

@@ -148,7 +148,15 @@ class ForeseeingStrategy(Strategy, Protocol):
 
     @property
     def foresees(self) -> bool:
-        """Whether its step for a free worker is always a proposal, the same whatever happens before it is made."""
+        """Whether its new trials are the same whenever they are proposed."""
+        ...
+
+    def foresee(self, situation: Situation) -> Proposal | None:
+        """The next new trial, for which no worker is free yet."""
+        ...
+
+    def overtaking(self, situation: Situation) -> Promotion | Retirement | None:
+        """What a free worker should do before it begins a trial that was foreseen."""
         ...
 
 
@@ -233,6 +241,11 @@ class Pruner(Protocol):
     @classmethod
     def make(cls, spec: StudySpec) -> Pruner:
         """The pruner of a study."""
+        ...
+
+    @property
+    def foresees(self) -> bool:
+        """Whether the bracket of a new trial depends on nothing but the trials proposed before it."""
         ...
 
     def bracket(self, number: int) -> int | None:

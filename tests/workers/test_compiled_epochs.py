@@ -224,6 +224,27 @@ def test_a_later_trial_borrows_the_program_and_trains_as_if_it_had_its_own(
         assert mine[0][0]["loss"] != pytest.approx(mine[1][0]["loss"], rel=1e-3)
 
 
+@pytest.mark.parametrize("validation_batch_size", [None, 40])
+def test_one_program_serves_batches_of_any_size(
+    validation_batch_size: int | None, user_module: str, tmp_path: Path
+) -> None:
+    sizes = [32, 50, 400, 32]  # of 330 examples
+    trials = [{"optimizer": "sgd", "rate": 0.05, "feature": "batch_norm", "batch": size} for size in sizes]
+    settings = {
+        "space": {"batch": {"type": "categorical", "choices": sorted(set(sizes))}},
+        "batch_size": "batch",
+        "validation_batch_size": validation_batch_size,
+    }
+    compiled, fit = (
+        Training(spec_for(f"{user_module}:build", f"{user_module}:load", trainer, **settings))
+        for trainer in ("compiled", "fit")
+    )
+    mine, fits = curves(compiled, tmp_path, *trials), curves(fit, tmp_path, *trials)
+    assert compiled.programs == 1
+    for ours, theirs in zip(mine, fits, strict=True):
+        assert_same(ours, theirs)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -114,6 +114,14 @@ def test_a_new_trial_goes_to_the_trainer_that_has_its_shape_and_an_unknown_shape
     assert affinity.of("three", waiting) == {5, 7}
 
 
+def test_the_batch_size_makes_no_other_shape() -> None:
+    affinity = Affinity("batch")
+    affinity.given("one", {"units": 32, "batch": 16})
+    affinity.given("two", {"units": 64, "batch": 32})
+    waiting = {5: {"units": 64, "batch": 16}, 6: {"units": 32, "batch": 32}}
+    assert (affinity.of("one", waiting), affinity.of("two", waiting)) == ({6}, {5})
+
+
 def test_a_new_trial_that_many_have_overtaken_comes_first() -> None:
     affinity = Affinity()
     affinity.given("one", {"units": 32})

@@ -25,7 +25,7 @@ def signature_of(
     Args:
         model: freshly built and compiled; its slots are hidden while it is read, and shown again.
         slots: of the model, from `find_slots`.
-        sizes: what else a program depends on: batch sizes, number of examples.
+        sizes: what else a program depends on, such as batch sizes where they are compiled in.
         made_by: the builder and the params, as JSON.
 
     Returns:

@@ -20,7 +20,7 @@ class TensorFlowProgram:
     """The epoch and the validation of one compiled model on given data, each traced once, at its first call.
 
     Batches are slices of a permutation, the last one as long as what is left, as in `fit`. Their length is unknown to
-    the trace, so that one trace serves both; with `xla`, which must know it, the last batch has a trace of its own.
+    the trace, so that one trace serves any; with `xla`, which must know it, each length has a trace of its own.
     """
 
     def __init__(
@@ -45,20 +45,28 @@ class TensorFlowProgram:
         """
         self.model = model
         examples, held_out = len(keras.tree.flatten(train)[0]), len(keras.tree.flatten(validation)[0])
-        self.steps = -(-examples // batch_size)
-        self._examples = examples
+        self._examples, self._held_out = examples, held_out
+        self._xla = xla
         self._train, self._validation = tuple(train), tuple(validation)
         self._resets_itself = metrics_built(model, keras.tree.map_structure(lambda tensor: tensor[:1], self._train))
-        self._train_loop = self._make_loop("train_step", batch_size, examples, xla, in_order=False)
-        self._validation_loop = self._make_loop("test_step", validation_batch_size, held_out, xla, in_order=True)
-        self._validation_steps = tf.constant(-(-held_out // validation_batch_size))
+        self._train_loop = self._make_loop("train_step", examples, in_order=False)
+        self._validation_loop = self._make_loop("test_step", held_out, in_order=True)
+        self.resize(batch_size, validation_batch_size)
+
+    def resize(self, batch_size: int, validation_batch_size: int) -> None:
+        """Take batches of these sizes from now on."""
+        self.steps = -(-self._examples // batch_size)
+        # What is a number to a trace, which XLA must have, is traced anew for another; what is a tensor is not.
+        as_argument = int if self._xla else tf.constant
+        self._batch_size, self._validation_batch_size = as_argument(batch_size), as_argument(validation_batch_size)
+        self._validation_steps = tf.constant(-(-self._held_out // validation_batch_size))
 
     def trace(self) -> None:
         """Trace both now, so that a model that cannot be traced raises before its training has begun."""
         number = tf.TensorSpec([], tf.int32)
         order = tf.TensorSpec([self._examples], tf.int64)
-        self._train_loop.get_concrete_function(self._train, order, number, number)
-        self._validation_loop.get_concrete_function(self._validation, None, number, number)
+        self._train_loop.get_concrete_function(self._train, order, number, number, number)
+        self._validation_loop.get_concrete_function(self._validation, None, number, number, number)
 
     def begin_epoch(self) -> None:
         """Set the metrics to naught, unless the first step will."""
@@ -76,16 +84,18 @@ class TensorFlowProgram:
         Returns:
             The epoch's logs so far.
         """
-        logs = self._train_loop(self._train, tf.constant(order), tf.constant(first_step), tf.constant(last_step))
+        steps = tf.constant(first_step), tf.constant(last_step)
+        logs = self._train_loop(self._train, tf.constant(order), *steps, self._batch_size)
         return _as_numbers(logs)
 
     def validate(self) -> dict[str, float]:
         """The logs of one pass over the validation data."""
         self.begin_epoch()
-        return _as_numbers(self._validation_loop(self._validation, None, tf.constant(0), self._validation_steps))
+        steps = tf.constant(0), self._validation_steps
+        return _as_numbers(self._validation_loop(self._validation, None, *steps, self._validation_batch_size))
 
-    def _make_loop(self, step_name: str, batch_size: int, examples: int, xla: bool, *, in_order: bool) -> Any:
-        """A function (data, order, first step, end step) -> logs that runs the model's `train_step` or `test_step`."""
+    def _make_loop(self, step_name: str, examples: int, *, in_order: bool) -> Any:
+        """A function (data, order, first step, end step, batch size) -> logs that runs one of the model's own steps."""
         model = self.model
         own_step = getattr(type(model), step_name) is not getattr(keras.Model, step_name)
 
@@ -97,7 +107,7 @@ class TensorFlowProgram:
                 batch = keras.tree.map_structure(lambda tensor: tf.gather(tensor, indices), data)
             return getattr(model, step_name)(batch)
 
-        def flexible(data: Any, order: Any, first: Any, end: Any) -> Any:
+        def flexible(data: Any, order: Any, first: Any, end: Any, batch_size: Any) -> Any:
             def run(step: Any) -> Any:
                 begin = step * batch_size
                 return run_step(data, order, begin, tf.minimum(batch_size, examples - begin))
@@ -108,7 +118,7 @@ class TensorFlowProgram:
             _loop(run, first, end)
             return model.get_metrics_result()
 
-        def fixed(data: Any, order: Any, first: Any, end: Any) -> Any:
+        def fixed(data: Any, order: Any, first: Any, end: Any, batch_size: int) -> Any:
             full_steps, rest = divmod(examples, batch_size)
 
             def run_full(step: Any) -> Any:
@@ -127,7 +137,7 @@ class TensorFlowProgram:
 
         # Keras does not let AutoGraph rewrite a `train_step` either. A step of the user's needs its logs carried
         # along, which XLA's fixed shapes leave no simple place for.
-        use_xla = xla and not own_step
+        use_xla = self._xla and not own_step
         return tf.function(fixed if use_xla else flexible, autograph=False, jit_compile=True if use_xla else None)
 
     def _reset_at(self, first: Any) -> None:

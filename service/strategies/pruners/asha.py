@@ -78,6 +78,11 @@ class ASHAPruner:
         """As `Pruner.make`."""
         return cls(spec)
 
+    @property
+    def foresees(self) -> bool:
+        """As `Pruner.foresees`: not where the first rung is learned."""
+        return self._first is None
+
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`: here the rung at which the trial is judged first, counted from 0."""
         return 0 if self._first is None else self._first.start_of(number)

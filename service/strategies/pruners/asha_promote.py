@@ -80,6 +80,11 @@ class PromotingASHAPruner:
         """Which brackets compare their trials with one another: those of the same number."""
         return 0
 
+    @property
+    def foresees(self) -> bool:
+        """As `Pruner.foresees`: not where the first rung is learned."""
+        return self._first is None
+
     def bracket(self, number: int) -> int | None:
         """As `Pruner.bracket`."""
         return 0 if self._first is None else self._first.start_of(number)

@@ -33,6 +33,11 @@ class NoPruner:
         """As `Pruner.make`."""
         return cls(spec.max_epochs)
 
+    @property
+    def foresees(self) -> bool:
+        """As `Pruner.foresees`."""
+        return True
+
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`."""
         return 0

@@ -57,6 +57,11 @@ class PatiencePruner:
         """As `Pruner.make`."""
         return cls(spec)
 
+    @property
+    def foresees(self) -> bool:
+        """As `Pruner.foresees`."""
+        return True
+
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`."""
         return 0

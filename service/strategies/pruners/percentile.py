@@ -66,6 +66,11 @@ class PercentilePruner:
         options = options_from(cls.owner, PercentileOptions, spec.pruner_options)
         return cls(spec, options, options.percentile)
 
+    @property
+    def foresees(self) -> bool:
+        """As `Pruner.foresees`."""
+        return True
+
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`."""
         return 0

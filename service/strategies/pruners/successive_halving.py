@@ -60,6 +60,11 @@ class SuccessiveHalvingPruner:
         """As `Pruner.make`."""
         return cls(spec)
 
+    @property
+    def foresees(self) -> bool:
+        """As `Pruner.foresees`: a round is filled when the one before has been judged."""
+        return False
+
     def bracket(self, number: int) -> int | None:
         """As `Pruner.bracket`: the one that is not full yet."""
         return self._proposed // self._size

@@ -63,6 +63,11 @@ class ThresholdPruner:
         """As `Pruner.make`."""
         return cls(spec)
 
+    @property
+    def foresees(self) -> bool:
+        """As `Pruner.foresees`."""
+        return True
+
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`."""
         return 0

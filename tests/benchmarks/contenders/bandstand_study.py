@@ -54,7 +54,7 @@ def _settings(workload: Workload) -> dict[str, Any]:
         "space": workload.space,
         "objective": {"metric": workload.metric, "direction": workload.direction},
         "sampler": workload.sampler,
-        "pruner": "asha" if workload.halving else "none",
+        "pruner": "asha-promote" if workload.halving else "none",
         "pruner_options": {"min_epochs": 1, "reduction_factor": 3} if workload.halving else {},
         "max_epochs": workload.epochs,
         "batch_size": workload.batch_size,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.events import Action
 from service.search import Search
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from tests.service.search.desk import Desk
@@ -45,11 +46,68 @@ def test_what_learns_from_values_proposes_nothing_ahead(spec_with, sampler):
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)
-def test_a_new_trial_is_proposed_ahead_only_where_no_promotion_can_be_worth_more(spec_with, pruner):
+def test_a_new_trial_is_proposed_ahead_unless_its_bracket_is_learned_from_values(spec_with, pruner):
     search = Search(spec_with(pruner=pruner, budget={"trials": 9}))
     search.look_ahead(4)
-    promotes = pruner in ("asha-promote", "hyperband", "successive-halving")
-    assert len(search.history.waiting) == (0 if promotes else 4)
+    assert len(search.history.waiting) == (0 if pruner == "successive-halving" else 4)
+
+
+@pytest.mark.parametrize("pruner", ["asha", "asha-promote"])
+def test_where_the_first_rung_is_learned_nothing_is_proposed_ahead(spec_with, pruner):
+    search = Search(spec_with(pruner=pruner, pruner_options={"min_epochs": "auto"}, budget={"trials": 9}))
+    search.look_ahead(4)
+    assert not search.history.trials
+
+
+@pytest.mark.parametrize("budget", [{"trials": 30}, {"epochs": 300}], ids=str)
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("pruner", ["asha-promote", "hyperband"])
+def test_promotions_overtake_what_was_proposed_ahead(spec_with, pruner, workers, budget):
+    """So that a study goes as it would have gone."""
+    spec = spec_with(pruner=pruner, max_epochs=27, budget=budget)
+    ahead, step_by_step = (given_out(spec, workers, number) for number in (4, 0))
+    assert len(ahead) > 30
+    assert any(epoch for _, epoch, _ in ahead)
+    assert ahead == step_by_step
+
+
+def given_out(spec, workers, number):
+    """(trial, from epoch, until epoch) of each assignment, with `number` trials that wait, the workers taking turns."""
+    desk, given, busy = Desk(Search(spec)), [], []
+    while True:
+        while len(busy) < workers:
+            desk.search.look_ahead(number)
+            assignment = desk.search.next()
+            if assignment is None:
+                break
+            given.append((assignment.trial, assignment.from_epoch, assignment.until_epoch))
+            busy.append(assignment)
+        if not busy:
+            assert desk.search.conclude() is not None
+            return given
+        assignment = busy.pop(0)
+        trial, value = assignment.trial, 1 / (1 + (assignment.trial * 7) % 13)
+        for epoch in range(assignment.from_epoch + 1, spec.max_epochs + 1):
+            verdict = desk.report(trial, epoch, value + 1 / epoch)
+            if verdict.action is not Action.CONTINUE:
+                break
+        if verdict.action is Action.PAUSE:
+            desk.checkpoint(trial, epoch)
+            desk.pause(trial)
+        else:
+            desk.finish(trial)
+
+
+def test_what_a_user_wants_tried_and_a_lost_trial_go_before_what_was_proposed_ahead(spec_with):
+    desk = Desk(Search(spec_with()))
+    desk.search.look_ahead(4)
+    desk.start(2)
+    desk.lose(1)
+    params = {"rate": 0.5, "optimizer": "adam"}
+    desk.search.enqueue(1, params, "ada")
+    assert desk.search.next(preferred={3}).trial == 1
+    assert desk.search.next(preferred={3}).params == params
+    assert desk.search.next(preferred={3}).trial == 3
 
 
 @pytest.mark.parametrize(
