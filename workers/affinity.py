@@ -5,7 +5,7 @@ Knows what trainers have done. Must not know what there is to do.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +27,7 @@ class Affinity:
         self._signatures: dict[int, str] = {}  # trial -> its program
         self._programs: defaultdict[str, set[str]] = defaultdict(set)
         self._shapes: defaultdict[str, set[_Shape]] = defaultdict(set)
+        self._passed_over: Counter[int] = Counter()  # trial that waits to go on -> how often another was preferred
 
     def given(self, trainer: str, params: Mapping[str, Any]) -> None:
         """A trainer begins a trial with these params."""
@@ -35,6 +36,7 @@ class Affinity:
     def trained(self, trainer: str, trial: int, signature: str) -> None:
         """A trainer has trained a trial by the program of this signature; an empty one is none."""
         self._trials[trial] = trainer
+        self._passed_over.pop(trial, None)
         if signature:
             self._signatures[trial] = signature
             self._programs[trainer].add(signature)
@@ -49,8 +51,16 @@ class Affinity:
 
         Those that it trained last; if there are none, those whose program it has or should have by their params; if
         there are none, those whose program nobody has, so that no two trainers compile the same. A trial that was
-        never trained and that many later ones have overtaken comes first.
+        never trained and that many later ones have overtaken comes first; and before it one that waits to go on and
+        that was passed over as often as there are trainers, by which time its own should have come.
         """
+        begun = waiting.keys() & self._signatures.keys()
+        overdue = {trial for trial in begun if self._passed_over[trial] >= max(1, len(self._shapes))}
+        chosen = overdue or self._suiting(trainer, waiting)
+        self._passed_over.update(begun - chosen if chosen else ())
+        return chosen
+
+    def _suiting(self, trainer: str, waiting: Mapping[int, Mapping[str, Any]]) -> set[int]:
         new = {trial: self._shape(params) for trial, params in waiting.items() if trial not in self._signatures}
         if new and max(new) - min(new) + 1 - len(new) > _OVERTAKEN_LIMIT:
             return {min(new)}

@@ -53,12 +53,12 @@ class Allocation:
         )
 
     def _choose(self, preferred: Container[int]) -> Trial:
-        """The waiting trial to give out: one that has begun, else one that a user wants tried, else a preferred one."""
+        """The waiting trial to give out: one that a user wants tried, else a preferred one, else one that has begun."""
         trials = self._state.history.trials
 
         def goes_before(number: int) -> tuple[bool, bool, bool]:
             trial = trials[number]
-            return trial.attempt > 0, trial.request is not None, number in preferred
+            return trial.request is not None, number in preferred, trial.attempt > 0
 
         return trials[max(self._state.history.waiting, key=goes_before)]  # of equals the one that waits for longest
 

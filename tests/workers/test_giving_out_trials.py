@@ -88,15 +88,20 @@ def of(affinity: Affinity, trainer: str, *trials: int) -> set[int]:
     return affinity.of(trainer, {trial: {"rate": 0.5} for trial in trials})
 
 
-def test_a_trainer_prefers_what_it_trained_last_then_what_it_has_a_program_for() -> None:
+def after_four_trials() -> Affinity:
     affinity = Affinity()
     affinity.trained("one", 0, "small")
     affinity.trained("two", 1, "small")
     affinity.trained("two", 2, "large")
     affinity.trained("one", 3, "")
-    assert of(affinity, "one", 0, 1, 2, 3, 7) == {0, 3}
-    assert of(affinity, "one", 1, 2) == {1}
-    assert of(affinity, "two", 0) == {0}
+    return affinity
+
+
+def test_a_trainer_prefers_what_it_trained_last_then_what_it_has_a_program_for() -> None:
+    assert of(after_four_trials(), "one", 0, 1, 2, 3, 7) == {0, 3}
+    assert of(after_four_trials(), "one", 1, 2) == {1}
+    assert of(after_four_trials(), "two", 0) == {0}
+    affinity = after_four_trials()
     assert of(affinity, "three", 0, 1, 2) == set()
     affinity.forget("two")
     assert of(affinity, "two", 0) == set()
@@ -112,6 +117,20 @@ def test_a_new_trial_goes_to_the_trainer_that_has_its_shape_and_an_unknown_shape
     assert affinity.of("three", waiting) == {7}
     affinity.forget("two")
     assert affinity.of("three", waiting) == {5, 7}
+
+
+def test_a_trial_that_waits_to_go_on_is_left_to_its_trainer_for_a_while_only() -> None:
+    affinity = Affinity()
+    for name, units in (("one", 32), ("two", 64)):
+        affinity.given(name, {"units": units})
+    affinity.trained("two", 0, "of 64 units")
+    waiting = {0: {"units": 64}, 1: {"units": 32}, 2: {"units": 32}}
+    assert affinity.of("two", waiting) == {0}
+    assert affinity.of("one", waiting) == {1, 2}
+    assert affinity.of("one", waiting) == {1, 2}
+    assert affinity.of("one", waiting) == {0}
+    affinity.trained("two", 0, "of 64 units")
+    assert affinity.of("one", waiting) == {1, 2}
 
 
 def test_the_batch_size_makes_no_other_shape() -> None:
