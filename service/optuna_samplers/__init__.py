@@ -9,6 +9,7 @@ Knows Optuna and scikit-optimize, and is therefore imported only once such a sam
 ours, nor rungs: `service/strategies/samplers/` decides what the trials of the Optuna study are.
 """
 
+from service.optuna_samplers.box import Visited
 from service.optuna_samplers.skopt_sampler import SkoptSampler
 
-__all__ = ["SkoptSampler"]
+__all__ = ["SkoptSampler", "Visited"]

@@ -36,11 +36,16 @@ class Visited:
 
     def __init__(self, params: Iterable[Mapping[str, Any]], names: Collection[str]):
         """Only parameters among `names` make a point; a trial that has none of them has none."""
+        self._names = names
         self._points: dict[tuple[str, ...], set[tuple[Any, ...]]] = {}
         for point in params:
-            known = {name: value for name, value in point.items() if name in names}
-            if known:
-                self._points.setdefault(tuple(known), set()).add(tuple(known.values()))
+            self.add(point)
+
+    def add(self, params: Mapping[str, Any]) -> None:
+        """Take note of a trial."""
+        known = {name: value for name, value in params.items() if name in self._names}
+        if known:
+            self._points.setdefault(tuple(known), set()).add(tuple(known.values()))
 
     def __contains__(self, params: object) -> bool:
         """Whether a trial has all its params from these; what these have beside them was inactive there."""

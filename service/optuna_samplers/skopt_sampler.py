@@ -65,6 +65,7 @@ class SkoptSampler(BaseSampler):
         candidates: int = 1000,
         trees: int | None = None,
         seconds_of: Callable[[FrozenTrial], float | None] | None = None,
+        visited: Visited | None = None,
         seed: int | None = None,
     ):
         """A sampler for studies of one objective.
@@ -85,6 +86,7 @@ class SkoptSampler(BaseSampler):
             candidates: points at which the acquisition is computed first.
             trees: of a forest, or stages of boosting; None: as scikit-optimize has it, 100 or 30.
             seconds_of: EIps: what a trial took; None: as long as it lasted by the clock.
+            visited: points not to be proposed again; None: those of the study's trials.
             seed: of the generator; None: a random one.
 
         Raises:
@@ -109,6 +111,7 @@ class SkoptSampler(BaseSampler):
         self._candidates = candidates
         self._trees = trees
         self._seconds_of = seconds_of or _lasted
+        self._visited = visited
         self._rng = np.random.default_rng(seed)
         self._independent = optuna.samplers.RandomSampler(seed)
 
@@ -138,7 +141,9 @@ class SkoptSampler(BaseSampler):
         if not box.names:
             return {}
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        visited = Visited((other.params for other in others), box.names)
+        visited = self._visited
+        if visited is None:
+            visited = Visited((other.params for other in others), box.names)
         observed = self._observed(box, study, others)
         if observed is None:
             return box.draw(self._rng, visited)

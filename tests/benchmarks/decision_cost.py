@@ -4,7 +4,9 @@ Eight virtual workers ask in turn, in one process and in no time of their own. A
 one assignment: `next`, a report for each of its epochs, and its end or pause; the mean over the `_WINDOW` assignments
 from the given trial on, so that what a strategy does now and then is in it. Samplers are measured with ASHA, pruners
 with random search, policies as they are; rungs begin at epoch 1 of 9. The loss is a bowl in the fractions of the
-params' ranges and falls with the epochs. A sampler proposes all the trials itself, for at most `_SECONDS` of its time.
+params' ranges and falls with the epochs. A strategy proposes all the trials itself, for at most `_SECONDS` of its time;
+but for one that fits a model to each proposal random search does so up to the given trial, and the strategy is then
+restored from those events.
 
 Aim: O(log n) or better. *10,000 / 100* is the ratio of the medians: 1 is flat, 2 is what log n gives, 100 is linear.
 """
@@ -17,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces import SEARCH_SPACES, Float, SearchSpace
-from service.events import Action
+from service.events import Action, Event
 from service.search import Assignment, Search
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.strategies.samplers.fractions import fraction_of
@@ -41,6 +43,8 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "threshold": {"upper": 3.0},
 }
 """Of a sampler, policy or pruner, where it needs some."""
+_FITS_MODELS = {"tpe": "", "gp": "", "forest": "", "extra_trees": "", "gbrt": "", "bohb": "hyperband"}
+"""What fits a model to each proposal -> the pruner by which a policy allocates epochs."""
 _DECIDES_NOTHING = ("replay", "tune-pbt", "tune-pb2")
 """The first repeats what was decided; of the others Ray Tune decides."""
 
@@ -77,27 +81,46 @@ def _line(strategy: str, costs: list[list[float]]) -> str:
 
 def decision_costs(sampler: str, pruner: str) -> list[float]:
     """One cell: milliseconds a decision at each of `SIZES` that was reached in time."""
-    desk = _Desk(_spec(sampler, pruner))
+    if sampler in _FITS_MODELS:
+        return [_cost_after(size, sampler, pruner) for size in SIZES]
+    desk = _Desk(Search(_spec(sampler, pruner)))
     costs: list[float] = []
     for size in SIZES:
         while desk.trials < size and desk.seconds < _SECONDS and desk.is_busy:
             desk.decide()
         if desk.trials < size:  # time is up, or the strategy has nothing more to try
             break
-        before = desk.seconds
-        for _ in range(_WINDOW):
-            desk.decide()
-        costs.append(1e3 * (desk.seconds - before) / _WINDOW)
+        costs.append(_cost_of_window(desk))
     return costs
+
+
+def _cost_after(size: int, sampler: str, pruner: str) -> float:
+    """Milliseconds a decision of a strategy that is shown the first `size` trials of random search."""
+    desk = _Desk(Search(_spec("random", pruner or _FITS_MODELS[sampler])))
+    while desk.trials < size:
+        desk.decide()
+    search = Search.restore(_spec(sampler, pruner), desk.events)
+    for trial in search.history.trials:
+        search.lost(trial.number, trial.attempt, "its strategy was replaced", blamed=False)
+    return _cost_of_window(_Desk(search))
+
+
+def _cost_of_window(desk: _Desk) -> float:
+    desk.decide()  # what is imported or rebuilt once is no cost of a decision
+    before = desk.seconds
+    for _ in range(_WINDOW):
+        desk.decide()
+    return 1e3 * (desk.seconds - before) / _WINDOW
 
 
 class _Desk:
     """A Search, and workers that train nothing."""
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, search: Search):
         self.seconds = 0.0
         """That Search has taken."""
-        self._search = Search(spec)
+        self.events: list[Event] = []
+        self._search, spec = search, search.spec
         self._parameters = {name: parameter for name, parameter, _ in spec.space.flat()}
         self._metric = spec.objective.metric
         self._held: list[Assignment] = []
@@ -121,7 +144,7 @@ class _Desk:
         self._train(assignment, losses)
         self._give_out()
         self.seconds += time.perf_counter() - began
-        self._search.take_events()
+        self.events += self._search.take_events()
 
     def _give_out(self) -> None:
         """To every free worker, unless there is nothing to do before another one is done."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from service.events import Event
+from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
 from service.strategies.samplers.study_in_memory import StudyInMemory
@@ -21,13 +21,14 @@ from service.strategies.samplers.study_in_memory import StudyInMemory
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from service.optuna_samplers import Visited
     from service.study import StudySpec
 
 __all__ = ["ExtraTreesSampler", "ForestSampler", "GBRTSampler", "GPSampler"]
 
 
-_MOST_TRIALS = 100_000
-"""All of them, since a point is not proposed twice; the model is fitted on `fit_trials` at most."""
+_SHOWN = 4
+"""Times `fit_trials` that are shown to a sampler, a quarter the best, so that it finds those it fits its model to."""
 
 
 class SurrogateOptions(Options):
@@ -80,8 +81,11 @@ class _SurrogateSampler:
 
     def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
         self._options = options_from(f"sampler {self.name}", self.options, spec.sampler_options)
-        self._study = StudyInMemory(spec, ask_epochs, self._options.startup_trials, _MOST_TRIALS)
+        most = max(_SHOWN * self._options.fit_trials, self._options.startup_trials)
+        self._study = StudyInMemory(spec, ask_epochs, self._options.startup_trials, most)
         self._space = spec.space.distributions()
+        self._proposed: list[Mapping[str, Any]] = []
+        self._visited: Visited | None = None
         self._conditions = {name: condition for name, _, condition in spec.space.flat()}
 
     @classmethod
@@ -99,20 +103,29 @@ class _SurrogateSampler:
         return self._study.propose(number, self._make_sampler)
 
     def _make_sampler(self, seed: int) -> BaseSampler:
-        from service.optuna_samplers import SkoptSampler
+        from service.optuna_samplers import SkoptSampler, Visited
 
+        if self._visited is None:
+            varied = [name for name, distribution in self._space.items() if not distribution.single()]
+            self._visited = Visited((), varied)
+        for params in self._proposed:
+            self._visited.add(params)
+        self._proposed.clear()
         seconds = self._study.seconds
         return SkoptSampler(
             self.name,
             space=self._space,
             conditions=self._conditions,
             seconds_of=lambda trial: seconds.get(trial.number),
+            visited=self._visited,
             seed=seed,
             **self._options.model_dump(),
         )
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Sampler.observe`."""
+        if isinstance(event, Proposed):
+            self._proposed.append(event.params)
         self._study.observe(event, trial)
 
 
