@@ -7,6 +7,7 @@ from service.search import Search
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from tests.service.search.desk import Desk
 from tests.service.search.pairs import settings_for
+from tests.service.search.stored_events import through_the_rows
 
 FORESEEABLE = {"grid", "random", "qmc"}
 
@@ -69,12 +70,19 @@ def test_promotions_overtake_what_was_proposed_ahead(spec_with, pruner, workers,
     assert len(ahead) > 30
     assert any(epoch for _, epoch, _ in ahead)
     assert ahead == step_by_step
+    assert ahead == given_out(spec, workers, 4, rebuilt=True)
 
 
-def given_out(spec, workers, number):
-    """(trial, from epoch, until epoch) of each assignment, with `number` trials that wait, the workers taking turns."""
-    desk, given, busy = Desk(Search(spec)), [], []
+def given_out(spec, workers, number, rebuilt=False):
+    """(trial, from epoch, until epoch) of each assignment, with `number` trials that wait, the workers taking turns.
+
+    `rebuilt`: the search is restored from its events each time.
+    """
+    desk, given, busy, events = Desk(Search(spec)), [], [], []
     while True:
+        if rebuilt:
+            events += desk.search.take_events()
+            desk = Desk(Search.restore(spec, through_the_rows(spec, events)))
         while len(busy) < workers:
             desk.search.look_ahead(number)
             assignment = desk.search.next()
