@@ -96,7 +96,8 @@ def write_section(name: str, section: Section, *, machine: str, command: str, re
     body, tail = rest.split(_END)
     sections = {part.split("\n")[0]: part.strip() for part in re.split(r"^### ", body, flags=re.MULTILINE)[1:]}
     date = datetime.datetime.now(datetime.UTC).date()
-    about = f"{section.title}. {date}, {machine}: `{command}`, {repeats} repeats."
+    times = "1 repeat" if repeats == 1 else f"{repeats} repeats"
+    about = f"{section.title}. {date}, {machine}: `{command}`, {times}."
     sections[name] = "\n".join([name, "", about, "", *section.lines])
     written = "\n\n".join(f"### {part}" for part in sections.values())
     page.write_text(f"{head}{_BEGIN}\n\n{written}\n\n{_END}{tail}")
