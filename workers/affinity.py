@@ -21,7 +21,7 @@ class Affinity:
     """What the trainers of one study remember."""
 
     def __init__(self, batch_size: int | str = "") -> None:
-        """`batch_size`, as in the study, may name a parameter, on which a program need not depend."""
+        """`batch_size`, as in the study, may name a parameter; left out where programs depend on it."""
         self._batch_size = batch_size
         self._trials: dict[int, str] = {}  # trial -> the trainer that trained it last
         self._signatures: dict[int, str] = {}  # trial -> its program

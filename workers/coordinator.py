@@ -82,7 +82,8 @@ class Coordinator:
         self._busy: set[str] = set()
         self._failure: BandstandError | None = None
         self._stop_requested = False
-        self._affinity = Affinity(self._spec.batch_size)
+        # Where there is a GPU, XLA may compile, for batches of one size.
+        self._affinity = Affinity("" if self._spec.resources.gpus else self._spec.batch_size)
         self._blame = Blame()
         self._accounted_at = 0.0
         self._pulse = PulseCounter(lambda: (len(self._trainers), len(self._busy)))

@@ -84,17 +84,17 @@ class Allocation:
 
     def look_ahead(self, number: int) -> None:
         """As `Search.look_ahead`."""
-        while len(self._state.history.waiting) < number and self._may_look_ahead(number):
-            assert self._state.foreseeing is not None
-            proposal = self._enqueued() or self._state.foreseeing.foresee(self._state.situation)
+        strategy = self._state.foreseeing
+        while strategy is not None and len(self._state.history.waiting) < number and self._may_look_ahead(number):
+            proposal = self._enqueued() or strategy.foresee(self._state.situation)
             if proposal is None:
                 return
             self._propose(proposal)
 
     def _may_look_ahead(self, number: int) -> bool:
-        """Whether the next trial would be the same later, and waits for nothing but a worker."""
+        """Whether the next trial of a strategy that foresees it waits for nothing but a worker."""
         state, budget = self._state, self._state.history.ledger.budget
-        if state.foreseeing is None or state.halting or not state.situation.may_propose:
+        if state.halting or not state.situation.may_propose:
             return False
         if budget.wall_seconds is not None or budget.gpu_hours is not None:
             return False  # time may be up before it is begun

@@ -43,8 +43,7 @@ class SampleAndPrune:
     def foresee(self, situation: Situation) -> Proposal | None:
         """As `ForeseeingStrategy.foresee`."""
         bracket = self._pruner.bracket(situation.number)
-        params = None if bracket is None else self._sampler.propose(situation.number)
-        return None if bracket is None or params is None else Proposal(params=params, bracket=bracket)
+        return None if bracket is None else self._proposal(situation.number, bracket)
 
     def overtaking(self, situation: Situation) -> Promotion | Retirement | None:
         """As `ForeseeingStrategy.overtaking`: what has earned a promotion is worth more than any new trial."""
@@ -58,10 +57,13 @@ class SampleAndPrune:
         bracket = self._pruner.bracket(situation.number)
         if bracket is None:
             return None
-        params = self._sampler.propose(situation.number)
-        if params is None:  # as if the budget had no room, so that the pruner may finish what it has
-            return self.overtaking(replace(situation, may_propose=False))
-        return Proposal(params=params, bracket=bracket)
+        proposal = self._proposal(situation.number, bracket)
+        # Without one it is as if the budget had no room, so that the pruner may finish what it has.
+        return proposal or self.overtaking(replace(situation, may_propose=False))
+
+    def _proposal(self, number: int, bracket: int) -> Proposal | None:
+        params = self._sampler.propose(number)
+        return None if params is None else Proposal(params=params, bracket=bracket)
 
     def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
         """As `Strategy.adopt`: the pruner judges it like any other."""

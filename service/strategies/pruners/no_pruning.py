@@ -19,6 +19,7 @@ class NoPruner:
     """Never stops a trial."""
 
     summary: ClassVar[str] = "every trial trains all its epochs"
+    foresees: ClassVar[bool] = True
 
     def __init__(self, max_epochs: int):
         self._max_epochs = max_epochs
@@ -32,11 +33,6 @@ class NoPruner:
     def make(cls, spec: StudySpec) -> NoPruner:
         """As `Pruner.make`."""
         return cls(spec.max_epochs)
-
-    @property
-    def foresees(self) -> bool:
-        """As `Pruner.foresees`."""
-        return True
 
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`."""

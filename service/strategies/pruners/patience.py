@@ -38,6 +38,7 @@ class PatiencePruner:
     """
 
     summary: ClassVar[str] = "stops what has not improved by `min_delta` in its last `patience` epochs"
+    foresees: ClassVar[bool] = True
     owner: ClassVar[str] = "pruner patience"
 
     def __init__(self, spec: StudySpec):
@@ -56,11 +57,6 @@ class PatiencePruner:
     def make(cls, spec: StudySpec) -> PatiencePruner:
         """As `Pruner.make`."""
         return cls(spec)
-
-    @property
-    def foresees(self) -> bool:
-        """As `Pruner.foresees`."""
-        return True
 
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`."""

@@ -44,6 +44,7 @@ class PercentilePruner:
     """
 
     summary: ClassVar[str] = "stops what is not among the best `percentile` % of completed trials at the same epoch"
+    foresees: ClassVar[bool] = True
     owner: ClassVar[str] = "pruner percentile"
 
     def __init__(self, spec: StudySpec, options: CurveOptions, percentile: float):
@@ -65,11 +66,6 @@ class PercentilePruner:
         """As `Pruner.make`."""
         options = options_from(cls.owner, PercentileOptions, spec.pruner_options)
         return cls(spec, options, options.percentile)
-
-    @property
-    def foresees(self) -> bool:
-        """As `Pruner.foresees`."""
-        return True
 
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`."""

@@ -36,6 +36,7 @@ class SuccessiveHalvingPruner:
     """
 
     summary: ClassVar[str] = "synchronous successive halving: a rung is judged when all of its bracket have reached it"
+    foresees: ClassVar[bool] = False  # a round is filled when the one before has been judged
 
     def __init__(self, spec: StudySpec):
         options = options_from("pruner successive-halving", SuccessiveHalvingOptions, spec.pruner_options)
@@ -59,11 +60,6 @@ class SuccessiveHalvingPruner:
     def make(cls, spec: StudySpec) -> SuccessiveHalvingPruner:
         """As `Pruner.make`."""
         return cls(spec)
-
-    @property
-    def foresees(self) -> bool:
-        """As `Pruner.foresees`: a round is filled when the one before has been judged."""
-        return False
 
     def bracket(self, number: int) -> int | None:
         """As `Pruner.bracket`: the one that is not full yet."""

@@ -35,6 +35,7 @@ class ThresholdPruner:
     """
 
     summary: ClassVar[str] = "stops what is below `lower` or above `upper`, from an epoch on"
+    foresees: ClassVar[bool] = True
     owner: ClassVar[str] = "pruner threshold"
 
     def __init__(self, spec: StudySpec):
@@ -62,11 +63,6 @@ class ThresholdPruner:
     def make(cls, spec: StudySpec) -> ThresholdPruner:
         """As `Pruner.make`."""
         return cls(spec)
-
-    @property
-    def foresees(self) -> bool:
-        """As `Pruner.foresees`."""
-        return True
 
     def bracket(self, number: int) -> int:
         """As `Pruner.bracket`."""

@@ -104,10 +104,10 @@ class _SurrogateSampler:
 
     def _make_sampler(self, seed: int) -> BaseSampler:
         from service.optuna_samplers import SkoptSampler, Visited
+        from service.optuna_samplers.box import Box
 
         if self._visited is None:
-            varied = [name for name, distribution in self._space.items() if not distribution.single()]
-            self._visited = Visited((), varied)
+            self._visited = Visited((), Box(self._space, self._conditions).names)
         for params in self._proposed:
             self._visited.add(params)
         self._proposed.clear()
