@@ -114,6 +114,8 @@ class Resources(_Frozen):
     """Fractions share a card: 0.25 lets four trainers use one."""
     memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Memory of one trainer in gigabytes (10^9 bytes): booked with Ray, and past it the trainer is replaced."""
+    trials_at_once: Annotated[int, Field(ge=1, le=256)] = 1
+    """Trials that one trainer trains at the same time, those of one architecture in one program; needs Keras on JAX."""
 
     @field_validator("gpus")
     @classmethod
@@ -185,6 +187,11 @@ class StudySpec(_Frozen):
         self._check_batch_size()
         if self.budget.gpu_hours is not None and self.resources.gpus == 0:
             raise ValueError("budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set it, say to 1")
+        if self.executor == "tune" and self.resources.trials_at_once > 1:
+            raise ValueError(
+                "resources.trials_at_once must be 1 with executor tune, whose processes have one trial each; "
+                f"got {self.resources.trials_at_once}: leave it out, or the executor"
+            )
         if self.sampler in STRATEGIES:
             self._check_policy()
         else:

@@ -5,6 +5,7 @@ Knows threads and a bound on memory. Must not know what a checkpoint is for.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,10 @@ _MEMORY_BYTES = 256 * 1024**2
 
 
 class CheckpointKeeper:
-    """One write is under way at a time; the next one waits for it, so that memory stays bounded."""
+    """For the trainings of one process, in whatever threads they run.
+
+    One write is under way at a time; the next one waits for it, so that memory stays bounded.
+    """
 
     def __init__(self, memory_bytes: int = _MEMORY_BYTES):
         """Keep up to `memory_bytes` of checkpoints in memory."""
@@ -29,6 +33,7 @@ class CheckpointKeeper:
         self._used = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._under_way: Future[None] | None = None
+        self._saving = threading.Lock()
 
     def save(self, checkpoint: Checkpoint, uri: str, tell: Callable[[str], None]) -> None:
         """Begin to write a checkpoint.
@@ -39,12 +44,17 @@ class CheckpointKeeper:
             tell: called from the writing thread when the file is durable, with an empty string; else with the error.
         """
         content = checkpoints.encode(checkpoint)
-        self._remember(uri, content)
-        self.wait()
-        self._under_way = self._thread.submit(_write, content, uri, tell)
+        with self._saving:
+            self._remember(uri, content)
+            self._wait()
+            self._under_way = self._thread.submit(_write, content, uri, tell)
 
     def wait(self) -> None:
         """Wait until everything saved so far is written and told."""
+        with self._saving:
+            self._wait()
+
+    def _wait(self) -> None:
         if self._under_way is not None:
             self._under_way.result()
             self._under_way = None

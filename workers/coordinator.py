@@ -47,7 +47,7 @@ _MEMORY_FACTOR = 3.0
 """Where the study sets no memory: a trainer that has grown to so many times what it had with its data loaded, before
 it trained for any study, is replaced."""
 _AHEAD, _AHEAD_LIMIT = 4, 32
-"""Trials that wait for each trainer, and for all, to choose from, where the strategy can foresee them."""
+"""Trials that wait for each that can be trained at a time, and in all, where the strategy can foresee them."""
 _log = logging.getLogger(__name__)
 
 StudyOutcome = dict[str, str]
@@ -78,15 +78,16 @@ class Coordinator:
         self._departed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._serving: dict[str, asyncio.Task[None]] = {}
         self._trainers: dict[str, Any] = {}
+        self._leaving: dict[str, str] = {}  # trainers that are given no more work, and why
         self._baseline_memory: dict[str, int] = {}
-        self._busy: set[str] = set()
+        self._busy: dict[str, str] = {}  # seat that trains -> its trainer
         self._failure: BandstandError | None = None
         self._stop_requested = False
         # Where there is a GPU, XLA may compile, for batches of one size.
         self._affinity = Affinity("" if self._spec.resources.gpus else self._spec.batch_size)
         self._blame = Blame()
         self._accounted_at = 0.0
-        self._pulse = PulseCounter(lambda: (len(self._trainers), len(self._busy)))
+        self._pulse = PulseCounter(lambda: (len(self._trainers), len(self._busy_trainers)))
         self._concluding = False
 
     # -- for the process that runs studies --------------------------------------------------------------------------
@@ -139,11 +140,11 @@ class Coordinator:
         await self._opened.wait()
         self._pulse.turn()
         self._trainers[name] = trainer
-        self._serving[name] = asyncio.create_task(self._serve(name, trainer))
+        self._seat(name, trainer)
 
     async def idle(self) -> int:
         """How many trainers have nothing to train."""
-        return len(self._trainers.keys() - self._busy)
+        return len(self._trainers.keys() - self._busy_trainers)
 
     async def departure(self) -> tuple[str, str]:
         """Wait until a trainer is to be replaced; its name and why."""
@@ -250,8 +251,7 @@ class Coordinator:
         if self._search.done or self._stop_requested:
             return
         for name, trainer in self._trainers.items():
-            if self._serving[name].done():
-                self._serving[name] = asyncio.create_task(self._serve(name, trainer))
+            self._seat(name, trainer)
 
     async def _conclude(self) -> StudyOutcome | None:
         """What came of the study; None where a user has asked for more meanwhile, so that it goes on."""
@@ -284,16 +284,34 @@ class Coordinator:
 
     # -- serving trainers -------------------------------------------------------------------------------------------
 
-    async def _serve(self, name: str, trainer: Any) -> None:
-        """Give a trainer one assignment after the other until the study is done or the trainer gone."""
+    def _seat(self, name: str, trainer: Any) -> None:
+        """Have a trainer served: at as many seats as it trains trials at once."""
+        at_once = self._spec.resources.trials_at_once
+        for number in range(1, at_once + 1):
+            seat = name if at_once == 1 else f"{name}.{number}"
+            if seat not in self._serving or self._serving[seat].done():
+                self._serving[seat] = asyncio.get_running_loop().create_task(self._serve(name, seat, trainer))
+
+    @property
+    def _seats(self) -> int:
+        """How many trials can be trained at the same time."""
+        return len(self._trainers) * self._spec.resources.trials_at_once
+
+    @property
+    def _busy_trainers(self) -> set[str]:
+        """The trainers that train anything."""
+        return set(self._busy.values())
+
+    async def _serve(self, name: str, seat: str, trainer: Any) -> None:
+        """Give a seat of a trainer one assignment after the other until the study is done or the trainer gone."""
         try:
             if name not in self._baseline_memory:
                 self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
-            while True:
+            while name in self._trainers and name not in self._leaving:
                 with self._pulse.deciding():
                     if self._look_ahead:
-                        self._search.look_ahead(min(_AHEAD_LIMIT, _AHEAD * len(self._trainers)))
-                    assignment = self._search.next(self._preferred(name), name)
+                        self._search.look_ahead(min(_AHEAD_LIMIT, _AHEAD * self._seats))
+                    assignment = self._search.next(self._preferred(name), seat)
                 if assignment is None:
                     if self._search.done or self._stop_requested:
                         self._wake_all()
@@ -301,23 +319,23 @@ class Coordinator:
                     await self._change()
                     continue
                 self._pulse.turn()
-                self._busy.add(name)
+                self._busy[seat] = name
                 try:
-                    leaves = await self._train(name, trainer, assignment)
+                    await self._train(name, trainer, assignment)
                 finally:
                     self._pulse.turn()
-                    self._busy.discard(name)
+                    self._busy.pop(seat, None)
                     self._wake_all()
-                if leaves:
-                    return
+                if name in self._leaving and name not in self._busy_trainers:
+                    await self._let_go(name)
         except ray.exceptions.RayActorError as error:
             self._depart(name, f"it died: {one_line(error)}")
         except BandstandError as error:
             self._failure = error
             self._wake_all()
 
-    async def _train(self, name: str, trainer: Any, assignment: Assignment) -> bool:
-        """Have one assignment trained; returns whether the trainer is not to be used any more."""
+    async def _train(self, name: str, trainer: Any, assignment: Assignment) -> None:
+        """Have one assignment trained."""
         trial, attempt = assignment.trial, assignment.attempt
         self._affinity.given(name, assignment.params)
         folder = self._folder_of(trial)
@@ -326,7 +344,7 @@ class Coordinator:
         if assignment.checkpoint_of is not None:
             source = assignment.checkpoint_of, assignment.from_epoch
             resume_uri = await self._journal.call(self._writer.checkpoint_uri, *source)
-        seconds_left = self._search.history.ledger.seconds_left(len(self._busy) * self._spec.resources.gpus)
+        seconds_left = self._search.history.ledger.seconds_left(len(self._busy_trainers) * self._spec.resources.gpus)
         me = ray.get_runtime_context().current_actor
         try:
             outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
@@ -336,44 +354,52 @@ class Coordinator:
             self._search.lost(trial, attempt, one_line(verdict), blamed=blamed)
             self._depart(name, f"it died: {one_line(verdict)}")
             await self._journal.durable()
-            return True
+            return
         except ray.exceptions.RayTaskError as error:
             self._search.fail(trial, attempt, "internal", one_line(error.cause or error), detail=str(error)[-20_000:])
             await self._journal.durable()
-            return False
+            return
         self._affinity.trained(name, trial, outcome.signature)
         await self._outcomes.take(name, trial, attempt, outcome)
-        return await self._leaves_for_its_size(name, outcome.memory_bytes)
+        self._watch_size(name, outcome.memory_bytes)
 
     def _preferred(self, name: str) -> set[int]:
         """The waiting trials that this trainer would have least work to take up."""
-        if len(self._trainers) < 2:
+        if self._seats < 2:
             return set()  # there is nobody to leave the others to, and a study must not depend on what it remembers
         waiting = {number: self._search.history.trials[number] for number in self._search.history.waiting}
         return self._affinity.of(name, {number: trial.params for number, trial in waiting.items()})
 
     @property
     def _look_ahead(self) -> bool:
-        """Whether trials wait so that trainers may choose: there are several, and they compile."""
-        return len(self._trainers) > 1 and self._spec.trainer != "fit"
+        """Whether trials wait so that trainers may choose: several are trained at a time, by compiled programs."""
+        return self._seats > 1 and self._spec.trainer != "fit"
 
-    async def _leaves_for_its_size(self, name: str, memory_bytes: int) -> bool:
-        """Whether a trainer has grown so much that it is to be replaced."""
+    def _watch_size(self, name: str, memory_bytes: int) -> None:
+        """Give no more work to a trainer that has grown so much that it is to be replaced."""
         limit = self._baseline_memory[name] * _MEMORY_FACTOR
         if self._spec.resources.memory_gb is not None:
             limit = self._spec.resources.memory_gb * 1e9
-        if memory_bytes <= limit:
-            return False
+        if memory_bytes > limit and name not in self._leaving:
+            reason = f"it used {memory_bytes / 1e9:.1f} GB of memory, more than {limit / 1e9:.1f} GB"
+            self._leaving[name] = reason
+
+    async def _let_go(self, name: str) -> None:
+        """Have a trainer replaced that has been given no more work, as soon as it has written its checkpoints."""
         while self._pauses.under_way(name):
-            await self._change()  # it still writes a checkpoint
-        reason = f"it used {memory_bytes / 1e9:.1f} GB of memory, more than {limit / 1e9:.1f} GB"
-        self._search.note(f"a trainer was replaced between two trials: {reason}")
-        self._depart(name, reason)
-        return True
+            await self._change()
+        if name in self._trainers:
+            reason = self._leaving[name]
+            self._search.note(f"a trainer was replaced between two trials: {reason}")
+            self._depart(name, reason)
 
     def _depart(self, name: str, reason: str) -> None:
+        """A trainer is gone, or to go; said once, whichever of its seats finds out first."""
+        if name not in self._trainers:
+            return
         self._pulse.turn()
-        self._trainers.pop(name, None)
+        del self._trainers[name]
+        self._leaving.pop(name, None)
         self._affinity.forget(name)
         self._pauses.abandon(name, reason)
         self._departed.put_nowait((name, reason))
@@ -406,7 +432,9 @@ class Coordinator:
         self._accounted_at += seconds
         if not self._may_train():
             return
-        self._search.spend(wall_seconds=seconds, gpu_seconds=len(self._busy) * self._spec.resources.gpus * seconds)
+        self._search.spend(
+            wall_seconds=seconds, gpu_seconds=len(self._busy_trainers) * self._spec.resources.gpus * seconds
+        )
 
     def _may_train(self) -> bool:
         """Whether there is anybody to train."""

@@ -34,6 +34,8 @@ _HOLD_SECONDS = 60.0
 _PLACE_SECONDS = 0.2
 """A cluster with room gives places within milliseconds."""
 _DOUBT_SECONDS = 0.2
+_ERRANDS = 2
+"""Calls that a trainer answers beside the trials that it trains at once."""
 _log = logging.getLogger(__name__)
 
 
@@ -261,7 +263,13 @@ class Fleet:
         from workers.trainer import TrainerActor
 
         name = f"trainer-{next(self._counter)}"
-        trainer = place.start(TrainerActor, self.resources.model_dump(), self._code_path)
+        at_once = self.resources.trials_at_once
+        trainer = place.start(
+            TrainerActor,
+            self.resources.model_dump(),
+            self._code_path,
+            calls_at_once=1 if at_once == 1 else at_once + _ERRANDS,
+        )
         self._placed[name] = place, trainer
         self._answers[trainer.prepare.remote(self._settings, False)] = name
 

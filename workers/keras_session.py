@@ -7,8 +7,12 @@ to be instantiated again, which takes longer than a small training (measured: 11
 
 from __future__ import annotations
 
+import functools
 import gc
 import random
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import keras
 import numpy as np
@@ -16,7 +20,24 @@ from keras.src.backend.common import global_state
 from keras.src.random import seed_generator
 from keras.src.utils import naming, rng_utils
 
-__all__ = ["begin_trial", "clear"]
+__all__ = ["EXCLUSIVE", "begin_trial", "clear", "exclusively", "use_policy"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+EXCLUSIVE = threading.RLock()
+"""Held by whoever builds, traces or saves a model in a process of several threads: what is below is one for all."""
+
+
+def exclusively(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Have a function hold `EXCLUSIVE`."""
+
+    @functools.wraps(function)
+    def held(*arguments: _P.args, **named: _P.kwargs) -> _R:
+        with EXCLUSIVE:
+            return function(*arguments, **named)
+
+    return held
 
 
 def begin_trial(seed: int) -> None:
@@ -30,6 +51,8 @@ def begin_trial(seed: int) -> None:
     np.random.seed(seed % 2**32)
     global_state.set_global_attribute(rng_utils.GLOBAL_RANDOM_SEED, seed)
     global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, None)
+    if keras.backend.backend() != "tensorflow":
+        return
     from tensorflow.python.eager import context
 
     eager = context.context()
@@ -44,9 +67,14 @@ def clear(policy: keras.DTypePolicy) -> None:
     """
     keras.backend.clear_session(free_memory=False)
     _forget_custom_gradients()
+    use_policy(policy)
+    gc.collect()
+
+
+def use_policy(policy: keras.DTypePolicy) -> None:
+    """Have the calling thread build with this precision, which Keras keeps for each thread."""
     if keras.config.dtype_policy() != policy:
         keras.config.set_dtype_policy(policy)
-    gc.collect()
 
 
 def _forget_custom_gradients() -> None:

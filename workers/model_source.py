@@ -35,10 +35,14 @@ class TrialModel:
     """A compiled model in the state that its builder gives it."""
 
     model: Any
-    program: EpochProgram | None = None  # trains it by compiled epochs; None: by `fit`
-    signature: str = ""  # of the program
+    lent: KeptModel | None = None  # with the program that trains it by compiled epochs; None: `fit` trains it
     kept: bool = False  # it was there before the trial
     reason: str = ""  # why `fit` trains it, where compiled epochs were wanted
+
+    @property
+    def signature(self) -> str:
+        """Of its program; empty where there is none."""
+        return "" if self.lent is None else self.lent.signature
 
 
 class ModelSource:
@@ -81,51 +85,53 @@ class ModelSource:
             callbacks: the user's, which decide whether compiled epochs will do.
             restores: whether its variables will be set from a checkpoint, so that they need no initial values.
         """
-        known = self._of_trial.get(trial) if restores else None
-        kept = self._kept.find(known[0]) if known else None
-        if kept is not None and known is not None and reason_for_fit(kept.model, callbacks) is None:
-            kept.renew_optimizer(known[1])
-            self._resize(kept.program, params)
-            return TrialModel(model=kept.model, program=kept.program, signature=kept.signature, kept=True)
-        keras_session.begin_trial(seed)
-        model = self._build(dict(params))
-        if self._spec.trainer == "fit":
-            return TrialModel(model=model)
-        reason = reason_for_fit(model, callbacks)
-        if reason is not None:
-            return TrialModel(model=model, reason=reason)
-        return self._compiled(trial, params, seed, model)
+        with keras_session.EXCLUSIVE:
+            keras_session.use_policy(self._policy)
+            known = self._of_trial.get(trial) if restores else None
+            lent = self._kept.take(known[0]) if known else None
+            if lent is not None and known is not None:
+                if reason_for_fit(lent.model, callbacks) is None:
+                    lent.renew_optimizer(known[1])
+                    self._resize(lent.program, params)
+                    return TrialModel(model=lent.model, lent=lent, kept=True)
+                self._kept.give_back(lent)
+            keras_session.begin_trial(seed)
+            model = self._build(dict(params))
+            if self._spec.trainer == "fit":
+                return TrialModel(model=model)
+            reason = reason_for_fit(model, callbacks)
+            if reason is not None:
+                return TrialModel(model=model, reason=reason)
+            return self._compiled(trial, params, seed, model)
 
     def _compiled(self, trial: int, params: Mapping[str, Any], seed: int, fresh: Any) -> TrialModel:
         self.build_on_data(fresh)
-        slots = find_slots(fresh) if keras.backend.backend() == "tensorflow" else []
+        slots = find_slots(fresh)
         sizes = self._sizes(params)
         made_by = {"builder": self._spec.model, "params": dict(params)}
         signature, shared = signature_of(fresh, slots, {} if self._any_size else sizes, made_by)
         slots = slots if shared else []
         constants = [slot.value for slot in slots]
-        kept = self._kept.find(signature)
-        was_there = kept is not None
-        if kept is None:
+        lent = self._kept.take(signature)
+        was_there = lent is not None
+        if lent is None:
             try:
-                kept = self._trace(signature, fresh, slots, sizes)
+                lent = self._trace(signature, fresh, slots, sizes)
             except Exception as error:  # a model may hold anything; `fit` will say it if the fault is the model's own
                 keras_session.begin_trial(seed)
                 reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
                 return TrialModel(model=self._build(dict(params)), reason=reason)
-            self._kept.keep(kept)
+            self._kept.lent(lent)
         else:
-            kept.renew(fresh, constants)
-            self._resize(kept.program, params)
+            lent.renew(fresh, constants)
+            self._resize(lent.program, params)
         self._of_trial[trial] = (signature, constants)
-        return TrialModel(model=kept.model, program=kept.program, signature=signature, kept=was_there)
+        return TrialModel(model=lent.model, lent=lent, kept=was_there)
 
     def _trace(self, signature: str, model: Any, slots: list[Slot], sizes: Mapping[str, Any]) -> KeptModel:
         arguments = (model, self._split("train"), self._split("validation"))
         if keras.backend.backend() == "jax":
-            from workers.programs.jax_program import JaxProgram
-
-            return KeptModel(signature, model, JaxProgram(*arguments, **sizes), slots)
+            return self._trace_on_jax(signature, *arguments, slots, sizes)
         from workers.programs.tensorflow_program import TensorFlowProgram
 
         plain = TensorFlowProgram(*arguments, **sizes)
@@ -137,17 +143,35 @@ class ModelSource:
         plain.trace()
         return kept
 
-    def forget(self, signature: str) -> None:
-        """Do not use a model again: its training raised."""
-        self._kept.drop(signature)
+    def _trace_on_jax(
+        self, signature: str, model: Any, train: Any, validation: Any, slots: list[Slot], sizes: Mapping[str, Any]
+    ) -> KeptModel:
+        from workers.programs.jax_program import JaxFunctions, JaxProgram
+
+        batch = keras.tree.map_structure(lambda array: array[:1], train)
+        sibling = self._kept.program(signature)
+        if isinstance(sibling, JaxProgram):
+            return KeptModel(signature, model, JaxProgram(model, slots, sibling.functions, batch), slots)
+        functions = JaxFunctions(model, slots, train, validation, **sizes, width=self._spec.resources.trials_at_once)
+        program = JaxProgram(model, slots, functions, batch)
+        kept = KeptModel(signature, model, program, slots)
+        program.trace()
+        return kept
+
+    def give_back(self, trial_model: TrialModel) -> None:
+        """Have a model serve other trials. One whose training raised is not given back."""
+        if trial_model.lent is not None:
+            with keras_session.EXCLUSIVE:
+                self._kept.give_back(trial_model.lent)
 
     def clean_up(self, trial_model: TrialModel | None) -> None:
         """Let go, now and then, of what trials leave behind: models are full of cycles, which only this frees."""
         kept = trial_model is not None and trial_model.kept
-        self._litter += _LITTER_OF_A_BUILD if kept else 1
-        if self._litter >= _LITTER_LIMIT:
-            keras_session.clear(self._policy)
-            self._litter = 0
+        with keras_session.EXCLUSIVE:
+            self._litter += _LITTER_OF_A_BUILD if kept else 1
+            if self._litter >= _LITTER_LIMIT:
+                keras_session.clear(self._policy)
+                self._litter = 0
 
     def build_on_data(self, model: Any) -> None:
         """Make the variables of a model that has no input shape of its own."""

@@ -79,12 +79,19 @@ class Place:
         self.given = self._group.ready()
         """Reference that is ready when the place has been given."""
 
-    def start(self, actor: Any, *arguments: Any) -> Any:
-        """Start an actor in the place, which must have been given; returns its handle."""
+    def start(self, actor: Any, *arguments: Any, calls_at_once: int = 1) -> Any:
+        """Start an actor in the place, which must have been given; returns its handle.
+
+        Args:
+            actor: its class.
+            arguments: of its constructor.
+            calls_at_once: how many of its methods may run at the same time, each in a thread.
+        """
         resources = dict(self._bundle)
         options = {
             "num_cpus": resources.pop("CPU", 0),
             "num_gpus": resources.pop("GPU", 0),
+            "max_concurrency": calls_at_once,
             "scheduling_strategy": PlacementGroupSchedulingStrategy(self._group),
             **resources,
         }

@@ -1,4 +1,4 @@
-"""The trainer: a long-lived Ray actor that owns its CPUs or GPU and trains one trial after the other.
+"""The trainer: a long-lived Ray actor that owns its CPUs or GPU and trains trials, one by one or several at once.
 
 Knows Ray's actors and the devices of this process. What a training is, `training` knows.
 """

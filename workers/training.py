@@ -19,7 +19,7 @@ import psutil
 
 from search_spaces import KerasTunerBuilder
 from service import stored_files
-from service.errors import one_line
+from service.errors import InputError, one_line
 from service.events import Action
 from service.search import Assignment
 from service.study import StudySpec
@@ -32,6 +32,7 @@ from workers.data_summary import describe_data
 from workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
 from workers.model_files import local_copy, save_model
 from workers.model_source import ModelSource, TrialModel
+from workers.programs.kept import KeptModel
 from workers.programs.loop import train_epochs
 from workers.study_check import check_study
 from workers.user_code import Data, load_builder, load_data, load_function
@@ -52,6 +53,11 @@ class Training:
         Raises:
             InputError: something of the study does not import, load or fit.
         """
+        if spec.resources.trials_at_once > 1 and keras.backend.backend() != "jax":
+            raise InputError(
+                f"resources.trials_at_once above 1 needs Keras on JAX; trainers have {keras.backend.backend()}: "
+                "set KERAS_BACKEND=jax where they start, or leave trials_at_once out"
+            )
         same_data = earlier if earlier is not None and earlier.spec.data == spec.data else None
         self.spec: StudySpec = spec
         self._build = load_builder(spec.model)
@@ -117,14 +123,16 @@ class Training:
             )
             outcome = self._train(trial_model, callbacks, assignment, link, folder, resume_uri, deadline)
         except WorkerGoneError:
+            if trial_model is not None:
+                self._source.give_back(trial_model)
             raise
         except MemoryError as error:
             outcome = _failure("out_of_memory", error)
         except Exception as error:  # the user's model may raise anything
             out_of_memory = type(error).__name__ == "ResourceExhaustedError"
             outcome = _failure("out_of_memory" if out_of_memory else "exception", error)
-        if outcome.kind and trial_model is not None:
-            self._source.forget(trial_model.signature)
+        if not outcome.kind and trial_model is not None:
+            self._source.give_back(trial_model)
         self._source.clean_up(trial_model)
         return dataclasses.replace(
             outcome, defaulted=self._defaulted(), memory_bytes=psutil.Process().memory_info().rss
@@ -165,14 +173,19 @@ class Training:
         )
         verdict = None
         if resume is not None:
-            self._source.build_on_data(model)  # so that there are variables to restore
+            with keras_session.EXCLUSIVE:
+                self._source.build_on_data(model)  # so that there are variables to restore
         if assignment.until_epoch > report.epochs:
             rates = FollowLearningRates(assignment.learning_rates, assignment.first_epoch)
-            callbacks = [SeedEpochs(assignment.seed), rates, *user_callbacks, report]
-            if trial_model.program is None:
-                self._fit(model, assignment, callbacks, report.epochs)
+            callbacks = [rates, *user_callbacks, report]
+            if trial_model.lent is None or self.spec.resources.trials_at_once == 1:
+                # Those generators are the process's: trainings beside each other would draw from one another's.
+                callbacks.insert(0, SeedEpochs(assignment.seed))
+            if trial_model.lent is None:
+                with keras_session.EXCLUSIVE:
+                    self._fit(model, assignment, callbacks, report.epochs)
             else:
-                self._train_compiled(trial_model, assignment, callbacks, report)
+                self._train_compiled(trial_model.lent, assignment, callbacks, report)
             verdict = report.verdict
         elif resume is not None:  # it was told to stop before its last worker died
             model_state.restore(resume, model, user_callbacks)
@@ -182,7 +195,8 @@ class Training:
         keep = verdict is not None and bool(report.best.weights) and verdict.keep_epoch == report.best.epoch
         end_uri = None if report.end is None else self._write_end(report.end, link, uri_of(report.end))
         place = f"{folder}/model-attempt-{assignment.attempt}"
-        model_uri = save_model(model, report.best.weights, place) if keep else None
+        with keras_session.EXCLUSIVE:
+            model_uri = save_model(model, report.best.weights, place) if keep else None
         action = verdict.action if verdict else Action.STOP
         return Outcome(
             action=action,
@@ -203,13 +217,12 @@ class Training:
         return uri
 
     def _train_compiled(
-        self, trial_model: TrialModel, assignment: Assignment, callbacks: list[Any], report: ReportEpochs
+        self, lent: KeptModel, assignment: Assignment, callbacks: list[Any], report: ReportEpochs
     ) -> None:
-        assert trial_model.program is not None
         examples = len(keras.tree.flatten(self.data["train"])[0])
         train_epochs(
-            trial_model.model,
-            trial_model.program,
+            lent.model,
+            lent.program,
             order_of=lambda epoch: epoch_permutation(assignment.seed, epoch, examples),
             epochs_done=report.epochs,
             max_epochs=self.spec.max_epochs,
@@ -241,6 +254,7 @@ class Training:
                 verbose=0,
             )
 
+    @keras_session.exclusively
     def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
         """Save the model of a trial's best epoch from a checkpoint of the trial.
 
@@ -261,6 +275,7 @@ class Training:
         self._source.clean_up(None)
         return uri
 
+    @keras_session.exclusively
     def combine(self, checkpoint_uris: Sequence[str], params: Mapping[str, Any], how: str, place: str) -> str:
         """Save the model that the weights of several checkpoints make together.
 
@@ -293,6 +308,7 @@ class Training:
         self._source.clean_up(None)
         return uri
 
+    @keras_session.exclusively
     def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str, members: int = 1) -> dict[str, float]:
         """A saved model's metrics on a split of the data.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from math import inf
 
 from workers.programs.loop import EpochProgram, Order
@@ -38,6 +39,10 @@ class MeasuredProgram:
     def uses_other(self) -> bool:
         """Whether the program that XLA compiled has been chosen."""
         return self._chosen is not None and self._chosen is self._other
+
+    def training(self) -> AbstractContextManager[None]:
+        """As `EpochProgram.training`."""
+        return self._plain.training()
 
     def begin_epoch(self) -> None:
         """Set the metrics to naught; both programs have the same model's."""

@@ -5,9 +5,10 @@ Knows which attributes of Keras's classes are read, while tracing, as nothing bu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
@@ -28,6 +29,8 @@ CONSTANTS: Mapping[type, tuple[str, ...]] = MappingProxyType(
 )
 """Class -> attributes that may become variables. Each is held against `fit` by a test before it may stand here."""
 
+_NUMBERS_ON_JAX = ((keras.optimizers.RMSprop, "rho"),)
+"""Attributes that Keras hands to an operation as they are, without a type: JAX takes those for plain numbers."""
 _PLACEHOLDER = 0.5
 
 
@@ -39,9 +42,9 @@ class VariableFloat(float):
     """
 
     __slots__ = ("_variable",)
-    _variable: Any
+    _variable: _Variable
 
-    def __new__(cls, value: float, variable: Any) -> VariableFloat:
+    def __new__(cls, value: float, variable: _Variable) -> VariableFloat:
         """`value` is the variable's present value."""
         number = super().__new__(cls, value)
         number._variable = variable
@@ -50,21 +53,22 @@ class VariableFloat(float):
     @property
     def dtype(self) -> str:
         """What Keras's type promotion takes it for."""
-        return str(self._variable.dtype.name)
+        return "float32"
 
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         """The conversion that TensorFlow asks for."""
-        import tensorflow as tf
+        return self._variable.read(dtype)
 
-        value = self._variable.read_value()
-        return value if dtype is None or dtype == value.dtype else tf.cast(value, dtype)
+    def __jax_array__(self) -> Any:
+        """The conversion that JAX asks for, where it is told a type; where not, it takes the Python number."""
+        return self._variable.read(None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are plain numbers."""
         return (float, (float(self),))
 
     def _beside(self, other: Any) -> Any:
-        return self.__tf_tensor__(getattr(other, "dtype", None))
+        return self._variable.read(getattr(other, "dtype", None))
 
     def __add__(self, other: Any) -> Any:
         return self._beside(other) + other
@@ -94,6 +98,49 @@ class VariableFloat(float):
         return -self._beside(None)
 
 
+class _Variable(Protocol):
+    """A number that a traced program reads when it runs."""
+
+    def assign(self, value: float) -> None: ...
+
+    def read(self, dtype: Any) -> Any:
+        """A tensor of this type, or of float32."""
+        ...
+
+
+class _TensorFlowVariable:
+    """A `tf.Variable`, whose value a graph reads."""
+
+    def __init__(self, value: float):
+        import tensorflow as tf
+
+        self._variable = tf.Variable(value, dtype=tf.float32, trainable=False)
+
+    def assign(self, value: float) -> None:
+        self._variable.assign(value)
+
+    def read(self, dtype: Any) -> Any:
+        import tensorflow as tf
+
+        value = self._variable.read_value()
+        return value if dtype is None or dtype == value.dtype else tf.cast(value, dtype)
+
+
+class _JaxVariable:
+    """An argument of the function that is being traced; a plain number at other times."""
+
+    def __init__(self, value: float):
+        self.value: Any = value
+
+    def assign(self, value: float) -> None:
+        self.value = value
+
+    def read(self, dtype: Any) -> Any:
+        import jax.numpy as jnp
+
+        return jnp.asarray(self.value, dtype or "float32")
+
+
 class Slot:
     """One attribute of one object of a model."""
 
@@ -117,9 +164,8 @@ class Slot:
 
     def make_variable(self) -> None:
         """Have whatever is traced from now on read the value from a variable."""
-        import tensorflow as tf
-
-        self._variable = tf.Variable(self.value, dtype=tf.float32, trainable=False)
+        on_jax = keras.backend.backend() == "jax"
+        self._variable = _JaxVariable(self.value) if on_jax else _TensorFlowVariable(self.value)
         self.set(self.value)
 
     def set(self, value: float) -> None:
@@ -127,6 +173,15 @@ class Slot:
         self.value = value
         self._variable.assign(value)
         setattr(self._owner, self._attribute, VariableFloat(value, self._variable))
+
+    @contextmanager
+    def traced_as(self, argument: Any) -> Iterator[None]:
+        """While a JAX function is traced that takes the value as an argument."""
+        self._variable.assign(argument)
+        try:
+            yield
+        finally:
+            self._variable.assign(self.value)
 
 
 def find_slots(model: Any) -> list[Slot]:
@@ -142,9 +197,12 @@ def find_slots(model: Any) -> list[Slot]:
             owners.extend(value for value in vars(layer).values() if isinstance(value, keras.regularizers.Regularizer))
     optimizer = model.optimizer
     owners.append(getattr(optimizer, "inner_optimizer", optimizer))
+    on_jax = keras.backend.backend() == "jax"
     slots: list[Slot] = []
     for owner in owners:
         for attribute in CONSTANTS.get(type(owner), ()):
+            if on_jax and (type(owner), attribute) in _NUMBERS_ON_JAX:
+                continue
             value = getattr(owner, attribute, None)
             if isinstance(value, float) and value not in (0.0, 1.0):
                 slots.append(Slot(owner, attribute))

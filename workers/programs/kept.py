@@ -51,29 +51,39 @@ class KeptModel:
 
 
 class KeptModels:
-    """The models used last, up to a number: each holds its weights and a graph."""
+    """The models of the programs used last, up to a number: each model holds its weights, each program a graph.
+
+    A model is lent to one training at a time.
+    """
 
     def __init__(self, limit: int = 32):
-        """Keep `limit` models at most."""
+        """Keep `limit` programs at most."""
         self._limit = limit
-        self._models: OrderedDict[str, KeptModel] = OrderedDict()
+        self._programs: OrderedDict[str, tuple[EpochProgram, list[KeptModel]]] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many there are."""
-        return len(self._models)
+        """How many programs there are."""
+        return len(self._programs)
 
-    def find(self, signature: str) -> KeptModel | None:
-        """The model of this signature, which counts as used now."""
-        if signature in self._models:
-            self._models.move_to_end(signature)
-        return self._models.get(signature)
+    def take(self, signature: str) -> KeptModel | None:
+        """A model of this signature that nobody trains, to be given back."""
+        _, free = self._programs.get(signature, (None, []))
+        return free.pop() if free else None
 
-    def keep(self, kept: KeptModel) -> None:
-        """Add a model; the one not used for longest goes where there are too many."""
-        self._models[kept.signature] = kept
-        while len(self._models) > self._limit:
-            self._models.popitem(last=False)
+    def program(self, signature: str) -> EpochProgram | None:
+        """A program of this signature, whose model may be in training."""
+        return self._programs.get(signature, (None, []))[0]
 
-    def drop(self, signature: str) -> None:
-        """Forget a model, say because its training raised and nobody knows what it left behind."""
-        self._models.pop(signature, None)
+    def lent(self, kept: KeptModel) -> None:
+        """Count a new model as lent; the program not used for longest goes where there are too many."""
+        _, free = self._programs.get(kept.signature, (None, []))
+        self._programs[kept.signature] = kept.program, free
+        self._programs.move_to_end(kept.signature)
+        while len(self._programs) > self._limit:
+            self._programs.popitem(last=False)
+
+    def give_back(self, kept: KeptModel) -> None:
+        """Have a model serve again; better not one whose training raised: nobody knows what that left behind."""
+        if kept.signature in self._programs:
+            self._programs[kept.signature][1].append(kept)
+            self._programs.move_to_end(kept.signature)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import keras
@@ -24,6 +25,10 @@ class EpochProgram(Protocol):
     """An epoch of one model, compiled."""
 
     steps: int  # batches in an epoch
+
+    def training(self) -> AbstractContextManager[None]:
+        """Around the epochs of one training: others that train by the same program at the same time wait for it."""
+        ...
 
     def begin_epoch(self) -> None:
         """Set the metrics to naught."""
@@ -66,22 +71,23 @@ def train_epochs(
     logs: dict[str, float] | None = None
     chunks = _Chunks(program.steps)
     hooks.on_train_begin()
-    for epoch in range(epochs_done, max_epochs):
-        program.begin_epoch()
-        hooks.on_epoch_begin(epoch)
-        order = order_of(epoch + 1)
-        if out_of_time is None:
-            logs = program.train(order, 0, program.steps)
-        else:
-            logs = chunks.train(program, order, out_of_time)
-        if not (out_of_time and out_of_time()):
-            hooks.on_test_begin()
-            held_out = program.validate()
-            hooks.on_test_end(held_out)
-            logs = logs | {f"val_{name}": value for name, value in held_out.items()}
-        hooks.on_epoch_end(epoch, logs)
-        if model.stop_training:
-            break
+    with program.training():
+        for epoch in range(epochs_done, max_epochs):
+            program.begin_epoch()
+            hooks.on_epoch_begin(epoch)
+            order = order_of(epoch + 1)
+            if out_of_time is None:
+                logs = program.train(order, 0, program.steps)
+            else:
+                logs = chunks.train(program, order, out_of_time)
+            if not (out_of_time and out_of_time()):
+                hooks.on_test_begin()
+                held_out = program.validate()
+                hooks.on_test_end(held_out)
+                logs = logs | {f"val_{name}": value for name, value in held_out.items()}
+            hooks.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
     if isinstance(model.optimizer, keras.optimizers.Optimizer):
         model.optimizer.finalize_variable_values(model.trainable_weights)
     hooks.on_train_end(logs=logs)

@@ -5,6 +5,7 @@ Knows TensorFlow's graphs. Must not know callbacks, nor which trial is trained.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -67,6 +68,10 @@ class TensorFlowProgram:
         order = tf.TensorSpec([self._examples], tf.int64)
         self._train_loop.get_concrete_function(self._train, order, number, number, number)
         self._validation_loop.get_concrete_function(self._validation, None, number, number, number)
+
+    def training(self) -> AbstractContextManager[None]:
+        """As `EpochProgram.training`: there is nobody to wait for."""
+        return nullcontext()
 
     def begin_epoch(self) -> None:
         """Set the metrics to naught, unless the first step will."""

@@ -80,7 +80,7 @@ class DeskCoordinator(Coordinator):
         super()._depart(name, reason)
         name, desk = self._new_desk()
         self._trainers[name] = desk
-        self._serving[name] = asyncio.get_running_loop().create_task(self._serve(name, desk))
+        self._seat(name, desk)
 
     def _preferred(self, name: str) -> set[int]:
         return set()  # Tune chooses the process, whatever that remembers
@@ -88,8 +88,8 @@ class DeskCoordinator(Coordinator):
     async def _describe_data(self, trainers: Iterable[Any]) -> dict[str, str]:
         return {}  # every errand is a trial in Tune's eyes, which this is not worth
 
-    async def _leaves_for_its_size(self, name: str, memory_bytes: int) -> bool:
-        return False
+    def _watch_size(self, name: str, memory_bytes: int) -> None:
+        """A process that has grown leaves by itself."""
 
 
 DeskCoordinatorActor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=10_000)(

@@ -154,7 +154,7 @@ class PopulationCoordinator(Coordinator):
             group.clear()
 
     def _leave_place(self, member: str) -> None:
-        self._busy.discard(member)
+        self._busy.pop(member, None)
         if member in self._placed:
             self._placed.discard(member)
             self._places.release()
@@ -175,7 +175,7 @@ class PopulationCoordinator(Coordinator):
         history = self._search.history
         trial = history.trials[self._trial_of.setdefault(member, seat)]
         if trial.state is TrialState.RUNNING:  # Tune begins again with a member whose process died
-            self._busy.discard(member)
+            self._busy.pop(member, None)
             self._search.lost(trial.number, trial.attempt, "the process that Ray Tune gave it died")
         if checkpoint is not None and checkpoint["trial"] != trial.number:
             clone = checkpoint["trial"], checkpoint["epoch"], dict(params)
@@ -192,7 +192,7 @@ class PopulationCoordinator(Coordinator):
         if assignment is None:
             return None
         assert assignment.trial == trial.number
-        self._busy.add(member)
+        self._busy[member] = member
         resume_uri = None
         if assignment.checkpoint_of is not None:
             source = assignment.checkpoint_of, assignment.from_epoch
