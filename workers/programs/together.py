@@ -54,8 +54,7 @@ class Together:
         """
         call = _Call(kind, request)
         with self._changed:
-            self._calls.append(call)
-            self._changed.notify_all()
+            self._calls.append(call)  # nobody needs to wake for it: if it is the last that is waited for, it runs them
             impatient_at = time.monotonic() + self._patience
             while not call.done:
                 wait = impatient_at - time.monotonic()
