@@ -140,5 +140,6 @@ def _caption(data: TrainersData) -> str:
         "Starting is building the model, reading a checkpoint and compiling; training is epochs with their validation "
         "and reports; handing over is what lies between the last epoch and the trial's end: a verdict, a checkpoint, "
         "the model. Blank is idle, or nobody ran the study. A trainer that was replaced ends, and another begins "
-        f"with a name of its own. Each moment shows what took most of it.{more}"
+        "with a name of its own; one that trains several trials at once has a line for each. "
+        f"Each moment shows what took most of it.{more}"
     )

@@ -15,6 +15,7 @@ from tests.benchmarks import (
     decision_cost,
     decisions,
     fixed_work,
+    gpu,
     memory,
     overhead,
     report_page,
@@ -44,11 +45,12 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "memory": memory.main,
     "report": report_page.main,
     "server": server.main,
+    "gpu": gpu.main,
 }
 """Name -> benchmark, given the number of repeats and whether peers take part. `smoke` shows that all of them run."""
 
 _QUICK = ("overhead", "digits")
-_ALL = tuple(name for name in BENCHMARKS if name != "smoke")
+_ALL = tuple(name for name in BENCHMARKS if name not in ("smoke", "gpu"))
 
 
 def main() -> None:

@@ -215,7 +215,8 @@ def test_a_later_trial_borrows_the_program_and_trains_as_if_it_had_its_own(
     trials = [{"rate": 0.05} | first, {"rate": 0.05} | first | change, {"rate": 0.05} | first]
     training = Training(spec_for(f"{user_module}:build", f"{user_module}:load", "compiled"))
     mine = curves(training, tmp_path, *trials)
-    assert training.programs == 1
+    baked_in = os.environ.get("KERAS_BACKEND") == "jax" and first == {"optimizer": "rmsprop"}  # rho, on JAX
+    assert training.programs == (2 if baked_in else 1)
     fits = curves(Training(spec_for(f"{user_module}:build", f"{user_module}:load", "fit")), tmp_path, *trials)
     half = first.get("feature") == "float16"
     for ours, theirs in zip(mine, fits, strict=True):
@@ -326,7 +327,7 @@ def test_sample_weights_count_as_in_fit(user_module: str, tmp_path: Path) -> Non
     assert_same(both[0][0], both[1][0])
 
 
-ON_JAX = "losses_of_fit and (plain or dropout or batch_norm or own_logs)"
+ON_JAX = "losses_of_fit or borrows or changes_the_trace or each_model"
 
 
 @pytest.mark.slow
@@ -335,8 +336,8 @@ def test_keras_on_jax_trains_alike_too() -> None:
         pytest.skip("this is the run on JAX")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__, "-k", ON_JAX]
     environment = os.environ | {"KERAS_BACKEND": "jax"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stdout[-5000:]
     passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed and int(passed[1]) >= 9
+    assert passed and int(passed[1]) >= len(CASES) + len(SHARED) + len(SEARCH_SPACES)
     assert "skipped" not in done.stdout

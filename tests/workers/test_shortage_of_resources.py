@@ -47,7 +47,7 @@ class Places:
                 self.given = object()
                 places.asked.append(self)
 
-            def start(self, actor: Any, *arguments: Any) -> Any:
+            def start(self, actor: Any, *arguments: Any, calls_at_once: int) -> Any:
                 return Trainer()
 
             def give_back(self) -> None:
