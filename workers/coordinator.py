@@ -29,6 +29,7 @@ from service.study import StudySpec
 from workers.affinity import Affinity
 from workers.blame import Blame
 from workers.chosen_model import ChosenModel
+from workers.crew import Crew
 from workers.environment import describe_environment
 from workers.intake import Intake
 from workers.journal import Journal
@@ -77,17 +78,15 @@ class Coordinator:
         self._changed = asyncio.Event()
         self._departed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._serving: dict[str, asyncio.Task[None]] = {}
-        self._trainers: dict[str, Any] = {}
-        self._leaving: dict[str, str] = {}  # trainers that are given no more work, and why
+        self._crew = Crew(self._spec.resources.trials_at_once)
         self._baseline_memory: dict[str, int] = {}
-        self._busy: dict[str, str] = {}  # seat that trains -> its trainer
         self._failure: BandstandError | None = None
         self._stop_requested = False
         # Where there is a GPU, XLA may compile, for batches of one size.
         self._affinity = Affinity("" if self._spec.resources.gpus else self._spec.batch_size)
         self._blame = Blame()
         self._accounted_at = 0.0
-        self._pulse = PulseCounter(lambda: (len(self._trainers), len(self._busy_trainers)))
+        self._pulse = PulseCounter(lambda: (len(self._crew.trainers), self._crew.busy))
         self._concluding = False
 
     # -- for the process that runs studies --------------------------------------------------------------------------
@@ -139,12 +138,12 @@ class Coordinator:
         """Give work to this trainer from now on; it must have been prepared for the study."""
         await self._opened.wait()
         self._pulse.turn()
-        self._trainers[name] = trainer
+        self._crew.join(name, trainer)
         self._seat(name, trainer)
 
     async def idle(self) -> int:
         """How many trainers have nothing to train."""
-        return len(self._trainers.keys() - self._busy_trainers)
+        return self._crew.idle
 
     async def departure(self) -> tuple[str, str]:
         """Wait until a trainer is to be replaced; its name and why."""
@@ -239,7 +238,7 @@ class Coordinator:
         return {}
 
     async def _until_done(self) -> None:
-        while not (self._search.done and not self._busy):
+        while not (self._search.done and not self._crew.busy):
             failure = self._failure or self._journal.failure
             if failure:
                 raise failure
@@ -250,7 +249,7 @@ class Coordinator:
         """Have trainers serve again that went when there was nothing to do: a user has asked for more since."""
         if self._search.done or self._stop_requested:
             return
-        for name, trainer in self._trainers.items():
+        for name, trainer in self._crew.trainers.items():
             self._seat(name, trainer)
 
     async def _conclude(self) -> StudyOutcome | None:
@@ -265,7 +264,7 @@ class Coordinator:
         else:
             if not ended.failed:
                 model = ChosenModel(self._search, self._writer, self._journal, self._folder_of)
-                await model.settle(self._trainers.values())
+                await model.settle(self._crew.trainers.values())
                 await self._journal.forget_checkpoints()  # a failed one may be run again, from where its trials stand
             state = "failed" if ended.failed else "finished"
             await self._journal.call(partial(self._writer.set_study, state=state, reason=ended.reason))
@@ -285,32 +284,20 @@ class Coordinator:
     # -- serving trainers -------------------------------------------------------------------------------------------
 
     def _seat(self, name: str, trainer: Any) -> None:
-        """Have a trainer served: at as many seats as it trains trials at once."""
-        at_once = self._spec.resources.trials_at_once
-        for number in range(1, at_once + 1):
-            seat = name if at_once == 1 else f"{name}.{number}"
+        """Have each seat of a trainer served that is not."""
+        for seat in self._crew.seats_of(name):
             if seat not in self._serving or self._serving[seat].done():
                 self._serving[seat] = asyncio.get_running_loop().create_task(self._serve(name, seat, trainer))
-
-    @property
-    def _seats(self) -> int:
-        """How many trials can be trained at the same time."""
-        return len(self._trainers) * self._spec.resources.trials_at_once
-
-    @property
-    def _busy_trainers(self) -> set[str]:
-        """The trainers that train anything."""
-        return set(self._busy.values())
 
     async def _serve(self, name: str, seat: str, trainer: Any) -> None:
         """Give a seat of a trainer one assignment after the other until the study is done or the trainer gone."""
         try:
             if name not in self._baseline_memory:
                 self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
-            while name in self._trainers and name not in self._leaving:
+            while self._crew.works(name):
                 with self._pulse.deciding():
                     if self._look_ahead:
-                        self._search.look_ahead(min(_AHEAD_LIMIT, _AHEAD * self._seats))
+                        self._search.look_ahead(min(_AHEAD_LIMIT, _AHEAD * self._crew.seats))
                     assignment = self._search.next(self._preferred(name), seat)
                 if assignment is None:
                     if self._search.done or self._stop_requested:
@@ -319,15 +306,14 @@ class Coordinator:
                     await self._change()
                     continue
                 self._pulse.turn()
-                self._busy[seat] = name
+                self._crew.begins(seat, name, assignment.trial)
                 try:
                     await self._train(name, trainer, assignment)
                 finally:
                     self._pulse.turn()
-                    self._busy.pop(seat, None)
+                    self._crew.ends(seat)
                     self._wake_all()
-                if name in self._leaving and name not in self._busy_trainers:
-                    await self._let_go(name)
+                await self._let_go(name)
         except ray.exceptions.RayActorError as error:
             self._depart(name, f"it died: {one_line(error)}")
         except BandstandError as error:
@@ -344,13 +330,15 @@ class Coordinator:
         if assignment.checkpoint_of is not None:
             source = assignment.checkpoint_of, assignment.from_epoch
             resume_uri = await self._journal.call(self._writer.checkpoint_uri, *source)
-        seconds_left = self._search.history.ledger.seconds_left(len(self._busy_trainers) * self._spec.resources.gpus)
+        seconds_left = self._search.history.ledger.seconds_left(self._crew.busy * self._spec.resources.gpus)
         me = ray.get_runtime_context().current_actor
         try:
             outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
         except ray.exceptions.RayActorError as error:
+            under_way = self._crew.died_with(name)
             verdict = await wait_for_verdict(trainer, error)
-            blamed = self._blame.falls_on(trial, verdict, self._search.history.trials[trial].checkpoint_epoch)
+            epochs = {number: self._search.history.trials[number].checkpoint_epoch for number in under_way}
+            blamed = self._blame.falls_on(trial, name, verdict, epochs)
             self._search.lost(trial, attempt, one_line(verdict), blamed=blamed)
             self._depart(name, f"it died: {one_line(verdict)}")
             await self._journal.durable()
@@ -365,41 +353,45 @@ class Coordinator:
 
     def _preferred(self, name: str) -> set[int]:
         """The waiting trials that this trainer would have least work to take up."""
-        if self._seats < 2:
+        if self._crew.seats < 2:
             return set()  # there is nobody to leave the others to, and a study must not depend on what it remembers
         waiting = {number: self._search.history.trials[number] for number in self._search.history.waiting}
-        return self._affinity.of(name, {number: trial.params for number, trial in waiting.items()})
+        chosen = self._affinity.of(name, {number: trial.params for number, trial in waiting.items()})
+        if any(map(self._is_suspect, self._crew.under_way(name))):  # two would hide behind each other
+            chosen = {number for number in chosen or waiting if not self._is_suspect(number)}
+        return chosen
+
+    def _is_suspect(self, trial: int) -> bool:
+        return self._blame.is_suspect(trial, self._search.history.trials[trial].checkpoint_epoch)
 
     @property
     def _look_ahead(self) -> bool:
         """Whether trials wait so that trainers may choose: several are trained at a time, by compiled programs."""
-        return self._seats > 1 and self._spec.trainer != "fit"
+        return self._crew.seats > 1 and self._spec.trainer != "fit"
 
     def _watch_size(self, name: str, memory_bytes: int) -> None:
         """Give no more work to a trainer that has grown so much that it is to be replaced."""
         limit = self._baseline_memory[name] * _MEMORY_FACTOR
         if self._spec.resources.memory_gb is not None:
             limit = self._spec.resources.memory_gb * 1e9
-        if memory_bytes > limit and name not in self._leaving:
+        if memory_bytes > limit:
             reason = f"it used {memory_bytes / 1e9:.1f} GB of memory, more than {limit / 1e9:.1f} GB"
-            self._leaving[name] = reason
+            self._crew.dismiss(name, reason)
 
     async def _let_go(self, name: str) -> None:
-        """Have a trainer replaced that has been given no more work, as soon as it has written its checkpoints."""
-        while self._pauses.under_way(name):
+        """Have a trainer replaced if it was given no more work, and has written its checkpoints."""
+        reason = self._crew.dismissed(name)
+        while reason and self._pauses.under_way(name):
             await self._change()
-        if name in self._trainers:
-            reason = self._leaving[name]
+        if reason and name in self._crew.trainers:
             self._search.note(f"a trainer was replaced between two trials: {reason}")
             self._depart(name, reason)
 
     def _depart(self, name: str, reason: str) -> None:
         """A trainer is gone, or to go; said once, whichever of its seats finds out first."""
-        if name not in self._trainers:
-            return
         self._pulse.turn()
-        del self._trainers[name]
-        self._leaving.pop(name, None)
+        if not self._crew.leave(name):
+            return
         self._affinity.forget(name)
         self._pauses.abandon(name, reason)
         self._departed.put_nowait((name, reason))
@@ -432,13 +424,11 @@ class Coordinator:
         self._accounted_at += seconds
         if not self._may_train():
             return
-        self._search.spend(
-            wall_seconds=seconds, gpu_seconds=len(self._busy_trainers) * self._spec.resources.gpus * seconds
-        )
+        self._search.spend(wall_seconds=seconds, gpu_seconds=self._crew.busy * self._spec.resources.gpus * seconds)
 
     def _may_train(self) -> bool:
         """Whether there is anybody to train."""
-        return bool(self._trainers)
+        return bool(self._crew.trainers)
 
     # -- waiting ----------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,34 @@ def test_a_trainer_has_several_trials_at_once_and_its_death_loses_none_of_them(
     assert re.search(r"trial \d+", best.stdout), best.stdout + best.stderr
 
 
+@pytest.mark.slow
+def test_a_trial_that_kills_its_process_is_found_out_and_those_beside_it_are_not_blamed(
+    project: Project, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    file = project.write_study(
+        name="at-once-kills",
+        space={
+            "units": {"type": "categorical", "choices": [8, 16, 24, 32]},
+            "rate": {"type": "categorical", "choices": [0.01, 0.03]},
+        },
+        sampler="grid",
+        pruner="none",
+        budget={"trials": 8},
+        max_epochs=3,
+        callbacks=["project:dies_in_small_models", "project:journal"],
+        resources={"trials_at_once": 3},
+        max_attempts=2,
+    )
+    done = project.command("run", str(file), "--workers", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = store.record("at-once-kills").trials
+    killers = trials["params_units"] == 8
+    assert killers.sum() == 2
+    assert set(trials[killers]["state"]) == {"failed"}
+    assert set(trials[~killers]["state"]) == {"complete"}
+
+
 def test_trainers_on_tensorflow_refuse_it_in_one_line(project: Project, store: Store) -> None:
     file = project.write_study(name="at-once-refused", resources={"trials_at_once": 2})
     refused = project.command("run", str(file), "--workers", "1")

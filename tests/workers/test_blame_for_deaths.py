@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
+
 import ray
 
 from workers.blame import Blame
@@ -11,21 +14,51 @@ NODE = ray.exceptions.RayActorError(error_msg="The actor died because its node h
 PREEMPTED = ray.exceptions.RayActorError(preempted=True)
 
 
-def test_a_dead_process_counts_against_its_trial() -> None:
-    assert Blame().falls_on(0, PROCESS, 0)
+class Study:
+    """Trainers die one after the other."""
+
+    def __init__(self) -> None:
+        self.blame = Blame()
+        self._names = map(str, itertools.count())
+
+    def dies(self, error: BaseException, under_way: Mapping[int, int]) -> set[int]:
+        """A trainer dies with these trials, each with the epoch of its checkpoint; who is to blame."""
+        name = next(self._names)
+        return {trial for trial in under_way if self.blame.falls_on(trial, name, error, under_way)}
+
+
+def test_a_dead_process_counts_against_its_only_trial() -> None:
+    assert Study().dies(PROCESS, {0: 0}) == {0}
 
 
 def test_a_dead_or_preempted_node_does_not() -> None:
-    assert not Blame().falls_on(0, NODE, 0)
-    assert not Blame().falls_on(0, PREEMPTED, 0)
+    study = Study()
+    assert study.dies(NODE, {0: 0}) == set()
+    assert study.dies(PREEMPTED, {0: 0, 1: 0}) == set()
 
 
 def test_a_trial_under_which_nodes_die_and_that_comes_no_further_is_suspected() -> None:
-    blame = Blame()
-    assert [blame.falls_on(7, NODE, 2) for _ in range(4)] == [False, False, False, True]
-    assert not blame.falls_on(8, NODE, 2)
+    study = Study()
+    assert [study.dies(NODE, {7: 2}) for _ in range(4)] == [set(), set(), set(), {7}]
+    assert study.dies(NODE, {8: 2}) == set()
 
 
 def test_a_trial_that_goes_on_between_preemptions_is_not() -> None:
-    blame = Blame()
-    assert not any(blame.falls_on(7, PREEMPTED, epoch) for epoch in (1, 1, 1, 4, 4, 4, 9, 9, 9, 12))
+    study = Study()
+    assert not any(study.dies(PREEMPTED, {7: epoch}) for epoch in (1, 1, 1, 4, 4, 4, 9, 9, 9, 12))
+
+
+def test_of_trials_that_were_under_way_together_the_one_under_which_processes_keep_dying_is_to_blame() -> None:
+    study = Study()
+    assert study.dies(PROCESS, {1: 0, 2: 0, 3: 0}) == set()
+    assert all(study.blame.is_suspect(trial, 0) for trial in (1, 2, 3))
+    assert study.dies(PROCESS, {2: 0, 4: 0, 5: 0}) == {2}
+    assert study.dies(PROCESS, {2: 0, 1: 0, 6: 0}) == {2}  # 1 has two as well by now, 2 has three
+
+
+def test_a_trial_that_came_further_is_no_suspect_any_more() -> None:
+    study = Study()
+    study.dies(PROCESS, {1: 0, 2: 0})
+    assert study.blame.is_suspect(1, 0)
+    assert not study.blame.is_suspect(1, 3)
+    assert study.dies(PROCESS, {1: 3, 9: 0}) == set()

@@ -190,7 +190,7 @@ class Link:
         raise AssertionError(error or uri)
 
 
-def curves(trainer, at_once, numbers):
+def curves(trainer, at_once, numbers, seconds_left=None):
     settings = {"name": "at once", "model": "at_once_user:build", "data": "at_once_user:load", "max_epochs": EPOCHS,
                 "space": {"unused": {"type": "float", "low": 0.0, "high": 1.0}}, "sampler": "random", "pruner": "none",
                 "objective": {"metric": "val_loss", "direction": "minimize"}, "budget": {"trials": 9},
@@ -201,7 +201,8 @@ def curves(trainer, at_once, numbers):
         link = Link(number)
         assignment = Assignment(trial=number, attempt=1, params=params_of(number), seed=number, from_epoch=0,
                                 until_epoch=link.last)
-        outcome = training.run(assignment, link, folder=tempfile.gettempdir(), resume_uri=None)
+        outcome = training.run(assignment, link, folder=tempfile.gettempdir(), resume_uri=None,
+                               seconds_left=seconds_left)
         assert not outcome.kind, outcome.detail
         assert not outcome.reason_for_fit, outcome.reason_for_fit
         return link.epochs
@@ -212,7 +213,14 @@ def curves(trainer, at_once, numbers):
 
 if __name__ == "__main__":
     sys.modules["at_once_user"] = sys.modules["__main__"]
-    print("> " + json.dumps([curves("fit", 1, range(4)), curves("auto", 1, range(12)), curves("auto", 4, range(12))]))
+    found = [curves("fit", 1, range(4)), curves("auto", 1, range(12)), curves("auto", 4, range(12))]
+    from workers.programs.jax_program import JaxFunctions
+
+    together, sizes = JaxFunctions._run, []
+    JaxFunctions._run = lambda self, wanted, asked: sizes.append(len(asked)) or together(self, wanted, asked)
+    # A deadline has an epoch trained in parts, which must not set the trials apart.
+    found.append(curves("auto", 4, [1] * 12, seconds_left=600.0))
+    print("> " + json.dumps([*found, sum(sizes) / len(sizes)]))
 """
 
 
@@ -228,13 +236,17 @@ def test_each_trial_trains_on_jax_as_if_it_were_alone(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     (line,) = [line[2:] for line in done.stdout.splitlines() if line.startswith("> ")]
-    (fits, _), (alone, programs), (together, programs_together) = json.loads(line)
+    (fits, _), (alone, programs), (together, programs_together), (in_parts, _), size = json.loads(line)
     assert programs == programs_together == 2  # one for each number of units: all else is a variable
     assert [len(curve) for curve in together] == [2 if number % 3 == 0 else 4 for number in range(12)]
     for ours, theirs in [*zip(together, alone, strict=True), *zip(alone, fits, strict=False)]:
         for mine, other in zip(ours, theirs, strict=True):
             assert mine == pytest.approx(other, rel=2e-4, abs=2e-4)
     assert len({curve[0]["loss"] for curve in alone}) == 12
+    for ours, theirs in zip(in_parts, [alone[1]] * 12, strict=True):
+        for mine, other in zip(ours, theirs, strict=True):
+            assert mine == pytest.approx(other, rel=2e-4, abs=2e-4)
+    assert size > 2.5  # trials a call, of 4 that could be
 
 
 def test_several_at_once_are_refused_where_keras_is_not_on_jax() -> None:

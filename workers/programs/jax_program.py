@@ -61,7 +61,7 @@ class JaxFunctions:
         self.steps = -(-self._examples[True] // batch_size)
         self.validation_steps = -(-self._examples[False] // validation_batch_size)
         self._width = width
-        self._compiled: set[_Pass] = set()
+        self._compiled: set[tuple[bool, bool, bool]] = set()
         self._together = Together(self._run)
         function = self._one if width == 1 else self._several
         # What is given twice, as the models that fill up the width are, cannot be given away.

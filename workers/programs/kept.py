@@ -56,9 +56,10 @@ class KeptModels:
     A model is lent to one training at a time.
     """
 
-    def __init__(self, limit: int = 32):
-        """Keep `limit` programs at most."""
+    def __init__(self, limit: int = 32, models: int = 128):
+        """Keep `limit` programs at most, and at most so many models, but one for each program."""
         self._limit = limit
+        self._most_models = max(models, limit)
         self._programs: OrderedDict[str, tuple[EpochProgram, list[KeptModel]]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -87,3 +88,8 @@ class KeptModels:
         if kept.signature in self._programs:
             self._programs[kept.signature][1].append(kept)
             self._programs.move_to_end(kept.signature)
+        excess = sum(len(free) for _, free in self._programs.values()) - self._most_models
+        for _, free in self._programs.values():
+            dropped = min(max(excess, 0), max(len(free) - 1, 0))
+            del free[:dropped]
+            excess -= dropped

@@ -109,6 +109,8 @@ class _Chunks:
             began = time.monotonic()
             logs = program.train(order, step, end)
             seconds = time.monotonic() - began
-            self._size = max(1, min(self._steps, int((end - step) * _CHUNK_SECONDS / max(seconds, 1e-6))))
+            fitting = max(1, min(self._steps, int((end - step) * _CHUNK_SECONDS / max(seconds, 1e-6))))
+            # A power of two, so that trainings that share a program mostly agree on the part that comes next.
+            self._size = 2 ** (fitting.bit_length() - 1)
             step = end
         return logs

@@ -79,7 +79,7 @@ class DeskCoordinator(Coordinator):
         """The process at a desk has died: there is another desk for the next one."""
         super()._depart(name, reason)
         name, desk = self._new_desk()
-        self._trainers[name] = desk
+        self._crew.join(name, desk)
         self._seat(name, desk)
 
     def _preferred(self, name: str) -> set[int]:

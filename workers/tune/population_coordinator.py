@@ -96,7 +96,8 @@ class PopulationCoordinator(Coordinator):
 
     async def close_population(self, trainers: Mapping[str, Any]) -> None:
         """Let the study end; these make and test its model."""
-        self._trainers |= trainers
+        for name, trainer in trainers.items():
+            self._crew.join(name, trainer)
         self._is_over = True
         self._wake_all()
 
@@ -150,11 +151,13 @@ class PopulationCoordinator(Coordinator):
             trial = self._search.history.trials[number]
             self._search.lost(number, trial.attempt, "Ray Tune gave its process up")
         self._places = asyncio.Semaphore(self._workers)
-        for group in (self._trial_of, self._cloned, self._placed, self._busy):
+        for member in self._trial_of:
+            self._crew.ends(member)
+        for group in (self._trial_of, self._cloned, self._placed):
             group.clear()
 
     def _leave_place(self, member: str) -> None:
-        self._busy.pop(member, None)
+        self._crew.ends(member)
         if member in self._placed:
             self._placed.discard(member)
             self._places.release()
@@ -175,7 +178,7 @@ class PopulationCoordinator(Coordinator):
         history = self._search.history
         trial = history.trials[self._trial_of.setdefault(member, seat)]
         if trial.state is TrialState.RUNNING:  # Tune begins again with a member whose process died
-            self._busy.pop(member, None)
+            self._crew.ends(member)
             self._search.lost(trial.number, trial.attempt, "the process that Ray Tune gave it died")
         if checkpoint is not None and checkpoint["trial"] != trial.number:
             clone = checkpoint["trial"], checkpoint["epoch"], dict(params)
@@ -192,12 +195,12 @@ class PopulationCoordinator(Coordinator):
         if assignment is None:
             return None
         assert assignment.trial == trial.number
-        self._busy[member] = member
+        self._crew.begins(member, member, trial.number)
         resume_uri = None
         if assignment.checkpoint_of is not None:
             source = assignment.checkpoint_of, assignment.from_epoch
             resume_uri = await self._journal.call(partial(self._writer.checkpoint_uri, *source))
-        seconds_left = history.ledger.seconds_left(len(self._busy) * self._spec.resources.gpus)
+        seconds_left = history.ledger.seconds_left(self._crew.busy * self._spec.resources.gpus)
         return Order(
             assignment=assignment,
             folder=self._folder_of(trial.number),
