@@ -137,7 +137,7 @@ def test_threads_that_come_and_go_all_get_their_own_answers(members: int) -> Non
 
 
 ON_JAX = """
-import json, sys, tempfile
+import json, sys, tempfile, threading
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -149,7 +149,7 @@ from service.study import StudySpec
 from workers.training import Training
 
 EPOCHS = 4
-
+meeting = None  # where trials wait for each other after their first epoch
 
 def load():
     rng = np.random.default_rng(0)
@@ -182,6 +182,8 @@ class Link:
         self.last = 2 if number % 3 == 0 else EPOCHS  # some leave early
 
     def report(self, measurement, *, wait):
+        if meeting and measurement.epoch == 1:
+            meeting.wait(60)
         self.epochs.append(dict(measurement.metrics))
         over = measurement.epoch == self.last
         return Verdict(action=Action.STOP if over else Action.CONTINUE, until_epoch=self.last)
@@ -213,14 +215,17 @@ def curves(trainer, at_once, numbers, seconds_left=None):
 
 if __name__ == "__main__":
     sys.modules["at_once_user"] = sys.modules["__main__"]
-    found = [curves("fit", 1, range(4)), curves("auto", 1, range(12)), curves("auto", 4, range(12))]
     from workers.programs.jax_program import JaxFunctions
 
-    together, sizes = JaxFunctions._run, []
-    JaxFunctions._run = lambda self, wanted, asked: sizes.append(len(asked)) or together(self, wanted, asked)
-    # A deadline has an epoch trained in parts, which must not set the trials apart.
-    found.append(curves("auto", 4, [1] * 12, seconds_left=600.0))
-    print("> " + json.dumps([*found, sum(sizes) / len(sizes)]))
+    run, sizes = JaxFunctions._run, []
+    JaxFunctions._run = lambda self, wanted, asked: sizes.append(len(asked)) or run(self, wanted, asked)
+
+    found = [curves("fit", 1, range(4)), curves("auto", 1, range(12)), curves("auto", 4, range(12))]
+    four = [1, 5, 7, 11]  # of one architecture and full length
+    for seconds_left in (None, 600.0):  # with a deadline an epoch is trained in parts
+        meeting = threading.Barrier(4, action=sizes.clear)
+        found.append([*curves("auto", 4, four, seconds_left), sum(sizes) / len(sizes)])
+    print("> " + json.dumps(found))
 """
 
 
@@ -236,17 +241,18 @@ def test_each_trial_trains_on_jax_as_if_it_were_alone(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     (line,) = [line[2:] for line in done.stdout.splitlines() if line.startswith("> ")]
-    (fits, _), (alone, programs), (together, programs_together), (in_parts, _), size = json.loads(line)
+    (fits, _), (alone, programs), (together, programs_together), *meeting = json.loads(line)
     assert programs == programs_together == 2  # one for each number of units: all else is a variable
     assert [len(curve) for curve in together] == [2 if number % 3 == 0 else 4 for number in range(12)]
     for ours, theirs in [*zip(together, alone, strict=True), *zip(alone, fits, strict=False)]:
         for mine, other in zip(ours, theirs, strict=True):
             assert mine == pytest.approx(other, rel=2e-4, abs=2e-4)
     assert len({curve[0]["loss"] for curve in alone}) == 12
-    for ours, theirs in zip(in_parts, [alone[1]] * 12, strict=True):
-        for mine, other in zip(ours, theirs, strict=True):
-            assert mine == pytest.approx(other, rel=2e-4, abs=2e-4)
-    assert size > 2.5  # trials a call, of 4 that could be
+    for curves, _, trials_a_call in meeting:
+        assert trials_a_call > 2  # of the four that went on together
+        for ours, theirs in zip(curves, [alone[number] for number in (1, 5, 7, 11)], strict=True):
+            for mine, other in zip(ours, theirs, strict=True):
+                assert mine == pytest.approx(other, rel=2e-4, abs=2e-4)
 
 
 def test_several_at_once_are_refused_where_keras_is_not_on_jax() -> None:
