@@ -150,12 +150,15 @@ class ModelSource:
 
         batch = keras.tree.map_structure(lambda array: array[:1], train)
         sibling = self._kept.program(signature)
-        if isinstance(sibling, JaxProgram):
-            return KeptModel(signature, model, JaxProgram(model, slots, sibling.functions, batch), slots)
-        functions = JaxFunctions(model, slots, train, validation, **sizes, width=self._spec.resources.trials_at_once)
+        if isinstance(sibling, JaxProgram):  # traced with its model, for all of the signature
+            functions = sibling.functions
+        else:
+            width = self._spec.resources.trials_at_once
+            functions = JaxFunctions(model, slots, train, validation, **sizes, width=width)
         program = JaxProgram(model, slots, functions, batch)
         kept = KeptModel(signature, model, program, slots)
-        program.trace()
+        if sibling is None:
+            program.trace()
         return kept
 
     def give_back(self, trial_model: TrialModel) -> None:

@@ -142,6 +142,9 @@ class _ExtraTrees(_QuickForest, ExtraTreesRegressor):  # type: ignore[misc]  # s
     """scikit-optimize's extremely randomized trees."""
 
 
+_QUICKER = {"gp": _SubsetSearchGP, "forest": _RandomForest, "extra_trees": _ExtraTrees}
+
+
 class _QuantileRegressor(GradientBoostingQuantileRegressor):  # type: ignore[misc]  # scikit-optimize has no types.
     """scikit-optimize's own, mended: it inherits in an order that newer scikit-learn does not take for a regressor,
     and predicts by a function that newer NumPy no longer has.
@@ -214,7 +217,7 @@ def propose_by_optimizer(
         avoid_duplicates=False,  # It looks for another point in the columns; we, among the params.
     )
     optimizer.space = candidate_space(box, observed)
-    # Parameters are checked again for each tree, which takes as long as to grow it.
+    # scikit-learn would check the same parameters again for each tree.
     with warnings.catch_warnings(), sklearn.config_context(skip_parameter_validation=True):
         warnings.simplefilter("ignore")  # Kernel parameters at their bounds, points near each other: for developers.
         for first, last in _batches(observed, acquisition):
@@ -285,9 +288,6 @@ def _regressor(model: str, box: Box, restarts: int, trees: int | None, seed: int
     chosen = {"n_restarts_optimizer": restarts} if model == "gp" else {"n_estimators": trees or 100}
     regressor = cook_estimator(MODELS[model], space=[(0.0, 1.0)] * box.width, random_state=seed, **chosen)
     return _QUICKER[model](**regressor.get_params(deep=False))
-
-
-_QUICKER = {"gp": _SubsetSearchGP, "forest": _RandomForest, "extra_trees": _ExtraTrees}
 
 
 def _seed(rng: np.random.Generator) -> int:

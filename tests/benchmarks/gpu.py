@@ -13,6 +13,7 @@ Where JAX has no GPU it measures what there is, and says so. BANDSTAND_BENCHMARK
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import statistics
@@ -29,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.own_process import NotMeasuredError
 from tests.benchmarks.results import Section
 from tests.benchmarks.workloads import WORKLOADS
 
@@ -98,7 +100,7 @@ def _lines(table: Table, repeats: int) -> list[str]:
         for row in ROWS:
             try:
                 found[row].append(_measure(table, *row))
-            except Unmeasured as error:
+            except NotMeasuredError as error:
                 print(f"  {table.workload}, {row}: not measured: {error}", flush=True)
             else:
                 print(f"  {table.workload}, {row}: {found[row][-1]}", flush=True)
@@ -118,10 +120,6 @@ def _lines(table: Table, repeats: int) -> list[str]:
     return lines
 
 
-class Unmeasured(RuntimeError):
-    """A row could not be measured; the message is one line."""
-
-
 def _measure(table: Table, how: str, processes: int, at_once: int) -> dict[str, float]:
     """Trials an hour, seconds, the card's busy share and the best value of one row."""
     trials = int(os.environ.get("BANDSTAND_BENCHMARK_TRIALS", table.trials))
@@ -137,9 +135,8 @@ def _measure(table: Table, how: str, processes: int, at_once: int) -> dict[str, 
             }  # fmt: skip
             command = [sys.executable, "-m", "tests.benchmarks.gpu", json.dumps(order)]
             workers.append(
-                subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                 stderr=subprocess.DEVNULL if not os.environ.get("BANDSTAND_BENCHMARK_LOUD") else None)
-            )  # fmt: skip
+                subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
         firsts = [json.loads(_line_of(worker)) for worker in workers]
         with _busy_share() as busy:
             began = time.monotonic()
@@ -170,7 +167,7 @@ def _line_of(worker: subprocess.Popen[str]) -> str:
     for line in worker.stdout:
         if line.startswith("> "):
             return line[2:]
-    raise Unmeasured("a process died")
+    raise NotMeasuredError("a process died; what it said is above")
 
 
 @contextlib.contextmanager
@@ -227,27 +224,20 @@ def _work(order: dict[str, Any]) -> None:
     import jax
 
     jax.numpy.zeros(1).block_until_ready()  # the card is this process's too
-    workload = WORKLOADS[order["workload"]]
     if order["how"] == "fit":
-        data = workload.load_data()
+        train = functools.partial(_fit, order, WORKLOADS[order["workload"]].load_data())
     else:
-        training = _training(order)
+        train = functools.partial(_run, order, _training(order))
     began = time.monotonic()
-    if order["how"] == "fit":
-        _fit(order, _WARM_UP, data)
-    else:
-        _run(training, order, _WARM_UP)
+    train(_WARM_UP)
     print(f"> {time.monotonic() - began}", flush=True)
     sys.stdin.readline()
-    if order["how"] == "fit":
-        values = [_fit(order, number, data) for number in order["numbers"]]
-    else:
-        with ThreadPoolExecutor(order["at_once"]) as threads:
-            values = list(threads.map(lambda number: _run(training, order, number), order["numbers"]))
+    with ThreadPoolExecutor(order["at_once"]) as threads:
+        values = list(threads.map(train, order["numbers"]))
     print(f"> {json.dumps(values)}", flush=True)
 
 
-def _fit(order: dict[str, Any], number: int, data: Any) -> float:
+def _fit(order: dict[str, Any], data: Any, number: int) -> float:
     import keras
 
     workload = WORKLOADS[order["workload"]]
@@ -306,7 +296,7 @@ class _Link:
         """Nothing is resumed here."""
 
 
-def _run(training: Any, order: dict[str, Any], number: int) -> float:
+def _run(order: dict[str, Any], training: Any, number: int) -> float:
     from service.search import Assignment
 
     workload = WORKLOADS[order["workload"]]
