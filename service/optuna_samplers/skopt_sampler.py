@@ -92,7 +92,7 @@ class SkoptSampler(BaseSampler):
         Raises:
             ValueError: a name is unknown, or two settings do not go together.
         """
-        _check("model", model, tuple(MODELS))
+        _check("model", model, MODELS)
         _check(f"acquisition of model {model}", acquisition, ACQUISITIONS[model])
         if hyperparameter_draws and (model != "gp" or acquisition not in ("EI", "PI", "LCB")):
             raise ValueError(

@@ -8,39 +8,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import sklearn
-from sklearn.base import clone
-from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.multioutput import MultiOutputRegressor
-from sklearn.utils import RegressorTags, Tags
 from skopt import Optimizer
 from skopt.acquisition import gaussian_ei
-from skopt.learning import (
-    ExtraTreesRegressor,
-    GaussianProcessRegressor,
-    GradientBoostingQuantileRegressor,
-    RandomForestRegressor,
-)
 from skopt.space import Real, Space
-from skopt.utils import cook_estimator
 
 from service.optuna_samplers.box import Box, Floats, Visited
+from service.optuna_samplers.gaussian_process import gaussian_process
+from service.optuna_samplers.tree_models import tree_model
 
 __all__ = ["MODELS", "Observed", "acquisition_options", "best_unvisited", "candidate_space", "propose_by_optimizer"]
 
-MODELS = {"gp": "GP", "forest": "RF", "extra_trees": "ET", "gbrt": "GBRT"}
-"""Our name of each model, and scikit-optimize's."""
+MODELS = ("gp", "forest", "extra_trees", "gbrt")
+"""What may be fitted; scikit-optimize calls them GP, RF, ET and GBRT."""
 HEDGE_STEPS = 4
 """Latest observations told to `gp_hedge` one by one; each costs a fit."""
-_SEARCHED = 50
-"""Observations that a Gaussian process's hyperparameters are looked for with, at most."""
 _INCUMBENTS = 5
-_SUBSTITUTES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +45,17 @@ class Observed:
     """How many of the last rows are lies."""
 
 
+@cache
+def _unit_dimensions(width: int) -> list[Real]:
+    """Made once: each describes its distribution in a docstring of its own."""
+    return [Real(0.0, 1.0) for _ in range(width)]
+
+
 class _CandidateSpace(Space):  # type: ignore[misc]  # scikit-optimize has no types.
     """Columns of a box, from which the Optimizer draws our candidates instead of uniform points."""
 
     def __init__(self, box: Box, incumbents: Floats):
-        super().__init__([Real(0.0, 1.0) for _ in range(box.width)])
+        super().__init__(_unit_dimensions(box.width))
         self._box = box
         self._incumbents = incumbents
 
@@ -76,117 +70,6 @@ class _CandidateSpace(Space):  # type: ignore[misc]  # scikit-optimize has no ty
     def inverse_transform(self, Xt: Any) -> list[list[float]]:
         points: list[list[float]] = np.asarray(Xt, dtype=float).tolist()
         return points
-
-
-class _SubsetSearchGP(GaussianProcessRegressor):  # type: ignore[misc]  # scikit-optimize has no types.
-    """scikit-optimize's own, whose hyperparameters are looked for on some of the observations, then used with all.
-
-    One look takes time in the cube of their number, and a search some two hundred looks: with 100 observations it took
-    nine tenths of a second, in which a study answers nobody.
-    """
-
-    X_train_: Any
-    y_train_: Any
-
-    def log_marginal_likelihood(self, theta: Any = None, eval_gradient: bool = False, clone_kernel: bool = True) -> Any:
-        """Of evenly chosen rows, where there are more than `_SEARCHED`."""
-        X, y = self.X_train_, self.y_train_
-        rows = np.unique(np.linspace(0, len(X) - 1, min(_SEARCHED, len(X))).round().astype(int))
-        self.X_train_, self.y_train_ = X[rows], y[rows]
-        try:
-            return super().log_marginal_likelihood(theta, eval_gradient, clone_kernel)
-        finally:
-            self.X_train_, self.y_train_ = X, y
-
-
-class _QuickForest:
-    """scikit-optimize's forests, where what is done for each tree is done once: each tree is walked through once
-    instead of three times, and copied instead of made from its own inspected signature.
-    """
-
-    estimators_: list[Any]
-    min_variance: float
-
-    def _make_estimator(self, append: bool = True, random_state: Any = None) -> Any:
-        """A tree to be grown, as scikit-learn's own makes it."""
-        if not hasattr(self, "_template"):
-            self._template = super()._make_estimator(append=False, random_state=0)  # type: ignore[misc]
-        tree = copy(self._template)
-        tree.random_state = random_state.randint(np.iinfo(np.int32).max)
-        if append:
-            self.estimators_.append(tree)
-        return tree
-
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Mean over the trees; with it the deviation by the law of total variance (Hutter et al. 2014, 4.3.2)."""
-        points = np.asarray(X, dtype=np.float32)  # as trees compare
-        means = np.empty((len(self.estimators_), len(points)))
-        variances = np.empty_like(means)
-        for row, estimator in enumerate(self.estimators_):
-            tree = estimator.tree_
-            leaves = tree.apply(points)
-            means[row] = tree.value[leaves, 0, 0]
-            variances[row] = tree.impurity[leaves]
-        mean = means.mean(axis=0)
-        if not return_std:
-            return mean
-        variance = (np.maximum(variances, self.min_variance) + means**2).mean(axis=0) - mean**2
-        return mean, np.sqrt(np.maximum(variance, 0.0))
-
-
-class _RandomForest(_QuickForest, RandomForestRegressor):  # type: ignore[misc]  # scikit-optimize has no types.
-    """scikit-optimize's random forest."""
-
-
-class _ExtraTrees(_QuickForest, ExtraTreesRegressor):  # type: ignore[misc]  # scikit-optimize has no types.
-    """scikit-optimize's extremely randomized trees."""
-
-
-_QUICKER = {"gp": _SubsetSearchGP, "forest": _RandomForest, "extra_trees": _ExtraTrees}
-
-
-class _QuantileRegressor(GradientBoostingQuantileRegressor):  # type: ignore[misc]  # scikit-optimize has no types.
-    """scikit-optimize's own, mended: it inherits in an order that newer scikit-learn does not take for a regressor,
-    and predicts by a function that newer NumPy no longer has.
-    """
-
-    def __sklearn_tags__(self) -> Tags:
-        tags: Tags = super().__sklearn_tags__()
-        tags.estimator_type = "regressor"
-        tags.regressor_tags = RegressorTags()
-        return tags
-
-    def predict(self, X: Floats, return_std: bool = False) -> Any:
-        low, median, high = (regressor.predict(X) for regressor in self.regressors_)
-        return (median, (high - low) / 2) if return_std else median
-
-
-class _SecondsRegressor(GradientBoostingRegressor):  # type: ignore[misc]  # scikit-learn has no types.
-    """Boosted trees for the mean of logarithms of seconds, and one deviation for all: that of what they miss."""
-
-    def fit(self, X: Floats, y: Floats) -> _SecondsRegressor:
-        super().fit(X, y)
-        self.deviation_ = float(np.std(y - super().predict(X)))
-        return self
-
-    def predict(self, X: Floats, return_std: bool = False) -> Any:
-        mean = super().predict(X)
-        return (mean, np.full(len(mean), self.deviation_)) if return_std else mean
-
-
-class _QuantilesAndSeconds(MultiOutputRegressor):  # type: ignore[misc]  # scikit-learn has no types.
-    """What EIps needs of boosting: quantiles of the values, as otherwise, and the mean of the seconds.
-
-    scikit-optimize would model the seconds by quantiles too, and take half their distance for a deviation that rewards
-    a point for not knowing how long it takes: with it EIps was no quicker than EI.
-    """
-
-    def fit(self, X: Floats, y: Floats) -> _QuantilesAndSeconds:
-        values, seconds = np.asarray(y, dtype=float).T
-        boosting = self.estimator.base_estimator
-        seconds_model = _SecondsRegressor(n_estimators=boosting.n_estimators, random_state=self.estimator.random_state)
-        self.estimators_ = [clone(self.estimator).fit(X, values), seconds_model.fit(X, seconds)]
-        return self
 
 
 def propose_by_optimizer(
@@ -205,7 +88,7 @@ def propose_by_optimizer(
 ) -> dict[str, Any]:
     """The point with the best acquisition, or where a trial has been there, the best of random unvisited ones."""
     optimizer = Optimizer(
-        [(0.0, 1.0)] * box.width,
+        [(0.0, 1.0)],  # Its own space, which it makes anew each time, is not used.
         _regressor(model, box, restarts, trees, _seed(rng), per_second=acquisition == "EIps"),
         n_initial_points=1,
         acq_func=acquisition,
@@ -281,13 +164,9 @@ def _told(observed: Observed, acquisition: str, first: int, last: int) -> list[A
 
 
 def _regressor(model: str, box: Box, restarts: int, trees: int | None, seed: int, *, per_second: bool) -> Any:
-    if model == "gbrt":
-        boosting = GradientBoostingRegressor(n_estimators=trees or 30, loss="quantile")
-        quantiles = _QuantileRegressor(base_estimator=boosting, random_state=seed)
-        return _QuantilesAndSeconds(quantiles) if per_second else quantiles
-    chosen = {"n_restarts_optimizer": restarts} if model == "gp" else {"n_estimators": trees or 100}
-    regressor = cook_estimator(MODELS[model], space=[(0.0, 1.0)] * box.width, random_state=seed, **chosen)
-    return _QUICKER[model](**regressor.get_params(deep=False))
+    if model == "gp":
+        return gaussian_process(box.width, restarts, seed)
+    return tree_model(model, trees, seed, per_second=per_second)
 
 
 def _seed(rng: np.random.Generator) -> int:
