@@ -35,7 +35,9 @@ class GaussianProcess(GaussianProcessRegressor):  # type: ignore[misc]  # scikit
     y_train_: Any
     alpha: float
     alpha_: Any
+    kernel: Any
     kernel_: Any
+    noise_: float
     K_inv_: Any
     y_train_mean_: Any
     y_train_std_: Any

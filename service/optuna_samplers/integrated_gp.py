@@ -14,13 +14,10 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn.gaussian_process import GaussianProcessRegressor as PlainRegressor
 from skopt.acquisition import gaussian_ei, gaussian_lcb, gaussian_pi
-from skopt.learning import GaussianProcessRegressor
-from skopt.learning.gaussian_process.kernels import WhiteKernel
-from skopt.utils import cook_estimator
 
 from service.optuna_samplers.box import Box, Floats, Visited
+from service.optuna_samplers.gaussian_process import GaussianProcess, gaussian_process
 from service.optuna_samplers.surrogates import Observed, best_unvisited, candidate_space
 
 __all__ = ["propose_by_integrated_gp", "slice_samples"]
@@ -62,23 +59,16 @@ def propose_by_integrated_gp(
         return params if params not in visited else best_unvisited(box, visited, rng, gain)
 
 
-def _posterior(columns: Floats, values: Floats, draws: int, rng: np.random.Generator) -> list[Any]:
+def _posterior(columns: Floats, values: Floats, draws: int, rng: np.random.Generator) -> list[GaussianProcess]:
     """Fitted models, one for each draw of the hyperparameters; the chain starts at the most likely ones."""
-    width = columns.shape[1]
-    cooked = cook_estimator("GP", space=[(0.0, 1.0)] * width)
-    kernel = cooked.kernel + WhiteKernel()
-    plain = PlainRegressor(kernel, normalize_y=True).fit(columns, values)
-
-    def log_posterior(theta: Floats) -> float:
-        return float(plain.log_marginal_likelihood(theta, clone_kernel=False))
-
-    thetas = slice_samples(log_posterior, plain.kernel_.theta, plain.kernel_.bounds, _BURN_IN + draws, rng)[_BURN_IN:]
+    likeliest = gaussian_process(columns.shape[1], 0, 0).fit(columns, values)
+    start = np.concatenate([likeliest.kernel_.k1.theta, [np.log(likeliest.noise_)]])
+    bounds = likeliest.kernel.bounds
+    thetas = slice_samples(likeliest.log_marginal_likelihood, start, bounds, _BURN_IN + draws, rng)[_BURN_IN:]
     models = []
     for theta in thetas:
-        model = GaussianProcessRegressor(
-            kernel.clone_with_theta(theta), normalize_y=True, noise="gaussian", optimizer=None
-        )
-        models.append(model.fit(columns, values))
+        kernel = likeliest.kernel.clone_with_theta(theta)
+        models.append(GaussianProcess(kernel, normalize_y=True, noise="gaussian", optimizer=None).fit(columns, values))
     return models
 
 

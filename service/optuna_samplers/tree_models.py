@@ -73,7 +73,7 @@ class ExtraTrees(_Forest, ExtraTreesRegressor):  # type: ignore[misc]  # scikit-
 
 
 class QuantileBoosting(GradientBoostingQuantileRegressor):  # type: ignore[misc]  # scikit-optimize has no types.
-    """scikit-optimize's boosted trees for quantiles: gradient boosting of the pinball loss (Friedman, 2001, algorithm 1).
+    """scikit-optimize's boosted trees for quantiles: gradient boosting of the pinball loss (Friedman, 2001, alg. 1).
 
     Its own also inherits in an order that newer scikit-learn does not take for a regressor, and predicts by a function
     that newer NumPy no longer has.
