@@ -8,6 +8,8 @@ AGREE = [(number / 10, number / 10) for number in range(8)]
 """Values at epochs 1 and 3 of eight trials, whose ranks agree."""
 CROSS = [(number / 10, (number * 5 % 8) / 10) for number in range(8)]
 """Whose ranks hardly do: 0, 5, 2, 7, 4, 1, 6, 3."""
+CHANCE = [(number / 10, rank / 10) for number, rank in enumerate((2, 0, 4, 1, 7, 3, 6, 5))]
+"""Whose ranks agree by .64, which eight pairs may do by chance."""
 
 
 def study_of(desk_with, pairs, pruner="asha"):
@@ -56,6 +58,11 @@ def test_where_epoch_1_ranks_as_epoch_3_does_new_trials_are_judged_at_epoch_1(de
 @pytest.mark.parametrize("pruner", ["asha", "asha-promote"])
 def test_where_it_does_not_they_go_on_to_epoch_3(desk_with, pruner):
     assert set(starts(study_of(desk_with, CROSS, pruner))) == {3, 9}
+
+
+def test_an_agreement_that_may_be_chance_is_none(desk_with):
+    assert rank_correlation(CHANCE) == pytest.approx(0.642857, abs=1e-6)
+    assert set(starts(study_of(desk_with, CHANCE))) == {3, 9}
 
 
 def test_too_few_trials_settle_nothing(desk_with):
