@@ -174,3 +174,14 @@ class Project:
             text=True,
             start_new_session=True,
         )
+
+
+def refused(project: Project, *arguments: str) -> str:
+    """The one line that the command says no with."""
+    done = project.command(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("bandstand: ")
+    assert "Traceback" not in done.stdout + done.stderr
+    return lines[0].removeprefix("bandstand: ")

@@ -13,18 +13,8 @@ import sqlalchemy as sa
 
 from service import tables
 from service.store import Store
-from tests.end_to_end.project import SETTINGS, Project
-
-
-def refused(project: Project, *arguments: str) -> str:
-    """The one line that the command says no with."""
-    done = project.command(*arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("bandstand: ")
-    assert "Traceback" not in done.stdout + done.stderr
-    return lines[0].removeprefix("bandstand: ")
+from tests.end_to_end.databases import make_database
+from tests.end_to_end.project import SETTINGS, Project, refused
 
 
 def changed(part: str, **settings: Any) -> dict[str, Any]:
@@ -150,13 +140,6 @@ def test_a_database_of_another_version_is_refused(
         connection.execute(sa.text(f"UPDATE {tables.SCHEMA}.alembic_version SET version_num = '{revision}'"))
     engine.dispose()
     assert says in refused(project, "list")
-
-
-def make_database(store: Store, name: str) -> str:
-    """A new database on the session's server."""
-    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
-    return store.url.replace("/bandstand?", f"/{name}?")
 
 
 def test_a_remote_cluster_without_a_database_url_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

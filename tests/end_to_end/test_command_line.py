@@ -19,8 +19,9 @@ import pytest
 
 from service.settings import bandstand_home
 from service.store import Store
-from tests.end_to_end.project import Project
-from tests.end_to_end.test_killed_processes import actor_processes, epochs_of, wait_until
+from tests.end_to_end.databases import make_database
+from tests.end_to_end.processes import actor_processes, epochs_of, wait_until
+from tests.end_to_end.project import Project, refused
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +233,6 @@ def test_a_schema_that_is_too_old_is_refused_and_db_upgrade_mends_it(
     from alembic import command
 
     from service import database
-    from tests.end_to_end.test_bad_input import make_database, refused
 
     url = make_database(store, "old_schema")
     engine = database.connect(url)

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from service import tables
 from service.store import Store
+from tests.end_to_end.processes import let_it_train, wait_until
 from tests.end_to_end.project import Project
 from tests.end_to_end.ray_nodes import RayNodes
-from tests.end_to_end.test_killed_processes import check_what_is_stored, let_it_train, wait_until
+from tests.end_to_end.stored_study import check_what_is_stored
 
 pytestmark = pytest.mark.slow
 

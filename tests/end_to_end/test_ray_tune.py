@@ -19,16 +19,10 @@ from service.run import run_studies
 from service.store import Store
 from service.study import StudySpec
 from service.views import StudyRecord
+from tests.end_to_end.databases import make_database
+from tests.end_to_end.processes import kill_one, let_it_train, wait_until
 from tests.end_to_end.project import Project
-from tests.end_to_end.test_bad_input import make_database
-from tests.end_to_end.test_killed_processes import (
-    EPOCHS,
-    check_optuna_agrees,
-    check_what_is_stored,
-    kill_one,
-    let_it_train,
-    wait_until,
-)
+from tests.end_to_end.stored_study import check_optuna_agrees, check_what_is_stored
 
 pytestmark = pytest.mark.slow
 
@@ -159,7 +153,7 @@ def test_a_study_survives_the_death_of_tune_s_processes_its_coordinator_and_ever
     project: Project, store: Store, home: Path
 ) -> None:
     rng = random.Random(1)
-    settings = {"budget": {"epochs": EPOCHS}, "callbacks": ["project:slow_journal"], "max_attempts": 5}
+    settings = {"budget": {"epochs": 90}, "callbacks": ["project:slow_journal"], "max_attempts": 5}
     file = project.write_study(name="tune-killed", executor="tune", **settings)
     arguments = ("run", str(file), "--workers", "2")
 

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from service.store import Store
+from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project
-from tests.end_to_end.test_killed_processes import kill_one, let_it_train
 
 EPOCHS = 60
 AT_ONCE = 3

@@ -1,0 +1,51 @@
+"""The processes of a command that runs a study: waiting for what they do, and killing one of them."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from typing import Any
+
+import psutil
+
+from service.store import Store
+
+
+def wait_until(what: str, condition: Any, seconds: float = 90) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds:.0f} s: {what}")
+
+
+def epochs_of(store: Store, name: str) -> int:
+    return next((study.epochs for study in store.studies() if study.name == name), 0)
+
+
+def actor_processes(command: subprocess.Popen[str], actor: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.Process(command.pid).children(recursive=True):
+        try:
+            if process.cmdline() and process.cmdline()[0].startswith(f"ray::{actor}"):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def kill_one(command: subprocess.Popen[str], actor: str, rng: random.Random) -> None:
+    processes = wait_until(f"a {actor} process", lambda: actor_processes(command, actor))
+    rng.choice(processes).send_signal(signal.SIGKILL)
+
+
+def let_it_train(command: subprocess.Popen[str], store: Store, name: str, epochs: int, rng: random.Random) -> None:
+    """Until so many more epochs are recorded, and a random moment longer."""
+    goal = epochs_of(store, name) + epochs
+    wait_until(f"{goal} epochs", lambda: epochs_of(store, name) >= goal or command.poll() is not None)
+    assert command.poll() is None, command.communicate()[0]
+    time.sleep(rng.uniform(0, 0.7))
