@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.project import Project
+pytest.register_assert_rewrite("tests.end_to_end.project", "tests.end_to_end.stored_study")
+
+from tests.end_to_end.project import Project  # noqa: E402
 
 
 @pytest.fixture
