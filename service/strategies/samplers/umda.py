@@ -31,8 +31,6 @@ __all__ = ["UMDASampler"]
 
 _LEAST, _MOST = 4, 20
 """Elites."""
-_DRAWS = 20
-"""Until one lies within the range."""
 
 
 class UMDAOptions(Options):
@@ -108,9 +106,5 @@ class UMDASampler:
         return self._space.params_by(choose)
 
     def _near(self, parameter: Float | Int, value: Value, rng: np.random.Generator) -> Value:
-        centre = fraction_of(parameter, value)
-        for _ in range(_DRAWS):
-            fraction = centre + self._options.jitter * rng.normal()
-            if 0 <= fraction < 1:
-                return value_at(parameter, fraction)
-        return value
+        """What falls beyond an end of the range is the end: where elites lie near it, the best may be on it."""
+        return value_at(parameter, fraction_of(parameter, value) + self._options.jitter * float(rng.normal()))
