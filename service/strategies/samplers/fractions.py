@@ -17,7 +17,9 @@ ALMOST_ONE = nextafter(1.0, 0.0)
 
 
 def value_at(parameter: Parameter, fraction: float) -> Value:
-    """The parameter's value at a fraction of its scale; fractions beyond [0, 1) stand for the ends."""
+    """The parameter's value at a fraction of its scale; fractions beyond [0, 1) stand for the ends themselves."""
+    if not isinstance(parameter, Categorical) and not 0 <= fraction < 1:
+        return parameter.low if fraction < 0 else parameter.high  # computed, it may miss the end by its last digit
     # A plain float: with one of NumPy's the value would be one, too, and come back from JSON as another type.
     return parameter.value_at(_clipped(float(fraction)))
 

@@ -54,9 +54,10 @@ class UMDASampler:
     value from an elite of its own, so that a child mixes many parents and is rarely near any one of them.
 
     The elites are the best third of those that have reached the largest rung with enough trials. Numbers are jittered
-    on their own scale, as in a Parzen estimator of each parameter; some are drawn anew. There are no generations:
-    elites are those that stand by then, and no worker waits. Half of all trials are random, so that the search never
-    needs more than twice the trials of random search, whatever early epochs or good settings mislead it to.
+    on their own scale, as in a Parzen estimator of each parameter; what falls beyond an end of the range is the end,
+    which random search all but never tries. Some are drawn anew. There are no generations: elites are those that stand
+    by then, and no worker waits. Half of all trials are random, so that the search never needs more than twice the
+    trials of random search, whatever early epochs or good settings mislead it to.
     """
 
     summary: ClassVar[str] = "each parameter near its value in one of the best trials, drawn independently; half random"

@@ -1,6 +1,6 @@
 """Where a value lies on its parameter's scale."""
 
-from math import isclose, nextafter
+from math import isclose
 
 import numpy as np
 import pytest
@@ -70,10 +70,16 @@ def test_a_choice_lies_in_the_middle_of_its_share_of_the_list():
     assert [value_at(parameter, fraction_of(parameter, choice)) for choice in parameter.choices] == ["a", 1, "b", "c"]
 
 
-@pytest.mark.parametrize("parameter", [*NUMBERS, Categorical(["a", "b"])])
+@pytest.mark.parametrize("parameter", NUMBERS)
 def test_fractions_beyond_the_scale_stand_for_its_ends(parameter):
-    for beyond, end in [(-0.5, 0.0), (1.0, nextafter(1.0, 0.0)), (7.0, nextafter(1.0, 0.0))]:
-        assert value_at(parameter, beyond) == parameter.value_at(end)
+    for beyond, end in [(-0.5, parameter.low), (1.0, parameter.high), (7.0, parameter.high)]:
+        assert value_at(parameter, beyond) == end
+        assert type(value_at(parameter, beyond)) is type(parameter.value_at(0.5))
+
+
+def test_fractions_beyond_a_list_stand_for_its_first_and_last_choice():
+    letters = Categorical(["a", "b", "c"])
+    assert [value_at(letters, fraction) for fraction in (-0.5, 1.0, 7.0)] == ["a", "c", "c"]
 
 
 def test_a_value_is_plain_although_the_fraction_is_numpy_s():

@@ -74,6 +74,19 @@ def test_a_number_is_jittered_on_its_own_scale(study_of):
     assert min(drawn) < -5.9  # where the best is
 
 
+def test_where_the_best_lie_near_an_end_the_end_itself_is_tried(study_of):
+    space = SearchSpace({"rate": Float(1e-6, 1.0, log=True), "size": Float(0.0, 0.7)})
+    trials = study_of(space, lambda params, _: log10(params["rate"]) - params["size"], trials=60).trials
+    assert 1e-6 in {trial.params["rate"] for trial in trials}
+    assert 0.7 in {trial.params["size"] for trial in trials}
+
+
+def test_where_the_best_lie_inside_the_ends_are_hardly_tried(study_of):
+    trials = study_of(LETTERS, lambda params, _: sum((v - 0.5) ** 2 for v in params.values()), trials=100).trials
+    values = [value for trial in trials for value in trial.params.values()]
+    assert sum(value in (0.0, 1.0) for value in values) < len(values) / 50
+
+
 def test_a_choice_of_the_best_is_drawn_most_often_and_no_other_is_lost(study_of):
     space = SearchSpace({"kind": Categorical(["a", "b", "c", "d"]), "x": Float(0.0, 1.0)})
     trials = study_of(space, lambda params, _: (params["kind"] != "b") + params["x"], trials=300).trials[100:]
