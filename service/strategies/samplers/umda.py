@@ -1,10 +1,10 @@
 """The univariate marginal distribution algorithm: each parameter has the value of some good trial, or one nearby.
 
 Why it is the default, with ASHA: no other sampler that was measured had a lower mean regret than random sampling, with
-ASHA and 32 workers, on both sets of recorded learning curves; with 8 workers the two are equal (tests/benchmarks). A
-dozen or two settings known at a late epoch say which part of each parameter's range is good, and hardly more: a sampler
-that follows how parameters depend on one another (tpe, or this one taking all of a trial's values from one parent)
-proposed what is too close to what it knows.
+ASHA and 32 workers, on both sets of recorded learning curves; with 8 workers it has on one of them (tests/benchmarks).
+A dozen or two settings known at a late epoch say which part of each parameter's range is good, and hardly more: a
+sampler that follows how parameters depend on one another (tpe, or this one taking all of a trial's values from one
+parent) proposed what is too close to what it knows.
 """
 
 from __future__ import annotations
