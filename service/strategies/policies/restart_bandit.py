@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from heapq import heappop, heappush
 from math import ceil, inf, log, sqrt
 
 from service.events import TrialState
@@ -62,12 +63,16 @@ class Bandit:
         self._sign = sign
         self._may_restart = may_restart
         self._losses: list[float] = []  # of all cycles that have ended, ascending
+        self._waiting: dict[int, list[tuple[float, int]]] = {}
+        """By how many cycles of theirs have ended: (-sum of ranks, bracket), a heap. Some have gone on since."""
 
     def count(self, arm: Arm, trial: Trial) -> None:
         """A cycle of a configuration has come to its end."""
         loss = self.loss(trial)
         insort(self._losses, loss)
         arm.ranks.append(1 - bisect_left(self._losses, loss) / len(self._losses))
+        if self._kind == "ucb":
+            heappush(self._waiting.setdefault(len(arm.ranks), []), (-sum(arm.ranks), arm.root.bracket))
 
     def loss(self, trial: Trial) -> float:
         """The best value of a cycle, as a loss; infinite where it failed."""
@@ -81,12 +86,11 @@ class Bandit:
 
     def next_arm(self) -> Arm | None:
         """Who gets the next cycle, None while it is not known."""
+        if self._kind == "ucb":
+            return self._most_promising()
         free = self._free()
         if not free:
             return None
-        if self._kind == "ucb":
-            total = len(self._losses)
-            return max(free, key=lambda arm: (_bound(arm, total), -arm.root.bracket))
         limit = self._limit()
         due = [arm for arm in free if len(arm.cycles) < limit]
         if not due and len(self.open()) > 1:
@@ -98,13 +102,32 @@ class Bandit:
 
     def rejected(self) -> Arm | None:
         """Who gets no more cycles, once a phase is over; it has a paused cycle."""
+        if self._kind != "rejects":
+            return None
         arms = self.open()
-        if self._kind != "rejects" or len(arms) < 2 or len(self.arms) < self._configurations:
+        if len(arms) < 2 or len(self.arms) < self._configurations:
             return None
         if len(self._free()) < len(arms) or any(len(arm.cycles) < self._limit() for arm in arms):
             return None
         paused = [arm for arm in arms if arm.paused is not None]  # where a cycle failed, there is none to be ended
         return max(paused, key=lambda arm: (self._score(arm), arm.root.bracket), default=None)
+
+    def _most_promising(self) -> Arm | None:
+        """The free arm with the highest upper confidence bound.
+
+        All bounds change with each cycle that ends, but of arms with as many cycles the one with the largest sum of
+        ranks stays first. So only those are compared, and nobody looks at a thousand configurations.
+        """
+        tops = []
+        for ended, heap in self._waiting.items():
+            while heap:
+                arm = self.arms[heap[0][1]]
+                if len(arm.ranks) == ended and self._is_free(arm):
+                    tops.append(arm)
+                    break
+                heappop(heap)
+        total = len(self._losses)
+        return max(tops, key=lambda arm: (_bound(arm, total), -arm.root.bracket), default=None)
 
     def _score(self, arm: Arm) -> float:
         """The best of an arm's cycles, as a loss."""
@@ -112,7 +135,11 @@ class Bandit:
 
     def _free(self) -> list[Arm]:
         """Those that no worker trains."""
-        return [arm for arm in self.open() if len(arm.ranks) == len(arm.cycles) and self._may_restart(arm)]
+        return [arm for arm in self.arms if self._is_free(arm)]
+
+    def _is_free(self, arm: Arm) -> bool:
+        """Whether it may get a cycle at once; where it may not, it will have had another one by the time it may."""
+        return not arm.closed and len(arm.ranks) == len(arm.cycles) and self._may_restart(arm)
 
     def _limit(self) -> int:
         """Cycles of each configuration in the present phase of successive rejects."""
