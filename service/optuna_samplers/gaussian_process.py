@@ -1,4 +1,4 @@
-"""scikit-optimize's Gaussian process, with hyperparameters found in a tenth of the time.
+"""scikit-optimize's Gaussian process, with hyperparameters found in a fifth of the time.
 
 Knows its kernel: a constant times Matérn 5/2 with a length scale for each column, plus noise.
 """
@@ -28,7 +28,7 @@ class GaussianProcess(GaussianProcessRegressor):  # type: ignore[misc]  # scikit
 
     One look takes time in the cube of their number, and a search some two hundred looks: with 100 observations it took
     nine tenths of a second, in which a study answers nobody. With 50 a look by kernels that may be anything still took
-    two thirds of a millisecond; by the formula of this one it takes an eighth.
+    two thirds of a millisecond; by the formula of this one it takes a fifth of that.
     """
 
     X_train_: Any
