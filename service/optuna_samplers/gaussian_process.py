@@ -66,10 +66,7 @@ class GaussianProcess(GaussianProcessRegressor):  # type: ignore[misc]  # scikit
             self._squares = (points[:, None, :] - points[None, :, :]) ** 2
         values = self.y_train_[rows]
         constant, scales, noise = np.exp(theta[0]), np.exp(theta[1:-1]), np.exp(theta[-1])
-        squares = self._squares @ (5.0 / scales**2)
-        distances = np.sqrt(squares)
-        decay = constant * np.exp(-distances)
-        smooth = decay * (1.0 + distances + squares / 3.0)
+        smooth, slopes = _matern(constant, np.sqrt(self._squares @ (5.0 / scales**2)))
         covariance = smooth + (noise + self.alpha) * np.eye(len(rows))
         try:
             factor = cholesky(covariance, lower=True, check_finite=False)
@@ -80,8 +77,7 @@ class GaussianProcess(GaussianProcessRegressor):  # type: ignore[misc]  # scikit
         if not eval_gradient:
             return likelihood
         inner = np.outer(weights, weights) - cho_solve((factor, True), np.eye(len(rows)), check_finite=False)
-        by_square = inner * decay * (1.0 + distances) * (5.0 / 3.0)
-        by_scales = np.tensordot(by_square, self._squares, 2) / scales**2
+        by_scales = np.tensordot(inner * slopes, self._squares, 2) / scales**2
         gradient = np.concatenate([[(inner * smooth).sum()], by_scales, [noise * np.trace(inner)]])
         return likelihood, 0.5 * gradient
 
@@ -99,22 +95,31 @@ class GaussianProcess(GaussianProcessRegressor):  # type: ignore[misc]  # scikit
         signal = self.kernel_.k1
         constant, scales = signal.k1.constant_value, signal.k2.length_scale
         steps = (X[:, None, :] - self.X_train_) / scales
-        distances = np.sqrt(5.0 * (steps**2).sum(axis=2))
-        decay = constant * np.exp(-distances)
-        covariances = decay * (1.0 + distances + distances**2 / 3.0)
+        covariances, slopes = _matern(constant, np.sqrt(5.0 * (steps**2).sum(axis=2)))
         answer = [covariances @ self.alpha_ * self.y_train_std_ + self.y_train_mean_]
         explained = covariances @ self.K_inv_
         deviations = np.sqrt(np.maximum(constant - (explained * covariances).sum(axis=1), 0.0))
         if return_std:
             answer.append(deviations * self.y_train_std_)
         if return_mean_grad:
-            gradients = (decay[0] * (1.0 + distances[0]) * (-5.0 / 3.0))[:, None] * steps[0] / scales
+            gradients = -slopes[0][:, None] * steps[0] / scales
             answer.append(gradients.T @ self.alpha_ * self.y_train_std_)
             if return_std_grad:
                 steady = deviations[0] <= _NOTHING  # where an observation leaves nothing open
                 by_point = -(explained[0] @ gradients) / (1.0 if steady else deviations[0])
                 answer.append(np.zeros_like(by_point) if steady else by_point * self.y_train_std_)
         return answer[0] if len(answer) == 1 else tuple(answer)
+
+
+def _matern(constant: float, distances: Floats) -> tuple[Floats, Floats]:
+    """Covariances by Matérn 5/2, and what each falls by where half the square of the scaled step grows.
+
+    Args:
+        constant: the covariance at distance 0.
+        distances: steps in length scales, times the root of 5.
+    """
+    decay = constant * np.exp(-distances)
+    return decay * (1.0 + distances + distances**2 / 3.0), decay * (1.0 + distances) * (5.0 / 3.0)
 
 
 def gaussian_process(width: int, restarts: int, seed: int) -> GaussianProcess:

@@ -13,18 +13,19 @@ from service.store import Store
 from tests.end_to_end.project import Project
 
 
-def check_what_is_stored(store: Store, name: str, project: Project) -> None:
+def check_what_is_stored(store: Store, name: str, project: Project, epochs: int) -> None:
+    """That a study with a budget of so many epochs has spent it exactly, and that everybody agrees on how."""
     record = store.record(name)
     assert record.state == "finished"
     # The total of epochs recorded is the budget; a second row of an epoch is impossible by the primary key.
-    assert len(record.measurements) == record.spec.budget.epochs
+    assert len(record.measurements) == epochs
     # No trial is lost or counted twice, each has ended, and its epochs are all there.
     assert list(record.trials["number"]) == list(range(len(record.trials)))
     assert set(record.trials["state"]) <= {"complete", "pruned"}
     begins = record.trials.set_index("number")["from_epoch"]
-    for number, epochs in record.measurements.groupby("trial")["epoch"]:
+    for number, measured in record.measurements.groupby("trial")["epoch"]:
         first = begins[number] + 1
-        assert list(epochs) == list(range(first, first + len(epochs))), f"trial {number}"
+        assert list(measured) == list(range(first, first + len(measured))), f"trial {number}"
     check_resumed_from_last_checkpoints(store, name)
     check_trained_again_only_since_checkpoints(record, project)
     check_optuna_agrees(store, record)

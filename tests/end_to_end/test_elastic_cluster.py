@@ -101,7 +101,7 @@ def test_trainers_join_as_nodes_come_and_a_killed_node_costs_the_epochs_since_th
     assert told.end() == 0, "".join(told.lines)
     assert sum("waiting for resources" in line for line in told.lines) == 1
     # With a single attempt allowed: a node's death is not the trial's.
-    check_what_is_stored(store, "elastic", project)
+    check_what_is_stored(store, "elastic", project, epochs=90)
 
 
 def test_a_study_that_waits_for_resources_is_stopped_at_once_and_leaves_nothing(

@@ -52,4 +52,4 @@ def test_a_study_survives_the_death_of_anything(strategy: dict[str, Any], projec
 
     last = project.command(*arguments)
     assert last.returncode == 0, last.stdout + last.stderr
-    check_what_is_stored(store, name, project)
+    check_what_is_stored(store, name, project, EPOCHS)

@@ -169,7 +169,7 @@ def test_a_study_survives_the_death_of_tune_s_processes_its_coordinator_and_ever
 
     last = project.command(*arguments)
     assert last.returncode == 0, last.stdout + last.stderr
-    check_what_is_stored(store, "tune-killed", project)
+    check_what_is_stored(store, "tune-killed", project, epochs=90)
     assert list((home / "tune").iterdir()) == [], "what the killed process left goes too"
 
 
