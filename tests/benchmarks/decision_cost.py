@@ -38,7 +38,7 @@ _MAX_EPOCHS = 9
 _FINITE = SearchSpace({name: Float(0.0, 1.0, step=0.1) for name in "abcd"})
 """14,641 points, for grid search."""
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "lr-restarts": {"parameter": "learning_rate", "configurations": 1_200, "cycle_epochs": 1, "bandit": "ucb"},
+    "lr-restarts": {"parameter": "learning_rate", "configurations": 6_000, "cycle_epochs": 1},
     "pbt": {"interval": 1},
     "threshold": {"upper": 3.0},
 }

@@ -87,7 +87,7 @@ class LearningRateRestarts:
         """Whether there are too few, or none is left and the study has more to spend."""
         if len(self._arms) < self._configurations:
             return True
-        return self._options.configurations is None and not self._bandit.open()
+        return self._options.configurations is None and not self._bandit.open
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`: the end of its cycle."""
@@ -147,20 +147,19 @@ class LearningRateRestarts:
         """As `Strategy.observe`."""
         if isinstance(event, Reopened) and event.forgotten and self._options.weights != "fresh":
             for arm in self._arms:
-                arm.closed = True  # what its next cycle would go on from is gone
+                self._bandit.close(arm)  # what its next cycle would go on from is gone
         if trial is None:
             return
         if isinstance(event, Proposed):
-            if trial.bracket == len(self._arms):
-                self._arms.append(Arm(root=trial))
-            self._arms[trial.bracket].cycles.append(trial)
+            self._bandit.begin(trial)
         self._news.add(trial.bracket)
         arm = self._arms[trial.bracket]
         if isinstance(event, Paused | Lost) and trial.state is TrialState.PAUSED:
             arm.paused = trial
-            self._count(arm, trial)
+            self._rest(arm, trial)
         elif isinstance(event, Promoted):
             arm.paused = None
+            self._bandit.resume(arm)
         elif isinstance(event, Ended):
             self._end(arm, trial)
 
@@ -248,30 +247,29 @@ class LearningRateRestarts:
 
     # -- what they were worth ----------------------------------------------------------------------------------------
 
-    def _count(self, arm: Arm, trial: Trial) -> None:
+    def _rest(self, arm: Arm, trial: Trial) -> None:
         """A cycle has come to its end, in whatever way."""
-        if len(arm.ranks) == len(arm.cycles):
-            return  # it was counted before its worker died
-        self._bandit.count(arm, trial)
         better = arm.base is None or self._bandit.loss(trial) < self._bandit.loss(arm.base)
         if trial.state is not TrialState.FAILED and (self._options.weights != "best" or better):
             arm.base = trial
+        self._bandit.rest(arm, trial)
 
     def _end(self, arm: Arm, trial: Trial) -> None:
         if arm.paused is trial:
             arm.paused = None
-            rejected = trial.state is TrialState.PRUNED
-            arm.closed = arm.closed or rejected or arm.cycles[-1] is trial
+            if trial.state is TrialState.PRUNED or arm.cycles[-1] is trial:
+                self._bandit.close(arm)
         else:  # it ended within its cycle: it failed, or its own callbacks stopped it
-            self._count(arm, trial)
-            arm.closed = not self._may_restart(arm)
+            self._rest(arm, trial)
+            if not self._may_restart(arm):
+                self._bandit.close(arm)
 
     def _rejection(self) -> Retirement | None:
         """The end of the configuration that gets no more cycles."""
         worst = self._bandit.rejected()
         if worst is None or worst.paused is None:
             return None
-        reason = self._words(worst, f"the worst of {len(self._bandit.open())}")
+        reason = self._words(worst, f"the worst of {self._bandit.open}")
         return Retirement(trial=worst.paused.number, reason=reason)
 
     def _pulls(self) -> int:

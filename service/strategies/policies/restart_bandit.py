@@ -16,6 +16,9 @@ from service.history import Trial
 
 __all__ = ["Arm", "Bandit"]
 
+_Entry = tuple[float, int, int]
+"""What it is ordered by, a bracket, the sign of which may be the other one to order by it, and cycles ended by then."""
+
 
 @dataclasses.dataclass(slots=True)
 class Arm:
@@ -25,8 +28,9 @@ class Arm:
     cycles: list[Trial] = dataclasses.field(default_factory=list)
     base: Trial | None = None  # the cycle whose end the next one goes on from
     paused: Trial | None = None  # at the end of its cycle, waiting for the bandit
-    closed: bool = False  # rejected, or at its end
+    closed: bool = False  # rejected, or at its end; the bandit's `close` says so
     ranks: list[float] = dataclasses.field(default_factory=list)  # of its cycles among all, 1 for the best
+    loss: float = inf  # the best of its cycles that have ended
 
 
 class Bandit:
@@ -63,16 +67,48 @@ class Bandit:
         self._sign = sign
         self._may_restart = may_restart
         self._losses: list[float] = []  # of all cycles that have ended, ascending
-        self._waiting: dict[int, list[tuple[float, int]]] = {}
-        """By how many cycles of theirs have ended: (-sum of ranks, bracket), a heap. Some have gone on since."""
+        self._closed = 0
+        self._training: set[int] = set()  # brackets
+        self._free: dict[int, list[_Entry]] = {}
+        """By how many cycles they have had, heaps, the most promising first; some have gone on since."""
+        self._worst: list[_Entry] = []
+        """All of these in one heap, the worst first."""
+        self._worst_paused: list[_Entry] = []
+        """The same, without those in which no cycle is paused."""
 
-    def count(self, arm: Arm, trial: Trial) -> None:
-        """A cycle of a configuration has come to its end."""
-        loss = self.loss(trial)
-        insort(self._losses, loss)
-        arm.ranks.append(1 - bisect_left(self._losses, loss) / len(self._losses))
-        if self._kind == "ucb":
-            heappush(self._waiting.setdefault(len(arm.ranks), []), (-sum(arm.ranks), arm.root.bracket))
+    @property
+    def open(self) -> int:
+        """How many may get further cycles, or train."""
+        return len(self.arms) - self._closed
+
+    def begin(self, trial: Trial) -> None:
+        """A configuration's first or next cycle."""
+        if trial.bracket == len(self.arms):
+            self.arms.append(Arm(root=trial))
+        arm = self.arms[trial.bracket]
+        arm.cycles.append(trial)
+        self.resume(arm)
+
+    def resume(self, arm: Arm) -> None:
+        """Its last cycle trains, again perhaps."""
+        self._training.add(arm.root.bracket)
+
+    def rest(self, arm: Arm, trial: Trial) -> None:
+        """A cycle of a configuration has come to its end, in whatever way, and what follows is to be decided."""
+        if len(arm.ranks) < len(arm.cycles):  # else it was counted before its worker died
+            self._count(arm, trial)
+        bracket, ended = arm.root.bracket, len(arm.ranks)
+        self._training.discard(bracket)
+        promise = -sum(arm.ranks) if self._kind == "ucb" else arm.loss
+        heappush(self._free.setdefault(ended, []), (promise, bracket, ended))
+        heappush(self._worst, (-arm.loss, -bracket, ended))
+        heappush(self._worst_paused, (-arm.loss, -bracket, ended))
+
+    def close(self, arm: Arm) -> None:
+        """It gets no more cycles."""
+        self._closed += not arm.closed
+        arm.closed = True
+        self._training.discard(arm.root.bracket)
 
     def loss(self, trial: Trial) -> float:
         """The best value of a cycle, as a loss; infinite where it failed."""
@@ -80,71 +116,57 @@ class Bandit:
             return inf
         return self._sign * trial.value_at(trial.best_epoch)
 
-    def open(self) -> list[Arm]:
-        """Those that may get further cycles, or train."""
-        return [arm for arm in self.arms if not arm.closed]
-
     def next_arm(self) -> Arm | None:
         """Who gets the next cycle, None while it is not known."""
-        if self._kind == "ucb":
-            return self._most_promising()
-        free = self._free()
-        if not free:
+        tops = {ended: arm for ended, heap in self._free.items() if (arm := self._top(heap)) is not None}
+        if not tops:
             return None
-        limit = self._limit()
-        due = [arm for arm in free if len(arm.cycles) < limit]
-        if not due and len(self.open()) > 1:
-            # The phase waits for those that still train: whoever cannot be its last may go ahead, by one phase.
-            due = [arm for arm in sorted(free, key=self._score)[:-1] if len(arm.cycles) < limit + 1]
-        if not due and len(self.open()) == 1:
-            due = free
-        return min(due, key=lambda arm: (len(arm.cycles), self._score(arm), arm.root.bracket), default=None)
+        if self._kind == "ucb":
+            # All bounds change with each cycle that ends, but of arms with as many cycles the one with the largest sum
+            # of ranks stays first. So only those are compared, and nobody looks at a thousand configurations.
+            total = len(self._losses)
+            return max(tops.values(), key=lambda arm: (_bound(arm, total), -arm.root.bracket))
+        fewest = min(tops)
+        arm, limit = tops[fewest], self._limit()
+        if fewest < limit or self.open == 1:
+            return arm
+        # The phase waits for those that still train: whoever cannot be its last may go ahead, by one phase.
+        return arm if fewest == limit and arm is not self._top(self._worst) else None
 
     def rejected(self) -> Arm | None:
         """Who gets no more cycles, once a phase is over; it has a paused cycle."""
-        if self._kind != "rejects":
+        if self._kind != "rejects" or self.open < 2 or len(self.arms) < self._configurations or self._training:
             return None
-        arms = self.open()
-        if len(arms) < 2 or len(self.arms) < self._configurations:
+        limit = self._limit()
+        if any(ended < limit and self._top(heap) is not None for ended, heap in self._free.items()):
             return None
-        if len(self._free()) < len(arms) or any(len(arm.cycles) < self._limit() for arm in arms):
-            return None
-        paused = [arm for arm in arms if arm.paused is not None]  # where a cycle failed, there is none to be ended
-        return max(paused, key=lambda arm: (self._score(arm), arm.root.bracket), default=None)
+        while (arm := self._top(self._worst_paused)) is not None and arm.paused is None:
+            heappop(self._worst_paused)  # its last cycle failed: there is none to be ended
+        return arm
 
-    def _most_promising(self) -> Arm | None:
-        """The free arm with the highest upper confidence bound.
+    def _count(self, arm: Arm, trial: Trial) -> None:
+        loss = self.loss(trial)
+        insort(self._losses, loss)
+        arm.ranks.append(1 - bisect_left(self._losses, loss) / len(self._losses))
+        arm.loss = min(arm.loss, loss)
 
-        All bounds change with each cycle that ends, but of arms with as many cycles the one with the largest sum of
-        ranks stays first. So only those are compared, and nobody looks at a thousand configurations.
-        """
-        tops = []
-        for ended, heap in self._waiting.items():
-            while heap:
-                arm = self.arms[heap[0][1]]
-                if len(arm.ranks) == ended and self._is_free(arm):
-                    tops.append(arm)
-                    break
-                heappop(heap)
-        total = len(self._losses)
-        return max(tops, key=lambda arm: (_bound(arm, total), -arm.root.bracket), default=None)
-
-    def _score(self, arm: Arm) -> float:
-        """The best of an arm's cycles, as a loss."""
-        return min((self.loss(trial) for trial in arm.cycles), default=inf)
-
-    def _free(self) -> list[Arm]:
-        """Those that no worker trains."""
-        return [arm for arm in self.arms if self._is_free(arm)]
+    def _top(self, heap: list[_Entry]) -> Arm | None:
+        """The first that is free. Those before it, which are not, will come in again when they are."""
+        while heap:
+            _, bracket, ended = heap[0]
+            arm = self.arms[abs(bracket)]
+            if len(arm.ranks) == ended and self._is_free(arm):
+                return arm
+            heappop(heap)
+        return None
 
     def _is_free(self, arm: Arm) -> bool:
-        """Whether it may get a cycle at once; where it may not, it will have had another one by the time it may."""
-        return not arm.closed and len(arm.ranks) == len(arm.cycles) and self._may_restart(arm)
+        """Whether it may get a cycle at once."""
+        return not arm.closed and arm.root.bracket not in self._training and self._may_restart(arm)
 
     def _limit(self) -> int:
         """Cycles of each configuration in the present phase of successive rejects."""
-        rejected = sum(arm.closed for arm in self.arms)
-        return self._phases[min(rejected, len(self._phases) - 1)]
+        return self._phases[min(self._closed, len(self._phases) - 1)]
 
 
 def _bound(arm: Arm, total: int) -> float:
