@@ -3,7 +3,8 @@
 Tasks of LCBench (a surrogate) and of TaskSet (recordings), from the folder that BANDSTAND_DATA names. The budget is
 virtual wall time: two median full trainings a worker. Regret is that of the best value measured, against a pool of
 1,000 settings. In brackets: the mean difference to random search without a pruner on the same tasks and seeds, with a
-95 % bootstrap interval over tasks and seeds; below 0 is better than random search.
+95 % bootstrap interval over tasks and seeds; below 0 is better than random search. Ranks are among the strategies of
+the table, by the mean regret on a task: the mean over tasks, the worst; and on how many tasks random search is better.
 
 By itself: `python -m tests.benchmarks.strategies [--strategies LIST] [--tasks LIST] [--workers 8,32] [--seeds N]
 [--first-seed N] [--by-task] [--keep FOLDER] [--processes N]`. What is measured is kept in the folder, a file for each
@@ -19,7 +20,7 @@ import json
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
@@ -29,7 +30,7 @@ from typing import Any
 from service.lineup import strategies_from
 from service.simulation import Cluster, compare, open_source
 from service.simulation.curves import CurveSource
-from service.simulation.regret import POOL_SIZE, Pool, mean_regret, normalized_regret, pool_of
+from service.simulation.regret import POOL_SIZE, Pool, mean_ranks, mean_regret, normalized_regret, pool_of
 from service.simulation.simulated_study import make_study
 from tests.benchmarks.results import Section
 
@@ -86,26 +87,39 @@ def strategies_table(
     keep: Path = KEPT,
     processes: int = PROCESSES,
 ) -> list[str]:
-    """Simulate and tabulate, a column for each kind of tasks and number of workers."""
+    """Simulate and tabulate: a column for each kind of tasks and number of workers, two for ranks among all tasks."""
     names = _with_baseline(strategies)
     found = _measure(names, tasks, workers, seeds, keep, processes)
-    columns = [(kind, count) for kind in dict.fromkeys(task.partition(":")[0] for task in tasks) for count in workers]
-    header = ["strategy", *(f"{kind}, {count} workers" for kind, count in columns)]
+    kinds = list(dict.fromkeys(task.partition(":")[0] for task in tasks))
+    header, columns = ["strategy"], [names]
+    for count in workers:
+        by_strategy = {name: {task: found[task, count][name] for task in tasks} for name in names}
+        for kind in kinds:
+            header.append(f"{kind}, {count} workers")
+            columns.append(_regret_column(by_strategy, kind))
+        header += [f"mean rank (worst), {count} workers", f"tasks with random better, {count} workers"]
+        columns.append([f"{rank.mean:.1f} ({rank.worst:g})" for rank in mean_ranks(by_strategy).values()])
+        columns.append([str(_worse_than_baseline(by_strategy, name)) for name in names])
     lines = [f"| {' | '.join(header)} |", "| --- " * len(header) + "|"]
-    for name in names:
-        row = [name]
-        for kind, count in columns:
-            mine, base = (
-                {task: found[task, count][which] for task in tasks if task.startswith(kind)}
-                for which in (name, BASELINE)
-            )
-            regret = mean_regret(mine, base)
-            against = (
-                f" ({regret.difference:+.3f}, {regret.low:+.3f} to {regret.high:+.3f})" if name != BASELINE else ""
-            )
-            row.append(f"{regret.mean:.3f}{against}")
-        lines.append(f"| {' | '.join(row)} |")
-    return lines
+    return [*lines, *(f"| {' | '.join(row)} |" for row in zip(*columns, strict=True))]
+
+
+def _regret_column(by_strategy: Mapping[str, Mapping[str, Sequence[float]]], kind: str) -> list[str]:
+    def those(name: str) -> dict[str, Sequence[float]]:
+        return {task: regrets for task, regrets in by_strategy[name].items() if task.startswith(kind)}
+
+    cells = []
+    for name in by_strategy:
+        regret = mean_regret(those(name), those(BASELINE))
+        against = f" ({regret.difference:+.3f}, {regret.low:+.3f} to {regret.high:+.3f})"
+        cells.append(f"{regret.mean:.3f}{against if name != BASELINE else ''}")
+    return cells
+
+
+def _worse_than_baseline(by_strategy: Mapping[str, Mapping[str, Sequence[float]]], name: str) -> int:
+    """On how many tasks a strategy's mean regret is greater than that of random search."""
+    base = by_strategy[BASELINE]
+    return sum(statistics.mean(by_strategy[name][task]) > statistics.mean(base[task]) for task in base)
 
 
 def by_task_table(

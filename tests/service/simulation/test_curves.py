@@ -11,7 +11,6 @@ from search_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
 from service.errors import InputError
 from service.simulation import open_source
 from service.simulation.analytic import AnalyticCurves
-from service.simulation.regret import mean_regret, normalized_regret, pool_of
 from service.simulation.unit_cube import fraction_of
 from service.study import Objective
 
@@ -185,23 +184,3 @@ def test_recorded_curves_say_where_they_are_looked_for(monkeypatch, tmp_path):
 def test_an_unknown_task_is_answered_with_the_nearest(recorded):
     with pytest.raises(InputError, match=r"^curves lcbench have 3945, 7593, .*; got '3946': did you mean 3945\?$"):
         recorded("lcbench:3946")
-
-
-class ThreeSettings:
-    def pool(self, size, seed):
-        return np.array([[3.0, 2.0], [1.0, np.nan], [np.nan, np.nan]]), np.ones((3, 2))
-
-
-def test_regret_is_0_for_the_best_of_the_pool_and_1_for_its_median():
-    pool = pool_of(ThreeSettings())
-    assert pool == (1.0, 2.0, 2.0)
-    assert [normalized_regret(loss, pool) for loss in (1.0, 1.5, 2.0, float("nan"))] == [0.0, 0.5, 1.0, 1.0]
-
-
-def test_the_interval_of_a_difference_is_as_wide_as_problems_differ():
-    base = {"a": [0.5, 0.7], "b": [0.4, 0.2]}
-    same = {problem: [value - 0.1 for value in values] for problem, values in base.items()}
-    assert mean_regret(same, base) == pytest.approx((0.35, -0.1, -0.1, -0.1))
-    mixed = mean_regret({"a": [0.3, 0.5], "b": [0.5, 0.3]}, base)
-    assert mixed.difference == pytest.approx(-0.05)
-    assert (mixed.low, mixed.high) == pytest.approx((-0.2, 0.1))
