@@ -1,4 +1,4 @@
-"""The processes of a command that runs a study: waiting for what they do, and killing one of them."""
+"""The processes of a command that runs a study: what they do, and killing one of them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,11 @@ import random
 import signal
 import subprocess
 import time
-from typing import Any
 
 import psutil
 
 from service.store import Store
-
-
-def wait_until(what: str, condition: Any, seconds: float = 90) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds:.0f} s: {what}")
+from tests.waiting import wait_until
 
 
 def epochs_of(store: Store, name: str) -> int:

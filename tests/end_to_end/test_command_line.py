@@ -20,8 +20,9 @@ import pytest
 from service.settings import bandstand_home
 from service.store import Store
 from tests.end_to_end.databases import make_database
-from tests.end_to_end.processes import actor_processes, epochs_of, wait_until
+from tests.end_to_end.processes import actor_processes, epochs_of
 from tests.end_to_end.project import Project, refused
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

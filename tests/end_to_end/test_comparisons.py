@@ -15,8 +15,8 @@ from optuna_dashboard import get_note
 
 from service.optuna_mirror import open_storage
 from service.store import Store
-from tests.end_to_end.processes import wait_until
 from tests.end_to_end.project import Project
+from tests.waiting import wait_until
 
 EPOCHS = 8
 

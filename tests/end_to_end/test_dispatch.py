@@ -22,9 +22,9 @@ from service.submissions import CodeArchive, Dispatch, Submission
 from service.submissions.queue import Order
 from service.submissions.records import RunState
 from tests.end_to_end.databases import make_database
-from tests.end_to_end.processes import wait_until
 from tests.end_to_end.project import CODE, SETTINGS
 from tests.end_to_end.ray_cluster import RayCluster
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 NAMES = (f"dispatched-{number}" for number in itertools.count())

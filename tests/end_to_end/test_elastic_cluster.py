@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from service import tables
 from service.store import Store
-from tests.end_to_end.processes import let_it_train, wait_until
+from tests.end_to_end.processes import let_it_train
 from tests.end_to_end.project import Project
 from tests.end_to_end.ray_nodes import RayNodes
 from tests.end_to_end.stored_study import check_what_is_stored
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

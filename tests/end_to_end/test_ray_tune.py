@@ -20,9 +20,10 @@ from service.store import Store
 from service.study import StudySpec
 from service.views import StudyRecord
 from tests.end_to_end.databases import make_database
-from tests.end_to_end.processes import kill_one, let_it_train, wait_until
+from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project
 from tests.end_to_end.stored_study import check_optuna_agrees, check_what_is_stored
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

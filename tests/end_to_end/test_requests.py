@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from service import tables
 from service.store import Store
 from service.study import Budget
-from tests.end_to_end.processes import kill_one, let_it_train, wait_until
+from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,9 @@ import pytest
 
 from service.store import Store
 from tests.end_to_end.databases import make_database
-from tests.end_to_end.processes import actor_processes, wait_until
+from tests.end_to_end.processes import actor_processes
 from tests.end_to_end.project import Project
+from tests.waiting import wait_until
 
 PLANTED = "pl4nted-s3cret"
 

@@ -22,9 +22,9 @@ from service.accounts import Role
 from service.store import Store
 from service.submissions import CodeArchive
 from tests.end_to_end.databases import make_database
-from tests.end_to_end.processes import wait_until
 from tests.end_to_end.project import CODE, SETTINGS
 from tests.end_to_end.ray_cluster import RayCluster
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 PASSWORD = "pl4nted-passw0rd"

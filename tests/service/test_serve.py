@@ -20,7 +20,8 @@ import sqlalchemy as sa
 from service import tables
 from service.store import Store
 from service.submissions.queue import Order
-from tests.service.test_store import make_spec
+from tests.service.written_study import make_spec
+from tests.waiting import wait_until
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
 
@@ -78,13 +79,6 @@ def servers(store: Store) -> set[str]:
         return set(connection.execute(sa.select(tables.server.c.place)).scalars())
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_server_is_up_soon_small_and_without_what_trains(serve) -> None:
     served = serve("--no-dispatch")
     process = psutil.Process(served.process.pid)
@@ -135,11 +129,11 @@ def test_what_cannot_be_served_is_refused_in_a_line(home, tmp_path) -> None:
 
 def test_a_dispatcher_that_dies_is_followed_by_another_and_the_last_one_signs_off(serve, store) -> None:
     served = serve(RAY_API_SERVER_ADDRESS=NOBODY_LISTENS, RAY_AUTH_MODE="disabled")
-    wait_until(lambda: len(servers(store)) == 1)
+    wait_until("a server in the table", lambda: len(servers(store)) == 1)
     [first] = servers(store)
     [child] = psutil.Process(served.process.pid).children()
     child.kill()
-    wait_until(lambda: servers(store) - {first})
+    wait_until("another server in the table", lambda: servers(store) - {first})
     served.wait_for("ended with code -9; another one starts")
     [child] = psutil.Process(served.process.pid).children()
     served.process.send_signal(signal.SIGINT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -19,32 +18,8 @@ from service.optuna_mirror import OptunaMirror
 from service.optuna_storage import SoleWriterStorage
 from service.search import Search
 from service.store import Store
-from service.study import StudySpec
 from service.study_writer import StudyWriter
-
-NAMES = (f"store-{number}" for number in itertools.count())
-
-
-def make_spec(**changes: Any) -> StudySpec:
-    settings = {
-        "name": next(NAMES),
-        "model": "a:build",
-        "data": "a:load",
-        "space": {
-            "optimizer": {
-                "type": "categorical",
-                "choices": ["sgd", "adam"],
-                "when": {"sgd": {"momentum": {"type": "float", "low": 0.0, "high": 0.9}}},
-            },
-            "zeta": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
-            "alpha": {"type": "categorical", "choices": [True, False]},
-        },
-        "sampler": "tpe",
-        "pruner": "asha",
-        "max_epochs": 4,
-        "budget": {"epochs": 30},
-    }
-    return StudySpec.model_validate(settings | changes)
+from tests.service.written_study import flush, make_spec, train_one
 
 
 @pytest.fixture
@@ -53,34 +28,6 @@ def writer(store: Store) -> Iterator[StudyWriter]:
     writer.catch_up_mirror(Search(writer.spec).history)
     yield writer
     writer.close()
-
-
-def flush(search: Search, writer: StudyWriter, mirror: bool = True) -> None:
-    events = search.take_events()
-    rows = writer.rows_from(events, search.history)
-    writer.write(rows)
-    if mirror:
-        writer.mirror(events, rows)
-
-
-def train_one(search: Search, value: float = 0.5, metrics: dict[str, float] | None = None) -> int:
-    """A trial from its proposal to its end; returns its number."""
-    assignment = search.next()
-    assert assignment is not None
-    for epoch in itertools.count(assignment.from_epoch + 1):
-        verdict = search.report(
-            assignment.trial,
-            assignment.attempt,
-            epoch,
-            {"val_loss": value, "loss": value} | (metrics or {}),
-            seconds=0.1,
-            learning_rate=0.01,
-        )
-        search.checkpointed(assignment.trial, assignment.attempt, epoch, f"/checkpoints/{epoch}")
-        if verdict.action is not Action.CONTINUE:
-            break
-    search.finish(assignment.trial, assignment.attempt)
-    return assignment.trial
 
 
 def study_in_optuna(store: Store, name: str) -> optuna.Study:

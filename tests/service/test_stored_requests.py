@@ -16,7 +16,7 @@ from service.search import Search
 from service.store import Store
 from service.study import Budget
 from service.study_writer import StudyWriter
-from tests.service.test_store import flush, make_spec
+from tests.service.written_study import flush, make_spec
 
 PARAMS = {"zeta": 0.1, "alpha": True, "optimizer": "adam"}
 

@@ -14,7 +14,7 @@ from service.submissions import Dispatch
 from service.submissions.job import begin_job, must_stop
 from service.submissions.queue import Order
 from service.submissions.records import RunState
-from tests.service.test_store import make_spec
+from tests.service.written_study import make_spec
 
 NAMES = (f"cluster-job-{number}" for number in itertools.count())
 

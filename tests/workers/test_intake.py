@@ -16,7 +16,7 @@ from service import tables
 from service.search import Search
 from service.store import Store
 from service.study import Budget
-from tests.service.test_store import make_spec
+from tests.service.written_study import make_spec
 
 # As a coordinator does it, without trainers: claim, rebuild, take in what waits, at each of its heartbeats.
 TAKE_IN = """

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from service.accounts import Role
 from service.store import Store
-from tests.service.test_store import make_spec
+from tests.service.written_study import make_spec
 
 schemathesis.serializer("application/zip")(lambda ctx, value: value)
 OPEN = {"/healthz", "/readyz"}

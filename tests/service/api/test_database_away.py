@@ -19,8 +19,8 @@ import uvicorn
 from service.accounts import Role
 from service.api import ServerSettings, make_app
 from service.store import Store
-from tests.service.api.test_events import events_of
-from tests.service.test_store import make_spec
+from tests.service.api.event_stream import events_of
+from tests.service.written_study import make_spec
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -16,7 +16,8 @@ from service.accounts import Role
 from service.api import ServerSettings, make_app
 from service.search import Search
 from service.store import Store
-from tests.service.test_store import flush, make_spec
+from tests.service.api.event_stream import events_of
+from tests.service.written_study import flush, make_spec
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +38,6 @@ def client(served, store: Store) -> Iterator[httpx.Client]:
     token = store.accounts.create_token("vic", Role.VIEWER, days=1)
     with httpx.Client(base_url=served[0], headers={"Authorization": f"Bearer {token.text}"}, timeout=20) as client:
         yield client
-
-
-def events_of(response: httpx.Response) -> Iterator[dict[str, str]]:
-    event: dict[str, str] = {}
-    for line in response.iter_lines():
-        if not line and event:
-            yield event
-            event = {}
-        elif not line.startswith(":"):
-            key, _, value = line.partition(": ")
-            event[key] = value
 
 
 def watchers(served) -> int:

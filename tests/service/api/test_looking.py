@@ -11,7 +11,7 @@ from service.accounts import Role
 from service.api import ServerSettings, make_app
 from service.search import Search
 from service.store import Store
-from tests.service.test_store import flush, make_spec
+from tests.service.written_study import flush, make_spec
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from service.accounts import Role
 from service.store import Store
 from service.submissions import CodeArchive, Dispatch
 from service.submissions.records import RunState
-from tests.service.test_store import make_spec
+from tests.service.written_study import make_spec
 
 
 def order(**changes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -13,6 +14,8 @@ import uvicorn
 
 from service.api import ServerSettings, make_app
 from service.store import Store
+
+TOKEN = "bandstand_0123456789ab_a-secret"
 
 
 def free_port() -> int:
@@ -94,3 +97,9 @@ class ScriptedServer:
 def hang_up(handler: BaseHTTPRequestHandler) -> None:
     """An answer that never comes: the connection is cut."""
     handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def problem(status: int, detail: str = "the rule, the value, the way out", **more: object) -> tuple:
+    """An answer of ScriptedServer that says what is wrong."""
+    body = json.dumps({"title": "x", "status": status, "detail": detail, **more}).encode()
+    return status, {"Content-Type": "application/problem+json"}, body

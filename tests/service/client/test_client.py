@@ -27,27 +27,10 @@ from service.errors import (
     StudyNameTakenError,
     StudyNotFoundError,
 )
-from service.search import Search
 from service.submissions import Dispatch
 from service.submissions.records import RunState
 from tests.service.client.notebooks import run_cells
-from tests.service.test_store import flush, train_one
-
-
-def train(store, spec, trials: int, *, end: bool = False, pause: float = 0.0) -> None:
-    """Trials of a study as its coordinator would write them."""
-    writer = store.claim(spec, "a test")
-    try:
-        search = Search.restore(writer.spec, writer.events())
-        writer.catch_up_mirror(search.history)
-        for number in range(trials):
-            train_one(search, value=1 / (1 + number))
-            flush(search, writer, mirror=False)
-            time.sleep(pause)
-        if end:
-            writer.set_study(state="finished", ended_at=sa.func.clock_timestamp())
-    finally:
-        writer.close()
+from tests.service.written_study import train
 
 
 def test_a_study_is_submitted_once_with_its_code(client, spec, project, store):

@@ -15,9 +15,8 @@ import pytest
 from search_spaces.toml_writer import make_toml
 from service.cli import main
 from service.client.login import config_file
-from tests.service.client.servers import ScriptedServer
-from tests.service.client.test_client import train
-from tests.service.client.test_connection import TOKEN
+from tests.service.client.servers import TOKEN, ScriptedServer
+from tests.service.written_study import train
 
 
 class Said(NamedTuple):

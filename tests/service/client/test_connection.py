@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from service.client import Client
@@ -19,15 +17,7 @@ from service.errors import (
     StudyNotFoundError,
     TooManyRequestsError,
 )
-from tests.service.client.servers import ScriptedServer, free_port, hang_up
-
-TOKEN = "bandstand_0123456789ab_a-secret"
-
-
-def problem(status: int, detail: str = "the rule, the value, the way out", **more: object) -> tuple:
-    body = json.dumps({"title": "x", "status": status, "detail": detail, **more}).encode()
-    return status, {"Content-Type": "application/problem+json"}, body
-
+from tests.service.client.servers import TOKEN, ScriptedServer, free_port, hang_up, problem
 
 OK = (200, {"Content-Type": "application/json"}, b"{}")
 

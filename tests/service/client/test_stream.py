@@ -7,8 +7,7 @@ import pytest
 from service.client.connection import Connection
 from service.client.stream import Event, follow_events, read_events
 from service.errors import ServerUnreachableError, StudyNotFoundError
-from tests.service.client.servers import ScriptedServer, free_port, hang_up
-from tests.service.client.test_connection import problem
+from tests.service.client.servers import ScriptedServer, free_port, hang_up, problem
 
 
 def stream(*texts: str) -> tuple:

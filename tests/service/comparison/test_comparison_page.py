@@ -15,7 +15,7 @@ from service.comparison.outline import make_comparison_report
 from service.comparison.wins import wins_data
 from service.report.markdown_form import markdown_from
 from service.report.page import write_document
-from tests.service.report.test_report_page import Page
+from tests.service.report.written_page import Page
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ'"
 

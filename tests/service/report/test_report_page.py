@@ -5,7 +5,6 @@ import math
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import pytest
 
@@ -13,42 +12,9 @@ from service.report import REPORTS
 from service.report.drawing import Drawing
 from service.report.page import write_report
 from service.study import Objective
+from tests.service.report.written_page import Page
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ' \"&amp;"
-
-
-class Page(HTMLParser):
-    """What a browser would make of the file: tags with attributes, visible text, scripts."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.scripts, self.text, self._open = [], [], "", ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self._open = tag if tag in ("script", "style") else self._open
-        if tag == "script":
-            self.scripts.append([dict(attrs), ""])
-
-    def handle_endtag(self, tag):
-        self._open = "" if tag == self._open else self._open
-
-    def handle_data(self, data):
-        if self._open == "script":
-            self.scripts[-1][1] += data
-        elif not self._open:
-            self.text += data
-
-    @property
-    def figures(self):
-        return {
-            attrs["id"]: json.loads(text) for attrs, text in self.scripts if attrs.get("id", "").startswith("data-")
-        }
-
-    @property
-    def words(self):
-        return " ".join(self.text.split())
 
 
 @pytest.fixture

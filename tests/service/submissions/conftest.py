@@ -13,7 +13,7 @@ from service.store import Store
 from service.study import StudySpec
 from service.submissions import Dispatch, SubmissionQueue
 from service.submissions.queue import Order
-from tests.service.test_store import make_spec
+from tests.service.written_study import make_spec
 
 NAMES = (f"submitted-{number}" for number in itertools.count())
 SpecMaker = Callable[..., StudySpec]

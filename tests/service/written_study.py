@@ -1,0 +1,85 @@
+"""A study whose decisions the test asks for and writes itself."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.events import Action
+from service.search import Search
+from service.store import Store
+from service.study import StudySpec
+from service.study_writer import StudyWriter
+
+NAMES = (f"store-{number}" for number in itertools.count())
+
+
+def make_spec(**changes: Any) -> StudySpec:
+    """One that never needs its model or data."""
+    settings = {
+        "name": next(NAMES),
+        "model": "a:build",
+        "data": "a:load",
+        "space": {
+            "optimizer": {
+                "type": "categorical",
+                "choices": ["sgd", "adam"],
+                "when": {"sgd": {"momentum": {"type": "float", "low": 0.0, "high": 0.9}}},
+            },
+            "zeta": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
+            "alpha": {"type": "categorical", "choices": [True, False]},
+        },
+        "sampler": "tpe",
+        "pruner": "asha",
+        "max_epochs": 4,
+        "budget": {"epochs": 30},
+    }
+    return StudySpec.model_validate(settings | changes)
+
+
+def flush(search: Search, writer: StudyWriter, mirror: bool = True) -> None:
+    """Write what was decided since, and show it to Optuna."""
+    events = search.take_events()
+    rows = writer.rows_from(events, search.history)
+    writer.write(rows)
+    if mirror:
+        writer.mirror(events, rows)
+
+
+def train_one(search: Search, value: float = 0.5, metrics: dict[str, float] | None = None) -> int:
+    """A trial from its proposal to its end; returns its number."""
+    assignment = search.next()
+    assert assignment is not None
+    for epoch in itertools.count(assignment.from_epoch + 1):
+        verdict = search.report(
+            assignment.trial,
+            assignment.attempt,
+            epoch,
+            {"val_loss": value, "loss": value} | (metrics or {}),
+            seconds=0.1,
+            learning_rate=0.01,
+        )
+        search.checkpointed(assignment.trial, assignment.attempt, epoch, f"/checkpoints/{epoch}")
+        if verdict.action is not Action.CONTINUE:
+            break
+    search.finish(assignment.trial, assignment.attempt)
+    return assignment.trial
+
+
+def train(store: Store, spec: StudySpec, trials: int, *, end: bool = False, pause: float = 0.0) -> None:
+    """Trials of a study as its coordinator would write them."""
+    writer = store.claim(spec, "a test")
+    try:
+        search = Search.restore(writer.spec, writer.events())
+        writer.catch_up_mirror(search.history)
+        for number in range(trials):
+            train_one(search, value=1 / (1 + number))
+            flush(search, writer, mirror=False)
+            time.sleep(pause)
+        if end:
+            writer.set_study(state="finished", ended_at=sa.func.clock_timestamp())
+    finally:
+        writer.close()
