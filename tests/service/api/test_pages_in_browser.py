@@ -116,7 +116,7 @@ def test_a_viewer_opens_optuna_dashboard_on_a_study_and_is_refused_every_write(o
     page.goto("/web/studies/reviewed")
     assert page.get_by_role("button", name="Delete for good").count() == 0
     page.locator("main").get_by_role("link", name="Optuna Dashboard").click()
-    page.get_by_text("Hyperparameter Importance").wait_for()
+    page.get_by_role("heading", name="Hyperparameter Importance").wait_for()  # its figure has the same words
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     number = re.search(r"/studies/(\d+)", page.url)[1]
     answers = page.evaluate(
