@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -244,7 +244,7 @@ class LiveDisplay(NoDisplay):
         self._name = name
         self._drawn_at = 0.0
         self._pace = _Pace(-1.0)
-        self._live.update(Text(f"{name}: running on {workers} workers", style="dim"))
+        self._live.update(Text(f"{name}: running on {_counted(workers, 'worker')}", style="dim"))
 
     def note(self, name: str, message: str) -> None:
         """As `Display.note`; it stays on the screen, above the table."""
@@ -288,6 +288,16 @@ class LiveDisplay(NoDisplay):
         self._live.stop()
 
 
+class _Before(NamedTuple):
+    """What a study had when its run began."""
+
+    seq: int
+    """Of the last trial that had ended."""
+    trials: int
+    """That had ended."""
+    epochs: int
+
+
 class PlainDisplay(NoDisplay):
     """A line for each trial that ends, and for the study's own milestones."""
 
@@ -295,18 +305,34 @@ class PlainDisplay(NoDisplay):
         self._store = store
         self._stream = stream or sys.stdout
         self._name: str | None = None
-        self._seen = 0
+        self._before: dict[str, _Before] = {}
+        self._seen: dict[str, int] = {}
+        """By study: the number, among its events, of the last end of a trial that was shown or is not news."""
         self._read_at = 0.0
         self._spec: StudySpec | None = None
 
     def starting(self, specs: Sequence[StudySpec]) -> None:
-        """As `Display.starting`."""
+        """As `Display.starting`. What has ended by now is not news; soon after, trials may."""
         self._say(f"{', '.join(spec.name for spec in specs)}: starting Ray and the trainers")
+        self._before = {spec.name: self._look(spec.name) for spec in specs}
+        self._seen = {name: before.seq for name, before in self._before.items()}
+
+    def _look(self, name: str) -> _Before:
+        from service.errors import StudyNotFoundError
+
+        try:
+            ended = self._store.ended_trials(name, 0)
+            return _Before(ended[-1].seq if ended else 0, len(ended), self._store.progress(name).epochs)
+        except StudyNotFoundError:
+            return _Before(0, 0, 0)
 
     def running(self, name: str, workers: int) -> None:
         """As `Display.running`."""
-        self._name, self._seen, self._spec = name, -1, None
-        self._say(f"{name}: running on {workers} worker{'s' if workers > 1 else ''}")
+        before = self._before.pop(name, None)  # it may be said to run once more, after its coordinator was lost
+        self._name, self._spec = name, None
+        self._say(f"{name}: running on {_counted(workers, 'worker')}")
+        if before is not None and before.epochs:
+            self._say(f"{name}: going on after {_counted(before.trials, 'trial')}, {_counted(before.epochs, 'epoch')}")
 
     def note(self, name: str, message: str) -> None:
         """As `Display.note`."""
@@ -329,13 +355,8 @@ class PlainDisplay(NoDisplay):
                 self._spec = progress.spec
                 for notice in progress.notices:
                     self._say(f"{self._name}: note: {notice}")
-                if self._seen < 0:  # what ended in an earlier run is not news
-                    before = self._store.ended_trials(self._name, 0)
-                    self._seen = before[-1].seq if before else 0
-                    if before:
-                        self._say(f"{self._name}: going on after {len(before)} trials, {progress.epochs} epochs")
-            for ended in self._store.ended_trials(self._name, self._seen):
-                self._seen = ended.seq
+            for ended in self._store.ended_trials(self._name, self._seen.get(self._name, 0)):
+                self._seen[self._name] = ended.seq
                 self._say(f"{self._name}: {_line_from(ended, self._spec)}")
         except StudyNotFoundError:  # the coordinator has not created it yet
             return
@@ -355,5 +376,8 @@ class PlainDisplay(NoDisplay):
 def _line_from(ended: EndedTrial, spec: StudySpec) -> str:
     value = "" if ended.value is None else f", {spec.objective.metric} {ended.value:.4f}"
     why = f" ({ended.message or ended.reason})" if ended.state != "complete" or ended.reason != "max_epochs" else ""
-    epochs = "1 epoch" if ended.epochs == 1 else f"{ended.epochs} epochs"
-    return f"trial {ended.number} {ended.state} after {epochs}{value}{why}"
+    return f"trial {ended.number} {ended.state} after {_counted(ended.epochs, 'epoch')}{value}{why}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"

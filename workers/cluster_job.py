@@ -77,7 +77,7 @@ class _ClusterJob:
             labels=self._order.labels,
         )
         self._obey_signals()
-        self._display.starting(self._order.specs)
+        self._draw(lambda: self._display.starting(self._order.specs))
         threading.Thread(target=self._watch, daemon=True).start()
         try:
             run_job(job, self._store.url, self._stop, self._tell)

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from service.live import budget_used, params_text, progress_view
+from service.live import PlainDisplay, budget_used, params_text, progress_view
+from service.store import Store
 from service.study import StudySpec
 from service.views import BestTrial, RunningTrial, StudyProgress
+from tests.service.written_study import make_spec, train
 
 
 def make_progress(budget: dict[str, Any], **changes: Any) -> StudyProgress:
@@ -85,3 +87,19 @@ def test_the_table_shows_budget_counts_best_rungs_and_running_trials_at_any_widt
 
 def test_inactive_params_are_left_out() -> None:
     assert params_text({"a": 0.123456, "b": None, "c": float("nan"), "d": "x", "e": False}) == "a 0.123, d x, e False"
+
+
+def test_a_trial_that_ends_before_the_first_look_is_told_of_and_one_of_an_earlier_run_is_not(store: Store) -> None:
+    spec, fresh = make_spec(), make_spec()
+    train(store, spec, 2)
+    stream = io.StringIO()
+    display = PlainDisplay(store, stream)
+    display.starting([spec, fresh])
+    for each in (spec, fresh):
+        train(store, each, 1)
+        display.running(each.name, 1)
+        display.ended(each.name)
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if "going on" in line] == [f"{spec.name}: going on after 2 trials, 8 epochs"]
+    told = [line.partition(" after")[0] for line in lines if ": trial " in line]
+    assert told == [f"{spec.name}: trial 2 pruned", f"{fresh.name}: trial 0 complete"]
