@@ -145,7 +145,7 @@ def run(
 
 @app.command()
 def demo(workers: Workers = None) -> int:
-    """Tune a model of handwritten digits with TPE and ASHA, compare with random search, write a report."""
+    """Tune a model of handwritten digits, compare with random search, write a report."""
     from service.demo import run_demo
 
     try:

@@ -32,7 +32,9 @@ def run_demo(workers: int | None) -> Path:
     """
     store = Store.open()
     ours, random = _specs(store)
-    typer.echo(f"Handwritten digits, a small network: {_EPOCHS} epochs for TPE with ASHA, {_EPOCHS} for random search.")
+    typer.echo(
+        f"Handwritten digits, a small network: {_EPOCHS} epochs for {ours.strategy_name}, {_EPOCHS} for random search."
+    )
     outcomes = run_studies(store, [ours, random], workers=workers, code_path=[], display=make_display(store))
     for name, outcome in outcomes.items():
         if outcome["state"] != "finished":
