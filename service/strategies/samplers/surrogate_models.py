@@ -16,12 +16,14 @@ from pydantic import Field
 from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
+from service.strategies.randomness import generator_for
 from service.strategies.samplers.study_in_memory import StudyInMemory
+from service.strategies.samplers.visited import Visited
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from service.optuna_samplers import Visited
+    from service import optuna_samplers
     from service.study import StudySpec
 
 __all__ = ["ExtraTreesSampler", "ForestSampler", "GBRTSampler", "GPSampler"]
@@ -37,6 +39,8 @@ class SurrogateOptions(Options):
     acquisition: Literal["EI", "PI", "LCB", "EIps", "gp_hedge"] = "EI"
     startup_trials: Annotated[int, Field(ge=1)] = 10
     """Random trials before the model is used."""
+    random_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that a later trial is random all the same, whatever early epochs mislead the model to."""
     xi: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     """EI, PI: the least improvement that counts, in standard deviations of the values seen."""
     kappa: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.96
@@ -83,10 +87,13 @@ class _SurrogateSampler:
         self._options = options_from(f"sampler {self.name}", self.options, spec.sampler_options)
         most = max(_SHOWN * self._options.fit_trials, self._options.startup_trials)
         self._study = StudyInMemory(spec, ask_epochs, self._options.startup_trials, most)
-        self._space = spec.space.distributions()
+        self._space = spec.space
+        self._distributions = spec.space.distributions()
         self._proposed: list[Mapping[str, Any]] = []
-        self._visited: Visited | None = None
+        self._known: optuna_samplers.Visited | None = None
         self._conditions = {name: condition for name, _, condition in spec.space.flat()}
+        self._seed = spec.seed
+        self._visited = Visited(spec.space)
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
@@ -100,32 +107,36 @@ class _SurrogateSampler:
 
     def propose(self, number: int) -> Mapping[str, Any]:
         """As `Sampler.propose`."""
+        if generator_for(self._seed, number, "explore").random() < self._options.random_fraction:
+            rng = generator_for(self._seed, number, "propose")
+            return self._visited.new_point(lambda: self._space.sample(rng))
         return self._study.propose(number, self._make_sampler)
 
     def _make_sampler(self, seed: int) -> BaseSampler:
-        from service.optuna_samplers import SkoptSampler, Visited
+        from service import optuna_samplers
         from service.optuna_samplers.box import Box
 
-        if self._visited is None:
-            self._visited = Visited((), Box(self._space, self._conditions).names)
+        if self._known is None:
+            self._known = optuna_samplers.Visited((), Box(self._distributions, self._conditions).names)
         for params in self._proposed:
-            self._visited.add(params)
+            self._known.add(params)
         self._proposed.clear()
         seconds = self._study.seconds
-        return SkoptSampler(
+        return optuna_samplers.SkoptSampler(
             self.name,
-            space=self._space,
+            space=self._distributions,
             conditions=self._conditions,
             seconds_of=lambda trial: seconds.get(trial.number),
-            visited=self._visited,
+            visited=self._known,
             seed=seed,
-            **self._options.model_dump(),
+            **self._options.model_dump(exclude={"random_fraction"}),
         )
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Sampler.observe`."""
         if isinstance(event, Proposed):
             self._proposed.append(event.params)
+            self._visited.add(event.params)
         self._study.observe(event, trial)
 
 

@@ -35,7 +35,7 @@ SHORT_STARTS = {
     "gp": {"startup_trials": 15, "fit_trials": 4, "candidates": 10, "restarts": 0},
     "forest": {"startup_trials": 8, "fit_trials": 8, "candidates": 20, "trees": 2},
     "extra_trees": {"startup_trials": 8, "fit_trials": 8, "candidates": 20, "trees": 2},
-    "gbrt": {"startup_trials": 8, "fit_trials": 8, "candidates": 20, "trees": 2},
+    "gbrt": {"random_fraction": 0.3, "startup_trials": 8, "fit_trials": 8, "candidates": 20, "trees": 2},
     "zoom": {"round_trials": 3},
     "coordinate": {"startup_trials": 2},
     "cmaes": {"population": 4},

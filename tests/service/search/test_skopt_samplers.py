@@ -100,6 +100,21 @@ def test_its_proposals_are_points_of_a_conditional_space(spec_with, cluster_of, 
         assert all(type(value) in (bool, int, float, str) for value in trial.params.values())
 
 
+def test_a_share_of_its_trials_are_those_of_random_search(spec_with, cluster_of):
+    def points(**settings):
+        spec = spec_with(space=LINE, max_epochs=1, budget={"trials": 30}, **settings)
+        return [trial.params["x"] for trial in cluster_of(spec).run().history.trials]
+
+    chance = points(sampler="random")
+    shares = {}
+    for share in (0.0, 0.5, 1.0):
+        tried = points(sampler="forest", sampler_options=options_of("forest", random_fraction=share))
+        shares[share] = sum(ours == theirs for ours, theirs in zip(tried, chance, strict=True))
+    assert shares[0.0] == 0
+    assert 8 <= shares[0.5] <= 22
+    assert shares[1.0] == 30
+
+
 @pytest.mark.parametrize("acquisition", ["PI", "LCB", "EIps", "gp_hedge"])
 def test_every_acquisition_finds_the_minimum_of_a_parabola(spec_with, cluster_of, acquisition):
     spec = spec_with(
@@ -138,7 +153,7 @@ def test_what_a_trial_took_up_to_its_rung_reaches_the_sampler(desk_with):
 BAD = [
     ({"acquisition": "UCB"}, "option acquisition of sampler forest must be 'EI', 'PI', 'LCB' or 'EIps'; got 'UCB'"),
     ({"acquisition": "gp_hedge"}, "must be 'EI', 'PI', 'LCB' or 'EIps'; got 'gp_hedge'"),
-    ({"kapa": 1}, "options of sampler forest may be acquisition, startup_trials, xi, kappa, fit_trials, candidates, "),
+    ({"kapa": 1}, "options of sampler forest may be acquisition, startup_trials, random_fraction, xi, "),
     ({"xi": -1}, "option xi of sampler forest must be greater than or equal to 0; got -1"),
     ({"trees": 0}, "option trees of sampler forest must be greater than or equal to 1; got 0"),
 ]
