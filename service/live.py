@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from service.report.text import counted
 from service.strategies.samplers.grid_points import grid_of
 from service.study import StudySpec
 from service.views import EndedTrial, StudyProgress
@@ -244,7 +245,7 @@ class LiveDisplay(NoDisplay):
         self._name = name
         self._drawn_at = 0.0
         self._pace = _Pace(-1.0)
-        self._live.update(Text(f"{name}: running on {_counted(workers, 'worker')}", style="dim"))
+        self._live.update(Text(f"{name}: running on {counted(workers, 'worker')}", style="dim"))
 
     def note(self, name: str, message: str) -> None:
         """As `Display.note`; it stays on the screen, above the table."""
@@ -291,11 +292,11 @@ class LiveDisplay(NoDisplay):
 class _Before(NamedTuple):
     """What a study had when its run began."""
 
-    seq: int
+    seq: int = 0
     """Of the last trial that had ended."""
-    trials: int
+    trials: int = 0
     """That had ended."""
-    epochs: int
+    epochs: int = 0
 
 
 class PlainDisplay(NoDisplay):
@@ -306,8 +307,7 @@ class PlainDisplay(NoDisplay):
         self._stream = stream or sys.stdout
         self._name: str | None = None
         self._before: dict[str, _Before] = {}
-        self._seen: dict[str, int] = {}
-        """By study: the number, among its events, of the last end of a trial that was shown or is not news."""
+        self._seen = 0
         self._read_at = 0.0
         self._spec: StudySpec | None = None
 
@@ -315,7 +315,6 @@ class PlainDisplay(NoDisplay):
         """As `Display.starting`. What has ended by now is not news; soon after, trials may."""
         self._say(f"{', '.join(spec.name for spec in specs)}: starting Ray and the trainers")
         self._before = {spec.name: self._look(spec.name) for spec in specs}
-        self._seen = {name: before.seq for name, before in self._before.items()}
 
     def _look(self, name: str) -> _Before:
         from service.errors import StudyNotFoundError
@@ -324,15 +323,15 @@ class PlainDisplay(NoDisplay):
             ended = self._store.ended_trials(name, 0)
             return _Before(ended[-1].seq if ended else 0, len(ended), self._store.progress(name).epochs)
         except StudyNotFoundError:
-            return _Before(0, 0, 0)
+            return _Before()
 
     def running(self, name: str, workers: int) -> None:
         """As `Display.running`."""
-        before = self._before.pop(name, None)  # it may be said to run once more, after its coordinator was lost
-        self._name, self._spec = name, None
-        self._say(f"{name}: running on {_counted(workers, 'worker')}")
-        if before is not None and before.epochs:
-            self._say(f"{name}: going on after {_counted(before.trials, 'trial')}, {_counted(before.epochs, 'epoch')}")
+        before = self._before.get(name, _Before())
+        self._name, self._seen, self._spec = name, before.seq, None
+        self._say(f"{name}: running on {counted(workers, 'worker')}")
+        if before.epochs:
+            self._say(f"{name}: going on after {counted(before.trials, 'trial')}, {counted(before.epochs, 'epoch')}")
 
     def note(self, name: str, message: str) -> None:
         """As `Display.note`."""
@@ -355,8 +354,8 @@ class PlainDisplay(NoDisplay):
                 self._spec = progress.spec
                 for notice in progress.notices:
                     self._say(f"{self._name}: note: {notice}")
-            for ended in self._store.ended_trials(self._name, self._seen.get(self._name, 0)):
-                self._seen[self._name] = ended.seq
+            for ended in self._store.ended_trials(self._name, self._seen):
+                self._seen = ended.seq
                 self._say(f"{self._name}: {_line_from(ended, self._spec)}")
         except StudyNotFoundError:  # the coordinator has not created it yet
             return
@@ -376,8 +375,4 @@ class PlainDisplay(NoDisplay):
 def _line_from(ended: EndedTrial, spec: StudySpec) -> str:
     value = "" if ended.value is None else f", {spec.objective.metric} {ended.value:.4f}"
     why = f" ({ended.message or ended.reason})" if ended.state != "complete" or ended.reason != "max_epochs" else ""
-    return f"trial {ended.number} {ended.state} after {_counted(ended.epochs, 'epoch')}{value}{why}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count} {what}s"
+    return f"trial {ended.number} {ended.state} after {counted(ended.epochs, 'epoch')}{value}{why}"

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["coin_for", "generator_for", "trial_seed"]
+__all__ = ["coin_for", "explores", "generator_for", "trial_seed"]
 
 _PURPOSES = {"propose": 0, "train": 1, "tie": 2, "order": 3, "exploit": 4, "explore": 5, "restart": 6}
 
@@ -17,6 +17,14 @@ _PURPOSES = {"propose": 0, "train": 1, "tie": 2, "order": 3, "exploit": 4, "expl
 def generator_for(seed: int, trial: int, purpose: str) -> np.random.Generator:
     """A fresh generator; equal arguments give equal draws, different ones independent streams (NumPy SeedSequence)."""
     return np.random.default_rng([seed, trial, _PURPOSES[purpose]])
+
+
+def explores(seed: int, trial: int, fraction: float) -> bool:
+    """Whether a trial is one of the `fraction` that are random whatever a sampler has learned.
+
+    The coin is no draw of the proposal's, so that these trials are those of random search.
+    """
+    return float(generator_for(seed, trial, "explore").random()) < fraction
 
 
 def trial_seed(seed: int, trial: int) -> int:

@@ -11,7 +11,7 @@ from service.events import Event
 from service.history import Trial
 from service.strategies.options import Options, check_min_epochs, options_from
 from service.strategies.pruners.hyperband import HyperbandPruner
-from service.strategies.randomness import generator_for
+from service.strategies.randomness import explores, generator_for
 from service.strategies.sample_and_prune import SampleAndPrune
 from service.strategies.samplers.study_in_memory import StudyInMemory
 
@@ -108,7 +108,7 @@ class _PartlyRandom:
     def propose(self, number: int) -> Mapping[str, Any]:
         """As `Sampler.propose`."""
         # The coin is no draw of the proposal's, so that with another fraction those that stay the same kind stay equal.
-        if generator_for(self._spec.seed, number, "explore").random() < self._random_fraction:
+        if explores(self._spec.seed, number, self._random_fraction):
             return self._spec.space.sample(generator_for(self._spec.seed, number, "propose"))
         return self._study.propose(number, self._make_sampler)
 

@@ -72,9 +72,9 @@ class Bandit:
         self._free: dict[int, list[_Entry]] = {}
         """By how many cycles they have had, heaps, the most promising first; some have gone on since."""
         self._worst: list[_Entry] = []
-        """All of these in one heap, the worst first."""
+        """For `rejects`: all of these in one heap, the worst first."""
         self._worst_paused: list[_Entry] = []
-        """The same, without those in which no cycle is paused."""
+        """The same, but those in which no cycle is paused fall out."""
 
     @property
     def open(self) -> int:
@@ -101,8 +101,9 @@ class Bandit:
         self._training.discard(bracket)
         promise = -sum(arm.ranks) if self._kind == "ucb" else arm.loss
         heappush(self._free.setdefault(ended, []), (promise, bracket, ended))
-        heappush(self._worst, (-arm.loss, -bracket, ended))
-        heappush(self._worst_paused, (-arm.loss, -bracket, ended))
+        if self._kind == "rejects":
+            heappush(self._worst, (-arm.loss, -bracket, ended))
+            heappush(self._worst_paused, (-arm.loss, -bracket, ended))
 
     def close(self, arm: Arm) -> None:
         """It gets no more cycles."""

@@ -16,7 +16,7 @@ from pydantic import Field
 from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
-from service.strategies.randomness import generator_for
+from service.strategies.randomness import explores, generator_for
 from service.strategies.samplers.study_in_memory import StudyInMemory
 from service.strategies.samplers.visited import Visited
 
@@ -89,8 +89,8 @@ class _SurrogateSampler:
         self._study = StudyInMemory(spec, ask_epochs, self._options.startup_trials, most)
         self._space = spec.space
         self._distributions = spec.space.distributions()
-        self._proposed: list[Mapping[str, Any]] = []
-        self._known: optuna_samplers.Visited | None = None
+        self._proposed: list[Mapping[str, Any]] = []  # not yet among the known
+        self._known: optuna_samplers.Visited | None = None  # as the models see it, made once scikit-learn is needed
         self._conditions = {name: condition for name, _, condition in spec.space.flat()}
         self._seed = spec.seed
         self._visited = Visited(spec.space)
@@ -107,7 +107,7 @@ class _SurrogateSampler:
 
     def propose(self, number: int) -> Mapping[str, Any]:
         """As `Sampler.propose`."""
-        if generator_for(self._seed, number, "explore").random() < self._options.random_fraction:
+        if explores(self._seed, number, self._options.random_fraction):
             rng = generator_for(self._seed, number, "propose")
             return self._visited.new_point(lambda: self._space.sample(rng))
         return self._study.propose(number, self._make_sampler)

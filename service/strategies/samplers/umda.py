@@ -19,7 +19,7 @@ from search_spaces import Categorical, Float, Int, Parameter, Value
 from service.events import Event, Proposed
 from service.history import Trial
 from service.strategies.options import Options, options_from
-from service.strategies.randomness import generator_for
+from service.strategies.randomness import explores, generator_for
 from service.strategies.samplers.elites import Elites
 from service.strategies.samplers.fractions import fraction_of, value_at
 from service.strategies.samplers.visited import Visited
@@ -82,8 +82,7 @@ class UMDASampler:
     def propose(self, number: int) -> Mapping[str, Any]:
         """As `Sampler.propose`."""
         rng = generator_for(self._seed, number, "propose")
-        # The coin is no draw of the proposal's, so that random trials are those of random search.
-        if generator_for(self._seed, number, "explore").random() >= self._options.random_fraction:
+        if not explores(self._seed, number, self._options.random_fraction):
             elites = self._elites.best()
             if elites:
                 return self._visited.new_point(lambda: self._child(elites, rng))
