@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from service.report.text import counted
 from service.settings import ray_address
 from service.study import Resources
 
@@ -108,4 +109,4 @@ class ShortageNotes:
         self._told_count = count
         wanted = self._fleet.size or count
         missing = f" of {wanted}; the others wait for resources" if count < wanted else ""
-        self._note(f"{count} worker{'s' if count > 1 else ''}{missing}")
+        self._note(f"{counted(count, 'worker')}{missing}")

@@ -17,6 +17,7 @@ from pathlib import Path
 from service.client.notebook import NotebookCode, pack_functions
 from service.errors import InputError
 from service.references import InteractiveReference
+from service.report.text import counted
 from service.study import StudySpec
 from service.study_file import default_code_path
 from service.submissions.code import CodeArchive, list_files
@@ -74,7 +75,7 @@ def pack_study(
     if not files:
         return PackedStudy(spec=spec, archive=None, notes=notes)
     archive = CodeArchive.of_files(files)
-    notes.append(f"code: {len(files)} file{'s' if len(files) > 1 else ''}, {_size(len(archive.content))} packed")
+    notes.append(f"code: {counted(len(files), 'file')}, {_size(len(archive.content))} packed")
     return PackedStudy(spec=spec, archive=archive, notes=notes, notebook=pickled.module if pickled else None)
 
 
