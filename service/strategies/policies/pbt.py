@@ -29,7 +29,7 @@ class PBTOptions(PopulationOptions):
 
     exploit: Literal["truncation", "tournament"] = "truncation"
     """`truncation`: a member among the worst `fraction` goes on from one of the best `fraction`. `tournament`: a member
-    goes on from a random other where that is better."""
+    goes on from a random other one in training where that is better."""
     fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     resample: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Probability that a parameter that changes is drawn anew rather than perturbed."""
@@ -76,10 +76,11 @@ class PopulationBasedTraining(Population):
 
     def step(self, situation: Situation) -> Step | None:
         """As `Strategy.step`: fill the population, replace who has ended, then the member that trained least."""
-        for slot in self._vacant:
-            parent = self._parent_for(slot, situation.number)
-            if parent is not None:
-                return self._child(situation.number, slot, parent)
+        vacant = next(iter(self._vacant), None)
+        if vacant is not None:
+            parent = self._parent_for(vacant, situation.number)
+            if parent is not None:  # else there is none for other vacant slots either
+                return self._child(situation.number, vacant, parent)
         member = self._new_member(situation)
         if member is not None or not self._paused:
             return member
@@ -98,39 +99,30 @@ class PopulationBasedTraining(Population):
         elif isinstance(event, Ended) and trial is not None and event.state is not TrialState.COMPLETE:
             self._vacant[trial.bracket] = None
 
-    def _parents(self, slot: int) -> list[Trial]:
-        """Whom a member may go on from, best first: in training, with a checkpoint that leaves something to train."""
-        return [
-            trial
-            for trial in self._fellows(slot)
-            if trial.bracket != slot
-            and not trial.state.is_final
-            and trial.has_own_checkpoint
-            and trial.checkpoint_epoch < self._spec.max_epochs
-        ]
+    def _begin_population(self) -> None:
+        super()._begin_population()
+        self._vacant.clear()  # of those who failed when nobody was left to go on from
 
     def _parent_for(self, slot: int, number: int) -> Trial | None:
         """From whom a child in this slot would go on, were trial `number` one; None while there is nobody."""
-        parents = self._parents(slot)
-        if not parents:
+        mine = self._parents.of(self._members[slot])
+        others = len(self._parents) - (mine is not None)
+        if not others:
             return None
-        rng = generator_for(self._spec.seed, number, "exploit")
-        if self._options.exploit == "tournament":
-            others = [trial for trial in self._fellows(slot) if trial.bracket != slot]
-            opponent = others[int(rng.integers(len(others)))]
-            return opponent if opponent in parents else parents[0]
-        return parents[int(rng.integers(ceil(len(parents) * self._options.fraction)))]
+        few = others if self._options.exploit == "tournament" else ceil(others * self._options.fraction)
+        place = int(generator_for(self._spec.seed, number, "exploit").integers(few))
+        return self._parents[place + 1 if mine is not None and mine <= place else place]
 
     def _gives_way(self, slot: int, parent: Trial) -> bool:
         """Whether a paused member is so much worse than this parent that a child of that one takes its place."""
-        fellows = self._fellows(slot)
-        mine = next((place for place, trial in enumerate(fellows) if trial.bracket == slot), None)
-        if mine is None:
+        mine, its = self._fellows.of(self._members[slot]), self._fellows.of(parent)
+        if mine is None or its is None:
             return False
         if self._options.exploit == "tournament":
-            return fellows.index(parent) < mine
-        few = ceil(len(fellows) * self._options.fraction)
-        return mine >= max(few, len(fellows) - few) and fellows.index(parent) < few
+            return its < mine
+        count = len(self._fellows)
+        few = ceil(count * self._options.fraction)
+        return mine >= max(few, count - few) and its < few
 
     def _child(self, number: int, slot: int, parent: Trial) -> Proposal:
         """The trial that takes a slot."""

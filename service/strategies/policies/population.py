@@ -6,15 +6,30 @@ Knows who the members are and what they have reached. Must not know how one take
 from __future__ import annotations
 
 from collections.abc import Mapping
+from heapq import heappop, heappush
+from itertools import count
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from service.events import Action, Ended, Event, Extended, Lost, Measured, Paused, Promoted, Proposed, TrialState
+from service.events import (
+    Action,
+    Ended,
+    Event,
+    Extended,
+    Lost,
+    Measured,
+    Paused,
+    Promoted,
+    Proposed,
+    Reopened,
+    TrialState,
+)
 from service.history import Trial
 from service.strategies.options import Options
-from service.strategies.randomness import coin_for, generator_for
+from service.strategies.policies.places import Places
+from service.strategies.randomness import generator_for
 from service.strategies.strategy import Judgement, Proposal, Retirement, Situation
 
 if TYPE_CHECKING:
@@ -66,8 +81,15 @@ class Population:
         self.interval = options.interval or max(1, round(spec.max_epochs / _INTERVALS))
         """Epochs between two comparisons."""
         self._members: list[Trial] = []  # the latest trial of each slot
-        self._paused: dict[int, Trial] = {}  # slot -> its trial, in the order in which they paused
+        self._paused: dict[int, int] = {}  # slot -> when its trial paused
+        self._by_training: list[tuple[int, int, int]] = []  # a heap of (epochs, when paused, slot), older ones as well
+        self._pauses = count()
         self._first = 0  # slot of the latest population
+        self._in_training: set[int] = set()  # its slots whose trial has not ended
+        self._fellows = Places(spec.objective.sign, spec.seed)
+        """The latest population's members that have a value."""
+        self._parents = Places(spec.objective.sign, spec.seed)
+        """Those that others may go on from: in training, with a checkpoint that leaves something to train."""
         self._size = self._population
         self._epochs_used = 0
         self._epochs = spec.budget.epochs
@@ -103,22 +125,45 @@ class Population:
         """As `Strategy.observe`."""
         if isinstance(event, Extended):
             self._epochs = int(event.budget["epochs"]) if "epochs" in event.budget else None
+        elif isinstance(event, Reopened):
+            for member in self._members[self._first :]:
+                self._rank(member)  # its checkpoint may be gone
         if trial is None:
             return
         slot = trial.bracket
         if isinstance(event, Measured):
             self._epochs_used += 1
         elif isinstance(event, Proposed):
-            if slot == len(self._members):
-                if slot == self._first + self._size:
-                    self._begin_population()
-                self._members.append(trial)
-            else:
-                self._members[slot] = trial
+            self._enter(slot, trial)
         elif isinstance(event, Paused | Lost) and trial.state is TrialState.PAUSED:
-            self._paused[slot] = trial
+            self._paused[slot] = next(self._pauses)
+            heappush(self._by_training, (trial.epochs, self._paused[slot], slot))
         elif isinstance(event, Promoted | Ended):
             self._paused.pop(slot, None)
+        if isinstance(event, Ended):
+            self._in_training.discard(slot)
+        self._rank(trial)
+
+    def _enter(self, slot: int, trial: Trial) -> None:
+        """A trial takes a slot, a new one or that of a trial that has ended."""
+        if slot == len(self._members):
+            if slot == self._first + self._size:
+                self._begin_population()
+            self._members.append(trial)
+        else:
+            for places in (self._fellows, self._parents):
+                places.discard(self._members[slot])
+            self._members[slot] = trial
+        self._in_training.add(slot)
+
+    def _rank(self, trial: Trial) -> None:
+        """Bring up to date where a trial stands."""
+        if self._members[trial.bracket] is not trial:
+            return
+        has_value = bool(trial.values) and trial.state is not TrialState.FAILED and isfinite(trial.values[-1])
+        _put(self._fellows, trial, has_value)
+        can_be_followed = trial.has_own_checkpoint and trial.checkpoint_epoch < self._spec.max_epochs
+        _put(self._parents, trial, has_value and can_be_followed and not trial.state.is_final)
 
     def notices(self) -> list[str]:
         """Says so where the budget does not train the population to the end."""
@@ -132,13 +177,13 @@ class Population:
 
     def _wants_members(self) -> bool:
         """Whether the latest population is not complete yet, or over."""
-        if len(self._members) < self._first + self._size:
-            return True
-        return all(member.state.is_final for member in self._members[self._first :])
+        return len(self._members) < self._first + self._size or not self._in_training
 
     def _begin_population(self) -> None:
         """Another one, of as many members as what is left of the epochs trains to the end."""
         self._first = len(self._members)
+        self._fellows.clear()
+        self._parents.clear()
         if self._epochs is not None:
             left = self._epochs - self._epochs_used
             self._size = min(self._population, max(1, left // self._spec.max_epochs))
@@ -152,26 +197,23 @@ class Population:
 
     def _least_trained(self) -> tuple[int, Trial]:
         """The paused member that has trained least, with its slot; of equals the one that paused first."""
-        return min(self._paused.items(), key=lambda item: item[1].epochs)
-
-    def _fellows(self, slot: int) -> list[Trial]:
-        """The population of a slot, itself included, best first; those without a value are left out."""
-        slots = range(self._first, len(self._members)) if slot >= self._first else range(self._first)
-        members = [self._trial_with_value(slot) for slot in slots]
-        known = [trial for trial in members if trial is not None]
-        sign, seed = self._spec.objective.sign, self._spec.seed
-        return sorted(known, key=lambda trial: (sign * trial.values[-1], coin_for(seed, trial.number)))
-
-    def _trial_with_value(self, slot: int) -> Trial | None:
-        trial = self._members[slot]
-        if not trial.values or trial.state is TrialState.FAILED or not isfinite(trial.values[-1]):
-            return None
-        return trial
+        while True:
+            _, paused, slot = self._by_training[0]
+            if self._paused.get(slot) == paused:
+                return slot, self._members[slot]
+            heappop(self._by_training)  # it has gone on since
 
     def _words(self, slot: int, what: str) -> str:
-        fellows = self._fellows(slot)
-        place = next((place for place, trial in enumerate(fellows) if trial.bracket == slot), 0) + 1
-        return f"epoch {self._members[slot].epochs}: place {place} of {len(fellows)}, {what}"
+        trial = self._members[slot]
+        place = self._fellows.of(trial) or 0
+        return f"epoch {trial.epochs}: place {place + 1} of {len(self._fellows)}, {what}"
+
+
+def _put(places: Places, trial: Trial, belongs: bool) -> None:
+    if belongs:
+        places.put(trial)
+    else:
+        places.discard(trial)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
