@@ -6,18 +6,19 @@ Knows parameters and what a small change of each is. Must not know who is whose 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field, model_validator
 
 from search_spaces import Categorical, Float, Parameter
+from service.strategies.options import Options
 
 if TYPE_CHECKING:
     import numpy as np
 
     from search_spaces import SearchSpace
 
-__all__ = ["Factors", "check_changeable", "explored", "usually_changed"]
+__all__ = ["Change", "Factors", "Resample", "Rule", "check_changeable", "explored", "usually_changed"]
 
 
 def _one_down_one_up(factors: tuple[float, float]) -> tuple[float, float]:
@@ -29,6 +30,33 @@ def _one_down_one_up(factors: tuple[float, float]) -> tuple[float, float]:
 
 Factors = Annotated[tuple[float, float], AfterValidator(_one_down_one_up)]
 """By which a number is multiplied, one or the other."""
+Resample = Annotated[float, Field(ge=0, le=1)]
+"""Probability that a parameter that changes is drawn anew rather than perturbed."""
+
+
+class Rule(Options):
+    """How one parameter changes; what is left out is as for all."""
+
+    factors: Factors | None = None
+    resample: Resample | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_nothing_else(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and set(given) <= set(cls.model_fields):
+            return given
+        raise ValueError(f"a table of {' and '.join(cls.model_fields)}")
+
+
+class Change(NamedTuple):
+    """How a parameter changes."""
+
+    factors: tuple[float, float]
+    """A number is multiplied by one or the other; where its range holds 0, it moves by as much of the range as the
+    factor differs from 1, halved. A whole number moves by at least a step, an ordered choice to a neighbour, any other
+    choice is drawn anew."""
+    resample: float
+    """Probability that it is drawn anew instead."""
 
 
 def usually_changed(space: SearchSpace, batch_size: int | str) -> tuple[str, ...]:
@@ -58,29 +86,20 @@ def check_changeable(space: SearchSpace, names: Collection[str], option: str) ->
 
 
 def explored(
-    params: Mapping[str, Any],
-    space: SearchSpace,
-    names: Collection[str],
-    rng: np.random.Generator,
-    *,
-    factors: tuple[float, float],
-    resample: float,
+    params: Mapping[str, Any], space: SearchSpace, changes: Mapping[str, Change], rng: np.random.Generator
 ) -> dict[str, Any]:
     """Perturb or resample some params (Jaderberg et al., Population Based Training, 2017, section 3).
 
     Args:
         params: the parent's.
         space: theirs.
-        names: what may change, where it is active.
+        changes: what may change, where it is active, and how.
         rng: draws.
-        factors: a number is multiplied by one or the other; where its range holds 0, it moves by as much of the range
-            as the factor differs from 1, halved. A whole number moves by at least a step, an ordered choice to a
-            neighbour, any other choice is drawn anew.
-        resample: probability that a parameter is drawn anew instead.
     """
     changed = dict(params)
     for name, parameter, _ in space.flat():
-        if name in names and name in params:
+        if name in changes and name in params:
+            factors, resample = changes[name]
             anew = rng.random() < resample
             draw, factor = rng.random(), factors[int(rng.integers(2))]
             changed[name] = parameter.value_at(draw) if anew else _perturbed(parameter, params[name], factor, draw)

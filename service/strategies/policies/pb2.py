@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -13,7 +13,6 @@ from search_spaces import Categorical
 from service.events import Ended, Event, Measured, Proposed, TrialState
 from service.history import Trial
 from service.strategies.options import options_from
-from service.strategies.policies.explore import usually_changed
 from service.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
 from service.strategies.policies.time_varying_gp import Numbers, TimeVaryingGP
 from service.strategies.samplers.fractions import fraction_of, value_at
@@ -34,7 +33,10 @@ _LARGEST = 1e100
 
 
 class PB2Options(PBTOptions):
-    """Options of pb2. `resample` and `factors` are for choices, and for numbers until the model has enough to go by."""
+    """Options of pb2.
+
+    `resample`, `factors` and `rules` are for choices, and for numbers until the model has enough to go by.
+    """
 
 
 class _Interval(NamedTuple):
@@ -71,7 +73,7 @@ class PopulationBasedBandits(PopulationBasedTraining):
 
     def __init__(self, spec: StudySpec):
         super().__init__(spec)
-        self._numbers = _numbers(spec, self._explored or ())
+        self._numbers = _numbers(spec, self._changes)
         self._trials: list[Trial] = []
         self._intervals: deque[_Interval] = deque(maxlen=_WINDOW)
 
@@ -79,8 +81,7 @@ class PopulationBasedBandits(PopulationBasedTraining):
     def check(cls, spec: StudySpec) -> None:
         """As `Sampler.check`."""
         super().check(spec)
-        explore = options_from(f"sampler {cls.name}", cls.options, spec.sampler_options).explore
-        names = usually_changed(spec.space, spec.batch_size) if explore is None else explore
+        names = options_from(f"sampler {cls.name}", cls.options, spec.sampler_options).changing(spec)
         if not _numbers(spec, names):
             raise ValueError(
                 f"option explore of sampler {cls.name} must name at least one number; got {list(names)}: "
@@ -211,7 +212,7 @@ class _LossScale:
         return (min(max(loss, self._low), self._high) - self._low) / (self._high - self._low)
 
 
-def _numbers(spec: StudySpec, names: tuple[str, ...]) -> dict[str, Float | Int]:
+def _numbers(spec: StudySpec, names: Collection[str]) -> dict[str, Float | Int]:
     """The numbers among the named parameters that have more than one value, in the space's order."""
     return {
         name: parameter

@@ -11,7 +11,15 @@ from pydantic import Field
 from service.events import Ended, Event, Proposed, TrialState
 from service.history import Trial
 from service.strategies.options import options_from
-from service.strategies.policies.explore import Factors, check_changeable, explored, usually_changed
+from service.strategies.policies.explore import (
+    Change,
+    Factors,
+    Resample,
+    Rule,
+    check_changeable,
+    explored,
+    usually_changed,
+)
 from service.strategies.policies.population import Population, PopulationOptions, changes, check_interval
 from service.strategies.randomness import generator_for
 from service.strategies.strategy import Promotion, Proposal, Retirement, Situation, Step
@@ -31,10 +39,22 @@ class PBTOptions(PopulationOptions):
     """`truncation`: a member among the worst `fraction` goes on from one of the best `fraction`. `tournament`: a member
     goes on from a random other one in training where that is better."""
     fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.2
-    resample: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """Probability that a parameter that changes is drawn anew rather than perturbed."""
+    resample: Resample = 0.25
     factors: Factors = (0.8, 1.2)
-    """By which a number is multiplied, one or the other."""
+    rules: dict[str, Rule] = Field(default_factory=dict)
+    """By parameter, where one has `factors` or `resample` of its own."""
+
+    def changing(self, spec: StudySpec) -> dict[str, Change]:
+        """The parameters that change when a member goes on from another, and how."""
+        names = usually_changed(spec.space, spec.batch_size) if self.explore is None else self.explore
+        rules = {name: self.rules.get(name, Rule()) for name in names}
+        return {
+            name: Change(
+                factors=self.factors if rule.factors is None else rule.factors,
+                resample=self.resample if rule.resample is None else rule.resample,
+            )
+            for name, rule in rules.items()
+        }
 
 
 class PopulationBasedTraining(Population):
@@ -57,9 +77,7 @@ class PopulationBasedTraining(Population):
     def __init__(self, spec: StudySpec):
         self._options = options_from(f"sampler {self.name}", self.options, spec.sampler_options)
         super().__init__(spec, self._options)
-        self._explored = self._options.explore
-        if self._explored is None:
-            self._explored = usually_changed(spec.space, spec.batch_size)
+        self._changes = self._options.changing(spec)
         self._vacant: dict[int, None] = {}  # slots whose trial has ended and that want a child
 
     @classmethod
@@ -68,6 +86,13 @@ class PopulationBasedTraining(Population):
         options = options_from(f"sampler {cls.name}", cls.options, spec.sampler_options)
         check_interval(options.interval, spec, cls.name)
         check_changeable(spec.space, options.explore or (), f"option explore of sampler {cls.name}")
+        changing = options.changing(spec)
+        for name in options.rules:
+            if name not in changing:
+                raise ValueError(
+                    f"option rules of sampler {cls.name} may name parameters that change, "
+                    f"{', '.join(changing) or 'none'}; got {name!r}: name it in option explore, too, or leave it out"
+                )
 
     @classmethod
     def make(cls, spec: StudySpec) -> PopulationBasedTraining:
@@ -138,12 +163,4 @@ class PopulationBasedTraining(Population):
 
     def _explore(self, parent: Trial, rng: np.random.Generator) -> Mapping[str, Any]:
         """Params for a child."""
-        options = self._options
-        return explored(
-            parent.params,
-            self._spec.space,
-            self._explored or (),
-            rng,
-            factors=options.factors,
-            resample=options.resample,
-        )
+        return explored(parent.params, self._spec.space, self._changes, rng)

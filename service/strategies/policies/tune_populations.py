@@ -15,7 +15,7 @@ from pydantic import Field
 from search_spaces import Categorical
 from service.history import Trial
 from service.strategies.options import options_from
-from service.strategies.policies.explore import Factors, check_changeable, usually_changed
+from service.strategies.policies.explore import Factors, Resample, check_changeable, usually_changed
 from service.strategies.policies.population import Population, PopulationOptions, check_interval
 from service.strategies.strategy import Promotion, Situation, Step
 
@@ -37,10 +37,10 @@ class TunePB2Options(PopulationOptions):
 class TunePBTOptions(TunePB2Options):
     """Options of tune-pbt."""
 
-    resample: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """Probability that a parameter that changes is drawn anew; Tune's resample_probability."""
+    resample: Resample = 0.25
+    """Tune's resample_probability."""
     factors: Factors = (0.8, 1.2)
-    """By which a number is multiplied, one or the other; Tune's perturbation_factors."""
+    """Tune's perturbation_factors."""
 
 
 class TunePB2(Population):

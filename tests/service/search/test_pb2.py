@@ -185,7 +185,7 @@ def test_the_model_sees_the_latest_intervals_only(spec_with, lessons, monkeypatc
         ({"explore": ["batch"]}, r"explore of sampler pb2 must name at least one number; got \['batch'\]: name one"),
         ({"explore": []}, r"explore of sampler pb2 must name at least one number; got \[\]"),
         ({"interval": 9}, "option interval of sampler pb2 must be at most max_epochs; got 9 with max_epochs 8"),
-        ({"kappa": 1}, "options of sampler pb2 may be population, interval, .*, factors; got 'kappa'"),
+        ({"kappa": 1}, "options of sampler pb2 may be population, interval, .*, factors, rules; got 'kappa'"),
     ],
 )
 def test_bad_options_are_refused_with_the_rule(desk_with, options, line):

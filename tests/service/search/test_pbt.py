@@ -5,15 +5,15 @@ import pytest
 
 from search_spaces import Categorical, Float, Int, SearchSpace
 from service.events import TrialState
-from service.strategies.policies.explore import explored, usually_changed
+from service.strategies.policies.explore import Change, explored, usually_changed
 
 SPACE = SearchSpace({"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 8), "batch": Categorical([16, 32, 64])})
 
 
-def population(desk_with, **options):
+def population(desk_with, seed=0, **options):
     settings = {"population": 5, "interval": 2, "explore": ["rate"]} | options
     return desk_with(
-        sampler="pbt", pruner="", sampler_options=settings, space=SPACE, max_epochs=8, budget={"epochs": 40}
+        sampler="pbt", pruner="", sampler_options=settings, space=SPACE, max_epochs=8, budget={"epochs": 160}, seed=seed
     )
 
 
@@ -105,6 +105,19 @@ def test_paused_members_are_complete_when_the_budget_ends(desk_with):
             {"factors": [1.1, 1.2]},
             r"option factors of sampler pbt must be one below and one above 1, such as \[0.8, 1.2\]; got \[1.1, 1.2\]",
         ),
+        (
+            {"factors": [0.8, 1.2], "rules": {"rate": {"factor": 0.8}}},
+            r"option rules.rate of sampler pbt must be a table of factors and resample; got {'factor': 0.8}",
+        ),
+        (
+            {"rules": {"rate": {"factors": [0.8, 0.9]}}},
+            r"option rules.rate.factors of sampler pbt must be one below and one above 1, such as \[0.8, 1.2\]",
+        ),
+        (
+            {"rules": {"units": {"resample": 0.5}}},
+            "option rules of sampler pbt may name parameters that change, rate; got 'units': name it in option "
+            "explore, too, or leave it out",
+        ),
         ({"exploit": "luck"}, "option exploit of sampler pbt must be 'truncation' or 'tournament'; got 'luck'"),
         (
             {"explore": ["size"]},
@@ -132,7 +145,7 @@ def test_a_perturbed_number_is_multiplied_a_count_moves_a_step_and_an_ordered_ch
     seen = {name: set() for name in params}
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        changed = explored(params, SPACE, list(params), rng, factors=(0.8, 1.2), resample=0.0)
+        changed = explored(params, SPACE, dict.fromkeys(params, Change((0.8, 1.2), 0.0)), rng)
         for name, value in changed.items():
             seen[name].add(value)
     assert seen == {"rate": {0.008, 0.012}, "units": {2, 4}, "batch": {16, 64}}
@@ -142,15 +155,54 @@ def test_what_is_perturbed_at_its_border_stays_in_the_space():
     edge = {"rate": 1.0, "units": 8, "batch": 64}
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        SPACE.check(explored(edge, SPACE, list(edge), rng, factors=(0.8, 1.2), resample=0.5))
+        SPACE.check(explored(edge, SPACE, dict.fromkeys(edge, Change((0.8, 1.2), 0.5)), rng))
 
 
 def test_where_a_range_holds_0_a_number_moves_instead_so_that_it_cannot_get_stuck():
     space = SearchSpace({"dropout": Float(0.0, 0.5)})
-    values = {
-        explored({"dropout": 0.0}, space, ["dropout"], np.random.default_rng(seed), factors=(0.8, 1.2), resample=0.0)[
-            "dropout"
-        ]
-        for seed in range(20)
-    }
+    change = {"dropout": Change((0.8, 1.2), 0.0)}
+    values = {explored({"dropout": 0.0}, space, change, np.random.default_rng(seed))["dropout"] for seed in range(20)}
     assert sorted(values) == pytest.approx([0.0, 0.05])
+
+
+def test_a_parameter_is_drawn_anew_as_often_as_resample_says():
+    change = {"rate": Change((0.8, 1.2), 0.25)}
+    draws = [explored({"rate": 0.01}, SPACE, change, np.random.default_rng(seed))["rate"] for seed in range(400)]
+    anew = sum(rate not in (0.008, 0.012) for rate in draws)
+    assert 70 < anew < 130  # 100 and three and a half standard deviations
+    assert min(draws) < 1e-3
+    assert max(draws) > 0.1
+
+
+def test_a_parameter_may_have_rules_of_its_own(desk_with):
+    rules = {"rate": {"factors": [0.5, 2.0]}, "units": {"resample": 1.0}}
+    options = {"explore": ["rate", "units", "batch"], "resample": 0.0, "rules": rules, "population": 20}
+    desk = population(desk_with, **options)
+    for number in range(20):
+        desk.train_interval(desk.start().trial, number / 20)
+    for _ in range(20):
+        desk.start()  # sixteen train on, four give way
+    children = desk.trials[20:]
+    assert len(children) == 4
+    for child in children:
+        parent = desk.trials[child.parent].params
+        assert child.params["rate"] in (0.5 * parent["rate"], min(2.0 * parent["rate"], 1.0))
+        assert child.params["batch"] != 32 or parent["batch"] != 32  # perturbed: a neighbour
+    assert any(abs(child.params["units"] - desk.trials[child.parent].params["units"]) > 1 for child in children)
+
+
+def test_any_other_member_may_be_met_in_a_tournament(desk_with):
+    """By truncation only the best of five would be gone on from, and only by the worst."""
+    parents, gave_way = set(), set()
+    for seed in range(40):
+        desk = population(desk_with, exploit="tournament", seed=seed)
+        for value in (0.1, 0.2, 0.3, 0.4, 0.5):
+            desk.train_interval(desk.start().trial, value)
+        while len(desk.trials) < 6:
+            desk.start()
+        child = desk.trials[5]
+        assert child.parent < child.bracket  # the other one was better
+        parents.add(child.parent)
+        gave_way.add(child.bracket)
+    assert parents == {0, 1, 2, 3}
+    assert gave_way == {1, 2, 3, 4}
