@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -13,8 +12,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
-from threadpoolctl import ThreadpoolController
 
+from service.one_thread import one_thread
 from service.optuna_samplers.box import Box, Conditions, Floats, Visited
 from service.optuna_samplers.integrated_gp import propose_by_integrated_gp
 from service.optuna_samplers.surrogates import MODELS, Observed, propose_by_optimizer
@@ -147,8 +146,7 @@ class SkoptSampler(BaseSampler):
         observed = self._observed(box, study, others)
         if observed is None:
             return box.draw(self._rng, visited)
-        # The matrices are small: threads that wait for each other on busy cores make it ten times as slow.
-        with _thread_pools().limit(limits=1):
+        with one_thread():
             return self._propose(box, observed, visited)
 
     def _propose(self, box: Box, observed: Observed, visited: Visited) -> dict[str, Any]:
@@ -201,12 +199,6 @@ class SkoptSampler(BaseSampler):
             seconds=_filled(seconds, len(lies)),
             running=len(lies),
         )
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    """Of the libraries for linear algebra, which are loaded by now."""
-    return ThreadpoolController()
 
 
 def _most_telling(told: list[tuple[FrozenTrial, float]], limit: int) -> list[tuple[FrozenTrial, float]]:

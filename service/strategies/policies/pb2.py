@@ -12,6 +12,7 @@ import numpy as np
 from search_spaces import Categorical
 from service.events import Ended, Event, Measured, Proposed, TrialState
 from service.history import Trial
+from service.one_thread import one_thread
 from service.strategies.options import options_from
 from service.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
 from service.strategies.policies.time_varying_gp import Numbers, TimeVaryingGP
@@ -138,7 +139,8 @@ class PopulationBasedBandits(PopulationBasedTraining):
         params = dict(super()._explore(parent, rng))
         numbers = {name: number for name, number in self._numbers.items() if name in parent.params}
         if numbers and self._is_enough:
-            params |= self._with_highest_bound(parent, numbers, rng)
+            with one_thread():
+                params |= self._with_highest_bound(parent, numbers, rng)
         return params
 
     @property
@@ -159,25 +161,24 @@ class PopulationBasedBandits(PopulationBasedTraining):
         epoch = parent.checkpoint_epoch
         loss, time = scale(self._loss_at(parent, epoch)), epoch / self.interval
         places = [list(self._numbers).index(name) for name in numbers]
-        middle = np.array(self._point(parent.params))[places]
 
-        def best_of(fractions: Numbers) -> tuple[float, dict[str, Any]]:
-            candidates = [
-                {name: value_at(number, at) for (name, number), at in zip(numbers.items(), row, strict=True)}
-                for row in fractions
-            ]
-            points = np.array([(*self._point(candidate), loss) for candidate in candidates])
+        def best_of(fractions: Numbers) -> tuple[float, Numbers]:
+            points = np.full((len(fractions), len(self._numbers) + 1), 0.5)
+            points[:, -1] = loss
+            for place, number, column in zip(places, numbers.values(), fractions.T, strict=True):
+                points[:, place] = _of_values(number, column)
             bounds = model.upper_bounds(points, time, pending, pending_times)
-            place = int(np.argmax(bounds))
-            return float(bounds[place]), candidates[place]
+            best = int(np.argmax(bounds))
+            return float(bounds[best]), points[best, places]
 
+        middle = np.array(self._point(parent.params))[places]
         around = middle + 0.1 * rng.standard_normal((_NEIGHBOURS, len(numbers)))
-        best = best_of(np.concatenate([rng.random((_CANDIDATES, len(numbers))), around]))
+        bound, best = best_of(np.concatenate([rng.random((_CANDIDATES, len(numbers))), around]))
         for width in _SHRINKING:
-            middle = np.array(self._point(best[1]))[places]
-            other = best_of(middle + width * rng.standard_normal((_NEIGHBOURS, len(numbers))))
-            best = max(best, other, key=lambda pair: pair[0])
-        return best[1]
+            other, nearby = best_of(best + width * rng.standard_normal((_NEIGHBOURS, len(numbers))))
+            if other > bound:
+                bound, best = other, nearby
+        return {name: value_at(number, at) for (name, number), at in zip(numbers.items(), best, strict=True)}
 
     def _pending(self, scale: _LossScale) -> tuple[Numbers, Numbers]:
         """Points, (k, numbers + 1), and times, (k,), of the members that a worker has or will have as they are."""
@@ -219,6 +220,13 @@ def _numbers(spec: StudySpec, names: Collection[str]) -> dict[str, Float | Int]:
         for name, parameter, _ in spec.space.flat()
         if name in names and not isinstance(parameter, Categorical) and parameter.low < parameter.high
     }
+
+
+def _of_values(number: Float | Int, fractions: Numbers) -> Numbers:
+    """The fractions of the values that some fractions stand for."""
+    if number.size is None:
+        return np.clip(fractions, 0.0, 1.0)
+    return np.array([fraction_of(number, value_at(number, at)) for at in fractions])
 
 
 def _fences(values: Numbers) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from statistics import median
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from search_spaces import Categorical, Float, Int, SearchSpace
 from service.events import Action
@@ -75,6 +76,52 @@ def test_a_pending_point_counts_as_looked_at_and_says_nothing_of_how_good_it_is(
     model = TimeVaryingGP(np.array([[0.0]]), np.array([0.0]), np.array([3.0]))
     bound = model.upper_bounds(np.array([[0.4]]), 2.0, np.array([[0.4]]), np.array([2.0]))
     assert bound[0] == pytest.approx(0.13262, abs=1e-4)
+
+
+def test_bounds_are_those_of_the_plain_formula_whatever_was_asked_before():
+    rng = np.random.default_rng(0)
+    points, times, rewards = rng.random((30, 2)), np.repeat(np.arange(6.0), 5), rng.standard_normal(30)
+    model = TimeVaryingGP(points, times, rewards)
+    kernel, asked, now = model._kernel, rng.random((7, 2)), np.full(7, 6.0)
+
+    def correlation(left, left_times, right, right_times):
+        steps = (left[:, None] - right[None]) / kernel.lengths
+        gaps = np.abs(left_times[:, None] - right_times[None])
+        return np.exp(-0.5 * (steps**2).sum(axis=2)) * (1 - kernel.forgetting) ** (gaps / 2)
+
+    for count in (0, 3, 1):
+        pending, pending_times = rng.random((count, 2)), np.full(count, 6.0)
+        known, known_times = np.concatenate([points, pending]), np.concatenate([times, pending_times])
+        noise = kernel.noise * np.eye(len(known))
+        across = correlation(asked, now, known, known_times)
+        among = correlation(known, known_times, known, known_times) + noise
+        mean = across[:, :30] @ np.linalg.solve(among[:30, :30], (rewards - rewards.mean()) / rewards.std())
+        deviation = np.sqrt(1 - np.einsum("ij,ji->i", across, np.linalg.solve(among, across.T)))
+        expected = mean + math.sqrt(0.2 + math.log(0.4 * 30)) * deviation
+        assert model.upper_bounds(asked, 6.0, pending, pending_times) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_kernel_is_a_more_probable_one_than_its_neighbours():
+    """By the likelihood of SciPy's normal distribution and the prior, a factor of 4.5 for a standard deviation."""
+    rng = np.random.default_rng(1)
+    points, times = rng.random((40, 1)), np.repeat(np.arange(8.0), 5)
+    rewards = np.sin(9 * points[:, 0]) + 0.1 * rng.standard_normal(40)
+    chosen = TimeVaryingGP(points, times, rewards)._kernel
+    values = (rewards - rewards.mean()) / rewards.std()
+
+    def score(length, forgetting, noise):
+        gaps = np.abs(times[:, None] - times[None])
+        covariance = np.exp(-0.5 * ((points - points.T) / length) ** 2) * (1 - forgetting) ** (gaps / 2)
+        likelihood = multivariate_normal(cov=covariance + noise * np.eye(40)).logpdf(values)
+        return likelihood - 0.5 * sum(
+            (math.log(one) / 1.5) ** 2 for one in (length / 0.4, forgetting / 0.1, noise / 0.1)
+        )
+
+    (length,), best = chosen.lengths, score(*chosen.lengths, chosen.forgetting, chosen.noise)
+    assert best >= max(score(other, chosen.forgetting, chosen.noise) for other in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2))
+    assert best >= max(score(length, other, chosen.noise) for other in (0.01, 0.03, 0.1, 0.3))
+    assert best >= max(score(length, chosen.forgetting, other) for other in (0.001, 0.01, 0.1, 0.3, 1.0))
+    assert length < 0.4  # a sine of one and a half periods
 
 
 def test_what_was_good_long_ago_matters_less_than_what_was_good_of_late():
