@@ -16,9 +16,10 @@ from typing import Any
 from service import stored_files
 from service.errors import BandstandError, ServiceError
 from service.event_rows import Rows
-from service.events import Checkpointed, Ended, Event
+from service.events import Event
 from service.search import Search
 from service.study_writer import StudyWriter
+from workers.checkpoint_sweep import CheckpointSweep
 
 __all__ = ["Journal"]
 
@@ -44,8 +45,7 @@ class Journal:
         self._optuna = ThreadPoolExecutor(1, thread_name_prefix="optuna")
         self._optuna_lags = False
         self._caught_up_at = -_CATCH_UP_SECONDS
-        self._with_checkpoints = set(range(len(search.history.trials)))
-        """Trials that may have any: all that a predecessor knew, and those of which one was told since."""
+        self._sweep = CheckpointSweep(search)
         self._waiters: list[asyncio.Future[None]] = []
         self._dirty = asyncio.Event()
 
@@ -118,14 +118,7 @@ class Journal:
             self._optuna_lags, self._caught_up_at = False, time.monotonic()
             history = copy.deepcopy(self._search.history)  # it goes on while the thread reads
             self._optuna.submit(self._writer.catch_up_mirror, history).add_done_callback(self._note_optuna)
-        touched: dict[int, None] = {}
-        for event in events:
-            if isinstance(event, Checkpointed | Ended):
-                parent = self._search.history.trials[event.trial].parent
-                touched |= {event.trial: None} | ({} if parent is None else {parent: None})
-        self._with_checkpoints.update(event.trial for event in events if isinstance(event, Checkpointed))
-        for trial in touched.keys() & self._with_checkpoints:
-            needed = self._search.needed_checkpoints(trial)
+        for trial, needed in self._sweep.due(events).items():
             self._database.submit(self._forget, trial, needed).add_done_callback(_log_failure)
 
     async def forget_checkpoints(self) -> None:

@@ -211,10 +211,12 @@ class PopulationCoordinator(Coordinator):
     def _clone(self, member: str, trial: Trial, parent: Trial, epoch: int, params: Mapping[str, Any]) -> Trial:
         """End a member's trial, and begin one from another's checkpoint; the trial it has now.
 
-        Where the parent has trained on since Tune compared it, the checkpoint may be gone: its latest is taken then.
+        Where the parent has trained on since Tune compared it, the checkpoint may be gone: its latest is taken then, if
+        there is any.
         """
-        if epoch not in self._search.needed_checkpoints(parent.number):
-            epoch = parent.checkpoint_epoch if parent.has_own_checkpoint else 0
+        there = self._search.needed_checkpoints(parent.number)
+        if epoch not in there:
+            epoch = max(there, default=0) if parent.has_own_checkpoint else 0
         if not 0 < epoch < self._spec.max_epochs or self._search.history.ledger.epochs_left <= 0:
             return trial
         if not trial.state.is_final:

@@ -53,6 +53,7 @@ class LearningRateRestarts:
             may_restart=self._may_restart,
         )
         self._arms = self._bandit.arms
+        self._overtaken: dict[int, Trial] = {}  # paused, and the next cycle of its configuration has begun
         self._news: set[int] = set()  # brackets whose trials had an event since nothing was settled for them
 
     @classmethod
@@ -67,6 +68,9 @@ class LearningRateRestarts:
 
     def step(self, situation: Situation) -> Step | None:
         """As `Strategy.step`: finish what is decided, begin configurations, then the bandit's next cycle."""
+        for trial in self._overtaken.values():
+            reason = self._words(self._arms[trial.bracket], trial, "goes on")
+            return Retirement(trial=trial.number, reason=reason, completes=True)
         for bracket in sorted(self._news):
             arm = self._arms[bracket]
             step = None if arm.paused is None else self._settled(arm, arm.paused)
@@ -154,7 +158,10 @@ class LearningRateRestarts:
             self._bandit.begin(trial)
         self._news.add(trial.bracket)
         arm = self._arms[trial.bracket]
-        if isinstance(event, Paused | Lost) and trial.state is TrialState.PAUSED:
+        if isinstance(event, Proposed) and arm.paused is not None:
+            self._overtaken[arm.paused.number] = arm.paused
+            arm.paused = None
+        elif isinstance(event, Paused | Lost) and trial.state is TrialState.PAUSED:
             arm.paused = trial
             self._rest(arm, trial)
         elif isinstance(event, Promoted):
@@ -235,14 +242,12 @@ class LearningRateRestarts:
         """What follows for the paused end of a cycle without any choice."""
         if paused.checkpoint_epoch < paused.epochs:
             return Promotion(trial=paused.number, reason="its worker died before the checkpoint was written")
-        if paused is not arm.cycles[-1]:
-            return Retirement(trial=paused.number, reason=self._words(arm, "goes on"), completes=True)
         if not self._may_restart(arm):
-            return Retirement(trial=paused.number, reason=self._words(arm, "its last"), completes=True)
+            return Retirement(trial=paused.number, reason=self._words(arm, paused, "its last"), completes=True)
         return None
 
-    def _words(self, arm: Arm, what: str) -> str:
-        index = next(place for place, trial in enumerate(arm.cycles) if trial is arm.paused)
+    def _words(self, arm: Arm, cycle: Trial, what: str) -> str:
+        index = next(place for place, trial in enumerate(arm.cycles) if trial is cycle)
         return f"cycle {index + 1} of {len(self._lengths)}, {what}"
 
     # -- what they were worth ----------------------------------------------------------------------------------------
@@ -255,10 +260,11 @@ class LearningRateRestarts:
         self._bandit.rest(arm, trial)
 
     def _end(self, arm: Arm, trial: Trial) -> None:
+        if self._overtaken.pop(trial.number, None) is not None:
+            return
         if arm.paused is trial:
             arm.paused = None
-            if trial.state is TrialState.PRUNED or arm.cycles[-1] is trial:
-                self._bandit.close(arm)
+            self._bandit.close(arm)
         else:  # it ended within its cycle: it failed, or its own callbacks stopped it
             self._rest(arm, trial)
             if not self._may_restart(arm):
@@ -269,7 +275,7 @@ class LearningRateRestarts:
         worst = self._bandit.rejected()
         if worst is None or worst.paused is None:
             return None
-        reason = self._words(worst, f"the worst of {self._bandit.open}")
+        reason = self._words(worst, worst.paused, f"the worst of {self._bandit.open}")
         return Retirement(trial=worst.paused.number, reason=reason)
 
     def _pulls(self) -> int:

@@ -54,6 +54,7 @@ class TunePB2(Population):
     def __init__(self, spec: StudySpec):
         self.tune_options = options_from(f"sampler {self.name}", self.options, spec.sampler_options)
         super().__init__(spec, self.tune_options)
+        self._before: dict[int, Trial] = {}  # slot -> the trial that was in it before the one that is
 
     @classmethod
     def check(cls, spec: StudySpec) -> None:
@@ -120,8 +121,17 @@ class TunePB2(Population):
         return Promotion(trial=trial.number, reason=self._words(slot, "trains on"))
 
     def keeps(self, trial: Trial) -> bool:
-        """As `Strategy.keeps`: Tune may clone a member that has ended since it was compared."""
-        return trial.has_own_checkpoint
+        """As `Strategy.keeps`: Tune may clone a member that has ended since it was compared.
+
+        It compares a member again only after an interval's training, so not with what it was two trials ago.
+        """
+        slot = trial.bracket
+        return trial.has_own_checkpoint and (trial is self._members[slot] or trial is self._before.get(slot))
+
+    def _enter(self, slot: int, trial: Trial) -> None:
+        if slot < len(self._members):
+            self._before[slot] = self._members[slot]
+        super()._enter(slot, trial)
 
 
 class TunePBT(TunePB2):
