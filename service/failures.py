@@ -6,18 +6,20 @@ from collections.abc import Iterable
 
 from service.events import Ended, TrialState
 
-__all__ = ["FailureWatch"]
+__all__ = ["HOPELESS", "FailureWatch"]
 
 SAME_FAILURES = 3
 """Equal failures, and nothing else, after which a study is broken."""
 SAME_DIVERGENCES = 10
 """The same for diverged trials: a wide range of learning rates may well begin with a few."""
+HOPELESS = "other_shape"
+"""The kind of a failure that every child would meet: a parameter changes that decides the model's shape."""
 _PATIENCE = 3
 """Times as many failures, while trials are under way that may yet do better."""
 
 
 class FailureWatch:
-    """Watches whether every trial that has ended so far failed for one and the same reason."""
+    """Watches whether all trials so far failed for the same reason, or one did for a reason that all will."""
 
     def __init__(self) -> None:
         self._signature: str | None = None
@@ -25,10 +27,13 @@ class FailureWatch:
         self._count = 0
         self._mixed = False
         self._reached = 0
+        self._hopeless = ""
 
     def note(self, ended: Ended, epochs: int) -> None:
         """A trial has ended after so many epochs."""
         failed = ended.state is TrialState.FAILED and ended.reason != "budget"
+        if failed and ended.reason == HOPELESS:
+            self._hopeless = ended.message
         if not failed or (self._count and ended.signature != self._signature):
             self._mixed = True
         self._signature, self._message = ended.signature, ended.message
@@ -42,6 +47,8 @@ class FailureWatch:
             under_way: the epochs that each running trial has. One that is past where the others failed shows that the
                 study works; one that has not got there yet is given some time, for failing is quicker than training.
         """
+        if self._hopeless:
+            return self._hopeless
         if self._mixed or not self._count:
             return ""
         limit = {"missing_metric": 1, "diverged": SAME_DIVERGENCES}.get(self._signature or "", SAME_FAILURES)

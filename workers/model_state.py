@@ -14,7 +14,7 @@ import numpy as np
 
 from workers.checkpoints import BestWeights, Checkpoint
 
-__all__ = ["capture", "inherited", "restore", "take_weights"]
+__all__ = ["OtherShapeError", "capture", "inherited", "restore", "take_weights"]
 
 
 def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> Checkpoint:
@@ -73,19 +73,23 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
             setattr(callback, name, value)
 
 
+class OtherShapeError(ValueError):
+    """A child's model cannot have its parent's weights, nor can any other child for which the same was changed."""
+
+
 def take_weights(checkpoint: Checkpoint, model: Any) -> None:
     """Give a model a checkpoint's weights, and nothing else of it.
 
     Raises:
-        ValueError: the checkpoint is of a model of another shape.
+        OtherShapeError: the checkpoint is of a model of another shape.
     """
     # A layer's random state is its own. Whether there is one depends on the params, since a dropout of 0 has none.
     weights = [variable for variable in model.variables if not _is_random_state(variable)]
     values = [value for index, value in enumerate(checkpoint.variables) if index not in checkpoint.random_states]
     if not _fits(weights, values):
-        raise ValueError(
-            "a child must have the shape of its parent's model; got weights of other shapes: the strategy changed a "
-            "parameter that decides the shape; leave it out of those that change"
+        raise OtherShapeError(
+            "a child must have the shape of its parent's model; got weights of other shapes: leave the parameter that "
+            "decides the shape out of those that change (option explore)"
         )
     for variable, value in zip(weights, values, strict=True):
         variable.assign(value)

@@ -21,6 +21,7 @@ from search_spaces import KerasTunerBuilder
 from service import stored_files
 from service.errors import InputError, one_line
 from service.events import Action
+from service.failures import HOPELESS
 from service.search import Assignment
 from service.study import StudySpec
 from workers import checkpoints, combined_models, keras_session, model_state
@@ -128,6 +129,8 @@ class Training:
             raise
         except MemoryError as error:
             outcome = _failure("out_of_memory", error)
+        except model_state.OtherShapeError as error:
+            outcome = dataclasses.replace(_failure(HOPELESS, error), message=one_line(error))
         except Exception as error:  # the user's model may raise anything
             out_of_memory = type(error).__name__ == "ResourceExhaustedError"
             outcome = _failure("out_of_memory" if out_of_memory else "exception", error)

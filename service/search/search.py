@@ -25,6 +25,7 @@ from service.events import (
     StudyEnded,
     TrialState,
 )
+from service.failures import HOPELESS
 from service.search.allocation import Allocation
 from service.search.endings import Endings
 from service.search.judging import Judging
@@ -224,6 +225,10 @@ class Search:
             StaleAttemptError: another attempt has the trial now.
         """
         trial = self._state.current(trial_number, attempt)
+        if kind == HOPELESS and trial.parent is not None:
+            before = self.history.trials[trial.parent].params
+            changed = [name for name, value in trial.params.items() if before.get(name) != value]
+            message = f"{message}; here changed: {', '.join(changed)}"
         self._endings.end(trial, TrialState.FAILED, kind, message, signature=signature or kind, detail=detail)
 
     def lost(self, trial_number: int, attempt: int, reason: str, *, blamed: bool = True) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from service.events import Action
+from service.failures import HOPELESS
 from service.search import Assignment, Verdict
 from service.study import StudySpec
 from workers.messages import Measurement, Outcome
@@ -163,8 +164,8 @@ def test_a_child_that_changes_whether_there_is_dropout_or_momentum_takes_over_th
 def test_a_child_of_another_shape_fails_with_the_reason(training: Training, tmp_path: Path) -> None:
     _, uri, _ = train(training, tmp_path, 0, PARAMS, until=1)
     _, _, outcome = train(training, tmp_path, 1, PARAMS | {"units": 16}, until=2, uri=uri, **child_of(0, 1))
-    assert outcome.kind == "exception"
-    assert "a child must have the shape of its parent's model" in outcome.message
+    assert outcome.kind == HOPELESS
+    assert outcome.message.startswith("a child must have the shape of its parent's model; got weights of other shapes")
 
 
 def test_a_child_of_the_best_weights_begins_where_its_parent_was_best(training: Training, tmp_path: Path) -> None:

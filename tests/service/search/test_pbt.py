@@ -5,6 +5,7 @@ import pytest
 
 from search_spaces import Categorical, Float, Int, SearchSpace
 from service.events import TrialState
+from service.failures import HOPELESS
 from service.strategies.policies.explore import Change, explored, usually_changed
 
 SPACE = SearchSpace({"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 8), "batch": Categorical([16, 32, 64])})
@@ -81,6 +82,18 @@ def test_a_tournament_s_winner_is_gone_on_from(desk_with):
         desk.train_interval(desk.start().trial, value)
     assert [desk.start().trial, desk.start().trial] == [0, 2]
     assert desk.trials[2].parent == 0
+
+
+def test_a_child_that_cannot_have_its_parent_s_weights_ends_the_study_as_all_others_would_fail_too(desk_with):
+    desk = population(desk_with, explore=["units"])
+    for value in (0.5, 0.2, 0.9, 0.3, 0.4):
+        desk.train_interval(desk.start().trial, value)
+    desk.start(3)
+    desk.fail(5, kind=HOPELESS, message="a child must have the shape of its parent's model")
+    ended = desk.search.history.ended
+    assert ended.failed
+    assert ended.reason == "a child must have the shape of its parent's model; here changed: units"
+    assert desk.search.next() is None
 
 
 def test_paused_members_are_complete_when_the_budget_ends(desk_with):
