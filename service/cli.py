@@ -12,7 +12,7 @@ import typer
 
 from service.compare_command import compare
 from service.errors import INTERRUPTED
-from service.report_command import figure, report
+from service.report_command import check_folder, figure, report
 from service.request_commands import enqueue, extend
 from service.serve_command import serve
 from service.server_commands.asking import delete, resume
@@ -220,6 +220,7 @@ def export(
 
     if output.suffix not in (".csv", ".parquet"):
         raise InputError(f"the file must end in .csv or .parquet; got {output.name!r}")
+    check_folder(output, "file")
     trials = Store.open().record(name).trials
     if output.suffix == ".csv":
         trials.to_csv(output, index=False)
@@ -239,12 +240,17 @@ def schedule(
     from service.show import print_schedule
     from service.store import Store
 
+    if output is not None:
+        check_folder(output, "file")
     found = Store.open().schedule(name, trial)
     if output is None:
         print_schedule(found)
         return
     write_schedule(found, output)
     typer.echo(f"{output}: {len(found.epochs)} epochs of trial {found.trial} and its ancestors")
+    unknown = sum(row["learning_rate"] is None for row in found.epochs)
+    if unknown:
+        typer.echo(f"the optimizer told no learning rate in {unknown} of them, and `TableSchedule.load` needs all")
 
 
 @app.command()
@@ -277,12 +283,9 @@ def replay(
             f"bandstand: the replay is {outcomes[spec.name]['state']}: {outcomes[spec.name]['reason']}", err=True
         )
         return 1
-    best = store.record(spec.name).best
-    assert best is not None
-    metric = spec.objective.metric
-    typer.echo(
-        f"{name}: {metric} {found.value:.4f} (trial {found.trial}); replayed from fresh weights: {best.value:.4f}"
-    )
+    for replayed in store.schedule(spec.name).replays:
+        if replayed.replay == spec.name:
+            typer.echo(replayed.sentence)
     return 0
 
 
@@ -335,6 +338,8 @@ def _print_best(record: StudyRecord) -> None:
         typer.echo(f"on the test data, {record.looked_at}: {tested}")
     if best.model_path:
         typer.echo(f"model: {best.model_path}")
+    for replayed in record.replays:
+        typer.echo(replayed.sentence)
 
 
 def _json_from(record: StudyRecord) -> dict[str, Any]:
@@ -365,6 +370,7 @@ def _best_json(record: StudyRecord) -> dict[str, Any] | None:
         "metric": record.spec.objective.metric,
         "test_metrics": record.test_metrics,
         "combined": combined,
+        "replays": [dataclasses.asdict(replayed) for replayed in record.replays],
     }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.store import Store
     from service.views import StudyRecord
 
-__all__ = ["check_report_file", "figure", "report", "write_comparison_report"]
+__all__ = ["check_folder", "check_report_file", "figure", "report", "write_comparison_report"]
 
 Name = Annotated[str, typer.Argument(help="The name of a study, as `bandstand list` shows it, or of a comparison.")]
 Against = Annotated[
@@ -98,7 +98,7 @@ def figure(
     from service.report.image import check_suffix, write_drawing
     from service.store import Store
 
-    _check_folder(output, "figure")
+    check_folder(output, "figure")
     check_suffix(output)
     store = Store.open()
     of_comparison = name in store.comparisons()
@@ -142,11 +142,16 @@ def check_report_file(output: Path, form: str | None = None) -> None:
     """
     from service.report.page import format_of
 
-    _check_folder(output, "report")
+    check_folder(output, "report")
     format_of(output, form)
 
 
-def _check_folder(output: Path, what: str) -> None:
+def check_folder(output: Path, what: str) -> None:
+    """Refuse a file, called `what`, whose folder is not there.
+
+    Raises:
+        InputError: it is not.
+    """
     from service.errors import InputError
 
     if not output.absolute().parent.is_dir():

@@ -18,6 +18,7 @@ from service.errors import InputError
 from service.event_rows import event_from
 from service.events import Proposed
 from service.lineage import Segment, lineage_of, parameter_table
+from service.replays import Replayed, read_replays
 from service.study import StudySpec, study_spec_from
 from service.views import read_best
 
@@ -36,6 +37,8 @@ class Schedule:
     segments: list[Segment]
     epochs: list[dict[str, Any]]
     """A row per epoch, as from `parameter_table`."""
+    replays: list[Replayed]
+    """Of this trial; where its study is a replay itself, that one first."""
 
 
 def read_schedule(connection: Connection, row: sa.Row[Any], trial: int | None) -> Schedule:
@@ -64,6 +67,11 @@ def read_schedule(connection: Connection, row: sa.Row[Any], trial: int | None) -
         value=chosen.value,
         segments=segments,
         epochs=parameter_table(segments, rates),
+        replays=[
+            found
+            for found in read_replays(connection, row)
+            if found.replay == spec.name or found.trial == chosen.number
+        ],
     )
 
 

@@ -72,6 +72,8 @@ def print_record(record: StudyRecord, console: Console | None = None) -> None:
     if record.test_metrics:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
         console.print(f"test data, {record.looked_at}, for the chosen model: {tested}", markup=False)
+    for replayed in record.replays:
+        console.print(replayed.sentence, markup=False)
     _print_top(record, console)
     _print_failures(record, console)
 
@@ -124,9 +126,10 @@ def _print_failures(record: StudyRecord, console: Console) -> None:
 
 def print_schedule(schedule: Schedule, console: Console | None = None) -> None:
     """Print what a lineage was trained with: a line for each of its segments, the params where they change."""
-    console = console or Console(soft_wrap=True)
+    console = console or make_console(soft_wrap=True)
     metric = schedule.spec.objective.metric
-    words = f"{metric} {schedule.value:.4f} after {len(schedule.epochs)} epochs"
+    count = len(schedule.epochs)
+    words = f"{metric} {schedule.value:.4f} after {count} epoch{'' if count == 1 else 's'}"
     console.print(Text(f"{schedule.spec.name}: how trial {schedule.trial} came to {words}", style="bold"))
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for column in ("epochs", "trial", "learning rate"):
@@ -141,11 +144,13 @@ def print_schedule(schedule: Schedule, console: Console | None = None) -> None:
         changed = {name: value for name, value in params.items() if before.get(name) != value}
         best = " (from its parent's best epoch)" if segment.weights == "best" and before else ""
         table.add_row(
-            f"{first} to {first + segment.epochs - 1}",
+            str(first) if segment.epochs == 1 else f"{first} to {first + segment.epochs - 1}",
             str(segment.trial),
             "" if not rates else f"{rates[0]:.3g}" if rates[0] == rates[-1] else f"{rates[0]:.3g} to {rates[-1]:.3g}",
             (params_text(changed) or "as before") + best,
         )
         before, first = params, first + segment.epochs
     console.print(table)
+    for replayed in schedule.replays:
+        console.print(replayed.sentence, markup=False)
     console.print("`-o FILE.json` or `-o FILE.csv` has every epoch; `bandstand replay` trains it again", markup=False)

@@ -17,6 +17,7 @@ from service import tables
 from service.errors import StudyNotFoundError
 from service.event_rows import event_from
 from service.events import Combined
+from service.replays import Replayed, read_replays
 from service.requests import Request, read_budget, read_requests
 from service.strategies import make_strategy
 from service.study import Budget, StudySpec
@@ -119,6 +120,8 @@ class StudyRecord:
     notices: list[str]
     combined: Combined | None
     """What came of a model made of several trials; where it was taken, it is the study's model."""
+    replays: list[Replayed]
+    """Of its trials by other studies; where it is a replay itself, that one first."""
     trials: pd.DataFrame
     """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (trained, as measured),
     bracket, attempts, created_at, ended_at, and params_<name> for each parameter (NaN/None where inactive)."""
@@ -215,6 +218,7 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
         environment=dict(row.environment or {}),
         notices=_notices(connection, row.id),
         combined=_combined(connection, row.id, best),
+        replays=read_replays(connection, row),
         trials=_trials(connection, row.id, spec, measurements),
         measurements=measurements,
         attempts=_frame(connection, tables.attempt, row.id, ["trial", "attempt"]).drop(columns="study_id"),

@@ -56,7 +56,7 @@ def best_sections(record: StudyRecord) -> list[Section]:
         ),
         Section("curves", "Learning curves", _curves(record)),
         Section("budget", "Where the budget went", (*_figures(record, (), SPENT), *parts.failures(record))),
-        Section("lineage", "Lineages", _figures(record, (), LINEAGES)),
+        Section("lineage", "Lineages", (*_figures(record, (), LINEAGES), *parts.replays(record))),
     ]
 
 
@@ -95,7 +95,12 @@ def make_writeup(record: StudyRecord, others: Sequence[StudyRecord]) -> Document
         "Data summary": _data_summary(record),
         "Test harness": (*_test_harness(record), *parts.settings(record)),
         "Baseline": _baseline(record, others),
-        "Results": (*parts.answer(record), *_figures(record, (), ("history",)), *_figures(record, others, LINEAGES)),
+        "Results": (
+            *parts.answer(record),
+            *_figures(record, (), ("history",)),
+            *_figures(record, others, LINEAGES),
+            *parts.replays(record),
+        ),
         "Improvements": _figures(record, others, EFFECTS),
         "Final model": (*parts.best_configuration(record), *_curves(record)),
         "Extensions": parts.warnings(record) or (Prose("Nothing in the search suggests where to look further."),),

@@ -25,6 +25,7 @@ __all__ = [
     "failures",
     "how_to_reproduce",
     "notices",
+    "replays",
     "settings",
     "trained_with",
     "warnings",
@@ -44,6 +45,12 @@ def settings(record: StudyRecord) -> tuple[Block, ...]:
 def notices(record: StudyRecord) -> tuple[Block, ...]:
     """What the study said while it ran."""
     return (Bullets("Notices of its run", tuple(record.notices)),) if record.notices else ()
+
+
+def replays(record: StudyRecord) -> tuple[Block, ...]:
+    """What came of training a trial's schedule again, a sentence each."""
+    sentences = [replayed.sentence for replayed in record.replays]
+    return tuple(Prose(f"{sentence[:1].upper()}{sentence[1:]}.") for sentence in sentences)
 
 
 def best_configuration(record: StudyRecord) -> tuple[Block, ...]:

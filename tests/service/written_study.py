@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
 from service.events import Action
-from service.search import Search
+from service.search import Assignment, Search
 from service.store import Store
 from service.study import StudySpec
 from service.study_writer import StudyWriter
@@ -81,5 +82,41 @@ def train(store: Store, spec: StudySpec, trials: int, *, end: bool = False, paus
             time.sleep(pause)
         if end:
             writer.set_study(state="finished", ended_at=sa.func.clock_timestamp())
+    finally:
+        writer.close()
+
+
+def train_lineages(
+    store: Store,
+    spec: StudySpec,
+    value_at: Callable[[Assignment, int], float],
+    rate_at: Callable[[Assignment, int], float | None],
+) -> None:
+    """A whole study whose trials pause, and go on as others, as its coordinator would write it with one trainer.
+
+    Args:
+        store: where.
+        spec: the study.
+        value_at: the objective of a trial after an epoch, counted along its lineage.
+        rate_at: the learning rate that is measured then.
+    """
+    writer = store.claim(spec, "a test")
+    try:
+        search = Search.restore(writer.spec, writer.events())
+        while (given := search.next()) is not None:
+            for epoch in itertools.count(given.from_epoch + 1):
+                metrics = {spec.objective.metric: value_at(given, epoch)}
+                rate = rate_at(given, epoch)
+                verdict = search.report(given.trial, given.attempt, epoch, metrics, seconds=0.1, learning_rate=rate)
+                if verdict.action is not Action.CONTINUE:
+                    break
+            if verdict.action is Action.PAUSE:
+                search.checkpointed(given.trial, given.attempt, epoch, f"/checkpoints/{given.trial}/{epoch}")
+                search.paused(given.trial, given.attempt)
+            else:
+                search.finish(given.trial, given.attempt)
+        search.conclude()
+        flush(search, writer)
+        writer.set_study(state="finished", ended_at=sa.func.clock_timestamp())
     finally:
         writer.close()

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import stat
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from search_spaces.toml_writer import make_toml
-from service.cli import main
 from service.client.login import config_file
 from tests.service.client.servers import TOKEN, ScriptedServer
+from tests.service.commands import Bandstand
 from tests.service.written_study import train
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Bandstand = Callable[..., Said]
-
-
-@pytest.fixture
-def bandstand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bandstand:
-    """Runs `bandstand` with these arguments."""
-
-    def run(*arguments: str, typed: str = "") -> Said:
-        monkeypatch.setattr(sys, "argv", ["bandstand", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Said(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

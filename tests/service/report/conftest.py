@@ -69,6 +69,7 @@ def record_of(runs, *, spec=None, order=None, state="finished", **changes):
         "budget": spec.budget,
         "state": state,
         "combined": None,
+        "replays": [],
         "reason": "the budget is used" if state == "finished" else "",
         "created_at": START,
         "ended_at": START if state == "finished" else None,
