@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import optuna
 import pandas as pd
 import psutil
 import pytest
+import sqlalchemy as sa
 
 from service.live import NoDisplay
 from service.run import run_studies
@@ -28,6 +31,8 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 PLANTED = "pl4nted-in-tune"
+PORT = 31117  # Ray uses none near it
+PARTS_OF_THE_URL = re.compile(rf"{PLANTED}|postgres(ql)?(\+psycopg)?://|(port=|:){PORT}\b".encode())
 POPULATION = {"population": 4, "interval": 2, "fraction": 0.5}
 STUDIES: dict[str, dict[str, Any]] = {
     "same-by-actors": {"budget": {"epochs": 24}},
@@ -217,15 +222,41 @@ def test_a_stopped_study_goes_on_and_counts_once(project: Project, store: Store)
     assert len(study.measurements) == 20
 
 
-def test_the_password_is_in_no_file_of_tune_s(
-    project: Project, store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = make_database(store, "tune_secrets").replace("postgres@", f"postgres:{PLANTED}@")
-    assert PLANTED in url
+def plant_address(store: Store, folder: Path) -> str:
+    """The URL of a new database whose user, password, name and host are found nowhere else, nor is the port.
+
+    The host is a folder with a link to the server's socket, which is called after the port.
+    """
+    user = name = f"{PLANTED}-{folder.name}"
+    host = folder / f"{PLANTED}-host"
+    host.mkdir()
+    (socket,) = Path(unquote(store.url.partition("?host=")[2])).glob(".s.PGSQL.*[0-9]")
+    (host / f".s.PGSQL.{PORT}").symlink_to(socket)
+    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text(f"CREATE ROLE \"{user}\" SUPERUSER LOGIN PASSWORD '{PLANTED}-password'"))
+    make_database(store, name)
+    return f"postgresql://{user}:{PLANTED}-password@/{name}?host={quote(str(host), safe='')}&port={PORT}"
+
+
+SEARCHED: dict[str, dict[str, Any]] = {
+    "random": {"budget": {"epochs": 30}},
+    "tune-pbt": {"sampler": "tune-pbt", "pruner": "", "max_epochs": 8, "budget": {"trials": 4}}
+    | {"sampler_options": POPULATION},
+    "tune-pb2": {"sampler": "tune-pb2", "pruner": "", "max_epochs": 8, "budget": {"trials": 4}}
+    | {"sampler_options": POPULATION},
+}
+
+
+@pytest.mark.parametrize("sampler", list(SEARCHED))
+def test_no_part_of_the_database_s_url_is_in_any_file_of_tune_s(
+    sampler: str, project: Project, store: Store, home: Path, tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    url = plant_address(store, tmp_path_factory.mktemp(sampler))
+    assert len(PARTS_OF_THE_URL.findall(url.encode())) == 6, "scheme, user, password, database, host, port"
     monkeypatch.setenv("BANDSTAND_DATABASE_URL", url)
-    file = project.write_study(
-        name="secrets", executor="tune", budget={"epochs": 30}, callbacks=["project:slow_journal"]
-    )
+    settings = {"name": f"secrets-{sampler}", "executor": "tune", "callbacks": ["project:slow_journal"]}
+    file = project.write_study(**(settings | SEARCHED[sampler]))
     command = project.start("run", str(file), "--workers", "1")
 
     def tune_files() -> list[Path]:
@@ -236,22 +267,24 @@ def test_the_password_is_in_no_file_of_tune_s(
     searched = set()
     while command.poll() is None:
         for process in psutil.process_iter(["cmdline"]):
-            assert PLANTED not in " ".join(process.info["cmdline"] or [])
+            assert f"{PLANTED}-password" not in " ".join(process.info["cmdline"] or [])
         for path in tune_files():
             try:
                 content = path.read_bytes()
             except FileNotFoundError:
                 continue  # Tune replaces its files
-            assert PLANTED.encode() not in content, path
+            assert not PARTS_OF_THE_URL.search(content), path
+            assert not PARTS_OF_THE_URL.search(str(path).encode()), path
             searched.add(path.name)
         time.sleep(0.5)
     output, _ = command.communicate()
     assert command.returncode == 0, output
-    assert PLANTED not in output
-    assert {"tuner.pkl"} < searched
+    assert not PARTS_OF_THE_URL.search(output.encode())
+    assert "tuner.pkl" in searched
+    assert any(name.startswith("experiment_state") for name in searched)
     for folder in (home / "logs", project.folder, session):
         for path in folder.rglob("*"):
             if path.is_file():
-                assert PLANTED.encode() not in path.read_bytes(), path
+                assert not PARTS_OF_THE_URL.search(path.read_bytes()), path
     left = [path for path in Path("/tmp").glob("bandstand-*") if path.is_file()]
     assert left == [], "a file with the URL was left"
