@@ -12,6 +12,7 @@ import typer
 
 from service.compare_command import compare
 from service.errors import INTERRUPTED
+from service.report.text import counted
 from service.report_command import check_folder, figure, report
 from service.request_commands import enqueue, extend
 from service.serve_command import serve
@@ -329,6 +330,11 @@ def _print_best(record: StudyRecord) -> None:
     typer.echo(f"best {metric} {best.value:.4f}: trial {best.number}, epoch {best.epoch} of {best.epochs}")
     for name, value in best.params.items():
         typer.echo(f"  {name} = {value!r}")
+    if record.best_ancestors:
+        typer.echo(
+            f"its weights went through {counted(len(record.best_ancestors), 'trial')} with other params before; "
+            f"`bandstand schedule {record.spec.name}` shows them epoch by epoch"
+        )
     if record.combined is not None:
         from service.combination import sentence_on
 

@@ -136,6 +136,19 @@ class StudyRecord:
         """How often the test data were looked at, for people."""
         return "looked at once" if self.test_looks < 2 else f"looked at {self.test_looks} times, as a note says"
 
+    @property
+    def best_ancestors(self) -> list[int]:
+        """The trials whose weights the best one went on from, the oldest first."""
+        if self.best is None:
+            return []
+        columns = (self.trials[name] for name in ("number", "parent", "from_epoch"))
+        parents = {number: int(parent) for number, parent, epoch in zip(*columns, strict=True) if epoch > 0}
+        ancestors, number = [], self.best.number
+        while number in parents:
+            number = parents[number]
+            ancestors.append(number)
+        return ancestors[::-1]
+
 
 def read_progress(connection: Connection, row: Row) -> StudyProgress:
     """The progress of the study in `row`."""

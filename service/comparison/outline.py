@@ -88,7 +88,8 @@ def _baselines(judgement: Judgement) -> tuple[Block, ...]:
             "Differences are means of the paired differences, positive being better, with Student's t interval (95 "
             "%). p is of the paired permutation test (sign changes), corrected by Holm for the rows of the table. The "
             "effect size is Cohen's d of the differences. Repeats needed: with which a difference like this one "
-            "would be shown in four comparisons of five. Wins: how often a run ends better than one of the baseline. "
+            "would be shown in four comparisons of five, corrected alike; to tell the leader from all others takes "
+            "more, where there are more of them. Wins: how often a run ends better than one of the baseline. "
             "Speed-up: how many times fewer epochs were needed than the baseline's own to reach its final validation "
             "value; the median over repeats with its percentile bootstrap interval (95 %).",
             "quiet",

@@ -106,7 +106,7 @@ def _too_small(record: StudyRecord) -> Iterator[str]:
 
 def _on_the_border(record: StudyRecord) -> Iterator[str]:
     best = record.best
-    if best is None:
+    if best is None or record.best_ancestors:  # where a schedule ends says little of where the range should
         return
     for name, parameter, _ in record.spec.space.flat():
         border = border_of(parameter, best.params[name]) if name in best.params else None

@@ -25,7 +25,7 @@ MAX_FAILURE_ROWS = 20
 
 def answer_from(record: StudyRecord) -> list[str]:
     """The answer in a few sentences: what was best, on the test set too, what it cost, how the study stands."""
-    sentences = [_best_sentence(record), *_test_sentence(record), _cost_sentence(record), _state_sentence(record)]
+    sentences = [_best_sentence(record), *_model_sentences(record), _cost_sentence(record), _state_sentence(record)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -35,18 +35,32 @@ def _best_sentence(record: StudyRecord) -> str:
         return f"No trial has a usable {metric}" + (" yet." if record.state != "failed" else ".")
     words = f"Trial {best.number} is the best: {metric} {measured(best.value)} in epoch {best.epoch}"
     words += f" of {best.epochs}." if best.epochs != best.epoch else ", its last."
+    if record.best_ancestors:
+        before = and_list([str(number) for number in record.best_ancestors])
+        words += (
+            f" Its weights come from {'trials' if len(record.best_ancestors) > 1 else 'trial'} {before}, with other "
+            "params: what it was trained with, epoch by epoch, is its schedule."
+        )
     if best.state == "pruned":
         words += " It was pruned: no trial has been completed, so this is the best of short trainings."
     return words
 
 
-def _test_sentence(record: StudyRecord) -> list[str]:
+def _model_sentences(record: StudyRecord) -> list[str]:
     if record.best is None:
         return []
+    sentences, model = [], "its model"
+    if record.combined is not None and record.combined.taken:
+        model = f"this {record.combined.how}"
+        sentences.append(
+            f"The study's model is the {record.combined.how} of the last weights of trials "
+            f"{and_list([str(number) for number in record.combined.trials])}: {record.spec.objective.metric} "
+            f"{measured(record.combined.value)} on validation data."
+        )
     if not record.test_metrics:
-        return ["Its model has not been measured on the test set."]
+        return [*sentences, f"{model[0].upper()}{model[1:]} has not been measured on the test set."]
     reached = and_list([f"{name} {measured(value)}" for name, value in record.test_metrics.items()])
-    return [f"On the test set, {record.looked_at}, its model reached {reached}."]
+    return [*sentences, f"On the test set, {record.looked_at}, {model} reached {reached}."]
 
 
 def _cost_sentence(record: StudyRecord) -> str:
@@ -96,7 +110,8 @@ def params_table(record: StudyRecord, best: BestTrial) -> Table:
     for name, parameter, condition in record.spec.space.flat():
         if name in best.params:
             value = best.params[name]
-            rows.append((name, value_text(value), _range_text(parameter) + _edge_text(parameter, value)))
+            edge = "" if record.best_ancestors else _edge_text(parameter, value)
+            rows.append((name, value_text(value), _range_text(parameter) + edge))
         else:
             rows.append((name, "–", f"not active: exists only with {condition_text(condition)}"))
     return Table(("Parameter", "Best trial", "Searched"), tuple(rows))

@@ -5,9 +5,11 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from service.events import Combined
 from service.report import REPORTS
 from service.report.drawing import Drawing
 from service.report.page import write_report
@@ -114,6 +116,32 @@ def test_the_page_begins_with_the_answer(read, make_record, run):
         "loss 2.250. The search cost 5 epochs in 3 trials (1 complete, 1 pruned, 1 failed) and 12.6 minutes. "
         "The study is finished: the budget is used."
     ) in page.words
+
+
+def test_a_best_trial_with_a_parent_is_told_as_the_end_of_a_schedule(read, make_record, run):
+    at_the_end = {"learning_rate": 1e-4, "optimizer": "adam"}
+    children = [
+        run([1.0], parent=0, from_epoch=2, params=at_the_end),
+        run([0.5], parent=1, from_epoch=3, params=at_the_end),
+    ]
+    page = read(make_record([run([5.0, 2.0]), *children]))
+    assert "Its weights come from trials 0 and 1, with other params" in page.words
+    assert "better values may lie beyond" not in page.words
+    alone = read(make_record([run([5.0, 2.0], params=at_the_end)]))
+    assert "Its weights come from" not in alone.words
+    assert "better values may lie beyond" in alone.words
+
+
+def test_a_combined_model_is_told_as_what_was_measured(read, make_record, run):
+    average = Combined(how="average", trials=(0, 1), taken=True, value=1.5, snapshot_value=2.0)
+    page = read(make_record([run([5.0, 2.0]), run([2.5])], combined=average, test_metrics={"loss": 2.25}))
+    assert (
+        "The study's model is the average of the last weights of trials 0 and 1: val_loss 1.500 on validation data. "
+        "On the test set, looked at once, this average reached loss 2.250."
+    ) in page.words
+    not_taken = replace(average, taken=False, value=3.0)
+    page = read(make_record([run([5.0, 2.0]), run([2.5])], combined=not_taken, test_metrics={"loss": 2.25}))
+    assert "On the test set, looked at once, its model reached loss 2.250." in page.words
 
 
 @pytest.mark.parametrize(
