@@ -94,7 +94,8 @@ class ASHAPruner:
     def judge(self, trial: Trial) -> Judgement:
         """As `Pruner.judge`."""
         rung = self._rungs.get(trial.epochs)
-        if rung is None:  # the epoch was granted by what was left of the budget, not by a rung
+        if rung is None or trial.epochs not in self.ask_epochs(trial.bracket):
+            # the epoch was granted by what was left of the budget, not by a rung
             return Judgement(action=Action.CONTINUE, reason="no rung")
         rank = rung.rank(self._key(trial))
         quota = max(1, len(rung) // self._factor)

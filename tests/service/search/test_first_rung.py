@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.events import TrialState
 from service.strategies.pruners.first_rung import rank_correlation
 
 AGREE = [(number / 10, number / 10) for number in range(8)]
@@ -90,3 +91,16 @@ def test_the_rank_correlation_is_spearman_s(pairs, expected):
 def test_a_short_training_has_one_place_to_start(desk_with):
     desk = desk_with(pruner="asha", pruner_options={"min_epochs": "auto"}, max_epochs=2, budget={"trials": 9})
     assert {desk.start().until_epoch for _ in range(9)} == {1}
+
+
+def test_a_trial_whose_budget_ends_below_its_first_rung_is_not_judged_at_a_rung_that_it_skips(desk_with):
+    epochs = [27, *[3] * 6, 9, 3, *[1] * 6]  # judged first at 3, the eighth at 9; then that epoch 1 tells is known
+    desk = desk_with(
+        pruner="asha", pruner_options={"min_epochs": "auto"}, max_epochs=27, budget={"epochs": sum(epochs) + 1}
+    )
+    for number in range(15):
+        desk.train([number / 100] * 27)
+    assert [trial.epochs for trial in desk.trials] == epochs
+    last, _ = desk.train([0.99])
+    assert (desk.trials[last].bracket, desk.trials[last].granted) == (1, 1)
+    assert (desk.trials[last].state, desk.trials[last].reason) == (TrialState.COMPLETE, "budget")
