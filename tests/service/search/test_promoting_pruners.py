@@ -1,6 +1,4 @@
-"""ASHA with promotion, Hyperband and successive halving, against the papers' tables and small worked examples."""
-
-from collections import Counter
+"""ASHA with promotion and successive halving, on examples small enough to check by hand."""
 
 import pytest
 
@@ -54,29 +52,38 @@ def test_a_trial_that_would_be_promoted_at_once_trains_on_without_a_pause(desk_w
 
 def test_the_highest_rung_comes_first(desk_with):
     desk = asha(desk_with)
-    for number in range(3):  # three at rung 3, each by way of rung 1
-        for value in (0.5, 0.6):
-            pause(desk, [value])
-        trial = desk.start().trial
-        assert desk.report(trial, 1, 0.1 + number / 100).action is GO
-        desk.report(trial, 2, 0.1)
-        last = desk.report(trial, 3, 0.1 + number / 100).action
-        if last is PAUSE:
-            give_back(desk, trial)
-    # The best of the three at rung 3 goes on, though rung 1 has candidates too by now.
-    assert (desk.start().trial, desk.trials[2].granted) == (2, 9)
+    desk.start(9)
+    for trial in range(9):
+        assert desk.report(trial, 1, trial / 100).action is PAUSE
+        give_back(desk, trial)
+    promoted = [desk.start() for _ in range(3)]
+    assert [(job.trial, job.from_epoch, job.until_epoch) for job in promoted] == [(0, 1, 3), (1, 1, 3), (2, 1, 3)]
+    desk.start(3)
+    for trial in range(9, 12):  # so that a fourth trial may go on from rung 1
+        assert desk.report(trial, 1, trial / 100).action is PAUSE
+        give_back(desk, trial)
+    for trial in range(3):  # and now one from rung 3, too
+        desk.report(trial, 2, 0.5)
+        assert desk.report(trial, 3, trial / 100).action is PAUSE
+        give_back(desk, trial)
+    jobs = [desk.start() for _ in range(3)]
+    assert [(job.trial, job.from_epoch, job.until_epoch) for job in jobs] == [(0, 3, 9), (3, 1, 3), (12, 0, 1)]
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_of_nine_equal_starts_three_reach_the_second_rung_and_one_the_end(spec_with, cluster_of, workers):
+def test_at_the_end_the_best_third_of_each_rung_has_gone_on_whatever_came_first(spec_with, cluster_of, workers):
+    """And perhaps a few more, which were among the best third of those that had come before them."""
     spec = spec_with(pruner="asha-promote", max_epochs=9, budget={"trials": 9}, sampler="grid")
     history = cluster_of(spec, workers=workers).run().history
-    reached = Counter(epoch for trial in history.trials for epoch in (1, 3, 9) if trial.epochs >= epoch)
-    assert reached[1] == 9
-    assert reached[9] >= 1
-    if workers == 1:  # many workers promote on what is there when they are free, so that a few more go on
-        assert 3 <= reached[3] <= 4
-    assert [trial.state for trial in history.trials].count(TrialState.COMPLETE) == reached[9]
+    for epoch, above, number in [(1, 3, 3), (3, 9, 1)]:
+        there = sorted(
+            (trial for trial in history.trials if trial.epochs >= epoch), key=lambda it: it.values[epoch - 1]
+        )
+        assert len(there) >= 3 * number
+        assert all(trial.epochs >= above for trial in there[:number])
+    ended = [trial.state for trial in history.trials if trial.epochs == 9]
+    assert len(history.trials) == 9
+    assert ended == [TrialState.COMPLETE] * len(ended)
 
 
 def test_the_best_of_too_few_trials_is_trained_to_the_end(desk_with):
@@ -126,20 +133,6 @@ def test_a_trial_whose_worker_dies_while_it_pauses_is_paused_all_the_same(desk_w
     assert desk.restored().trials[trial].state is TrialState.PAUSED
 
 
-def test_successive_halving_keeps_81_27_9_3_1(spec_with, cluster_of):
-    spec = spec_with(
-        pruner="successive-halving",
-        max_epochs=81,
-        budget={"trials": 81},
-        space={"x": {"type": "float", "low": 0, "high": 1}},
-    )
-    history = cluster_of(spec, workers=7).run().history
-    reached = [sum(trial.epochs >= epoch for trial in history.trials) for epoch in (1, 3, 9, 27, 81)]
-    assert reached == [81, 27, 9, 3, 1]
-    best_of_nine = min(history.trials, key=lambda trial: trial.values[8] if trial.epochs >= 9 else 9)
-    assert best_of_nine.epochs >= 27
-
-
 def test_successive_halving_begins_another_bracket_rather_than_wait(desk_with):
     desk = desk_with(pruner="successive-halving", max_epochs=3, budget={"trials": 1000})
     desk.start(4)
@@ -152,20 +145,3 @@ def test_successive_halving_begins_another_bracket_rather_than_wait(desk_with):
     assert desk.start().trial == 1
     assert desk.start().trial == 5
     assert (desk.trials[0].state, desk.trials[0].reason) == (TrialState.PRUNED, "rung 1: place 2 of 2, 1 go on")
-
-
-def test_hyperband_with_a_round_s_trials_trains_what_the_paper_s_table_says(spec_with, cluster_of):
-    spec = spec_with(
-        pruner="hyperband",
-        max_epochs=9,
-        budget={"trials": 9 + 3 + 3},
-        space={"x": {"type": "float", "low": 0, "high": 1}},
-    )
-    history = cluster_of(spec).run().history
-    brackets = [[trial for trial in history.trials if trial.bracket == bracket] for bracket in range(3)]
-    assert [len(bracket) for bracket in brackets] == [9, 3, 3]
-    reached = [[sum(trial.epochs >= epoch for trial in bracket) for epoch in (1, 3, 9)] for bracket in brackets]
-    assert reached[0][0] == 9
-    assert reached[0][1] in (3, 4)
-    assert reached[1][:2] == [3, 3]
-    assert reached[2] == [3, 3, 3]
