@@ -9,8 +9,9 @@ thought of.
 import pytest
 
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from service.strategies.pruners.asha import ASHAOptions
 
-__all__ = ["PAIRS", "SHORT_STARTS", "replay_options", "settings_for"]
+__all__ = ["PAIRS", "SHORT_STARTS", "default_options", "replay_options", "settings_for"]
 
 _WITH_EVERY_SAMPLER = ("asha", "asha-promote")
 _COSTLY = ("gp", "forest", "extra_trees", "gbrt")
@@ -43,6 +44,11 @@ SHORT_STARTS = {
 }
 
 
+def default_options(pruner):
+    """Options of a pruner as a user's study has them who says nothing; what else is tested here starts at epoch 1."""
+    return {"min_epochs": ASHAOptions().min_epochs} if pruner in ("asha", "asha-promote", "successive-halving") else {}
+
+
 def replay_options(max_epochs):
     """A schedule of two or three segments."""
     first, second = {"rate": 0.25, "optimizer": "adam"}, {"rate": 0.5, "optimizer": "adam"}
@@ -70,6 +76,7 @@ def settings_for(sampler, pruner, seed=7):
         "sampler": sampler,
         "sampler_options": options,
         "pruner": pruner,
+        "pruner_options": default_options(pruner),
         "budget": {"epochs": 70},
         "seed": seed,
     }

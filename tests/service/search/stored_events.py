@@ -5,15 +5,20 @@ import json
 from service.event_rows import event_from, measured_from, rows_from
 from service.history import History
 
-__all__ = ["through_the_rows"]
+__all__ = ["read_back", "through_the_rows"]
 
 
 def through_the_rows(spec, events):
-    """The events as a database would give them back, JSON included."""
+    """All events of a study as a database would give them back, JSON included."""
     history = History(spec)
     for event in events:
         history.apply(event)
-    rows = rows_from(1, enumerate(events, start=1), history)
+    return read_back(enumerate(events, start=1), history)
+
+
+def read_back(batch, history):
+    """A batch of (seq, event), already applied to `history`, written to rows and read again."""
+    rows = rows_from(1, batch, history)
     told = [(row["seq"], event_from(row["kind"], _through_json(row["data"]))) for row in rows.events]
     epochs = [
         (row["seq"], measured_from(row | {"metrics": _through_json(row["metrics"])})) for row in rows.measurements

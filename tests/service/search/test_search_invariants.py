@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from service.events import TrialState
 from tests.service.search.endings import check_ending
+from tests.service.search.first_rungs import LEARNERS
 from tests.service.search.pairs import PAIRS, SHORT_STARTS, replay_options
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -15,24 +16,26 @@ FEWER_TIMES = settings(MODERATELY, max_examples=6)
 RARELY = st.sampled_from([0.0, 0.03, 0.15])
 
 
+HALVING = ("asha", "asha-promote", "hyperband", "successive-halving")
+
+
 @st.composite
 def specs(draw, sampler, pruner):
-    """Settings of a study with at least one limit, some of it small."""
-    max_epochs = draw(st.integers(1, 12))
+    """Settings of a study with at least one limit, some of it small; half of those that may learn from it can."""
+    learns = pruner in LEARNERS and draw(st.booleans())
+    max_epochs = draw(st.integers(6, 12) if learns else st.integers(1, 12))
     budget = {
-        "epochs": draw(st.none() | st.integers(1, 70)),
+        "epochs": draw(st.integers(50, 80) if learns else st.none() | st.integers(1, 70)),
         "trials": draw(st.none() | st.integers(1, 25)),
     }
     if not any(budget.values()):
         budget["epochs"] = 40
     options = {}
-    if pruner not in ("", "none") and draw(st.booleans()):
-        halving = pruner in ("asha", "asha-promote", "hyperband", "successive-halving")
-        options["min_epochs"] = draw(
-            st.integers(1, max_epochs) | st.just("auto") if halving else st.integers(1, max_epochs)
-        )
-    if pruner in ("asha", "asha-promote", "hyperband", "successive-halving"):
-        options["reduction_factor"] = draw(st.sampled_from([2, 3, 4]))
+    if pruner not in ("", "none", *HALVING) and draw(st.booleans()):
+        options["min_epochs"] = draw(st.integers(1, max_epochs))
+    if pruner in HALVING:
+        options["min_epochs"] = "auto" if learns else draw(st.just("auto") | st.integers(1, max_epochs))
+        options["reduction_factor"] = 2 if learns and max_epochs < 9 else draw(st.sampled_from([2, 3, 4]))
     if pruner in ("median", "percentile"):
         options["startup_trials"] = draw(st.integers(1, 5))
     if pruner == "patience":
@@ -101,6 +104,22 @@ def clusters(draw):
         "stop_early": draw(RARELY), "diverge": draw(RARELY), "miss_metric": draw(st.sampled_from([0.0, 0.0, 0.05])),
         "fail": draw(RARELY),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("pruner", LEARNERS)
+def test_among_the_studies_tried_here_many_find_that_the_lowest_rung_tells(spec_with, cluster_of, pruner):
+    found = []
+
+    @settings(MODERATELY, max_examples=40, derandomize=True, database=None)
+    @given(changes=specs("random", pruner), cluster=clusters())
+    def look(changes, cluster):
+        trials = cluster_of(spec_with(**changes), **cluster).run().history.trials
+        if changes["pruner_options"]["min_epochs"] == "auto":
+            # The first trials are in bracket 1, where there is one; only what was learned brings some to bracket 0.
+            found.append({0, 1} <= {trial.bracket for trial in trials})
+
+    look()
+    assert sum(found) >= 8
 
 
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)

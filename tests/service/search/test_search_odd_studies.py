@@ -9,37 +9,24 @@ from service.events import TrialState
 from service.strategies import SAMPLERS
 from tests.service.search.endings import check_ending
 from tests.service.search.landscapes import ODD_SPACES
+from tests.service.search.odd_values import ODD_VALUES
 from tests.service.search.pairs import PAIRS, settings_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
-def _is_unlucky(value):
-    """Of one value in nine."""
-    return int(1e6 * value) % 9 == 0
-
-
-# What becomes of a usual value between 0 and 2.
-VALUES = {
-    "constant": lambda value: 0.5,
-    "tied": round,
-    "NaN": lambda value: nan if _is_unlucky(value) else value,
-    "infinite": lambda value: (inf if value > 1 else -inf) if _is_unlucky(value) else value,
-    "large": lambda value: 1.7e308 * (value - 1),  # their differences are infinite
-    "small": lambda value: 5e-324 * round(9 * value),
-}
 EXTREMES = [(1, "minimize"), (64, "maximize")]
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")  # NumPy's, where numbers overflow
 @pytest.mark.parametrize(("workers", "direction"), EXTREMES)
-@pytest.mark.parametrize("values", VALUES)
+@pytest.mark.parametrize("values", ODD_VALUES)
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
 def test_any_values_end_a_study_as_they_should(
     spec_with, cluster_of, account_of, curve, sampler, pruner, values, workers, direction
 ):
     def odd_curve(params, epoch):
-        return VALUES[values](curve(params, epoch))
+        return ODD_VALUES[values](curve(params, epoch))
 
     spec = spec_with(**settings_for(sampler, pruner) | {"objective": {"direction": direction}})
     run = cluster_of(spec, workers=workers, curve=odd_curve)

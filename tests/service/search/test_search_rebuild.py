@@ -29,6 +29,7 @@ from service.events import (
     TrialState,
 )
 from service.strategies import SAMPLERS
+from tests.service.search.first_rungs import LEARNERS, is_known
 from tests.service.search.pairs import PAIRS, settings_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -43,16 +44,45 @@ def test_a_search_restored_at_any_event_goes_on_as_the_lost_one_would(
     rng = np.random.default_rng(workers)
     trouble = {"lose_worker": 0.05, "blame": 0.3, "diverge": 0.02, "stop_early": 0.03, "fail": 0.01}
     cluster = cluster_of(spec, workers=workers, seed=workers, search=lockstep_of(spec), checkpoint_every=2, **trouble)
-    splits = []
+    learned = []
 
     def split_now_and_then(cluster):
         if rng.random() < 0.2:
             cluster.search.split()
-            splits.append(len(cluster.search.history.trials))
+            learned.append(pruner in LEARNERS and is_known(cluster.search.history, low=1))
 
     search = cluster.run(after_each_step=split_now_and_then)
     assert search.history.ended is not None
-    assert len(splits) > (2 if sampler == "replay" else 20)  # a replay has few events
+    assert len(learned) > (2 if sampler == "replay" else 20)  # a replay has few events
+    if pruner in LEARNERS:
+        assert not learned[0]
+        assert sum(learned) > 5
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [
+        ("umda", "asha"),
+        ("random", "asha-promote"),
+        ("random", "hyperband"),
+        ("pbt", ""),
+        ("bohb", ""),
+        ("lr-restarts", ""),
+    ],
+)
+def test_a_search_restored_at_every_event_wants_next_what_the_lost_one_would(
+    spec_with, cluster_of, lockstep_of, sampler, pruner, workers
+):
+    spec = spec_with(**settings_for(sampler, pruner) | {"budget": {"epochs": 45}})
+    lockstep = lockstep_of(spec, at_every_event=True, keep=6)
+    trouble = {"lose_worker": 0.03, "blame": 0.3, "diverge": 0.02, "stop_early": 0.03}
+    cluster = cluster_of(spec, workers=workers, seed=workers, search=lockstep, checkpoint_every=2, **trouble)
+    search = cluster.run()
+    assert search.history.ended is not None
+    # What records several events at once is stored as one, so that nobody is ever restored between them.
+    alone = sum(isinstance(event, Measured | Lost | Paused | Checkpointed) for event in cluster.stored)
+    assert lockstep.splits >= alone > 60
 
 
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
