@@ -2,6 +2,7 @@
 
     skopt_sampler.py   what Optuna asks for: which trials are learned from, what is proposed
     box.py             a space, conditional or not, as columns in [0, 1], and back
+    visited.py         the points that trials have, and new ones as long as any are left
     surrogates.py      one proposal by scikit-optimize's Optimizer
     integrated_gp.py   one proposal by a Gaussian process whose hyperparameters are integrated out
 
@@ -9,7 +10,8 @@ Knows Optuna and scikit-optimize, and is therefore imported only once such a sam
 ours, nor rungs: `service/strategies/samplers/` decides what the trials of the Optuna study are.
 """
 
-from service.optuna_samplers.box import Visited
+from service.optuna_samplers.box import Box
 from service.optuna_samplers.skopt_sampler import SkoptSampler
+from service.optuna_samplers.visited import Visited
 
-__all__ = ["SkoptSampler", "Visited"]
+__all__ = ["Box", "SkoptSampler", "Visited"]

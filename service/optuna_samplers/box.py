@@ -12,8 +12,7 @@ in what does not apply are one point to the model.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,37 +21,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from search_spaces.values import grid_value
 
-__all__ = ["Box", "Floats", "Visited"]
+__all__ = ["Box", "Conditions", "Floats"]
 
 Floats = NDArray[np.float64]
 Conditions = Mapping[str, Sequence[tuple[str, Any]]]
-
-_DRAWS = 64
-_MAX_LISTED = 100_000
-
-
-class Visited:
-    """The points that trials have, whatever became of them."""
-
-    def __init__(self, params: Iterable[Mapping[str, Any]], names: Collection[str]):
-        """Only parameters among `names` make a point; a trial that has none of them has none."""
-        self._names = names
-        self._points: dict[tuple[str, ...], set[tuple[Any, ...]]] = {}
-        for point in params:
-            self.add(point)
-
-    def add(self, params: Mapping[str, Any]) -> None:
-        """Take note of a trial."""
-        known = {name: value for name, value in params.items() if name in self._names}
-        if known:
-            self._points.setdefault(tuple(known), set()).add(tuple(known.values()))
-
-    def __contains__(self, params: object) -> bool:
-        """Whether a trial has all its params from these; what these have beside them was inactive there."""
-        return isinstance(params, Mapping) and any(
-            all(name in params for name in names) and tuple(params[name] for name in names) in points
-            for names, points in self._points.items()
-        )
 
 
 class Box:
@@ -71,23 +43,27 @@ class Box:
             name: tuple((parent, choice) for parent, choice in (conditions or {}).get(name, ()) if parent in inside)
             for name in inside
         }
-        self.names: tuple[str, ...] = tuple(sorted(inside, key=lambda name: len(self._ancestors(name))))
+        self.names: tuple[str, ...] = tuple(sorted(inside, key=self._generations().__getitem__))
         self._axes = [_axis(inside[name]) for name in self.names]
+        self.sizes: tuple[float, ...] = tuple(axis.size for axis in self._axes)
+        """How many values each parameter has; infinite where it is continuous."""
         self._index = {name: index for index, name in enumerate(self.names)}
         ends = np.cumsum([axis.width for axis in self._axes], dtype=int)
         self._columns = [slice(end - axis.width, end) for axis, end in zip(self._axes, ends, strict=True)]
         self.width = int(ends[-1]) if self.names else 0
         """Columns of a point."""
 
-    def _ancestors(self, name: str) -> set[str]:
-        """Everything that must be drawn before a parameter is known to exist."""
-        above = {parent for parent, _ in self._conditions[name]}
-        return above.union(*(self._ancestors(parent) for parent in above))
+    def _generations(self) -> dict[str, int]:
+        """How many parameters must be drawn one after the other before each is known to exist."""
+        generations: dict[str, int] = {}
 
-    @cached_property
-    def size(self) -> float:
-        """Points if nothing were conditional; infinite where a parameter is continuous."""
-        return math.prod(axis.size for axis in self._axes)
+        def generation(name: str) -> int:
+            if name not in generations:
+                above = [parent for parent, _ in self._conditions[name]]
+                generations[name] = 1 + max(map(generation, above), default=-1)
+            return generations[name]
+
+        return {name: generation(name) for name in self._conditions}
 
     def units(self, params: Mapping[str, Any]) -> Floats | None:
         """The units of a trial's params, NaN where it has no value; None if a value lies outside of the box."""
@@ -102,14 +78,41 @@ class Box:
 
     def params(self, units: Floats) -> dict[str, Any]:
         """The point at units: active parameters only, as plain Python values."""
-        params: dict[str, Any] = {}
-        for name, axis, unit in zip(self.names, self._axes, units, strict=True):
-            if self._is_active(name, params):
+        return self.completed({}, units)
+
+    def completed(self, above: Mapping[str, Any], units: Floats) -> dict[str, Any]:
+        """The point that begins as `above` says and goes on at the units of the last parameters."""
+        first = len(self.names) - len(units)
+        params = dict(above)
+        for name, axis, unit in zip(self.names[first:], self._axes[first:], units, strict=True):
+            if self.is_active(name, params):
                 params[name] = axis.value(float(unit))
         return params
 
-    def _is_active(self, name: str, params: Mapping[str, Any]) -> bool:
+    def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
+        """Whether a parameter exists where those before it have these values."""
         return all(parent in params and params[parent] == choice for parent, choice in self._conditions[name])
+
+    def places(self, params: Mapping[str, Any]) -> list[int | None] | None:
+        """Which of its parameter's values each one is, counted from 0, and None where a trial has no value.
+
+        None for the whole if one of them is none of the values, or one of infinitely many.
+        """
+        places: list[int | None] = []
+        for name, axis in zip(self.names, self._axes, strict=True):
+            place = axis.place(params[name]) if name in params else None
+            if name in params and (place is None or axis.value_at(place) != params[name]):
+                return None
+            places.append(place)
+        return places
+
+    def value_at(self, name: str, place: int) -> Any:
+        """The value in this place among those of a parameter."""
+        return self._axes[self._index[name]].value_at(place)
+
+    def value(self, name: str, unit: float) -> Any:
+        """The value of a parameter at a unit."""
+        return self._axes[self._index[name]].value(unit)
 
     def columns(self, units: Floats) -> Floats:
         """Rows of units as rows of columns, snapped to steps, constant where a parameter is inactive."""
@@ -145,26 +148,6 @@ class Box:
             units[:near] = np.where(kept, centres, np.where(np.isnan(moved), units[:near], moved))
         return units
 
-    def draw(self, rng: np.random.Generator, visited: Visited) -> dict[str, Any]:
-        """A random point, not among the visited ones while others are left (in a box of up to 100,000 points)."""
-        for _ in range(_DRAWS):
-            params = self.params(rng.random(len(self.names)))
-            if params not in visited:
-                return params
-        if self.size <= _MAX_LISTED:
-            left = [point for point in self._points(0, {}) if point not in visited]
-            return left[int(rng.integers(len(left)))] if left else params
-        return params
-
-    def _points(self, index: int, above: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        if index == len(self.names):
-            yield above
-        elif not self._is_active(self.names[index], above):
-            yield from self._points(index + 1, above)
-        else:
-            for value in self._axes[index].values():
-                yield from self._points(index + 1, above | {self.names[index]: value})
-
 
 class _Choices:
     """A categorical parameter."""
@@ -183,8 +166,12 @@ class _Choices:
     def value(self, unit: float) -> Any:
         return self._choices[int(unit * self.width)]
 
-    def values(self) -> Iterable[Any]:
-        return self._choices
+    def place(self, value: Any) -> int | None:
+        unit = self.unit(value)
+        return None if unit is None else int(unit * self.width)
+
+    def value_at(self, place: int) -> Any:
+        return self._choices[place]
 
     def chooses(self, units: Floats, choice: Any) -> NDArray[np.bool_]:
         wanted = next((index for index, known in enumerate(self._choices) if known == choice), -1)
@@ -237,10 +224,17 @@ class _Numbers:
         value = min(max(round(value) if self._whole else value, self._given.low), self._given.high)
         return int(value) if self._whole else float(value)
 
-    def values(self) -> Iterable[float | int]:
-        if self._step is not None:
-            return (self.value((index + 0.5) / self.size) for index in range(int(self.size)))
-        return range(int(self._given.low), int(self._given.high) + 1)
+    def place(self, value: Any) -> int | None:
+        unit = self.unit(value)
+        if unit is None or math.isinf(self.size):
+            return None
+        place: int = round((value - self._given.low) / (self._step or 1))
+        return place
+
+    def value_at(self, place: int) -> float | int:
+        if self._whole:
+            return int(self._given.low) + place * int(self._given.step or 1)
+        return self.value((place + 0.5) / self.size)
 
     def chooses(self, units: Floats, choice: Any) -> NDArray[np.bool_]:
         return np.array([not math.isnan(unit) and self.value(unit) == choice for unit in units], dtype=bool)

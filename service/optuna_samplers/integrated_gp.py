@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
-from skopt.acquisition import gaussian_ei, gaussian_lcb, gaussian_pi
 
-from service.optuna_samplers.box import Box, Floats, Visited
+from service.optuna_samplers.box import Box, Floats
 from service.optuna_samplers.gaussian_process import GaussianProcess, gaussian_process
-from service.optuna_samplers.surrogates import Observed, best_unvisited, candidate_space
+from service.optuna_samplers.surrogates import Observed, best_unvisited, candidate_space, gain
+from service.optuna_samplers.visited import Visited
 
 __all__ = ["propose_by_integrated_gp", "slice_samples"]
 
@@ -45,18 +45,20 @@ def propose_by_integrated_gp(
         models = _posterior(box.columns(observed.units), observed.values, draws, rng)
         best = float(observed.values.min())
 
-        def gain(columns: Floats, return_grad: bool = False) -> Any:
-            answers = [_gain(model, columns, acquisition, best, xi, kappa, return_grad) for model in models]
+        def average(columns: Floats, return_grad: bool = False) -> Any:
+            answers = [
+                gain(columns, model, acquisition, best, xi=xi, kappa=kappa, return_grad=return_grad) for model in models
+            ]
             return tuple(np.mean(part, axis=0) for part in zip(*answers, strict=True)) if return_grad else (
                 np.mean(answers, axis=0)
             )  # fmt: skip
 
         space = candidate_space(box, observed)
         found = np.asarray(space.rvs(candidates, seed))
-        starts = found[np.argsort(-gain(found), kind="stable")[:_STARTS]]
-        climbed = [_climb(gain, start) for start in starts]
+        starts = found[np.argsort(-average(found), kind="stable")[:_STARTS]]
+        climbed = [_climb(average, start) for start in starts]
         params = box.params(box.units_at(max(climbed, key=lambda pair: pair[0])[1]))
-        return params if params not in visited else best_unvisited(box, visited, rng, gain)
+        return params if params not in visited else best_unvisited(box, visited, rng, average)
 
 
 def _posterior(columns: Floats, values: Floats, draws: int, rng: np.random.Generator) -> list[GaussianProcess]:
@@ -106,17 +108,6 @@ def slice_samples(
                 point, level = proposed, reached
         samples.append(point.copy())
     return samples
-
-
-def _gain(
-    model: Any, columns: Floats, acquisition: str, best: float, xi: float, kappa: float, return_grad: bool
-) -> Any:
-    """What is to be maximized, with its gradient if asked."""
-    if acquisition == "LCB":
-        answer = gaussian_lcb(columns, model, kappa, return_grad)
-        return (-answer[0], -answer[1]) if return_grad else -answer
-    rule = gaussian_ei if acquisition == "EI" else gaussian_pi
-    return rule(columns, model, best, xi, return_grad)
 
 
 def _climb(gain: Callable[..., Any], start: Floats) -> tuple[float, Floats]:

@@ -14,9 +14,10 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from service.one_thread import one_thread
-from service.optuna_samplers.box import Box, Conditions, Floats, Visited
+from service.optuna_samplers.box import Box, Conditions, Floats
 from service.optuna_samplers.integrated_gp import propose_by_integrated_gp
 from service.optuna_samplers.surrogates import MODELS, Observed, propose_by_optimizer
+from service.optuna_samplers.visited import Visited
 
 __all__ = ["ACQUISITIONS", "SkoptSampler"]
 
@@ -45,7 +46,7 @@ class SkoptSampler(BaseSampler):
       mean of what was seen ("constant liar": Ginsbourger, Le Riche and Carraro, 2010), so that proposals differ.
     * Conditional parameters: see `Box`. Without `conditions` every parameter is modelled as if it always existed where
       a candidate is judged; the params a trial gets are right in any case, since it asks for what it needs.
-    * No point is proposed twice while others are left; see `Box.draw`.
+    * No point is proposed twice while others are left, with or without `conditions`; see `Visited`.
     """
 
     def __init__(
@@ -85,7 +86,8 @@ class SkoptSampler(BaseSampler):
             candidates: points at which the acquisition is computed first.
             trees: of a forest, or stages of boosting; None: as scikit-optimize has it, 100 or 30.
             seconds_of: EIps: what a trial took; None: as long as it lasted by the clock.
-            visited: points not to be proposed again; None: those of the study's trials.
+            visited: points not to be proposed again, in the box of `space` and `conditions`; None: those of the study's
+                trials.
             seed: of the generator; None: a random one.
 
         Raises:
@@ -142,10 +144,10 @@ class SkoptSampler(BaseSampler):
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         visited = self._visited
         if visited is None:
-            visited = Visited((other.params for other in others), box.names)
+            visited = Visited((other.params for other in others), box)
         observed = self._observed(box, study, others)
         if observed is None:
-            return box.draw(self._rng, visited)
+            return visited.new_point(self._rng)
         with one_thread():
             return self._propose(box, observed, visited)
 

@@ -15,14 +15,23 @@ from typing import Any
 import numpy as np
 import sklearn
 from skopt import Optimizer
-from skopt.acquisition import gaussian_ei
+from skopt.acquisition import gaussian_ei, gaussian_lcb, gaussian_pi
 from skopt.space import Real, Space
 
-from service.optuna_samplers.box import Box, Floats, Visited
+from service.optuna_samplers.box import Box, Floats
 from service.optuna_samplers.gaussian_process import gaussian_process
 from service.optuna_samplers.tree_models import tree_model
+from service.optuna_samplers.visited import Visited
 
-__all__ = ["MODELS", "Observed", "acquisition_options", "best_unvisited", "candidate_space", "propose_by_optimizer"]
+__all__ = [
+    "MODELS",
+    "Observed",
+    "acquisition_options",
+    "best_unvisited",
+    "candidate_space",
+    "gain",
+    "propose_by_optimizer",
+]
 
 MODELS = ("gp", "forest", "extra_trees", "gbrt")
 """What may be fitted; scikit-optimize calls them GP, RF, ET and GBRT."""
@@ -108,22 +117,48 @@ def propose_by_optimizer(
         params = box.params(box.units_at(np.asarray(optimizer.ask())))
         if params not in visited:
             return params
-        fitted = optimizer.models[-1]
-        fitted = fitted.estimators_[0] if acquisition == "EIps" else fitted
-        best = float(observed.values.min())
-        return best_unvisited(box, visited, rng, lambda columns: gaussian_ei(columns, fitted, best, xi))
+        fitted, best = optimizer.models[-1], float(np.min(optimizer.yi))
+        return best_unvisited(
+            box, visited, rng, lambda columns: gain(columns, fitted, acquisition, best, xi=xi, kappa=kappa)
+        )
 
 
 def best_unvisited(
     box: Box, visited: Visited, rng: np.random.Generator, score: Any, count: int = 100
 ) -> dict[str, Any]:
     """Of random points where no trial has been, the one with the highest score; any point if none is left."""
-    points = [box.draw(rng, visited)]
+    points = [visited.new_point(rng)]
     drawn = (box.params(units) for units in rng.random((count, len(box.names))))
     points += [point for point in drawn if point not in visited]
     units = [box.units(point) for point in points]
     scores = score(box.columns(np.array(units)))
     return points[int(np.argmax(scores))]
+
+
+def gain(
+    columns: Floats, model: Any, acquisition: str, best: float, *, xi: float, kappa: float, return_grad: bool = False
+) -> Any:
+    """What a proposal maximizes, of rows of columns; with its gradient if asked, but for EIps. For gp_hedge it is EI.
+
+    Args:
+        columns: where.
+        model: a fitted one; for EIps one of values and one of logarithms of seconds, as the Optimizer has them.
+        acquisition: EI, PI, LCB, EIps or gp_hedge.
+        best: the least of the values that the model was fitted to.
+        xi: EI, EIps, PI: the least improvement that counts.
+        kappa: LCB: standard deviations below the mean.
+        return_grad: whether to return a pair.
+    """
+    if acquisition == "LCB":
+        answer = gaussian_lcb(columns, model, kappa, return_grad)
+        return (-answer[0], -answer[1]) if return_grad else -answer
+    if acquisition == "PI":
+        return gaussian_pi(columns, model, best, xi, return_grad)
+    if acquisition == "EIps":
+        of_values, of_seconds = model.estimators_
+        mean, deviation = of_seconds.predict(columns, return_std=True)
+        return gaussian_ei(columns, of_values, best, xi) * np.exp(deviation**2 / 2 - mean)
+    return gaussian_ei(columns, model, best, xi, return_grad)
 
 
 def candidate_space(box: Box, observed: Observed) -> Any:

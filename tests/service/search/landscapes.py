@@ -1,6 +1,9 @@
 """Functions with known minima, and what a sampler finds of them."""
 
 import math
+from itertools import pairwise
+
+import numpy as np
 
 from search_spaces import Categorical, Float, Int, SearchSpace
 
@@ -14,6 +17,30 @@ def branin(params, _epoch):
     x, y = params["x"], params["y"]
     bowl = (y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6) ** 2
     return bowl + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10 - 0.39788735772973816
+
+
+def rosenbrock4(params, _epoch):
+    """Rosenbrock's function of four numbers."""
+    numbers = [params[f"x{index}"] for index in range(4)]
+    return sum(100 * (later - number**2) ** 2 + (1 - number) ** 2 for number, later in pairwise(numbers))
+
+
+def hartmann6(params, _epoch):
+    """Hartmann's function of six numbers less its minimum."""
+    numbers = np.array([params[f"x{index}"] for index in range(6)])
+    scale = np.array(
+        [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
+    )
+    centre = 1e-4 * np.array(
+        [
+            [1312, 1696, 5569, 124, 8283, 5886],
+            [2329, 4135, 8307, 3736, 1004, 9991],
+            [2348, 1451, 3522, 2883, 3047, 6650],
+            [4047, 8828, 8732, 5743, 1091, 381],
+        ]
+    )
+    bumps = np.exp(-(scale * (numbers - centre) ** 2).sum(axis=1))
+    return 3.32237 - float(np.array([1, 1.2, 3, 3.2]) @ bumps)
 
 
 def sphere(params, _epoch):
@@ -39,6 +66,12 @@ LANDSCAPES = {
     "branin": (SearchSpace({"x": Float(-5.0, 10.0), "y": Float(0.0, 15.0)}), branin),
     "sphere": (SearchSpace({f"x{index}": Float(-5.0, 5.0) for index in range(5)}), sphere),
     "mixed": (MIXED, mixed),
+}
+# What the literature compares optimizers by.
+KNOWN_FUNCTIONS = {
+    "branin": LANDSCAPES["branin"],
+    "hartmann6": (SearchSpace({f"x{index}": Float(0.0, 1.0) for index in range(6)}), hartmann6),
+    "rosenbrock4": (SearchSpace({f"x{index}": Float(-2.0, 2.0) for index in range(4)}), rosenbrock4),
 }
 # Every kind of parameter at its limits: constants, numbers that float64 just holds, choices below choices.
 ODD_SPACES = {
