@@ -33,6 +33,7 @@ class Member(NamedTuple):
     value: float | None
     origin: str
     slot: int  # its bracket; of a population, the member
+    inherited: int  # the epoch of its parent whose weights it began with; 0 without a parent
 
 
 class Step(NamedTuple):
@@ -47,6 +48,8 @@ class Step(NamedTuple):
 def read_members(record: StudyRecord) -> list[Member]:
     """All trials, in their order."""
     trials = record.trials
+    takes_best = record.spec.sampler_options.get("weights") == "best"
+    best_epochs = dict(zip(trials["number"], trials["best_epoch"], strict=True))
     columns = ("number", "parent", "from_epoch", "epochs", "state", "value", "origin", "bracket")
     return [
         Member(
@@ -58,6 +61,7 @@ def read_members(record: StudyRecord) -> list[Member]:
             None if pd.isna(value) else float(value),
             str(origin or ""),
             int(slot),
+            int(best_epochs[parent]) if takes_best and first > 0 else int(first),
         )
         for number, parent, first, epochs, state, value, origin, slot in zip(
             *(trials[column] for column in columns), strict=True
@@ -74,7 +78,7 @@ def best_path(members: Mapping[int, Member], trial: int, last_epoch: int) -> lis
             path.append(Step(trial, member.first + 1, last_epoch, member.origin))
         if member.parent is None or not member.first:
             return path[::-1]
-        trial, last_epoch = member.parent, member.first
+        trial, last_epoch = member.parent, member.inherited
 
 
 def related(members: Sequence[Member], *, by_slot: bool) -> list[Member]:

@@ -30,6 +30,19 @@ def test_the_way_to_the_best_ends_at_its_best_epoch_and_goes_back_to_fresh_weigh
     assert [(step.trial, step.first, step.last) for step in path] == [(0, 1, 3), (2, 4, 6), (3, 7, 8)]
 
 
+def test_where_cycles_begin_with_the_best_weights_the_way_leaves_a_parent_at_its_best_epoch(
+    make_record, make_spec, run
+):
+    spec = make_spec(sampler="lr-restarts", pruner="", sampler_options={"weights": "best"})
+    runs = [
+        run([3.0, 2.0, 2.5], params=params(0.01)),
+        run([1.5, 1.0, 1.2], params=params(0.1), parent=0, from_epoch=3),
+        run([0.9], params=params(0.05), parent=1, from_epoch=6),
+    ]
+    path = lineages_data(make_record(runs, spec=spec)).path
+    assert [(step.trial, step.first, step.last) for step in path] == [(0, 1, 2), (1, 4, 5), (2, 7, 7)]
+
+
 def test_the_schedule_is_what_changed_on_the_way(record):
     schedules = {schedule.name: schedule for schedule in lineages_data(record).schedules}
     assert schedules["learning_rate"].points == tuple(
