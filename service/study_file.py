@@ -6,6 +6,7 @@ Knows files and names. Must not know how a study is run.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -95,6 +96,8 @@ def _from_python(path: Path, attribute: str) -> StudySpec:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
+        # It may import TensorFlow, which would fill the screen with what it looked for and did not find.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         module = importlib.import_module(path.stem)
     except InputError:
         raise
