@@ -142,7 +142,14 @@ def print_comparison(comparison: Comparison) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from service.simulation.summary import answer_from, result_table, rung_table, settings_sentence, work_table
+    from service.simulation.summary import (
+        RUNGS_CAPTION,
+        answer_from,
+        result_table,
+        rung_table,
+        settings_sentence,
+        work_table,
+    )
 
     console = Console(soft_wrap=True)
     console.print(Text(f"{comparison.spec.name}, simulated", style="bold"))
@@ -153,7 +160,7 @@ def print_comparison(comparison: Comparison) -> None:
     _print_table(console, *result_table(comparison))
     console.print()
     _print_table(console, *work_table(comparison))
-    console.print(Text("\ntrials that reached an epoch where they are judged (epochs spent on the way)", style="dim"))
+    console.print(Text(f"\n{RUNGS_CAPTION}", style="dim"))
     _print_table(console, *rung_table(comparison))
     console.print()
     console.print(answer_from(comparison), markup=False, highlight=False)

@@ -337,6 +337,7 @@ class _Simulation:
             states=dict(states),
             reasons=dict(reasons),
             trial_epochs=tuple(len(trial.values) for trial in history.trials),
+            from_epochs=tuple(trial.from_epoch for trial in history.trials),
             seconds=self._now,
             trained_seconds=tally.trained,
             starting_seconds=tally.starting,

@@ -6,6 +6,7 @@ Knows numbers that tables and figures are made of. Must not know how they came a
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import nan
 
@@ -52,7 +53,9 @@ class Outcome:
     reasons: dict[str, int]
     """Trials by end, in words: `complete (max_epochs)`, `pruned`, `failed (diverged)`."""
     trial_epochs: tuple[int, ...]
-    """Epochs that each trial trained."""
+    """Epochs that each trial trained itself."""
+    from_epochs: tuple[int, ...]
+    """After which epoch of its lineage each trial began: that of its parent's checkpoint, 0 with fresh weights."""
     seconds: float
     """When the last worker was done."""
     trained_seconds: float
@@ -93,9 +96,17 @@ class Outcome:
         return self.improvements[index - 1].value if index else nan
 
     def reached(self, epoch: int) -> int:
-        """Trials that trained at least so many epochs."""
-        return sum(epochs >= epoch for epochs in self.trial_epochs)
+        """Trials that trained this epoch, counted along their lineages: a child's first is the one after its parent's.
+
+        An epoch that two children of one parent trained counts twice: it was trained twice.
+        """
+        return sum(first < epoch <= last for first, last in self._stretches())
 
     def epochs_between(self, after: int, until: int) -> int:
-        """Epochs trained that were later than a trial's epoch `after` and not later than its epoch `until`."""
-        return sum(min(epochs, until) - min(epochs, after) for epochs in self.trial_epochs)
+        """Epochs trained that were later than epoch `after` and not later than epoch `until` of a trial's lineage."""
+        return sum(max(0, min(last, until) - max(first, after)) for first, last in self._stretches())
+
+    def _stretches(self) -> Iterator[tuple[int, int]]:
+        """After which epoch each trial began, and its last."""
+        for first, epochs in zip(self.from_epochs, self.trial_epochs, strict=True):
+            yield first, first + epochs

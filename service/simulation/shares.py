@@ -5,7 +5,7 @@ Knows shares and counts. Must not know the page around them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from service.report.style import STATE_STYLES, STUDY_COLORS, make_figure
 from service.report.text import counted, label, number
 from service.simulation.comparison import Comparison
 from service.simulation.outcome import Outcome
-from service.simulation.summary import ask_epochs_of, rung_table
+from service.simulation.summary import RUNGS_CAPTION, rung_table, rungs_of
 
 __all__ = [
     "ShareData",
@@ -144,12 +144,11 @@ def share_figure(data: ShareData, colors: dict[str, str], axis: str) -> go.Figur
 
 
 def draw_rungs(comparison: Comparison) -> Drawing:
-    """How many trials got how far."""
-    data: list[tuple[str, Sequence[int], list[float]]] = []
+    """How many trials trained which epochs."""
+    data: list[tuple[str, list[int], list[float]]] = []
     for entry in comparison.entries:
-        epochs = ask_epochs_of(entry)
-        reached = [float(np.median([o.reached(epoch) for o in entry.outcomes])) for epoch in epochs]
-        data.append((entry.label, epochs, reached))
+        rungs = rungs_of(entry)
+        data.append((entry.label, [rung.epoch for rung in rungs], [rung.trials for rung in rungs]))
     every = sorted({epoch for _, epochs, _ in data for epoch in epochs})
     counts = [max(count, 0.5) for _, _, reached in data for count in reached]
     ticks = log_ticks(min(counts), max(counts))
@@ -162,7 +161,7 @@ def draw_rungs(comparison: Comparison) -> Drawing:
             name=label(name, 44),
             line={"color": STUDY_COLORS[index % len(STUDY_COLORS)], "width": 2.2},
             marker={"size": 9},
-            hovertemplate=f"{label(name)}<br>%{{customdata:.4g}} trials reached epoch %{{x}}<extra></extra>",
+            hovertemplate=f"{label(name)}<br>%{{customdata:.4g}} trials trained epoch %{{x}}<extra></extra>",
         )
         for index, (name, epochs, reached) in enumerate(data)
     ]
@@ -176,7 +175,7 @@ def draw_rungs(comparison: Comparison) -> Drawing:
             "ticktext": [str(epoch) for epoch in every],
         },
         yaxis={
-            "title": {"text": "trials that reached it (log scale)"},
+            "title": {"text": "trials that trained it (log scale)"},
             "type": "log",
             "tickvals": ticks,
             "ticktext": [number(tick) for tick in ticks],
@@ -184,8 +183,4 @@ def draw_rungs(comparison: Comparison) -> Drawing:
         showlegend=True,
     )
     header, rows = rung_table(comparison)
-    caption = (
-        "Trials that reached each epoch at which a strategy judges them, the median study. In brackets, in the table: "
-        "the share of all epochs that was spent on the way there from the rung before."
-    )
-    return Drawing(figure, caption, Table(("Strategy", *header[1:]), tuple(rows)))
+    return Drawing(figure, RUNGS_CAPTION, Table(("Strategy", *header[1:]), tuple(rows)))

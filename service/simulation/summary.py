@@ -5,6 +5,7 @@ Knows medians and words. Must not know how they are drawn.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import isfinite, nan
 from statistics import median
 from typing import Any, NamedTuple
@@ -14,14 +15,17 @@ from service.simulation.comparison import Comparison, Entry
 from service.strategies import make_strategy
 
 __all__ = [
+    "RUNGS_CAPTION",
     "Cells",
     "Row",
+    "Rung",
     "answer_from",
     "ask_epochs_of",
     "json_from",
     "make_rows",
     "result_table",
     "rung_table",
+    "rungs_of",
     "settings_sentence",
     "work_table",
 ]
@@ -131,25 +135,45 @@ def ask_epochs_of(entry: Entry) -> tuple[int, ...]:
     return make_strategy(entry.spec).ask_epochs()
 
 
-def rung_table(comparison: Comparison) -> Cells:
-    """How many trials reached each rung, and which share of the epochs was spent on the way there: medians.
+RUNGS_CAPTION = (
+    "Trials that trained each epoch at which a strategy judges them, the median study. A trial that goes on from "
+    "another's checkpoint counts in the epochs after it, not in those before. In brackets: the share of all epochs "
+    "that was spent on the way there from the rung before."
+)
+"""What the numbers of `rungs_of` are, for readers."""
 
-    A strategy that does not judge at an epoch has a dash there.
-    """
-    epochs = sorted({epoch for entry in comparison.entries for epoch in ask_epochs_of(entry)})
+
+class Rung(NamedTuple):
+    """How far a strategy's trials got: one epoch at which it judges them; medians over its studies."""
+
+    epoch: int
+    trials: float  # that trained it
+    share: float  # of all epochs, spent on the way there from the rung before
+
+
+def rungs_of(entry: Entry) -> list[Rung]:
+    """What each rung of a strategy saw, the first one first."""
+    epochs = ask_epochs_of(entry)
+    return [
+        Rung(
+            epoch=epoch,
+            trials=median(o.reached(epoch) for o in entry.outcomes),
+            share=median(o.epochs_between(before, epoch) / max(1, o.epochs) for o in entry.outcomes),
+        )
+        for before, epoch in pairwise((0, *epochs))
+    ]
+
+
+def rung_table(comparison: Comparison) -> Cells:
+    """Header and rows as text: what `RUNGS_CAPTION` says. A strategy that does not judge at an epoch has a dash."""
+    found = {entry.label: {rung.epoch: rung for rung in rungs_of(entry)} for entry in comparison.entries}
+    epochs = sorted({epoch for rungs in found.values() for epoch in rungs})
     rows = []
-    for entry in comparison.entries:
-        mine = ask_epochs_of(entry)
-        cells = [entry.label]
-        for epoch in epochs:
-            if epoch not in mine:
-                cells.append("–")
-                continue
-            before = max((other for other in mine if other < epoch), default=0)
-            trials = median(o.reached(epoch) for o in entry.outcomes)
-            share = median(o.epochs_between(before, epoch) / max(1, o.epochs) for o in entry.outcomes)
-            cells.append(f"{number(trials)} ({share:.0%})")
-        rows.append(tuple(cells))
+    for name, rungs in found.items():
+        cells = [
+            f"{number(rungs[epoch].trials)} ({rungs[epoch].share:.0%})" if epoch in rungs else "–" for epoch in epochs
+        ]
+        rows.append((name, *cells))
     return ("strategy", *(f"epoch {epoch}" for epoch in epochs)), rows
 
 
@@ -203,6 +227,7 @@ def answer_from(comparison: Comparison) -> str:
 
 def json_from(comparison: Comparison) -> dict[str, Any]:
     """The comparison for programs. Values that are not finite are null."""
+    rungs = {entry.label: [rung._asdict() for rung in rungs_of(entry)] for entry in comparison.entries}
     return {
         "curves": comparison.curves,
         "workers": comparison.cluster.workers,
@@ -210,8 +235,10 @@ def json_from(comparison: Comparison) -> dict[str, Any]:
         "max_epochs": comparison.spec.max_epochs,
         "repeats": comparison.repeats,
         "notes": list(comparison.notes),
+        "rungs": RUNGS_CAPTION,
         "strategies": [
             {key: None if isinstance(value, float) and not isfinite(value) else value for key, value in row.items()}
+            | {"rungs": rungs[row["label"]]}
             for row in (row._asdict() for row in make_rows(comparison))
         ],
     }

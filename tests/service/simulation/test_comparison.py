@@ -10,7 +10,7 @@ from service.lineup import strategies_from
 from service.simulation import Cluster, compare
 from service.simulation.best_so_far import band_data
 from service.simulation.shares import end_data, worker_time_data
-from service.simulation.summary import answer_from, make_rows, rung_table
+from service.simulation.summary import answer_from, json_from, make_rows, rung_table
 
 
 @pytest.fixture
@@ -36,6 +36,19 @@ def test_the_rungs_say_how_many_trials_got_how_far_and_what_that_cost(comparison
     assert header == ("strategy", "epoch 1", "epoch 4")
     assert rows[0][1:] == ("–", "2 (100%)")
     assert rows[1][1:] == ("2 (40%)", "1 (60%)")
+
+
+def test_a_trial_that_goes_on_from_another_counts_in_the_epochs_that_it_trained_itself(spec_with, hand_curves):
+    source = SimpleNamespace(name="by hand", setting=None, curves=lambda *_: hand_curves(*[[0.5, 0.4, 0.3, 0.2]] * 9))
+    spec = spec_with(budget={"trials": 1})
+    strategies = strategies_from(["lr-restarts:cycle_epochs=2:cycles=2"])
+    found = compare(spec, source, Cluster(workers=1), strategies, repeats=1)
+    assert [outcome.trial_epochs for outcome in found.entries[0].outcomes] == [(2, 2)]
+    assert rung_table(found)[1][0][1:] == ("1 (50%)", "1 (50%)")
+    assert json_from(found)["strategies"][0]["rungs"] == [
+        {"epoch": 2, "trials": 1, "share": 0.5},
+        {"epoch": 4, "trials": 1, "share": 0.5},
+    ]
 
 
 def test_every_repeat_has_a_seed_of_its_own_that_strategies_share(comparison):
