@@ -165,7 +165,7 @@ def list_studies(
     everything: Annotated[bool, typer.Option("--all", help="The studies of comparisons, too.")] = False,
 ) -> None:
     """All studies in the database, the newest first; a comparison's are one line."""
-    from service.show import make_console, studies_table
+    from service.show import print_studies
     from service.store import Store
 
     store = Store.open()
@@ -176,7 +176,7 @@ def list_studies(
     if not studies:
         typer.echo("there are no studies yet; `bandstand run digits_mlp` makes one")
         return
-    make_console().print(studies_table(studies, [] if everything else store.comparisons()))
+    print_studies(studies, [] if everything else store.comparisons())
 
 
 @app.command()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from service.live import params_text
+from service.terminal_tables import make_console, print_table
 
 if TYPE_CHECKING:
     from service.client.answers import ListedStudy
@@ -18,23 +17,15 @@ if TYPE_CHECKING:
     from service.study_list import StudySummary
     from service.views import StudyRecord
 
-__all__ = ["make_console", "print_record", "print_schedule", "studies_table"]
+__all__ = ["print_record", "print_schedule", "print_studies"]
 
 _TOP = 10
-_PIPE_WIDTH = 160
-"""Columns of a table that goes into a file or another program."""
 
 
-def make_console(**options: Any) -> Console:
-    """The terminal, or what standard output goes into instead, wide enough for tables."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, **options)
-
-
-def studies_table(studies: Sequence[StudySummary | ListedStudy], comparisons: Sequence[str]) -> Table:
-    """A line for each study, in the order given, and one for all studies of each of the comparisons."""
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for column in ("study", "state", "trials", "epochs", "best", "metric", "made"):
-        table.add_column(column, justify="right" if column in ("trials", "epochs", "best") else "left", overflow="fold")
+def print_studies(studies: Sequence[StudySummary | ListedStudy], comparisons: Sequence[str]) -> None:
+    """Print a line for each study, in the order given, and one for all studies of each of the comparisons."""
+    header = ("study", "state", "trials", "epochs", "best", "metric", "made")
+    rows: list[tuple[str, ...]] = []
     members = {name: [study for study in studies if study.name.startswith(f"{name}/")] for name in comparisons}
     home = {study.name: name for name, found in members.items() for study in found}
     shown: set[str] = set()
@@ -43,20 +34,20 @@ def studies_table(studies: Sequence[StudySummary | ListedStudy], comparisons: Se
         comparison = home.get(study.name)
         if comparison is None:
             best = "" if study.best_value is None else f"{study.best_value:.4f}"
-            table.add_row(study.name, study.state, str(study.trials), str(study.epochs), best, study.metric, made)
+            rows.append((study.name, study.state, str(study.trials), str(study.epochs), best, study.metric, made))
         elif comparison not in shown:
             shown.add(comparison)
             found = members[comparison]
             finished = sum(each.state == "finished" for each in found)
             trials, epochs = (str(sum(getattr(each, key) for each in found)) for key in ("trials", "epochs"))
             state = f"comparison, {finished}/{len(found)}"
-            table.add_row(comparison, state, trials, epochs, "", study.metric, made)
-    return table
+            rows.append((comparison, state, trials, epochs, "", study.metric, made))
+    print_table(make_console(), header, rows, left=(1, 5, 6))
 
 
 def print_record(record: StudyRecord, console: Console | None = None) -> None:
     """Print a study's standing, its best trials and its failures."""
-    console = console or Console(soft_wrap=True)
+    console = console or make_console(soft_wrap=True)
     spec, trials = record.spec, record.trials
     console.print(Text(f"{spec.name}: {record.state}{f' ({record.reason})' if record.reason else ''}", style="bold"))
     states = trials["state"].value_counts().to_dict()
@@ -98,19 +89,12 @@ def _print_top(record: StudyRecord, console: Console) -> None:
     rank = (ended["state"] != "complete").astype(int)
     order = ended.assign(_rank=rank, _loss=ended["value"] * objective.sign).sort_values(["_rank", "_loss", "number"])
     names = [name for name, _, _ in record.spec.space.flat()]
-    table = Table(
-        box=None, padding=(0, 2), header_style="dim", title=f"the best {min(_TOP, len(order))}, complete first"
-    )
-    table.title_justify = "left"
-    for column in ("trial", objective.metric, "epochs", "state"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("params", overflow="fold")
+    rows = []
     for _, trial in order.head(_TOP).iterrows():
-        params = {name: trial[f"params_{name}"] for name in names}
-        table.add_row(
-            str(trial["number"]), f"{trial['value']:.4f}", str(trial["epochs"]), trial["state"], params_text(params)
-        )
-    console.print(table)
+        params = params_text({name: trial[f"params_{name}"] for name in names})
+        rows.append((str(trial["number"]), f"{trial['value']:.4f}", str(trial["epochs"]), trial["state"], params))
+    console.print(Text(f"the best {len(rows)}, complete first", style="italic"))
+    print_table(console, ("trial", objective.metric, "epochs", "state", "params"), rows, folded=(4,))
 
 
 def _print_failures(record: StudyRecord, console: Console) -> None:
@@ -129,12 +113,9 @@ def print_schedule(schedule: Schedule, console: Console | None = None) -> None:
     console = console or make_console(soft_wrap=True)
     metric = schedule.spec.objective.metric
     count = len(schedule.epochs)
-    words = f"{metric} {schedule.value:.4f} after {count} epoch{'' if count == 1 else 's'}"
+    words = f"{metric} {schedule.value:.4f} after {counted(count, 'epoch')}"
     console.print(Text(f"{schedule.spec.name}: how trial {schedule.trial} came to {words}", style="bold"))
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for column in ("epochs", "trial", "learning rate"):
-        table.add_column(column, no_wrap=True, justify="right" if column == "trial" else "left")
-    table.add_column("params, then what changed", overflow="fold")
+    lines: list[tuple[str, ...]] = []
     before: dict[str, Any] = {}
     first = 1
     for segment in schedule.segments:
@@ -143,14 +124,12 @@ def print_schedule(schedule: Schedule, console: Console | None = None) -> None:
         params = dict(segment.params)
         changed = {name: value for name, value in params.items() if before.get(name) != value}
         best = " (from its parent's best epoch)" if segment.weights == "best" and before else ""
-        table.add_row(
-            str(first) if segment.epochs == 1 else f"{first} to {first + segment.epochs - 1}",
-            str(segment.trial),
-            "" if not rates else f"{rates[0]:.3g}" if rates[0] == rates[-1] else f"{rates[0]:.3g} to {rates[-1]:.3g}",
-            (params_text(changed) or "as before") + best,
-        )
+        span = "" if not rates else f"{rates[0]:.3g}" if rates[0] == rates[-1] else f"{rates[0]:.3g} to {rates[-1]:.3g}"
+        epochs = str(first) if segment.epochs == 1 else f"{first} to {first + segment.epochs - 1}"
+        lines.append((epochs, str(segment.trial), span, (params_text(changed) or "as before") + best))
         before, first = params, first + segment.epochs
-    console.print(table)
+    header = ("epochs", "trial", "learning rate", "params, then what changed")
+    print_table(console, header, lines, folded=(3,), left=(0, 2))
     for replayed in schedule.replays:
         console.print(replayed.sentence, markup=False)
     console.print("`-o FILE.json` or `-o FILE.csv` has every epoch; `bandstand replay` trains it again", markup=False)

@@ -139,7 +139,6 @@ class _Progress:
 
 def print_comparison(comparison: Comparison) -> None:
     """Print what was simulated, a table of strategies, how far their trials went, and the answer in a sentence."""
-    from rich.console import Console
     from rich.text import Text
 
     from service.simulation.summary import (
@@ -150,18 +149,19 @@ def print_comparison(comparison: Comparison) -> None:
         settings_sentence,
         work_table,
     )
+    from service.terminal_tables import make_console, print_table
 
-    console = Console(soft_wrap=True)
+    console = make_console(soft_wrap=True)
     console.print(Text(f"{comparison.spec.name}, simulated", style="bold"))
     console.print(settings_sentence(comparison), markup=False, highlight=False)
     for note in comparison.notes:
         console.print(Text(f"note: {note}", style="yellow"))
     console.print()
-    _print_table(console, *result_table(comparison))
+    print_table(console, *result_table(comparison))
     console.print()
-    _print_table(console, *work_table(comparison))
+    print_table(console, *work_table(comparison))
     console.print(Text(f"\n{RUNGS_CAPTION}", style="dim"))
-    _print_table(console, *rung_table(comparison))
+    print_table(console, *rung_table(comparison))
     console.print()
     console.print(answer_from(comparison), markup=False, highlight=False)
     for entry in comparison.entries:
@@ -173,16 +173,3 @@ def print_comparison(comparison: Comparison) -> None:
                     style="bold red",
                 )
             )
-
-
-def _print_table(console: object, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    assert isinstance(console, Console)
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    for index, column in enumerate(header):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)

@@ -43,24 +43,19 @@ def create(
 @token.command(name="list")
 def list_tokens() -> None:
     """All tokens without their secrets, the newest first."""
-    from rich.table import Table
-
-    from service.show import make_console
     from service.store import Store
+    from service.terminal_tables import make_console, print_table
 
     tokens = Store.open().accounts.list_tokens()
     if not tokens:
         typer.echo("there are no tokens yet; `bandstand token create NAME` makes one")
         return
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for column in ("id", "user", "role", "created", "expires", "revoked"):
-        table.add_column(column, no_wrap=True)
+    rows = []
     for one in tokens:
-        revoked = f"{one.revoked_at:%Y-%m-%d}" if one.revoked_at else ""
-        table.add_row(
-            one.id, one.user_name, str(one.role), f"{one.created_at:%Y-%m-%d}", f"{one.expires_at:%Y-%m-%d}", revoked
-        )
-    make_console().print(table)
+        dates = [f"{day:%Y-%m-%d}" if day else "" for day in (one.created_at, one.expires_at, one.revoked_at)]
+        rows.append((one.id, one.user_name, str(one.role), *dates))
+    header = ("id", "user", "role", "created", "expires", "revoked")
+    print_table(make_console(), header, rows, folded=(), left=range(len(header)))
 
 
 @token.command()

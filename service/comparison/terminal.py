@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from service.comparison.judgement import judge
@@ -17,7 +16,7 @@ from service.comparison.summary import (
     settings_sentence,
     state_sentences,
 )
-from service.show import make_console
+from service.terminal_tables import make_console, print_table
 
 if TYPE_CHECKING:
     from service.comparison.results import Results
@@ -35,19 +34,14 @@ def print_results(results: Results, console: Console | None = None) -> None:
     for sentence in state_sentences(results):
         console.print(Text(f"note: {sentence}", style="yellow"))
     console.print()
-    _print_table(console, arms_table(results, judgement))
+    _print(console, arms_table(results, judgement))
     for baseline, family in judgement.against:
         console.print(Text(f"\nagainst {baseline} search", style="bold"))
-        _print_table(console, baseline_table(family, judgement.measure))
+        _print(console, baseline_table(family, judgement.measure))
     console.print()
     for sentence in [*answer_from(results, judgement), *grid_sentences(results)]:
         console.print(sentence, markup=False, highlight=False)
 
 
-def _print_table(console: Console, table: Table) -> None:
-    shown = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for index, column in enumerate(table.header):
-        shown.add_column(column, justify="right" if index else "left", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*row)
-    console.print(shown)
+def _print(console: Console, table: Table) -> None:
+    print_table(console, table.header, table.rows)

@@ -23,7 +23,7 @@ _TOP = 10
 def list_studies(client: Client, as_json: bool, everything: bool) -> None:
     """As `bandstand list`."""
     from service.client.answers import ListedStudy, record_from
-    from service.show import make_console, studies_table
+    from service.show import print_studies
 
     studies = list(client.iter_studies())
     if as_json:
@@ -34,7 +34,7 @@ def list_studies(client: Client, as_json: bool, everything: bool) -> None:
         return
     comparisons = {str(study["comparison"]) for study in studies if study["comparison"]}
     shown = [] if everything else sorted(comparisons)
-    make_console().print(studies_table([record_from(ListedStudy, study) for study in studies], shown))
+    print_studies([record_from(ListedStudy, study) for study in studies], shown)
 
 
 def show(client: Client, name: str, as_json: bool) -> None:
@@ -56,7 +56,7 @@ def show(client: Client, name: str, as_json: bool) -> None:
     for line in _standing(detail):
         console.print(line, markup=False)
     trials = list(study.iter_trials())
-    _print_top(console, trials, spec.objective.metric, spec.objective.sign)
+    _print_top(trials, spec.objective.metric, spec.objective.sign)
     for trial in [trial for trial in trials if trial["state"] == "failed"][:_TOP]:
         console.print(f"trial {trial['number']} failed: {trial['message'] or trial['reason']}", markup=False)
 
@@ -79,23 +79,19 @@ def _standing(detail: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _print_top(console: Any, trials: list[dict[str, Any]], metric: str, sign: float) -> None:
-    from rich.table import Table
-
+def _print_top(trials: list[dict[str, Any]], metric: str, sign: float) -> None:
     from service.live import params_text
+    from service.terminal_tables import make_console, print_table
 
     ended = [one for one in trials if one["state"] in ("complete", "pruned") and one["value"] is not None]
     ended.sort(key=lambda one: (one["state"] != "complete", float(one["value"]) * sign, one["number"]))
     if not ended:
         return
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for column in ("trial", metric, "epochs", "state"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("params", overflow="fold")
-    for one in ended[:_TOP]:
-        value = f"{float(one['value']):.4f}"
-        table.add_row(str(one["number"]), value, str(one["epochs"]), one["state"], params_text(one["params"]))
-    console.print(table)
+    rows = [
+        (str(one["number"]), f"{float(one['value']):.4f}", str(one["epochs"]), one["state"], params_text(one["params"]))
+        for one in ended[:_TOP]
+    ]
+    print_table(make_console(), ("trial", metric, "epochs", "state", "params"), rows, folded=(4,))
 
 
 def best(client: Client, name: str, as_json: bool) -> int:

@@ -74,6 +74,15 @@ def test_strategies_are_compared_in_a_table_and_on_a_page(bandstand, tmp_path):
     assert parts == {"training", "training made void by deaths", "idle"}
 
 
+def test_tables_in_a_pipe_have_every_number_whole(bandstand):
+    strategies = "lr-restarts:cycle_epochs=1,pbt:population=4:interval=1,random+asha:min_epochs=1:reduction_factor=2"
+    code, out, _ = bandstand("simulate", "study.toml", "--strategies", strategies, "--repeats", "1", "--workers", "2")
+    assert code == 0
+    assert "…" not in out
+    heading = "strategy +" + " +".join(f"epoch {epoch}" for epoch in range(1, 10))
+    assert re.search(rf"^{heading} *$", out, re.MULTILINE)
+
+
 def test_programs_get_json(bandstand):
     code, out, _ = bandstand("simulate", "study.toml", "--repeats", "1", "--json")
     found = json.loads(out)
