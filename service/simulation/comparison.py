@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.lineup import StrategyChoice
-from service.report.text import and_list
+from service.report.text import and_list, counted
 from service.simulation.cluster import Cluster
 from service.simulation.curves import CurveSource
 from service.simulation.loop import simulate
@@ -86,8 +86,19 @@ def compare(
         curves=source.name,
         cluster=cluster,
         entries=entries,
-        notes=(*notes, *(_notes_on_changes(entries) if recorded else [])),
+        notes=(*notes, *(_notes_on_changes(entries) if recorded else []), *_notes_on_divergence(entries, recorded)),
     )
+
+
+def _notes_on_divergence(entries: Sequence[Entry], recorded: bool) -> list[str]:
+    """Why trials failed although no worker died under them, where some did."""
+    outcomes = [outcome for entry in entries for outcome in entry.outcomes]
+    diverged = sum(outcome.reasons.get("failed (diverged)", 0) for outcome in outcomes)
+    if not diverged:
+        return []
+    trials = counted(sum(outcome.trials for outcome in outcomes), "trial")
+    why = "as the recorded trainings did" if recorded else "as made-up curves do where the learning rate is too high"
+    return [f"{diverged:,} of {trials} of all studies diverged, {why}; --failures has no part in it."]
 
 
 def _notes_on_changes(entries: Sequence[Entry]) -> list[str]:

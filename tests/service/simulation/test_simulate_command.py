@@ -83,6 +83,24 @@ def test_tables_in_a_pipe_have_every_number_whole(bandstand):
     assert re.search(rf"^{heading} *$", out, re.MULTILINE)
 
 
+def test_trials_that_failed_without_failures_are_explained(bandstand, tmp_path):
+    arguments = ["study.toml", "--repeats", "2", "--strategies", "random"]
+    code, out, _ = bandstand("simulate", *arguments, "--json")
+    assert code == 0
+    (note,) = [note for note in json.loads(out)["notes"] if "diverged" in note]
+    assert re.fullmatch(
+        r"[1-9]\d* of \d+ trials of all studies diverged, as made-up curves do where the learning rate is too high; "
+        r"--failures has no part in it\.",
+        note,
+    )
+    assert note in bandstand("simulate", *arguments)[1]
+    lines = STUDY.splitlines(keepends=True)
+    (tmp_path / "no_rate.toml").write_text("".join(line for line in lines if not line.startswith("learning_rate")))
+    out = bandstand("simulate", "no_rate.toml", *arguments[1:], "--json")[1]
+    assert json.loads(out)["strategies"][0]["failed"] == 0
+    assert "diverged" not in out
+
+
 def test_programs_get_json(bandstand):
     code, out, _ = bandstand("simulate", "study.toml", "--repeats", "1", "--json")
     found = json.loads(out)
