@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.broken_rules import did_you_mean
 from service.errors import InputError
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.study import StudySpec, study_spec_from
@@ -67,14 +68,10 @@ def strategies_from(texts: Sequence[str]) -> list[StrategyChoice]:
             sampler, plus, pruner = "random", "+", sampler
         sampler_name, sampler_options = _options_in(part, sampler)
         pruner_name, pruner_options = _options_in(part, pruner) if plus else ("none", {})
-        if sampler_name in STRATEGIES and not plus:
-            pruner_name = ""
-        elif sampler_name not in SAMPLERS or pruner_name not in PRUNERS:
-            kind, registry = ("pruner", PRUNERS) if sampler_name in SAMPLERS else ("sampler", SAMPLERS)
-            raise InputError(
-                f"a strategy must be written SAMPLER+PRUNER with a {kind} of {', '.join(registry)}, or be either "
-                f"alone, or one of {', '.join(STRATEGIES)}; got {part!r}"
-            )
+        if sampler_name in STRATEGIES:
+            pruner_name = pruner_name if plus else ""  # the study itself refuses one, and says why
+        else:
+            _check_names(part, sampler_name, pruner_name, alone=not plus)
         if part in (choice.label for choice in choices):
             raise InputError(f"strategies must differ; got {part!r} twice")
         choices.append(
@@ -84,6 +81,25 @@ def strategies_from(texts: Sequence[str]) -> list[StrategyChoice]:
             )
         )  # fmt: skip
     return choices
+
+
+def _check_names(strategy: str, sampler: str, pruner: str, *, alone: bool) -> None:
+    """Refuse a strategy of unknown names; `alone`: only one was written."""
+    if sampler in SAMPLERS and pruner in PRUNERS:
+        return
+    if sampler in SAMPLERS:
+        kinds = f"with a pruner of {', '.join(PRUNERS)}"
+        meant = did_you_mean(pruner, PRUNERS)
+    elif alone:
+        kinds = (
+            f"with a sampler of {', '.join(SAMPLERS)} and a pruner of {', '.join(PRUNERS)}, or be either alone, or one "
+            f"of {', '.join(STRATEGIES)}"
+        )
+        meant = did_you_mean(sampler, [*SAMPLERS, *PRUNERS, *STRATEGIES])
+    else:
+        kinds = f"with a sampler of {', '.join(SAMPLERS)}"
+        meant = did_you_mean(sampler, SAMPLERS)
+    raise InputError(f"a strategy must be written SAMPLER+PRUNER {kinds}; got {strategy!r}{meant}")
 
 
 def _options_in(strategy: str, text: str) -> tuple[str, dict[str, Any]]:

@@ -5,7 +5,6 @@ Knows what a user may ask for. Must not know how a study is stored, decided or t
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from pydantic import (
 )
 
 from search_spaces import SEARCH_SPACES, Categorical, Int, SearchSpace
+from service.broken_rules import did_you_mean, rule_from
 from service.errors import InputError
 from service.references import Reference
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
@@ -251,7 +251,7 @@ class StudySpec(_Frozen):
 
 def _check_option(kind: str, name: str, registry: Mapping[str, Any]) -> None:
     if name not in registry:
-        raise ValueError(f"{kind} must be one of {', '.join(registry)}; got {name!r}")
+        raise ValueError(f"{kind} must be one of {', '.join(registry)}; got {name!r}{did_you_mean(name, registry)}")
 
 
 def study_spec_from(settings: Mapping[str, Any], source: str) -> StudySpec:
@@ -288,8 +288,7 @@ def _check_keys(settings: Mapping[str, Any], source: str) -> None:
         for key in part:
             if key not in fields():
                 where = f"{table}.{key}" if table else key
-                near = difflib.get_close_matches(str(key), fields(), n=1)
-                way_out = f"did you mean {near[0]}?" if near else f"it may be {', '.join(fields())}"
+                way_out = did_you_mean(str(key), fields()).removeprefix(": ") or f"it may be {', '.join(fields())}"
                 raise InputError(f"{source}: there is no setting {where}; {way_out}")
 
 
@@ -302,5 +301,4 @@ def _line_from(error: Any) -> str:
         return f"{where} is missing; every study needs it"
     if error["type"] == "value_error":
         return f"{where}: {message}" if where else message
-    message = message.removeprefix("Input should be ")
-    return f"{where} must be {message}; got {error['input']!r}"
+    return f"{where} must be {rule_from(error)}; got {error['input']!r}"

@@ -5,7 +5,6 @@ Knows names. Must not know what is behind one before it is asked for.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from service.broken_rules import did_you_mean
 from service.errors import InputError
 from service.simulation.curves import CurveSource
 
@@ -61,9 +61,7 @@ def open_source(text: str, epoch_seconds: float = 10.0) -> CurveSource:
     """
     kind, colon, name = text.partition(":")
     if kind not in CURVES:
-        near = difflib.get_close_matches(kind, CURVES, n=1)
-        way_out = f": did you mean {near[0]}?" if near else ""
-        raise InputError(f"curves must be one of {', '.join(CURVES)}; got {text!r}{way_out}")
+        raise InputError(f"curves must be one of {', '.join(CURVES)}; got {text!r}{did_you_mean(kind, CURVES)}")
     if CURVES[kind].needs and not name:
         raise InputError(f"curves {kind} need {CURVES[kind].needs}; got {text!r}")
     if colon and not CURVES[kind].needs:
@@ -103,6 +101,4 @@ def choose(kind: str, name: str, known: list[str]) -> str:
     """
     if name in known:
         return name
-    near = difflib.get_close_matches(name, known, n=1)
-    way_out = f": did you mean {near[0]}?" if near else ""
-    raise InputError(f"curves {kind} have {', '.join(known)}; got {name!r}{way_out}")
+    raise InputError(f"curves {kind} have {', '.join(known)}; got {name!r}{did_you_mean(name, known)}")

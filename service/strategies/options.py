@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from service.broken_rules import did_you_mean, rule_from
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = ["Options", "check_min_epochs", "options_from"]
 
@@ -18,6 +23,7 @@ class Options(BaseModel):
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741
+_WORDS = {2: "two", 3: "three", 4: "four"}
 
 
 def options_from(owner: str, model: type[O], settings: Mapping[str, Any]) -> O:
@@ -33,25 +39,40 @@ def options_from(owner: str, model: type[O], settings: Mapping[str, Any]) -> O:
     """
     for name in settings:
         if name not in model.model_fields:
-            known = ", ".join(model.model_fields) or "nothing"
-            raise ValueError(f"options of {owner} may be {known}; got {name!r}")
+            raise ValueError(_unknown(owner, str(name), list(model.model_fields)))
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        errors = error.errors()
-        name = _name_from(errors[0]["loc"])
-        rules = [_rule_from(one["msg"]) for one in errors if _name_from(one["loc"]) == name]  # several in a union
-        rule = " or ".join(dict.fromkeys(rules))
-        raise ValueError(f"option {name} of {owner} must be {rule}; got {errors[0]['input']!r}") from None
+        raise ValueError(_line_from(owner, error.errors())) from None
+
+
+def _unknown(owner: str, name: str, known: list[str]) -> str:
+    if not known:
+        return f"{owner} has no options; got {name!r}: leave it out"
+    return f"options of {owner} may be {', '.join(known)}; got {name!r}{did_you_mean(name, known)}"
+
+
+def _line_from(owner: str, errors: Sequence[ErrorDetails]) -> str:
+    """The first option that breaks a rule, with all that it may be instead."""
+    first = errors[0]
+    *above, last = first["loc"]
+    where = _name_from(tuple(above))
+    if first["type"] == "missing" and isinstance(last, int):  # of a list of fixed length
+        return f"option {where} of {owner} must have {_WORDS.get(last + 1, last + 1)} values; got {first['input']!r}"
+    if first["type"] == "missing" and not above:
+        return f"{owner} needs option {last}; it is missing: add it to the options"
+    if first["type"] == "missing":
+        return f"option {where} of {owner} must have {last}; got {first['input']!r}: add it"
+    if first["type"] == "extra_forbidden":
+        return f"option {where} of {owner} must not have {last}; got {first['input']!r}: leave it out"
+    name = _name_from(first["loc"])
+    rules = [rule_from(one) for one in errors if _name_from(one["loc"]) == name]  # several in a union
+    return f"option {name} of {owner} must be {' or '.join(dict.fromkeys(rules))}; got {first['input']!r}"
 
 
 def _name_from(location: tuple[int | str, ...]) -> str:
     """The option; pydantic also names the branch of a union that it tried, such as constrained-int."""
     return ".".join(str(part) for part in location if not re.search(r"[-\[]", str(part)))
-
-
-def _rule_from(message: str) -> str:
-    return message.removeprefix("Value error, ").removeprefix("Input should be ")
 
 
 def check_min_epochs(owner: str, min_epochs: int, max_epochs: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import floor, isfinite
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from service.events import Action, Ended, Event, TrialState
 from service.history import Trial
@@ -29,10 +29,16 @@ class CurveOptions(Options):
     """The first epoch that is judged."""
 
 
+def _in_percent(percentile: float) -> float:
+    if percentile < 1:
+        raise ValueError("in percent, at least 1, such as 25 for the best quarter")
+    return percentile
+
+
 class PercentileOptions(CurveOptions):
     """Options of pruner percentile."""
 
-    percentile: Annotated[float, Field(gt=0, lt=100)] = 25.0
+    percentile: Annotated[float, Field(gt=0, lt=100), AfterValidator(_in_percent)] = 25.0
     """The best so many percent of completed trials set the mark: the smaller, the more are stopped."""
 
 

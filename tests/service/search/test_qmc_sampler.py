@@ -45,5 +45,5 @@ def test_every_point_belongs_to_a_conditional_space_and_every_choice_comes_up():
 
 
 def test_it_takes_no_options(spec_with):
-    with pytest.raises(ValueError, match="options of sampler qmc may be nothing; got 'scramble'"):
+    with pytest.raises(ValueError, match="sampler qmc has no options; got 'scramble': leave it out"):
         spec_with(sampler="qmc", sampler_options={"scramble": False})

@@ -45,8 +45,10 @@ NAME_RULE = "name: must be 1 to 100 printable characters without spaces at the e
 REFERENCE_RULE = "must be written module:function, such as train:build; got "
 
 MESSAGES = [
-    ({"sampler": "tp"}, f"sampler must be one of {', '.join([*SAMPLERS, *STRATEGIES])}; got 'tp'"),
-    ({"pruner": "ash"}, f"pruner must be one of {', '.join(PRUNERS)}; got 'ash'"),
+    ({"sampler": "tp"}, f"sampler must be one of {', '.join([*SAMPLERS, *STRATEGIES])}; got 'tp': did you mean tpe?"),
+    ({"pruner": "ash"}, f"pruner must be one of {', '.join(PRUNERS)}; got 'ash': did you mean asha?"),
+    ({"sampler": "annealing"}, f"sampler must be one of {', '.join([*SAMPLERS, *STRATEGIES])}; got 'annealing'"),
+    ({"max_epochs": "many"}, "max_epochs must be a whole number; got 'many'"),
     ({"bugdet": {"epochs": 3}}, "there is no setting bugdet; did you mean budget?"),
     ({"budget": {"epoch": 3}}, "there is no setting budget.epoch; did you mean epochs?"),
     ({"objective": {"direktion": "maximize"}}, "there is no setting objective.direktion; did you mean direction?"),
@@ -93,7 +95,13 @@ MESSAGES = [
     ({"name": "m" * 101}, f"{NAME_RULE}'{'m' * 101}'"),
     (
         {"sampler": "tpe", "sampler_options": {"startup": 3}},
-        "options of sampler tpe may be startup_trials, ei_candidates, most_trials; got 'startup'",
+        "options of sampler tpe may be startup_trials, ei_candidates, most_trials; got 'startup': did you mean "
+        "startup_trials?",
+    ),
+    (
+        {"sampler": "tpe", "sampler_options": {"startup_trails": 3}},
+        "options of sampler tpe may be startup_trials, ei_candidates, most_trials; got 'startup_trails': did you mean "
+        "startup_trials?",
     ),
     (
         {"sampler": "tpe", "sampler_options": {"startup_trials": 0}},
@@ -101,11 +109,39 @@ MESSAGES = [
     ),
     (
         {"sampler": "tpe", "sampler_options": {"startup_trials": "many"}},
-        "option startup_trials of sampler tpe must be a valid integer, unable to parse string as an integer; "
-        "got 'many'",
+        "option startup_trials of sampler tpe must be a whole number; got 'many'",
     ),
-    ({"sampler": "random", "sampler_options": {"n": 3}}, "options of sampler random may be nothing; got 'n'"),
-    ({"pruner": "none", "pruner_options": {"n": 3}}, "options of pruner none may be nothing; got 'n'"),
+    ({"sampler": "random", "sampler_options": {"n": 3}}, "sampler random has no options; got 'n': leave it out"),
+    ({"pruner": "none", "pruner_options": {"n": 3}}, "pruner none has no options; got 'n': leave it out"),
+    (
+        {"sampler": "pbt", "sampler_options": {"factors": [0.8]}},
+        "option factors of sampler pbt must have two values; got [0.8]",
+    ),
+    (
+        {"sampler": "pbt", "sampler_options": {"factors": [0.8, 1, 1.2]}},
+        "option factors of sampler pbt must be a list of at most 2; got [0.8, 1, 1.2]",
+    ),
+    (
+        {"sampler": "pbt", "sampler_options": {"factors": "wide"}},
+        "option factors of sampler pbt must be a list; got 'wide'",
+    ),
+    ({"sampler": "replay"}, "sampler replay needs option segments; it is missing: add it to the options"),
+    (
+        {"sampler": "replay", "sampler_options": {"segments": []}},
+        "option segments of sampler replay must be a list of at least 1; got []",
+    ),
+    (
+        {"sampler": "replay", "sampler_options": {"segments": [{"epochs": 3}]}},
+        "option segments.0 of sampler replay must have params; got {'epochs': 3}: add it",
+    ),
+    (
+        {"sampler": "replay", "sampler_options": {"segments": [{"epochs": 3, "params": {}, "epoch": 2}]}},
+        "option segments.0 of sampler replay must not have epoch; got 2: leave it out",
+    ),
+    (
+        {"pruner_options": {"min_epochs": "late"}},
+        "option min_epochs of pruner asha must be a whole number or 'auto'; got 'late'",
+    ),
     (
         {"pruner_options": {"reduction_factor": 1}},
         "option reduction_factor of pruner asha must be greater than or equal to 2; got 1",
@@ -126,6 +162,11 @@ MESSAGES = [
         "option percentile of pruner percentile must be less than 100; got 100",
     ),
     (
+        {"pruner": "percentile", "pruner_options": {"percentile": 0.25}},
+        "option percentile of pruner percentile must be in percent, at least 1, such as 25 for the best quarter; "
+        "got 0.25",
+    ),
+    (
         {"pruner": "median", "pruner_options": {"percentile": 50}},
         "options of pruner median may be startup_trials, min_epochs; got 'percentile'",
     ),
@@ -144,7 +185,7 @@ MESSAGES = [
     ),
     (
         {"pruner": "patience", "pruner_options": {"epochs": 3}},
-        "options of pruner patience may be patience, min_delta, min_epochs; got 'epochs'",
+        "options of pruner patience may be patience, min_delta, min_epochs; got 'epochs': did you mean min_epochs?",
     ),
     (
         {"pruner": "patience", "pruner_options": {"min_delta": -1}},
@@ -156,7 +197,7 @@ MESSAGES = [
     ),
     (
         {"sampler": "zoom", "sampler_options": {"rounds": 1}},
-        "options of sampler zoom may be round_trials, shrink; got 'rounds'",
+        "options of sampler zoom may be round_trials, shrink; got 'rounds': did you mean round_trials?",
     ),
     (
         {"sampler": "coordinate", "sampler_options": {"values": 1}},

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from service.cli import main
+from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 
 STUDY = """
 name = "mine"
@@ -159,7 +160,27 @@ def test_recorded_curves_say_what_they_cannot_tell_of_params_that_change(bandsta
         (["study.toml", "--speeds", "fast"], "--speeds must be numbers with commas, such as 1,1,0.5; got 'fast'"),
         (["study.toml", "--failures", "-1"], "deaths_per_hour must be 0 or more; got -1"),
         (["study.toml", "--epoch-seconds", "0"], "an epoch must take more than 0 seconds; got 0"),
-        (["study.toml", "--strategies", "tpe+asa"], "a strategy must be written SAMPLER+PRUNER with a pruner of "),
+        (
+            ["study.toml", "--strategies", "hyprband"],
+            f"a strategy must be written SAMPLER+PRUNER with a sampler of {', '.join(SAMPLERS)} and a pruner of "
+            f"{', '.join(PRUNERS)}, or be either alone, or one of {', '.join(STRATEGIES)}; got 'hyprband': did you "
+            "mean hyperband?",
+        ),
+        (
+            ["study.toml", "--strategies", "tpe+asa"],
+            f"a strategy must be written SAMPLER+PRUNER with a pruner of {', '.join(PRUNERS)}; got 'tpe+asa': did you "
+            "mean asha?",
+        ),
+        (
+            ["study.toml", "--strategies", "tpee:startup_trials=3+asha"],
+            f"a strategy must be written SAMPLER+PRUNER with a sampler of {', '.join(SAMPLERS)}; got "
+            "'tpee:startup_trials=3+asha': did you mean tpe?",
+        ),
+        (
+            ["study.toml", "--strategies", "pbt+asha"],
+            "pbt+asha: pruner must be left out with sampler pbt, which decides by itself how long each trial trains; "
+            "got 'asha'",
+        ),
         (["study.toml", "--strategies", "tpe,tpe"], "strategies must differ; got 'tpe' twice"),
         (["study.toml", "--strategies", "random+asha:min"], "an option must be written NAME=VALUE after a colon; got "),
         (["study.toml", "--strategies", "random+asha:min_epochs=x"], "random+asha:min_epochs=x: option min_epochs of "),
