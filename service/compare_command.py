@@ -25,8 +25,8 @@ _REPEATS = 5
 Strategies = Annotated[
     list[str] | None,
     typer.Option(
-        help="SAMPLER+PRUNER with commas, such as tpe+asha,hyperband,pbt; else the study's. Random and grid search are "
-        "always among them."
+        help="SAMPLER+PRUNER with commas, such as tpe+asha,hyperband,pbt; else the study's. A sampler alone has no "
+        "pruner, not asha as in a study file. Random and grid search are always among them."
     ),
 ]
 AsName = Annotated[str | None, typer.Option("--as", help="The comparison's name; NAME-comparison when left out.")]

@@ -31,7 +31,10 @@ def simulate(
     ] = "analytic",
     strategies: Annotated[
         list[str] | None,
-        typer.Option(help="SAMPLER+PRUNER with commas, such as tpe+asha,random+asha:min_epochs=1; else the study's."),
+        typer.Option(
+            help="SAMPLER+PRUNER with commas, such as tpe+asha,random+asha:min_epochs=1; else the study's. A sampler "
+            "alone has no pruner, not asha as in a study file."
+        ),
     ] = None,
     budget: Annotated[
         list[str] | None,

@@ -18,6 +18,7 @@ from service.simulation import CURVES
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.strategies.policies.restart_options import RestartOptions
 from service.strategies.policies.tune_populations import TunePB2, TunePBT
+from service.strategies.samplers.tpe import TPEOptions
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -59,6 +60,11 @@ def test_the_readme_lists_every_sampler_pruner_and_strategy_with_its_summary() -
     for registry in (SAMPLERS, PRUNERS, STRATEGIES):
         for name, entry in registry.items():
             assert re.search(rf"^\| `{name}` \| {re.escape(entry.summary)} \|", readme, re.MULTILINE), name
+
+
+def test_the_readme_lists_every_option_of_the_parzen_estimator() -> None:
+    options = ", ".join(f"`{name}`" for name in TPEOptions.model_fields)
+    assert f"| `tpe` | {SAMPLERS['tpe'].summary} | {options} |" in (ROOT / "README.md").read_text()
 
 
 def test_the_readme_lists_every_kind_of_curves_with_its_summary() -> None:

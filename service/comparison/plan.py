@@ -100,7 +100,7 @@ class ComparisonPlan:
 def make_plan(name: str, spec: StudySpec, strategies: Sequence[str], repeats: int) -> ComparisonPlan:
     """A plan with these strategies, and with random and grid search, which are the baselines of every comparison.
 
-    Grid search has the finest grid that its budget affords, unless its options say otherwise.
+    Grid search has the finest grid that its budget affords, with all choices, unless its options say otherwise.
 
     Args:
         name: of the comparison.

@@ -14,7 +14,7 @@ from service.comparison.statistics import CONFIDENCE, Interval, SpeedUp
 from service.report.drawing import Table
 from service.report.text import and_list, counted, duration, measured, number, value_text
 from service.strategies.samplers.fractions import fraction_of
-from service.strategies.samplers.grid_points import grid_of, points_per_parameter
+from service.strategies.samplers.grid_points import affordable_trainings, grid_of, points_per_parameter
 
 if TYPE_CHECKING:
     from service.comparison.judgement import ArmJudgement, Judgement, Versus
@@ -156,7 +156,10 @@ def _grid_sentence(results: Results, arm: StrategyChoice) -> str:
     start = f"{name} has {counted(size, 'point')} (values of each: {points})"
     if trained < size:
         return f"{start}, of which the budget trained {trained}."
-    if arm.sampler_options.get("points") == "auto":
+    full = affordable_trainings(spec)
+    if full is not None and full < size:
+        return f"{start}, of which the budget can train {full or 'none'} in full."
+    if full is not None and arm.sampler_options.get("points") == "auto":
         return f"{start}, the finest whose every point the budget can train in full."
     return f"{start}."
 

@@ -11,6 +11,7 @@ from service.history import Trial
 from service.strategies.strategy import (
     ForeseeingSampler,
     Judgement,
+    NotifyingSampler,
     PromotingPruner,
     Promotion,
     Proposal,
@@ -97,4 +98,5 @@ class SampleAndPrune:
 
     def notices(self) -> list[str]:
         """As `Strategy.notices`."""
-        return self._pruner.notices()
+        own = self._sampler.notices() if isinstance(self._sampler, NotifyingSampler) else []
+        return own + self._pruner.notices()

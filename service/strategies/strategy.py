@@ -23,6 +23,7 @@ __all__ = [
     "ForeseeingSampler",
     "ForeseeingStrategy",
     "Judgement",
+    "NotifyingSampler",
     "Policy",
     "PromotingPruner",
     "Promotion",
@@ -225,6 +226,15 @@ class ForeseeingSampler(Sampler, Protocol):
 
     foresees: ClassVar[bool]
     """True. What it proposes depends on what it has proposed, and at most on which trials failed."""
+
+
+@runtime_checkable
+class NotifyingSampler(Sampler, Protocol):
+    """A sampler that may have something to tell the user before the study starts."""
+
+    def notices(self) -> list[str]:
+        """As `Strategy.notices`."""
+        ...
 
 
 class Pruner(Protocol):

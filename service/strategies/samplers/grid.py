@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from service.events import Ended, Event, Proposed, TrialState
 from service.history import Trial
 from service.strategies.randomness import generator_for
-from service.strategies.samplers.grid_points import grid_of
+from service.strategies.samplers.grid_points import affordable_trainings, grid_of
 from service.strategies.samplers.lattice import Lattice
 from service.strategies.samplers.visited import Visited
 
@@ -27,7 +27,8 @@ class GridSampler:
     summary: ClassVar[str] = "every point of a finite space exactly once, a failed one once more"
     foresees: ClassVar[bool] = True
 
-    def __init__(self, space: SearchSpace, seed: int):
+    def __init__(self, space: SearchSpace, seed: int, notices: Sequence[str] = ()):
+        self._notices = list(notices)
         self._lattice = Lattice(space)
         self._order = self._lattice.covering_order(generator_for(seed, 0, "order"))
         self._next = 0  # all points before it in the order were visited
@@ -47,7 +48,12 @@ class GridSampler:
     @classmethod
     def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> GridSampler:
         """As `Sampler.make`."""
-        return cls(grid_of(spec), spec.seed)
+        space = grid_of(spec)
+        return cls(space, spec.seed, _notices_on(spec, space.size or 0))
+
+    def notices(self) -> list[str]:
+        """As `Strategy.notices`: says so where the budget is less than a full training of each point."""
+        return self._notices
 
     def propose(self, number: int) -> Mapping[str, Any] | None:
         """The next point not yet visited, then the failed ones, then None (more may fail while trials still run)."""
@@ -67,3 +73,17 @@ class GridSampler:
                 self._next += 1
         elif isinstance(event, Ended) and event.state is TrialState.FAILED and self._visited.times(trial.params) == 1:
             self._failed.append(trial.params)
+
+
+def _notices_on(spec: StudySpec, size: int) -> list[str]:
+    trained = affordable_trainings(spec)
+    if trained is None or trained >= size:
+        return []
+    needed = {"epochs": size * spec.max_epochs, "trials": size}
+    limits = spec.budget.model_dump(exclude_none=True)
+    takes = " and ".join(f"{need:,} {what}" for what, need in needed.items() if limits.get(what, need) < need)
+    points = f"{size:,} {'point' if size == 1 else 'points'}"
+    pruned = "" if spec.pruner == "none" else f"; pruner {spec.pruner} may cut some short, so that others have a turn"
+    return [
+        f"grid search has {points} and the budget trains {trained or 'none'} of them in full; all take {takes}{pruned}"
+    ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from search_spaces import Parameter, Value
     from service.study import StudySpec
 
-__all__ = ["GridOptions", "grid_of", "points_per_parameter"]
+__all__ = ["GridOptions", "affordable_trainings", "grid_of", "points_per_parameter"]
 
 Points = Annotated[int, Field(ge=1, le=10_000)]
 
@@ -86,7 +86,7 @@ def _affordable_points(spec: StudySpec) -> dict[str, int]:
     A value more is given in turn to each number that has the fewest, as long as the grid stays affordable; choices are
     always all there, because leaving one out would be a decision. Where they alone are too many, the grid is cut short.
     """
-    trainings = _affordable_trainings(spec)
+    trainings = affordable_trainings(spec)
     affordable = _USUAL_SIZE if trainings is None else trainings
     usual = _USUAL_POINTS if trainings is None else affordable
     numbers = _numbers(spec.space)
@@ -103,7 +103,7 @@ def _affordable_points(spec: StudySpec) -> dict[str, int]:
     return counts
 
 
-def _affordable_trainings(spec: StudySpec) -> int | None:
+def affordable_trainings(spec: StudySpec) -> int | None:
     """How many full trainings the budget holds; None where it is a time, of which nothing is known before."""
     limits = []
     if spec.budget.epochs is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from service.study import StudySpec
 
-__all__ = ["TPESampler"]
+__all__ = ["TPEOptions", "TPESampler"]
 
 
 class TPEOptions(Options):

@@ -11,9 +11,11 @@ from service.comparison.summary import (
     arms_table,
     baseline_table,
     disagreement_sentence,
+    grid_sentences,
     speed_up_text,
     state_sentences,
 )
+from service.study import Budget
 
 
 def curve_to(value):
@@ -199,3 +201,20 @@ def test_data_that_changed_between_studies_are_pointed_out(make_results_of):
         records[name] = dataclasses.replace(records[name], environment={"data": f"print {index % 2}"})
     changed = make_results(results.plan, records)
     assert any("2 different fingerprints" in sentence for sentence in state_sentences(changed))
+
+
+@pytest.mark.parametrize(
+    ("budget", "end"),
+    [
+        (
+            {"epochs": 4},
+            "(values of each: learning_rate 1, units 1), the finest whose every point the budget can train",
+        ),
+        ({"epochs": 3}, "of which the budget can train none in full."),
+        ({"wall_seconds": 60}, "of which the budget trained 1."),
+    ],
+)
+def test_a_grid_is_called_trained_in_full_only_where_the_budget_allows(make_results_of, budget, end):
+    arms = {"tpe+asha": [[0.9]], "random": [[0.8]], "grid": [[0.7]]}
+    (sentence,) = grid_sentences(make_results_of(arms, budget=Budget(**budget)))
+    assert end in sentence

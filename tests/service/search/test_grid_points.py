@@ -3,6 +3,7 @@
 import pytest
 
 from search_spaces import Categorical, Float, Int, SearchSpace
+from service.strategies import make_strategy
 from service.strategies.samplers.grid_points import grid_of, points_per_parameter
 
 SPACE = SearchSpace(
@@ -74,6 +75,27 @@ def test_auto_is_the_finest_grid_whose_every_point_the_budget_can_train(grid, bu
 
 def test_auto_keeps_all_choices_even_where_they_are_too_many(grid):
     assert grid_of(grid("auto", budget={"trials": 1})).size == 2
+
+
+@pytest.mark.parametrize(
+    ("budget", "pruner", "notice"),
+    [
+        ({"epochs": 15}, "none", "2 points and the budget trains 1 of them in full; all take 20 epochs"),
+        ({"epochs": 5}, "none", "2 points and the budget trains none of them in full; all take 20 epochs"),
+        ({"epochs": 500, "trials": 1}, "none", "2 points and the budget trains 1 of them in full; all take 2 trials"),
+        ({"epochs": 5, "trials": 1}, "none", "trains none of them in full; all take 20 epochs and 2 trials"),
+        ({"epochs": 15}, "asha", "all take 20 epochs; pruner asha may cut some short, so that others have a turn"),
+    ],
+)
+def test_a_study_says_how_much_of_a_grid_its_budget_trains(grid, budget, pruner, notice):
+    (said,) = make_strategy(grid("auto", budget=budget).model_copy(update={"pruner": pruner})).notices()
+    assert said.startswith("grid search has 2 points and the budget trains ")
+    assert said.endswith(notice)
+
+
+@pytest.mark.parametrize("budget", [{"epochs": 20}, {"trials": 2}, {"epochs": 109}, {"wall_seconds": 5}])
+def test_a_study_whose_budget_trains_the_whole_grid_says_nothing(grid, budget):
+    assert make_strategy(grid("auto", budget=budget)).notices() == []
 
 
 def test_auto_under_a_budget_of_time_has_five_values_of_each_number(grid):
