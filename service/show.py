@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from service.live import params_text
+from service.report.text import counted
 from service.terminal_tables import make_console, print_table
 
 if TYPE_CHECKING:
