@@ -14,6 +14,7 @@ from service.simulation.cluster import Cluster
 from service.simulation.curves import CurveSource
 from service.simulation.loop import simulate
 from service.simulation.outcome import Outcome
+from service.strategies import make_strategy
 from service.study import StudySpec
 
 __all__ = ["Comparison", "Entry", "compare"]
@@ -86,7 +87,12 @@ def compare(
         curves=source.name,
         cluster=cluster,
         entries=entries,
-        notes=(*notes, *(_notes_on_changes(entries) if recorded else []), *_notes_on_divergence(entries, recorded)),
+        notes=(
+            *notes,
+            *(f"{entry.label}: {notice}" for entry in entries for notice in make_strategy(entry.spec).notices()),
+            *(_notes_on_changes(entries) if recorded else []),
+            *_notes_on_divergence(entries, recorded),
+        ),
     )
 
 

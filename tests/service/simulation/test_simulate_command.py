@@ -102,6 +102,15 @@ def test_trials_that_failed_without_failures_are_explained(bandstand, tmp_path):
     assert "diverged" not in out
 
 
+def test_what_a_strategy_would_tell_its_study_is_told_before_it_is_run(bandstand):
+    code, out, _ = bandstand(
+        "simulate", "study.toml", "--repeats", "1", "--json", "--strategies", "pbt:population=40,random"
+    )
+    assert code == 0
+    (note,) = [note for note in json.loads(out)["notes"] if note.startswith("pbt:")]
+    assert "the budget trains each of 40 members for about 5 of 9 epochs" in note
+
+
 def test_programs_get_json(bandstand):
     code, out, _ = bandstand("simulate", "study.toml", "--repeats", "1", "--json")
     found = json.loads(out)
