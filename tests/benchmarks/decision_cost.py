@@ -40,7 +40,7 @@ _FINITE = SearchSpace({name: Float(0.0, 1.0, step=0.1) for name in "abcd"})
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "lr-restarts": {"parameter": "learning_rate", "configurations": 6_000, "cycle_epochs": 1},
     "pbt": {"interval": 1, "population": 1_000},
-    "pb2": {"interval": 1, "population": 1_000},
+    "pb2": {"interval": 1, "population": 20},
     "threshold": {"upper": 3.0},
 }
 """Of a sampler, policy or pruner, where it needs some."""
