@@ -220,6 +220,15 @@ class StudySpec(_Frozen):
         """Sampler and pruner in one phrase, such as `tpe + asha`; one word where one does it all."""
         return self.sampler if self.pruner in ("", "none") else f"{self.sampler} + {self.pruner}"
 
+    def notices(self) -> list[str]:
+        """What the user should know before the study begins, though no rule is broken."""
+        if isinstance(self.batch_size, str) or all(name != "batch_size" for name, _, _ in self.space.flat()):
+            return []
+        return [
+            f"parameter batch_size of the space does not decide the batches: batch_size of the study does, "
+            f'{self.batch_size}; say batch_size = "batch_size" to search it'
+        ]
+
     def _check_batch_size(self) -> None:
         if isinstance(self.batch_size, int):
             return

@@ -68,7 +68,7 @@ class Search:
 
     def begin(self) -> None:
         """Record what the user should know before the first trial. Once per study."""
-        for message in self.strategy.notices():
+        for message in [*self.spec.notices(), *self.strategy.notices()]:
             self._state.record(Noticed(message=message))
 
     def reopen(self) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from search_spaces import SEARCH_SPACES
 from service.errors import InputError
+from service.events import Noticed
 from service.references import InteractiveReference
+from service.search import Search
 from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from service.study import Budget, StudySpec, study_spec_from
 
@@ -317,3 +319,16 @@ def test_a_spec_with_a_huge_range_is_checked_without_going_through_it(changes) -
     with contextlib.suppress(InputError):
         study_spec_from(settings | changes, "a test")
     assert time.monotonic() - begin < 2
+
+
+def test_a_batch_size_of_the_space_that_decides_nothing_is_told(spec_with, small_space):
+    space = {**small_space.to_dict(), "batch_size": {"type": "categorical", "choices": [16, 32]}}
+    search = Search(spec_with(space=space, batch_size=64))
+    search.begin()
+    (told,) = [event.message for event in search.take_events() if isinstance(event, Noticed)]
+    assert told == (
+        "parameter batch_size of the space does not decide the batches: batch_size of the study does, 64; "
+        'say batch_size = "batch_size" to search it'
+    )
+    assert spec_with(space=space, batch_size="batch_size").notices() == []
+    assert spec_with(batch_size=64).notices() == []
