@@ -87,4 +87,7 @@ def _compare(store: Store, ours: StudySpec, random: StudySpec) -> None:
             f"{strategy:12} best {metric} {record.best.value:.4f}{tested}; {len(record.trials)} trials, "
             f"{int(record.trials['epochs'].sum())} epochs, {record.wall_seconds:.0f} s"
         )
-    typer.echo("One run of each says what was found here, not which strategy is better in general.")
+    typer.echo("One run of each says what was found here, not which strategy is better in general. More trials take")
+    typer.echo(
+        "longer for as many epochs: each begins by building a model, which takes as long as many epochs this short."
+    )
