@@ -32,7 +32,10 @@ class CheckpointSweep:
         """By trial with checkpoints, those that were needed when it was last looked at; None: it was not yet."""
 
     def due(self, events: Sequence[Event]) -> dict[int, set[int]]:
-        """The trials of which checkpoints may go after these events, and the epochs of those that must stay."""
+        """The trials of which checkpoints may go once these events are stored, and the epochs of those that must stay.
+
+        To be asked before anything else is decided: what a later event makes superfluous is needed if that one is lost.
+        """
         touched: dict[int, None] = {}
         for event in events:
             if isinstance(event, Checkpointed):

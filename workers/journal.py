@@ -9,7 +9,7 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -73,11 +73,13 @@ class Journal:
             self._dirty.clear()
             waiters, self._waiters = self._waiters, []
             events = self._search.take_events()
+            # Now, as the search stands with these events: what it decides while they are written may yet be lost.
+            superfluous = self._sweep.due(events)
             try:
                 if events:
                     rows = self._writer.rows_from(events, self._search.history)
                     await self.call(self._writer.write, rows)
-                    self._let_follow(events, rows)
+                    self._let_follow(events, rows, superfluous)
             except Exception as error:  # nothing more can be stored, so nothing more may be told
                 self._fail(error, waiters)
                 return
@@ -109,7 +111,7 @@ class Journal:
                 waiter.set_exception(failure)
         self._on_failure()
 
-    def _let_follow(self, events: list[Event], rows: Rows) -> None:
+    def _let_follow(self, events: list[Event], rows: Rows, superfluous: Mapping[int, Collection[int]]) -> None:
         """What may follow once a batch is stored: Optuna's tables, and the end of files that nobody needs any more."""
         if not self._optuna_lags:
             self._optuna.submit(self._writer.mirror, events, rows).add_done_callback(self._note_optuna)
@@ -118,7 +120,7 @@ class Journal:
             self._optuna_lags, self._caught_up_at = False, time.monotonic()
             history = copy.deepcopy(self._search.history)  # it goes on while the thread reads
             self._optuna.submit(self._writer.catch_up_mirror, history).add_done_callback(self._note_optuna)
-        for trial, needed in self._sweep.due(events).items():
+        for trial, needed in superfluous.items():
             self._database.submit(self._forget, trial, needed).add_done_callback(_log_failure)
 
     async def forget_checkpoints(self) -> None:

@@ -1,10 +1,9 @@
 """Checkpoints go as soon as nobody needs them, and none before."""
 
-from statistics import median
-
 import pytest
 
-from service.events import Checkpointed
+from service.events import Checkpointed, Ended
+from service.search import Search
 from service.study import StudySpec
 from tests.service.search.virtual_cluster import VirtualCluster
 from workers.checkpoint_sweep import CheckpointSweep
@@ -27,36 +26,47 @@ STRATEGIES = {
 }  # fmt: skip
 
 
-class Files:
-    """What lies on the disk of a study, swept after each batch of events as a journal does it."""
+class SweptCluster(VirtualCluster):
+    """Keeps the files of a study's checkpoints as a journal does: swept when events have been stored."""
 
-    def __init__(self):
-        self.there, self.most, self._swept, self._search = set(), 0, 0, None
+    def __init__(self, *arguments, **options):
+        self.files, self.most = set(), 0
+        self._swept = None
+        super().__init__(*arguments, **options)
 
-    def follow(self, cluster):
-        if cluster.search is not self._search:  # the coordinator is another one
-            self._search, self._sweep = cluster.search, CheckpointSweep(cluster.search)
-        batch, self._swept = cluster.stored[self._swept :], len(cluster.stored)
-        self.there |= {(event.trial, event.epoch) for event in batch if isinstance(event, Checkpointed)}
-        for trial, needed in self._sweep.due(batch).items():
-            self.there -= {(other, epoch) for other, epoch in self.there if other == trial and epoch not in needed}
-        self.most = max(self.most, len(self.there))
-        missing = self.needed(cluster) - self.there
-        assert not missing
-        for assignment in cluster.assignments[-1:]:
-            trial = cluster.search.history.trials[assignment.trial]
-            if assignment.checkpoint_of is not None and not trial.has_own_checkpoint and not trial.state.is_final:
-                assert (assignment.checkpoint_of, assignment.from_epoch) in self.there
+    def _store(self):
+        if self._swept is not self.search:  # the coordinator is another one
+            self._swept, self._sweep = self.search, CheckpointSweep(self.search)
+        events = self.search.take_events()
+        self.stored += events
+        self.files |= {(event.trial, event.epoch) for event in events if isinstance(event, Checkpointed)}
+        for trial, needed in self._sweep.due(events).items():
+            self.files -= {(other, epoch) for other, epoch in self.files if other == trial and epoch not in needed}
+        self.most = max(self.most, len(self.files))
+        if events:
+            self.check(events)
 
-    def needed(self, cluster):
-        search = cluster.search
-        known = {(event.trial, event.epoch) for event in cluster.stored if isinstance(event, Checkpointed)}
-        return {
+    def check(self, events):
+        assert not self.needed() - self.files
+
+    def needed(self):
+        known = {(event.trial, event.epoch) for event in self.stored if isinstance(event, Checkpointed)}
+        search = self.search
+        return known & {
             (trial.number, epoch)
             for trial in search.history.trials
             for epoch in search.needed_checkpoints(trial.number)
-            if (trial.number, epoch) in known
         }
+
+
+class TidyCluster(SweptCluster):
+    """One whose coordinators live, so that nothing superfluous is ever there."""
+
+    def check(self, events):
+        super().check(events)
+        if any(isinstance(event, Checkpointed | Ended) for event in events):
+            # Where more trials have some than are looked at each time, a few wait for their turn.
+            assert len(self.files - self.needed()) <= (0 if len(self.files) <= 20 else 3)
 
 
 def spec_of(name):
@@ -70,27 +80,32 @@ def spec_of(name):
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("workers", [1, 5])
 def test_what_nobody_needs_is_gone_after_every_batch(name, workers):
-    files, stale = Files(), []
-
-    def look(cluster):
-        files.follow(cluster)
-        stale.append(len(files.there - files.needed(cluster)))
-
-    cluster = VirtualCluster(spec_of(name), workers=workers, seed=3)
-    search = cluster.run(after_each_step=look)
+    cluster = TidyCluster(spec_of(name), workers=workers, seed=3)
+    search = cluster.run()
     assert len(search.history.trials) > 8
-    assert sum(isinstance(event, Checkpointed) for event in cluster.stored) > files.most > 0
-    # What a decision that is not stored yet makes superfluous goes with the batch that stores it.
-    assert median(stale) == 0
-    assert max(stale) <= 15
+    assert sum(isinstance(event, Checkpointed) for event in cluster.stored) > cluster.most > 0
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_nothing_that_is_needed_goes_though_workers_and_coordinators_die(name):
-    files = Files()
-    cluster = VirtualCluster(
-        spec_of(name), workers=4, seed=5, lose_worker=0.02, kill_coordinator=0.01, blame=0.2, checkpoint_every=2
+@pytest.mark.parametrize("seed", range(2))
+def test_nothing_that_is_needed_goes_though_workers_and_coordinators_die(name, seed):
+    """What is needed is so by the events that are stored: of the others nobody may have heard."""
+
+    looked_at = set()
+
+    def resume(cluster):
+        if len(cluster.stored) in looked_at:
+            return
+        looked_at.add(len(cluster.stored))
+        restored = Search.restore(cluster.spec, cluster.stored)
+        known = {(event.trial, event.epoch) for event in cluster.stored if isinstance(event, Checkpointed)}
+        for trial in restored.history.trials:
+            for epoch in restored.needed_checkpoints(trial.number):
+                assert (trial.number, epoch) in cluster.files or (trial.number, epoch) not in known
+
+    cluster = SweptCluster(
+        spec_of(name), workers=4, seed=seed, lose_worker=0.02, kill_coordinator=0.01, blame=0.2, checkpoint_every=2
     )
-    cluster.run(after_each_step=files.follow)
+    cluster.run(after_each_step=resume)
     assert cluster.troubles < 20
-    assert files.most
+    assert cluster.most
