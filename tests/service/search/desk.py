@@ -60,7 +60,11 @@ class Desk:
         """Two epochs, the second with this value; the trial is given back with its checkpoint, or finished."""
         for epoch in (1, 2):
             verdict = self.report(trial, self.trials[trial].epochs + 1, value + (2 - epoch))
-        if verdict.action is Action.PAUSE:
+        self.hand_back(trial, verdict.action)
+
+    def hand_back(self, trial, action):
+        """What a worker does after its last report: it gives the trial back with its checkpoint, or finishes it."""
+        if action is Action.PAUSE:
             self.checkpoint(trial, self.trials[trial].epochs)
             self.pause(trial)
         else:

@@ -99,11 +99,7 @@ def given_out(spec, workers, number, rebuilt=False):
             verdict = desk.report(trial, epoch, value + 1 / epoch)
             if verdict.action is not Action.CONTINUE:
                 break
-        if verdict.action is Action.PAUSE:
-            desk.checkpoint(trial, epoch)
-            desk.pause(trial)
-        else:
-            desk.finish(trial)
+        desk.hand_back(trial, verdict.action)
 
 
 def test_what_a_user_wants_tried_and_a_lost_trial_go_before_what_was_proposed_ahead(spec_with):

@@ -68,11 +68,7 @@ def jobs_of(desk, loss):
                 until = verdict.until_epoch
             if verdict.action is not Action.CONTINUE:
                 break
-        if verdict.action is Action.PAUSE:
-            desk.checkpoint(trial, epoch)
-            desk.pause(trial)
-        else:
-            desk.finish(trial)
+        desk.hand_back(trial, verdict.action)
     assert desk.search.done
     return jobs
 
