@@ -45,7 +45,7 @@ def rule_from(error: Mapping[str, Any]) -> str:
     return _RULES.get(kind, message)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`: did you mean NAME?`, to follow on `got ...`; nothing where no known name is near."""
+def did_you_mean(name: str, known: Iterable[str], after: str = ": ") -> str:
+    """`did you mean NAME?`, led in by `after`, to follow on `got ...`; nothing where no known name is near."""
     near = difflib.get_close_matches(name, list(known), n=1)
-    return f": did you mean {near[0]}?" if near else ""
+    return f"{after}did you mean {near[0]}?" if near else ""

@@ -297,8 +297,8 @@ def _check_keys(settings: Mapping[str, Any], source: str) -> None:
         for key in part:
             if key not in fields():
                 where = f"{table}.{key}" if table else key
-                way_out = did_you_mean(str(key), fields()).removeprefix(": ") or f"it may be {', '.join(fields())}"
-                raise InputError(f"{source}: there is no setting {where}; {way_out}")
+                way_out = did_you_mean(str(key), fields(), "; ") or f"; it may be {', '.join(fields())}"
+                raise InputError(f"{source}: there is no setting {where}{way_out}")
 
 
 def _line_from(error: Any) -> str:
