@@ -11,34 +11,33 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-
-from search_spaces import SEARCH_SPACES
-from service.report import REPORTS
-from service.simulation import CURVES
-from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
-from service.strategies.policies.restart_options import RestartOptions
-from service.strategies.policies.tune_populations import TunePB2, TunePBT
-from service.strategies.samplers.tpe import TPEOptions
+from bandstand.report import REPORTS
+from bandstand.simulation import CURVES
+from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from bandstand.strategies.policies.restart_options import RestartOptions
+from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT
+from bandstand.strategies.samplers.tpe import TPEOptions
+from bandstand_spaces import SEARCH_SPACES
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
-    "search_spaces",
-    "service",
-    "service.client",
-    "service.optuna_samplers",
-    "service.optuna_storage",
-    "service.report",
-    "service.simulation",
-    "service.strategies",
-    "workers.datasets",
-    "workers.learning_rates",
-    "workers.models",
+    "bandstand_spaces",
+    "bandstand",
+    "bandstand.client",
+    "bandstand.optuna_samplers",
+    "bandstand.optuna_storage",
+    "bandstand.report",
+    "bandstand.simulation",
+    "bandstand.strategies",
+    "bandstand_workers.datasets",
+    "bandstand_workers.learning_rates",
+    "bandstand_workers.models",
 )
 
 
 def test_no_other_installed_distribution_owns_our_top_level_packages() -> None:
     owners = metadata.packages_distributions()
-    for package in ("service", "search_spaces", "workers"):
+    for package in ("bandstand", "bandstand_spaces", "bandstand_workers"):
         assert set(owners.get(package, ["bandstand"])) == {"bandstand"}
         assert Path(importlib.import_module(package).__file__ or "").is_relative_to(ROOT)
 
@@ -111,8 +110,8 @@ def test_every_dependency_has_an_exact_version_without_an_address() -> None:
 
 
 def test_every_space_has_a_model_and_a_study_file_that_is_valid() -> None:
-    from service.study_file import built_in_studies, find_study
-    from workers.models import MODELS
+    from bandstand.study_file import built_in_studies, find_study
+    from bandstand_workers.models import MODELS
 
     assert set(SEARCH_SPACES) == set(MODELS) == set(built_in_studies())
     for name in built_in_studies():
@@ -123,7 +122,7 @@ def test_every_space_has_a_model_and_a_study_file_that_is_valid() -> None:
 
 def test_the_coordinator_starts_without_keras_and_tensorflow() -> None:
     script = (
-        "import sys, workers.coordinator, workers.messages\n"
+        "import sys, bandstand_workers.coordinator, bandstand_workers.messages\n"
         "heavy = {'keras', 'tensorflow'} & set(sys.modules)\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
@@ -134,8 +133,7 @@ def test_the_models_and_studies_of_the_readme_work_as_they_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import numpy as np
-
-    from service.study import StudySpec, study_spec_from
+    from bandstand.study import StudySpec, study_spec_from
 
     readme = (ROOT / "README.md").read_text()
     code = re.search(r"```python\n(# train.py\n.*?)```", readme, re.DOTALL)

@@ -21,13 +21,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from service.events import Action
-from service.search import Assignment, Search
-from service.store import Store
-from service.study import Resources, StudySpec, study_spec_from
+from bandstand.events import Action
+from bandstand.search import Assignment, Search
+from bandstand.store import Store
+from bandstand.study import Resources, StudySpec, study_spec_from
+from bandstand_workers.messages import Measurement, Outcome
+
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
-from workers.messages import Measurement, Outcome
 
 __all__ = ["main"]
 
@@ -120,19 +121,19 @@ class Answerer:
 
     async def report(self, trial: int, attempt: int, measurements: list[Measurement]) -> Any:
         """As `Coordinator.report`."""
-        from service.search import Verdict
+        from bandstand.search import Verdict
 
         return Verdict(action=Action.CONTINUE, until_epoch=_EPOCHS)
 
 
 def coordinator_rate(trainers: int) -> float:
     """Reports a second that were stored, over the time of a study."""
-    from service.embedded import embedded_url
+    from bandstand.embedded import embedded_url
 
     url = embedded_url()
     Store(url).close()  # makes the tables
     ray = _start_ray()
-    from workers.coordinator import CoordinatorActor
+    from bandstand_workers.coordinator import CoordinatorActor
 
     file, path = tempfile.mkstemp()
     with os.fdopen(file, "w") as handle:
@@ -194,7 +195,7 @@ def parts_of_an_answer(together: int) -> dict[str, float]:
 
 
 def _start_ray() -> Any:
-    from workers.fleet import connect_ray, protect_local_ray
+    from bandstand_workers.fleet import connect_ray, protect_local_ray
 
     protect_local_ray()
     connect_ray(Resources(), 2)
@@ -213,8 +214,8 @@ def _make_trainers(ray: Any, number: int) -> dict[str, Any]:
 def _spec(**settings: Any) -> StudySpec:
     study = {
         "name": "reports",
-        "model": "workers.models.digits_mlp:build",
-        "data": "workers.datasets.digits:load",
+        "model": "bandstand_workers.models.digits_mlp:build",
+        "data": "bandstand_workers.datasets.digits:load",
         "space": "digits_mlp",
         "objective": {"metric": "val_accuracy", "direction": "maximize"},
         "sampler": "random",

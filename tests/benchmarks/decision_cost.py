@@ -18,12 +18,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from search_spaces import SEARCH_SPACES, Float, SearchSpace
-from service.events import Action, Event
-from service.search import Assignment, Search
-from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
-from service.strategies.samplers.fractions import fraction_of
-from service.study import StudySpec, study_spec_from
+from bandstand.events import Action, Event
+from bandstand.search import Assignment, Search
+from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from bandstand.strategies.samplers.fractions import fraction_of
+from bandstand.study import StudySpec, study_spec_from
+from bandstand_spaces import SEARCH_SPACES, Float, SearchSpace
+
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 
@@ -174,8 +175,8 @@ class _Desk:
 def _spec(sampler: str, pruner: str) -> StudySpec:
     settings = {
         "name": "decisions",
-        "model": "workers.models.digits_mlp:build",
-        "data": "workers.datasets.digits:load",
+        "model": "bandstand_workers.models.digits_mlp:build",
+        "data": "bandstand_workers.datasets.digits:load",
         "space": (_FINITE if sampler == "grid" else SEARCH_SPACES["digits_mlp"]).to_dict(),
         "objective": {"metric": "val_loss", "direction": "minimize"},
         "sampler": sampler,

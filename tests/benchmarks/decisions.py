@@ -20,11 +20,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.events import Action
-from service.search import Assignment, Search
-from service.store import Store
-from service.study import study_spec_from
-from service.study_writer import StudyWriter
+from bandstand.events import Action
+from bandstand.search import Assignment, Search
+from bandstand.store import Store
+from bandstand.study import study_spec_from
+from bandstand.study_writer import StudyWriter
+
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 
@@ -176,8 +177,8 @@ def _metrics(trial: int, epoch: int) -> dict[str, float]:
 def _settings(sampler: str) -> dict[str, Any]:
     return {
         "name": "decisions",
-        "model": "workers.models.digits_mlp:build",
-        "data": "workers.datasets.digits:load",
+        "model": "bandstand_workers.models.digits_mlp:build",
+        "data": "bandstand_workers.datasets.digits:load",
         "space": "digits_mlp",
         "objective": {"metric": "val_accuracy", "direction": "maximize"},
         "sampler": sampler,

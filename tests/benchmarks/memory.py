@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from bandstand.search import Assignment, Verdict
+from bandstand.settings import bandstand_home
+from bandstand.strategies.randomness import trial_seed
+from bandstand.strategies.samplers.random_search import RandomSampler
+from bandstand.study import StudySpec
+from bandstand.study_file import find_study
+from bandstand_workers.messages import Measurement
 
-from service.search import Assignment, Verdict
-from service.settings import bandstand_home
-from service.strategies.randomness import trial_seed
-from service.strategies.samplers.random_search import RandomSampler
-from service.study import StudySpec
-from service.study_file import find_study
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
-from workers.messages import Measurement
 
 __all__ = ["main"]
 
@@ -74,8 +74,8 @@ def _megabytes(process: psutil.Process | None = None) -> int:
 def bare_megabytes() -> int:
     """A process with Keras, the data, and one model that was trained."""
     _use_one_thread()
-    from workers.datasets import digits
-    from workers.models import digits_mlp
+    from bandstand_workers.datasets import digits
+    from bandstand_workers.models import digits_mlp
 
     data = digits.load()
     params = _params(1)[0]
@@ -112,7 +112,7 @@ class _NullLink:
     """Grants everything, as a coordinator that keeps no model."""
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
-        from service.events import Action
+        from bandstand.events import Action
 
         return Verdict(action=Action.STOP, until_epoch=measurement.epoch)
 
@@ -123,7 +123,7 @@ class _NullLink:
 def curve(trainer: str, trials: int) -> list[list[int]]:
     """A point for each row of the table, ten times on the way."""
     _use_one_thread()
-    from workers.training import Training
+    from bandstand_workers.training import Training
 
     spec = _spec(trainer=trainer)
     training = Training(spec)

@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from service.report.page import write_report
+from bandstand.report.page import write_report
+
 from tests.benchmarks.results import Section
 from tests.service.report.browser import open_page, require_chromium
 from tests.service.report.conftest import synthetic_study

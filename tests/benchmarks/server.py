@@ -20,13 +20,13 @@ from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import quote
 
 import psutil
+from bandstand.accounts import Role
+from bandstand.events import Action
+from bandstand.search import Search
+from bandstand.store import Store
+from bandstand.study import StudySpec
+from bandstand.study_writer import StudyWriter
 
-from service.accounts import Role
-from service.events import Action
-from service.search import Search
-from service.store import Store
-from service.study import StudySpec
-from service.study_writer import StudyWriter
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 
@@ -50,8 +50,8 @@ if sys.argv[1] == "empty":
     def empty(path: str) -> dict[str, str]:
         return {}
 else:
-    from service.api import ServerSettings, make_app
-    from service.store import Store
+    from bandstand.api import ServerSettings, make_app
+    from bandstand.store import Store
     app = make_app(Store.open(), ServerSettings(requests_per_second=10_000))
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", access_log=False)
 """

@@ -10,9 +10,10 @@ from __future__ import annotations
 import statistics
 import time
 
-from service.simulation import Cluster, open_source, simulate
-from service.study import StudySpec, study_spec_from
-from service.study_file import find_study
+from bandstand.simulation import Cluster, open_source, simulate
+from bandstand.study import StudySpec, study_spec_from
+from bandstand.study_file import find_study
+
 from tests.benchmarks.results import Section
 
 __all__ = ["main"]

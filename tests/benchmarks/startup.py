@@ -15,10 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-from service.settings import bandstand_home
-from service.store import Store
-from service.study import study_spec_from
-from service.study_file import find_study
+from bandstand.settings import bandstand_home
+from bandstand.store import Store
+from bandstand.study import study_spec_from
+from bandstand.study_file import find_study
+
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 
@@ -28,14 +29,14 @@ AIM = 3.0
 PHASES = ("command and database", "Ray and trainers", "coordinator", "first trial given out", "first epoch stored")
 STEPS = {
     "a bare process imports TensorFlow and Keras": "import tensorflow, keras",
-    "a process imports all that a trainer does": "import ray, workers.training",
-    "the command imports what it needs": "import service.cli, service.run, service.live, service.store",
-    "the workers' process imports what it needs": "import ray, workers.runner, workers.coordinator, workers.trainer",
+    "a process imports all that a trainer does": "import ray, bandstand_workers.training",
+    "the command imports what it needs": "import bandstand.cli, bandstand.run, bandstand.live, bandstand.store",
+    "the workers' process imports what it needs": "import ray, bandstand_workers.runner, bandstand_workers.coordinator, bandstand_workers.trainer",
     "Ray starts and stops": (
-        "from workers.fleet import connect_ray, protect_local_ray; from service.study import Resources\n"
+        "from bandstand_workers.fleet import connect_ray, protect_local_ray; from bandstand.study import Resources\n"
         "protect_local_ray(); connect_ray(Resources(), 1)\nimport ray; ray.shutdown()"
     ),
-    "PostgreSQL starts in an empty home, and tables are made": "from service.store import Store; Store.open().close()",
+    "PostgreSQL starts in an empty home, and tables are made": "from bandstand.store import Store; Store.open().close()",
 }
 CASES = {"empty home, 1 worker": 1, "same home, 1 worker": 1, "same home, workers left out": 0}
 """The runs of one home, in this order; 0: as many workers as there are cores."""
@@ -79,7 +80,7 @@ def phases_of_runs(workers: list[int]) -> list[tuple[int, list[float]]]:
 
 
 def _phases(name: str, workers: int) -> list[float]:
-    from search_spaces.toml_writer import make_toml
+    from bandstand_spaces.toml_writer import make_toml
 
     settings = find_study("digits_mlp").spec.model_dump(mode="json", exclude_none=True)
     settings |= {"name": name, "max_epochs": 3, "budget": {"epochs": 6}}

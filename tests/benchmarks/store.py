@@ -19,12 +19,12 @@ from contextlib import AbstractContextManager, nullcontext
 
 import optuna
 import psycopg
+from bandstand.optuna_storage import SoleWriterStorage
 from optuna.distributions import FloatDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from service.optuna_storage import SoleWriterStorage
 from tests.benchmarks.results import Section
 
 SIZES = (100, 1_000, 10_000)
@@ -50,7 +50,7 @@ def main(repeats: int, peers: bool) -> Section:
         print(line, flush=True)
         lines.append(line)
 
-    from service.embedded import embedded_url
+    from bandstand.embedded import embedded_url
 
     optuna.logging.set_verbosity(logging.WARNING)
     url = embedded_url()

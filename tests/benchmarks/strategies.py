@@ -27,11 +27,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from service.lineup import strategies_from
-from service.simulation import Cluster, compare, open_source
-from service.simulation.curves import CurveSource
-from service.simulation.regret import POOL_SIZE, Pool, mean_ranks, mean_regret, normalized_regret, pool_of
-from service.simulation.simulated_study import make_study
+from bandstand.lineup import strategies_from
+from bandstand.simulation import Cluster, compare, open_source
+from bandstand.simulation.curves import CurveSource
+from bandstand.simulation.regret import POOL_SIZE, Pool, mean_ranks, mean_regret, normalized_regret, pool_of
+from bandstand.simulation.simulated_study import make_study
+
 from tests.benchmarks.results import Section
 
 __all__ = ["main", "strategies_table"]

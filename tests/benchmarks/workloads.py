@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from search_spaces import SEARCH_SPACES, Categorical, SearchSpace
+from bandstand_spaces import SEARCH_SPACES, Categorical, SearchSpace
 
 __all__ = ["WORKLOADS", "Workload"]
 
@@ -40,7 +40,7 @@ class Workload:
         """The params of all trainings."""
         if self.sampler == "grid":
             return [dict(params) for params in self.space.grid()]
-        from service.strategies.samplers.random_search import RandomSampler
+        from bandstand.strategies.samplers.random_search import RandomSampler
 
         sampler = RandomSampler(self.space, self.seed)
         return [dict(sampler.propose(number)) for number in range(self.trials or 0)]
@@ -76,8 +76,11 @@ def _choices(**values: list[Any]) -> SearchSpace:
     return SearchSpace({name: Categorical(choices) for name, choices in values.items()})
 
 
-_DIGITS = {"model": "workers.models.digits_mlp:build", "data": "workers.datasets.digits:load"}
-_CALIFORNIA = {"model": "workers.models.california_mlp:build", "data": "workers.datasets.california:load"}
+_DIGITS = {"model": "bandstand_workers.models.digits_mlp:build", "data": "bandstand_workers.datasets.digits:load"}
+_CALIFORNIA = {
+    "model": "bandstand_workers.models.california_mlp:build",
+    "data": "bandstand_workers.datasets.california:load",
+}
 _SGD: dict[str, list[Any]] = {"optimizer": ["sgd"], "momentum": [0.9], "nesterov": [False]}
 
 _ALL = (
@@ -113,8 +116,8 @@ _ALL = (
     ),
     Workload(
         name="mnist_mlp",
-        model="workers.models.mnist_mlp:build",
-        data="workers.datasets.mnist:load",
+        model="bandstand_workers.models.mnist_mlp:build",
+        data="bandstand_workers.datasets.mnist:load",
         space=_choices(
             layers=[1, 2], units=[64, 128], activation=["relu"], dropout=[0.2], **_SGD, learning_rate=[0.03, 0.1]
         ),
@@ -124,8 +127,8 @@ _ALL = (
     ),
     Workload(
         name="mnist_lenet",
-        model="workers.models.mnist_lenet:build",
-        data="workers.datasets.mnist:load",
+        model="bandstand_workers.models.mnist_lenet:build",
+        data="bandstand_workers.datasets.mnist:load",
         space=_choices(
             filters=[8],
             kernel_size=[5],

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-
-from service.store import Store
+from bandstand.store import Store
 
 
 def make_database(store: Store, name: str) -> str:

@@ -8,8 +8,8 @@ import subprocess
 import time
 
 import psutil
+from bandstand.store import Store
 
-from service.store import Store
 from tests.waiting import wait_until
 
 

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from search_spaces.toml_writer import make_toml
+from bandstand_spaces.toml_writer import make_toml
 
 CODE = """
 import os
@@ -157,7 +157,7 @@ class Project:
     def command(self, *arguments: str, timeout: float = 480) -> subprocess.CompletedProcess[str]:
         """Run `bandstand` with these arguments in the folder."""
         return subprocess.run(
-            [sys.executable, "-m", "service.cli", *arguments],
+            [sys.executable, "-m", "bandstand", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -167,7 +167,7 @@ class Project:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `bandstand` as a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "service.cli", *arguments],
+            [sys.executable, "-m", "bandstand", *arguments],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

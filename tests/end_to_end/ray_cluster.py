@@ -13,8 +13,7 @@ from typing import Any
 
 import httpx
 import psutil
-
-from workers.dispatch.local_ray import free_ports
+from bandstand_workers.dispatch.local_ray import free_ports
 
 
 class RayCluster:

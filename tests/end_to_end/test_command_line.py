@@ -16,9 +16,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from bandstand.settings import bandstand_home
+from bandstand.store import Store
 
-from service.settings import bandstand_home
-from service.store import Store
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.processes import actor_processes, epochs_of
 from tests.end_to_end.project import Project, refused
@@ -163,7 +163,7 @@ def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Pr
     )
     screen, terminal = pty.openpty()
     command = subprocess.Popen(
-        [sys.executable, "-m", "service.cli", "run", str(file), "--workers", "2"],
+        [sys.executable, "-m", "bandstand", "run", str(file), "--workers", "2"],
         cwd=project.folder,
         stdin=terminal,
         stdout=terminal,
@@ -232,8 +232,7 @@ def test_a_schema_that_is_too_old_is_refused_and_db_upgrade_mends_it(
     project: Project, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from alembic import command
-
-    from service import database
+    from bandstand import database
 
     url = make_database(store, "old_schema")
     engine = database.connect(url)

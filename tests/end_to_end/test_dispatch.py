@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from bandstand import tables
+from bandstand.store import Store
+from bandstand.study import StudySpec, study_spec_from
+from bandstand.submissions import CodeArchive, Dispatch, Submission
+from bandstand.submissions.queue import Order
+from bandstand.submissions.records import RunState
 
-from service import tables
-from service.store import Store
-from service.study import StudySpec, study_spec_from
-from service.submissions import CodeArchive, Dispatch, Submission
-from service.submissions.queue import Order
-from service.submissions.records import RunState
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.project import CODE, SETTINGS
 from tests.end_to_end.ray_cluster import RayCluster
@@ -61,7 +61,7 @@ def start(team: Store, cluster: RayCluster, tmp_path: Path) -> Iterator[Callable
     def start_one(*arguments: str) -> subprocess.Popen[bytes]:
         environment = os.environ | cluster.environment | {"BANDSTAND_DATABASE_URL": team.url}
         with (tmp_path / "dispatcher").open("a") as output:
-            command = [sys.executable, "-m", "workers", "dispatch", *arguments]
+            command = [sys.executable, "-m", "bandstand_workers", "dispatch", *arguments]
             started.append(
                 subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment)
             )

@@ -16,12 +16,12 @@ import pandas as pd
 import psutil
 import pytest
 import sqlalchemy as sa
+from bandstand.live import NoDisplay
+from bandstand.run import run_studies
+from bandstand.store import Store
+from bandstand.study import StudySpec
+from bandstand.views import StudyRecord
 
-from service.live import NoDisplay
-from service.run import run_studies
-from service.store import Store
-from service.study import StudySpec
-from service.views import StudyRecord
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project

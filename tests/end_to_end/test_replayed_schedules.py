@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from bandstand.store import Store
+from bandstand.views import StudyRecord
+from bandstand_workers.learning_rates import TableSchedule
 
-from service.store import Store
-from service.views import StudyRecord
 from tests.end_to_end.project import Project
-from workers.learning_rates import TableSchedule
 
 pytestmark = pytest.mark.slow
 

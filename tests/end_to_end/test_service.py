@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from bandstand.accounts import Role
+from bandstand.store import Store
+from bandstand.submissions import CodeArchive
 
-from service.accounts import Role
-from service.store import Store
-from service.submissions import CodeArchive
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.project import CODE, SETTINGS
 from tests.end_to_end.ray_cluster import RayCluster
@@ -38,7 +38,7 @@ class Server:
     def __init__(self, output: Path, environment: dict[str, str]):
         self._output = output
         already = len(output.read_text()) if output.exists() else 0
-        command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
+        command = [sys.executable, "-m", "bandstand", "serve", "--port", "0"]
         with output.open("a") as file:
             self.process = subprocess.Popen(command, env=os.environ | environment, stdout=file, stderr=file)
         told = wait_until(

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from bandstand import run_study
+from bandstand.errors import StudyFailedError
+from bandstand.live import NoDisplay
+from bandstand.run import run_studies
+from bandstand.store import Store
+from bandstand.study import StudySpec
+from bandstand.views import StudyRecord
 
-from service import run_study
-from service.errors import StudyFailedError
-from service.live import NoDisplay
-from service.run import run_studies
-from service.store import Store
-from service.study import StudySpec
-from service.views import StudyRecord
 from tests.end_to_end.project import Project
 
 pytestmark = pytest.mark.slow

@@ -5,14 +5,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import bandstand_spaces
 import pytest
+from bandstand_spaces import SEARCH_SPACES
+from bandstand_workers.datasets import DATASETS
+from bandstand_workers.models import MODELS
 
-import search_spaces
-from search_spaces import SEARCH_SPACES
-from workers.datasets import DATASETS
-from workers.models import MODELS
-
-STUDIES = sorted(Path(search_spaces.__file__).parent.joinpath("studies").glob("*.toml"))
+STUDIES = sorted(Path(bandstand_spaces.__file__).parent.joinpath("studies").glob("*.toml"))
 
 
 def test_every_space_has_a_model_and_a_study():
@@ -41,16 +40,16 @@ def test_a_study_file_names_things_that_exist(file):
 
 def test_looking_at_the_registries_imports_neither_keras_nor_optuna():
     program = (
-        "import sys, search_spaces, workers.models, workers.datasets;"
-        "search_spaces.SEARCH_SPACES['digits_mlp'].to_toml();"
+        "import sys, bandstand_spaces, bandstand_workers.models, bandstand_workers.datasets;"
+        "bandstand_spaces.SEARCH_SPACES['digits_mlp'].to_toml();"
         "sys.exit(', '.join({'keras', 'tensorflow', 'optuna', 'sklearn', 'ray'} & set(sys.modules)) or 0)"
     )
-    root = Path(search_spaces.__file__).parent.parent
+    root = Path(bandstand_spaces.__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, f"imported: {done.stderr}"
 
 
 def test_all_is_complete_and_every_name_in_it_exists():
-    for name in search_spaces.__all__:
-        assert hasattr(search_spaces, name)
-    assert len(set(search_spaces.__all__)) == len(search_spaces.__all__)
+    for name in bandstand_spaces.__all__:
+        assert hasattr(bandstand_spaces, name)
+    assert len(set(bandstand_spaces.__all__)) == len(bandstand_spaces.__all__)

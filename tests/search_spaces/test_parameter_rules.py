@@ -6,8 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 import pytest
-
-from search_spaces import Categorical, Float, Int
+from bandstand_spaces import Categorical, Float, Int
 
 
 class Optimizer(StrEnum):

@@ -4,12 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bandstand_spaces
 import numpy as np
 import pytest
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 from ray import tune
-
-import search_spaces
-from search_spaces import Categorical, Float, Int, SearchSpace
 
 CONFIG = {
     "rate": tune.uniform(0, 0.5),
@@ -123,8 +122,8 @@ def test_nested_keys_that_meet_in_one_name_are_refused():
 
 def test_reading_a_tune_space_does_not_import_ray():
     program = (
-        "import sys, search_spaces; search_spaces.SearchSpace.from_tune({'x': 1, 'y': {'grid_search': [1, 2]}});"
+        "import sys, bandstand_spaces; bandstand_spaces.SearchSpace.from_tune({'x': 1, 'y': {'grid_search': [1, 2]}});"
         "sys.exit('ray' in sys.modules)"
     )
-    root = Path(search_spaces.__file__).parent.parent
+    root = Path(bandstand_spaces.__file__).parent.parent
     assert subprocess.run([sys.executable, "-c", program], cwd=root).returncode == 0

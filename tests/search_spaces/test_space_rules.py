@@ -3,8 +3,7 @@
 import copy
 
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace(
     {

@@ -1,6 +1,6 @@
 """Finite spaces of several shapes, small as their conditions have them and most of them huge without."""
 
-from search_spaces import Categorical, Float, Int, SearchSpace
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 __all__ = ["FINITE_SPACES", "chain"]
 

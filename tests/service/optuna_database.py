@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+from bandstand.optuna_mirror import open_storage
+from bandstand.optuna_storage import SoleWriterStorage
+from bandstand.store import Store
 from optuna.storages import RDBStorage
-
-from service.optuna_mirror import open_storage
-from service.optuna_storage import SoleWriterStorage
-from service.store import Store
 
 
 def _moment(name: str) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-
-from service import tables
-from service.accounts import Role
-from service.errors import InputError
+from bandstand import tables
+from bandstand.accounts import Role
+from bandstand.errors import InputError
 
 
 def test_a_token_is_found_by_its_text_alone_and_its_secret_is_stored_nowhere(store):

@@ -6,13 +6,13 @@ import uuid
 import optuna
 import plotly.graph_objects as go
 import pytest
+from bandstand.dashboard_notes import LARGEST, DashboardNotes
+from bandstand.history import History
+from bandstand.optuna_mirror import open_storage
+from bandstand.report.drawing import Drawing
 from optuna_dashboard import get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
-from service.dashboard_notes import LARGEST, DashboardNotes
-from service.history import History
-from service.optuna_mirror import open_storage
-from service.report.drawing import Drawing
 from tests.service.comparison.conftest import spec_of
 
 

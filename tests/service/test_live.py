@@ -6,12 +6,12 @@ import io
 from typing import Any
 
 import pytest
+from bandstand.live import PlainDisplay, budget_used, params_text, progress_view
+from bandstand.store import Store
+from bandstand.study import StudySpec
+from bandstand.views import BestTrial, RunningTrial, StudyProgress
 from rich.console import Console
 
-from service.live import PlainDisplay, budget_used, params_text, progress_view
-from service.store import Store
-from service.study import StudySpec
-from service.views import BestTrial, RunningTrial, StudyProgress
 from tests.service.written_study import make_spec, train
 
 

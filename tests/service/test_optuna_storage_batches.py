@@ -15,12 +15,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from bandstand.errors import DatabaseUnreachableError
+from bandstand.optuna_storage import SoleWriterStorage
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.trial import TrialState
 
-from service.errors import DatabaseUnreachableError
-from service.optuna_storage import SoleWriterStorage
 from tests.service.optuna_calls import MINIMIZE, play
 from tests.service.optuna_database import content, end_other_connections, execute, stranger, truncate
 
@@ -119,7 +119,7 @@ def test_a_process_killed_in_the_middle_leaves_whole_batches_only(storage: SoleW
         import itertools, sys
         from optuna.study import StudyDirection
         from optuna.trial import TrialState
-        from service.optuna_storage import SoleWriterStorage
+        from bandstand.optuna_storage import SoleWriterStorage
         storage = SoleWriterStorage(sys.argv[1])
         study_id = storage.create_new_study([StudyDirection.MINIMIZE], sys.argv[2])
         for batch in itertools.count():

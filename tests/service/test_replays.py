@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from bandstand import tables
+from bandstand.schedules import replay_spec
+from bandstand.search import Assignment
+from bandstand.store import Store
+from bandstand.study import StudySpec
+from bandstand.study_rows import delete_row
+from bandstand.views import StudyRecord
 
-from service import tables
-from service.schedules import replay_spec
-from service.search import Assignment
-from service.store import Store
-from service.study import StudySpec
-from service.study_rows import delete_row
-from service.views import StudyRecord
 from tests.service.commands import Bandstand
 from tests.service.written_study import make_spec, train_lineages
 

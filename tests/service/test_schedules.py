@@ -13,15 +13,15 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from bandstand.schedules import replay_spec, write_schedule
+from bandstand.search import Assignment
+from bandstand.store import Store
+from bandstand.study import StudySpec
+from bandstand.views import StudyRecord
+from bandstand_workers.learning_rates import TableSchedule
 
-from service.schedules import replay_spec, write_schedule
-from service.search import Assignment
-from service.store import Store
-from service.study import StudySpec
-from service.views import StudyRecord
 from tests.service.commands import Bandstand
 from tests.service.written_study import make_spec, train_lineages
-from workers.learning_rates import TableSchedule
 
 SPACE = {
     "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},

@@ -16,10 +16,10 @@ import httpx
 import psutil
 import pytest
 import sqlalchemy as sa
+from bandstand import tables
+from bandstand.store import Store
+from bandstand.submissions.queue import Order
 
-from service import tables
-from service.store import Store
-from service.submissions.queue import Order
 from tests.service.written_study import make_spec
 from tests.waiting import wait_until
 
@@ -27,7 +27,7 @@ NOBODY_LISTENS = "http://127.0.0.1:9"
 
 
 def bandstand(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service.cli", *arguments]
+    command = [sys.executable, "-m", "bandstand", *arguments]
     return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=120)
 
 
@@ -46,7 +46,7 @@ class Served:
         self.output = folder / "server"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments],
+                [sys.executable, "-m", "bandstand", "serve", "--port", "0", *arguments],
                 env=os.environ | environment, stdout=output, stderr=output,
             )  # fmt: skip
         self.url = self.wait_for(r"serves at (\S+)")[1]

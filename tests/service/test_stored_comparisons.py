@@ -4,9 +4,9 @@ import dataclasses
 import uuid
 
 import pytest
+from bandstand.errors import ComparisonNotFoundError, StudyNameTakenError
+from bandstand.lineup import strategies_from
 
-from service.errors import ComparisonNotFoundError, StudyNameTakenError
-from service.lineup import strategies_from
 from tests.service.comparison.conftest import plan_of
 
 

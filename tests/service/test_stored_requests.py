@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from bandstand import study_writer, tables
+from bandstand.errors import InputError, StudyNotFoundError
+from bandstand.pulse import Figures
+from bandstand.requests import params_from
+from bandstand.search import Search
+from bandstand.store import Store
+from bandstand.study import Budget
+from bandstand.study_writer import StudyWriter
 
-from service import study_writer, tables
-from service.errors import InputError, StudyNotFoundError
-from service.pulse import Figures
-from service.requests import params_from
-from service.search import Search
-from service.store import Store
-from service.study import Budget
-from service.study_writer import StudyWriter
 from tests.service.written_study import flush, make_spec
 
 PARAMS = {"zeta": 0.1, "alpha": True, "optimizer": "adam"}

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-
-from service.events import Action
-from service.search import Assignment, Search
-from service.store import Store
-from service.study import StudySpec
-from service.study_writer import StudyWriter
+from bandstand.events import Action
+from bandstand.search import Assignment, Search
+from bandstand.store import Store
+from bandstand.study import StudySpec
+from bandstand.study_writer import StudyWriter
 
 NAMES = (f"store-{number}" for number in itertools.count())
 

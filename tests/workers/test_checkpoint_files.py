@@ -8,12 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-
-from service import stored_files
-from workers import checkpoints
-from workers.checkpoint_keeper import CheckpointKeeper
-from workers.checkpoints import BestWeights, Checkpoint
-from workers.model_files import local_copy, save_model
+from bandstand import stored_files
+from bandstand_workers import checkpoints
+from bandstand_workers.checkpoint_keeper import CheckpointKeeper
+from bandstand_workers.checkpoints import BestWeights, Checkpoint
+from bandstand_workers.model_files import local_copy, save_model
 
 
 def make_checkpoint(epoch: int = 3) -> Checkpoint:

@@ -1,12 +1,12 @@
 """Checkpoints go as soon as nobody needs them, and none before."""
 
 import pytest
+from bandstand.events import Checkpointed, Ended
+from bandstand.search import Search
+from bandstand.study import StudySpec
+from bandstand_workers.checkpoint_sweep import CheckpointSweep
 
-from service.events import Checkpointed, Ended
-from service.search import Search
-from service.study import StudySpec
 from tests.service.search.virtual_cluster import VirtualCluster
-from workers.checkpoint_sweep import CheckpointSweep
 
 SPACE = {
     "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},

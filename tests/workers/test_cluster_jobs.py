@@ -8,12 +8,12 @@ import subprocess
 import sys
 
 import pytest
+from bandstand.store import Store
+from bandstand.submissions import Dispatch
+from bandstand.submissions.job import begin_job, must_stop
+from bandstand.submissions.queue import Order
+from bandstand.submissions.records import RunState
 
-from service.store import Store
-from service.submissions import Dispatch
-from service.submissions.job import begin_job, must_stop
-from service.submissions.queue import Order
-from service.submissions.records import RunState
 from tests.service.written_study import make_spec
 
 NAMES = (f"cluster-job-{number}" for number in itertools.count())
@@ -21,7 +21,7 @@ NAMES = (f"cluster-job-{number}" for number in itertools.count())
 
 def run_job(run: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "workers", "job", run],
+        [sys.executable, "-m", "bandstand_workers", "job", run],
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -77,5 +77,7 @@ def test_a_job_learns_that_it_must_stop_when_its_submission_stops_or_another_run
 
 
 def test_what_python_m_workers_does_not_know_it_says_in_a_line(home) -> None:
-    done = subprocess.run([sys.executable, "-m", "workers", "jobs"], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (2, "usage: python -m workers [job RUN | dispatch]\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "bandstand_workers", "jobs"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (2, "usage: python -m bandstand_workers [job RUN | dispatch]\n")

@@ -11,12 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-
-from service import stored_files
-from service.study import StudySpec
-from workers import checkpoints, model_state
-from workers.checkpoints import BestWeights, Checkpoint
-from workers.training import Training
+from bandstand import stored_files
+from bandstand.study import StudySpec
+from bandstand_workers import checkpoints, model_state
+from bandstand_workers.checkpoints import BestWeights, Checkpoint
+from bandstand_workers.training import Training
 
 CODE = """
 import keras
@@ -120,7 +119,7 @@ def test_an_average_has_the_statistics_of_its_own_weights(training: Training, us
 
 
 def test_frozen_batch_normalization_keeps_its_statistics(user_code: Any) -> None:
-    from workers.combined_models import renew_statistics
+    from bandstand_workers.combined_models import renew_statistics
 
     model = user_code.build(PARAMS)
     model.layers[1].trainable = False
@@ -129,7 +128,7 @@ def test_frozen_batch_normalization_keeps_its_statistics(user_code: Any) -> None
 
 
 def test_an_average_of_counters_is_the_last_one(user_code: Any) -> None:
-    from workers.combined_models import set_average
+    from bandstand_workers.combined_models import set_average
 
     class Counts(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
         def build(self, shape: Any) -> None:
@@ -160,7 +159,7 @@ def test_an_ensemble_is_one_file_that_predicts_the_mean_without_bandstand(
         "import sys, keras, numpy as np\n"
         f"model = keras.models.load_model({uri!r}, compile=False)\n"
         "np.save('predicted.npy', model.predict(np.load('x.npy'), verbose=0))\n"
-        "assert not any(name in sys.modules for name in ('service', 'workers', 'search_spaces'))\n"
+        "assert not any(name in sys.modules for name in ('bandstand', 'bandstand_workers', 'bandstand_spaces'))\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, env={"PATH": "", "HOME": str(tmp_path)})
     expected = np.mean([model.predict(x, verbose=0) for model in models], axis=0)
@@ -190,7 +189,7 @@ def test_an_ensemble_of_one_state_scores_as_the_model_itself(
 
 
 def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
-    from workers.combined_models import make_ensemble, members_of
+    from bandstand_workers.combined_models import make_ensemble, members_of
 
     def build() -> Any:
         inputs = {name: keras.Input((2,), name=name) for name in ("left", "right")}
@@ -214,7 +213,7 @@ def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
 
 
 def test_a_model_with_a_test_step_of_its_own_makes_no_ensemble() -> None:
-    from workers.combined_models import make_ensemble
+    from bandstand_workers.combined_models import make_ensemble
 
     class Own(keras.Sequential):  # type: ignore[misc]  # keras has no types
         def test_step(self, data: Any) -> Any:

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from search_spaces import SEARCH_SPACES
-from service.events import Action
-from service.search import Assignment, Verdict
-from service.study import StudySpec
-from workers.messages import Measurement
-from workers.training import Training
+from bandstand.events import Action
+from bandstand.search import Assignment, Verdict
+from bandstand.study import StudySpec
+from bandstand_spaces import SEARCH_SPACES
+from bandstand_workers.messages import Measurement
+from bandstand_workers.training import Training
 
 EPOCHS = 3
 
@@ -286,7 +285,7 @@ def test_builders_of_two_studies_with_the_same_data_do_not_share_a_model_of_the_
 
 
 def test_every_constant_that_may_become_a_variable_is_held_against_fit() -> None:
-    from workers.programs.constants import CONSTANTS
+    from bandstand_workers.programs.constants import CONSTANTS
 
     names = {attribute for attributes in CONSTANTS.values() for attribute in attributes}
     assert names == {"rate", "momentum", "weight_decay", "rho", "beta_1", "beta_2", "l1", "l2"}
@@ -297,8 +296,7 @@ def test_each_model_that_comes_along_trains_alike_and_shares_programs_across_its
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import numpy as np
-
-    from workers.models import MODELS
+    from bandstand_workers.models import MODELS
 
     space = SEARCH_SPACES[family]
     trials = [space.sample(np.random.default_rng(number)) for number in range(2)]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
-from service.events import Action, TrialState
-from service.search import Search
-from service.study import StudySpec
-from workers.affinity import Affinity
-from workers.pauses import Pauses
+from bandstand.events import Action, TrialState
+from bandstand.search import Search
+from bandstand.study import StudySpec
+from bandstand_workers.affinity import Affinity
+from bandstand_workers.pauses import Pauses
 
 
 def make_search(trials: int = 3) -> Search:

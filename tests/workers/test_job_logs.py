@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from workers.dispatch import job_logs
-from workers.dispatch.job_logs import JobLogs
+from bandstand_workers.dispatch import job_logs
+from bandstand_workers.dispatch.job_logs import JobLogs
 
 
 class Log:

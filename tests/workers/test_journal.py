@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from service.event_rows import Rows
-from service.search import Search
-from service.store import Store
+from bandstand.event_rows import Rows
+from bandstand.search import Search
+from bandstand.store import Store
+from bandstand_workers.journal import Journal
+
 from tests.service.written_study import make_spec
-from workers.journal import Journal
 
 
 def test_a_checkpoint_stays_until_what_makes_it_superfluous_is_stored(

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from search_spaces import SearchSpace
-from service.events import Action
-from service.search import Assignment, Verdict
-from service.study import StudySpec
-from workers.messages import Measurement, Outcome
-from workers.training import Training
-from workers.user_code import load_builder
+from bandstand.events import Action
+from bandstand.search import Assignment, Verdict
+from bandstand.study import StudySpec
+from bandstand_spaces import SearchSpace
+from bandstand_workers.messages import Measurement, Outcome
+from bandstand_workers.training import Training
+from bandstand_workers.user_code import load_builder
 
 CODE = """
 import keras

@@ -14,12 +14,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from bandstand.learning_rates import LEARNING_RATES, Cycle, rates
+from bandstand_workers.learning_rates import LR_SCHEDULES, TableSchedule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.learning_rates import LEARNING_RATES, Cycle, rates
 from tests.workers.small_fits import STEPS, fitted, make_model
-from workers.learning_rates import LR_SCHEDULES, TableSchedule
 
 CYCLES = [
     *(Cycle(shape=shape, initial=0.3, epochs=5) for shape in LEARNING_RATES),

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from service.events import Action
-from service.search import Assignment, Verdict
-from service.study import StudySpec
-from workers.messages import Measurement, WorkerGoneError
-from workers.training import Training
+from bandstand.events import Action
+from bandstand.search import Assignment, Verdict
+from bandstand.study import StudySpec
+from bandstand_workers.messages import Measurement, WorkerGoneError
+from bandstand_workers.training import Training
 
 CODE = """
 import keras
 import numpy as np
 
-from service.learning_rates import Cycle, Reset
-from workers.learning_rates import LR_SCHEDULES, RandomRestarts, TableSchedule, WarmRestarts
+from bandstand.learning_rates import Cycle, Reset
+from bandstand_workers.learning_rates import LR_SCHEDULES, RandomRestarts, TableSchedule, WarmRestarts
 
 STEPS = 7  # of 100 examples by 15
 

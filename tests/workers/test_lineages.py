@@ -9,13 +9,12 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-
-from service.events import Action
-from service.failures import HOPELESS
-from service.search import Assignment, Verdict
-from service.study import StudySpec
-from workers.messages import Measurement, Outcome
-from workers.training import Training
+from bandstand.events import Action
+from bandstand.failures import HOPELESS
+from bandstand.search import Assignment, Verdict
+from bandstand.study import StudySpec
+from bandstand_workers.messages import Measurement, Outcome
+from bandstand_workers.training import Training
 
 CODE = """
 import keras

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from search_spaces import SEARCH_SPACES
-from workers.datasets import DATASETS
-from workers.datasets.local_files import find_local
-from workers.models import MODELS
+from bandstand_spaces import SEARCH_SPACES
+from bandstand_workers.datasets import DATASETS
+from bandstand_workers.datasets.local_files import find_local
+from bandstand_workers.models import MODELS
 
 DATA_OF = {
     "california_mlp": ("california",),
@@ -138,8 +137,7 @@ def test_local_copies_give_the_split_that_keras_gives(tmp_path, monkeypatch):
     if source is None:
         pytest.skip("set BANDSTAND_DATA to a folder that holds keras/datasets/california_housing.npz")
     import keras
-
-    from workers.datasets import california
+    from bandstand_workers.datasets import california
 
     local = california._load_arrays()
     copy = tmp_path / "copy.npz"

@@ -12,12 +12,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from service.events import Action, TrialState
-from service.search import Search
-from workers.messages import Measurement, Outcome
-from workers.outcomes import Outcomes
-from workers.pauses import Pauses
-from workers.tune.population_coordinator import Interval, Order, PopulationCoordinator
+from bandstand.events import Action, TrialState
+from bandstand.search import Search
+from bandstand_workers.messages import Measurement, Outcome
+from bandstand_workers.outcomes import Outcomes
+from bandstand_workers.pauses import Pauses
+from bandstand_workers.tune.population_coordinator import Interval, Order, PopulationCoordinator
 
 SPEC = {
     "name": "population",

@@ -9,12 +9,11 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-
-from service.events import Action
-from service.search import Assignment, Search, Verdict
-from service.study import StudySpec
-from workers.messages import Measurement, WorkerGoneError
-from workers.training import Training
+from bandstand.events import Action
+from bandstand.search import Assignment, Search, Verdict
+from bandstand.study import StudySpec
+from bandstand_workers.messages import Measurement, WorkerGoneError
+from bandstand_workers.training import Training
 
 CODE = """
 import keras

@@ -12,14 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-
-from service.errors import InputError
-from service.events import Action
-from service.search import Assignment, Verdict
-from service.study import StudySpec
-from workers.messages import Measurement, Outcome
-from workers.programs.choice import MeasuredProgram
-from workers.training import Training
+from bandstand.errors import InputError
+from bandstand.events import Action
+from bandstand.search import Assignment, Verdict
+from bandstand.study import StudySpec
+from bandstand_workers.messages import Measurement, Outcome
+from bandstand_workers.programs.choice import MeasuredProgram
+from bandstand_workers.training import Training
 
 CODE = """
 import keras
@@ -302,8 +301,7 @@ def test_xla_is_tried_when_it_may_repay_and_kept_only_where_it_is_faster(other_s
 
 def test_a_program_compiled_by_xla_trains_alike(module: Any) -> None:
     import tensorflow as tf
-
-    from workers.programs.tensorflow_program import TensorFlowProgram
+    from bandstand_workers.programs.tensorflow_program import TensorFlowProgram
 
     data = module.load()
     train_data, validation = (tuple(tf.constant(part) for part in data[split]) for split in ("train", "validation"))
@@ -321,15 +319,16 @@ def test_a_program_compiled_by_xla_trains_alike(module: Any) -> None:
 
 
 def test_what_traces_leave_behind_is_let_go(module: Any, tmp_path: Path) -> None:
+    from bandstand_spaces import SEARCH_SPACES
     from tensorflow.python.framework import ops
-
-    from search_spaces import SEARCH_SPACES
 
     def left_behind() -> int:
         return sum(name.startswith("CustomGradient-") for name in ops.gradient_registry.list())
 
     space = SEARCH_SPACES["digits_mlp"]
-    training = training_with(model="workers.models.digits_mlp:build", data="workers.datasets.digits:load")
+    training = training_with(
+        model="bandstand_workers.models.digits_mlp:build", data="bandstand_workers.datasets.digits:load"
+    )
     counts = []
     for number in range(20):
         train(training, tmp_path, until=1, number=number, params=space.sample(np.random.default_rng(number)))

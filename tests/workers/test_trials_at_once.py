@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from workers.programs.together import Together
+from bandstand_workers.programs.together import Together
 
 
 def in_threads(*works: Any) -> list[Any]:
@@ -143,10 +142,10 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from service.events import Action
-from service.search import Assignment, Verdict
-from service.study import StudySpec
-from workers.training import Training
+from bandstand.events import Action
+from bandstand.search import Assignment, Verdict
+from bandstand.study import StudySpec
+from bandstand_workers.training import Training
 
 EPOCHS = 4
 meeting = None  # where trials wait for each other after their first epoch
@@ -215,7 +214,7 @@ def curves(trainer, at_once, numbers, seconds_left=None):
 
 if __name__ == "__main__":
     sys.modules["at_once_user"] = sys.modules["__main__"]
-    from workers.programs.jax_program import JaxFunctions
+    from bandstand_workers.programs.jax_program import JaxFunctions
 
     run, sizes = JaxFunctions._run, []
     JaxFunctions._run = lambda self, wanted, asked: sizes.append(len(asked)) or run(self, wanted, asked)
@@ -256,9 +255,9 @@ def test_each_trial_trains_on_jax_as_if_it_were_alone(tmp_path: Path) -> None:
 
 
 def test_several_at_once_are_refused_where_keras_is_not_on_jax() -> None:
-    from service.errors import InputError
-    from service.study_file import find_study
-    from workers.training import Training
+    from bandstand.errors import InputError
+    from bandstand.study_file import find_study
+    from bandstand_workers.training import Training
 
     spec = find_study("digits_mlp").spec
     several = spec.model_copy(update={"resources": spec.resources.model_copy(update={"trials_at_once": 2})})

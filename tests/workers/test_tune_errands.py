@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 import ray
-
-from service.errors import ServiceError
-from workers.tune.errands import NO_MORE, Desk, Errands
+from bandstand.errors import ServiceError
+from bandstand_workers.tune.errands import NO_MORE, Desk, Errands
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:

@@ -20,8 +20,7 @@ _STUDY = "benchmark"
 def run(workload: Workload) -> Trained:
     """All trainings."""
     import optuna
-
-    from service.embedded import embedded_url
+    from bandstand.embedded import embedded_url
 
     url = embedded_url().replace("postgresql://", "postgresql+psycopg://", 1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 import uvicorn
+from bandstand.accounts import Role
+from bandstand.store import Store
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-
-from service.accounts import Role
-from service.store import Store
 
 __all__ = ["PAGE", "chromium", "log_in", "serve"]
 

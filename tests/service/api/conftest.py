@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
+from bandstand import tables
+from bandstand.accounts import Role
+from bandstand.api import make_app
+from bandstand.api.settings import ServerSettings
+from bandstand.store import Store
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-
-from service import tables
-from service.accounts import Role
-from service.api import make_app
-from service.api.settings import ServerSettings
-from service.store import Store
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,13 +8,12 @@ from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
-
-from service import tables
-from service.events import Action
-from service.search import Search
-from service.store import Store
-from service.study import StudySpec
-from service.submissions import Dispatch
+from bandstand import tables
+from bandstand.events import Action
+from bandstand.search import Search
+from bandstand.store import Store
+from bandstand.study import StudySpec
+from bandstand.submissions import Dispatch
 
 __all__ = ["StagedStudy", "make_spec", "run_job"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-
-from service.accounts import Role
-from service.store import Store
+from bandstand.accounts import Role
+from bandstand.store import Store
 
 
 def test_whoever_has_a_token_is_known_by_it(client_of):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import optuna
 import pytest
+from bandstand.accounts import Role
+from bandstand.optuna_mirror import open_storage
 
-from service.accounts import Role
-from service.optuna_mirror import open_storage
 from tests.service.api.browsing import log_in
 from tests.service.api.staged import StagedStudy, make_spec
 
@@ -145,7 +145,7 @@ def test_a_note_may_not_be_of_any_size(submitter, shown):
 def test_it_is_in_a_process_of_its_own_which_is_started_again_and_leaves_nothing_behind(app, viewer, shown):
     assert viewer.get(f"/api/studies/{shown}").status_code == 200
     killed = app.state.dashboard._process
-    loaded = "import sys, service.api.app; print('optuna_dashboard' in sys.modules)"
+    loaded = "import sys, bandstand.api.app; print('optuna_dashboard' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout == "False\n"
     killed.kill()
     killed.wait(10)

@@ -15,10 +15,10 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from bandstand.accounts import Role
+from bandstand.api import ServerSettings, make_app
+from bandstand.store import Store
 
-from service.accounts import Role
-from service.api import ServerSettings, make_app
-from service.store import Store
 from tests.service.api.event_stream import events_of
 from tests.service.written_study import make_spec
 

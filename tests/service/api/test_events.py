@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import uvicorn
+from bandstand.accounts import Role
+from bandstand.api import ServerSettings, make_app
+from bandstand.search import Search
+from bandstand.store import Store
 
-from service.accounts import Role
-from service.api import ServerSettings, make_app
-from service.search import Search
-from service.store import Store
 from tests.service.api.event_stream import events_of
 from tests.service.written_study import flush, make_spec
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+from bandstand.accounts import Role
+from bandstand.api import ServerSettings, make_app
+from bandstand.api.authentication import COOKIE
+from bandstand.api.pages.addresses import safe_target
+from bandstand.api.pages.attempts import FailedLogins
 from fastapi.testclient import TestClient
 
-from service.accounts import Role
-from service.api import ServerSettings, make_app
-from service.api.authentication import COOKIE
-from service.api.pages.addresses import safe_target
-from service.api.pages.attempts import FailedLogins
 from tests.service.api.browsing import PAGE, log_in
 
 

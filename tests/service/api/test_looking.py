@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from bandstand import tables
+from bandstand.accounts import Role
+from bandstand.api import ServerSettings, make_app
+from bandstand.search import Search
+from bandstand.store import Store
 from fastapi.testclient import TestClient
 
-from service import tables
-from service.accounts import Role
-from service.api import ServerSettings, make_app
-from service.search import Search
-from service.store import Store
 from tests.service.written_study import flush, make_spec
 
 

@@ -6,16 +6,16 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import bandstand.api.pages
 import pytest
+from bandstand import tables
+from bandstand.api.pages.chart import BestSoFar, make_chart, read_best_so_far
+from bandstand.api.pages.words import ago, count, duration, number, plain_text
+from bandstand.report.timeline import make_best_curve
 
-import service.api.pages
-from service import tables
-from service.api.pages.chart import BestSoFar, make_chart, read_best_so_far
-from service.api.pages.words import ago, count, duration, number, plain_text
-from service.report.timeline import make_best_curve
 from tests.service.api.staged import StagedStudy, make_spec
 
-CSS = (Path(service.api.pages.__file__).parent / "static" / "pages.css").read_text()
+CSS = (Path(bandstand.api.pages.__file__).parent / "static" / "pages.css").read_text()
 
 
 def test_numbers_are_put_into_words():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from bandstand.accounts import Role
+from bandstand.api.pages.addresses import address_of
+from bandstand.comparison.plan import make_plan
+from bandstand.submissions.queue import Order
+from bandstand.submissions.records import RunState
 
-from service.accounts import Role
-from service.api.pages.addresses import address_of
-from service.comparison.plan import make_plan
-from service.submissions.queue import Order
-from service.submissions.records import RunState
 from tests.service.api.browsing import log_in
 from tests.service.api.staged import StagedStudy, make_spec, run_job
 
@@ -47,8 +47,8 @@ def test_the_front_page_has_each_study_with_its_state_best_and_cost(browser, sto
 
 
 def test_the_list_is_filtered_by_state_and_by_whose_it_is_and_comes_in_pages(browser, store, monkeypatch):
-    monkeypatch.setattr("service.api.pages.listing.PAGE_SIZE", 2)
-    monkeypatch.setattr("service.api.pages.front.PAGE_SIZE", 2)
+    monkeypatch.setattr("bandstand.api.pages.listing.PAGE_SIZE", 2)
+    monkeypatch.setattr("bandstand.api.pages.front.PAGE_SIZE", 2)
     for number, user in enumerate(["ada", "grace", "ada", "ada"]):
         store.queue.submit_study(make_spec(name=f"paged-{number}"), Order(submitter=user))
         store.queue.stop(f"paged-{number}")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from bandstand import tables
+from bandstand.accounts import Role
+from bandstand.client import Client
+from bandstand.store import Store
+from bandstand.study import Budget, StudySpec
+from bandstand_spaces import Float, SearchSpace
 
-from search_spaces import Float, SearchSpace
-from service import tables
-from service.accounts import Role
-from service.client import Client
-from service.store import Store
-from service.study import Budget, StudySpec
 from tests.service.client.servers import LoopbackServer
 
 NAMES = (f"asked for/{number}" for number in itertools.count())

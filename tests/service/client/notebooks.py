@@ -20,7 +20,7 @@ for cell in json.loads(sys.stdin.read()):
 IMPORTS = """
 from search_spaces import Float, SearchSpace
 from service import Budget, StudySpec
-from service.client.packing import pack_study
+from bandstand.client.packing import pack_study
 
 
 def spec_of(model, data, **settings):

@@ -11,9 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import uvicorn
-
-from service.api import ServerSettings, make_app
-from service.store import Store
+from bandstand.api import ServerSettings, make_app
+from bandstand.store import Store
 
 TOKEN = "bandstand_0123456789ab_a-secret"
 

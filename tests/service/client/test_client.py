@@ -14,11 +14,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-
-from service import tables
-from service.accounts import Role
-from service.client import Client
-from service.errors import (
+from bandstand import tables
+from bandstand.accounts import Role
+from bandstand.client import Client
+from bandstand.errors import (
     ComparisonNotFoundError,
     InputError,
     NotAllowedError,
@@ -27,8 +26,9 @@ from service.errors import (
     StudyNameTakenError,
     StudyNotFoundError,
 )
-from service.submissions import Dispatch
-from service.submissions.records import RunState
+from bandstand.submissions import Dispatch
+from bandstand.submissions.records import RunState
+
 from tests.service.client.notebooks import run_cells
 from tests.service.written_study import train
 
@@ -116,7 +116,7 @@ def test_waiting_has_an_end(client, spec, project):
 
 
 def test_all_trials_come_over_many_pages(client, spec, project, store, monkeypatch):
-    monkeypatch.setattr("service.client.study._PAGE", 2)
+    monkeypatch.setattr("bandstand.client.study._PAGE", 2)
     study = client.submit(spec(), code=project, say=lambda note: None)
     assert study.trials().empty
     train(store, study.spec, 7)
@@ -141,7 +141,7 @@ def test_the_best_trial(client, spec, project, store):
 
 def test_all_studies_come_over_many_pages(client, spec, project, monkeypatch):
     names = [client.submit(spec(), code=project, say=lambda note: None).name for _ in range(3)]
-    monkeypatch.setattr("service.client.client._PAGE", 2)
+    monkeypatch.setattr("bandstand.client.client._PAGE", 2)
     found = client.studies(state="queued")
     assert list(found["name"][:3]) == names[::-1]
     assert set(found["state"]) == {"queued"}
@@ -169,7 +169,9 @@ def test_a_study_is_watched_to_its_end_through_a_server_that_is_started_again(cl
 
 def test_ctrl_c_ends_the_watching_and_not_the_study(client, spec, project, server, token_of):
     study = client.submit(spec(), code=project, say=lambda note: None)
-    script = f"from service.client import Client\nprint('state', Client({server.url!r}).study({study.name!r}).watch())"
+    script = (
+        f"from bandstand.client import Client\nprint('state', Client({server.url!r}).study({study.name!r}).watch())"
+    )
     watching = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"BANDSTAND_TOKEN": token_of()},
@@ -199,7 +201,7 @@ sys.meta_path.insert(0, Refuse())
 NOTEBOOK = """
 from search_spaces import Float, SearchSpace
 from service import Budget, StudySpec
-from service.client import Client
+from bandstand.client import Client
 
 
 class Layer:
@@ -283,7 +285,7 @@ def test_a_comparison_is_submitted_extended_and_watched(client, spec, project, s
 
 
 def test_logs_are_read_to_the_end_and_on_to_the_next_job(client, spec, project, store, monkeypatch):
-    monkeypatch.setattr("service.client.submission.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("bandstand.client.submission.POLL_SECONDS", 0.1)
     study = client.submit(spec(), code=project, priority=1000, say=lambda note: None)
     assert study.logs() == ""
     dispatch = Dispatch(store, "a test")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from service.client import Client
-from service.client.connection import Connection
-from service.errors import (
+from bandstand.client import Client
+from bandstand.client.connection import Connection
+from bandstand.errors import (
     InputError,
     NotAllowedError,
     NotLoggedInError,
@@ -17,6 +16,7 @@ from service.errors import (
     StudyNotFoundError,
     TooManyRequestsError,
 )
+
 from tests.service.client.servers import TOKEN, ScriptedServer, free_port, hang_up, problem
 
 OK = (200, {"Content-Type": "application/json"}, b"{}")

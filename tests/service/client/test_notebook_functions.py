@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bandstand.errors import InputError
+from bandstand.study import study_spec_from
+from bandstand.submissions import CodeArchive
 
-from service.errors import InputError
-from service.study import study_spec_from
-from service.submissions import CodeArchive
 from tests.service.client.notebooks import IMPORTS, pack_cells, run_cells, run_plainly
 
 BUILD = """
@@ -48,7 +48,7 @@ PACK = "packed = pack_study(spec_of(build, load, callbacks=(stop_early,)))"
 def refusal_of(call: str) -> str:
     """A cell that prints why a call is refused."""
     return (
-        "from service.errors import InputError\n"
+        "from bandstand.errors import InputError\n"
         f"try:\n    {call}(spec_of(build, load))\nexcept InputError as error:\n    print('said', error)"
     )
 

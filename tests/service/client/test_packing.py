@@ -7,11 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-from search_spaces import Float, SearchSpace
-from service.client.packing import pack_study
-from service.errors import InputError
-from service.study import Budget, StudySpec
+from bandstand.client.packing import pack_study
+from bandstand.errors import InputError
+from bandstand.study import Budget, StudySpec
+from bandstand_spaces import Float, SearchSpace
 
 
 def spec_of(model: str, data: str = "train:load") -> StudySpec:
@@ -65,7 +64,7 @@ def test_what_is_written_beside_the_modules_changes_nothing(project):
 
 def test_nothing_goes_along_with_modules_that_are_installed(tmp_path):
     packed = pack_study(
-        spec_of("workers.models.digits_mlp:build", "sklearn.datasets:load_digits"), code_path=[tmp_path]
+        spec_of("bandstand_workers.models.digits_mlp:build", "sklearn.datasets:load_digits"), code_path=[tmp_path]
     )
     assert packed.archive is None
     assert packed.notes == []

@@ -6,13 +6,12 @@ import io
 from datetime import UTC, datetime
 
 import pytest
+from bandstand.client.answers import progress_from
+from bandstand.client.watching import LineView, PipeView, TerminalView, make_view
+from bandstand.errors import ServerAnswerError
+from bandstand.server_commands.submitting import _harmless
+from bandstand.study import StudySpec
 from rich.console import Console
-
-from service.client.answers import progress_from
-from service.client.watching import LineView, PipeView, TerminalView, make_view
-from service.errors import ServerAnswerError
-from service.server_commands.submitting import _harmless
-from service.study import StudySpec
 
 NOW = datetime.now(UTC)
 

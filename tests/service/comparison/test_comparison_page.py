@@ -5,16 +5,16 @@ import math
 import re
 
 import pytest
+from bandstand.comparison.anytime import anytime_data
+from bandstand.comparison.differences import difference_data
+from bandstand.comparison.final_values import final_data
+from bandstand.comparison.judgement import judge
+from bandstand.comparison.numbers import json_from
+from bandstand.comparison.outline import make_comparison_report
+from bandstand.comparison.wins import wins_data
+from bandstand.report.markdown_form import markdown_from
+from bandstand.report.page import write_document
 
-from service.comparison.anytime import anytime_data
-from service.comparison.differences import difference_data
-from service.comparison.final_values import final_data
-from service.comparison.judgement import judge
-from service.comparison.numbers import json_from
-from service.comparison.outline import make_comparison_report
-from service.comparison.wins import wins_data
-from service.report.markdown_form import markdown_from
-from service.report.page import write_document
 from tests.service.report.written_page import Page
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ'"

@@ -4,9 +4,8 @@ import dataclasses
 import math
 
 import pytest
-
-from service.comparison.judgement import judge
-from service.comparison.summary import (
+from bandstand.comparison.judgement import judge
+from bandstand.comparison.summary import (
     answer_from,
     arms_table,
     baseline_table,
@@ -15,7 +14,7 @@ from service.comparison.summary import (
     speed_up_text,
     state_sentences,
 )
-from service.study import Budget
+from bandstand.study import Budget
 
 
 def curve_to(value):
@@ -78,7 +77,7 @@ def test_who_is_better_by_chance_alone_is_no_winner(make_results_of):
 
 
 def test_smaller_is_better_where_the_objective_says_so(make_results_of):
-    from service.study import Objective
+    from bandstand.study import Objective
 
     values = [0.2 + 0.001 * repeat for repeat in range(12)]
     results = make_results_of(
@@ -195,7 +194,7 @@ def test_data_that_changed_between_studies_are_pointed_out(make_results_of):
     results = make_results_of({"tpe+asha": ends(0.9), "random": ends(0.8), "grid": ends(0.7)})
     records = dict(results.records)
     assert not any("fingerprints" in sentence for sentence in state_sentences(results))
-    from service.comparison.results import make_results
+    from bandstand.comparison.results import make_results
 
     for index, name in enumerate(records):
         records[name] = dataclasses.replace(records[name], environment={"data": f"print {index % 2}"})

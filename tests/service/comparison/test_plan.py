@@ -3,10 +3,9 @@
 import dataclasses
 
 import pytest
-
-from service.errors import InputError
-from service.lineup import strategies_from
-from service.strategies.samplers.grid_points import grid_of
+from bandstand.errors import InputError
+from bandstand.lineup import strategies_from
+from bandstand.strategies.samplers.grid_points import grid_of
 
 
 def test_random_and_grid_search_are_always_among_the_arms(make_plan_of):

@@ -4,9 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
-
-from service.comparison.statistics import (
+from bandstand.comparison.statistics import (
     average_ranks,
     holm,
     mean_interval,
@@ -16,6 +14,7 @@ from service.comparison.statistics import (
     share_of_wins,
     speed_up,
 )
+from scipy import stats
 
 
 def test_the_interval_of_a_mean_is_students():

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bandstand.optuna_samplers.tree_models import ExtraTrees, QuantileBoosting, RandomForest, tree_model
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 from skopt.learning import ExtraTreesRegressor, RandomForestRegressor
-
-from service.optuna_samplers.tree_models import ExtraTrees, QuantileBoosting, RandomForest, tree_model
 
 FORESTS = [(RandomForest, RandomForestRegressor), (ExtraTrees, ExtraTreesRegressor)]
 

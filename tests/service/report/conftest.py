@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-
-from search_spaces import SEARCH_SPACES, Categorical, Float, SearchSpace
-from service.study import Budget, StudySpec
-from service.views import BestTrial, StudyRecord
+from bandstand.study import Budget, StudySpec
+from bandstand.views import BestTrial, StudyRecord
+from bandstand_spaces import SEARCH_SPACES, Categorical, Float, SearchSpace
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SMALL_SPACE = SearchSpace(

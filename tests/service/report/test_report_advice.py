@@ -1,12 +1,11 @@
 """Warnings about a search: each fires where it should, and is silent where it should be."""
 
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.report.advice import search_warnings
-from service.report.border import border_of
-from service.report.importances import ImportanceData
-from service.study import Budget
+from bandstand.report.advice import search_warnings
+from bandstand.report.border import border_of
+from bandstand.report.importances import ImportanceData
+from bandstand.study import Budget
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 NONE = "Importance needs more trials."
 WIDE = {"pruner": "none", "budget": Budget(epochs=100)}

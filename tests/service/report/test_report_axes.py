@@ -2,11 +2,10 @@
 
 import math
 
+from bandstand.report.axes import linear_ticks, log_ticks, make_bounds
+from bandstand.report.sampling import sample_best_and_evenly, sample_evenly
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.report.axes import linear_ticks, log_ticks, make_bounds
-from service.report.sampling import sample_best_and_evenly, sample_evenly
 
 FINITE = st.floats(-1e9, 1e9)
 

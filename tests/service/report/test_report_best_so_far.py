@@ -1,9 +1,8 @@
 """The comparison with other studies: equal epochs, honest sentences, the table."""
 
 import pytest
-
-from service.report.best_so_far import best_so_far_data, comparison_table, draw
-from service.study import Budget, Objective
+from bandstand.report.best_so_far import best_so_far_data, comparison_table, draw
+from bandstand.study import Budget, Objective
 
 
 @pytest.fixture

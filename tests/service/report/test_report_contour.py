@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from search_spaces import Categorical, Float, SearchSpace
-from service.report.contour import contour_data, draw
+from bandstand.report.contour import contour_data, draw
+from bandstand_spaces import Categorical, Float, SearchSpace
 
 SPACE = SearchSpace({"x": Float(0.0, 1.0), "idle": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
 MIXED = SearchSpace({"x": Float(0.0, 1.0), "kind": Categorical(["a", "b", "c"])})

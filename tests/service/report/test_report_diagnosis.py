@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-
-from service.report.diagnosis import ADVICE, Kind, Reference, Rules, describe_rules, diagnose
+from bandstand.report.diagnosis import ADVICE, Kind, Reference, Rules, describe_rules, diagnose
 
 EPOCHS = 30
 STEPS = np.arange(1, EPOCHS + 1)

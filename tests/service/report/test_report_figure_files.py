@@ -1,10 +1,9 @@
 """A figure alone: as a page, or one line about why not."""
 
 import pytest
-
-from service.errors import InputError
-from service.report import REPORTS, image
-from service.report.image import check_suffix, write_drawing
+from bandstand.errors import InputError
+from bandstand.report import REPORTS, image
+from bandstand.report.image import check_suffix, write_drawing
 
 
 @pytest.fixture

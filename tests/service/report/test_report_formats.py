@@ -5,13 +5,12 @@ import math
 import re
 
 import pytest
+from bandstand.errors import InputError
+from bandstand.report import REPORTS
+from bandstand.report.outline import CURVES, EFFECTS, HEADINGS, LINEAGES, SEARCH, SPENT
+from bandstand.report.page import FORMATS, format_of, write_report
+from bandstand.study import Objective
 from markdown_it import MarkdownIt
-
-from service.errors import InputError
-from service.report import REPORTS
-from service.report.outline import CURVES, EFFECTS, HEADINGS, LINEAGES, SEARCH, SPENT
-from service.report.page import FORMATS, format_of, write_report
-from service.study import Objective
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ' \"&amp; [x](http://evil) `code` | *bold* # no $x$"
 FALL = [3.0 * 0.8**epoch for epoch in range(9)]

@@ -5,9 +5,8 @@ import logging
 import numpy as np
 import optuna
 import pytest
-
-from search_spaces import Categorical, Float, SearchSpace
-from service.report.importances import comparable_values, draw, importances_data
+from bandstand.report.importances import comparable_values, draw, importances_data
+from bandstand_spaces import Categorical, Float, SearchSpace
 
 SPACE = SearchSpace(
     {

@@ -3,12 +3,12 @@
 import math
 
 import pytest
+from bandstand.report import REPORTS
+from bandstand.report.drawing import Drawing
+from bandstand.report.image import write_drawing
+from bandstand.report.page import write_report
+from bandstand.study import Objective
 
-from service.report import REPORTS
-from service.report.drawing import Drawing
-from service.report.image import write_drawing
-from service.report.page import write_report
-from service.study import Objective
 from tests.service.report.browser import open_page, require_chromium
 
 EVIL = "<script>document.title='gotcha'</script><img src=x onerror=\"document.title='gotcha'\"> <b>Größe</b>"

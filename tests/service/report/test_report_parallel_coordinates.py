@@ -1,10 +1,9 @@
 """Parallel coordinates: places on the rows, parameters that are not active, trials that are left out."""
 
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.report.parallel_coordinates import INACTIVE, draw, parallel_data
-from service.report.params import params_by_trial
+from bandstand.report.parallel_coordinates import INACTIVE, draw, parallel_data
+from bandstand.report.params import params_by_trial
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SGD = {"learning_rate": 0.1, "optimizer": "sgd", "momentum": 0.45}
 ADAM = {"learning_rate": 0.0001, "optimizer": "adam"}

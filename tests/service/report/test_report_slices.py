@@ -1,9 +1,8 @@
 """Slices: which panels there are, where dots stand, what the medians span."""
 
 import pytest
-
-from search_spaces import Categorical, Float, SearchSpace
-from service.report.slices import MAX_POINTS, draw, slices_data
+from bandstand.report.slices import MAX_POINTS, draw, slices_data
+from bandstand_spaces import Categorical, Float, SearchSpace
 
 SPACE = SearchSpace(
     {

@@ -3,12 +3,11 @@
 import tomllib
 
 import pytest
+from bandstand.report.study_file import toml_from
+from bandstand.study import Budget, Objective, Resources, StudySpec, study_spec_from
+from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
 from hypothesis import given
 from hypothesis import strategies as st
-
-from search_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
-from service.report.study_file import toml_from
-from service.study import Budget, Objective, Resources, StudySpec, study_spec_from
 
 NESTED = SearchSpace(
     {

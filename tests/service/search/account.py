@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from service.events import (
+from bandstand.events import (
     Action,
     Checkpointed,
     Decided,

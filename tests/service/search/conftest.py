@@ -2,10 +2,10 @@
 
 import optuna
 import pytest
+from bandstand.search import Search
+from bandstand.study import StudySpec
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.search import Search
-from service.study import StudySpec
 from tests.service.search.account import Account
 from tests.service.search.desk import Desk
 from tests.service.search.lockstep import Lockstep

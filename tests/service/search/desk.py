@@ -1,7 +1,8 @@
 """A Search that a test moves by hand."""
 
-from service.events import Action
-from service.search import Search
+from bandstand.events import Action
+from bandstand.search import Search
+
 from tests.service.search.stored_events import through_the_rows
 
 __all__ = ["Desk"]

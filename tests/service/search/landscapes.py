@@ -4,8 +4,7 @@ import math
 from itertools import pairwise
 
 import numpy as np
-
-from search_spaces import Categorical, Float, Int, SearchSpace
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 
 def rosenbrock(params, _epoch):

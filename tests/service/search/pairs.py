@@ -7,9 +7,8 @@ thought of.
 """
 
 import pytest
-
-from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
-from service.strategies.pruners.asha import ASHAOptions
+from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from bandstand.strategies.pruners.asha import ASHAOptions
 
 __all__ = ["PAIRS", "SHORT_STARTS", "default_options", "replay_options", "settings_for"]
 

@@ -2,8 +2,8 @@
 
 import json
 
-from service.event_rows import event_from, measured_from, rows_from
-from service.history import History
+from bandstand.event_rows import event_from, measured_from, rows_from
+from bandstand.history import History
 
 __all__ = ["read_back", "through_the_rows"]
 

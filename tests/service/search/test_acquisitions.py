@@ -5,11 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from bandstand.optuna_samplers import integrated_gp, surrogates
+from bandstand.optuna_samplers.skopt_sampler import ACQUISITIONS
+from bandstand_spaces import Float, Int, SearchSpace
 from scipy.stats import norm
-
-from search_spaces import Float, Int, SearchSpace
-from service.optuna_samplers import integrated_gp, surrogates
-from service.optuna_samplers.skopt_sampler import ACQUISITIONS
 
 PLANE = SearchSpace({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
 LINE = SearchSpace({"x": Float(0.0, 1.0)})

@@ -1,8 +1,7 @@
 """ASHA of the stopping kind, on examples small enough to check by hand."""
 
 import pytest
-
-from service.events import Action, TrialState
+from bandstand.events import Action, TrialState
 
 GO, STOP = Action.CONTINUE, Action.STOP
 

@@ -5,9 +5,8 @@ from statistics import median
 
 import optuna
 import pytest
-
-from search_spaces import Float, SearchSpace
-from service.events import TrialState
+from bandstand.events import TrialState
+from bandstand_spaces import Float, SearchSpace
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

@@ -6,11 +6,11 @@ from itertools import pairwise
 from math import log, log10
 
 import pytest
+from bandstand.events import Proposed
+from bandstand.history import Trial
+from bandstand.strategies import SAMPLERS
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.events import Proposed
-from service.history import Trial
-from service.strategies import SAMPLERS
 from tests.service.search.landscapes import MIXED, ODD_SPACES
 
 LINE = SearchSpace({"x": Float(0.0, 1.0)})

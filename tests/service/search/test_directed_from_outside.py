@@ -1,11 +1,10 @@
 """Populations whose members Ray Tune compares, as the core sees them: what is decided outside, and what is refused."""
 
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.events import TrialState
-from service.strategies.policies.tune_populations import TunePB2, TunePBT
-from service.strategies.strategy import Promotion, Proposal, Retirement
+from bandstand.events import TrialState
+from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT
+from bandstand.strategies.strategy import Promotion, Proposal, Retirement
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace({"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 8), "batch": Categorical([16, 32, 64])})
 

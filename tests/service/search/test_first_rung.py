@@ -1,9 +1,8 @@
 """Where ASHA begins to compare, learned from the trials: literal ranks, small studies."""
 
 import pytest
-
-from service.events import TrialState
-from service.strategies.pruners.first_rung import rank_correlation
+from bandstand.events import TrialState
+from bandstand.strategies.pruners.first_rung import rank_correlation
 
 AGREE = [(number / 10, number / 10) for number in range(8)]
 """Values at epochs 1 and 3 of eight trials, whose ranks agree."""

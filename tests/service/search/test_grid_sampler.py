@@ -3,10 +3,9 @@
 from collections import Counter, defaultdict
 
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.events import Proposed, TrialState
-from service.search import Search
+from bandstand.events import Proposed, TrialState
+from bandstand.search import Search
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACES = {
     "flat": SearchSpace({"units": Int(8, 40, step=8), "dropout": Float(0.0, 0.3, step=0.1)}),

@@ -6,9 +6,8 @@ from statistics import mean
 
 import numpy as np
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.strategies.samplers.lattice import Lattice
+from bandstand.strategies.samplers.lattice import Lattice
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 CONDITIONAL = SearchSpace(
     {

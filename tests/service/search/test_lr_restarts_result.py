@@ -3,11 +3,10 @@
 from math import inf, nan
 
 import pytest
-
-from service.combination import Combination, weigh
-from service.events import Action, Noticed, TrialState
-from service.search import Search
-from service.study import Objective
+from bandstand.combination import Combination, weigh
+from bandstand.events import Action, Noticed, TrialState
+from bandstand.search import Search
+from bandstand.study import Objective
 
 SPACE = {
     "rate": {"type": "float", "low": 0.001, "high": 1.0, "log": True},

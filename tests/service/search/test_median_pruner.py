@@ -1,8 +1,7 @@
 """The median stopping rule, on an example small enough to check by hand."""
 
 import pytest
-
-from service.events import Action, TrialState
+from bandstand.events import Action, TrialState
 
 GO, STOP = Action.CONTINUE, Action.STOP
 

@@ -8,8 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-
-from service.events import Action
+from bandstand.events import Action
 
 RUNGS = (1, 3, 9, 27, 81)
 FACTOR = 3

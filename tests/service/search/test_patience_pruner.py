@@ -1,8 +1,7 @@
 """Patience, on curves small enough to check by hand."""
 
 import pytest
-
-from service.events import Action, TrialState
+from bandstand.events import Action, TrialState
 
 GO, STOP = Action.CONTINUE, Action.STOP
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.events import TrialState
-from service.failures import HOPELESS
-from service.strategies.policies.explore import Change, explored, usually_changed
+from bandstand.events import TrialState
+from bandstand.failures import HOPELESS
+from bandstand.strategies.policies.explore import Change, explored, usually_changed
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace({"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 8), "batch": Categorical([16, 32, 64])})
 

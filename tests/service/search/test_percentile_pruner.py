@@ -1,9 +1,8 @@
 """The percentile stopping rule, on an example small enough to check by hand."""
 
 import pytest
-
-from service.events import Action, TrialState
-from service.strategies.pruners.percentile import _percentile_of
+from bandstand.events import Action, TrialState
+from bandstand.strategies.pruners.percentile import _percentile_of
 
 GO, STOP = Action.CONTINUE, Action.STOP
 

@@ -1,8 +1,7 @@
 """ASHA with promotion and successive halving, on examples small enough to check by hand."""
 
 import pytest
-
-from service.events import Action, TrialState
+from bandstand.events import Action, TrialState
 
 PAUSE, GO = Action.PAUSE, Action.CONTINUE
 

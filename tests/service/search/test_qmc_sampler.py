@@ -1,9 +1,8 @@
 """Scrambled Sobol points: evenly spread, and each a function of the seed and its number alone."""
 
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.strategies.samplers.qmc import QMCSampler
+from bandstand.strategies.samplers.qmc import QMCSampler
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 PLANE = SearchSpace({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
 TREE = SearchSpace(

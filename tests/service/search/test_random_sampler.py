@@ -1,8 +1,7 @@
 """Random search draws each parameter on its own scale."""
 
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace(
     {

@@ -3,8 +3,7 @@
 from math import nan
 
 import pytest
-
-from service.strategies.samplers.ranking import Ranking
+from bandstand.strategies.samplers.ranking import Ranking
 
 
 @pytest.fixture

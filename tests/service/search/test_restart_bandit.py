@@ -4,9 +4,8 @@ import random
 from types import SimpleNamespace
 
 import pytest
-
-from service.events import TrialState
-from service.strategies.policies.restart_bandit import Bandit, _bound
+from bandstand.events import TrialState
+from bandstand.strategies.policies.restart_bandit import Bandit, _bound
 
 CONFIGURATIONS = 30
 MOST = 6  # cycles of each

@@ -3,8 +3,7 @@
 from math import nan
 
 import pytest
-
-from service.events import Action, TrialState
+from bandstand.events import Action, TrialState
 
 
 def states(desk):

@@ -3,8 +3,7 @@
 from math import inf, nan
 
 import pytest
-
-from service.events import Action, TrialState
+from bandstand.events import Action, TrialState
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from math import inf, isfinite, nan
 
 import pytest
+from bandstand.events import TrialState
+from bandstand.strategies import SAMPLERS
+from bandstand_spaces import SEARCH_SPACES
 
-from search_spaces import SEARCH_SPACES
-from service.events import TrialState
-from service.strategies import SAMPLERS
 from tests.service.search.endings import check_ending
 from tests.service.search.landscapes import ODD_SPACES
 from tests.service.search.odd_values import ODD_VALUES

@@ -1,9 +1,8 @@
 """What a worker may say to a Search, and what it hears."""
 
 import pytest
-
-from service.events import Action, Checkpointed, Decided, Ended, Lost, TrialState
-from service.search import StaleAttemptError
+from bandstand.events import Action, Checkpointed, Decided, Ended, Lost, TrialState
+from bandstand.search import StaleAttemptError
 
 
 @pytest.fixture

@@ -4,17 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bandstand.strategies
 import pytest
 
-import service.strategies
-
-FOLDER = Path(service.strategies.__file__).parent
+FOLDER = Path(bandstand.strategies.__file__).parent
 FOREIGN = (
     "optuna", "scipy", "skopt", "sklearn", "ray", "keras", "tensorflow", "psycopg", "sqlalchemy", "alembic", "pandas",
     "plotly", "cmaes",
 )  # fmt: skip
 STRATEGIES = sorted(
-    f"service.strategies.{'.'.join(file.relative_to(FOLDER).with_suffix('').parts)}".removesuffix(".__init__")
+    f"bandstand.strategies.{'.'.join(file.relative_to(FOLDER).with_suffix('').parts)}".removesuffix(".__init__")
     for file in FOLDER.rglob("*.py")
     if file != FOLDER / "__init__.py"
 )
@@ -32,8 +31,8 @@ def foreign_modules_after(code):
 
 
 def test_every_module_of_the_core_imports_nothing_foreign():
-    modules = ["service.search", "service.history", "service.event_rows", "service.study"]
-    modules += ["service.strategies", *STRATEGIES]
+    modules = ["bandstand.search", "bandstand.history", "bandstand.event_rows", "bandstand.study"]
+    modules += ["bandstand.strategies", *STRATEGIES]
     assert len(modules) > 15
     code = f"import importlib\nfor name in {modules!r}:\n    importlib.import_module(name)"
     assert foreign_modules_after(code) == []
@@ -44,9 +43,9 @@ def test_every_module_of_the_core_imports_nothing_foreign():
     [("random", []), ("grid", []), ("qmc", []), ("tpe", ["optuna"]), ("gp", ["optuna"]), ("cmaes", ["cmaes"])],
 )
 def test_a_sampler_s_package_is_imported_when_a_search_with_it_is_made_and_not_before(sampler, imported):
-    make_spec = f"from service.study import StudySpec\nspec = StudySpec(**{STUDY % sampler})"
+    make_spec = f"from bandstand.study import StudySpec\nspec = StudySpec(**{STUDY % sampler})"
     assert foreign_modules_after(make_spec) == []
-    make_search = f"{make_spec}\nfrom service.search import Search\nsearch = Search(spec)\nsearch.next()"
+    make_search = f"{make_spec}\nfrom bandstand.search import Search\nsearch = Search(spec)\nsearch.next()"
     assert [
         name for name in foreign_modules_after(make_search) if name in ("optuna", "ray", "keras", "cmaes")
     ] == imported

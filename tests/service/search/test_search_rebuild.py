@@ -5,9 +5,8 @@ from math import inf, nan
 
 import numpy as np
 import pytest
-
-from service.event_rows import rows_from
-from service.events import (
+from bandstand.event_rows import rows_from
+from bandstand.events import (
     EVENTS,
     Action,
     Checkpointed,
@@ -28,7 +27,8 @@ from service.events import (
     StudyEnded,
     TrialState,
 )
-from service.strategies import SAMPLERS
+from bandstand.strategies import SAMPLERS
+
 from tests.service.search.first_rungs import LEARNERS, is_known
 from tests.service.search.pairs import PAIRS, settings_for
 

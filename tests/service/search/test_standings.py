@@ -3,9 +3,8 @@
 from math import nan
 
 import pytest
-
-from search_spaces import Float, SearchSpace
-from service.strategies.samplers.standings import Standings
+from bandstand.strategies.samplers.standings import Standings
+from bandstand_spaces import Float, SearchSpace
 
 RUNGS = (1, 3, 9)
 

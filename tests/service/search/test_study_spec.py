@@ -7,14 +7,13 @@ import time
 import types
 
 import pytest
-
-from search_spaces import SEARCH_SPACES
-from service.errors import InputError
-from service.events import Noticed
-from service.references import InteractiveReference
-from service.search import Search
-from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
-from service.study import Budget, StudySpec, study_spec_from
+from bandstand.errors import InputError
+from bandstand.events import Noticed
+from bandstand.references import InteractiveReference
+from bandstand.search import Search
+from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from bandstand.study import Budget, StudySpec, study_spec_from
+from bandstand_spaces import SEARCH_SPACES
 
 SETTINGS = {
     "name": "mine",

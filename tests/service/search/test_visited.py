@@ -1,9 +1,8 @@
 """Points that were proposed, and new ones as long as there are any."""
 
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
-from service.strategies.samplers.visited import Visited
+from bandstand.strategies.samplers.visited import Visited
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 FINITE = SearchSpace({"a": Int(1, 3), "b": Categorical(["x", "y"], branches={"y": {"c": Int(0, 1)}})})
 

@@ -4,8 +4,7 @@ from math import log10
 from statistics import median
 
 import pytest
-
-from search_spaces import Categorical, Float, Int, SearchSpace
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 PLANE = SearchSpace({"x": Float(-1.0, 1.0), "y": Float(-1.0, 1.0)})
 LINE = SearchSpace({"x": Float(0.0, 1.0)})

@@ -6,10 +6,9 @@ from math import inf
 from types import SimpleNamespace
 
 import pytest
-
-from search_spaces import Float, SearchSpace
-from service.simulation import Advance
-from service.study import study_spec_from
+from bandstand.simulation import Advance
+from bandstand.study import study_spec_from
+from bandstand_spaces import Float, SearchSpace
 
 SPACE = SearchSpace({"learning_rate": Float(1e-5, 1e-1, log=True), "dropout": Float(0.0, 0.5)})
 

@@ -6,13 +6,12 @@ from math import isfinite, isnan
 
 import numpy as np
 import pytest
-
-from search_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
-from service.errors import InputError
-from service.simulation import open_source
-from service.simulation.analytic import AnalyticCurves
-from service.simulation.unit_cube import fraction_of
-from service.study import Objective
+from bandstand.errors import InputError
+from bandstand.simulation import open_source
+from bandstand.simulation.analytic import AnalyticCurves
+from bandstand.simulation.unit_cube import fraction_of
+from bandstand.study import Objective
+from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
 
 MAXIMIZE = Objective(metric="val_accuracy", direction="maximize")
 RATES = SearchSpace({"learning_rate": Float(1e-4, 1e-1, log=True)})

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from service.simulation.regret import mean_ranks, mean_regret, normalized_regret, pool_of
+from bandstand.simulation.regret import mean_ranks, mean_regret, normalized_regret, pool_of
 
 
 class ThreeSettings:

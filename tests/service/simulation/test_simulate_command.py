@@ -7,9 +7,8 @@ import re
 import sys
 
 import pytest
-
-from service.cli import main
-from service.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from bandstand.cli import main
+from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 
 STUDY = """
 name = "mine"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from service.search import Search
-from service.simulation import Advance, Cluster, Improvement, open_source, simulate
+from bandstand.search import Search
+from bandstand.simulation import Advance, Cluster, Improvement, open_source, simulate
 
 INF = float("inf")
 

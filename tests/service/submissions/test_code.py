@@ -7,9 +7,8 @@ import stat
 import zipfile
 
 import pytest
-
-from service.errors import InputError
-from service.submissions import MAX_CODE_BYTES, CodeArchive
+from bandstand.errors import InputError
+from bandstand.submissions import MAX_CODE_BYTES, CodeArchive
 
 
 def archive_of(*entries):
@@ -53,7 +52,7 @@ def test_paths_that_lead_out_are_refused(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["service/__init__.py", "workers.py", "search_spaces/mine.py"])
+@pytest.mark.parametrize("name", ["bandstand/__init__.py", "bandstand_workers.py", "bandstand_spaces/mine.py"])
 def test_modules_that_would_stand_before_our_own_are_refused(name):
     with pytest.raises(InputError, match="no top-level module called"):
         CodeArchive.of_files({name: b""})

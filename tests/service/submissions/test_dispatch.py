@@ -7,15 +7,14 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-
-from service import tables
-from service.errors import InputError
-from service.events import Measured
-from service.search import Search
-from service.submissions import Dispatch
-from service.submissions.dispatch import MAX_ATTEMPTS
-from service.submissions.job import begin_job, refuse_job
-from service.submissions.records import RunState, SubmissionState
+from bandstand import tables
+from bandstand.errors import InputError
+from bandstand.events import Measured
+from bandstand.search import Search
+from bandstand.submissions import Dispatch
+from bandstand.submissions.dispatch import MAX_ATTEMPTS
+from bandstand.submissions.job import begin_job, refuse_job
+from bandstand.submissions.records import RunState, SubmissionState
 
 
 def make_due(store):

@@ -6,12 +6,11 @@ import dataclasses
 
 import optuna
 import pytest
-
-from service.comparison.plan import make_plan
-from service.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
-from service.optuna_mirror import open_storage
-from service.submissions import CodeArchive
-from service.submissions.records import RunState, SubmissionState
+from bandstand.comparison.plan import make_plan
+from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
+from bandstand.optuna_mirror import open_storage
+from bandstand.submissions import CodeArchive
+from bandstand.submissions.records import RunState, SubmissionState
 
 
 def test_a_submitted_study_is_listed_as_queued_and_seen_by_optuna(store, queue, spec, order):

@@ -1,0 +1,96 @@
+"""The application: its parts put together.
+
+Knows which parts there are. Must not know what they do.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from bandstand.api import code, comparisons, events, logs, metrics, operations, reports, requesting, studies, submitting
+from bandstand.api.feeds import Feeds
+from bandstand.api.headers import SecureHeaders
+from bandstand.api.known_tokens import KnownTokens
+from bandstand.api.limits import LimitBodies, LimitRequests
+from bandstand.api.metrics import MeasureRequests, Metrics
+from bandstand.api.pages import register_pages
+from bandstand.api.problems import AnswerFailures, Problem, register_problems
+from bandstand.api.reports import ReportWriter
+from bandstand.api.sessions import Sessions
+from bandstand.api.settings import ServerSettings
+from bandstand.api.snapshots import Snapshots
+from bandstand.store import Store
+
+__all__ = ["make_app"]
+
+_DESCRIPTION = """Hyperparameter optimization for Keras, for a team: submit studies, watch them, review them.
+
+Every request but `/healthz` and `/readyz` carries a token (`Authorization: Bearer …`), made by `bandstand token
+create`. Every error is a problem as of RFC 9457, with one line that says the rule, the value and the way out."""
+
+
+def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
+    """The server's application.
+
+    Args:
+        store: where everything is kept.
+        settings: the defaults when left out.
+    """
+    settings = settings or ServerSettings()
+    app = FastAPI(
+        title="Bandstand",
+        version=version("bandstand"),
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.store = store
+    app.state.settings = settings
+    app.state.known_tokens = KnownTokens(store.accounts)
+    app.state.sessions = Sessions(store, settings.session_hours)
+    app.state.feeds = Feeds(store)
+    app.state.snapshots = Snapshots(store)
+    app.state.metrics = Metrics(store, app.state.feeds)
+    app.state.reports = ReportWriter(store, settings.reports_at_once)
+    register_problems(app)
+    _add_middleware(app, settings)
+    app.include_router(operations.router)
+    app.include_router(metrics.router)
+    app.include_router(code.router)
+    app.include_router(submitting.router)
+    app.include_router(requesting.router)
+    app.include_router(logs.router)
+    app.include_router(events.router)
+    app.include_router(reports.router)
+    app.include_router(studies.router)
+    app.include_router(studies.last)
+    app.include_router(comparisons.router)
+    app.include_router(comparisons.last)
+    register_pages(app)
+    app.add_middleware(SecureHeaders)  # the last one added is the outermost
+    _describe_problems(app)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:
+    """What every request passes, the innermost first."""
+    app.add_middleware(LimitBodies)
+    app.add_middleware(AnswerFailures)
+    app.add_middleware(LimitRequests, settings=settings)
+    app.add_middleware(MeasureRequests, metrics=app.state.metrics)
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the form of errors into the description of the interface, which routes refer to by name."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, object]:
+        described = describe()
+        schemas = described.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("Problem", Problem.model_json_schema(ref_template="#/components/schemas/{model}"))
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]

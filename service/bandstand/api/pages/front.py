@@ -1,0 +1,46 @@
+"""The front page: what there is, what runs, what waits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from bandstand.accounts import Role
+from bandstand.api.authentication import Viewer, store_of
+from bandstand.api.pages.listing import PAGE_SIZE, STATES, read_listing
+from bandstand.api.pages.templates import render
+from bandstand.api.pages.waiting import read_waiting
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+@router.get("/")
+def front(
+    request: Request,
+    token: Viewer,
+    state: str = "",
+    mine: bool = False,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+) -> Response:
+    """The studies, the newest first."""
+    store = store_of(request)
+    state = state if state in STATES else ""
+    with store.reading() as connection:
+        listing = read_listing(connection, state=state, submitter=token.user_name if mine else "", page=page)
+    return render(
+        request,
+        "front.html",
+        listing=listing,
+        waiting=read_waiting(store),
+        states=[name for name in STATES if listing.counts.get(name) or name == state],
+        state=state,
+        mine=mine,
+        page=page,
+        pages=-(-listing.total // PAGE_SIZE),
+        may_submit=token.role >= Role.SUBMITTER,
+        address=str(request.base_url).rstrip("/"),
+    )

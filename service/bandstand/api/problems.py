@@ -1,0 +1,154 @@
+"""Errors as answers: every one is a problem in the form of RFC 9457, in one line for people.
+
+Knows our errors and HTTP's statuses. Must not know what was asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bandstand.errors import (
+    BandstandError,
+    ComparisonNotFoundError,
+    DatabaseUnreachableError,
+    InputError,
+    StudyInUseError,
+    StudyNameTakenError,
+    StudyNotFoundError,
+)
+
+__all__ = ["AnswerFailures", "Problem", "answers", "problem", "register_problems"]
+
+_STATUSES: dict[type[BandstandError], int] = {
+    StudyNotFoundError: 404,
+    ComparisonNotFoundError: 404,
+    StudyNameTakenError: 409,
+    StudyInUseError: 409,
+    DatabaseUnreachableError: 503,
+    InputError: 422,
+    BandstandError: 500,
+}
+"""The nearest class of an error's own says its status."""
+_RETRY_SECONDS = "5"
+_log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """An error: what the rule is, what was asked, and the way out."""
+
+    type: str = "about:blank"
+    title: str
+    """The status in words."""
+    status: int
+    detail: str
+    """One line for people."""
+    differences: list[str] | None = None
+    """Of a name that is taken: a word on each setting that differs from what is stored."""
+
+
+def problem(
+    status: int, detail: str, headers: dict[str, str] | None = None, differences: Sequence[str] | None = None
+) -> JSONResponse:
+    """An answer that says what is wrong."""
+    told = None if differences is None else list(differences)
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, differences=told)
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers, media_type="application/problem+json")
+
+
+def answers(*statuses: int, same: type[BaseModel] | None = None) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer with besides what it is for, for the description of the interface.
+
+    Args:
+        statuses: problems.
+        same: what comes with 200, where what was asked for is there already.
+    """
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses
+    }
+    if same is not None:
+        found[200] = {"model": same, "description": "It is there already, the same."}
+    return found
+
+
+_DESCRIPTIONS = {
+    400: "The request cannot be read.",
+    401: "No token, or none that is good.",
+    403: "The token's role does not allow it.",
+    404: "There is nothing of this name.",
+    409: "What is there contradicts the request.",
+    413: "It is too large.",
+    415: "Not a kind of content that is understood.",
+    422: "It breaks a rule; the detail says which.",
+    429: "Too many requests; try again after Retry-After seconds.",
+    503: "The database does not answer; try again after Retry-After seconds.",
+}
+
+
+def register_problems(app: FastAPI) -> None:
+    """Have the application answer every error as a problem."""
+
+    @app.exception_handler(BandstandError)
+    async def of_ours(request: Request, error: BandstandError) -> JSONResponse:
+        status = next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
+        if status == 503:
+            return _unavailable()
+        return problem(status, str(error), differences=getattr(error, "differences", None))
+
+    @app.exception_handler(RequestValidationError)
+    async def of_the_form(request: Request, error: RequestValidationError) -> JSONResponse:
+        first, *others = error.errors()
+        where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+        more = f" (and {len(others)} more)" if others else ""
+        return problem(422, f"{where or 'the request'}: {first['msg']}{more}")
+
+    @app.exception_handler(StarletteHTTPException)
+    async def of_http(request: Request, error: HTTPException) -> JSONResponse:
+        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(sa.exc.TimeoutError)
+    async def of_the_pool(request: Request, error: sa.exc.TimeoutError) -> JSONResponse:
+        return _unavailable()
+
+    @app.exception_handler(sa.exc.OperationalError)
+    async def of_the_database(request: Request, error: sa.exc.OperationalError) -> JSONResponse:
+        return _unavailable()
+
+
+class AnswerFailures:
+    """Answers what nobody has foreseen, so that this too passes everything that other answers pass."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer 500 if that fails before an answer has begun."""
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            _log.exception("%s %s", scope["method"], scope["path"])
+            await problem(500, "the server made a mistake; its log has the story")(scope, receive, send)
+
+
+def _unavailable() -> JSONResponse:
+    return problem(503, "the database does not answer; try again in a moment", {"Retry-After": _RETRY_SECONDS})

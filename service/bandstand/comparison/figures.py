@@ -1,0 +1,39 @@
+"""The figures of a comparison by name, in the order of its report.
+
+Knows which there are. Must not know how one is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from bandstand.comparison.anytime import draw_by_epochs, draw_by_seconds
+from bandstand.comparison.differences import draw_differences
+from bandstand.comparison.final_values import draw_final_values
+from bandstand.comparison.judgement import Judgement
+from bandstand.comparison.results import Results
+from bandstand.comparison.wins import draw_wins
+from bandstand.report.drawing import Drawing
+
+__all__ = ["COMPARISON_FIGURES", "ComparisonFigure"]
+
+
+class ComparisonFigure(NamedTuple):
+    """One figure that can be made of a comparison."""
+
+    title: str
+    draw: Callable[[Results, Judgement], Drawing | str]
+    """The figure, or the sentence that says why there is none."""
+
+
+COMPARISON_FIGURES: Mapping[str, ComparisonFigure] = MappingProxyType(
+    {
+        "by_epochs": ComparisonFigure("What the budget bought", draw_by_epochs),
+        "final_values": ComparisonFigure("What each repeat ended with", draw_final_values),
+        "differences": ComparisonFigure("How much over random and grid search", draw_differences),
+        "wins": ComparisonFigure("How often one beats another", draw_wins),
+        "by_seconds": ComparisonFigure("What the time bought", draw_by_seconds),
+    }
+)

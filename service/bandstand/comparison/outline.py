@@ -1,0 +1,138 @@
+"""Which parts the report of a comparison has, and in which order.
+
+Knows the parts by name. Must not know how one is made or shown.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from bandstand.comparison.figures import COMPARISON_FIGURES
+from bandstand.comparison.judgement import Judgement, judge
+from bandstand.comparison.summary import (
+    answer_from,
+    arms_table,
+    baseline_table,
+    best_runs_table,
+    disagreement_sentence,
+    grid_sentences,
+    settings_sentence,
+    state_sentences,
+)
+from bandstand.report import parts
+from bandstand.report.content import Block, Bullets, Code, Document, Figure, Prose, Section, Sheet
+from bandstand.report.outline import best_sections
+from bandstand.report.study_file import toml_from
+
+if TYPE_CHECKING:
+    from bandstand.comparison.results import Results, Run
+
+__all__ = ["make_comparison_report"]
+
+
+def make_comparison_report(results: Results) -> Document:
+    """The answer, what it rests on, the best study of the best arm in full, how to reproduce it."""
+    judgement = judge(results)
+    best = _best_run(results, judgement)
+    sections = [
+        Section("quality", "Equal budgets compared", _figures(results, judgement, "by_epochs", "final_values")),
+        Section(
+            "baselines",
+            "Over random and grid search",
+            (*_figures(results, judgement, "differences"), *_baselines(judgement)),
+        ),
+        Section("others", "Among each other, and over time", _figures(results, judgement, "wins", "by_seconds")),
+        *([] if best is None else _best(results, best)),
+        Section("rerun", "How to reproduce", _reproduction(results)),
+    ]
+    state = "finished" if results.is_complete else "running"
+    return Document(
+        results.plan.name, state, _opening(results, judgement), tuple(one for one in sections if one.blocks)
+    )
+
+
+def _opening(results: Results, judgement: Judgement) -> tuple[Block, ...]:
+    notes = state_sentences(results)
+    return (
+        Prose(" ".join(answer_from(results, judgement)), "answer"),
+        Prose(settings_sentence(results), "quiet"),
+        *(Prose(sentence, "quiet") for sentence in grid_sentences(results)),
+        *((Bullets("Not as it should be", tuple(notes)),) if notes else ()),
+        Sheet(arms_table(results, judgement)),
+        Prose(
+            "Means over the repeats, with half the width of Student's t interval (95 %). The gap is how much better "
+            "the chosen model looks on the validation data than on the test data. Ranks are over the repeats that all "
+            "arms have, 1 the best.",
+            "quiet",
+        ),
+    )
+
+
+def _figures(results: Results, judgement: Judgement, *names: str) -> tuple[Figure, ...]:
+    return tuple(
+        Figure(name, COMPARISON_FIGURES[name].title, COMPARISON_FIGURES[name].draw(results, judgement))
+        for name in names
+    )
+
+
+def _baselines(judgement: Judgement) -> tuple[Block, ...]:
+    if not judgement.against:
+        return ()
+    blocks: list[Block] = []
+    for baseline, family in judgement.against:
+        blocks += [Prose(f"Against {baseline} search:"), Sheet(baseline_table(family, judgement.measure))]
+    return (
+        *blocks,
+        Prose(
+            "Differences are means of the paired differences, positive being better, with Student's t interval (95 "
+            "%). p is of the paired permutation test (sign changes), corrected by Holm for the rows of the table. The "
+            "effect size is Cohen's d of the differences. Repeats needed: with which a difference like this one "
+            "would be shown in four comparisons of five, corrected alike; to tell the leader from all others takes "
+            "more, where there are more of them. Wins: how often a run ends better than one of the baseline. "
+            "Speed-up: how many times fewer epochs were needed than the baseline's own to reach its final validation "
+            "value; the median over repeats with its percentile bootstrap interval (95 %).",
+            "quiet",
+        ),
+    )
+
+
+def _best_run(results: Results, judgement: Judgement) -> Run | None:
+    """Of the leading arm the one with the best validation value: choosing by test data would spoil them."""
+    if judgement.leader is None:
+        return None
+    sign = results.plan.spec.objective.sign
+    runs = results.arm(judgement.leader).runs
+    return min(runs, key=lambda run: sign * (run.best_value if run.best_value is not None else 0.0))
+
+
+def _best(results: Results, best: Run) -> list[Section]:
+    """What the leading arm's repeats chose, then the best of its studies as in a report of its own."""
+    arm = next(arm for arm in results.arms if best in arm.runs)
+    disagreement = disagreement_sentence(results, arm.label)
+    choices: tuple[Block, ...] = (
+        Prose(f"Each repeat is a study with a report of its own: {', '.join(run.study for run in arm.runs)}."),
+        Sheet(best_runs_table(results, arm.label)),
+        *((Bullets("What to doubt", (disagreement,)),) if disagreement else ()),
+        Prose(f"From here on it is the best of them by the validation data: {best.study}.", "quiet"),
+    )
+    return [Section("choices", f"What {arm.label} chose", choices), *best_sections(results.records[best.study])]
+
+
+def _reproduction(results: Results) -> tuple[Block, ...]:
+    plan = results.plan
+    strategies = shlex.quote(",".join(arm.label for arm in plan.arms))
+    command = f"bandstand compare comparison.toml --strategies {strategies} --repeats {plan.repeats}"
+    command += f" --as {shlex.quote(plan.name)}"
+    try:
+        study_file: Block = Code("study-file", toml_from(plan.spec), "toml")
+    except ValueError as error:
+        study_file = Prose(f"What the studies share has no form in TOML: {error}.", "sentence")
+    records = [record for record in results.records.values() if record.environment]
+    return (
+        Prose("What all studies share; save it as comparison.toml."),
+        study_file,
+        Prose("The command; with more strategies or repeats it extends the comparison, and runs nothing twice:"),
+        Code("command", command, "sh"),
+        *(parts.trained_with(records[-1]) if records else ()),
+    )

@@ -1,0 +1,72 @@
+"""How often one arm's run beats another's, as a table of colours.
+
+Knows judgements. Must not know the page around it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import plotly.graph_objects as go
+
+from bandstand.report.drawing import Drawing
+from bandstand.report.style import make_figure
+from bandstand.report.text import label
+
+if TYPE_CHECKING:
+    from bandstand.comparison.judgement import Judgement
+    from bandstand.comparison.results import Results
+
+__all__ = ["WinsData", "draw_wins", "wins_data"]
+
+_ROW = 44
+_SCALE = [[0.0, "#c2519a"], [0.5, "rgba(128,128,128,0.12)"], [1.0, "#2f80c9"]]
+
+
+class WinsData(NamedTuple):
+    """Probabilities that the arm of the row beats that of the column; None on the diagonal."""
+
+    arms: tuple[str, ...]
+    shares: tuple[tuple[float | None, ...], ...]
+
+
+def wins_data(judgement: Judgement) -> WinsData | str:
+    """The probabilities, or why there are none; the best arm on average first."""
+    if not judgement.pairs:
+        return "Two arms with finished repeats are needed to compare."
+    shares = {(one.arm, one.other): one.wins for one in judgement.pairs}
+    shares |= {(other, arm): 1 - wins for (arm, other), wins in shares.items()}
+    arms = tuple(dict.fromkeys([one.arm for one in judgement.pairs] + [one.other for one in judgement.pairs]))
+    return WinsData(arms, tuple(tuple(shares.get((mine, other)) for other in arms) for mine in arms))
+
+
+def wins_figure(data: WinsData) -> go.Figure:
+    """A square for each two arms, with its number."""
+    names = [label(arm, 18) for arm in data.arms]
+    figure = go.Figure(
+        go.Heatmap(
+            z=data.shares, x=names, y=names, zmin=0, zmax=1, colorscale=_SCALE, showscale=False, xgap=2, ygap=2,
+            text=[["" if share is None else f"{share:.2f}" for share in row] for row in data.shares],
+            texttemplate="%{text}", hovertemplate="%{y} beats %{x}: %{z:.2f}<extra></extra>",
+        )
+    )  # fmt: skip
+    base = make_figure([], 120 + _ROW * len(names))
+    figure.update_layout(base.layout)
+    figure.update_layout(
+        xaxis={"side": "bottom", "type": "category", "title": {"text": "… beats this one"}, "showgrid": False},
+        yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
+    )
+    return figure
+
+
+def draw_wins(_: Results, judgement: Judgement) -> Drawing | str:
+    """Every two arms."""
+    data = wins_data(judgement)
+    if isinstance(data, str):
+        return data
+    return Drawing(
+        wins_figure(data),
+        f"The probability that a run of the row's arm ends better on the {judgement.measure} data than one of the "
+        "column's: the share of all pairs of runs, a tie counting half. .5 is no difference; with few repeats shares "
+        "are coarse.",
+    )

@@ -1,0 +1,105 @@
+"""The training and validation curves of a study's trials, each with its diagnosis.
+
+Knows frames of measurements and the names of metrics. Must not know how a pair of curves is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bandstand.report.diagnosis import Diagnosis, Reference, Rules, diagnose
+from bandstand.report.family import best_path, read_members
+
+if TYPE_CHECKING:
+    from bandstand.views import StudyRecord
+
+__all__ = ["CurvePair", "metric_names", "read_pairs"]
+
+Rows = np.ndarray[tuple[int, ...], np.dtype[np.int_]]
+
+_START_QUANTILE = 0.5
+
+
+class CurvePair(NamedTuple):
+    """One trial."""
+
+    trial: int
+    epochs: tuple[int, ...]
+    train: tuple[float, ...] | None  # None where the metric was not logged
+    validation: tuple[float, ...]
+    diagnosis: Diagnosis
+
+
+def metric_names(metric: str) -> tuple[str, str]:
+    """The training and the validation metric that belong to an objective: Keras logs `x` and `val_x`."""
+    return (metric.removeprefix("val_"), metric) if metric.startswith("val_") else (metric, f"val_{metric}")
+
+
+@lru_cache(maxsize=2)  # two figures of a page ask for it
+def read_pairs(record: StudyRecord, rules: Rules | None = None) -> Mapping[int, CurvePair]:
+    """Trial -> its curves, of every trial that ended and measured anything.
+
+    All are judged by the same reference: the median first training value of the study, and its best training value.
+    A trial that went on from another's checkpoint has the curves of its lineage, from fresh weights on.
+    """
+    train, validation = metric_names(record.spec.objective.metric)
+    measured = record.measurements
+    if validation not in measured.columns or measured.empty:
+        return {}
+    trials = record.trials
+    ended = set(trials.loc[trials["state"].isin(["complete", "pruned", "failed"]), "number"])
+    measured = measured[measured["trial"].isin(ended)].sort_values(["trial", "epoch"], kind="stable")
+    if measured.empty:
+        return {}
+    held = _numbers(measured[validation])
+    fitted = _numbers(measured[train]) if train in measured.columns else None
+    sign = record.spec.objective.sign
+    reference = None if fitted is None else _reference(measured, fitted, sign)
+    epochs, owners = measured["epoch"].to_numpy(dtype=int), measured["trial"].to_numpy(dtype=int)
+    starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
+    stops = [*starts[1:], len(owners)]
+    rows = {int(owners[start]): np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)}
+    pairs = {}
+    for trial, here in _along_lineages(record, rows, epochs).items():
+        own = tuple(int(epoch) for epoch in epochs[here])
+        training = None if fitted is None else tuple(fitted[here].tolist())
+        validating = tuple(held[here].tolist())
+        found = diagnose(own, training, validating, sign=sign, reference=reference, rules=rules)
+        pairs[trial] = CurvePair(trial, own, training, validating, found)
+    return pairs
+
+
+def _along_lineages(record: StudyRecord, rows: dict[int, Rows], epochs: Rows) -> dict[int, Rows]:
+    """The rows of each trial, those of its ancestors before them."""
+    if not record.trials["parent"].notna().any():
+        return rows
+    members = {member.trial: member for member in read_members(record)}
+    joined = {}
+    for trial in rows:
+        parts = [
+            rows[step.trial][(epochs[rows[step.trial]] >= step.first) & (epochs[rows[step.trial]] <= step.last)]
+            for step in best_path(members, trial, members[trial].last)
+            if step.trial in rows
+        ]
+        joined[trial] = np.concatenate(parts) if parts else rows[trial]
+    return joined
+
+
+def _numbers(column: pd.Series[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
+
+
+def _reference(
+    measured: pd.DataFrame, fitted: np.ndarray[tuple[int, ...], np.dtype[np.float64]], sign: float
+) -> Reference | None:
+    finite = np.isfinite(fitted)
+    first = finite & (measured["epoch"].to_numpy() == 1)
+    if not first.any():
+        return None
+    losses = sign * fitted
+    return Reference(sign * float(np.quantile(losses[first], _START_QUANTILE)), sign * float(losses[finite].min()))

@@ -1,0 +1,122 @@
+"""Answers to reports: whether a trial that has trained an epoch goes on, pauses or stops.
+
+Knows what ends a trial whatever the strategy thinks. Must not know what is given out next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+
+from bandstand.events import Action, Decided, Measured
+from bandstand.history import Trial
+from bandstand.search.protocol import Verdict
+from bandstand.search.state import SearchState
+from bandstand.strategies.strategy import Judgement
+
+__all__ = ["Judging"]
+
+_COMPLETES = ("max_epochs", "early_stopping", "budget")
+"""Reasons to stop that do not judge a trial."""
+
+
+class Judging:
+    """The verdicts on one study's trials."""
+
+    def __init__(self, state: SearchState):
+        """For the study that stands there."""
+        self._state = state
+
+    def report(
+        self,
+        trial_number: int,
+        attempt: int,
+        epoch: int,
+        metrics: Mapping[str, float],
+        *,
+        seconds: float | None = None,
+        learning_rate: float | None = None,
+        ended: str = "",
+    ) -> Verdict:
+        """As `Search.report`."""
+        trial = self._state.current(trial_number, attempt)
+        if epoch > trial.epochs + 1:
+            raise ValueError(f"epochs must come in order; trial {trial_number} has {trial.epochs}, got {epoch}")
+        if epoch < trial.epochs and not ended:  # trained again after a loss: it was answered then
+            return Verdict(action=Action.PAUSE if self._state.halting else Action.CONTINUE, until_epoch=trial.granted)
+        new = epoch > trial.epochs
+        if new:
+            measured = Measured(
+                trial=trial_number,
+                attempt=attempt,
+                epoch=epoch,
+                value=metrics.get(self._state.spec.objective.metric),
+                metrics=dict(metrics),
+                seconds=seconds,
+                learning_rate=learning_rate,
+            )
+            self._state.record(measured)
+        if trial.action is not Action.STOP:
+            self._decide(trial, metrics if new else None, ended)
+        keep_epoch, keep_end = 0, False
+        if trial.action is Action.STOP and trial.completes:
+            keep_end = self._state.combining is not None and self._state.combining.keeps_end(trial)
+            if self._state.history.would_be_best(trial):
+                keep_epoch = trial.best_epoch if self._state.spec.objective.epoch == "best" else trial.epochs
+        return Verdict(
+            action=trial.action or Action.CONTINUE,
+            until_epoch=trial.granted,
+            keep_epoch=keep_epoch,
+            keep_end=keep_end,
+        )
+
+    def _decide(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> None:
+        """Settle what follows the trial's latest epoch; record it where the trial asked or cannot go on."""
+        ending = self._reason_to_end(trial, metrics, ended)
+        if ending:
+            judgement = Judgement(action=Action.STOP, reason=ending, completes=ending in _COMPLETES)
+            granted = trial.epochs
+        elif trial.epochs >= trial.granted:
+            judgement, granted = self._judgement(trial)
+        elif self._state.halting:
+            judgement = Judgement(action=Action.PAUSE, reason="the study is being stopped")
+            granted = trial.granted
+        else:
+            return
+        self._state.record(
+            Decided(
+                trial=trial.number,
+                attempt=trial.attempt,
+                epoch=trial.epochs,
+                action=judgement.action,
+                granted=granted,
+                reason=judgement.reason,
+                completes=judgement.completes,
+            )
+        )
+
+    def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> str:
+        """Why the trial cannot go on, whatever the strategy thinks; empty if it can. `metrics`: of a new epoch."""
+        if metrics is not None:
+            value = metrics.get(self._state.spec.objective.metric)
+            if value is None:
+                return "missing_metric"
+            if not isfinite(value) or not isfinite(metrics.get("loss", 0.0)):
+                return "diverged"
+        if trial.epochs >= self._state.spec.max_epochs:
+            return "max_epochs"
+        if ended:
+            return ended
+        return "budget" if self._state.history.ledger.time_is_up else ""
+
+    def _judgement(self, trial: Trial) -> tuple[Judgement, int]:
+        """The strategy's word, and how far the budget lets the trial go."""
+        judgement = self._state.strategy.judge(trial)
+        if judgement.action is not Action.CONTINUE:
+            return judgement, trial.epochs
+        granted = self._state.granted(trial, trial.epochs)
+        if granted <= trial.epochs:
+            return Judgement(action=Action.STOP, reason="budget", completes=True), trial.epochs
+        if self._state.halting:
+            return Judgement(action=Action.PAUSE, reason=judgement.reason), granted
+        return judgement, granted

@@ -1,0 +1,58 @@
+"""What users ask of a study that exists: more budget, a trial with params of theirs. Each is taken once.
+
+Knows what a request changes, and when it lets an ended study go on. Must not know where requests come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bandstand.budget import extended
+from bandstand.events import Enqueued, Extended, Reopened
+from bandstand.search.state import SearchState
+
+if TYPE_CHECKING:
+    from bandstand.study import Budget
+
+__all__ = ["Requests"]
+
+
+class Requests:
+    """The requests of one study."""
+
+    def __init__(self, state: SearchState):
+        """For the study that stands there."""
+        self._state = state
+
+    def extend(self, request: int, wanted: Budget, by: str) -> str:
+        """As `Search.extend`."""
+        if request in self._state.history.requests:
+            return ""
+        try:
+            budget = extended(self._state.history.ledger.budget, wanted)
+        except ValueError as error:
+            return str(error)
+        self._state.record(Extended(request=request, budget=budget.model_dump(exclude_none=True), by=by))
+        self._go_on()
+        return ""
+
+    def enqueue(self, request: int, params: Mapping[str, Any], by: str) -> str:
+        """As `Search.enqueue`."""
+        if request in self._state.history.requests:
+            return ""
+        if self._state.strategy.closed:
+            return f"{self._state.spec.strategy_name} takes no trials from outside: {self._state.strategy.closed}"
+        try:
+            self._state.spec.space.check(params)
+        except ValueError as error:
+            return str(error)
+        self._state.record(Enqueued(request=request, params=params, by=by))
+        self._go_on()
+        return ""
+
+    def _go_on(self) -> None:
+        """Let a finished study go on, if it has the means to. A failed one goes on when somebody runs it again."""
+        ended, ledger = self._state.history.ended, self._state.history.ledger
+        if ended is not None and not ended.failed and not ledger.time_is_up and ledger.room_for_new_trial:
+            self._state.record(Reopened(forgotten=True))

@@ -1,0 +1,50 @@
+"""Where things are, read from the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bandstand.errors import InputError
+
+__all__ = ["bandstand_home", "checkpoints_uri", "database_url", "ray_address", "ray_job_server"]
+
+
+def bandstand_home() -> Path:
+    """Folder of the embedded database, checkpoints, logs and reports; BANDSTAND_HOME or the user's data folder."""
+    home = os.environ.get("BANDSTAND_HOME")
+    if home:
+        return Path(home).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data).expanduser().absolute() / "bandstand"
+
+
+def checkpoints_uri() -> str:
+    """Path or fsspec URL under which checkpoints and models are kept; BANDSTAND_CHECKPOINTS."""
+    return os.environ.get("BANDSTAND_CHECKPOINTS") or str(bandstand_home() / "checkpoints")
+
+
+def database_url() -> str | None:
+    """The PostgreSQL server to use, or None for the embedded one; BANDSTAND_DATABASE_URL. A secret."""
+    return os.environ.get("BANDSTAND_DATABASE_URL") or None
+
+
+def ray_address() -> str | None:
+    """The Ray cluster to use, or None for a local Ray of our own; RAY_ADDRESS."""
+    address = os.environ.get("RAY_ADDRESS") or None
+    return None if address == "local" else address
+
+
+def ray_job_server() -> str | None:
+    """The job server of the cluster that a server uses, or None for a local Ray; RAY_API_SERVER_ADDRESS.
+
+    Raises:
+        InputError: a cluster is named, but not its job server.
+    """
+    address = os.environ.get("RAY_API_SERVER_ADDRESS") or None
+    if address is None and ray_address() is not None:
+        raise InputError(
+            f"a server needs its cluster's job server; RAY_ADDRESS is {ray_address()!r} and RAY_API_SERVER_ADDRESS is "
+            "not set: set it to http://HEAD:8265, or unset both for a local Ray"
+        )
+    return address

@@ -1,0 +1,126 @@
+"""Simulates strategies side by side, each several times.
+
+Knows which seeds make a comparison fair. Must not know how results are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bandstand.lineup import StrategyChoice
+from bandstand.report.text import and_list, counted
+from bandstand.simulation.cluster import Cluster
+from bandstand.simulation.curves import CurveSource
+from bandstand.simulation.loop import simulate
+from bandstand.simulation.outcome import Outcome
+from bandstand.strategies import make_strategy
+from bandstand.study import StudySpec
+
+__all__ = ["Comparison", "Entry", "compare"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One strategy's simulated studies, one for each seed."""
+
+    label: str
+    spec: StudySpec
+    """With the first seed."""
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Strategies on the same problems."""
+
+    spec: StudySpec
+    curves: str
+    cluster: Cluster
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def repeats(self) -> int:
+        """Simulated studies of each strategy."""
+        return len(self.entries[0].outcomes)
+
+
+def compare(
+    spec: StudySpec,
+    source: CurveSource,
+    cluster: Cluster,
+    strategies: Sequence[StrategyChoice],
+    *,
+    repeats: int,
+    notes: Sequence[str] = (),
+    stopwatch: Callable[[], float] = lambda: 0.0,
+    note_progress: Callable[[str, int], None] = lambda label, repeat: None,
+) -> Comparison:
+    """Simulate each strategy `repeats` times.
+
+    Repeat r has the study's seed + r, and with it a landscape, a search and the luck of the workers; all strategies
+    of a repeat meet the same.
+
+    Raises:
+        InputError: a strategy cannot work on this study.
+    """
+    lined_up = [(choice, choice.apply(spec)) for choice in strategies]  # refuses all before any is run
+    found: list[list[Outcome]] = [[] for _ in lined_up]
+    for repeat in range(repeats):
+        seed = spec.seed + repeat
+        curves = source.curves(spec.space, spec.objective, spec.max_epochs, seed)
+        luck = Cluster(
+            workers=cluster.workers, speeds=cluster.speeds, start_seconds=cluster.start_seconds,
+            straggling=cluster.straggling, deaths_per_hour=cluster.deaths_per_hour, seed=cluster.seed + seed,
+        )  # fmt: skip
+        for outcomes, (choice, mine) in zip(found, lined_up, strict=True):
+            note_progress(choice.label, repeat)
+            outcomes.append(simulate(mine.model_copy(update={"seed": seed}), curves, luck, stopwatch=stopwatch))
+    entries = tuple(
+        Entry(label=choice.label, spec=mine, outcomes=tuple(outcomes))
+        for (choice, mine), outcomes in zip(lined_up, found, strict=True)
+    )
+    recorded = source.setting is not None
+    return Comparison(
+        spec=spec,
+        curves=source.name,
+        cluster=cluster,
+        entries=entries,
+        notes=(
+            *notes,
+            *(f"{entry.label}: {notice}" for entry in entries for notice in make_strategy(entry.spec).notices()),
+            *(_notes_on_changes(entries) if recorded else []),
+            *_notes_on_divergence(entries, recorded),
+        ),
+    )
+
+
+def _notes_on_divergence(entries: Sequence[Entry], recorded: bool) -> list[str]:
+    """Why trials failed although no worker died under them, where some did."""
+    outcomes = [outcome for entry in entries for outcome in entry.outcomes]
+    diverged = sum(outcome.reasons.get("failed (diverged)", 0) for outcome in outcomes)
+    if not diverged:
+        return []
+    trials = counted(sum(outcome.trials for outcome in outcomes), "trial")
+    why = "as the recorded trainings did" if recorded else "as made-up curves do where the learning rate is too high"
+    return [f"{diverged:,} of {trials} of all studies diverged, {why}; --failures has no part in it."]
+
+
+def _notes_on_changes(entries: Sequence[Entry]) -> list[str]:
+    """What recorded curves cannot say of strategies that change params in the course of a training."""
+    notes = []
+    changing = [entry.label for entry in entries if any(outcome.children for outcome in entry.outcomes)]
+    if changing:
+        notes.append(
+            f"{and_list(changing)}: recorded curves know no change of params on the way. A trial that goes on from "
+            "another's checkpoint gets the later epochs of its own params' curve, as if it had trained with these from "
+            "the start, which costs it nothing. That flatters the strategy: its figures are not comparable."
+        )
+    scheduled = [entry.label for entry in entries if any(outcome.scheduled for outcome in entry.outcomes)]
+    if scheduled:
+        notes.append(
+            f"{and_list(scheduled)}: recorded curves were trained with their params' own learning rate; the rates that "
+            "the strategy sets within a cycle are not in them."
+        )
+    return notes

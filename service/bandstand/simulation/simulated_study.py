@@ -1,0 +1,94 @@
+"""The study that a simulation runs: a user's, or one made for recorded curves.
+
+Knows what curves replace in a study, and says so. Must not know how a study is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from bandstand.budget_text import budget_from
+from bandstand.errors import InputError
+from bandstand.simulation.curves import CurveSource
+from bandstand.study import StudySpec, study_spec_from
+
+__all__ = ["FULL_TRAININGS_A_WORKER", "SimulatedStudy", "make_study"]
+
+FULL_TRAININGS_A_WORKER = 2
+"""The budget where nobody gives one."""
+
+
+class SimulatedStudy(NamedTuple):
+    """A study and what was changed to simulate it."""
+
+    spec: StudySpec
+    notes: tuple[str, ...]
+
+
+def make_study(
+    file: StudySpec | None,
+    source: CurveSource,
+    *,
+    workers: int,
+    budget: Sequence[str] = (),
+    max_epochs: int | None = None,
+    seed: int | None = None,
+) -> SimulatedStudy:
+    """The study to simulate.
+
+    Args:
+        file: the user's; may be left out where the curves bring a space along.
+        source: the curves.
+        workers: how many there are, for the budget where nobody gives one.
+        budget: replaces the study's; see `budget_from`.
+        max_epochs: replaces the study's.
+        seed: replaces the study's.
+
+    Raises:
+        InputError: a rule is broken.
+    """
+    setting = source.setting
+    if file is None and setting is None:
+        raise InputError(
+            f"curves {source.name} need a study; got none: name a study file or a built-in study, such as "
+            "`bandstand simulate digits_mlp`"
+        )
+    settings: dict[str, Any] = (
+        file.model_dump() if file else {"name": source.name, "model": "recorded:curves", "data": "recorded:curves"}
+    )
+    notes: list[str] = []
+    if setting is not None:
+        notes += setting.notes
+        settings |= {"space": setting.space, "objective": setting.objective.model_dump(), "batch_size": 32}
+        limit = settings.get("max_epochs", setting.max_epochs)
+        settings["max_epochs"] = min(limit, setting.max_epochs)
+        if file:
+            shorter = (
+                f"; of its {limit} epochs {setting.max_epochs} were recorded" if limit > setting.max_epochs else ""
+            )
+            notes.append(
+                f"The space and the objective of study {file.name} are replaced by those of {source.name}, where "
+                f"curves were recorded{shorter}."
+            )
+        if max_epochs is not None and max_epochs > setting.max_epochs:
+            raise InputError(
+                f"max_epochs must be at most {setting.max_epochs}, which is what {source.name} recorded; "
+                f"got {max_epochs}"
+            )
+    else:
+        notes.append(
+            "The curves are made up: they show what a strategy does with workers and budget, not what your model will "
+            "reach."
+        )
+    if max_epochs is not None:
+        settings["max_epochs"] = max_epochs
+    if seed is not None:
+        settings["seed"] = seed
+    if budget:
+        settings["budget"] = budget_from(budget)
+    elif not settings.get("budget"):
+        epochs = FULL_TRAININGS_A_WORKER * settings["max_epochs"] * workers
+        settings["budget"] = {"epochs": epochs}
+        notes.append(f"No budget was given: {epochs:,} epochs, {FULL_TRAININGS_A_WORKER} full trainings a worker.")
+    return SimulatedStudy(study_spec_from(settings, file.name if file else source.name), tuple(notes))

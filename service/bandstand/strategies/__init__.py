@@ -1,0 +1,102 @@
+"""Strategies: the policies inside Search, one file each, chosen by name in a study.
+
+A *sampler* proposes params, a *pruner* decides how long a trial runs, and `SampleAndPrune` makes a *strategy* of any
+two. A *policy* is a whole strategy of its own, such as population-based training. All of them are functions of the
+study's history: told every event, holding nothing that cannot be rebuilt from those events, drawing from generators
+seeded by (study seed, trial number, purpose). None of them knows a clock, a worker, a database, Ray or Keras. So the
+same code decides in production, in a simulation and in a unit test.
+
+To add one: a file with a class that fulfils the contract in `strategy.py`, a line in a registry below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bandstand.strategies.policies.bohb import BOHB
+from bandstand.strategies.policies.lr_restarts import LearningRateRestarts
+from bandstand.strategies.policies.pb2 import PopulationBasedBandits
+from bandstand.strategies.policies.pbt import PopulationBasedTraining
+from bandstand.strategies.policies.replay import Replay
+from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT
+from bandstand.strategies.pruners.asha import ASHAPruner
+from bandstand.strategies.pruners.asha_promote import PromotingASHAPruner
+from bandstand.strategies.pruners.hyperband import HyperbandPruner
+from bandstand.strategies.pruners.median import MedianPruner
+from bandstand.strategies.pruners.no_pruning import NoPruner
+from bandstand.strategies.pruners.patience import PatiencePruner
+from bandstand.strategies.pruners.percentile import PercentilePruner
+from bandstand.strategies.pruners.successive_halving import SuccessiveHalvingPruner
+from bandstand.strategies.pruners.threshold import ThresholdPruner
+from bandstand.strategies.sample_and_prune import SampleAndPrune
+from bandstand.strategies.samplers.cmaes import CMAESSampler
+from bandstand.strategies.samplers.coordinate import CoordinateSampler
+from bandstand.strategies.samplers.evolution import EvolutionSampler
+from bandstand.strategies.samplers.grid import GridSampler
+from bandstand.strategies.samplers.qmc import QMCSampler
+from bandstand.strategies.samplers.random_search import RandomSampler
+from bandstand.strategies.samplers.surrogate_models import ExtraTreesSampler, ForestSampler, GBRTSampler, GPSampler
+from bandstand.strategies.samplers.tpe import TPESampler
+from bandstand.strategies.samplers.umda import UMDASampler
+from bandstand.strategies.samplers.zoom import ZoomSampler
+from bandstand.strategies.strategy import Policy, Pruner, Sampler, Strategy
+
+if TYPE_CHECKING:
+    from bandstand.study import StudySpec
+
+__all__ = ["PRUNERS", "SAMPLERS", "STRATEGIES", "Policy", "Pruner", "Sampler", "Strategy", "make_strategy"]
+
+SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
+    {
+        "grid": GridSampler,
+        "random": RandomSampler,
+        "qmc": QMCSampler,
+        "zoom": ZoomSampler,
+        "coordinate": CoordinateSampler,
+        "tpe": TPESampler,
+        "gp": GPSampler,
+        "forest": ForestSampler,
+        "extra_trees": ExtraTreesSampler,
+        "gbrt": GBRTSampler,
+        "cmaes": CMAESSampler,
+        "evolution": EvolutionSampler,
+        "umda": UMDASampler,
+    }
+)
+
+PRUNERS: Mapping[str, type[Pruner]] = MappingProxyType(
+    {
+        "none": NoPruner,
+        "median": MedianPruner,
+        "percentile": PercentilePruner,
+        "threshold": ThresholdPruner,
+        "patience": PatiencePruner,
+        "asha": ASHAPruner,
+        "asha-promote": PromotingASHAPruner,
+        "hyperband": HyperbandPruner,
+        "successive-halving": SuccessiveHalvingPruner,
+    }
+)
+
+
+STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
+    {
+        "pbt": PopulationBasedTraining,
+        "pb2": PopulationBasedBandits,
+        "bohb": BOHB,
+        "lr-restarts": LearningRateRestarts,
+        "replay": Replay,
+        "tune-pbt": TunePBT,
+        "tune-pb2": TunePB2,
+    }
+)
+
+
+def make_strategy(spec: StudySpec) -> Strategy:
+    """The strategy that a study names."""
+    if spec.sampler in STRATEGIES:
+        return STRATEGIES[spec.sampler].make(spec)
+    pruner = PRUNERS[spec.pruner].make(spec)
+    return SampleAndPrune(SAMPLERS[spec.sampler].make(spec, pruner.ask_epochs()), pruner)

@@ -1,0 +1,129 @@
+"""BOHB: Hyperband whose new trials come from a model of which params were good at the largest rung."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from bandstand.events import Event
+from bandstand.history import Trial
+from bandstand.strategies.options import Options, check_min_epochs, options_from
+from bandstand.strategies.pruners.hyperband import HyperbandPruner
+from bandstand.strategies.randomness import explores, generator_for
+from bandstand.strategies.sample_and_prune import SampleAndPrune
+from bandstand.strategies.samplers.study_in_memory import StudyInMemory
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from bandstand.study import StudySpec
+
+__all__ = ["BOHB", "BOHBOptions"]
+
+_OWNER = "sampler bohb"
+_CANDIDATES = 64
+_MOST_TRIALS = 500
+"""That the estimator is fitted on, so that a proposal's cost stays flat."""
+
+
+class BOHBOptions(Options):
+    """Options of bohb; what is left out is as in the paper."""
+
+    min_epochs: Annotated[int, Field(ge=1)] = 1
+    """The first rung of the most aggressive bracket."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """η: one in so many goes on past a rung."""
+    random_fraction: Annotated[float, Field(ge=0, le=1)] = 1 / 3
+    """Probability that a trial is drawn at random though there is a model."""
+    startup_trials: Annotated[int, Field(ge=1)] | None = None
+    """Trials that must have reached a rung before a model is fitted there, never fewer than parameters + 1; left out,
+    parameters + 3, the paper's N_min + 2."""
+
+
+class BOHB(SampleAndPrune):
+    """BOHB (Falkner, Klein, Hutter, ICML 2018, arXiv 1807.01774), on any number of workers.
+
+    Brackets are those of pruner hyperband. A third of the trials are random; the others come from a Parzen estimator
+    that is fitted at the largest rung that enough trials have reached, whatever their bracket.
+
+    What differs from the paper:
+
+    * The brackets are asynchronous, with promotion, filled by quota (Li et al., MLSys 2020): no worker waits.
+    * The estimator is Optuna's multivariate TPE: best tenth against the rest rather than the best 15 %, a prior in
+      both densities, widths by its own rule, of 64 candidates the best. Trials under way and failed ones count as bad.
+      The paper's quantile would need an argument that Optuna has deprecated; it made no difference (15 seeds).
+
+    The paper's own densities (normal reference rule, candidates three times as wide) were tried and left: median
+    log10 regret after 1,000 epochs of at most 27, 10 seeds, against this estimator with the best 15 %: -1.3 and -0.8
+    on Rosenbrock's function, -0.9 and -1.0 on Branin's, 0.8 and 0.2 on a sphere in 5 dimensions, -0.9 and -1.5 on a
+    mixed, conditional space.
+    """
+
+    summary: ClassVar[str] = "hyperband that samples by TPE at the largest rung, a third at random (BOHB)"
+
+    def __init__(self, spec: StudySpec):
+        options = options_from(_OWNER, BOHBOptions, spec.sampler_options)
+        brackets = {"min_epochs": options.min_epochs, "reduction_factor": options.reduction_factor}
+        pruner = HyperbandPruner(spec.model_copy(update={"pruner_options": brackets}))
+        super().__init__(_PartlyRandom(spec, pruner.ask_epochs()), pruner)
+
+    @classmethod
+    def check(cls, spec: StudySpec) -> None:
+        """As `Sampler.check`."""
+        options = options_from(_OWNER, BOHBOptions, spec.sampler_options)
+        check_min_epochs(_OWNER, options.min_epochs, spec.max_epochs)
+
+    @classmethod
+    def make(cls, spec: StudySpec) -> BOHB:
+        """As `Policy.make`."""
+        return cls(spec)
+
+
+class _PartlyRandom:
+    """A `Sampler`: random draws and, among them, a model's."""
+
+    summary: ClassVar[str] = "TPE, some of the trials at random"
+
+    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+        options = options_from(_OWNER, BOHBOptions, spec.sampler_options)
+        self._spec = spec
+        self._random_fraction = options.random_fraction
+        parameters = len(spec.space.flat())
+        wanted = parameters + 3 if options.startup_trials is None else options.startup_trials
+        self._enough = max(wanted, parameters + 1)
+        self._study = StudyInMemory(spec, ask_epochs, self._enough, _MOST_TRIALS)
+
+    @classmethod
+    def check(cls, spec: StudySpec) -> None:
+        """As `Sampler.check`."""
+        BOHB.check(spec)
+
+    @classmethod
+    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> _PartlyRandom:
+        """As `Sampler.make`."""
+        return cls(spec, ask_epochs)
+
+    def propose(self, number: int) -> Mapping[str, Any]:
+        """As `Sampler.propose`."""
+        # The coin is no draw of the proposal's, so that with another fraction those that stay the same kind stay equal.
+        if explores(self._spec.seed, number, self._random_fraction):
+            return self._spec.space.sample(generator_for(self._spec.seed, number, "propose"))
+        return self._study.propose(number, self._make_sampler)
+
+    def _make_sampler(self, seed: int) -> BaseSampler:
+        import optuna
+
+        return optuna.samplers.TPESampler(
+            seed=seed,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            n_startup_trials=self._enough,
+            n_ei_candidates=_CANDIDATES,
+        )
+
+    def observe(self, event: Event, trial: Trial | None) -> None:
+        """As `Sampler.observe`."""
+        self._study.observe(event, trial)

@@ -1,0 +1,133 @@
+"""Replays a schedule of params from fresh weights: one lineage, segment by segment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bandstand.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
+from bandstand.history import Trial
+from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
+
+if TYPE_CHECKING:
+    from bandstand.study import StudySpec
+
+__all__ = ["Replay"]
+
+
+class ReplaySegment(BaseModel):
+    """Some epochs with the same params."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    params: dict[str, Any]
+    epochs: Annotated[int, Field(ge=1)]
+    learning_rates: tuple[float, ...] = ()
+    """Of each epoch; left out, as the builder says."""
+
+
+class ReplayOptions(Options):
+    """Options of replay."""
+
+    segments: Annotated[tuple[ReplaySegment, ...], Field(min_length=1)]
+    """In the order in which they are trained; each goes on from the last weights of the one before."""
+    study: str = ""
+    """Where they come from, for people."""
+    trial: int | None = None
+
+
+class Replay:
+    """Trains one lineage: the first segment is a trial, each further one a child of the one before.
+
+    `bandstand replay` makes such a study of what population-based training or learning-rate restarts have found.
+    """
+
+    summary: ClassVar[str] = "trains a given schedule of params once, from fresh weights; made by `bandstand replay`"
+    exhausted = "the schedule was replayed to its end"
+    closed = "it trains one given schedule and nothing else"
+
+    def __init__(self, spec: StudySpec):
+        self._segments = options_from("sampler replay", ReplayOptions, spec.sampler_options).segments
+        self._trials: list[Trial] = []
+        self._paused: Trial | None = None
+
+    @classmethod
+    def check(cls, spec: StudySpec) -> None:
+        """As `Sampler.check`."""
+        options = options_from("sampler replay", ReplayOptions, spec.sampler_options)
+        for segment in options.segments:
+            spec.space.check(segment.params)
+        epochs = sum(segment.epochs for segment in options.segments)
+        if epochs > spec.max_epochs:
+            raise ValueError(
+                f"max_epochs must cover the segments of sampler replay; got {spec.max_epochs} for {epochs} epochs"
+            )
+
+    @classmethod
+    def make(cls, spec: StudySpec) -> Replay:
+        """As `Policy.make`."""
+        return cls(spec)
+
+    def step(self, situation: Situation) -> Step | None:
+        """As `Strategy.step`."""
+        paused, count = self._paused, len(self._trials)
+        if paused is not None and paused.checkpoint_epoch < paused.epochs:
+            return Promotion(trial=paused.number, reason="its worker died before the checkpoint was written")
+        if paused is not None and (paused is not self._trials[-1] or count == len(self._segments)):
+            place = self._trials.index(paused) + 1
+            return Retirement(trial=paused.number, reason=f"segment {place} of {len(self._segments)}", completes=True)
+        if count == len(self._segments) or (count and paused is None) or (not count and not situation.may_propose):
+            return None
+        segment = self._segments[count]
+        return Proposal(
+            params=segment.params,
+            learning_rates=segment.learning_rates,
+            parent=None if paused is None else paused.number,
+            from_epoch=0 if paused is None else paused.epochs,
+            origin="" if paused is None else f"segment {count + 1} of the schedule",
+        )
+
+    def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
+        """As `Strategy.adopt`: never."""
+        return None
+
+    def next_ask(self, trial: Trial, after_epoch: int) -> int:
+        """As `Strategy.next_ask`: the end of its segment."""
+        return next(end for end in self.ask_epochs() if end > trial.from_epoch)
+
+    def judge(self, trial: Trial) -> Judgement:
+        """As `Strategy.judge`."""
+        if trial.epochs < self.next_ask(trial, trial.epochs):
+            return Judgement(action=Action.CONTINUE, reason="within its segment")
+        return Judgement(action=Action.PAUSE, reason="the end of its segment")
+
+    def at_end(self, trial: Trial) -> Retirement:
+        """As `Strategy.at_end`."""
+        return Retirement(trial=trial.number, reason="budget", completes=True)
+
+    def keeps(self, trial: Trial) -> bool:
+        """As `Strategy.keeps`."""
+        return False
+
+    def ask_epochs(self) -> tuple[int, ...]:
+        """As `Strategy.ask_epochs`."""
+        return tuple(accumulate(segment.epochs for segment in self._segments))
+
+    def observe(self, event: Event, trial: Trial | None) -> None:
+        """As `Strategy.observe`."""
+        if trial is None:
+            return
+        if isinstance(event, Proposed):
+            self._trials.append(trial)
+        elif isinstance(event, Paused | Lost) and trial.state is TrialState.PAUSED:
+            self._paused = trial
+        elif isinstance(event, Ended | Promoted) and self._paused is trial:
+            self._paused = None
+
+    def notices(self) -> list[str]:
+        """As `Strategy.notices`."""
+        return []

@@ -1,0 +1,124 @@
+"""ASHA, the stopping kind: a trial goes on past a rung if it is in the best 1/η of those that have reached it.
+
+The kind that pauses and promotes is in `asha_promote`.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from bandstand.events import Action, Event, Measured
+from bandstand.history import Trial
+from bandstand.strategies.options import Options, check_min_epochs, options_from
+from bandstand.strategies.pruners.first_rung import FirstRung
+from bandstand.strategies.pruners.rungs import Key, Rung, rung_epochs
+from bandstand.strategies.randomness import coin_for
+from bandstand.strategies.strategy import Judgement
+
+if TYPE_CHECKING:
+    from bandstand.study import StudySpec
+
+__all__ = ["ASHAOptions", "ASHAPruner", "check_halving", "key_of"]
+
+
+class ASHAOptions(Options):
+    """Options of the halving pruners."""
+
+    min_epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """The first rung; `auto` learns it from the trials, see `first_rung`."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """η: one in so many goes on past a rung."""
+
+    @property
+    def lowest_rung(self) -> int:
+        """The lowest epoch at which any trial is judged."""
+        return 1 if self.min_epochs == "auto" else self.min_epochs
+
+
+def check_halving(owner: str, spec: StudySpec, model: type[ASHAOptions] = ASHAOptions) -> None:
+    """Refuse options of a halving pruner that cannot work.
+
+    Raises:
+        ValueError: one line.
+    """
+    options = options_from(owner, model, spec.pruner_options)
+    check_min_epochs(owner, options.lowest_rung, spec.max_epochs)
+
+
+class ASHAPruner:
+    """Asynchronous successive halving that stops instead of pausing.
+
+    Rungs at min_epochs·η^k, counted from epoch 1 (Li et al., A System for Massively Parallel Hyperparameter Tuning,
+    MLSys 2020; the stopping variant as in Syne Tune, AutoML 2022). A trial is compared by its value at the rung's
+    epoch with all that have reached the rung so far, itself included, and goes on if it is among the best
+    max(1, n/η) of those n. The last epoch completes a trial rather than judging it.
+    """
+
+    summary: ClassVar[str] = "asynchronous successive halving, stopping: the best 1/η of a rung go on"
+
+    def __init__(self, spec: StudySpec):
+        options = options_from("pruner asha", ASHAOptions, spec.pruner_options)
+        self._spec = spec
+        self._factor = options.reduction_factor
+        self._ask_epochs = rung_epochs(options.lowest_rung, self._factor, spec.max_epochs)
+        self._rungs = {epoch: Rung() for epoch in self._ask_epochs[:-1]}
+        learns = options.min_epochs == "auto"
+        self._first = FirstRung(spec, self._ask_epochs, self._factor) if learns else None
+
+    @classmethod
+    def check(cls, spec: StudySpec) -> None:
+        """As `Pruner.check`."""
+        check_halving("pruner asha", spec)
+
+    @classmethod
+    def make(cls, spec: StudySpec) -> ASHAPruner:
+        """As `Pruner.make`."""
+        return cls(spec)
+
+    @property
+    def foresees(self) -> bool:
+        """As `Pruner.foresees`: not where the first rung is learned."""
+        return self._first is None
+
+    def bracket(self, number: int) -> int:
+        """As `Pruner.bracket`: here the rung at which the trial is judged first, counted from 0."""
+        return 0 if self._first is None else self._first.start_of(number)
+
+    def ask_epochs(self, bracket: int | None = None) -> tuple[int, ...]:
+        """As `Pruner.ask_epochs`."""
+        return self._ask_epochs[bracket or 0 :]
+
+    def judge(self, trial: Trial) -> Judgement:
+        """As `Pruner.judge`."""
+        rung = self._rungs.get(trial.epochs)
+        if rung is None or trial.epochs not in self.ask_epochs(trial.bracket):
+            # the epoch was granted by what was left of the budget, not by a rung
+            return Judgement(action=Action.CONTINUE, reason="no rung")
+        rank = rung.rank(self._key(trial))
+        quota = max(1, len(rung) // self._factor)
+        action = Action.CONTINUE if rank < quota else Action.STOP
+        return Judgement(action=action, reason=f"rung {trial.epochs}: place {rank + 1} of {len(rung)}, {quota} go on")
+
+    def observe(self, event: Event, trial: Trial | None) -> None:
+        """Enter a trial at a rung it has reached."""
+        if self._first is not None:
+            self._first.observe(event, trial)
+        if isinstance(event, Measured) and trial is not None and isfinite(trial.values[-1]):
+            rung = self._rungs.get(event.epoch)
+            if rung is not None and event.epoch in self.ask_epochs(trial.bracket):
+                rung.add(self._key(trial))
+
+    def notices(self) -> list[str]:
+        """As `Pruner.notices`."""
+        return []
+
+    def _key(self, trial: Trial) -> Key:
+        return key_of(trial, self._spec)
+
+
+def key_of(trial: Trial, spec: StudySpec) -> Key:
+    """What a trial is ranked by at the rung that it has just reached."""
+    return spec.objective.sign * trial.values[-1], coin_for(spec.seed, trial.number), trial.number

@@ -1,0 +1,54 @@
+"""No pruning: every trial trains all its epochs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from bandstand.events import Action, Event
+from bandstand.history import Trial
+from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.strategy import Judgement
+
+if TYPE_CHECKING:
+    from bandstand.study import StudySpec
+
+__all__ = ["NoPruner"]
+
+
+class NoPruner:
+    """Never stops a trial."""
+
+    summary: ClassVar[str] = "every trial trains all its epochs"
+    foresees: ClassVar[bool] = True
+
+    def __init__(self, max_epochs: int):
+        self._max_epochs = max_epochs
+
+    @classmethod
+    def check(cls, spec: StudySpec) -> None:
+        """As `Pruner.check`."""
+        options_from("pruner none", Options, spec.pruner_options)
+
+    @classmethod
+    def make(cls, spec: StudySpec) -> NoPruner:
+        """As `Pruner.make`."""
+        return cls(spec.max_epochs)
+
+    def bracket(self, number: int) -> int:
+        """As `Pruner.bracket`."""
+        return 0
+
+    def ask_epochs(self, bracket: int | None = None) -> tuple[int, ...]:
+        """As `Pruner.ask_epochs`."""
+        return (self._max_epochs,)
+
+    def judge(self, trial: Trial) -> Judgement:
+        """As `Pruner.judge`."""
+        return Judgement(action=Action.CONTINUE, reason="no pruning")
+
+    def observe(self, event: Event, trial: Trial | None) -> None:
+        """Nothing to remember."""
+
+    def notices(self) -> list[str]:
+        """As `Pruner.notices`."""
+        return []

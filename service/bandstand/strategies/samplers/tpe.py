@@ -1,0 +1,75 @@
+"""TPE by Optuna, fitted on values of one and the same epoch.
+
+Measured on 12 LCBench tasks, mean normalized regret: without a pruner TPE beats random sampling (.11 against .23); with
+ASHA or Hyperband it does not, and with a first rung at epoch 1 it is worse (.39 against .27).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from bandstand.events import Event
+from bandstand.history import Trial
+from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.samplers.study_in_memory import StudyInMemory
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from bandstand.study import StudySpec
+
+__all__ = ["TPEOptions", "TPESampler"]
+
+
+class TPEOptions(Options):
+    """Options of sampler tpe."""
+
+    startup_trials: Annotated[int, Field(ge=1)] = 10
+    """Random trials before the model is used."""
+    ei_candidates: Annotated[int, Field(ge=1)] = 24
+    """Candidates drawn for each proposal."""
+    most_trials: Annotated[int, Field(ge=100)] = 500
+    """Trials that the model is fitted on: a quarter are the best, the others the latest."""
+
+
+class TPESampler:
+    """Optuna's TPE: multivariate, grouped for conditional spaces, running trials counted in as bad."""
+
+    summary: ClassVar[str] = "tree-structured Parzen estimator (Optuna), fitted per rung"
+
+    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+        self._options = options_from("sampler tpe", TPEOptions, spec.sampler_options)
+        self._study = StudyInMemory(spec, ask_epochs, self._options.startup_trials, self._options.most_trials)
+
+    @classmethod
+    def check(cls, spec: StudySpec) -> None:
+        """As `Sampler.check`."""
+        options_from("sampler tpe", TPEOptions, spec.sampler_options)
+
+    @classmethod
+    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> TPESampler:
+        """As `Sampler.make`."""
+        return cls(spec, ask_epochs)
+
+    def propose(self, number: int) -> Mapping[str, Any]:
+        """As `Sampler.propose`."""
+        return self._study.propose(number, self._make_sampler)
+
+    def _make_sampler(self, seed: int) -> BaseSampler:
+        import optuna
+
+        return optuna.samplers.TPESampler(
+            seed=seed,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            n_startup_trials=self._options.startup_trials,
+            n_ei_candidates=self._options.ei_candidates,
+        )
+
+    def observe(self, event: Event, trial: Trial | None) -> None:
+        """As `Sampler.observe`."""
+        self._study.observe(event, trial)

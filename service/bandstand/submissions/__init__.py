@@ -1,0 +1,19 @@
+"""Submissions: what users ask a server to run, from the queue to the last line of the log.
+
+A *submission* is one study, or the studies of one comparison, with the code that they need; one job at a time runs its
+studies in order. A *run* is one such job. A submission waits (`queued`), has a run (`running`, `stopping`) or has
+`ended`; a run that dies is followed by another, with back-off, until several in a row have not trained a single epoch.
+PostgreSQL holds all of it, so that any server may die and another goes on.
+
+`queue` is what users do, `dispatch` what a server does with the queue, `job` what the job itself says of its run,
+`code` the archives; `records` is what readers get. None of them knows HTTP or Ray.
+"""
+
+from __future__ import annotations
+
+from bandstand.submissions.code import MAX_CODE_BYTES, CodeArchive
+from bandstand.submissions.dispatch import Dispatch
+from bandstand.submissions.queue import SubmissionQueue
+from bandstand.submissions.records import Run, Submission, SubmissionState
+
+__all__ = ["MAX_CODE_BYTES", "CodeArchive", "Dispatch", "Run", "Submission", "SubmissionQueue", "SubmissionState"]

@@ -1,0 +1,99 @@
+"""`python -m bandstand_workers`: the processes that run studies.
+
+    python -m bandstand_workers             runs studies for `bandstand run`, as said below
+    python -m bandstand_workers job RUN     the driver of a server's job on the Ray cluster (`bandstand_workers.cluster_job`)
+    python -m bandstand_workers dispatch    takes submissions from the queue to the Ray cluster (`bandstand_workers.dispatch`)
+
+The first reads one job as a line of JSON from standard input and writes events as lines of JSON to standard output;
+whatever else would be printed goes to standard error. When standard input ends, or on SIGINT or SIGTERM, the running
+study is paused at the end of its epochs and the process ends; nobody is left training for a caller that is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from bandstand.errors import BandstandError, InputError, ServiceError
+from bandstand.settings import database_url
+from bandstand.study import StudySpec
+
+
+def main() -> int:
+    """Do what the command line says; returns the exit code."""
+    match sys.argv[1:]:
+        case []:
+            return _run_for_caller()
+        case ["job", run]:
+            from bandstand_workers.cluster_job import run_cluster_job
+
+            return run_cluster_job(run)
+        case ["dispatch", *arguments]:
+            from bandstand_workers.dispatch.command import run_dispatcher
+
+            return run_dispatcher(arguments)
+    print("usage: python -m bandstand_workers [job RUN | dispatch]", file=sys.stderr)
+    return 2
+
+
+def _run_for_caller() -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # libraries that print must not speak on the channel
+
+    def tell(message: dict[str, Any]) -> None:
+        try:
+            channel.write(json.dumps(message) + "\n")
+        except BrokenPipeError:
+            stop.set()
+
+    stop = threading.Event()
+    line = sys.stdin.readline()
+    threading.Thread(target=_stop_with_caller, args=(stop,), daemon=True).start()
+
+    from bandstand_workers.runner import exit_message, run_job
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run_job(_job_from(json.loads(line)), _url(), stop, tell)
+    except BandstandError as error:
+        tell(exit_message(error))
+        return error.exit_code
+    except Exception as error:
+        logging.getLogger("bandstand_workers").exception("the workers ended")
+        tell(exit_message(ServiceError(f"the workers ended: {type(error).__name__}: {error}")))
+        return 1
+    return 0
+
+
+def _job_from(settings: dict[str, Any]) -> Any:
+    from bandstand_workers.runner import Job
+
+    specs = [StudySpec.model_validate(spec) for spec in settings.pop("specs")]
+    return Job(specs=specs, **settings)
+
+
+def _url() -> str:
+    url = database_url()
+    if url is None:
+        raise InputError(
+            "BANDSTAND_DATABASE_URL must be set for `python -m bandstand_workers`; `bandstand run` sets it"
+        )
+    return url
+
+
+def _stop_with_caller(stop: threading.Event) -> None:
+    while sys.stdin.readline():
+        pass
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

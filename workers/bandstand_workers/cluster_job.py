@@ -1,0 +1,144 @@
+"""The driver of a server's job on the Ray cluster: it reads its order from the database and runs it.
+
+Knows the run it is, and what its end means to whoever reads its exit code: 0, all is done or was stopped; 1, it died
+and may be tried again; 2, it was refused; 143, it paused because of SIGTERM. What it prints is the job's log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from bandstand import errors
+from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError
+from bandstand.live import PlainDisplay
+from bandstand.settings import checkpoints_uri, database_url
+from bandstand.store import Store
+from bandstand.submissions.job import JobOrder, begin_job, must_stop, refuse_job
+
+__all__ = ["run_cluster_job"]
+
+_LOOK_SECONDS = 1.0
+_TERMINATED = 128 + signal.SIGTERM
+_PASSING = (errors.ClusterUnreachableError, errors.DatabaseUnreachableError, errors.StudyInUseError)
+"""Refusals that another try may not meet."""
+_log = logging.getLogger(__name__)
+
+
+def run_cluster_job(run: str) -> int:
+    """Run the studies of a run; returns the exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
+    try:
+        url = database_url()
+        if url is None:
+            raise InputError("BANDSTAND_DATABASE_URL must be set on every node of the Ray cluster; it is not set here")
+        store = Store(url)
+        return _ClusterJob(store, run, begin_job(store, run)).run()
+    except BandstandError as error:
+        print(f"bandstand: {error}", flush=True)
+        return error.exit_code
+    except Exception:
+        _log.exception("the job ended")
+        return 1
+
+
+class _ClusterJob:
+    """One run, from its order to its exit code."""
+
+    def __init__(self, store: Store, run: str, order: JobOrder):
+        self._store = store
+        self._run = run
+        self._order = order
+        self._display = PlainDisplay(store)
+        self._drawing = threading.Lock()
+        self._stop = threading.Event()
+        self._over = threading.Event()
+        self._terminated = False
+        self._failed = False
+        self._refusal: BandstandError | None = None
+
+    def run(self) -> int:
+        from bandstand_workers.runner import Job, run_job
+
+        if not self._order.specs:
+            print("there is nothing left to do", flush=True)
+            return 0
+        # Workers find the user's modules in the job's working directory, which Ray puts on every node's path.
+        job = Job(
+            specs=self._order.specs,
+            workers=self._order.workers,
+            code_path=[],
+            checkpoints_uri=checkpoints_uri(),
+            labels=self._order.labels,
+        )
+        self._obey_signals()
+        self._draw(lambda: self._display.starting(self._order.specs))
+        threading.Thread(target=self._watch, daemon=True).start()
+        try:
+            run_job(job, self._store.url, self._stop, self._tell)
+        except BandstandError as error:
+            self._refusal = error
+        finally:
+            self._over.set()
+        return self._exit_code()
+
+    def _exit_code(self) -> int:
+        if self._refusal is not None:
+            print(f"bandstand: {self._refusal}", flush=True)
+            if not isinstance(self._refusal, InputError) or isinstance(self._refusal, _PASSING):
+                return 1
+            refuse_job(self._store, self._run, str(self._refusal))
+            return 2
+        if self._terminated:
+            return _TERMINATED
+        return 1 if self._failed else 0
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        """Hear of the studies' milestones; called by `run_job`, in the main thread."""
+        self._obey_signals()  # Ray has set a handler of its own meanwhile
+        name = message["study"]
+        if message["event"] == "running":
+            self._draw(lambda: self._display.running(name, message["workers"]))
+            return
+        if message["event"] == "note":
+            self._draw(lambda: self._display.note(name, message["message"]))
+            return
+        self._draw(lambda: self._display.ended(name))
+        match message["state"]:
+            case "refused":
+                self._refusal = getattr(errors, message["kind"], errors.ServiceError)(message["reason"])
+            case "failed":
+                self._failed = True
+            case "stopped":  # whoever stops a study of a comparison, stops its job
+                self._stop.set()
+
+    def _watch(self) -> None:
+        """Print what has happened, and look whether to stop, until the run is over."""
+        while not self._over.wait(_LOOK_SECONDS):
+            self._draw(self._display.tick)
+            try:
+                if must_stop(self._store, self._run):
+                    self._stop.set()
+            except DatabaseUnreachableError:
+                continue  # the coordinator has its own ways of waiting
+
+    def _draw(self, draw: Any) -> None:
+        """Print with the database's help, if it is there: a job does not die of what it could not print."""
+        with self._drawing:
+            try:
+                draw()
+            except BandstandError as error:
+                _log.warning("%s", error)
+
+    def _obey_signals(self) -> None:
+        def pause(*_: object) -> None:
+            self._terminated = True
+            self._stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, pause)

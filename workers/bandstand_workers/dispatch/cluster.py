@@ -1,0 +1,172 @@
+"""The Ray cluster's job server, as far as the dispatcher needs it.
+
+Knows Ray's job API and what its answers mean. Must not know the queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from bandstand.errors import BandstandError, one_line
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+__all__ = ["Cluster", "ClusterAwayError", "Job", "JobRefusedError"]
+
+_TIMEOUT_SECONDS = (5.0, 25.0)
+"""To connect, and between two pieces of an answer; without them a hanging head would hang the dispatcher."""
+_TALKATIVE = ("dashboard.modules.job.sdk", "dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging")
+_STATUS = re.compile(r"Request failed with status code (\d+): (.*)", re.DOTALL)
+
+
+class ClusterAwayError(BandstandError):
+    """The job server does not answer, or not as one that works; the same again later may succeed."""
+
+
+class JobRefusedError(BandstandError):
+    """The job server does not take this job as it is."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that the cluster knows."""
+
+    has_ended: bool
+    succeeded: bool
+    is_pending: bool
+    message: str
+    """Why it ended as it did, in a line."""
+
+
+class _PatientClient(JobSubmissionClient):  # type: ignore[misc]  # Ray has no types
+    """Ray's client, which sets no time limit of its own anywhere: hence this use of an inner method."""
+
+    def _do_request(self, *arguments: Any, **options: Any) -> Any:
+        return super()._do_request(*arguments, timeout=_TIMEOUT_SECONDS, **options)
+
+
+class Cluster:
+    """The jobs of one cluster.
+
+    Raises, from any method:
+        ClusterAwayError: see there.
+    """
+
+    def __init__(self, address: str, python: str):
+        """Nothing is connected yet.
+
+        Args:
+            address: of the job server, as http://head:8265.
+            python: the command that runs Python on the cluster's nodes.
+        """
+        for name in _TALKATIVE:
+            logging.getLogger(f"ray.{name}").setLevel(logging.WARNING)
+        self._address = address
+        self._python = python
+        self._client: JobSubmissionClient | None = None
+
+    def check(self) -> None:
+        """Do nothing but find out whether the job server answers."""
+        self._call("get_version")
+
+    def submit(self, run: str, *, folder: Path | None, metadata: Mapping[str, str]) -> None:
+        """Start the job of a run; if it is there already, nothing changes.
+
+        Args:
+            run: its id, and the job's.
+            folder: with the code, which becomes the job's working directory; None if the nodes have it.
+            metadata: that everybody may read.
+
+        Raises:
+            JobRefusedError: the job server does not take it.
+        """
+        try:
+            self._call(
+                "submit_job",
+                entrypoint=f"{self._python} -m workers job {run}",
+                submission_id=run,
+                runtime_env={"working_dir": str(folder)} if folder else {},
+                metadata=dict(metadata),
+                entrypoint_num_cpus=0,
+            )
+        except JobRefusedError:
+            if self.look_up(run) is None:
+                raise
+
+    def look_up(self, run: str) -> Job | None:
+        """The job of a run; None if the cluster does not know of it."""
+        try:
+            details = self._call("get_job_info", run)
+        except JobRefusedError:
+            return None
+        status = details.status
+        return Job(
+            has_ended=status.is_terminal(),
+            succeeded=status == JobStatus.SUCCEEDED,
+            is_pending=status == JobStatus.PENDING,
+            message=_message_of(details),
+        )
+
+    def stop(self, run: str) -> None:
+        """Have Ray end a job: SIGTERM first, SIGKILL a while later."""
+        try:
+            self._call("stop_job", run)
+        except JobRefusedError:
+            return  # it has ended by itself
+
+    async def tail(self, run: str) -> AsyncIterator[str]:
+        """What a job has printed and will print, in pieces, from the beginning.
+
+        Raises:
+            Exception: of whatever kind, when the connection breaks.
+        """
+        async for piece in self._connected().tail_job_logs(run):
+            yield piece
+
+    def _connected(self) -> JobSubmissionClient:
+        if self._client is None:
+            self._client = _PatientClient(self._address)
+        return self._client
+
+    def _call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._connected(), method)(*arguments, **options)
+        except AuthenticationError as error:
+            raise ClusterAwayError(
+                f"the Ray cluster's job server at {self._address} refuses the token: set RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN_PATH to the cluster's"
+            ) from error
+        except (ConnectionError, requests.RequestException) as error:
+            raise ClusterAwayError(
+                f"the Ray cluster's job server must answer; {self._address} does not: {type(error).__name__}"
+            ) from error
+        except (RuntimeError, ValueError) as error:  # ValueError: a folder that Ray cannot use
+            answer = _STATUS.match(str(error))
+            if answer and int(answer[1]) >= 500:
+                raise ClusterAwayError(
+                    f"the Ray cluster's job server at {self._address} answers {answer[1]}: {_last_line(answer[2])}"
+                ) from error
+            raise JobRefusedError(_last_line(answer[2] if answer else str(error))) from error
+
+
+def _message_of(details: Any) -> str:
+    """Ray's message without the end of the log, which is kept elsewhere; for an exit code, only that."""
+    if details.status == JobStatus.SUCCEEDED:
+        return ""
+    if details.driver_exit_code is not None:
+        return f"its process ended with code {details.driver_exit_code}"
+    if details.status == JobStatus.STOPPED:
+        return "it was stopped on the cluster"
+    return one_line(Exception(details.message or ""))
+
+
+def _last_line(text: str) -> str:
+    """Of a traceback, what it is about."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no message"

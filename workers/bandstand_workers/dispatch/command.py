@@ -1,0 +1,76 @@
+"""`python -m bandstand_workers dispatch`: the dispatcher as a process, which ends with the server that started it.
+
+Knows the environment and the order of starting. Must not import Ray before that environment is complete.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import shlex
+import sys
+
+from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError
+from bandstand.settings import bandstand_home, database_url, ray_job_server
+from bandstand.store import Store
+
+from bandstand_workers.dispatch.ending import Ending, Patience
+from bandstand_workers.dispatch.local_ray import LocalRay
+from bandstand_workers.dispatch.options import Options
+from bandstand_workers.fleet import local_cores
+
+__all__ = ["run_dispatcher"]
+
+
+def run_dispatcher(arguments: list[str]) -> int:
+    """Run until SIGTERM, SIGINT or the end of standard input; returns the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("bandstand_workers.dispatch").setLevel(logging.INFO)
+    options = Options.from_arguments(arguments)
+    try:
+        return _run(options, Ending())
+    except BandstandError as error:
+        print(f"bandstand: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _run(options: Options, ending: Ending) -> int:
+    address = ray_job_server()
+    url = database_url()
+    if url is None:
+        raise InputError("BANDSTAND_DATABASE_URL must be set for a dispatcher; `bandstand serve` sets it")
+    os.environ["RAY_RUNTIME_ENV_IGNORE_GITIGNORE"] = "1"  # users' archives hold what they hold
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    store = _open(url, ending)
+    if store is None:
+        return 0
+    if address:
+        return _run_loop(options, store, address, "python", ending)
+    local = LocalRay.start(bandstand_home(), url, ending.is_wanted)
+    if local is None:
+        return 0
+    options = dataclasses.replace(options, at_once=options.at_once or local_cores())
+    try:
+        return _run_loop(options, store, local.address, shlex.quote(sys.executable), ending, local)
+    finally:
+        local.stop()
+
+
+def _open(url: str, ending: Ending) -> Store | None:
+    patience = Patience(ending)
+    while not ending.is_wanted():
+        try:
+            return Store(url)
+        except DatabaseUnreachableError as error:
+            patience.failed(error)
+    return None
+
+
+def _run_loop(
+    options: Options, store: Store, address: str, python: str, ending: Ending, local: LocalRay | None = None
+) -> int:
+    from bandstand_workers.dispatch.cluster import Cluster
+    from bandstand_workers.dispatch.loop import Loop
+
+    return Loop(options, store, Cluster(address, python), ending, local).run()

@@ -1,0 +1,189 @@
+"""The shapes of `bandstand.learning_rates` as Keras schedules: one rate for each step of the optimizer.
+
+Knows Keras's schedules. Must not know restarts, nor epochs other than as a number of steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+from bandstand.learning_rates import Cycle
+from keras import ops
+
+__all__ = [
+    "ConstantSchedule",
+    "CosineSchedule",
+    "CycleSchedule",
+    "ExponentialSchedule",
+    "LinearSchedule",
+    "StepSchedule",
+    "TimeSchedule",
+    "check_steps",
+]
+
+_MOST_STEPS = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moment:
+    """A time after the warm-up, as scalar tensors."""
+
+    t: Any  # epochs since then, float32
+    epoch: Any  # whole ones, int32
+    remaining: Any  # of the cycle without warm-up: 1 at first, 0 from its end on; float32
+
+
+class CycleSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # keras has no types
+    """A schedule of one cycle; the classes below say of which shape.
+
+    It holds the numbers of a `bandstand.learning_rates.Cycle`, which says what they mean. The rate is a float32 scalar,
+    finite and positive for every step from 0 on, past the cycle's end too.
+    """
+
+    shape: ClassVar[str]  # its name in LEARNING_RATES and LR_SCHEDULES
+
+    def __init__(self, *, steps_per_epoch: int, **cycle: Any):
+        """Take a cycle's numbers.
+
+        Args:
+            steps_per_epoch: of the optimizer: batches, the last shorter one included.
+            **cycle: the fields of `Cycle`, without `shape`: `initial` and `epochs` at least.
+
+        Raises:
+            ValueError: as `Cycle`, or there are more steps than an optimizer counts.
+        """
+        super().__init__()
+        self.cycle: Cycle = Cycle(shape=self.shape, **cycle)
+        self.steps_per_epoch: int = check_steps(steps_per_epoch, self.cycle.epochs)
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate at a step.
+
+        Args:
+            step: scalar, counted from 0; a float is taken as a whole number.
+        """
+        # Whole numbers are divided as such: a compiler may divide by multiplying with a rounded reciprocal, and the
+        # end of a long training would be lost in float32.
+        cycle, per_epoch = self.cycle, self.steps_per_epoch
+        step = ops.cast(step, "int32")
+        warmup_steps = cycle.warmup_epochs * per_epoch
+        steps = cycle.epochs * per_epoch - warmup_steps
+        since = ops.maximum(step - warmup_steps, 0)
+        moment = _Moment(
+            t=_quotient(since, per_epoch),
+            epoch=since // per_epoch,
+            remaining=_quotient(ops.maximum(steps - since, 0), steps),
+        )
+        rate = cycle.initial * ops.maximum(self.fraction(moment), cycle.final_fraction)
+        if not warmup_steps:
+            return rate
+        warming_up = cycle.initial * (_quotient(step, per_epoch) + 1.0) / (cycle.warmup_epochs + 1.0)
+        return ops.where(step < warmup_steps, warming_up, rate)
+
+    def fraction(self, moment: Any) -> Any:
+        """The part of the initial rate at a moment after the warm-up; may come down to 0."""
+        raise NotImplementedError
+
+    def between(self, part: Any) -> Any:
+        """The fraction that is `part` of the way up from the final one, 0, to the initial one, 1."""
+        return self.cycle.final_fraction + (1 - self.cycle.final_fraction) * part
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        fields = dataclasses.asdict(self.cycle)
+        del fields["shape"]
+        return {"steps_per_epoch": self.steps_per_epoch, **fields}
+
+
+@keras.saving.register_keras_serializable(package="bandstand")
+class ConstantSchedule(CycleSchedule):
+    """The initial rate throughout."""
+
+    shape = "constant"
+
+    def fraction(self, moment: _Moment) -> Any:
+        """As `CycleSchedule`."""
+        return ops.ones_like(moment.t)
+
+
+@keras.saving.register_keras_serializable(package="bandstand")
+class TimeSchedule(CycleSchedule):
+    """Time-based decay."""
+
+    shape = "time"
+
+    def fraction(self, moment: _Moment) -> Any:
+        """As `CycleSchedule`."""
+        return 1.0 / (1.0 + self.cycle.decay * moment.t)
+
+
+@keras.saving.register_keras_serializable(package="bandstand")
+class ExponentialSchedule(CycleSchedule):
+    """Exponential decay."""
+
+    shape = "exponential"
+
+    def fraction(self, moment: _Moment) -> Any:
+        """As `CycleSchedule`."""
+        return ops.exp(-self.cycle.decay * moment.t)
+
+
+@keras.saving.register_keras_serializable(package="bandstand")
+class StepSchedule(CycleSchedule):
+    """Multiplied by a factor every few epochs."""
+
+    shape = "step"
+
+    def fraction(self, moment: _Moment) -> Any:
+        """As `CycleSchedule`."""
+        drops = ops.cast(moment.epoch // self.cycle.every_epochs, "float32")
+        return ops.power(ops.convert_to_tensor(self.cycle.factor, dtype="float32"), drops)
+
+
+@keras.saving.register_keras_serializable(package="bandstand")
+class CosineSchedule(CycleSchedule):
+    """Half a cosine (SGDR without restarts, Loshchilov & Hutter 2017); in the form that `bandstand.learning_rates` explains."""
+
+    shape = "cosine"
+
+    def fraction(self, moment: _Moment) -> Any:
+        """As `CycleSchedule`."""
+        return self.between(ops.square(ops.sin(math.pi / 2 * moment.remaining)))
+
+
+@keras.saving.register_keras_serializable(package="bandstand")
+class LinearSchedule(CycleSchedule):
+    """Straight down."""
+
+    shape = "linear"
+
+    def fraction(self, moment: _Moment) -> Any:
+        """As `CycleSchedule`."""
+        return self.between(moment.remaining)
+
+
+def check_steps(steps_per_epoch: int, epochs: int) -> int:
+    """`steps_per_epoch`, if an optimizer can count the steps of so many epochs.
+
+    Raises:
+        ValueError: it cannot, or there are none.
+    """
+    if not isinstance(steps_per_epoch, int) or steps_per_epoch < 1:
+        raise ValueError(
+            f"steps_per_epoch must be a whole number of at least 1; got {steps_per_epoch!r}; "
+            "it is ceil(examples / batch size)"
+        )
+    if steps_per_epoch * epochs > _MOST_STEPS:
+        raise ValueError(
+            f"epochs times steps_per_epoch must be at most {_MOST_STEPS}, as far as an optimizer counts; "
+            f"got {epochs} times {steps_per_epoch}; take fewer epochs"
+        )
+    return steps_per_epoch
+
+
+def _quotient(steps: Any, divisor: int) -> Any:
+    return ops.cast(steps, "float32") / float(divisor)

@@ -1,0 +1,80 @@
+"""What trainers and the coordinator tell each other.
+
+Its own module because whoever unpickles a message imports it, and the coordinator must not import Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from bandstand.events import Action
+from bandstand.search import Search, Verdict
+
+__all__ = ["EpochLink", "Measurement", "Outcome", "WorkerGoneError"]
+
+
+class WorkerGoneError(Exception):
+    """Whoever would take this training's reports is gone, or has given the trial to somebody else."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """What an epoch measured."""
+
+    epoch: int  # counted from 1
+    metrics: Mapping[str, float]  # every key of the epoch's logs
+    seconds: float = 0.0  # validation included
+    learning_rate: float | None = None  # at the end of the epoch
+    ended: str = ""  # why the training ended by itself, if it did; see `Search.report`
+
+    def report_to(self, search: Search, trial: int, attempt: int) -> Verdict:
+        """Search's answer to it.
+
+        Raises:
+            StaleAttemptError: another attempt has the trial now.
+        """
+        return search.report(
+            trial,
+            attempt,
+            self.epoch,
+            self.metrics,
+            seconds=self.seconds,
+            learning_rate=self.learning_rate,
+            ended=self.ended,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How an assignment ended."""
+
+    action: Action | None = None  # the answer that ended it; None: it failed
+    paused_at: int = 0  # with PAUSE: the epoch whose checkpoint is being written
+    model_uri: str | None = None
+    end_uri: str | None = None  # with STOP: the checkpoint of its last epoch, where one was wanted
+    signature: str = ""  # of the compiled program that trained it
+    reason_for_fit: str = ""  # why `fit` trained it, where a compiled epoch was wanted
+    defaulted: tuple[str, ...] = ()  # `name = default` of what the builder asked for beyond the space
+    kind: str = ""  # of a failure: exception, out_of_memory
+    message: str = ""
+    cause: str = ""  # equal for failures that have the same one
+    detail: str = ""
+    memory_bytes: int = 0  # resident set of this process afterwards
+
+
+class EpochLink(Protocol):
+    """Where a training tells what happens."""
+
+    def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
+        """Report an epoch; with `wait` the answer to it, else the latest answer that has come, or None.
+
+        Raises:
+            WorkerGoneError: nobody wants the answer.
+        """
+        ...
+
+    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+        """A checkpoint is durable, or could not be written. Called from the thread that wrote it; does not wait."""
+        ...

@@ -1,0 +1,123 @@
+"""Runs one study under Ray Tune, and begins again from PostgreSQL when its coordinator dies.
+
+Knows the order of things: coordinator, Tuner, outcome. Must not know what a trial is.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import ray
+from bandstand.errors import ServiceError
+from bandstand.strategies import STRATEGIES
+from bandstand.strategies.policies.tune_populations import TunePB2
+from bandstand.study import StudySpec
+
+from bandstand_workers.coordinator_start import start_coordinator
+from bandstand_workers.tune.coordinator import DeskCoordinatorActor
+from bandstand_workers.tune.population_run import run_population
+from bandstand_workers.tune.searcher import ErrandSearcher, VerdictScheduler
+from bandstand_workers.tune.trainable import ErrandTrainable
+from bandstand_workers.tune.tuner import Fit, make_tuner, tune_folder
+
+__all__ = ["TuneRun", "run_under_tune"]
+
+_COORDINATOR_STARTS = 10
+_ANSWER_SECONDS = 60.0
+"""How long the coordinator may take for its outcome when Tune has ended."""
+_START_SECONDS = 300.0
+"""How long Tune may take to get a process and have the study checked."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneRun:
+    """One study that is to be run; Ray must be connected."""
+
+    spec: StudySpec
+    workers: int  # trainings at the same time
+    code_path: Sequence[str]  # folders in which the user's modules are looked for
+    checkpoints_uri: str
+    database_url: str  # a secret
+    stop: Event  # set to have the study paused
+    running: Callable[[], None]  # called once the study is known to be sound
+    note: Callable[[str], None]  # is given sentences for the user
+
+
+def run_under_tune(run: TuneRun) -> dict[str, str]:
+    """The study's outcome, as `Coordinator.run` says it, from as many coordinators and Tuners as it takes.
+
+    Raises:
+        InputError: the study is refused; nothing was written.
+        ServiceError: Tune or the coordinator does not run.
+        NotBegunError: it was stopped while a population waited for a first trainer.
+    """
+    policy = STRATEGIES.get(run.spec.sampler)
+    run_once = run_population if policy is not None and issubclass(policy, TunePB2) else _run_desks
+    for start in range(_COORDINATOR_STARTS):
+        if start:
+            _log.warning("the coordinator of %r died; starting another, and another Tuner", run.spec.name)
+        try:
+            with tune_folder() as folder:
+                return run_once(run, folder)
+        except ray.exceptions.RayActorError:
+            continue
+    raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
+
+
+def _run_desks(run: TuneRun, folder: Path) -> dict[str, str]:
+    coordinator, url_file = start_coordinator(DeskCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri)
+    try:
+        outcome = coordinator.run_at_desks.remote(run.workers)
+        tuner = make_tuner(
+            ErrandTrainable,
+            run.spec,
+            folder,
+            parameters={
+                "coordinator": coordinator,
+                "spec": run.spec.model_dump(mode="json"),
+                "code_path": list(run.code_path),
+            },
+            search_alg=ErrandSearcher(coordinator, run.workers),
+            scheduler=VerdictScheduler(),
+            num_samples=-1,
+        )
+        fit = Fit(tuner)
+        answer = _attend(coordinator, outcome, fit, run)
+        fit.end()
+        return answer
+    finally:
+        url_file.unlink(missing_ok=True)
+        ray.kill(coordinator)
+
+
+def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> dict[str, str]:
+    """Wait for the outcome; pass on a wish to stop."""
+    checked = coordinator.checked.remote()
+    waiting = [checked]
+    stop_sent = False
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        ready, _ = ray.wait([outcome, *waiting], num_returns=1, timeout=0.2)
+        if outcome in ready:
+            answer: dict[str, str] = ray.get(outcome)
+            return answer
+        if checked in ready:
+            waiting = []
+            run.running()
+        elif waiting and time.monotonic() > deadline:
+            raise ServiceError(
+                f"a process must start within {_START_SECONDS:.0f} s; Ray Tune got none of "
+                f"{run.spec.resources.cpus:g} CPUs and {run.spec.resources.gpus:g} GPUs: ask for smaller resources"
+            )
+        if run.stop.is_set() and not stop_sent:
+            coordinator.stop.remote()
+            stop_sent = True
+        if not fit.is_alive and not ray.wait([outcome], timeout=_ANSWER_SECONDS)[0]:
+            raise ServiceError(f"Ray Tune ended before the study did: {fit.error or 'it found nothing to do'}")

@@ -1,0 +1,81 @@
+"""What Tune starts for a member of a population: a trainer of ours that trains an interval per result.
+
+Knows Tune's Trainable. What Tune restores is a reference to a checkpoint of ours: a trial and an epoch.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+from bandstand.errors import one_line
+from bandstand.study import StudySpec
+from ray.tune import Trainable
+
+from bandstand_workers.messages import Outcome
+from bandstand_workers.tune.population import OBJECTIVE, SEAT, PopulationConfig
+from bandstand_workers.tune.population_coordinator import Interval, Order
+from bandstand_workers.tune.trainer_thread import TrainerThread
+
+__all__ = ["MemberTrainable"]
+
+
+class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
+    """Trains until its next comparison, again and again; from whose checkpoint and with which params, Tune says."""
+
+    def setup(
+        self, config: Mapping[str, Any], *, coordinator: Any, spec: Mapping[str, Any], code_path: Sequence[str]
+    ) -> None:
+        """As Tune's: once per process."""
+        study = StudySpec.model_validate(spec)
+        self._coordinator = coordinator
+        self._population = PopulationConfig(study)
+        self._trainer = TrainerThread(study, code_path)
+        self.reset_config(dict(config))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """As Tune's: another member, or the same one that was cloned or has waited."""
+        if hasattr(self, "_member_config") and self._trainer.has_grown:
+            os._exit(0)  # Tune begins again with the member in another process
+        self._member_config = new_config
+        self._reached: dict[str, int] | None = None
+        return True
+
+    def load_checkpoint(self, checkpoint: dict[str, int]) -> None:
+        """As Tune's: what this member goes on from, its own or another's."""
+        self._reached = checkpoint
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, int]:
+        """As Tune's: ours is durable, Tune keeps where it is."""
+        assert self._reached is not None, "Tune saves a member after a result"
+        return self._reached
+
+    def step(self) -> dict[str, Any]:
+        """As Tune's: one result."""
+        params = self._population.params(self._member_config)
+        seat = self._member_config[SEAT]["trial"]
+        try:
+            order = ray.get(self._coordinator.order.remote(self.trial_id, seat, self._reached, params))
+            if order is None:
+                return {"done": True}
+            reached = self._train(order)
+        except ray.exceptions.RayActorError:
+            return {"done": True}  # the coordinator is gone: there will be another, and another Tuner
+        self._reached = {"trial": reached.trial, "epoch": reached.epoch}
+        return {"epoch": reached.epoch, OBJECTIVE: reached.value, "trial": reached.trial, "done": reached.over}
+
+    def _train(self, order: Order) -> Interval:
+        assignment = order.assignment
+        arguments = self._coordinator, assignment, order.folder, order.resume_uri, order.seconds_left
+        try:
+            outcome: Outcome = self._trainer.submit("train", *arguments).result()
+        except Exception as error:  # of ours: what the user's model raises is an outcome
+            message = f"{type(error).__name__}: {one_line(error)}"
+            detail = "".join(traceback.format_exception(error))[-20_000:]
+            outcome = Outcome(kind="internal", message=message, cause=type(error).__name__, detail=detail)
+        settled = self._coordinator.settle.remote(self.trial_id, assignment.trial, assignment.attempt, outcome)
+        interval: Interval = ray.get(settled)
+        return interval

@@ -1,0 +1,244 @@
+"""The coordinator of a population that Ray Tune's scheduler compares: records what Tune decided, lets members train.
+
+What Tune decided is read off what its trials do next. One that trains on from its own checkpoint was left alone; one
+that was given another's checkpoint and other params was cloned: its trial of ours ends, and a child takes its place.
+Must not know Tune itself, nor Keras.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import ray
+from bandstand.errors import BandstandError
+from bandstand.events import TrialState
+from bandstand.history import Trial
+from bandstand.search import Assignment
+from bandstand.strategies.policies.population import changes
+from bandstand.strategies.strategy import Promotion, Proposal, Retirement
+
+from bandstand_workers.coordinator import Coordinator
+from bandstand_workers.messages import Outcome
+
+__all__ = ["Interval", "Order", "PopulationCoordinator", "PopulationCoordinatorActor", "Seat"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seat:
+    """A member that is to be trained, as it stands when a Tuner is built."""
+
+    trial: int
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What a member trains now."""
+
+    assignment: Assignment
+    folder: str
+    resume_uri: str | None
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """What a member has reached."""
+
+    trial: int
+    epoch: int
+    value: float  # of that epoch; NaN where there is none
+    over: bool  # it is not to be trained on, whatever Tune thinks
+
+
+class PopulationCoordinator(Coordinator):
+    """Runs a study whose members are Tune's trials. A *member* here is the id of a Tune trial."""
+
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, workers: int):
+        """As `Coordinator`; so many members train at the same time at most."""
+        super().__init__(url_file, spec, checkpoints_uri)
+        self._workers = workers
+        self._places = asyncio.Semaphore(workers)
+        self._opened = asyncio.Event()
+        self._is_over = False
+        self._trial_of: dict[str, int] = {}  # member -> its present trial
+        self._cloned: dict[str, tuple[int, int, dict[str, Any]]] = {}  # member -> its last clone: of whom, when, params
+        self._placed: set[str] = set()  # members that train
+
+    # -- for the process that runs studies --------------------------------------------------------------------------
+
+    async def seats(self) -> list[Seat]:
+        """The members to build a Tuner of, the population's next ones made where there is budget; none: it is over."""
+        await self._opened.wait()
+        self._begin_tuner()
+        while isinstance(step := self._search.wanted(), Proposal):
+            self._search.direct(step)
+        history = self._search.history
+        seated = dict(history.waiting)
+        if history.ledger.epochs_left > 0:
+            seated |= history.paused
+        if history.ended is not None or history.ledger.time_is_up or self._stop_requested or self._failure:
+            return []
+        await self._journal.durable()
+        return [Seat(trial=number, params=history.trials[number].params) for number in sorted(seated)]
+
+    async def epochs(self) -> int:
+        """Epochs recorded so far."""
+        return self._search.history.ledger.epochs
+
+    async def wants_model(self) -> bool:
+        """Whether the study is to have its result now: nobody has stopped it."""
+        return not self._stop_requested and self._failure is None
+
+    async def close_population(self, trainers: Mapping[str, Any]) -> None:
+        """Let the study end; these make and test its model."""
+        for name, trainer in trainers.items():
+            self._crew.join(name, trainer)
+        self._is_over = True
+        self._wake_all()
+
+    def _may_train(self) -> bool:
+        return True  # Tune's processes do
+
+    # -- for members ------------------------------------------------------------------------------------------------
+
+    async def order(
+        self, member: str, seat: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+    ) -> Order | None:
+        """What a member trains for its next result, once there is a place; None: nothing any more.
+
+        Args:
+            member: who asks.
+            seat: its first trial in this Tuner.
+            checkpoint: `trial` and `epoch` of what Tune had it restore, or of its own last result.
+            params: what Tune wants it to train with.
+        """
+        if member not in self._placed:  # it is, where its process died and Tune begins again with it
+            await self._places.acquire()
+            self._placed.add(member)
+        try:
+            order = await self._order(member, seat, checkpoint, params)
+        except BandstandError as error:
+            self._failure, order = error, None
+            self._wake_all()
+        if order is None:
+            self._leave_place(member)
+        return order
+
+    async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome) -> Interval:
+        """An order has been trained; its pause is durable when this returns."""
+        self._leave_place(member)
+        await self._outcomes.take(member, trial, attempt, outcome)
+        while self._pauses.under_way(member):
+            await self._change()
+        known = self._search.history.trials[trial]
+        return Interval(
+            trial=trial,
+            epoch=known.epochs,
+            value=known.values[-1] if known.values else float("nan"),
+            over=known.state is not TrialState.PAUSED,
+        )
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _begin_tuner(self) -> None:
+        """Forget the members of the Tuner before; what of theirs still runs ran in processes that are gone."""
+        for number in list(self._search.history.running):
+            trial = self._search.history.trials[number]
+            self._search.lost(number, trial.attempt, "Ray Tune gave its process up")
+        self._places = asyncio.Semaphore(self._workers)
+        for member in self._trial_of:
+            self._crew.ends(member)
+        for group in (self._trial_of, self._cloned, self._placed):
+            group.clear()
+
+    def _leave_place(self, member: str) -> None:
+        self._crew.ends(member)
+        if member in self._placed:
+            self._placed.discard(member)
+            self._places.release()
+
+    async def _until_done(self) -> None:
+        self._opened.set()
+        while not self._is_over:
+            failure = self._failure or self._journal.failure
+            if failure:
+                raise failure
+            await self._change()
+        if not self._search.history.waiting:
+            self._search.next()  # so that it knows that nothing is left to do
+
+    async def _order(
+        self, member: str, seat: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+    ) -> Order | None:
+        history = self._search.history
+        trial = history.trials[self._trial_of.setdefault(member, seat)]
+        if trial.state is TrialState.RUNNING:  # Tune begins again with a member whose process died
+            self._crew.ends(member)
+            self._search.lost(trial.number, trial.attempt, "the process that Ray Tune gave it died")
+        if checkpoint is not None and checkpoint["trial"] != trial.number:
+            clone = checkpoint["trial"], checkpoint["epoch"], dict(params)
+            if self._cloned.get(member) != clone:
+                self._cloned[member] = clone
+                trial = self._clone(member, trial, history.trials[clone[0]], clone[1], params)
+        if trial.state is TrialState.PAUSED:
+            self._search.direct(Promotion(trial=trial.number, reason="Ray Tune lets it train on"))
+        if trial.state is not TrialState.WAITING:
+            await self._journal.durable()
+            return None
+        assignment = self._search.next({trial.number})
+        await self._journal.durable()
+        if assignment is None:
+            return None
+        assert assignment.trial == trial.number
+        self._crew.begins(member, member, trial.number)
+        resume_uri = None
+        if assignment.checkpoint_of is not None:
+            source = assignment.checkpoint_of, assignment.from_epoch
+            resume_uri = await self._journal.call(partial(self._writer.checkpoint_uri, *source))
+        seconds_left = history.ledger.seconds_left(self._crew.busy * self._spec.resources.gpus)
+        return Order(
+            assignment=assignment,
+            folder=self._folder_of(trial.number),
+            resume_uri=resume_uri,
+            seconds_left=seconds_left,
+        )
+
+    def _clone(self, member: str, trial: Trial, parent: Trial, epoch: int, params: Mapping[str, Any]) -> Trial:
+        """End a member's trial, and begin one from another's checkpoint; the trial it has now.
+
+        Where the parent has trained on since Tune compared it, the checkpoint may be gone: its latest is taken then, if
+        there is any.
+        """
+        there = self._search.needed_checkpoints(parent.number)
+        if epoch not in there:
+            epoch = max(there, default=0) if parent.has_own_checkpoint else 0
+        if not 0 < epoch < self._spec.max_epochs or self._search.history.ledger.epochs_left <= 0:
+            return trial
+        if not trial.state.is_final:
+            reason = f"epoch {trial.epochs}: Ray Tune clones trial {parent.number} instead"
+            if self._search.direct(Retirement(trial=trial.number, reason=reason)) is None:
+                return trial
+        child = self._search.direct(
+            Proposal(
+                params=params,
+                bracket=trial.bracket,
+                parent=parent.number,
+                from_epoch=epoch,
+                origin=f"instead of trial {trial.number}: from trial {parent.number} as Ray Tune decided, "
+                + changes(parent.params, params),
+            )
+        )
+        if child is None:
+            return trial
+        self._trial_of[member] = child
+        return self._search.history.trials[child]
+
+
+PopulationCoordinatorActor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=10_000)(
+    PopulationCoordinator
+)

@@ -1,0 +1,131 @@
+"""Runs a study whose population Ray Tune's own scheduler compares: a Tuner per population, then the chosen model.
+
+Knows the order of things. Must not know what Tune decides, nor how that is recorded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+from bandstand.errors import ServiceError
+from bandstand.settings import ray_address
+from ray import tune
+
+from bandstand_workers.coordinator_start import start_coordinator
+from bandstand_workers.fleet import Fleet
+from bandstand_workers.gathering import gather
+from bandstand_workers.shortage import ShortageNotes
+from bandstand_workers.tune.member import MemberTrainable
+from bandstand_workers.tune.population import SEAT, PopulationConfig
+from bandstand_workers.tune.population_coordinator import PopulationCoordinatorActor, Seat
+from bandstand_workers.tune.tuner import Fit, make_tuner
+
+if TYPE_CHECKING:
+    from bandstand_workers.tune.executor import TuneRun
+
+__all__ = ["run_population"]
+
+_MEMBER_FAILURES = 10
+"""How often Tune begins again with a member whose process died; each death also counts for its trial."""
+_IDLE_TUNERS = 3
+"""Tuners in a row that train no epoch, after which a study cannot be run."""
+
+
+def run_population(run: TuneRun, folder: Path) -> dict[str, str]:
+    """The study's outcome, as `Coordinator.run` says it.
+
+    Raises:
+        InputError: the study is refused; nothing was written.
+        RayActorError: the coordinator died.
+        ServiceError: Tune does not run.
+    """
+    with _one_trainer(run):
+        pass  # it has checked the study, and makes room for Tune's
+    run.running()
+    coordinator, url_file = start_coordinator(
+        PopulationCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.workers
+    )
+    try:
+        outcome = coordinator.run.remote({})
+        idle = 0
+        while seats := _answer(coordinator, coordinator.seats.remote(), outcome, run):
+            before = ray.get(coordinator.epochs.remote())
+            _fit(run, coordinator, outcome, seats, folder)
+            idle = idle + 1 if ray.get(coordinator.epochs.remote()) == before else 0
+            if idle == _IDLE_TUNERS:
+                raise ServiceError(f"{_IDLE_TUNERS} Tuners in a row trained nothing; Ray Tune's words are in the log")
+        if seats is not None and ray.get(coordinator.wants_model.remote()):
+            with _one_trainer(run) as trainers:
+                coordinator.close_population.remote(trainers)
+                return _outcome(outcome)
+        coordinator.close_population.remote({})
+        return _outcome(outcome)
+    finally:
+        url_file.unlink(missing_ok=True)
+        ray.kill(coordinator)
+
+
+def _fit(run: TuneRun, coordinator: Any, outcome: Any, seats: Sequence[Seat], folder: Path) -> None:
+    """One Tuner's life."""
+    config = PopulationConfig(run.spec)
+    cpus = None
+    if (
+        ray_address() is None
+    ):  # a local Ray is ours alone: its CPUs are shared out, so that no more members get a process
+        share = math.floor(ray.cluster_resources().get("CPU", 1.0) / run.workers * 1e4) / 1e4  # as fine as Ray counts
+        cpus = max(run.spec.resources.cpus, share)
+    tuner = make_tuner(
+        MemberTrainable,
+        run.spec,
+        folder,
+        parameters={
+            "coordinator": coordinator,
+            "spec": run.spec.model_dump(mode="json"),
+            "code_path": list(run.code_path),
+        },
+        cpus=cpus,
+        failures=_MEMBER_FAILURES,
+        param_space={SEAT: tune.grid_search([config.seat(seat.trial, seat.params) for seat in seats])},
+        scheduler=config.make_scheduler(),
+    )
+    fit = Fit(tuner)
+    stop_sent = False
+    while fit.is_alive:
+        if ray.wait([outcome], timeout=0.2)[0]:  # it died, or the study cannot be stored: members are told to end
+            break
+        if run.stop.is_set() and not stop_sent:
+            coordinator.stop.remote()
+            stop_sent = True
+    fit.end()
+    if fit.error and not ray.wait([outcome], timeout=0)[0]:
+        raise ServiceError(f"Ray Tune ended before the study did: {fit.error}")
+
+
+def _answer(coordinator: Any, answer: Any, outcome: Any, run: TuneRun) -> Any:
+    """The coordinator's answer; None where the study has its outcome already."""
+    ready, _ = ray.wait([outcome, answer], num_returns=1)
+    if run.stop.is_set():
+        coordinator.stop.remote()
+    return ray.get(answer) if answer in ready else None
+
+
+def _outcome(outcome: Any) -> dict[str, str]:
+    answer: dict[str, str] = ray.get(outcome)
+    return answer
+
+
+@contextmanager
+def _one_trainer(run: TuneRun) -> Iterator[dict[str, Any]]:
+    """A trainer of our own that has checked the study, outside Tune; it ends with the context."""
+    fleet = Fleet(run.spec.resources, run.code_path, size=1)
+    try:
+        fleet.take_up(run.spec)
+        gather(fleet, run.stop, ShortageNotes(fleet, run.note))
+        yield dict(fleet.ready)
+    finally:
+        fleet.end()

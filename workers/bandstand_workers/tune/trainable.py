@@ -1,0 +1,97 @@
+"""What Tune starts in its processes: a trainer of ours that does one errand per Tune trial.
+
+Knows Tune's Trainable and how results reach Tune. What a training is, `Trainer` knows.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import traceback
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import ray
+from bandstand.errors import one_line
+from bandstand.study import StudySpec
+from ray.tune import Trainable
+
+from bandstand_workers.messages import Measurement, Outcome
+from bandstand_workers.tune.errands import Errand
+from bandstand_workers.tune.searcher import GOES_ON
+from bandstand_workers.tune.trainer_thread import TrainerThread
+
+__all__ = ["ErrandTrainable"]
+
+
+class ErrandTrainable(Trainable):  # type: ignore[misc]  # ray has no types
+    """Does an errand; while that is a training, each of its epochs is a result for Tune.
+
+    The coordinator is told first, and waited for where the trial must ask. Tune hears of an epoch when the next one
+    has ended, and of the last when the errand is answered: a process that it stops is given its next config at once.
+    """
+
+    def setup(
+        self, config: Mapping[str, Any], *, coordinator: Any, spec: Mapping[str, Any], code_path: Sequence[str]
+    ) -> None:
+        """As Tune's: once per process."""
+        self._coordinator = coordinator
+        self._trainer = TrainerThread(StudySpec.model_validate(spec), code_path)
+        self.reset_config(dict(config))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """As Tune's: once for each further errand."""
+        if hasattr(self, "_errand") and self._trainer.has_grown:
+            os._exit(0)  # the errand was not taken, so another process will begin with it
+        self._errand: int = new_config["errand"]
+        self._epochs: queue.SimpleQueue[Measurement | Future[Any]] = queue.SimpleQueue()
+        self._begun = False
+        self._last: Measurement | None = None
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """As Tune's: one result."""
+        if not self._begun:
+            self._begun = True
+            try:
+                errand = ray.get(self._coordinator.take.remote(self._errand))
+            except ray.exceptions.RayActorError:
+                errand = None
+            if errand is None:
+                return {"answer": "over"}
+            self._begin(errand)
+        while True:
+            news = self._epochs.get()
+            if isinstance(news, Future):
+                return _result(self._last, self._answer(news))
+            before, self._last = self._last, news
+            if before is not None:
+                return _result(before, GOES_ON)
+
+    def _begin(self, errand: Errand) -> None:
+        options = {"heard": self._epochs.put} if errand.method == "train" else {}
+        self._trainer.submit(errand.method, *errand.arguments, **options).add_done_callback(self._epochs.put)
+
+    def _answer(self, done: Future[Any]) -> str:
+        """Give the coordinator its answer; a word on it for Tune."""
+        error = done.exception()
+        if error is None:
+            value, word = done.result(), "done"
+            if isinstance(value, Outcome):
+                word = str(value.action) if value.action and not value.kind else value.kind
+        else:
+            detail = "".join(traceback.format_exception(error))[-20_000:]
+            reason = RuntimeError(f"{type(error).__name__}: {one_line(error)}")
+            value, word = ray.exceptions.RayTaskError("errand", detail, reason), "failed"
+        try:
+            ray.get(self._coordinator.answer.remote(self._errand, value))
+        except ray.exceptions.RayActorError:
+            return "over"
+        return word
+
+
+def _result(measurement: Measurement | None, answer: str) -> dict[str, Any]:
+    if measurement is None:
+        return {"answer": answer}
+    return {"epoch": measurement.epoch, **measurement.metrics, "answer": answer}
