@@ -110,7 +110,7 @@ def test_every_dependency_has_an_exact_version_without_an_address() -> None:
 
 
 def test_every_space_has_a_model_and_a_study_file_that_is_valid() -> None:
-    from bandstand.study_file import built_in_studies, find_study
+    from bandstand.study.study_file import built_in_studies, find_study
     from bandstand_workers.models import MODELS
 
     assert set(SEARCH_SPACES) == set(MODELS) == set(built_in_studies())
@@ -122,7 +122,7 @@ def test_every_space_has_a_model_and_a_study_file_that_is_valid() -> None:
 
 def test_the_coordinator_starts_without_keras_and_tensorflow() -> None:
     script = (
-        "import sys, bandstand_workers.coordinator, bandstand_workers.messages\n"
+        "import sys, bandstand_workers.coordinator.coordinator, bandstand_workers.messages\n"
         "heavy = {'keras', 'tensorflow'} & set(sys.modules)\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
@@ -133,7 +133,7 @@ def test_the_models_and_studies_of_the_readme_work_as_they_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import numpy as np
-    from bandstand.study import StudySpec, study_spec_from
+    from bandstand.study.study import StudySpec, study_spec_from
 
     readme = (ROOT / "README.md").read_text()
     code = re.search(r"```python\n(# train.py\n.*?)```", readme, re.DOTALL)

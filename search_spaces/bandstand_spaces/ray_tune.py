@@ -46,7 +46,7 @@ def tune_from_space(space: SearchSpace) -> dict[str, Any]:
                 f"a space for Tune must have no branches, since its samplers know no conditions; got {below} under "
                 f"{name}; move {below} to the top level and let the builder ignore it where it does not apply"
             )
-    # By name, because Ray is imported in workers/bandstand_workers/ only: reading, drawing and storing spaces must start without it.
+    # By name, because only `bandstand_workers` imports Ray: reading, drawing and storing spaces must start without it.
     tune = importlib.import_module("ray.tune")
     return {name: _domain(tune, parameter) for name, parameter in space.parameters.items()}
 

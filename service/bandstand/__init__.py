@@ -1,12 +1,22 @@
-"""Bandstand's service: what a study is, what it decides, where it is kept, how it is shown.
+"""Bandstand: hyperparameter optimization for Keras.
 
-`study` says what may be asked, `search` with `strategies` decides (a pure core: no clock, no database, no Ray), `store`
-keeps (PostgreSQL, beside Optuna's own tables), `run` starts workers and waits, `report` and `live` show, `cli` is the
-command line. Training is not here: `bandstand_workers` does it, and is started by naming its entry point, never imported. So
-whatever imports `bandstand` starts without TensorFlow and without Ray.
+    from bandstand import Budget, Float, Objective, SearchSpace, StudySpec, run_study
 
-    from bandstand import StudySpec, run_study
-    result = run_study(StudySpec(name="mine", model="train:build", data="train:load", ...), workers=2)
+    study = StudySpec(name="mine", model="train:build", data="train:load", ...)
+    result = run_study(study, workers=2)
+
+The names below are all that users need; each is imported when it is first asked for, so `import bandstand` is quick and
+brings neither TensorFlow nor Ray nor pandas. Keras callbacks and schedules are in `bandstand_workers`.
+
+    study        the spec, the file it stands in, and where a user's code is found
+    search       decides, with `strategies` (a pure core: no clock, no database, no Ray)
+    store        keeps (PostgreSQL), beside Optuna's own tables (`optuna_tables`)
+    running      starts workers and follows them
+    report       what a search was worth; `comparison` and `simulation` put it beside others
+    submissions  what a server (`api`) is asked to run, by its users (`client`)
+    commands     the command line
+
+Training is not here: `bandstand_workers` does it, and is started by naming its entry point, never imported.
 """
 
 from __future__ import annotations
@@ -14,18 +24,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bandstand.run import StudyResult, run_study
-    from bandstand.study import Budget, Objective, Resources, StudySpec
+    from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
-__all__ = ["Budget", "Objective", "Resources", "StudyResult", "StudySpec", "run_study"]
+    from bandstand.client import Client, RemoteComparison, RemoteStudy
+    from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
+    from bandstand.running.run import StudyResult, run_study
+    from bandstand.study.study import Budget, Objective, Resources, StudySpec
 
-_HOMES = {"StudyResult": "run", "run_study": "run"}
+__all__ = [
+    "BandstandError",
+    "Budget",
+    "Categorical",
+    "Client",
+    "Float",
+    "InputError",
+    "Int",
+    "Objective",
+    "RemoteComparison",
+    "RemoteStudy",
+    "Resources",
+    "SearchSpace",
+    "ServiceError",
+    "StudyFailedError",
+    "StudyResult",
+    "StudySpec",
+    "run_study",
+]
+
+_HOMES = {
+    "bandstand.client": ("Client", "RemoteComparison", "RemoteStudy"),
+    "bandstand.errors": ("BandstandError", "InputError", "ServiceError", "StudyFailedError"),
+    "bandstand.running.run": ("StudyResult", "run_study"),
+    "bandstand.study.study": ("Budget", "Objective", "Resources", "StudySpec"),
+    "bandstand_spaces": ("Categorical", "Float", "Int", "SearchSpace"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import on demand: `run` brings the database with it, `study` every strategy; `bandstand --help` needs neither."""
-    if name not in __all__:
-        raise AttributeError(f"module 'bandstand' has no attribute {name!r}")
+    """Import on demand: `run_study` brings the database with it, `StudySpec` every strategy; a space needs neither."""
     from importlib import import_module
 
-    return getattr(import_module(f"bandstand.{_HOMES.get(name, 'study')}"), name)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'bandstand' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

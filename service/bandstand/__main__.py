@@ -1,6 +1,6 @@
 """`python -m bandstand`: the command line, where its script is on no path."""
 
-from bandstand.cli import main
+from bandstand.commands.cli import main
 
 if __name__ == "__main__":
     main()

@@ -2,8 +2,8 @@
 
 A *cycle* is a stretch of training in which the rate follows one shape, after an optional warm-up. Training without
 restarts is one cycle. Time `t` is counted in epochs since the cycle's start; a fraction is a part of an epoch. Pure
-formulas in floats: the same ones as tensors, for an optimizer, are in `bandstand_workers.learning_rates`, and a test holds the
-two against each other at every step.
+formulas in floats: the same ones as tensors, for an optimizer, are in `bandstand_workers.learning_rates`, and a test
+holds the two against each other at every step.
 """
 
 from __future__ import annotations

@@ -21,10 +21,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from bandstand.events import Action
-from bandstand.search import Assignment, Search
-from bandstand.store import Store
-from bandstand.study import Resources, StudySpec, study_spec_from
+from bandstand.search.events import Action
+from bandstand.search.protocol import Assignment
+from bandstand.search.search import Search
+from bandstand.store.store import Store
+from bandstand.study.study import Resources, StudySpec, study_spec_from
 from bandstand_workers.messages import Measurement, Outcome
 
 from tests.benchmarks.cells import run_cell
@@ -121,19 +122,19 @@ class Answerer:
 
     async def report(self, trial: int, attempt: int, measurements: list[Measurement]) -> Any:
         """As `Coordinator.report`."""
-        from bandstand.search import Verdict
+        from bandstand.search.protocol import Verdict
 
         return Verdict(action=Action.CONTINUE, until_epoch=_EPOCHS)
 
 
 def coordinator_rate(trainers: int) -> float:
     """Reports a second that were stored, over the time of a study."""
-    from bandstand.embedded import embedded_url
+    from bandstand.store.embedded import embedded_url
 
     url = embedded_url()
     Store(url).close()  # makes the tables
     ray = _start_ray()
-    from bandstand_workers.coordinator import CoordinatorActor
+    from bandstand_workers.coordinator.coordinator import CoordinatorActor
 
     file, path = tempfile.mkstemp()
     with os.fdopen(file, "w") as handle:
@@ -195,7 +196,7 @@ def parts_of_an_answer(together: int) -> dict[str, float]:
 
 
 def _start_ray() -> Any:
-    from bandstand_workers.fleet import connect_ray, protect_local_ray
+    from bandstand_workers.fleet.fleet import connect_ray, protect_local_ray
 
     protect_local_ray()
     connect_ray(Resources(), 2)

@@ -254,8 +254,8 @@ def _fit(order: dict[str, Any], data: Any, number: int) -> float:
 
 
 def _training(order: dict[str, Any]) -> Any:
-    from bandstand.study import StudySpec
-    from bandstand_workers.training import Training
+    from bandstand.study.study import StudySpec
+    from bandstand_workers.training.training import Training
 
     workload = WORKLOADS[order["workload"]]
     return Training(
@@ -285,8 +285,8 @@ class _Link:
         self.values: list[float] = []
 
     def report(self, measurement: Any, *, wait: bool) -> Any:
-        from bandstand.events import Action
-        from bandstand.search import Verdict
+        from bandstand.search.events import Action
+        from bandstand.search.protocol import Verdict
 
         self.values.append(measurement.metrics[self._metric])
         over = measurement.epoch == self._epochs
@@ -297,7 +297,7 @@ class _Link:
 
 
 def _run(order: dict[str, Any], training: Any, number: int) -> float:
-    from bandstand.search import Assignment
+    from bandstand.search.protocol import Assignment
 
     workload = WORKLOADS[order["workload"]]
     link = _Link(workload.epochs, workload.metric)

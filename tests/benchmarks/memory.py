@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from bandstand.search import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Verdict
 from bandstand.settings import bandstand_home
 from bandstand.strategies.randomness import trial_seed
 from bandstand.strategies.samplers.random_search import RandomSampler
-from bandstand.study import StudySpec
-from bandstand.study_file import find_study
+from bandstand.study.study import StudySpec
+from bandstand.study.study_file import find_study
 from bandstand_workers.messages import Measurement
 
 from tests.benchmarks.cells import run_cell
@@ -112,7 +112,7 @@ class _NullLink:
     """Grants everything, as a coordinator that keeps no model."""
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
-        from bandstand.events import Action
+        from bandstand.search.events import Action
 
         return Verdict(action=Action.STOP, until_epoch=measurement.epoch)
 
@@ -123,7 +123,7 @@ class _NullLink:
 def curve(trainer: str, trials: int) -> list[list[int]]:
     """A point for each row of the table, ten times on the way."""
     _use_one_thread()
-    from bandstand_workers.training import Training
+    from bandstand_workers.training.training import Training
 
     spec = _spec(trainer=trainer)
     training = Training(spec)

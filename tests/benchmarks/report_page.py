@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bandstand.report.page import write_report
+from bandstand.report.forms.page import write_report
 
 from tests.benchmarks.results import Section
 from tests.service.report.browser import open_page, require_chromium

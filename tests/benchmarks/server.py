@@ -20,12 +20,12 @@ from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import quote
 
 import psutil
-from bandstand.accounts import Role
-from bandstand.events import Action
-from bandstand.search import Search
-from bandstand.store import Store
-from bandstand.study import StudySpec
-from bandstand.study_writer import StudyWriter
+from bandstand.search.events import Action
+from bandstand.search.search import Search
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
+from bandstand.store.study_writer import StudyWriter
+from bandstand.study.study import StudySpec
 
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
@@ -51,7 +51,7 @@ if sys.argv[1] == "empty":
         return {}
 else:
     from bandstand.api import ServerSettings, make_app
-    from bandstand.store import Store
+    from bandstand.store.store import Store
     app = make_app(Store.open(), ServerSettings(requests_per_second=10_000))
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", access_log=False)
 """

@@ -11,8 +11,8 @@ import statistics
 import time
 
 from bandstand.simulation import Cluster, open_source, simulate
-from bandstand.study import StudySpec, study_spec_from
-from bandstand.study_file import find_study
+from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_file import find_study
 
 from tests.benchmarks.results import Section
 

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 from bandstand.settings import bandstand_home
-from bandstand.store import Store
-from bandstand.study import study_spec_from
-from bandstand.study_file import find_study
+from bandstand.store.store import Store
+from bandstand.study.study import study_spec_from
+from bandstand.study.study_file import find_study
 
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
@@ -29,14 +29,22 @@ AIM = 3.0
 PHASES = ("command and database", "Ray and trainers", "coordinator", "first trial given out", "first epoch stored")
 STEPS = {
     "a bare process imports TensorFlow and Keras": "import tensorflow, keras",
-    "a process imports all that a trainer does": "import ray, bandstand_workers.training",
-    "the command imports what it needs": "import bandstand.cli, bandstand.run, bandstand.live, bandstand.store",
-    "the workers' process imports what it needs": "import ray, bandstand_workers.runner, bandstand_workers.coordinator, bandstand_workers.trainer",
+    "a process imports all that a trainer does": "import ray, bandstand_workers.training.training",
+    "the command imports what it needs": (
+        "import bandstand.commands.cli, bandstand.running.run, bandstand.running.live, bandstand.store.store"
+    ),
+    "the workers' process imports what it needs": (
+        "import ray, bandstand_workers.runner, bandstand_workers.coordinator.coordinator, "
+        "bandstand_workers.fleet.trainer"
+    ),
     "Ray starts and stops": (
-        "from bandstand_workers.fleet import connect_ray, protect_local_ray; from bandstand.study import Resources\n"
+        "from bandstand_workers.fleet.fleet import connect_ray, protect_local_ray\n"
+        "from bandstand.study.study import Resources\n"
         "protect_local_ray(); connect_ray(Resources(), 1)\nimport ray; ray.shutdown()"
     ),
-    "PostgreSQL starts in an empty home, and tables are made": "from bandstand.store import Store; Store.open().close()",
+    "PostgreSQL starts in an empty home, and tables are made": (
+        "from bandstand.store.store import Store; Store.open().close()"
+    ),
 }
 CASES = {"empty home, 1 worker": 1, "same home, 1 worker": 1, "same home, workers left out": 0}
 """The runs of one home, in this order; 0: as many workers as there are cores."""

@@ -50,7 +50,7 @@ def main(repeats: int, peers: bool) -> Section:
         print(line, flush=True)
         lines.append(line)
 
-    from bandstand.embedded import embedded_url
+    from bandstand.store.embedded import embedded_url
 
     optuna.logging.set_verbosity(logging.WARNING)
     url = embedded_url()

@@ -27,11 +27,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bandstand.lineup import strategies_from
 from bandstand.simulation import Cluster, compare, open_source
 from bandstand.simulation.curves import CurveSource
 from bandstand.simulation.regret import POOL_SIZE, Pool, mean_ranks, mean_regret, normalized_regret, pool_of
 from bandstand.simulation.simulated_study import make_study
+from bandstand.study.lineup import strategies_from
 
 from tests.benchmarks.results import Section
 

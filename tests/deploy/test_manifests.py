@@ -152,7 +152,7 @@ def serve_commands():
 
 @pytest.mark.parametrize("words", serve_commands(), ids=["Dockerfile", "unit", "Deployment"])
 def test_the_files_start_the_server_with_options_that_it_has(words):
-    from bandstand.cli import app
+    from bandstand.commands.cli import app
     from typer.main import get_command
 
     command = get_command(app).commands[words[0]]  # type: ignore[attr-defined]  # click's groups have them

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 
 def make_database(store: Store, name: str) -> str:

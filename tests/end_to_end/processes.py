@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import psutil
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 from tests.waiting import wait_until
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.store import Store
+from bandstand.store import tables
+from bandstand.store.store import Store
 
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.project import SETTINGS, Project, refused
@@ -182,7 +182,7 @@ def test_a_name_used_by_another_spec_or_by_optuna_itself_is_refused(project: Pro
 
 @pytest.mark.slow
 def test_a_study_that_is_open_elsewhere_is_refused_with_who_has_it(project: Project, store: Store) -> None:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
     file = project.write_study(name="held", budget={"epochs": 4})
     spec = StudySpec.model_validate(project.settings(name="held", budget={"epochs": 4}))
@@ -196,7 +196,7 @@ def test_a_study_that_is_open_elsewhere_is_refused_with_who_has_it(project: Proj
 
 def test_help_answers_without_importing_what_takes_long(project: Project) -> None:
     script = (
-        "import sys\nsys.argv = ['bandstand', '--help']\nfrom bandstand.cli import main\n"
+        "import sys\nsys.argv = ['bandstand', '--help']\nfrom bandstand.commands.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'tensorflow', 'keras', 'ray', 'optuna', 'pandas', 'plotly', 'sqlalchemy', 'numpy', 'pydantic'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"

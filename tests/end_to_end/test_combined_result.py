@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.store import Store
+from bandstand.store import tables
+from bandstand.store.store import Store
 from sklearn.datasets import load_digits
 
 from tests.end_to_end.project import Project

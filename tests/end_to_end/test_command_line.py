@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from bandstand.settings import bandstand_home
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.processes import actor_processes, epochs_of
@@ -232,7 +232,7 @@ def test_a_schema_that_is_too_old_is_refused_and_db_upgrade_mends_it(
     project: Project, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from alembic import command
-    from bandstand import database
+    from bandstand.store import database
 
     url = make_database(store, "old_schema")
     engine = database.connect(url)

@@ -11,8 +11,8 @@ from typing import Any
 
 import optuna
 import pytest
-from bandstand.optuna_mirror import open_storage
-from bandstand.store import Store
+from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.store.store import Store
 from optuna_dashboard import get_note
 
 from tests.end_to_end.project import Project

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.store import Store
-from bandstand.study import StudySpec, study_spec_from
+from bandstand.store import tables
+from bandstand.store.store import Store
+from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.submissions import CodeArchive, Dispatch, Submission
 from bandstand.submissions.queue import Order
 from bandstand.submissions.records import RunState

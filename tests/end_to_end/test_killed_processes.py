@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 import pytest
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project

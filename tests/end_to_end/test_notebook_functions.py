@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bandstand.run import run_study
+from bandstand.running.run import run_study
 from bandstand.submissions import CodeArchive
 
 from tests.service.client.notebooks import pack_cells

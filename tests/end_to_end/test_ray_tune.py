@@ -16,11 +16,11 @@ import pandas as pd
 import psutil
 import pytest
 import sqlalchemy as sa
-from bandstand.live import NoDisplay
-from bandstand.run import run_studies
-from bandstand.store import Store
-from bandstand.study import StudySpec
-from bandstand.views import StudyRecord
+from bandstand.running.live import NoDisplay
+from bandstand.running.run import run_studies
+from bandstand.store.store import Store
+from bandstand.store.views import StudyRecord
+from bandstand.study.study import StudySpec
 
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.processes import kill_one, let_it_train

@@ -12,9 +12,9 @@ from typing import Any
 import keras
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.store import Store
-from bandstand.study import Budget
+from bandstand.store import tables
+from bandstand.store.store import Store
+from bandstand.study.study import Budget
 
 from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project

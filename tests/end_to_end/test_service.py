@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from bandstand.accounts import Role
-from bandstand.store import Store
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 from bandstand.submissions import CodeArchive
 
 from tests.end_to_end.databases import make_database

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from bandstand import run_study
 from bandstand.errors import StudyFailedError
-from bandstand.live import NoDisplay
-from bandstand.run import run_studies
-from bandstand.store import Store
-from bandstand.study import StudySpec
-from bandstand.views import StudyRecord
+from bandstand.running.live import NoDisplay
+from bandstand.running.run import run_studies
+from bandstand.store.store import Store
+from bandstand.store.views import StudyRecord
+from bandstand.study.study import StudySpec
 
 from tests.end_to_end.project import Project
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from bandstand.cli import main
+from bandstand.commands.cli import main
 from bandstand.optuna_storage import SoleWriterStorage
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 from tests.service.commands import Bandstand, Said
 from tests.service.optuna_database import make_database, truncate

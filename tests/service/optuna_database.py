@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
-from bandstand.optuna_mirror import open_storage
 from bandstand.optuna_storage import SoleWriterStorage
-from bandstand.store import Store
+from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.store.store import Store
 from optuna.storages import RDBStorage
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.accounts import Role
 from bandstand.errors import InputError
+from bandstand.store import tables
+from bandstand.store.accounts import Role
 
 
 def test_a_token_is_found_by_its_text_alone_and_its_secret_is_stored_nowhere(store):

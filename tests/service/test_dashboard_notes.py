@@ -6,10 +6,10 @@ import uuid
 import optuna
 import plotly.graph_objects as go
 import pytest
-from bandstand.dashboard_notes import LARGEST, DashboardNotes
-from bandstand.history import History
-from bandstand.optuna_mirror import open_storage
-from bandstand.report.drawing import Drawing
+from bandstand.optuna_tables.dashboard_notes import LARGEST, DashboardNotes
+from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.report.drawing.drawing import Drawing
+from bandstand.search.history import History
 from optuna_dashboard import get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 

@@ -1,7 +1,7 @@
 """The way from fresh weights to a trial, on lineages small enough to write down."""
 
-from bandstand.events import Proposed
-from bandstand.lineage import lineage_of, parameter_table
+from bandstand.search.events import Proposed
+from bandstand.search.lineage import lineage_of, parameter_table
 
 
 def proposed(trial, rate, **changes):

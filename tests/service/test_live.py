@@ -6,10 +6,10 @@ import io
 from typing import Any
 
 import pytest
-from bandstand.live import PlainDisplay, budget_used, params_text, progress_view
-from bandstand.store import Store
-from bandstand.study import StudySpec
-from bandstand.views import BestTrial, RunningTrial, StudyProgress
+from bandstand.running.live import PlainDisplay, budget_used, params_text, progress_view
+from bandstand.store.store import Store
+from bandstand.store.views import BestTrial, RunningTrial, StudyProgress
+from bandstand.study.study import StudySpec
 from rich.console import Console
 
 from tests.service.written_study import make_spec, train

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.schedules import replay_spec
-from bandstand.search import Assignment
-from bandstand.store import Store
-from bandstand.study import StudySpec
-from bandstand.study_rows import delete_row
-from bandstand.views import StudyRecord
+from bandstand.search.protocol import Assignment
+from bandstand.store import tables
+from bandstand.store.schedules import replay_spec
+from bandstand.store.store import Store
+from bandstand.store.study_rows import delete_row
+from bandstand.store.views import StudyRecord
+from bandstand.study.study import StudySpec
 
 from tests.service.commands import Bandstand
 from tests.service.written_study import make_spec, train_lineages

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from bandstand.schedules import replay_spec, write_schedule
-from bandstand.search import Assignment
-from bandstand.store import Store
-from bandstand.study import StudySpec
-from bandstand.views import StudyRecord
+from bandstand.search.protocol import Assignment
+from bandstand.store.schedules import replay_spec, write_schedule
+from bandstand.store.store import Store
+from bandstand.store.views import StudyRecord
+from bandstand.study.study import StudySpec
 from bandstand_workers.learning_rates import TableSchedule
 
 from tests.service.commands import Bandstand

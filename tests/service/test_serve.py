@@ -16,8 +16,8 @@ import httpx
 import psutil
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.store import Store
+from bandstand.store import tables
+from bandstand.store.store import Store
 from bandstand.submissions.queue import Order
 
 from tests.service.written_study import make_spec

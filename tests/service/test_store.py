@@ -10,14 +10,14 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy as sa
-from bandstand import study_writer, tables
 from bandstand.errors import ForeignWriteError, LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
-from bandstand.events import Action, Measured
-from bandstand.optuna_mirror import OptunaMirror
 from bandstand.optuna_storage import SoleWriterStorage
-from bandstand.search import Search
-from bandstand.store import Store
-from bandstand.study_writer import StudyWriter
+from bandstand.optuna_tables.optuna_mirror import OptunaMirror
+from bandstand.search.events import Action, Measured
+from bandstand.search.search import Search
+from bandstand.store import study_writer, tables
+from bandstand.store.store import Store
+from bandstand.store.study_writer import StudyWriter
 
 from tests.service.written_study import flush, make_spec, train_one
 
@@ -97,7 +97,7 @@ def test_params_come_back_as_they_went_in_with_types_and_order(writer: StudyWrit
 def test_a_second_writer_is_refused_with_the_name_of_the_first(
     writer: StudyWriter, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bandstand.study_rows._KILLED_HOLDER_SECONDS", 0.3)
+    monkeypatch.setattr("bandstand.store.study_rows._KILLED_HOLDER_SECONDS", 0.3)
     with pytest.raises(StudyInUseError, match="a test has it since"):
         store.claim(writer.spec, "another test")
 

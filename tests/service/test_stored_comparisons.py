@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from bandstand.errors import ComparisonNotFoundError, StudyNameTakenError
-from bandstand.lineup import strategies_from
+from bandstand.study.lineup import strategies_from
 
 from tests.service.comparison.conftest import plan_of
 

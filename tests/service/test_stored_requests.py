@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from bandstand import study_writer, tables
 from bandstand.errors import InputError, StudyNotFoundError
-from bandstand.pulse import Figures
-from bandstand.requests import params_from
-from bandstand.search import Search
-from bandstand.store import Store
-from bandstand.study import Budget
-from bandstand.study_writer import StudyWriter
+from bandstand.search.search import Search
+from bandstand.store import study_writer, tables
+from bandstand.store.monitoring.pulse import Figures
+from bandstand.store.requests import params_from
+from bandstand.store.store import Store
+from bandstand.store.study_writer import StudyWriter
+from bandstand.study.study import Budget
 
 from tests.service.written_study import flush, make_spec
 

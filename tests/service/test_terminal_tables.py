@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from bandstand.terminal_tables import make_console, print_table
+from bandstand.report.forms.terminal_tables import make_console, print_table
 from rich.console import Console
 
 HEADER = ("strategy", *(f"epoch {epoch}" for epoch in (1, 3, 9, 27, 81)))

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from bandstand.events import Action
-from bandstand.search import Assignment, Search
-from bandstand.store import Store
-from bandstand.study import StudySpec
-from bandstand.study_writer import StudyWriter
+from bandstand.search.events import Action
+from bandstand.search.protocol import Assignment
+from bandstand.search.search import Search
+from bandstand.store.store import Store
+from bandstand.store.study_writer import StudyWriter
+from bandstand.study.study import StudySpec
 
 NAMES = (f"store-{number}" for number in itertools.count())
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 
 import ray
-from bandstand_workers.blame import Blame
+from bandstand_workers.coordinator.blame import Blame
 
 PROCESS = ray.exceptions.ActorDiedError()
 NODE = ray.exceptions.RayActorError(error_msg="The actor died because its node has died. Node Id: 8945")

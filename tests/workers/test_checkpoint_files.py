@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 from bandstand import stored_files
-from bandstand_workers import checkpoints
-from bandstand_workers.checkpoint_keeper import CheckpointKeeper
-from bandstand_workers.checkpoints import BestWeights, Checkpoint
-from bandstand_workers.model_files import local_copy, save_model
+from bandstand_workers.training import checkpoints
+from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
+from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
+from bandstand_workers.training.model_files import local_copy, save_model
 
 
 def make_checkpoint(epoch: int = 3) -> Checkpoint:

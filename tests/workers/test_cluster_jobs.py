@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from bandstand.store import Store
+from bandstand.store.store import Store
 from bandstand.submissions import Dispatch
 from bandstand.submissions.job import begin_job, must_stop
 from bandstand.submissions.queue import Order

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bandstand_workers.crew import Crew
+from bandstand_workers.coordinator.crew import Crew
 
 
 def crew_of(at_once: int, *names: str) -> Crew:

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from bandstand_workers import data_summary
-from bandstand_workers.data_summary import describe_data
+from bandstand_workers.training import data_summary
+from bandstand_workers.training.data_summary import describe_data
 
 X, Y = np.arange(60, dtype=np.float32).reshape(20, 3), np.arange(20) % 2
 

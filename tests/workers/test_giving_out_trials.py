@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from bandstand.events import Action, TrialState
-from bandstand.search import Search
-from bandstand.study import StudySpec
-from bandstand_workers.affinity import Affinity
-from bandstand_workers.pauses import Pauses
+from bandstand.search.events import Action, TrialState
+from bandstand.search.search import Search
+from bandstand.study.study import StudySpec
+from bandstand_workers.coordinator.affinity import Affinity
+from bandstand_workers.coordinator.pauses import Pauses
 
 
 def make_search(trials: int = 3) -> Search:

@@ -11,20 +11,20 @@ from collections import Counter
 
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.search import Search
-from bandstand.store import Store
-from bandstand.study import Budget
+from bandstand.search.search import Search
+from bandstand.store import tables
+from bandstand.store.store import Store
+from bandstand.study.study import Budget
 
 from tests.service.written_study import make_spec
 
 # As a coordinator does it, without trainers: claim, rebuild, take in what waits, at each of its heartbeats.
 TAKE_IN = """
 import asyncio, sys
-from bandstand.search import Search
-from bandstand.store import Store
-from bandstand_workers.intake import Intake
-from bandstand_workers.journal import Journal
+from bandstand.search.search import Search
+from bandstand.store.store import Store
+from bandstand_workers.coordinator.intake import Intake
+from bandstand_workers.coordinator.journal import Journal
 
 store = Store.open()
 spec = store.spec(sys.argv[1])

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bandstand.event_rows import Rows
-from bandstand.search import Search
-from bandstand.store import Store
-from bandstand_workers.journal import Journal
+from bandstand.search.search import Search
+from bandstand.store.event_rows import Rows
+from bandstand.store.store import Store
+from bandstand_workers.coordinator.journal import Journal
 
 from tests.service.written_study import make_spec
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bandstand.events import Action
-from bandstand.search import Assignment, Verdict
-from bandstand.study import StudySpec
+from bandstand.search.events import Action
+from bandstand.search.protocol import Assignment, Verdict
+from bandstand.study.study import StudySpec
 from bandstand_spaces import SearchSpace
 from bandstand_workers.messages import Measurement, Outcome
-from bandstand_workers.training import Training
-from bandstand_workers.user_code import load_builder
+from bandstand_workers.training.training import Training
+from bandstand_workers.training.user_code import load_builder
 
 CODE = """
 import keras

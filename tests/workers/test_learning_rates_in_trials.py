@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bandstand.events import Action
-from bandstand.search import Assignment, Verdict
-from bandstand.study import StudySpec
+from bandstand.search.events import Action
+from bandstand.search.protocol import Assignment, Verdict
+from bandstand.study.study import StudySpec
 from bandstand_workers.messages import Measurement, WorkerGoneError
-from bandstand_workers.training import Training
+from bandstand_workers.training.training import Training
 
 CODE = """
 import keras

@@ -9,12 +9,12 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from bandstand.events import Action
-from bandstand.failures import HOPELESS
-from bandstand.search import Assignment, Verdict
-from bandstand.study import StudySpec
+from bandstand.search.events import Action
+from bandstand.search.failures import HOPELESS
+from bandstand.search.protocol import Assignment, Verdict
+from bandstand.study.study import StudySpec
 from bandstand_workers.messages import Measurement, Outcome
-from bandstand_workers.training import Training
+from bandstand_workers.training.training import Training
 
 CODE = """
 import keras

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bandstand.events import Action, TrialState
-from bandstand.search import Search
+from bandstand.search.events import Action, TrialState
+from bandstand.search.search import Search
+from bandstand_workers.coordinator.outcomes import Outcomes
+from bandstand_workers.coordinator.pauses import Pauses
 from bandstand_workers.messages import Measurement, Outcome
-from bandstand_workers.outcomes import Outcomes
-from bandstand_workers.pauses import Pauses
 from bandstand_workers.tune.population_coordinator import Interval, Order, PopulationCoordinator
 
 SPEC = {

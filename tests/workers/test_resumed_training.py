@@ -9,11 +9,12 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from bandstand.events import Action
-from bandstand.search import Assignment, Search, Verdict
-from bandstand.study import StudySpec
+from bandstand.search.events import Action
+from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.search import Search
+from bandstand.study.study import StudySpec
 from bandstand_workers.messages import Measurement, WorkerGoneError
-from bandstand_workers.training import Training
+from bandstand_workers.training.training import Training
 
 CODE = """
 import keras

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from bandstand.study import Resources, StudySpec
-from bandstand_workers.fleet import Fleet
-from bandstand_workers.shortage import ShortageNotes, note_of_size, note_of_waiting
+from bandstand.study.study import Resources, StudySpec
+from bandstand_workers.fleet.fleet import Fleet
+from bandstand_workers.fleet.shortage import ShortageNotes, note_of_size, note_of_waiting
 
 GB = 1e9
 
@@ -52,7 +52,7 @@ class Places:
             def give_back(self) -> None:
                 places.left += 1
 
-        monkeypatch.setattr("bandstand_workers.places.Place", Place)
+        monkeypatch.setattr("bandstand_workers.fleet.places.Place", Place)
         monkeypatch.setattr("ray.wait", lambda asked, num_returns, timeout: ([], asked))
         monkeypatch.setattr("ray.get", lambda answer: answer.refusal)
         monkeypatch.setattr("ray.kill", lambda trainer: None)
@@ -143,7 +143,7 @@ def test_a_lack_of_trainers_is_told_once_and_again_after_it_was_over(monkeypatch
     now = [0.0]
     told: list[str] = []
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    monkeypatch.setattr("bandstand_workers.shortage.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bandstand_workers.fleet.shortage.time.monotonic", lambda: now[0])
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0})
     monkeypatch.setattr("ray.available_resources", dict)
     monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])

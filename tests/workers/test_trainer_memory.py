@@ -3,7 +3,7 @@
 from itertools import count
 
 import psutil
-from bandstand_workers.trainer import Trainer
+from bandstand_workers.fleet.trainer import Trainer
 
 from tests.end_to_end.project import SETTINGS, Project
 
@@ -14,7 +14,7 @@ def test_the_baseline_does_not_grow_from_study_to_study_but_with_new_data(tmp_pa
     (project.folder / "other_data.py").write_text("from project import load\n")
     spec = {**SETTINGS, "name": "first"}
     monkeypatch.setattr(
-        "bandstand_workers.trainer._set_up_devices", lambda _: None
+        "bandstand_workers.fleet.trainer._set_up_devices", lambda _: None
     )  # once a process, before TensorFlow runs
     trainer = Trainer({"cpus": 1}, [str(project.folder)])
     assert 0 < trainer.memory_bytes() <= 2 * psutil.Process().memory_info().rss

@@ -13,12 +13,12 @@ import keras
 import numpy as np
 import pytest
 from bandstand.errors import InputError
-from bandstand.events import Action
-from bandstand.search import Assignment, Verdict
-from bandstand.study import StudySpec
+from bandstand.search.events import Action
+from bandstand.search.protocol import Assignment, Verdict
+from bandstand.study.study import StudySpec
 from bandstand_workers.messages import Measurement, Outcome
 from bandstand_workers.programs.choice import MeasuredProgram
-from bandstand_workers.training import Training
+from bandstand_workers.training.training import Training
 
 CODE = """
 import keras

@@ -142,10 +142,10 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from bandstand.events import Action
-from bandstand.search import Assignment, Verdict
-from bandstand.study import StudySpec
-from bandstand_workers.training import Training
+from bandstand.search.events import Action
+from bandstand.search.protocol import Assignment, Verdict
+from bandstand.study.study import StudySpec
+from bandstand_workers.training.training import Training
 
 EPOCHS = 4
 meeting = None  # where trials wait for each other after their first epoch
@@ -256,8 +256,8 @@ def test_each_trial_trains_on_jax_as_if_it_were_alone(tmp_path: Path) -> None:
 
 def test_several_at_once_are_refused_where_keras_is_not_on_jax() -> None:
     from bandstand.errors import InputError
-    from bandstand.study_file import find_study
-    from bandstand_workers.training import Training
+    from bandstand.study.study_file import find_study
+    from bandstand_workers.training.training import Training
 
     spec = find_study("digits_mlp").spec
     several = spec.model_copy(update={"resources": spec.resources.model_copy(update={"trials_at_once": 2})})

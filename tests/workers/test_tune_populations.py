@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 from bandstand_workers.tune.population import SEAT, PopulationConfig
 from ray.tune.schedulers import PopulationBasedTraining
 from ray.tune.schedulers.pb2 import PB2

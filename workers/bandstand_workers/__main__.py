@@ -1,8 +1,8 @@
 """`python -m bandstand_workers`: the processes that run studies.
 
     python -m bandstand_workers             runs studies for `bandstand run`, as said below
-    python -m bandstand_workers job RUN     the driver of a server's job on the Ray cluster (`bandstand_workers.cluster_job`)
-    python -m bandstand_workers dispatch    takes submissions from the queue to the Ray cluster (`bandstand_workers.dispatch`)
+    python -m bandstand_workers job RUN     the driver of a server's job on the Ray cluster (`cluster_job`)
+    python -m bandstand_workers dispatch    takes submissions from the queue to the Ray cluster (`dispatch`)
 
 The first reads one job as a line of JSON from standard input and writes events as lines of JSON to standard output;
 whatever else would be printed goes to standard error. When standard input ends, or on SIGINT or SIGTERM, the running
@@ -21,7 +21,7 @@ from typing import Any
 
 from bandstand.errors import BandstandError, InputError, ServiceError
 from bandstand.settings import database_url
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 
 
 def main() -> int:

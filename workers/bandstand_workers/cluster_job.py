@@ -15,9 +15,9 @@ from typing import Any
 
 from bandstand import errors
 from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError
-from bandstand.live import PlainDisplay
+from bandstand.running.live import PlainDisplay
 from bandstand.settings import checkpoints_uri, database_url
-from bandstand.store import Store
+from bandstand.store.store import Store
 from bandstand.submissions.job import JobOrder, begin_job, must_stop, refuse_job
 
 __all__ = ["run_cluster_job"]

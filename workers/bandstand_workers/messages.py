@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from bandstand.events import Action
-from bandstand.search import Search, Verdict
+from bandstand.search.events import Action
+from bandstand.search.protocol import Verdict
+from bandstand.search.search import Search
 
 __all__ = ["EpochLink", "Measurement", "Outcome", "WorkerGoneError"]
 

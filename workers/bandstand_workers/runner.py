@@ -16,10 +16,10 @@ from typing import Any
 
 from bandstand.errors import BandstandError, ServiceError
 from bandstand.settings import ray_address
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 
-from bandstand_workers.coordinator_start import start_coordinator
-from bandstand_workers.fleet import Fleet, check_room, connect_ray, fitting_trainers, protect_local_ray
+from bandstand_workers.coordinator.coordinator_start import start_coordinator
+from bandstand_workers.fleet.fleet import Fleet, check_room, connect_ray, fitting_trainers, protect_local_ray
 
 __all__ = ["Job", "run_job"]
 
@@ -64,7 +64,7 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
         prepare_tune()
     import ray
 
-    from bandstand_workers.gathering import NotBegunError
+    from bandstand_workers.fleet.gathering import NotBegunError
 
     cpus = max((job.workers or 1) * spec.resources.cpus for spec in job.specs)
     connect_ray(job.specs[0].resources, cpus)
@@ -138,7 +138,7 @@ class _StudyRun:
 
     def __init__(self, job: Job, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event, tell: Tell):
         """Begin to start the coordinator, which takes a second or two; it touches nothing before `run`."""
-        from bandstand_workers.shortage import ShortageNotes
+        from bandstand_workers.fleet.shortage import ShortageNotes
 
         self._job = job
         self._spec = spec
@@ -170,7 +170,7 @@ class _StudyRun:
         Raises:
             InputError, ServiceError, NotBegunError: as `gather`.
         """
-        from bandstand_workers.gathering import gather
+        from bandstand_workers.fleet.gathering import gather
 
         gather(self._fleet, self._stop, self._shortage)
         self._shortage.begun()
@@ -192,7 +192,7 @@ class _StudyRun:
         raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
 
     def _start_coordinator(self) -> Any:
-        from bandstand_workers.coordinator import CoordinatorActor
+        from bandstand_workers.coordinator.coordinator import CoordinatorActor
 
         coordinator, url_file = start_coordinator(
             CoordinatorActor, self._spec, self._database_url, self._job.checkpoints_uri

@@ -21,7 +21,7 @@ from bandstand.api.reports import ReportWriter
 from bandstand.api.sessions import Sessions
 from bandstand.api.settings import ServerSettings
 from bandstand.api.snapshots import Snapshots
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 __all__ = ["make_app"]
 

@@ -12,8 +12,8 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from bandstand.accounts import Role, TokenRecord
-from bandstand.store import Store
+from bandstand.store.accounts import Role, TokenRecord
+from bandstand.store.store import Store
 
 __all__ = ["COOKIE", "Admin", "Submitter", "Viewer", "authenticate", "check_may_change", "requires", "store_of"]
 

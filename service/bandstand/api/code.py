@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from bandstand.api.authentication import Submitter, Viewer, store_of
 from bandstand.api.problems import answers
 from bandstand.api.values import Sha256InPath
-from bandstand.store import Store
+from bandstand.store.store import Store
 from bandstand.submissions import CodeArchive
 
 __all__ = ["router"]

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bandstand.accounts import TokenRecord
 from bandstand.api.answers import RunOut, StudyOut, SubmissionOut
 from bandstand.api.authentication import Submitter, Viewer, check_may_change, store_of
 from bandstand.api.problems import answers
@@ -25,9 +24,10 @@ from bandstand.api.submitting import (
 from bandstand.api.values import Limit, Name, Sha256, Storable, check_new_name
 from bandstand.comparison.plan import ComparisonPlan, make_plan
 from bandstand.errors import ComparisonNotFoundError, InputError
-from bandstand.lineup import strategies_from
-from bandstand.store import Store
-from bandstand.study import study_spec_from
+from bandstand.store.accounts import TokenRecord
+from bandstand.store.store import Store
+from bandstand.study.lineup import strategies_from
+from bandstand.study.study import study_spec_from
 from bandstand.submissions.queue import Order
 
 __all__ = ["last", "router"]

@@ -25,10 +25,10 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from bandstand.accounts import Role
 from bandstand.api.authentication import COOKIE, Viewer, store_of
 from bandstand.api.pages.addresses import is_same_origin
-from bandstand.store import Store
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 
 __all__ = ["Dashboard", "router"]
 
@@ -115,7 +115,7 @@ class Dashboard:
     def _start(self) -> None:
         path = Path(tempfile.mkdtemp(prefix="bandstand-")) / "dashboard"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bandstand.dashboard_process", str(path)],
+            [sys.executable, "-m", "bandstand.optuna_tables.dashboard_process", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"BANDSTAND_DATABASE_URL": self._url},

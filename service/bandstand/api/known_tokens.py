@@ -11,8 +11,8 @@ from collections import OrderedDict
 
 from fastapi.concurrency import run_in_threadpool
 
-from bandstand.accounts import Accounts, TokenRecord
 from bandstand.api.latest import keep_latest
+from bandstand.store.accounts import Accounts, TokenRecord
 
 __all__ = ["KnownTokens"]
 

@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bandstand.api.authentication import Viewer
 from bandstand.api.feeds import Feeds
 from bandstand.api.problems import answers
-from bandstand.census import Census
-from bandstand.store import Store
+from bandstand.store.monitoring.census import Census
+from bandstand.store.store import Store
 
 __all__ = ["MeasureRequests", "Metrics", "router"]
 

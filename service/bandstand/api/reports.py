@@ -19,7 +19,7 @@ from bandstand.api.problems import answers
 from bandstand.api.values import Name
 from bandstand.errors import StudyNotFoundError
 from bandstand.settings import bandstand_home
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 __all__ = ["ReportWriter", "router"]
 

@@ -13,8 +13,8 @@ from typing import Any
 from fastapi import Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from bandstand.accounts import TokenRecord
-from bandstand.store import Store
+from bandstand.store.accounts import TokenRecord
+from bandstand.store.store import Store
 
 __all__ = ["CSRF_FIELD", "CSRF_HEADER", "Sessions"]
 

@@ -12,7 +12,7 @@ from bandstand.api.problems import answers
 from bandstand.api.snapshots import Snapshots
 from bandstand.api.values import Limit, Name, Storable
 from bandstand.errors import StudyNotFoundError
-from bandstand.study_list import State
+from bandstand.store.study_list import State
 
 __all__ = ["last", "router", "study_detail"]
 

@@ -9,15 +9,15 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bandstand import stored_files
-from bandstand.accounts import TokenRecord
 from bandstand.api.answers import StudyDetail, SubmissionOut
 from bandstand.api.authentication import Submitter, check_may_change, store_of
 from bandstand.api.problems import answers
 from bandstand.api.studies import study_detail
 from bandstand.api.values import Name, Sha256, Storable, check_new_name
 from bandstand.errors import StudyNotFoundError, one_line
-from bandstand.store import Store
-from bandstand.study import study_spec_from
+from bandstand.store.accounts import TokenRecord
+from bandstand.store.store import Store
+from bandstand.study.study import study_spec_from
 from bandstand.submissions.queue import Order
 
 __all__ = ["SPEC_EXAMPLE", "Labels", "Priority", "Workers", "check_owner", "router"]

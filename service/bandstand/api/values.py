@@ -12,7 +12,7 @@ from fastapi import HTTPException, Path, Query
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from bandstand.errors import InputError
-from bandstand.study import NAME_LIMIT
+from bandstand.study.study import NAME_LIMIT
 
 __all__ = ["Limit", "Name", "Number", "Sha256", "Sha256InPath", "Storable", "check_new_name"]
 

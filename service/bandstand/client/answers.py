@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bandstand.errors import InputError, ServerAnswerError
-from bandstand.study import Budget, StudySpec, study_spec_from
+from bandstand.study.study import Budget, StudySpec, study_spec_from
 
 if TYPE_CHECKING:
-    from bandstand.views import StudyProgress
+    from bandstand.store.views import StudyProgress
 
 __all__ = ["Best", "ListedStudy", "Me", "progress_from", "record_from", "spec_from"]
 
@@ -90,7 +90,7 @@ def progress_from(spec: StudySpec, answer: Mapping[str, Any]) -> StudyProgress:
     Raises:
         ServerAnswerError: something is missing.
     """
-    from bandstand.views import BestTrial, RunningTrial, StudyProgress
+    from bandstand.store.views import BestTrial, RunningTrial, StudyProgress
 
     try:
         known = {

@@ -17,7 +17,7 @@ from bandstand.client.packing import PackedStudy, pack_study
 from bandstand.client.sending import send_code
 from bandstand.client.study import RemoteStudy
 from bandstand.errors import ComparisonNotFoundError, InputError, StudyNameTakenError, StudyNotFoundError
-from bandstand.study import StudySpec, study_spec_from
+from bandstand.study.study import StudySpec, study_spec_from
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from bandstand.client.answers import spec_from
 from bandstand.client.connection import path_of
 from bandstand.client.submission import ENDED, POLL_SECONDS, RemoteSubmission
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from bandstand.client.notebook import NotebookCode, pack_functions
 from bandstand.errors import InputError
-from bandstand.references import InteractiveReference
 from bandstand.report.text import counted
-from bandstand.study import StudySpec
-from bandstand.study_file import default_code_path
+from bandstand.study.references import InteractiveReference
+from bandstand.study.study import StudySpec
+from bandstand.study.study_file import default_code_path
 from bandstand.submissions.code import CodeArchive, list_files
 
 __all__ = ["PackedStudy", "pack_study"]

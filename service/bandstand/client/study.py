@@ -14,12 +14,12 @@ from bandstand.client.answers import Best, progress_from, record_from, spec_from
 from bandstand.client.stream import follow_events
 from bandstand.client.submission import RemoteSubmission
 from bandstand.errors import BandstandError
-from bandstand.study import Budget, StudySpec
+from bandstand.study.study import Budget, StudySpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bandstand.views import StudyProgress
+    from bandstand.store.views import StudyProgress
 
 __all__ = ["RemoteStudy"]
 

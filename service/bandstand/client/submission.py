@@ -13,7 +13,7 @@ from bandstand.client.connection import Connection, path_of
 from bandstand.client.packing import pack_study
 from bandstand.client.sending import send_code
 from bandstand.errors import InputError
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 
 __all__ = ["ENDED", "POLL_SECONDS", "RemoteSubmission"]
 

@@ -15,8 +15,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from bandstand.live import budget_used, params_text, progress_view
-from bandstand.views import StudyProgress
+from bandstand.running.live import budget_used, params_text, progress_view
+from bandstand.store.views import StudyProgress
 
 __all__ = ["LineView", "PipeView", "TerminalView", "View", "is_notebook", "make_view", "progress_line"]
 

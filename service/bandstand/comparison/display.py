@@ -17,12 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bandstand.errors import StudyNotFoundError
-from bandstand.live import Display, NoDisplay, budget_used, progress_view
+from bandstand.running.live import Display, NoDisplay, budget_used, progress_view
 
 if TYPE_CHECKING:
     from bandstand.comparison.plan import PlannedStudy
-    from bandstand.store import Store
-    from bandstand.study import StudySpec
+    from bandstand.store.store import Store
+    from bandstand.study.study import StudySpec
 
 __all__ = ["make_comparison_display"]
 

@@ -15,7 +15,7 @@ from bandstand.comparison.final_values import draw_final_values
 from bandstand.comparison.judgement import Judgement
 from bandstand.comparison.results import Results
 from bandstand.comparison.wins import draw_wins
-from bandstand.report.drawing import Drawing
+from bandstand.report.drawing.drawing import Drawing
 
 __all__ = ["COMPARISON_FIGURES", "ComparisonFigure"]
 

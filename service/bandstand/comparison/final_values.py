@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import plotly.graph_objects as go
 
 from bandstand.comparison.statistics import Interval
-from bandstand.report.axes import row_places, rows_axis
-from bandstand.report.drawing import Drawing
-from bandstand.report.style import BEST_COLOR, STUDY_COLORS, make_figure
+from bandstand.report.drawing.axes import row_places, rows_axis
+from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
 from bandstand.report.text import label
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand import tables
-from bandstand.study import StudySpec
+from bandstand.store import tables
+from bandstand.study.study import StudySpec
 
 __all__ = ["read_finished_like"]
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bandstand.errors import InputError
-from bandstand.lineup import StrategyChoice, strategies_from
-from bandstand.study import NAME_LIMIT, StudySpec
+from bandstand.study.lineup import StrategyChoice, strategies_from
+from bandstand.study.study import NAME_LIMIT, StudySpec
 
 __all__ = ["ComparisonPlan", "PlannedStudy", "make_plan"]
 

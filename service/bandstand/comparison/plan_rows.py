@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
-from bandstand import tables
 from bandstand.comparison.plan import ComparisonPlan
 from bandstand.errors import ComparisonNotFoundError, StudyNameTakenError
-from bandstand.lineup import StrategyChoice
-from bandstand.study import StudySpec
+from bandstand.store import tables
+from bandstand.study.lineup import StrategyChoice
+from bandstand.study.study import StudySpec
 
 __all__ = ["read_plan", "read_plan_names", "read_plan_page", "write_plan"]
 

@@ -15,8 +15,8 @@ from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measur
 
 if TYPE_CHECKING:
     from bandstand.comparison.plan import ComparisonPlan, PlannedStudy
-    from bandstand.store import Store
-    from bandstand.views import StudyRecord
+    from bandstand.store.store import Store
+    from bandstand.store.views import StudyRecord
 
 __all__ = ["Arm", "Results", "Run", "make_results", "read_results"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bandstand_spaces import Categorical
 
 from bandstand.comparison.statistics import CONFIDENCE, Interval, SpeedUp
-from bandstand.report.drawing import Table
+from bandstand.report.drawing.drawing import Table
 from bandstand.report.text import and_list, counted, duration, measured, number, value_text
 from bandstand.strategies.samplers.fractions import fraction_of
 from bandstand.strategies.samplers.grid_points import affordable_trainings, grid_of, points_per_parameter
@@ -20,7 +20,7 @@ from bandstand.strategies.samplers.grid_points import affordable_trainings, grid
 if TYPE_CHECKING:
     from bandstand.comparison.judgement import ArmJudgement, Judgement, Versus
     from bandstand.comparison.results import Results
-    from bandstand.lineup import StrategyChoice
+    from bandstand.study.lineup import StrategyChoice
 
 __all__ = [
     "answer_from",

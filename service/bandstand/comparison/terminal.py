@@ -16,11 +16,11 @@ from bandstand.comparison.summary import (
     settings_sentence,
     state_sentences,
 )
-from bandstand.terminal_tables import make_console, print_table
+from bandstand.report.forms.terminal_tables import make_console, print_table
 
 if TYPE_CHECKING:
     from bandstand.comparison.results import Results
-    from bandstand.report.drawing import Table
+    from bandstand.report.drawing.drawing import Table
 
 __all__ = ["print_results"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.report.drawing import Drawing
-from bandstand.report.style import make_figure
+from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.drawing.style import make_figure
 from bandstand.report.text import label
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ or the sentence that says why there is nothing to draw; it is tested on numbers.
 from those numbers alone. `draw` joins the two and adds the caption that says what to see, which trials are in it, and
 what was left out.
 
-`REPORTS` names the figures in the order of the page. `parts` makes what is text or a table, `outline` puts parts and
-figures in order (a report of results, or the write-up of a project), and `html_form`, `markdown_form` and `json_form`
-show what came of it; `page.write_report` is the way in. Two files hold judgements as rules on numbers: `diagnosis` says
-what learning curves look like, `advice` what to doubt about a search. plotly, pandas and Optuna are imported when
-something is drawn, not before.
+`REPORTS` names the figures, a file each in `figures`, in the order of the page; `drawing` holds what they are drawn
+with. `parts` makes what is text or a table, `outline` puts parts and figures in order (a report of results, or the
+write-up of a project), and `forms` shows what came of it; `forms.page.write_report` is the way in. Two files hold
+judgements as rules on numbers: `diagnosis` says what learning curves look like, `advice` what to doubt about a search.
+plotly, pandas and Optuna are imported when something is drawn, not before.
 
-To add a figure: a file with `draw(record, others) -> Drawing | str`, and a line in `REPORTS`.
+To add a figure: a file in `figures` with `draw(record, others) -> Drawing | str`, and a line in `REPORTS`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from bandstand.report.drawing import Drawing
-    from bandstand.views import StudyRecord
+    from bandstand.report.drawing.drawing import Drawing
+    from bandstand.store.views import StudyRecord
 
 __all__ = ["REPORTS", "Report"]
 
@@ -37,11 +37,11 @@ class Report:
     needs: str
     """What a study must have for the figure to say anything."""
     module: str
-    """The file of this package that draws it."""
+    """The file of `figures` that draws it."""
 
     def draw(self, record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | str:
         """The figure of `record`, or the sentence that says why there is none; `others` are compared with it."""
-        module = import_module(f"bandstand.report.{self.module}")
+        module = import_module(f"bandstand.report.figures.{self.module}")
         return cast("Drawing | str", module.draw(record, others))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from bandstand_spaces import Categorical, Value
 
 from bandstand.report.border import border_of
-from bandstand.report.importances import FEW_TRIALS, ImportanceData
+from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import and_list, counted, measured, number, value_text
 from bandstand.report.timeline import values_of
@@ -22,7 +22,7 @@ from bandstand.strategies.samplers.surrogate_models import SurrogateOptions
 from bandstand.strategies.samplers.tpe import TPEOptions
 
 if TYPE_CHECKING:
-    from bandstand.views import StudyRecord
+    from bandstand.store.views import StudyRecord
 
 __all__ = ["search_warnings"]
 

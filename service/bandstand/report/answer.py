@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from bandstand_spaces import Categorical, Parameter, Value
 
 from bandstand.report.border import border_of
-from bandstand.report.drawing import Table
+from bandstand.report.drawing.drawing import Table
 from bandstand.report.params import condition_text
 from bandstand.report.text import and_list, counted, duration, measured, shortened, value_text
 
 if TYPE_CHECKING:
-    from bandstand.views import BestTrial, StudyRecord
+    from bandstand.store.views import BestTrial, StudyRecord
 
 __all__ = ["answer_from", "failures_table", "params_json", "params_table", "settings_sentence"]
 

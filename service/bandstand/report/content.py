@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from bandstand.report.drawing import Drawing, Table
+from bandstand.report.drawing.drawing import Drawing, Table
 
 __all__ = ["Block", "Bullets", "Code", "Document", "Figure", "Prose", "Section", "Sheet"]
 

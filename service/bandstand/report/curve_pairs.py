@@ -16,7 +16,7 @@ from bandstand.report.diagnosis import Diagnosis, Reference, Rules, diagnose
 from bandstand.report.family import best_path, read_members
 
 if TYPE_CHECKING:
-    from bandstand.views import StudyRecord
+    from bandstand.store.views import StudyRecord
 
 __all__ = ["CurvePair", "metric_names", "read_pairs"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from bandstand.report.sampling import sample_evenly
+from bandstand.report.drawing.sampling import sample_evenly
 
 if TYPE_CHECKING:
-    from bandstand.views import StudyRecord
+    from bandstand.store.views import StudyRecord
 
 __all__ = ["POPULATIONS", "Member", "Step", "best_path", "lay_out", "read_members", "related"]
 

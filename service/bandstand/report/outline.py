@@ -19,7 +19,7 @@ from bandstand.report.content import Block, Document, Figure, Prose, Section
 from bandstand.report.text import counted
 
 if TYPE_CHECKING:
-    from bandstand.views import StudyRecord
+    from bandstand.store.views import StudyRecord
 
 __all__ = ["STYLES", "best_sections", "make_report", "make_writeup"]
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from bandstand.report.answer import answer_from, failures_table, params_json, params_table, settings_sentence
 from bandstand.report.content import Block, Bullets, Code, Prose, Sheet
 from bandstand.report.diagnosis import describe_rules
-from bandstand.report.drawing import Table
+from bandstand.report.drawing.drawing import Table
 from bandstand.report.study_file import toml_from
 from bandstand.report.text import counted
 
 if TYPE_CHECKING:
-    from bandstand.views import StudyRecord
+    from bandstand.store.views import StudyRecord
 
 __all__ = [
     "answer",
@@ -70,7 +70,7 @@ def best_configuration(record: StudyRecord) -> tuple[Block, ...]:
 def warnings(record: StudyRecord) -> tuple[Block, ...]:
     """What to doubt about the search."""
     from bandstand.report.advice import search_warnings
-    from bandstand.report.importances import importances_data
+    from bandstand.report.figures.importances import importances_data
 
     found = search_warnings(record, importances_data(record)) if len(record.trials) else []
     return (Bullets("What to doubt", tuple(found)),) if found else ()

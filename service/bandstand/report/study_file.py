@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bandstand_spaces.toml_writer import make_toml
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["toml_from"]
 

@@ -1,5 +1,7 @@
 """Search: the whole of a study's decisions, as a state machine without input or output.
 
+    events       what happened in a study, one frozen record a fact
+    history      the trials as the events so far have left them; budget, failures, lineage and combination read it
     search       what the shells call: what happened goes in, what to do next comes out
     protocol     the words of both sides: Assignment, Verdict, StaleAttemptError
     state        history, strategy, and the events that are not stored yet; the one way in which anything changes
@@ -10,8 +12,3 @@
 
 It knows no Ray, no Keras, no database and no clock.
 """
-
-from bandstand.search.protocol import Assignment, StaleAttemptError, Verdict
-from bandstand.search.search import Search
-
-__all__ = ["Assignment", "Search", "StaleAttemptError", "Verdict"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import replace
 
-from bandstand.events import Promoted, Proposed, Started
-from bandstand.history import Trial
 from bandstand.search.endings import Endings
+from bandstand.search.events import Promoted, Proposed, Started
+from bandstand.search.history import Trial
 from bandstand.search.protocol import Assignment
 from bandstand.search.state import SearchState
 from bandstand.strategies.randomness import trial_seed

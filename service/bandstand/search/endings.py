@@ -5,8 +5,8 @@ Knows what an end says of a trial. Must not know what is tried next.
 
 from __future__ import annotations
 
-from bandstand.events import Action, Ended, StudyEnded, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Action, Ended, StudyEnded, TrialState
+from bandstand.search.history import Trial
 from bandstand.search.state import SearchState
 from bandstand.strategies.strategy import Retirement
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isfinite
 
-from bandstand.events import Action, Decided, Measured
-from bandstand.history import Trial
+from bandstand.search.events import Action, Decided, Measured
+from bandstand.search.history import Trial
 from bandstand.search.protocol import Verdict
 from bandstand.search.state import SearchState
 from bandstand.strategies.strategy import Judgement

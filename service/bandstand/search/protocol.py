@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bandstand.events import Action
+from bandstand.search.events import Action
 
 __all__ = ["Assignment", "StaleAttemptError", "Verdict"]
 

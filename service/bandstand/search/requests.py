@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bandstand.budget import extended
-from bandstand.events import Enqueued, Extended, Reopened
+from bandstand.search.budget import extended
+from bandstand.search.events import Enqueued, Extended, Reopened
 from bandstand.search.state import SearchState
 
 if TYPE_CHECKING:
-    from bandstand.study import Budget
+    from bandstand.study.study import Budget
 
 __all__ = ["Requests"]
 

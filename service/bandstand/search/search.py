@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from bandstand.combination import Combination, sentence_on
-from bandstand.events import (
+from bandstand.search.allocation import Allocation
+from bandstand.search.combination import Combination, sentence_on
+from bandstand.search.endings import Endings
+from bandstand.search.events import (
     Action,
     Checkpointed,
     Combined,
@@ -25,16 +27,14 @@ from bandstand.events import (
     StudyEnded,
     TrialState,
 )
-from bandstand.failures import HOPELESS
-from bandstand.search.allocation import Allocation
-from bandstand.search.endings import Endings
+from bandstand.search.failures import HOPELESS
 from bandstand.search.judging import Judging
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.search.requests import Requests
 from bandstand.search.state import SearchState
 from bandstand.strategies import Strategy
 from bandstand.strategies.strategy import Step
-from bandstand.study import Budget, StudySpec
+from bandstand.study.study import Budget, StudySpec
 
 __all__ = ["Search"]
 

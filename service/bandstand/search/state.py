@@ -5,12 +5,12 @@ Knows the one way in which anything changes. Must not know why anything does.
 
 from __future__ import annotations
 
-from bandstand.events import Combined, Event, Noticed, Spent, TrialState
-from bandstand.history import History, Trial
+from bandstand.search.events import Combined, Event, Noticed, Spent, TrialState
+from bandstand.search.history import History, Trial
 from bandstand.search.protocol import StaleAttemptError
 from bandstand.strategies import Strategy, make_strategy
 from bandstand.strategies.strategy import CombiningPolicy, ForeseeingStrategy, Situation
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 
 __all__ = ["SearchState"]
 

@@ -28,7 +28,7 @@ from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 
 from bandstand.simulation.curves import Advance, Setting, State
 from bandstand.simulation.unit_cube import fraction_of
-from bandstand.study import Objective
+from bandstand.study.study import Objective
 
 __all__ = ["AnalyticCurve", "AnalyticCurves", "AnalyticSource", "make_source"]
 

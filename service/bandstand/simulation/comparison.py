@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bandstand.lineup import StrategyChoice
 from bandstand.report.text import and_list, counted
 from bandstand.simulation.cluster import Cluster
 from bandstand.simulation.curves import CurveSource
 from bandstand.simulation.loop import simulate
 from bandstand.simulation.outcome import Outcome
 from bandstand.strategies import make_strategy
-from bandstand.study import StudySpec
+from bandstand.study.lineup import StrategyChoice
+from bandstand.study.study import StudySpec
 
 __all__ = ["Comparison", "Entry", "compare"]
 

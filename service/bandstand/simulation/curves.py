@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from bandstand_spaces import SearchSpace
 
-from bandstand.study import Objective
+from bandstand.study.study import Objective
 
 __all__ = ["Advance", "Curve", "CurveSource", "Curves", "RecordedCurve", "Setting", "State"]
 

@@ -22,7 +22,7 @@ from bandstand_spaces import Float, Int, Parameter, SearchSpace
 from bandstand.errors import InputError
 from bandstand.simulation.curves import RecordedCurve, Setting
 from bandstand.simulation.sources import choose, data_files
-from bandstand.study import Objective
+from bandstand.study.study import Objective
 
 __all__ = ["LCBenchSource", "make_source"]
 

@@ -4,9 +4,9 @@ Knows the order of events. Must not read a clock, nor know a curve's formula or 
 decisions really cost hands in a stopwatch.
 
 A worker asks `next`, trains epoch after epoch, reports each, and obeys the verdict at the moment of the report. What
-differs from `workers/bandstand_workers/`: deciding, storing and checkpointing take no virtual time, at a deadline the epoch under way is
-lost, where a trainer that sees that an epoch would not end in time leaves it out, and models are neither made nor
-combined.
+differs from `bandstand_workers`: deciding, storing and checkpointing take no virtual time, at a deadline the epoch
+under way is lost, where a trainer that sees that an epoch would not end in time leaves it out, and models are neither
+made nor combined.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from dataclasses import dataclass, field
 from math import inf, isfinite, nextafter
 from typing import Literal
 
-from bandstand.events import Action, TrialState
-from bandstand.search import Assignment, Search
+from bandstand.search.events import Action, TrialState
+from bandstand.search.protocol import Assignment
+from bandstand.search.search import Search
 from bandstand.simulation.cluster import Cluster, WorkerLuck
 from bandstand.simulation.curves import Advance, Curve, Curves, State
 from bandstand.simulation.outcome import Improvement, Outcome
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 
 __all__ = ["CHECKPOINT_SECONDS", "simulate"]
 
 CHECKPOINT_SECONDS = 30.0
-"""Training time between two checkpoints where the study does not say, as in `workers/bandstand_workers/`."""
+"""Training time between two checkpoints where the study does not say, as in `bandstand_workers`."""
 
 
 def simulate(

@@ -6,7 +6,7 @@ Knows the parts. Must not know how a figure is made or shown.
 from __future__ import annotations
 
 from bandstand.report.content import Bullets, Document, Figure, Prose, Section, Sheet
-from bandstand.report.drawing import Table
+from bandstand.report.drawing.drawing import Table
 from bandstand.simulation import best_so_far, shares
 from bandstand.simulation.comparison import Comparison
 from bandstand.simulation.summary import Cells, answer_from, result_table, settings_sentence, work_table

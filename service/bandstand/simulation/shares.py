@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from bandstand.report.axes import log_ticks
-from bandstand.report.drawing import Drawing, Table
-from bandstand.report.style import STATE_STYLES, STUDY_COLORS, make_figure
+from bandstand.report.drawing.axes import log_ticks
+from bandstand.report.drawing.drawing import Drawing, Table
+from bandstand.report.drawing.style import STATE_STYLES, STUDY_COLORS, make_figure
 from bandstand.report.text import counted, label, number
 from bandstand.simulation.comparison import Comparison
 from bandstand.simulation.outcome import Outcome

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from bandstand.budget_text import budget_from
 from bandstand.errors import InputError
 from bandstand.simulation.curves import CurveSource
-from bandstand.study import StudySpec, study_spec_from
+from bandstand.study.budget_text import budget_from
+from bandstand.study.study import StudySpec, study_spec_from
 
 __all__ = ["FULL_TRAININGS_A_WORKER", "SimulatedStudy", "make_study"]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from bandstand.broken_rules import did_you_mean
 from bandstand.errors import InputError
 from bandstand.simulation.curves import CurveSource
+from bandstand.study.broken_rules import did_you_mean
 
 __all__ = ["CURVES", "CurveKind", "choose", "data_files", "open_source"]
 

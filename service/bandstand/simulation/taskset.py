@@ -23,7 +23,7 @@ from bandstand_spaces import Float, SearchSpace
 from bandstand.simulation.curves import RecordedCurve, Setting
 from bandstand.simulation.sources import choose, data_files
 from bandstand.simulation.unit_cube import fraction_of
-from bandstand.study import Objective
+from bandstand.study.study import Objective
 
 __all__ = ["TaskSetSource", "make_source"]
 

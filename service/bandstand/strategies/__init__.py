@@ -44,7 +44,7 @@ from bandstand.strategies.samplers.zoom import ZoomSampler
 from bandstand.strategies.strategy import Policy, Pruner, Sampler, Strategy
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["PRUNERS", "SAMPLERS", "STRATEGIES", "Policy", "Pruner", "Sampler", "Strategy", "make_strategy"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bandstand.events import Event
-from bandstand.history import Trial
+from bandstand.search.events import Event
+from bandstand.search.history import Trial
 from bandstand.strategies.strategy import (
     ForeseeingSampler,
     Judgement,

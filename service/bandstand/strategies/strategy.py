@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from bandstand.combination import Combination
-from bandstand.events import Action, Event
-from bandstand.history import Trial
+from bandstand.search.combination import Combination
+from bandstand.search.events import Action, Event
+from bandstand.search.history import Trial
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = [
     "CombiningPolicy",

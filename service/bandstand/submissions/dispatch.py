@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
-from bandstand import tables
+from bandstand.store import tables
 from bandstand.submissions.code import CodeArchive
 from bandstand.submissions.queue import TURN, end_submission, notify, set_submission
 from bandstand.submissions.records import (
@@ -28,7 +28,7 @@ from bandstand.submissions.records import (
 )
 
 if TYPE_CHECKING:
-    from bandstand.store import Store
+    from bandstand.store.store import Store
 
 __all__ = ["ClaimedRun", "Dispatch"]
 

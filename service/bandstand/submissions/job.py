@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bandstand import tables
 from bandstand.errors import InputError
-from bandstand.study import StudySpec
-from bandstand.study_rows import has_work
+from bandstand.store import tables
+from bandstand.store.study_rows import has_work
+from bandstand.study.study import StudySpec
 from bandstand.submissions.records import RunState, SubmissionState, read_studies, read_submission, run_from
 
 if TYPE_CHECKING:
-    from bandstand.store import Store
+    from bandstand.store.store import Store
 
 __all__ = ["JobOrder", "begin_job", "must_stop", "refuse_job"]
 

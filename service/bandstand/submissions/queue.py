@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
-from bandstand import tables
 from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError
-from bandstand.study_rows import delete_row, has_work
+from bandstand.store import tables
+from bandstand.store.study_rows import delete_row, has_work
 from bandstand.submissions.code import CodeArchive
 from bandstand.submissions.records import (
     Run,
@@ -32,8 +32,8 @@ from bandstand.submissions.records import (
 
 if TYPE_CHECKING:
     from bandstand.comparison.plan import ComparisonPlan
-    from bandstand.store import Store
-    from bandstand.study import StudySpec
+    from bandstand.store.store import Store
+    from bandstand.study.study import StudySpec
 
 __all__ = ["Order", "SubmissionQueue"]
 

@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand import tables
 from bandstand.errors import StudyNotFoundError
+from bandstand.store import tables
 
 __all__ = ["Run", "RunState", "Submission", "SubmissionState", "find_submission", "read_runs", "read_studies"]
 

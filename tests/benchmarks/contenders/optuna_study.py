@@ -20,7 +20,7 @@ _STUDY = "benchmark"
 def run(workload: Workload) -> Trained:
     """All trainings."""
     import optuna
-    from bandstand.embedded import embedded_url
+    from bandstand.store.embedded import embedded_url
 
     url = embedded_url().replace("postgresql://", "postgresql+psycopg://", 1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

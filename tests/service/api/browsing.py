@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import uvicorn
-from bandstand.accounts import Role
-from bandstand.store import Store
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 

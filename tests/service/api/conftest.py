@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.accounts import Role
 from bandstand.api import make_app
 from bandstand.api.settings import ServerSettings
-from bandstand.store import Store
+from bandstand.store import tables
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.events import Action
-from bandstand.search import Search
-from bandstand.store import Store
-from bandstand.study import StudySpec
+from bandstand.search.events import Action
+from bandstand.search.search import Search
+from bandstand.store import tables
+from bandstand.store.store import Store
+from bandstand.study.study import StudySpec
 from bandstand.submissions import Dispatch
 
 __all__ = ["StagedStudy", "make_spec", "run_job"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from bandstand.accounts import Role
-from bandstand.store import Store
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 
 
 def test_whoever_has_a_token_is_known_by_it(client_of):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import schemathesis
-from bandstand.accounts import Role
-from bandstand.store import Store
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import booleans

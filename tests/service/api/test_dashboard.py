@@ -9,8 +9,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from bandstand.accounts import Role
-from bandstand.optuna_mirror import open_storage
+from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.store.accounts import Role
 
 from tests.service.api.browsing import log_in
 from tests.service.api.staged import StagedStudy, make_spec

@@ -15,9 +15,9 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
-from bandstand.accounts import Role
 from bandstand.api import ServerSettings, make_app
-from bandstand.store import Store
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 
 from tests.service.api.event_stream import events_of
 from tests.service.written_study import make_spec

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.accounts import Role
 from bandstand.api import ServerSettings, make_app
-from bandstand.search import Search
-from bandstand.store import Store
+from bandstand.search.search import Search
+from bandstand.store import tables
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 from fastapi.testclient import TestClient
 
 from tests.service.written_study import flush, make_spec

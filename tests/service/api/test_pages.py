@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from bandstand.accounts import Role
 from bandstand.api.pages.addresses import address_of
 from bandstand.comparison.plan import make_plan
+from bandstand.store.accounts import Role
 from bandstand.submissions.queue import Order
 from bandstand.submissions.records import RunState
 

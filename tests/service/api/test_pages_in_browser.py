@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from bandstand.accounts import Role
 from bandstand.api import ServerSettings, make_app
 from bandstand.api.pages.addresses import address_of
 from bandstand.comparison.plan import make_plan
+from bandstand.store.accounts import Role
 from bandstand.submissions.queue import Order
 from bandstand.submissions.records import RunState
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from bandstand.accounts import Role
-from bandstand.store import Store
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 from bandstand.submissions import CodeArchive, Dispatch
 from bandstand.submissions.records import RunState
 

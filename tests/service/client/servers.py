@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 from bandstand.api import ServerSettings, make_app
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 TOKEN = "bandstand_0123456789ab_a-secret"
 

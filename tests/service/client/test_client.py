@@ -14,8 +14,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.accounts import Role
 from bandstand.client import Client
 from bandstand.errors import (
     ComparisonNotFoundError,
@@ -26,6 +24,8 @@ from bandstand.errors import (
     StudyNameTakenError,
     StudyNotFoundError,
 )
+from bandstand.store import tables
+from bandstand.store.accounts import Role
 from bandstand.submissions import Dispatch
 from bandstand.submissions.records import RunState
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bandstand.client.packing import pack_study
 from bandstand.errors import InputError
-from bandstand.study import Budget, StudySpec
+from bandstand.study.study import Budget, StudySpec
 from bandstand_spaces import Float, SearchSpace
 
 

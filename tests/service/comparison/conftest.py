@@ -3,7 +3,7 @@
 import pytest
 from bandstand.comparison.plan import make_plan
 from bandstand.comparison.results import make_results
-from bandstand.study import Budget, Objective, StudySpec
+from bandstand.study.study import Budget, Objective, StudySpec
 from bandstand_spaces import Float, Int, SearchSpace
 
 from tests.service.report.conftest import Run, record_of

@@ -12,8 +12,8 @@ from bandstand.comparison.judgement import judge
 from bandstand.comparison.numbers import json_from
 from bandstand.comparison.outline import make_comparison_report
 from bandstand.comparison.wins import wins_data
-from bandstand.report.markdown_form import markdown_from
-from bandstand.report.page import write_document
+from bandstand.report.forms.markdown_form import markdown_from
+from bandstand.report.forms.page import write_document
 
 from tests.service.report.written_page import Page
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from bandstand.study import Budget, StudySpec
-from bandstand.views import BestTrial, StudyRecord
+from bandstand.store.views import BestTrial, StudyRecord
+from bandstand.study.study import Budget, StudySpec
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, SearchSpace
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

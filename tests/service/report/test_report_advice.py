@@ -3,8 +3,8 @@
 import pytest
 from bandstand.report.advice import search_warnings
 from bandstand.report.border import border_of
-from bandstand.report.importances import ImportanceData
-from bandstand.study import Budget
+from bandstand.report.figures.importances import ImportanceData
+from bandstand.study.study import Budget
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 NONE = "Importance needs more trials."

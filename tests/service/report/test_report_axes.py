@@ -2,8 +2,8 @@
 
 import math
 
-from bandstand.report.axes import linear_ticks, log_ticks, make_bounds
-from bandstand.report.sampling import sample_best_and_evenly, sample_evenly
+from bandstand.report.drawing.axes import linear_ticks, log_ticks, make_bounds
+from bandstand.report.drawing.sampling import sample_best_and_evenly, sample_evenly
 from hypothesis import given
 from hypothesis import strategies as st
 

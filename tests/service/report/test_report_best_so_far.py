@@ -1,8 +1,8 @@
 """The comparison with other studies: equal epochs, honest sentences, the table."""
 
 import pytest
-from bandstand.report.best_so_far import best_so_far_data, comparison_table, draw
-from bandstand.study import Budget, Objective
+from bandstand.report.figures.best_so_far import best_so_far_data, comparison_table, draw
+from bandstand.study.study import Budget, Objective
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bandstand.report.contour import contour_data, draw
+from bandstand.report.figures.contour import contour_data, draw
 from bandstand_spaces import Categorical, Float, SearchSpace
 
 SPACE = SearchSpace({"x": Float(0.0, 1.0), "idle": Float(0.0, 1.0), "y": Float(0.0, 1.0)})

@@ -2,7 +2,7 @@
 
 import math
 
-from bandstand.report.epochs_spent import MAX_REASONS, draw, epochs_spent_data, reason_kind
+from bandstand.report.figures.epochs_spent import MAX_REASONS, draw, epochs_spent_data, reason_kind
 
 
 def test_trials_are_counted_by_the_epoch_they_reached_and_epochs_by_state_and_reason(make_record, run):

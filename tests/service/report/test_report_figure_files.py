@@ -2,8 +2,9 @@
 
 import pytest
 from bandstand.errors import InputError
-from bandstand.report import REPORTS, image
-from bandstand.report.image import check_suffix, write_drawing
+from bandstand.report import REPORTS
+from bandstand.report.drawing import image
+from bandstand.report.drawing.image import check_suffix, write_drawing
 
 
 @pytest.fixture

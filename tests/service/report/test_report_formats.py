@@ -7,9 +7,9 @@ import re
 import pytest
 from bandstand.errors import InputError
 from bandstand.report import REPORTS
+from bandstand.report.forms.page import FORMATS, format_of, write_report
 from bandstand.report.outline import CURVES, EFFECTS, HEADINGS, LINEAGES, SEARCH, SPENT
-from bandstand.report.page import FORMATS, format_of, write_report
-from bandstand.study import Objective
+from bandstand.study.study import Objective
 from markdown_it import MarkdownIt
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ' \"&amp; [x](http://evil) `code` | *bold* # no $x$"

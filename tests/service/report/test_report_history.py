@@ -2,7 +2,7 @@
 
 import math
 
-from bandstand.report.history import MAX_POINTS, draw, history_data
+from bandstand.report.figures.history import MAX_POINTS, draw, history_data
 
 
 def test_a_trial_stands_where_the_study_was_when_the_trial_ended(make_record, run):

@@ -4,10 +4,10 @@ import math
 
 import pytest
 from bandstand.report import REPORTS
-from bandstand.report.drawing import Drawing
-from bandstand.report.image import write_drawing
-from bandstand.report.page import write_report
-from bandstand.study import Objective
+from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.drawing.image import write_drawing
+from bandstand.report.forms.page import write_report
+from bandstand.study.study import Objective
 
 from tests.service.report.browser import open_page, require_chromium
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from bandstand.report.learning_curves import MAX_CURVES, draw, learning_curves_data, learning_curves_figure
+from bandstand.report.figures.learning_curves import MAX_CURVES, draw, learning_curves_data, learning_curves_figure
 
 
 def test_there_is_a_curve_for_each_trial_with_the_best_first(make_record, run):

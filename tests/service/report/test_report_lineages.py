@@ -1,8 +1,8 @@
 """Lineages: who stands where, the way to the best, its schedule."""
 
 import pytest
-from bandstand.report.drawing import Drawing
-from bandstand.report.lineages import MAX_TRIALS, draw, lineages_data
+from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.figures.lineages import MAX_TRIALS, draw, lineages_data
 
 
 def params(rate):

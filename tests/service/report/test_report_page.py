@@ -8,11 +8,11 @@ import sys
 from dataclasses import replace
 
 import pytest
-from bandstand.events import Combined
 from bandstand.report import REPORTS
-from bandstand.report.drawing import Drawing
-from bandstand.report.page import write_report
-from bandstand.study import Objective
+from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.forms.page import write_report
+from bandstand.search.events import Combined
+from bandstand.study.study import Objective
 
 from tests.service.report.written_page import Page
 
@@ -197,7 +197,7 @@ def test_every_registered_report_draws_or_says_why_not(name, make_record, make_s
 
 def test_the_registry_is_there_without_plotly_pandas_and_optuna():
     code = (
-        "import sys; from bandstand.report import REPORTS; import bandstand.report.page; "
+        "import sys; from bandstand.report import REPORTS; import bandstand.report.forms.page; "
         "print([name for name in ('plotly', 'pandas', 'optuna') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 from bandstand.report.timeline import make_best_curve, ordered_measurements
-from bandstand.study import Objective
+from bandstand.study.study import Objective
 
 
 def test_epochs_are_counted_in_the_order_in_which_they_were_measured_whichever_trial_they_belong_to(make_record, run):

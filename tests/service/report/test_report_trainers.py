@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pandas as pd
 import pytest
-from bandstand.report.drawing import Drawing
-from bandstand.report.trainers import BINS, MOST, draw, trainers_data
+from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.figures.trainers import BINS, MOST, draw, trainers_data
 
 from tests.service.report.conftest import START, Run, record_of
 

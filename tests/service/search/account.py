@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from bandstand.events import (
+from bandstand.search.events import (
     Action,
     Checkpointed,
     Decided,

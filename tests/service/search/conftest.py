@@ -2,8 +2,8 @@
 
 import optuna
 import pytest
-from bandstand.search import Search
-from bandstand.study import StudySpec
+from bandstand.search.search import Search
+from bandstand.study.study import StudySpec
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 from tests.service.search.account import Account

@@ -1,7 +1,7 @@
 """A Search that a test moves by hand."""
 
-from bandstand.events import Action
-from bandstand.search import Search
+from bandstand.search.events import Action
+from bandstand.search.search import Search
 
 from tests.service.search.stored_events import through_the_rows
 

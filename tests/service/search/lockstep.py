@@ -1,6 +1,7 @@
 """A Search and others restored from its events on the way, asked the same questions."""
 
-from bandstand.search import Search, StaleAttemptError
+from bandstand.search.protocol import StaleAttemptError
+from bandstand.search.search import Search
 
 from tests.service.search.stored_events import read_back
 

@@ -2,8 +2,8 @@
 
 import json
 
-from bandstand.event_rows import event_from, measured_from, rows_from
-from bandstand.history import History
+from bandstand.search.history import History
+from bandstand.store.event_rows import event_from, measured_from, rows_from
 
 __all__ = ["read_back", "through_the_rows"]
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 from math import log, log10
 
 import pytest
-from bandstand.events import Proposed
-from bandstand.history import Trial
+from bandstand.search.events import Proposed
+from bandstand.search.history import Trial
 from bandstand.strategies import SAMPLERS
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 

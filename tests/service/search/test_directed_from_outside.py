@@ -1,7 +1,7 @@
 """Populations whose members Ray Tune compares, as the core sees them: what is decided outside, and what is refused."""
 
 import pytest
-from bandstand.events import TrialState
+from bandstand.search.events import TrialState
 from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT
 from bandstand.strategies.strategy import Promotion, Proposal, Retirement
 from bandstand_spaces import Categorical, Float, Int, SearchSpace

@@ -3,8 +3,8 @@
 from collections import Counter, defaultdict
 
 import pytest
-from bandstand.events import Proposed, TrialState
-from bandstand.search import Search
+from bandstand.search.events import Proposed, TrialState
+from bandstand.search.search import Search
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACES = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bandstand.events import TrialState
+from bandstand.search.events import TrialState
 
 from tests.service.search.endings import check_ending
 from tests.service.search.first_rungs import LEARNERS, is_known, settling_at

@@ -4,7 +4,7 @@ from math import nan
 
 import optuna
 import pytest
-from bandstand.events import Action, TrialState
+from bandstand.search.events import Action, TrialState
 from bandstand.strategies import SAMPLERS
 from bandstand_spaces import Float, SearchSpace
 

@@ -1,8 +1,8 @@
 """Trials that wait so that workers may choose among them."""
 
 import pytest
-from bandstand.events import Action
-from bandstand.search import Search
+from bandstand.search.events import Action
+from bandstand.search.search import Search
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 
 from tests.service.search.desk import Desk

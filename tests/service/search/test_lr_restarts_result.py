@@ -3,10 +3,10 @@
 from math import inf, nan
 
 import pytest
-from bandstand.combination import Combination, weigh
-from bandstand.events import Action, Noticed, TrialState
-from bandstand.search import Search
-from bandstand.study import Objective
+from bandstand.search.combination import Combination, weigh
+from bandstand.search.events import Action, Noticed, TrialState
+from bandstand.search.search import Search
+from bandstand.study.study import Objective
 
 SPACE = {
     "rate": {"type": "float", "low": 0.001, "high": 1.0, "log": True},

@@ -8,7 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from bandstand.events import Action
+from bandstand.search.events import Action
 
 RUNGS = (1, 3, 9, 27, 81)
 FACTOR = 3

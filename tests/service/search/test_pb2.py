@@ -5,8 +5,8 @@ from statistics import median
 
 import numpy as np
 import pytest
-from bandstand.events import Action
-from bandstand.search import Search
+from bandstand.search.events import Action
+from bandstand.search.search import Search
 from bandstand.strategies.policies import pb2
 from bandstand.strategies.policies.time_varying_gp import TimeVaryingGP
 from bandstand_spaces import Categorical, Float, Int, SearchSpace

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from bandstand.events import TrialState
-from bandstand.failures import HOPELESS
+from bandstand.search.events import TrialState
+from bandstand.search.failures import HOPELESS
 from bandstand.strategies.policies.explore import Change, explored, usually_changed
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from bandstand.events import Action, Enqueued, Extended, Proposed, Reopened, TrialState
+from bandstand.search.events import Action, Enqueued, Extended, Proposed, Reopened, TrialState
 from bandstand.strategies import make_strategy
-from bandstand.study import Budget
+from bandstand.study.study import Budget
 
 from tests.service.search.endings import check_ending
 from tests.service.search.pairs import PAIRS, settings_for

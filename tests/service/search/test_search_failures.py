@@ -3,7 +3,7 @@
 from math import inf, nan
 
 import pytest
-from bandstand.events import Action, TrialState
+from bandstand.search.events import Action, TrialState
 
 
 @pytest.fixture

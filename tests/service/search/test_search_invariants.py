@@ -1,7 +1,7 @@
 """What holds for every sampler with every pruner, whoever dies, in whatever order things happen."""
 
 import pytest
-from bandstand.events import TrialState
+from bandstand.search.events import TrialState
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 from math import inf, isfinite, nan
 
 import pytest
-from bandstand.events import TrialState
+from bandstand.search.events import TrialState
 from bandstand.strategies import SAMPLERS
 from bandstand_spaces import SEARCH_SPACES
 

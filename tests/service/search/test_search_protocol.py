@@ -1,8 +1,8 @@
 """What a worker may say to a Search, and what it hears."""
 
 import pytest
-from bandstand.events import Action, Checkpointed, Decided, Ended, Lost, TrialState
-from bandstand.search import StaleAttemptError
+from bandstand.search.events import Action, Checkpointed, Decided, Ended, Lost, TrialState
+from bandstand.search.protocol import StaleAttemptError
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from math import inf, nan
 
 import numpy as np
 import pytest
-from bandstand.event_rows import rows_from
-from bandstand.events import (
+from bandstand.search.events import (
     EVENTS,
     Action,
     Checkpointed,
@@ -27,6 +26,7 @@ from bandstand.events import (
     StudyEnded,
     TrialState,
 )
+from bandstand.store.event_rows import rows_from
 from bandstand.strategies import SAMPLERS
 
 from tests.service.search.first_rungs import LEARNERS, is_known

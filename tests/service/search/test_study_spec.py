@@ -8,11 +8,11 @@ import types
 
 import pytest
 from bandstand.errors import InputError
-from bandstand.events import Noticed
-from bandstand.references import InteractiveReference
-from bandstand.search import Search
+from bandstand.search.events import Noticed
+from bandstand.search.search import Search
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
-from bandstand.study import Budget, StudySpec, study_spec_from
+from bandstand.study.references import InteractiveReference
+from bandstand.study.study import Budget, StudySpec, study_spec_from
 from bandstand_spaces import SEARCH_SPACES
 
 SETTINGS = {

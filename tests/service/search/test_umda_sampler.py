@@ -5,7 +5,7 @@ from math import log10, nan
 from statistics import median
 
 import pytest
-from bandstand.events import Action
+from bandstand.search.events import Action
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 from tests.service.search.landscapes import LANDSCAPES, MIXED

@@ -1,4 +1,4 @@
-"""Virtual workers around a Search, with every kind of trouble. Knows the protocol of `workers/bandstand_workers/`."""
+"""Virtual workers around a Search, with every kind of trouble. Knows the protocol of `bandstand_workers`."""
 
 import json
 import zlib
@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bandstand.events import Action
-from bandstand.search import Search, StaleAttemptError
+from bandstand.search.events import Action
+from bandstand.search.protocol import StaleAttemptError
+from bandstand.search.search import Search
 
 from tests.service.search.stored_events import through_the_rows
 
@@ -32,7 +33,7 @@ def learning_curve(params, epoch):
 
 
 class VirtualCluster:
-    """Workers that train learning curves, in an order drawn from a seed. They keep to the protocol of `workers/bandstand_workers/`.
+    """Workers that train learning curves, in an order drawn from a seed, by the protocol of `bandstand_workers`.
 
     A worker waits until what it reported is stored; it asks at the granted epoch and hears other answers one report
     late; its checkpoints are made where it waits, and every `checkpoint_every` epochs. All kinds of trouble are

@@ -10,7 +10,7 @@ from bandstand.errors import InputError
 from bandstand.simulation import open_source
 from bandstand.simulation.analytic import AnalyticCurves
 from bandstand.simulation.unit_cube import fraction_of
-from bandstand.study import Objective
+from bandstand.study.study import Objective
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
 
 MAXIMIZE = Objective(metric="val_accuracy", direction="maximize")

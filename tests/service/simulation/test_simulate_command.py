@@ -7,7 +7,7 @@ import re
 import sys
 
 import pytest
-from bandstand.cli import main
+from bandstand.commands.cli import main
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 
 STUDY = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bandstand.search import Search
+from bandstand.search.search import Search
 from bandstand.simulation import Advance, Cluster, Improvement, open_source, simulate
 
 INF = float("inf")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
-from bandstand.store import Store
-from bandstand.study import StudySpec
+from bandstand.store import tables
+from bandstand.store.store import Store
+from bandstand.study.study import StudySpec
 from bandstand.submissions import Dispatch, SubmissionQueue
 from bandstand.submissions.queue import Order
 

@@ -7,10 +7,10 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from bandstand import tables
 from bandstand.errors import InputError
-from bandstand.events import Measured
-from bandstand.search import Search
+from bandstand.search.events import Measured
+from bandstand.search.search import Search
+from bandstand.store import tables
 from bandstand.submissions import Dispatch
 from bandstand.submissions.dispatch import MAX_ATTEMPTS
 from bandstand.submissions.job import begin_job, refuse_job

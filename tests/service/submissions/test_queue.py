@@ -8,7 +8,7 @@ import optuna
 import pytest
 from bandstand.comparison.plan import make_plan
 from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
-from bandstand.optuna_mirror import open_storage
+from bandstand.optuna_tables.optuna_mirror import open_storage
 from bandstand.submissions import CodeArchive
 from bandstand.submissions.records import RunState, SubmissionState
 

@@ -13,12 +13,12 @@ import sys
 
 from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError
 from bandstand.settings import bandstand_home, database_url, ray_job_server
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
 from bandstand_workers.dispatch.options import Options
-from bandstand_workers.fleet import local_cores
+from bandstand_workers.fleet.fleet import local_cores
 
 __all__ = ["run_dispatcher"]
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from bandstand.errors import DatabaseUnreachableError, InputError
-from bandstand.store import Store
+from bandstand.store.store import Store
 from bandstand.submissions import Dispatch, SubmissionState
 from bandstand.submissions.dispatch import ClaimedRun
 from bandstand.submissions.job import refuse_job

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 from bandstand.errors import ServiceError
 
-from bandstand_workers.fleet import local_cores
+from bandstand_workers.fleet.fleet import local_cores
 
 __all__ = ["LocalRay", "free_ports"]
 

@@ -13,7 +13,7 @@ import socket
 import time
 
 from bandstand.errors import DatabaseUnreachableError
-from bandstand.store import Store
+from bandstand.store.store import Store
 
 from bandstand_workers.dispatch.cluster import Cluster, ClusterAwayError
 from bandstand_workers.dispatch.dispatcher import Dispatcher

@@ -9,9 +9,9 @@ import threading
 
 import psycopg
 import sqlalchemy as sa
-from bandstand import tables
 from bandstand.errors import BandstandError
-from bandstand.store import Store
+from bandstand.store import tables
+from bandstand.store.store import Store
 
 __all__ = ["QueueWatch"]
 

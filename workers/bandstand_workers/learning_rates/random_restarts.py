@@ -1,6 +1,7 @@
 """Restarts after some epochs: the learning rate is set anew, and the weights too where that is wanted.
 
-Knows Keras's callbacks and optimizers. Must not know studies; the rule for the rate is `bandstand.learning_rates.Reset`.
+Knows Keras's callbacks and optimizers. Must not know studies; the rule for the rate is
+`bandstand.learning_rates.Reset`.
 """
 
 from __future__ import annotations

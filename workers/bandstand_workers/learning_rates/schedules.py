@@ -146,7 +146,7 @@ class StepSchedule(CycleSchedule):
 
 @keras.saving.register_keras_serializable(package="bandstand")
 class CosineSchedule(CycleSchedule):
-    """Half a cosine (SGDR without restarts, Loshchilov & Hutter 2017); in the form that `bandstand.learning_rates` explains."""
+    """Half a cosine (SGDR without restarts, Loshchilov & Hutter 2017); its form is in `bandstand.learning_rates`."""
 
     shape = "cosine"
 

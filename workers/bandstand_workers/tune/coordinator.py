@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from bandstand.errors import BandstandError
 
-from bandstand_workers.coordinator import Coordinator, StudyOutcome
+from bandstand_workers.coordinator.coordinator import Coordinator, StudyOutcome
 from bandstand_workers.tune.errands import Desk, Errand, Errands
 
 __all__ = ["DeskCoordinator", "DeskCoordinatorActor"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 from bandstand.errors import one_line
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 from ray.tune import Trainable
 
 from bandstand_workers.messages import Outcome

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT, TunePBTOptions
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 from ray.tune.schedulers import PopulationBasedTraining
 from ray.tune.schedulers.pb2 import PB2

@@ -16,10 +16,10 @@ from bandstand.errors import ServiceError
 from bandstand.settings import ray_address
 from ray import tune
 
-from bandstand_workers.coordinator_start import start_coordinator
-from bandstand_workers.fleet import Fleet
-from bandstand_workers.gathering import gather
-from bandstand_workers.shortage import ShortageNotes
+from bandstand_workers.coordinator.coordinator_start import start_coordinator
+from bandstand_workers.fleet.fleet import Fleet
+from bandstand_workers.fleet.gathering import gather
+from bandstand_workers.fleet.shortage import ShortageNotes
 from bandstand_workers.tune.member import MemberTrainable
 from bandstand_workers.tune.population import SEAT, PopulationConfig
 from bandstand_workers.tune.population_coordinator import PopulationCoordinatorActor, Seat

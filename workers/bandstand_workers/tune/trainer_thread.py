@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from bandstand.errors import InputError
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 
-from bandstand_workers.trainer import Trainer
+from bandstand_workers.fleet.trainer import Trainer
 
 __all__ = ["TrainerThread"]
 

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 from bandstand.errors import ServiceError, one_line
 from bandstand.settings import bandstand_home
-from bandstand.study import StudySpec
+from bandstand.study.study import StudySpec
 from ray import tune
 
 __all__ = ["Fit", "make_tuner", "tune_folder"]

@@ -12,8 +12,8 @@ from math import log10
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand import tables
-from bandstand.study import Objective
+from bandstand.store import tables
+from bandstand.study.study import Objective
 
 __all__ = ["HEIGHT", "WIDTH", "BestSoFar", "Chart", "make_chart", "read_best_so_far"]
 

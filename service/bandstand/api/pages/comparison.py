@@ -15,7 +15,7 @@ from bandstand.api.pages.standing import may_change
 from bandstand.api.pages.templates import render
 from bandstand.comparison.plan import ComparisonPlan
 from bandstand.errors import StudyNotFoundError
-from bandstand.store import Store
+from bandstand.store.store import Store
 from bandstand.submissions import Run
 
 __all__ = ["Arm", "answer_so_far", "arms_of", "router"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bandstand_spaces import Categorical, Float, Int
 
-from bandstand.study import Budget, StudySpec
+from bandstand.study.study import Budget, StudySpec
 
 __all__ = ["Field", "budget_fields", "param_fields"]
 

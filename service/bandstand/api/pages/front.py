@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from bandstand.accounts import Role
 from bandstand.api.authentication import Viewer, store_of
 from bandstand.api.pages.listing import PAGE_SIZE, STATES, read_listing
 from bandstand.api.pages.templates import render
 from bandstand.api.pages.waiting import read_waiting
+from bandstand.store.accounts import Role
 
 __all__ = ["router"]
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand import tables
 from bandstand.api.pages.words import duration
-from bandstand.study_list import StudySummary, read_summaries
+from bandstand.store import tables
+from bandstand.store.study_list import StudySummary, read_summaries
 
 __all__ = ["PAGE_SIZE", "STATES", "Entry", "Listing", "Member", "read_entry_state", "read_listing", "read_members"]
 

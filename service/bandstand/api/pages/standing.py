@@ -12,18 +12,18 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand import tables
-from bandstand.accounts import Role, TokenRecord
 from bandstand.api.pages.chart import Chart, make_chart, read_best_so_far
 from bandstand.api.pages.listing import read_entry_state
 from bandstand.api.pages.words import plain_text
 from bandstand.errors import StudyNotFoundError
-from bandstand.live import budget_spent, budget_used
-from bandstand.pulse import Pulse, read_pulse
-from bandstand.requests import Request, read_requests
-from bandstand.store import Store
+from bandstand.running.live import budget_spent, budget_used
+from bandstand.store import tables
+from bandstand.store.accounts import Role, TokenRecord
+from bandstand.store.monitoring.pulse import Pulse, read_pulse
+from bandstand.store.requests import Request, read_requests
+from bandstand.store.store import Store
+from bandstand.store.views import EndedTrial, StudyProgress
 from bandstand.submissions import Run, Submission
-from bandstand.views import EndedTrial, StudyProgress
 
 __all__ = ["Log", "Standing", "may_change", "read_standing", "whole_log"]
 

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 from bandstand.api.authentication import COOKIE
 from bandstand.api.pages import words
 from bandstand.api.pages.addresses import address_of
-from bandstand.live import params_text
+from bandstand.running.live import params_text
 
 __all__ = ["render"]
 

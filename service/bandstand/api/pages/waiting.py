@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from bandstand import tables
 from bandstand.api.pages.words import count, duration
-from bandstand.store import Store
+from bandstand.store import tables
+from bandstand.store.store import Store
 from bandstand.submissions import Submission
 from bandstand.submissions.dispatch import SERVER_IS_GONE_SECONDS
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bandstand.events import Event
-from bandstand.history import Trial
+from bandstand.search.events import Event
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.pruners.hyperband import HyperbandPruner
 from bandstand.strategies.randomness import explores, generator_for
@@ -18,7 +18,7 @@ from bandstand.strategies.samplers.study_in_memory import StudyInMemory
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["BOHB", "BOHBOptions"]
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandstand_spaces import Float
 
-from bandstand.combination import Combination
-from bandstand.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
-from bandstand.history import Trial
 from bandstand.learning_rates import Cycle, Reset, rates
+from bandstand.search.combination import Combination
+from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.policies.restart_bandit import Arm, Bandit
 from bandstand.strategies.policies.restart_options import checked_options, configurations, cycle_lengths
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["LearningRateRestarts"]
 

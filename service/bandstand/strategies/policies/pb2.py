@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from bandstand_spaces import Categorical
 
-from bandstand.events import Ended, Event, Measured, Proposed, TrialState
-from bandstand.history import Trial
-from bandstand.one_thread import one_thread
+from bandstand.optuna_samplers.one_thread import one_thread
+from bandstand.search.events import Ended, Event, Measured, Proposed, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
 from bandstand.strategies.policies.time_varying_gp import Numbers, TimeVaryingGP
@@ -21,7 +21,7 @@ from bandstand.strategies.samplers.fractions import fraction_of, value_at
 if TYPE_CHECKING:
     from bandstand_spaces import Float, Int
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["PB2Options", "PopulationBasedBandits"]
 

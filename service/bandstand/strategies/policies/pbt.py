@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from bandstand.events import Ended, Event, Proposed, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Ended, Event, Proposed, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.explore import (
     Change,
@@ -27,7 +27,7 @@ from bandstand.strategies.strategy import Promotion, Proposal, Retirement, Situa
 if TYPE_CHECKING:
     import numpy as np
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["PBTOptions", "PopulationBasedTraining"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-from bandstand.history import Trial
+from bandstand.search.history import Trial
 from bandstand.strategies.randomness import coin_for
 
 __all__ = ["Places"]

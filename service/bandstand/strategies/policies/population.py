@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from bandstand.events import (
+from bandstand.search.events import (
     Action,
     Ended,
     Event,
@@ -26,14 +26,14 @@ from bandstand.events import (
     Reopened,
     TrialState,
 )
-from bandstand.history import Trial
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options
 from bandstand.strategies.policies.places import Places
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Judgement, Proposal, Retirement, Situation
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["Population", "PopulationOptions", "changes", "check_interval"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bandstand.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["Replay"]
 

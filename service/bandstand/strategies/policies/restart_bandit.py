@@ -11,8 +11,8 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from math import ceil, inf, log, sqrt
 
-from bandstand.events import TrialState
-from bandstand.history import Trial
+from bandstand.search.events import TrialState
+from bandstand.search.history import Trial
 
 __all__ = ["Arm", "Bandit"]
 

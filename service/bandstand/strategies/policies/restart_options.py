@@ -14,7 +14,7 @@ from bandstand.learning_rates import LEARNING_RATES
 from bandstand.strategies.options import Options, options_from
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["RestartOptions", "checked_options", "configurations", "cycle_lengths"]
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from bandstand_spaces import Categorical
 from pydantic import Field
 
-from bandstand.history import Trial
+from bandstand.search.history import Trial
 from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.explore import Factors, Resample, check_changeable, usually_changed
 from bandstand.strategies.policies.population import Population, PopulationOptions, check_interval
 from bandstand.strategies.strategy import Promotion, Situation, Step
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["TunePB2", "TunePB2Options", "TunePBT", "TunePBTOptions"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from bandstand.events import Action, Event, Measured
-from bandstand.history import Trial
+from bandstand.search.events import Action, Event, Measured
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.pruners.first_rung import FirstRung
 from bandstand.strategies.pruners.rungs import Key, Rung, rung_epochs
@@ -19,7 +19,7 @@ from bandstand.strategies.randomness import coin_for
 from bandstand.strategies.strategy import Judgement
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["ASHAOptions", "ASHAPruner", "check_halving", "key_of"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, ClassVar
 
-from bandstand.events import Action, Ended, Event, Extended, Lost, Measured, Paused, Promoted, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Action, Ended, Event, Extended, Lost, Measured, Paused, Promoted, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
 from bandstand.strategies.pruners.first_rung import FirstRung
@@ -18,7 +18,7 @@ from bandstand.strategies.pruners.rungs import Key, WaitingRung, rung_epochs
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["PromotingASHAPruner"]
 

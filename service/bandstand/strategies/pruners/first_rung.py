@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandstand.events import Event, Measured
-from bandstand.history import Trial
+from bandstand.search.events import Event, Measured
+from bandstand.search.history import Trial
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["FirstRung", "rank_correlation"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from bandstand.events import Event, Proposed
-from bandstand.history import Trial
+from bandstand.search.events import Event, Proposed
+from bandstand.search.history import Trial
 from bandstand.strategies.pruners.asha import ASHAOptions
 from bandstand.strategies.pruners.asha_promote import PromotingASHAPruner
 from bandstand.strategies.pruners.rungs import rung_epochs
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["HyperbandPruner", "bracket_table"]
 

@@ -8,7 +8,7 @@ from bandstand.strategies.options import check_min_epochs, options_from
 from bandstand.strategies.pruners.percentile import CurveOptions, PercentilePruner
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["MedianPruner"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from bandstand.events import Action, Event
-from bandstand.history import Trial
+from bandstand.search.events import Action, Event
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["NoPruner"]
 

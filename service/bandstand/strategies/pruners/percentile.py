@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from bandstand.events import Action, Ended, Event, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Action, Ended, Event, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.strategy import Judgement
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["CurveOptions", "PercentilePruner"]
 

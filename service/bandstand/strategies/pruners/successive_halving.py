@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from bandstand.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
 from bandstand.strategies.pruners.rungs import Key, rung_epochs
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["SuccessiveHalvingPruner"]
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from bandstand.events import Action, Event
-from bandstand.history import Trial
+from bandstand.search.events import Action, Event
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.strategy import Judgement
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["ThresholdPruner"]
 

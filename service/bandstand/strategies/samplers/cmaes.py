@@ -30,8 +30,8 @@ from bandstand_spaces import Categorical, Int, Parameter, Value
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bandstand.events import Event, Proposed
-from bandstand.history import Trial
+from bandstand.search.events import Event, Proposed
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import fraction_of, value_at
@@ -41,7 +41,7 @@ from bandstand.strategies.samplers.visited import Visited
 if TYPE_CHECKING:
     from cmaes import CMAwM
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["CMAESSampler"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from bandstand_spaces import Categorical
 from pydantic import Field
 
-from bandstand.events import Ended, Event, Measured, Proposed
-from bandstand.history import Trial
+from bandstand.search.events import Ended, Event, Measured, Proposed
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import fraction_of
@@ -21,7 +21,7 @@ from bandstand.strategies.samplers.visited import Visited
 if TYPE_CHECKING:
     from bandstand_spaces import Parameter, Value
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["CoordinateSampler"]
 

@@ -15,12 +15,12 @@ from itertools import islice
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any
 
-from bandstand.events import Ended, Event, Measured, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Ended, Event, Measured, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.randomness import coin_for
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["Elites"]
 

@@ -16,8 +16,8 @@ import numpy as np
 from bandstand_spaces import Categorical, Parameter, Value
 from pydantic import Field
 
-from bandstand.events import Event, Proposed
-from bandstand.history import Trial
+from bandstand.search.events import Event, Proposed
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import fraction_of, value_at
@@ -25,7 +25,7 @@ from bandstand.strategies.samplers.ranking import Ranking
 from bandstand.strategies.samplers.visited import Visited
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["EvolutionSampler"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bandstand.events import Ended, Event, Proposed, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Ended, Event, Proposed, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.grid_points import affordable_trainings, grid_of
 from bandstand.strategies.samplers.lattice import Lattice
@@ -15,7 +15,7 @@ from bandstand.strategies.samplers.visited import Visited
 if TYPE_CHECKING:
     from bandstand_spaces import SearchSpace
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["GridSampler"]
 

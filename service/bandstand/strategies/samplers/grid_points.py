@@ -17,7 +17,7 @@ from bandstand.strategies.options import Options, options_from
 if TYPE_CHECKING:
     from bandstand_spaces import Parameter, Value
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["GridOptions", "affordable_trainings", "grid_of", "points_per_parameter"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bandstand.events import Event
-from bandstand.history import Trial
+from bandstand.search.events import Event
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 
 if TYPE_CHECKING:
     from bandstand_spaces import SearchSpace
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["QMCSampler"]
 

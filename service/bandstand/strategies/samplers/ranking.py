@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import TYPE_CHECKING
 
-from bandstand.events import Decided, Event, Promoted, Proposed, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Decided, Event, Promoted, Proposed, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.randomness import coin_for
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["Ranking"]
 

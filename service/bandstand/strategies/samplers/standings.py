@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from bandstand.events import Ended, Event, Measured, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Ended, Event, Measured, TrialState
+from bandstand.search.history import Trial
 
 if TYPE_CHECKING:
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["Standings"]
 

@@ -15,14 +15,14 @@ from collections.abc import Callable, Mapping
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
-from bandstand.events import Ended, Event, Measured, Promoted, Proposed, TrialState
-from bandstand.history import Trial
+from bandstand.search.events import Ended, Event, Measured, Promoted, Proposed, TrialState
+from bandstand.search.history import Trial
 from bandstand.strategies.randomness import generator_for
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["StudyInMemory"]
 

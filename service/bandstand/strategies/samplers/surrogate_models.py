@@ -1,6 +1,7 @@
 """Bayesian optimization by scikit-optimize's models, fitted on values of one and the same epoch.
 
-The samplers differ in their model and its options. `bandstand.optuna_samplers` proposes, `StudyInMemory` says from what.
+The samplers differ in their model and its options. `bandstand.optuna_samplers` proposes, `StudyInMemory` says from
+what.
 
 Measured at 60 evaluations without rungs, median regret of 20 seeds. Branin: gp .0003, TPE .17, random .53. Hartmann in
 six dimensions: gp .008, TPE .30, random 1.68. Rosenbrock in four: gp 4.7, TPE 7.5, random 42; forest 51 and extra_trees
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from bandstand.events import Event, Proposed
-from bandstand.history import Trial
+from bandstand.search.events import Event, Proposed
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import explores, generator_for
 from bandstand.strategies.samplers.study_in_memory import StudyInMemory
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from bandstand import optuna_samplers
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["ExtraTreesSampler", "ForestSampler", "GBRTSampler", "GPSampler"]
 

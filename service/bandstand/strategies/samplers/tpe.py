@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bandstand.events import Event
-from bandstand.history import Trial
+from bandstand.search.events import Event
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.samplers.study_in_memory import StudyInMemory
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["TPEOptions", "TPESampler"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from bandstand_spaces import Categorical
 from pydantic import Field
 
-from bandstand.events import Event, Proposed
-from bandstand.history import Trial
+from bandstand.search.events import Event, Proposed
+from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
@@ -21,7 +21,7 @@ from bandstand.strategies.samplers.visited import Visited
 if TYPE_CHECKING:
     from bandstand_spaces import Float, Int, Parameter, Value
 
-    from bandstand.study import StudySpec
+    from bandstand.study.study import StudySpec
 
 __all__ = ["ZoomSampler"]
 

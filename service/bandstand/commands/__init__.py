@@ -1,0 +1,1 @@
+"""The command line: a file a command; `cli` names them all, `server` has those that ask a server."""

@@ -1,0 +1,82 @@
+"""`bandstand extend` and `bandstand enqueue`: what a user asks of a study that exists.
+
+Every command imports what it needs when it runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bandstand.study.budget_text import BUDGET_FORMS
+
+if TYPE_CHECKING:
+    from bandstand.store.store import Store
+
+__all__ = ["enqueue", "extend", "texts_from"]
+
+Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
+
+
+def extend(
+    name: Name,
+    budget: Annotated[
+        list[str], typer.Option("--budget", help=f"The new total of what the study limits: {BUDGET_FORMS}.")
+    ],
+) -> None:
+    """Let a study spend more, whether it runs, is stopped or has finished. Its strategy stays as it is."""
+    from bandstand.store.store import Store
+    from bandstand.study.budget_text import budget_from
+    from bandstand.study.study import Budget
+
+    store = Store.open()
+    wanted = Budget.model_validate(budget_from(budget))
+    store.request_budget(name, wanted, by=_user())
+    typer.echo(f"{name}: its budget becomes {wanted}; {_what_is_next(store, name)}")
+
+
+def enqueue(
+    name: Name,
+    params: Annotated[list[str], typer.Argument(help="Every parameter of a trial: units=32 learning_rate=0.01.")],
+) -> None:
+    """Have these params trained next, as a trial of the study."""
+    from bandstand.store.requests import params_from
+    from bandstand.store.store import Store
+
+    texts = texts_from(params)
+    store = Store.open()
+    store.request_trial(name, params_from(store.spec(name).space, texts), by=_user())
+    asked = any(request.kind == "extend" and request.taken_at is None for request in store.read_requests(name))
+    waits = store.progress(name).state == "finished" and not asked
+    room = "; it has finished: where its budget is used, they wait until that is extended" if waits else ""
+    typer.echo(f"{name}: these params are tried next, within its budget; {_what_is_next(store, name)}{room}")
+
+
+def texts_from(params: list[str]) -> dict[str, str]:
+    """Params as they are given on the command line, by their names.
+
+    Raises:
+        InputError: one is not name=value.
+    """
+    from bandstand.errors import InputError
+
+    unread = next((text for text in params if "=" not in text), None)
+    if unread is not None:
+        raise InputError(f"params are written name=value, such as units=32; got {unread!r}")
+    return dict(text.partition("=")[::2] for text in params)
+
+
+def _what_is_next(store: Store, name: str) -> str:
+    if store.progress(name).state == "running":
+        return "whoever runs it takes that in within seconds"
+    return f"nobody runs it now: `bandstand run {name} --resume` takes that in and goes on"
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return ""

@@ -1,0 +1,72 @@
+"""What `stop`, `extend` and `enqueue` do on a server, and the commands that only a server has: `resume`, `delete`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bandstand.commands.server.choice import TokenFile, Url, open_client
+
+if TYPE_CHECKING:
+    from bandstand.client import Client
+
+__all__ = ["delete", "enqueue", "extend", "resume", "stop"]
+
+Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
+
+
+def stop(client: Client, name: str) -> None:
+    """As `bandstand stop`."""
+    client.find(name).stop()
+    typer.echo(f"{name}: its trials pause at the end of their epochs; `bandstand resume` goes on")
+
+
+def extend(client: Client, name: str, budget: list[str]) -> None:
+    """As `bandstand extend`."""
+    from bandstand.study.budget_text import budget_from
+    from bandstand.study.study import Budget
+
+    wanted = Budget.model_validate(budget_from(budget))
+    client.study(name).extend(wanted)
+    typer.echo(f"{name}: its budget becomes {wanted}; what has finished goes on, what was stopped once it is resumed")
+
+
+def enqueue(client: Client, name: str, params: list[str]) -> None:
+    """As `bandstand enqueue`."""
+    from bandstand.commands.requests import texts_from
+    from bandstand.store.requests import params_from
+
+    study = client.study(name)
+    study.enqueue(params_from(study.spec.space, texts_from(params)))
+    typer.echo(f"{name}: these params are tried next, within its budget")
+
+
+def resume(
+    name: Name,
+    code: Annotated[
+        Path | None, typer.Option(help="A folder that replaces the study's code.", show_default=False)
+    ] = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Have a server go on with a study or comparison that was stopped or has failed, where it stands."""
+    with open_client(url, token_file) as client:
+        client.find(name).resume(code)
+        typer.echo(f"{name}: goes on as soon as it is its turn; `bandstand watch` shows it")
+
+
+def delete(
+    name: Name,
+    sure: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Delete a study or comparison from a server, with its trials and logs."""
+    with open_client(url, token_file) as client:
+        found = client.find(name)
+        if not sure:
+            typer.confirm(f"delete {name!r} with all its trials from {client.url}?", abort=True)
+        found.delete()
+        typer.echo(f"{name}: deleted, with its checkpoints and its model")

@@ -1,0 +1,142 @@
+"""Where a command works: on this machine's database, or on a server.
+
+Knows the options that say so. Must not know what the commands do. A token is never an option's value, because every
+user of a machine can read the arguments of its processes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from functools import wraps
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from bandstand.client import Client
+
+__all__ = ["TokenFile", "Url", "also_on_server", "open_client"]
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", help="The server; else BANDSTAND_URL, else where you are logged in.", show_default=False),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        help="A file that holds the token, - for standard input; else BANDSTAND_TOKEN, else that of your login.",
+        show_default=False,
+    ),
+]
+Local = Annotated[bool, typer.Option("--local", help="On this machine's database, although you are logged in.")]
+
+
+def open_client(url: str | None, token_file: Path | None) -> Client:
+    """The server that the options, the environment or the login name; says so in a terminal.
+
+    Raises:
+        InputError: none is named, or the file cannot be read.
+    """
+    from bandstand.client import Client
+
+    client = Client(url, token=None if token_file is None else read_token(token_file))
+    if sys.stderr.isatty():
+        typer.secho(f"on {client.url}", err=True, dim=True)
+    return client
+
+
+def read_token(file: Path) -> str:
+    """The token in a file, or on standard input.
+
+    Raises:
+        InputError: there is none.
+    """
+    from bandstand.errors import InputError
+
+    try:
+        text = sys.stdin.readline() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"a token file must be readable; {str(file)!r} is not ({type(error).__name__})") from None
+    if not text.strip():
+        raise InputError(f"a token file must hold a token; {str(file)!r} is empty")
+    return text.strip()
+
+
+def also_on_server(remote: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A command of this machine's database that works on a server too, where one is named and --local is not given.
+
+    Args:
+        remote: `module:function` in this package, of what it does there: takes the client, and those of the command's
+            options that a server knows.
+    """
+
+    def decorate(local: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(local)
+        def choose(*, url: str | None, token_file: Path | None, local_only: bool, **options: Any) -> Any:
+            if not _wants_server(url, token_file, local_only):
+                return local(**options)
+            module, _, name = remote.partition(":")
+            there = getattr(import_module(f"bandstand.commands.server.{module}"), name)
+            known = _known_options(local, there, options)
+            with open_client(url, token_file) as client:
+                return there(client, **known)
+
+        _take_options_of(choose, local)
+        return choose
+
+    return decorate
+
+
+def _wants_server(url: str | None, token_file: Path | None, local_only: bool) -> bool:
+    from bandstand.client.login import find_login
+    from bandstand.errors import InputError
+
+    if not local_only:
+        return token_file is not None or find_login(url) is not None
+    if url is not None or token_file is not None:
+        raise InputError("--local is this machine's database; --url and --token-file are a server's: leave one out")
+    return False
+
+
+def _known_options(local: Callable[..., Any], there: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Those that the server's command takes.
+
+    Raises:
+        InputError: another one was given.
+    """
+    from bandstand.errors import InputError
+
+    known = inspect.signature(there).parameters
+    defaults = {name: parameter.default for name, parameter in inspect.signature(local).parameters.items()}
+    for name, value in options.items():
+        if name not in known and value != defaults[name]:
+            raise InputError(
+                f"--{name.replace('_', '-')} is for this machine's database; {local.__name__} asks a server: leave it "
+                "out, or say --local"
+            )
+    return {name: value for name, value in options.items() if name in known}
+
+
+def _take_options_of(choose: Callable[..., Any], local: Callable[..., Any]) -> None:
+    """Give a function the signature of another one, with the options that choose a server."""
+    hints = get_type_hints(local, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [
+        parameter.replace(kind=keyword, annotation=hints[name])
+        for name, parameter in inspect.signature(local).parameters.items()
+    ]
+    added = [
+        inspect.Parameter(name, keyword, default=default, annotation=annotation)
+        for name, default, annotation in (
+            ("url", None, Url), ("token_file", None, TokenFile), ("local_only", False, Local),
+        )
+    ]  # fmt: skip
+    parameters = [*own, *added]
+    choose.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    choose.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del choose.__wrapped__  # type: ignore[attr-defined]

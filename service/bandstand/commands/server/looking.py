@@ -1,0 +1,128 @@
+"""What `list`, `show`, `best` and `report` do on a server.
+
+Knows what a server tells and how it is printed. Must not know how it is asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from bandstand.client import Client
+
+__all__ = ["best", "list_studies", "report", "show"]
+
+_TOP = 10
+
+
+def list_studies(client: Client, as_json: bool, everything: bool) -> None:
+    """As `bandstand list`."""
+    from bandstand.client.answers import ListedStudy, record_from
+    from bandstand.commands.show import print_studies
+
+    studies = list(client.iter_studies())
+    if as_json:
+        _print_json(studies)
+        return
+    if not studies:
+        typer.echo("there are no studies on this server yet; `bandstand submit FILE` makes one")
+        return
+    comparisons = {str(study["comparison"]) for study in studies if study["comparison"]}
+    shown = [] if everything else sorted(comparisons)
+    print_studies([record_from(ListedStudy, study) for study in studies], shown)
+
+
+def show(client: Client, name: str, as_json: bool) -> None:
+    """As `bandstand show`."""
+    from rich.console import Console
+
+    from bandstand.client.answers import progress_from, spec_from
+    from bandstand.running.live import progress_view
+
+    study = client.study(name)
+    detail = study.detail()
+    if as_json:
+        _print_json(detail | {"trials": list(study.iter_trials())})
+        return
+    console = Console(soft_wrap=True)
+    spec = spec_from(detail["spec"])
+    progress = progress_from(spec, detail["progress"])
+    console.print(progress_view(progress, seconds=progress.wall_seconds, seconds_left=None))
+    for line in _standing(detail):
+        console.print(line, markup=False)
+    trials = list(study.iter_trials())
+    _print_top(trials, spec.objective.metric, spec.objective.sign)
+    for trial in [trial for trial in trials if trial["state"] == "failed"][:_TOP]:
+        console.print(f"trial {trial['number']} failed: {trial['message'] or trial['reason']}", markup=False)
+
+
+def _standing(detail: Mapping[str, Any]) -> list[str]:
+    """Who submitted it, and what became of its jobs."""
+    submission, runs = detail.get("submission"), detail.get("runs") or []
+    lines = [f"reason   {detail['reason']}"] if detail.get("reason") else []
+    if submission is None:
+        return [*lines, "made on the command line; no server was asked to run it"]
+    code = f"code {submission['code'][:12]}" if submission["code"] else "no code of its own"
+    workers = f"{submission['workers']} workers" if submission["workers"] else "as many workers as fit"
+    lines.append(f"by       {submission['submitter']}, priority {submission['priority']}, {workers}, {code}")
+    if detail.get("position"):
+        lines.append(f"queue    place {detail['position']}")
+    if submission["message"]:
+        lines.append(f"server   {submission['message']}")
+    return lines + [
+        f"run {run['number']}    {run['state']}{': ' + run['message'] if run['message'] else ''}" for run in runs[-3:]
+    ]
+
+
+def _print_top(trials: list[dict[str, Any]], metric: str, sign: float) -> None:
+    from bandstand.report.forms.terminal_tables import make_console, print_table
+    from bandstand.running.live import params_text
+
+    ended = [one for one in trials if one["state"] in ("complete", "pruned") and one["value"] is not None]
+    ended.sort(key=lambda one: (one["state"] != "complete", float(one["value"]) * sign, one["number"]))
+    if not ended:
+        return
+    rows = [
+        (str(one["number"]), f"{float(one['value']):.4f}", str(one["epochs"]), one["state"], params_text(one["params"]))
+        for one in ended[:_TOP]
+    ]
+    print_table(make_console(), ("trial", metric, "epochs", "state", "params"), rows, folded=(4,))
+
+
+def best(client: Client, name: str, as_json: bool) -> int:
+    """As `bandstand best`."""
+    from bandstand.running.live import params_text
+
+    study = client.study(name)
+    if study.progress.best is None:
+        if as_json:
+            _print_json(None)
+        else:
+            typer.echo(f"study {name!r} has no trial with a value yet", err=True)
+        return 1
+    found, metric = study.best, study.spec.objective.metric
+    if as_json:
+        _print_json(vars(found) | {"metric": metric})
+        return 0
+    typer.echo(f"best {metric} {found.value:.4f}: trial {found.number}, epoch {found.epoch} of {found.epochs}")
+    for parameter, value in found.params.items():
+        typer.echo(f"  {parameter} = {value!r}")
+    if found.test_metrics:
+        typer.echo(f"on the test data: {params_text(found.test_metrics)}")
+    if found.model_path:
+        typer.echo(f"model, on the cluster: {found.model_path}")
+    return 0
+
+
+def report(client: Client, name: str, output: Path, form: str | None) -> None:
+    """As `bandstand report`."""
+    typer.echo(str(client.find(name).report(output, form)))
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, default=str))

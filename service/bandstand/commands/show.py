@@ -1,0 +1,136 @@
+"""Prints a study for people: what `bandstand show` says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from bandstand.report.forms.terminal_tables import make_console, print_table
+from bandstand.report.text import counted
+from bandstand.running.live import params_text
+
+if TYPE_CHECKING:
+    from bandstand.client.answers import ListedStudy
+    from bandstand.store.schedules import Schedule
+    from bandstand.store.study_list import StudySummary
+    from bandstand.store.views import StudyRecord
+
+__all__ = ["print_record", "print_schedule", "print_studies"]
+
+_TOP = 10
+
+
+def print_studies(studies: Sequence[StudySummary | ListedStudy], comparisons: Sequence[str]) -> None:
+    """Print a line for each study, in the order given, and one for all studies of each of the comparisons."""
+    header = ("study", "state", "trials", "epochs", "best", "metric", "made")
+    rows: list[tuple[str, ...]] = []
+    members = {name: [study for study in studies if study.name.startswith(f"{name}/")] for name in comparisons}
+    home = {study.name: name for name, found in members.items() for study in found}
+    shown: set[str] = set()
+    for study in studies:
+        made = f"{study.created_at.astimezone():%Y-%m-%d %H:%M}"
+        comparison = home.get(study.name)
+        if comparison is None:
+            best = "" if study.best_value is None else f"{study.best_value:.4f}"
+            rows.append((study.name, study.state, str(study.trials), str(study.epochs), best, study.metric, made))
+        elif comparison not in shown:
+            shown.add(comparison)
+            found = members[comparison]
+            finished = sum(each.state == "finished" for each in found)
+            trials, epochs = (str(sum(getattr(each, key) for each in found)) for key in ("trials", "epochs"))
+            state = f"comparison, {finished}/{len(found)}"
+            rows.append((comparison, state, trials, epochs, "", study.metric, made))
+    print_table(make_console(), header, rows, left=(1, 5, 6))
+
+
+def print_record(record: StudyRecord, console: Console | None = None) -> None:
+    """Print a study's standing, its best trials and its failures."""
+    console = console or make_console(soft_wrap=True)
+    spec, trials = record.spec, record.trials
+    console.print(Text(f"{spec.name}: {record.state}{f' ({record.reason})' if record.reason else ''}", style="bold"))
+    states = trials["state"].value_counts().to_dict()
+    counts = ", ".join(f"{count} {state}" for state, count in states.items()) or "no trials yet"
+    console.print(
+        f"{spec.strategy_name}, budget {record.budget}; {counts}; {int(trials['epochs'].sum())} epochs, "
+        f"{record.wall_seconds:.0f} s",
+        markup=False,
+    )
+    for notice in record.notices:
+        console.print(Text(f"note: {notice}", style="yellow"))
+    _print_requests(record, console)
+    if record.test_metrics:
+        tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
+        console.print(f"test data, {record.looked_at}, for the chosen model: {tested}", markup=False)
+    for replayed in record.replays:
+        console.print(replayed.sentence, markup=False)
+    _print_top(record, console)
+    _print_failures(record, console)
+
+
+def _print_requests(record: StudyRecord, console: Console) -> None:
+    """Those that were refused, and those that wait for a coordinator."""
+    for request in record.requests:
+        what = f"{request.kind} {', '.join(f'{name}={value}' for name, value in request.data.items())}"
+        by = f" by {request.by}" if request.by else ""
+        asked = f"{what}, asked{by} {request.created_at.astimezone():%Y-%m-%d %H:%M}"
+        if request.refused:
+            console.print(Text(f"refused: {asked}: {request.answer}", style="red"))
+        elif request.taken_at is None:
+            console.print(Text(f"waits: {asked}", style="yellow"))
+
+
+def _print_top(record: StudyRecord, console: Console) -> None:
+    trials, objective = record.trials, record.spec.objective
+    ended = trials[trials["state"].isin(["complete", "pruned"]) & trials["value"].notna()]
+    if ended.empty:
+        return
+    rank = (ended["state"] != "complete").astype(int)
+    order = ended.assign(_rank=rank, _loss=ended["value"] * objective.sign).sort_values(["_rank", "_loss", "number"])
+    names = [name for name, _, _ in record.spec.space.flat()]
+    rows = []
+    for _, trial in order.head(_TOP).iterrows():
+        params = params_text({name: trial[f"params_{name}"] for name in names})
+        rows.append((str(trial["number"]), f"{trial['value']:.4f}", str(trial["epochs"]), trial["state"], params))
+    console.print(Text(f"the best {len(rows)}, complete first", style="italic"))
+    print_table(console, ("trial", objective.metric, "epochs", "state", "params"), rows, folded=(4,))
+
+
+def _print_failures(record: StudyRecord, console: Console) -> None:
+    failed = record.trials[record.trials["state"] == "failed"]
+    if failed.empty:
+        return
+    console.print(Text("failures", style="bold red"))
+    for message, group in failed.groupby("message"):
+        numbers = ", ".join(str(number) for number in group["number"].head(8))
+        more = ", …" if len(group) > 8 else ""
+        console.print(Text(f"  {len(group)} × {message}  (trials {numbers}{more})"))
+
+
+def print_schedule(schedule: Schedule, console: Console | None = None) -> None:
+    """Print what a lineage was trained with: a line for each of its segments, the params where they change."""
+    console = console or make_console(soft_wrap=True)
+    metric = schedule.spec.objective.metric
+    count = len(schedule.epochs)
+    words = f"{metric} {schedule.value:.4f} after {counted(count, 'epoch')}"
+    console.print(Text(f"{schedule.spec.name}: how trial {schedule.trial} came to {words}", style="bold"))
+    lines: list[tuple[str, ...]] = []
+    before: dict[str, Any] = {}
+    first = 1
+    for segment in schedule.segments:
+        rows = schedule.epochs[first - 1 : first - 1 + segment.epochs]
+        rates = [row["learning_rate"] for row in rows if row["learning_rate"] is not None]
+        params = dict(segment.params)
+        changed = {name: value for name, value in params.items() if before.get(name) != value}
+        best = " (from its parent's best epoch)" if segment.weights == "best" and before else ""
+        span = "" if not rates else f"{rates[0]:.3g}" if rates[0] == rates[-1] else f"{rates[0]:.3g} to {rates[-1]:.3g}"
+        epochs = str(first) if segment.epochs == 1 else f"{first} to {first + segment.epochs - 1}"
+        lines.append((epochs, str(segment.trial), span, (params_text(changed) or "as before") + best))
+        before, first = params, first + segment.epochs
+    header = ("epochs", "trial", "learning rate", "params, then what changed")
+    print_table(console, header, lines, folded=(3,), left=(0, 2))
+    for replayed in schedule.replays:
+        console.print(replayed.sentence, markup=False)
+    console.print("`-o FILE.json` or `-o FILE.csv` has every epoch; `bandstand replay` trains it again", markup=False)

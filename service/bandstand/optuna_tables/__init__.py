@@ -1,0 +1,1 @@
+"""Optuna's own tables, kept in step with a study, and Optuna Dashboard on them."""

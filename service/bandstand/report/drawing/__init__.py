@@ -1,0 +1,1 @@
+"""How figures are drawn: colours, axes, bands, and what a figure hands to the page."""

@@ -1,0 +1,1 @@
+"""The figures of a report, a file each: a data half and a drawing half. `REPORTS` in `bandstand.report` names them."""

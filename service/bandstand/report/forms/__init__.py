@@ -1,0 +1,1 @@
+"""The forms a report takes: a page, Markdown, JSON, tables on a terminal."""

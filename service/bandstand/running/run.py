@@ -1,0 +1,278 @@
+"""Runs studies: starts a process of workers, watches over it, and gathers what came out.
+
+Knows the store and the workers' process protocol. Must not know Ray or Keras, nor how progress is shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bandstand import errors
+from bandstand.errors import InputError, ServiceError, StudyFailedError
+from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
+from bandstand.store.store import Store
+from bandstand.store.views import StudyRecord
+from bandstand.study.code_check import check_files, check_modules
+from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_file import default_code_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bandstand.running.live import Display
+
+__all__ = ["StudyResult", "WorkerProcess", "run_studies", "run_study"]
+
+_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """What came out of a study."""
+
+    name: str
+    state: str
+    """finished, or stopped: it can be run again to go on."""
+    best_params: dict[str, Any]
+    best_value: float
+    """The objective, on the validation data; NaN if the study was stopped before any trial had one."""
+    best_model_path: str | None
+    """A .keras file with the weights of the best trial's best epoch."""
+    test_metrics: dict[str, float] | None
+    """That model on the test data; None if there are none or the study is not finished."""
+    trials: pd.DataFrame
+    """One row per trial, as `StudyRecord.trials` says."""
+    record: StudyRecord
+    """All that is known of the study."""
+
+
+def run_study(
+    spec: StudySpec | Mapping[str, Any],
+    workers: int | None = None,
+    *,
+    code_path: Sequence[str | Path] | None = None,
+    quiet: bool = False,
+) -> StudyResult:
+    """Run a study to its end, or go on with it where it stands.
+
+    Args:
+        spec: the study; a dict is read like a study file.
+        workers: trainers that work at the same time; as many as the machine or cluster has room for when left out.
+        code_path: folders in which workers find the user's modules; the running script's and the current one when
+            left out.
+        quiet: show no progress.
+
+    Returns:
+        The result. A study that was stopped from elsewhere gives one too, with what there is.
+
+    Raises:
+        InputError: the study cannot be run as it stands; nothing was written.
+        StudyFailedError: every trial failed, or all of the first ones in the same way.
+        ServiceError: the workers' process did not do its work; the message names its log.
+        KeyboardInterrupt: after the running trials were paused.
+    """
+    from bandstand.running.live import NoDisplay, make_display
+
+    study = spec if isinstance(spec, StudySpec) else study_spec_from(spec, "study")
+    folders = [str(Path(folder).absolute()) for folder in code_path or default_code_path()]
+    store = Store.open()
+    display = NoDisplay() if quiet else make_display(store)
+    outcome = run_studies(store, [study], workers=workers, code_path=folders, display=display).get(study.name)
+    if outcome is None:
+        raise ServiceError(f"study {study.name!r} was stopped before it began: its workers were told to end")
+    if outcome["state"] == "failed":
+        raise StudyFailedError(f"study {study.name!r} failed: {outcome['reason']}")
+    return result_from(store.record(study.name))
+
+
+def result_from(record: StudyRecord) -> StudyResult:
+    """The result that a record holds."""
+    best = record.best
+    return StudyResult(
+        name=record.spec.name,
+        state=record.state,
+        best_params=best.params if best else {},
+        best_value=best.value if best else float("nan"),
+        best_model_path=best.model_path if best else None,
+        test_metrics=record.test_metrics,
+        trials=record.trials,
+        record=record,
+    )
+
+
+def run_studies(
+    store: Store,
+    specs: Sequence[StudySpec],
+    *,
+    workers: int | None,
+    code_path: Sequence[str],
+    display: Display,
+) -> dict[str, dict[str, str]]:
+    """Run studies one after the other on the same workers.
+
+    Args:
+        store: where they are kept.
+        specs: the studies.
+        workers: trainers that work at the same time, None for as many as fit.
+        code_path: folders in which workers find the user's modules.
+        display: is told of everything.
+
+    Returns:
+        Name -> {"state": finished | stopped | failed, "reason": …} of those that were begun.
+
+    Raises:
+        InputError, ServiceError, KeyboardInterrupt: as `run_study`.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be at least 1; got {workers}")
+    if ray_address() is not None and database_url() is None:
+        raise InputError(
+            "a study sent to a Ray cluster needs a database that the cluster can reach; RAY_ADDRESS is set and "
+            "BANDSTAND_DATABASE_URL is not: set it to a PostgreSQL server, or unset RAY_ADDRESS"
+        )
+    for spec in specs:
+        check_files(spec)
+    finished = {spec.name: _finished(store, spec) for spec in specs if store.check_name(spec)}
+    outcomes = {name: outcome for name, outcome in finished.items() if outcome is not None}
+    to_run = [spec for spec in specs if spec.name not in outcomes]
+    if not to_run:
+        return outcomes
+    if ray_address() is None:  # a cluster may have modules that this machine has not
+        for spec in to_run:
+            check_modules(spec, code_path)
+    job = {
+        "specs": [spec.model_dump(mode="json") for spec in to_run],
+        "workers": workers,
+        "code_path": list(code_path),
+        "checkpoints_uri": checkpoints_uri(),
+    }
+    with display, WorkerProcess.started(job, store.url) as process:
+        display.starting(to_run)
+        for message in process.messages(display.tick):
+            match message["event"]:
+                case "running":
+                    display.running(message["study"], message["workers"])
+                case "note":
+                    display.note(message["study"], message["message"])
+                case "ended" if message["state"] == "refused":
+                    raise _error(message["kind"], message["reason"])
+                case "ended":
+                    outcomes[message["study"]] = {"state": message["state"], "reason": message["reason"]}
+                    display.ended(message["study"])
+                case "refused":
+                    raise _error(message["kind"], message["message"], process.log)
+    return outcomes
+
+
+def _finished(store: Store, spec: StudySpec) -> dict[str, str] | None:
+    """The outcome of a study that has nothing left to do."""
+    return {"state": "finished", "reason": store.progress(spec.name).reason} if store.is_over(spec.name) else None
+
+
+def _error(kind: str, message: str, log: Path | None = None) -> errors.BandstandError:
+    """The workers' error as one of this process."""
+    error_type: type[errors.BandstandError] = getattr(errors, kind, ServiceError)
+    if error_type is ServiceError and log is not None:
+        message = f"{message.splitlines()[0]} (the whole story is in {log})"
+    return error_type(message)
+
+
+class WorkerProcess:
+    """`python -m bandstand_workers` with its pipes. It ends when this process does, whatever way that is."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path):
+        """Use `started`."""
+        self.log = log
+        self._process = process
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._interrupts = 0
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @classmethod
+    @contextmanager
+    def started(cls, job: Mapping[str, Any], url: str) -> Iterator[WorkerProcess]:
+        """Start it with a job; it has ended when this context has. `url` is a secret and travels by environment."""
+        folder = bandstand_home() / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / f"workers-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bandstand_workers"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+                env=os.environ | {"BANDSTAND_DATABASE_URL": url},
+            )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        worker = cls(process, log)
+        try:
+            yield worker
+        finally:
+            worker.end()
+
+    def messages(self, tick: Any) -> Iterator[dict[str, Any]]:
+        """What it says, until it ends; `tick` is called between. Ctrl-C pauses it first, then raises.
+
+        Raises:
+            ServiceError: it died without a word.
+            KeyboardInterrupt: it was interrupted, and has ended.
+        """
+        while True:
+            try:
+                tick()
+                line = self._lines.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            except KeyboardInterrupt:
+                self.interrupt()
+                continue
+            if line is None:
+                break
+            yield json.loads(line)
+        code = self._process.wait()
+        if self._interrupts:
+            raise KeyboardInterrupt
+        if code not in (0, 1, 2):
+            raise ServiceError(f"the workers' process ended with code {code}; its log is {self.log}")
+
+    def interrupt(self) -> None:
+        """Ask it to pause what runs and end; the second time, end it at once."""
+        self._interrupts += 1
+        if self._interrupts == 1:
+            self._process.send_signal(signal.SIGINT)
+        else:
+            self._process.kill()
+
+    def end(self) -> None:
+        """Make sure that it has ended."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()  # it takes this as a wish to stop
+        except BrokenPipeError:
+            pass
+        try:
+            self._process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, the embedded server, tables and their migrations, rows, views, the writer, accounts."""

@@ -1,0 +1,1 @@
+"""What monitoring reads: how much there is of everything, and what running studies count."""

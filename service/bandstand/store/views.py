@@ -1,0 +1,372 @@
+"""Read-only views of a study: its progress for a live display, all of it for reports.
+
+Knows the tables and the frames that readers get. Must not know how to write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bandstand.errors import StudyNotFoundError
+from bandstand.search.events import Combined
+from bandstand.store import tables
+from bandstand.store.event_rows import event_from
+from bandstand.store.replays import Replayed, read_replays
+from bandstand.store.requests import Request, read_budget, read_requests
+from bandstand.store.study_list import Stamp, read_stamps
+from bandstand.strategies import make_strategy
+from bandstand.study.study import Budget, StudySpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "BestTrial",
+    "EndedTrial",
+    "RunningTrial",
+    "StudyProgress",
+    "StudyRecord",
+    "read_best",
+    "read_ended",
+    "read_progress",
+    "read_record",
+]
+
+Row = sa.Row[Any]
+_STUDY = sa.bindparam("study", type_=sa.BigInteger)
+"""Queries are made once, with this in them: to make one takes longer than to ask it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestTrial:
+    """The trial that a study chose."""
+
+    number: int
+    params: dict[str, Any]
+    value: float
+    epoch: int  # the epoch that reached the value, counted from 1
+    epochs: int  # how many it trained
+    state: str  # complete; pruned only where no trial is complete
+    model_path: str | None  # .keras file: that epoch's weights, or what was combined with them
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningTrial:
+    """A trial that a worker has."""
+
+    number: int
+    params: dict[str, Any]
+    epochs: int
+    granted: int  # the epoch at which it asks next
+    bracket: int
+    value: float | None  # of its latest epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedTrial:
+    """A trial that has ended."""
+
+    seq: int  # of the event that ended it
+    number: int
+    state: str
+    reason: str
+    message: str
+    epochs: int
+    value: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyProgress:
+    """Where a study stands."""
+
+    spec: StudySpec
+    budget: Budget  # as it is now: that of the spec, or more
+    state: str
+    reason: str
+    counts: dict[str, int]  # trials per state: waiting, running, paused, complete, pruned, failed
+    epochs: int
+    wall_seconds: float
+    gpu_seconds: float
+    best: BestTrial | None
+    running: list[RunningTrial]
+    rungs: dict[int, int]  # epoch where trials are judged -> trials that reached it
+    notices: list[str]
+    events: int  # changes whenever anything happened
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StudyRecord:
+    """All that is known of a study. Compared by identity: frames have no equality that is true or false."""
+
+    spec: StudySpec
+    budget: Budget  # as it is now: that of the spec, or more
+    state: str
+    reason: str
+    created_at: datetime
+    ended_at: datetime | None
+    wall_seconds: float
+    gpu_seconds: float
+    best: BestTrial | None
+    test_metrics: dict[str, float] | None  # of the study's model, measured once
+    test_looks: int  # models that the test data were shown to: one, unless the study was extended after its end
+    requests: list[Request]  # what users have asked of it
+    environment: dict[str, str]  # versions of the parts and the machine of the latest run
+    notices: list[str]
+    combined: Combined | None
+    """What came of a model made of several trials; where it was taken, it is the study's model."""
+    replays: list[Replayed]
+    """Of its trials by other studies; where it is a replay itself, that one first."""
+    trials: pd.DataFrame
+    """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (trained, as measured),
+    bracket, attempts, created_at, ended_at, and params_<name> for each parameter (NaN/None where inactive)."""
+    measurements: pd.DataFrame
+    """A row per trial and epoch, in that order: trial, epoch, value, seconds, learning_rate, attempt, created_at and
+    each key of the logs under its own name."""
+    attempts: pd.DataFrame
+    """A row per attempt: trial, attempt, from_epoch, outcome, started_at, ended_at."""
+
+    @property
+    def looked_at(self) -> str:
+        """How often the test data were looked at, for people."""
+        return "looked at once" if self.test_looks < 2 else f"looked at {self.test_looks} times, as a note says"
+
+    @property
+    def best_ancestors(self) -> list[int]:
+        """The trials whose weights the best one went on from, the oldest first."""
+        if self.best is None:
+            return []
+        columns = (self.trials[name] for name in ("number", "parent", "from_epoch"))
+        parents = {number: int(parent) for number, parent, epoch in zip(*columns, strict=True) if epoch > 0}
+        ancestors, number = [], self.best.number
+        while number in parents:
+            number = parents[number]
+            ancestors.append(number)
+        return ancestors[::-1]
+
+
+def read_progress(connection: Connection, row: Row) -> StudyProgress:
+    """The progress of the study in `row`."""
+    spec = StudySpec.model_validate(row.spec)
+    counted = connection.execute(_counts_query(), {"study": row.id}).all()
+    asks = make_strategy(spec).ask_epochs()
+    rungs = connection.execute(_rungs_query(), {"study": row.id, "asks": asks}).all()
+    stamp = _stamp(connection, row)
+    return StudyProgress(
+        spec=spec,
+        budget=read_budget(connection, row.id, spec),
+        state=stamp.state,
+        reason=row.reason,
+        counts={state: count for state, count, _ in counted},
+        epochs=int(sum(epochs for _, _, epochs in counted)),
+        wall_seconds=row.wall_seconds,
+        gpu_seconds=row.gpu_seconds,
+        best=read_best(connection, row, spec),
+        running=_running(connection, row.id),
+        rungs=dict.fromkeys(asks, 0) | dict(tuple(pair) for pair in rungs),
+        notices=_notices(connection, row.id),
+        events=stamp.events,
+    )
+
+
+@cache
+def _counts_query() -> sa.Select[Any]:
+    trial = tables.trial.c
+    return (
+        sa.select(trial.state, sa.func.count(), sa.func.sum(trial.epochs - trial.from_epoch))
+        .where(trial.study_id == _STUDY)
+        .group_by(trial.state)
+    )
+
+
+@cache
+def _rungs_query() -> sa.Select[Any]:
+    measured = tables.measurement.c
+    return (
+        sa.select(measured.epoch, sa.func.count())
+        .where(measured.study_id == _STUDY, measured.epoch.in_(sa.bindparam("asks", expanding=True)))
+        .group_by(measured.epoch)
+    )
+
+
+def read_ended(connection: Connection, row: Row, after: int) -> list[EndedTrial]:
+    """Trials of the study in `row` whose end has a later sequence number than `after`."""
+    event, trial = tables.event, tables.trial
+    query = (
+        sa.select(event.c.seq, trial)
+        .join(trial, sa.and_(trial.c.study_id == event.c.study_id, trial.c.number == event.c.trial))
+        .where(event.c.study_id == row.id, event.c.kind == "ended", event.c.seq > after)
+        .order_by(event.c.seq)
+    )
+    names = ("seq", "number", "state", "reason", "message", "value")
+    return [
+        EndedTrial(epochs=ended.epochs - ended.from_epoch, **{name: ended._mapping[name] for name in names})
+        for ended in connection.execute(query)
+    ]
+
+
+def read_record(connection: Connection, row: Row) -> StudyRecord:
+    """All of the study in `row`."""
+    spec = StudySpec.model_validate(row.spec)
+    measurements = _measurements(connection, row.id)
+    best = read_best(connection, row, spec)
+    return StudyRecord(
+        spec=spec,
+        budget=read_budget(connection, row.id, spec),
+        state=_stamp(connection, row).state,
+        reason=row.reason,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        wall_seconds=row.wall_seconds,
+        gpu_seconds=row.gpu_seconds,
+        best=best,
+        test_metrics=_test_metrics(row),
+        test_looks=row.test_looks,
+        requests=read_requests(connection, row.id),
+        environment=dict(row.environment or {}),
+        notices=_notices(connection, row.id),
+        combined=_combined(connection, row.id, best),
+        replays=read_replays(connection, row),
+        trials=_trials(connection, row.id, spec, measurements),
+        measurements=measurements,
+        attempts=_frame(connection, tables.attempt, row.id, ["trial", "attempt"]).drop(columns="study_id"),
+    )
+
+
+def _stamp(connection: Connection, row: Row) -> Stamp:
+    """The stamp of the study in `row`, which may have been deleted since that was read."""
+    found = read_stamps(connection, [row.name])
+    if row.name not in found:
+        raise StudyNotFoundError(f"study {row.name!r} was deleted a moment ago; `bandstand list` shows what there is")
+    return found[row.name]
+
+
+def read_best(connection: Connection, row: Row, spec: StudySpec) -> BestTrial | None:
+    """The trial that the study in `row` would choose now: complete before pruned, then by value, then the earlier."""
+    best = connection.execute(_best_query(spec.objective.direction), {"study": row.id}).one_or_none()
+    if best is None:
+        return None
+    return BestTrial(
+        number=best.number,
+        params={name: best.params[name] for name, _, _ in spec.space.flat() if name in best.params},
+        value=best.value,
+        epoch=best.best_epoch if spec.objective.epoch == "best" else best.epochs,
+        epochs=best.epochs,
+        state=best.state,
+        model_path=row.model_uri if row.model_trial == best.number else None,
+    )
+
+
+@cache
+def _best_query(direction: str) -> sa.Select[Any]:
+    trial = tables.trial.c
+    order = trial.value.asc() if direction == "minimize" else trial.value.desc()
+    return (
+        sa.select(tables.trial)
+        .where(trial.study_id == _STUDY, trial.state.in_(("complete", "pruned")), trial.value.is_not(None))
+        .order_by(sa.case((trial.state == "complete", 0), else_=1), order, trial.number)
+        .limit(1)
+    )
+
+
+@cache
+def _running_query() -> sa.Select[Any]:
+    trial, measured = tables.trial, tables.measurement
+    return (
+        sa.select(trial, measured.c.value.label("latest"))
+        .outerjoin(
+            measured,
+            sa.and_(
+                measured.c.study_id == trial.c.study_id,
+                measured.c.trial == trial.c.number,
+                measured.c.epoch == trial.c.epochs,
+            ),
+        )
+        .where(trial.c.study_id == _STUDY, trial.c.state == "running")
+        .order_by(trial.c.number)
+    )
+
+
+def _running(connection: Connection, study_id: int) -> list[RunningTrial]:
+    return [
+        RunningTrial(
+            number=row.number, params=row.params, epochs=row.epochs, granted=row.granted, bracket=row.bracket,
+            value=row.latest,
+        )
+        for row in connection.execute(_running_query(), {"study": study_id})
+    ]  # fmt: skip
+
+
+@cache
+def _notices_query() -> sa.Select[Any]:
+    event = tables.event.c
+    return sa.select(event.data).where(event.study_id == _STUDY, event.kind == "noticed").order_by(event.seq)
+
+
+def _notices(connection: Connection, study_id: int) -> list[str]:
+    return [row.data["message"] for row in connection.execute(_notices_query(), {"study": study_id})]
+
+
+def _test_metrics(row: Row) -> dict[str, float] | None:
+    """Of the model that the study has now; another one's are none."""
+    if row.test_metrics is None or row.tested_uri != row.model_uri:
+        return None
+    return {name: float(value) for name, value in row.test_metrics.items()}
+
+
+def _combined(connection: Connection, study_id: int, best: BestTrial | None) -> Combined | None:
+    """What was combined with the trial that is the best one now."""
+    event = tables.event
+    of_study = sa.select(event.c.seq, event.c.data).where(event.c.study_id == study_id).order_by(event.c.seq.desc())
+    latest = connection.execute(of_study.where(event.c.kind == "combined").limit(1)).one_or_none()
+    if latest is None or best is None:
+        return None
+    end = of_study.where(event.c.kind == "ended", event.c.trial == best.number).limit(1)
+    ended = connection.execute(end).one_or_none()
+    if ended is not None and ended.seq > latest.seq:
+        return None  # it was the best only after that
+    found = event_from("combined", latest.data)
+    assert isinstance(found, Combined)
+    return found
+
+
+def _frame(connection: Connection, table: sa.Table, study_id: int, order: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    query = sa.select(table).where(table.c.study_id == study_id).order_by(*(table.c[name] for name in order))
+    rows = connection.execute(query)
+    return pd.DataFrame(rows.all(), columns=list(rows.keys()))
+
+
+def _measurements(connection: Connection, study_id: int) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = _frame(connection, tables.measurement, study_id, ["trial", "epoch"])
+    logs = pd.DataFrame(
+        [{name: float(value) for name, value in metrics.items()} for metrics in frame["metrics"]], index=frame.index
+    )
+    ours = ["trial", "epoch", "value", "seconds", "learning_rate", "attempt", "created_at"]
+    logs = logs.drop(columns=[name for name in ours if name in logs.columns])
+    return pd.concat([frame[ours], logs], axis=1)
+
+
+def _trials(connection: Connection, study_id: int, spec: StudySpec, measurements: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = _frame(connection, tables.trial, study_id, ["number"])
+    seconds = measurements.groupby("trial")["seconds"].sum()
+    frame["seconds"] = frame["number"].map(seconds).fillna(0.0).astype(float)
+    frame = frame.rename(columns={"attempt": "attempts"})
+    frame["epochs"] -= frame["from_epoch"]
+    ours = ["number", "state", "reason", "message", "value", "best_epoch", "epochs", "seconds", "bracket", "attempts"]
+    ours += ["parent", "from_epoch", "origin"]
+    params = pd.DataFrame(
+        {f"params_{name}": [values.get(name) for values in frame["params"]] for name, _, _ in spec.space.flat()},
+        index=frame.index,
+    )
+    return pd.concat([frame[[*ours, "created_at", "ended_at"]], params], axis=1)

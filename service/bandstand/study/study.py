@@ -1,0 +1,313 @@
+"""StudySpec: all there is to know about a study, as frozen and validated data.
+
+Knows what a user may ask for. Must not know how a study is stored, decided or trained.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from bandstand_spaces import SEARCH_SPACES, Categorical, Int, SearchSpace
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from bandstand.errors import InputError
+from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from bandstand.study.broken_rules import did_you_mean, rule_from
+from bandstand.study.references import Reference
+
+__all__ = ["Budget", "Objective", "Resources", "StudySpec", "study_spec_from"]
+
+NAME_LIMIT = 100
+_DEFAULT_SAMPLER = "umda"
+_TYPES = ("int", "str", "float")
+
+
+def _space_from(value: Any) -> SearchSpace:
+    if isinstance(value, SearchSpace):
+        return value
+    if isinstance(value, str):
+        if value not in SEARCH_SPACES:
+            raise ValueError(f"must be a table of parameters or one of {', '.join(SEARCH_SPACES)}; got {value!r}")
+        return SEARCH_SPACES[value]
+    if isinstance(value, Mapping):
+        return SearchSpace.from_dict(dict(value))
+    raise ValueError(f"must be a table of parameters or a name; got {type(value).__name__}")
+
+
+if TYPE_CHECKING:
+    Space = SearchSpace
+else:  # pydantic would try to read the classes of a space as models of its own
+    Space = Annotated[Any, PlainValidator(_space_from), PlainSerializer(lambda space: space.to_dict())]
+
+
+def _not_a_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number; got {value}")
+    return value
+
+
+Positive = Annotated[int, Field(ge=1), BeforeValidator(_not_a_bool)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Objective(_Frozen):
+    """What a trial is judged by."""
+
+    metric: str = "val_loss"
+    """A key of Keras's epoch logs, such as val_accuracy."""
+    direction: Literal["minimize", "maximize"] = "minimize"
+    epoch: Literal["best", "last"] = "best"
+    """Which epoch's value, with that epoch's weights, is the trial's result."""
+
+    @property
+    def sign(self) -> float:
+        """Factor that turns a value into a loss, where smaller is better."""
+        return 1.0 if self.direction == "minimize" else -1.0
+
+    def is_better(self, value: float, than: float) -> bool:
+        """Whether `value` is strictly better than `than`."""
+        return self.sign * value < self.sign * than
+
+
+class Budget(_Frozen):
+    """What a study may spend; whichever is used up first ends it."""
+
+    epochs: Positive | None = None
+    trials: Positive | None = None
+    wall_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Time in which trials may train, all runs of the study together. What is chosen is saved and tested after it."""
+    gpu_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """GPUs that are busy, times hours."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is limited."""
+        return not self.model_dump(exclude_none=True)
+
+    def __str__(self) -> str:
+        words = {"epochs": "epochs", "trials": "trials", "wall_seconds": "s", "gpu_hours": "GPU hours"}
+        parts = [f"{value:g} {words[key]}" for key, value in self.model_dump(exclude_none=True).items()]
+        return ", ".join(parts) or "the whole grid"
+
+
+class Resources(_Frozen):
+    """What one trainer is given, in Ray's units."""
+
+    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
+    gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    """Fractions share a card: 0.25 lets four trainers use one."""
+    memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Memory of one trainer in gigabytes (10^9 bytes): booked with Ray, and past it the trainer is replaced."""
+    trials_at_once: Annotated[int, Field(ge=1, le=256)] = 1
+    """Trials that one trainer trains at the same time, those of one architecture in one program; needs Keras on JAX."""
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_above_one(cls, value: float) -> float:
+        if value > 1 and value != int(value):
+            raise ValueError(f"must be a whole number above 1, as Ray counts GPUs; got {value:g}")
+        return value
+
+
+class StudySpec(_Frozen):
+    """One study. Frozen; equal specs describe the same study.
+
+    Raises pydantic's ValidationError when built directly; `study_spec_from` raises `InputError` with one line.
+    """
+
+    name: str
+    model: Reference
+    """`build(params) -> compiled keras.Model`, or KerasTuner's `build_model(hp)`, known by its parameter's name."""
+    data: Reference
+    """`load() -> {"train": (x, y), "validation": (x, y), "test": (x, y)}`; a third array holds sample weights."""
+    space: Space
+    objective: Objective = Objective()
+    sampler: str = _DEFAULT_SAMPLER
+    """With `asha` the pair of least mean regret at 32 workers on both sets of recorded curves of the benchmarks."""
+    sampler_options: dict[str, Any] = {}
+    pruner: str = ""
+    """Left out, `asha`; a whole strategy, such as pbt, has none."""
+    pruner_options: dict[str, Any] = {}
+    max_epochs: Positive
+    """Epochs that complete a trial."""
+    batch_size: Positive | str = 32
+    """A number, or the name of the parameter that holds it."""
+    validation_batch_size: Positive | None = None
+    """Examples per validation step; the batch size when left out, as in `fit`."""
+    budget: Budget = Budget()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    callbacks: tuple[Reference, ...] = ()
+    """`make() -> keras callback` (or a list of them), or `make(params)`; called anew for every trial."""
+    trainer: Literal["auto", "fit", "compiled"] = "auto"
+    """`compiled` trains an epoch as one program, `fit` by Keras's own loop; `auto` uses `fit` where it must."""
+    executor: Literal["actors", "tune"] = "actors"
+    """Who starts and feeds the processes that train: Ray actors of our own, or Ray Tune."""
+    resources: Resources = Resources()
+    checkpoint_every: Positive | None = None
+    """Epochs between checkpoints, besides those at rungs and at the end."""
+    max_attempts: Positive = 3
+    """How often a trial is begun at most when its worker dies under it."""
+    notes: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_printable(cls, name: str) -> str:
+        if not name or name != name.strip() or not name.isprintable() or len(name) > NAME_LIMIT:
+            raise ValueError(
+                f"must be 1 to {NAME_LIMIT} printable characters without spaces at the ends; got {name[:120]!r}"
+            )
+        return name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_pruner(cls, settings: Any) -> Any:
+        if isinstance(settings, Mapping) and not settings.get("pruner"):
+            own = settings.get("sampler", _DEFAULT_SAMPLER) in STRATEGIES
+            return {**settings, "pruner": "" if own else "asha"}
+        return settings
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> StudySpec:
+        self._check_batch_size()
+        if self.budget.gpu_hours is not None and self.resources.gpus == 0:
+            raise ValueError("budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set it, say to 1")
+        if self.executor == "tune" and self.resources.trials_at_once > 1:
+            raise ValueError(
+                "resources.trials_at_once must be 1 with executor tune, whose processes have one trial each; "
+                f"got {self.resources.trials_at_once}: leave it out, or the executor"
+            )
+        if self.sampler in STRATEGIES:
+            self._check_policy()
+        else:
+            _check_option("sampler", self.sampler, {**SAMPLERS, **STRATEGIES})
+            _check_option("pruner", self.pruner, PRUNERS)
+            SAMPLERS[self.sampler].check(self)
+            PRUNERS[self.pruner].check(self)
+        if self.budget.is_open and (self.sampler != "grid"):
+            raise ValueError(
+                "budget must limit at least one of epochs, trials, wall_seconds, gpu_hours; got none: "
+                "say [budget] epochs = 200"
+            )
+        return self
+
+    def _check_policy(self) -> None:
+        for name, value in (("pruner", self.pruner), ("pruner_options", self.pruner_options)):
+            if value:
+                raise ValueError(
+                    f"{name} must be left out with sampler {self.sampler}, which decides by itself how long each trial "
+                    f"trains; got {value!r}"
+                )
+        STRATEGIES[self.sampler].check(self)
+
+    @property
+    def strategy_name(self) -> str:
+        """Sampler and pruner in one phrase, such as `tpe + asha`; one word where one does it all."""
+        return self.sampler if self.pruner in ("", "none") else f"{self.sampler} + {self.pruner}"
+
+    def notices(self) -> list[str]:
+        """What the user should know before the study begins, though no rule is broken."""
+        if isinstance(self.batch_size, str) or all(name != "batch_size" for name, _, _ in self.space.flat()):
+            return []
+        return [
+            f"parameter batch_size of the space does not decide the batches: batch_size of the study does, "
+            f'{self.batch_size}; say batch_size = "batch_size" to search it'
+        ]
+
+    def _check_batch_size(self) -> None:
+        if isinstance(self.batch_size, int):
+            return
+        parameter = self.space.parameters.get(self.batch_size)
+        # Of a range its lowest value is enough, and it may be as long as memory.
+        values: tuple[object, ...] = (parameter.low,) if isinstance(parameter, Int) else ()
+        if isinstance(parameter, Categorical):
+            values = parameter.grid()
+        if not values or not all(type(value) is int and value >= 1 for value in values):
+            raise ValueError(
+                "batch_size must be a number or name an always-active parameter of the space whose values are "
+                f"whole numbers from 1; got {self.batch_size!r}"
+            )
+
+    def batch_size_for(self, params: Mapping[str, Any]) -> int:
+        """The batch size of a trial with these params."""
+        return self.batch_size if isinstance(self.batch_size, int) else int(params[self.batch_size])
+
+    def differences(self, other: StudySpec) -> list[str]:
+        """A word on each setting that differs from those of the stored study `other`."""
+        mine, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
+        # As text: the order of a space's parameters decides what is drawn, and dicts compare without it.
+        return [
+            f"{key}: {mine[key]!r} here, {theirs[key]!r} stored"
+            for key in mine
+            if json.dumps(mine[key]) != json.dumps(theirs[key])
+        ]
+
+
+def _check_option(kind: str, name: str, registry: Mapping[str, Any]) -> None:
+    if name not in registry:
+        raise ValueError(f"{kind} must be one of {', '.join(registry)}; got {name!r}{did_you_mean(name, registry)}")
+
+
+def study_spec_from(settings: Mapping[str, Any], source: str) -> StudySpec:
+    """A StudySpec from plain settings.
+
+    Args:
+        settings: as in a study file.
+        source: where they come from, for the message.
+
+    Raises:
+        InputError: one line with the first rule that is broken, and how many more are.
+    """
+    _check_keys(settings, source)
+    try:
+        return StudySpec.model_validate(dict(settings))
+    except ValidationError as error:
+        first, *others = error.errors()
+        more = f" (and {len(others)} more)" if others else ""
+        raise InputError(f"{source}: {_line_from(first)}{more}") from None
+
+
+def _check_keys(settings: Mapping[str, Any], source: str) -> None:
+    """Unknown settings, answered with the nearest known one."""
+    known: dict[str, Callable[[], list[str]]] = {
+        "": lambda: list(StudySpec.model_fields),
+        "objective": lambda: list(Objective.model_fields),
+        "budget": lambda: list(Budget.model_fields),
+        "resources": lambda: list(Resources.model_fields),
+    }
+    for table, fields in known.items():
+        part = settings if not table else settings.get(table, {})
+        if not isinstance(part, Mapping):
+            continue
+        for key in part:
+            if key not in fields():
+                where = f"{table}.{key}" if table else key
+                way_out = did_you_mean(str(key), fields(), "; ") or f"; it may be {', '.join(fields())}"
+                raise InputError(f"{source}: there is no setting {where}{way_out}")
+
+
+def _line_from(error: Any) -> str:
+    """Pydantic's error as `setting: rule; got value`."""
+    # Pydantic names the branch of a union it tried, such as constrained-int or function-before[...]: not a setting.
+    where = ".".join(str(part) for part in error["loc"] if not re.search(r"[-\[]", str(part)) and part not in _TYPES)
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{where} is missing; every study needs it"
+    if error["type"] == "value_error":
+        return f"{where}: {message}" if where else message
+    return f"{where} must be {rule_from(error)}; got {error['input']!r}"

@@ -1,0 +1,185 @@
+"""The study's model, once the search is over: made where it is missing, combined where that is wanted, tested once.
+
+Knows what trainers do with models, and the order that keeps the test honest: whatever is chosen is chosen on validation
+data first. Must not know how trials were trained.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import ray
+from bandstand import stored_files
+from bandstand.errors import one_line
+from bandstand.search.combination import LEAST_MEMBERS, Combination, weigh
+from bandstand.search.events import Combined
+from bandstand.search.history import Trial
+from bandstand.search.search import Search
+from bandstand.store.study_writer import StudyWriter
+
+from bandstand_workers.coordinator.journal import Journal
+
+__all__ = ["ChosenModel"]
+
+
+class _NotMadeError(Exception):
+    """A combined model could not be made or scored; the message says why."""
+
+
+class ChosenModel:
+    """Each step is done once in a study's life: what is stored says how far a killed coordinator came."""
+
+    def __init__(self, search: Search, writer: StudyWriter, journal: Journal, folder_of: Callable[[int], str]):
+        """`folder_of` says where a trial's files go."""
+        self._search = search
+        self._writer = writer
+        self._journal = journal
+        self._folder_of = folder_of
+
+    async def settle(self, trainers: Iterable[Any]) -> None:
+        """Come to the study's model and its test result, by whichever of these trainers lives."""
+        best = self._search.history.best
+        if best is None:
+            return
+        trainers = list(trainers)
+        await self._make_snapshot(best, trainers)
+        await self._combine(best, trainers)
+        await self._test_once(best, trainers)
+
+    async def _make_snapshot(self, best: Trial, trainers: list[Any]) -> None:
+        """Where the best trial was paused when it ended, its model is in its last checkpoint."""
+        study: Any = await self._journal.call(self._writer.study_columns)
+        if study.model_trial == best.number:
+            return
+        uri = await self._journal.call(self._writer.checkpoint_uri, best.number, best.checkpoint_epoch)
+        if uri is None:
+            return
+        place = f"{self._folder_of(best.number)}/model-attempt-{best.attempt}"
+        wanted = best.best_epoch if self._search.spec.objective.epoch == "best" else best.epochs
+        made, error = await _ask(trainers, "make_model", uri, dict(best.params), wanted, place)
+        await self._note("the chosen model could not be made from its checkpoint", error)
+        if made is not None:
+            await self._take(best, made, study.model_uri)
+
+    async def _combine(self, best: Trial, trainers: list[Any]) -> None:
+        """Put together what the study wants together, and take it where it is not worse than the snapshot."""
+        combination = self._search.combination
+        if combination is None:
+            return
+        study: Any = await self._journal.call(self._writer.study_columns)
+        if self._search.history.combined is None:
+            snapshot = study.model_uri if study.model_trial == best.number else None
+            self._search.combined(await self._weighed(best, combination, snapshot, trainers))
+            await self._journal.durable()
+        combined = self._search.history.combined
+        assert combined is not None
+        if combined.taken and study.model_uri != combined.uri:
+            await self._take(best, combined.uri, study.model_uri)
+        elif combined.uri and not combined.taken:
+            await asyncio.to_thread(stored_files.delete, combined.uri)
+
+    async def _weighed(
+        self, best: Trial, combination: Combination, snapshot: str | None, trainers: list[Any]
+    ) -> Combined:
+        """What came of making the combined model and scoring both on validation data, in the same way."""
+        objective = self._search.spec.objective
+        uri, value, snapshot_value, problem = "", None, None, ""
+        name, params, members = objective.metric.removeprefix("val_"), dict(best.params), _members_of(combination)
+        try:
+            if snapshot is None:
+                raise _NotMadeError("there is no snapshot to compare with")
+            ends = await self._ends(combination)
+            place = f"{self._folder_of(best.number)}/{combination.how}"
+            uri = await _wanted(trainers, "combine", ends, params, combination.how, place)
+            scores = await _wanted(trainers, "evaluate", uri, params, "validation", members)
+            snapshot_scores = await _wanted(trainers, "evaluate", snapshot, params, "validation")
+            value, snapshot_value = scores.get(name), snapshot_scores.get(name)
+        except _NotMadeError as error:
+            problem = str(error)
+        return weigh(combination, objective, value=value, snapshot_value=snapshot_value, uri=uri, problem=problem)
+
+    async def _ends(self, combination: Combination) -> list[str]:
+        """Where the checkpoints are that are to be put together."""
+        count = len(combination.trials)
+        if count < LEAST_MEMBERS:
+            raise _NotMadeError(f"of the cycles that led to it {count} left their end, {LEAST_MEMBERS} are needed")
+        ends = []
+        for trial in combination.trials:
+            epoch = self._search.history.trials[trial].checkpoint_epoch
+            ends.append(await self._journal.call(self._writer.checkpoint_uri, trial, epoch))
+            if ends[-1] is None:
+                raise _NotMadeError(f"the checkpoint of trial {trial} is gone")
+        return ends
+
+    async def _test_once(self, best: Trial, trainers: list[Any]) -> None:
+        """Score the chosen model on the test split, once.
+
+        A study that was extended after that may choose another model. Who extended it had seen the test result, so the
+        new one is less independent of the test data; it is measured all the same, and the study says so.
+        """
+        study: Any = await self._journal.call(self._writer.study_columns)
+        if study.model_uri is None or study.tested_uri == study.model_uri:
+            return
+        if study.test_looks:
+            self._search.note(
+                f"the test data were looked at again, for trial {study.model_trial}: the study went on after a model "
+                f"had been tested ({_words(study.test_metrics)}) and has chosen another; whoever let it go on could "
+                "know that result"
+            )
+            await self._journal.durable()
+        combined = self._search.history.combined
+        members = _members_of(combined) if combined is not None and combined.taken else 1
+        params = dict(self._search.history.trials[study.model_trial].params)
+        metrics, error = await _ask(trainers, "evaluate", study.model_uri, params, "test", members)
+        await self._note("the chosen model could not be tested", error)
+        if metrics is not None:
+            tested = {"test_metrics": metrics, "tested_uri": study.model_uri, "test_looks": study.test_looks + 1}
+            await self._journal.call(partial(self._writer.set_study, **tested))
+
+    async def _take(self, best: Trial, uri: str, replaced: str | None) -> None:
+        """Store that this file is the study's model; remove the one that was."""
+        await self._journal.call(partial(self._writer.set_study, model_uri=uri, model_trial=best.number))
+        if replaced is not None:
+            await asyncio.to_thread(stored_files.delete, replaced)
+
+    async def _note(self, words: str, error: str) -> None:
+        """Tell the user that something has failed, if it has."""
+        if error:
+            self._search.note(f"{words}: {error}")
+            await self._journal.durable()
+
+
+async def _wanted(trainers: list[Any], method: str, *arguments: Any) -> Any:
+    """As `_ask`, where nothing goes on without an answer."""
+    answer, error = await _ask(trainers, method, *arguments)
+    if answer is None:
+        raise _NotMadeError(error or "no trainer was left to make it")
+    return answer
+
+
+async def _ask(trainers: list[Any], method: str, *arguments: Any) -> tuple[Any, str]:
+    """The answer of the first trainer that lives to give one, else None and what went wrong.
+
+    What raises at one trainer is not asked of another: it would raise there too.
+    """
+    error = ""
+    for trainer in trainers:
+        try:
+            return await getattr(trainer, method).remote(*arguments), ""
+        except ray.exceptions.RayTaskError as raised:
+            return None, one_line(raised.cause or raised)
+        except ray.exceptions.RayError as raised:
+            error = one_line(raised)
+    return None, error
+
+
+def _words(metrics: Mapping[str, float] | None) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in (metrics or {}).items())
+
+
+def _members_of(combined: Combination | Combined) -> int:
+    """How many models a file of it is made of."""
+    return len(combined.trials) if combined.how == "ensemble" else 1

@@ -1,0 +1,446 @@
+"""The coordinator: runs one study. Feeds Search with what trainers report, stores every event, and answers.
+
+The only writer of its study. Knows Search, the store's writer and the trainers' actor handles. Must not know Keras, nor
+how trainers come to be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+from bandstand import stored_files
+from bandstand.errors import BandstandError, one_line
+from bandstand.search.protocol import Assignment, StaleAttemptError, Verdict
+from bandstand.search.search import Search
+from bandstand.store.store import Store
+from bandstand.strategies import make_strategy
+from bandstand.study.study import StudySpec
+
+from bandstand_workers.coordinator.affinity import Affinity
+from bandstand_workers.coordinator.blame import Blame
+from bandstand_workers.coordinator.chosen_model import ChosenModel
+from bandstand_workers.coordinator.crew import Crew
+from bandstand_workers.coordinator.environment import describe_environment
+from bandstand_workers.coordinator.intake import Intake
+from bandstand_workers.coordinator.journal import Journal
+from bandstand_workers.coordinator.outcomes import Outcomes
+from bandstand_workers.coordinator.pauses import Pauses
+from bandstand_workers.coordinator.pulse import PulseCounter
+from bandstand_workers.fleet.places import wait_for_verdict
+from bandstand_workers.messages import Measurement
+
+__all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
+
+_TICK_SECONDS = 1.0
+_ACCOUNT_SECONDS = 10.0
+"""Between two entries of time used, where time is not limited."""
+_MEMORY_FACTOR = 3.0
+"""Where the study sets no memory: a trainer that has grown to so many times what it had with its data loaded, before
+it trained for any study, is replaced."""
+_AHEAD, _AHEAD_LIMIT = 4, 32
+"""Trials that wait for each that can be trained at a time, and in all, where the strategy can foresee them."""
+_log = logging.getLogger(__name__)
+
+StudyOutcome = dict[str, str]
+"""`state` (finished, stopped, failed, refused), `reason` and, where refused, the error's `kind`."""
+
+
+class Coordinator:
+    """One study's coordinator. All decisions happen on its event loop, so that they have one order."""
+
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str):
+        """Nothing is opened before `run`.
+
+        Args:
+            url_file: file that holds the database URL, readable by this user alone; it is removed once read, so that
+                the secret travels in no actor's arguments.
+            spec: the study.
+            checkpoints_uri: folder under which checkpoints and models go.
+        """
+        path = Path(url_file)
+        self._url = path.read_text()  # at once: it must not lie there while this coordinator waits for its study
+        path.unlink()
+        self._spec = StudySpec.model_validate(spec)
+        self._checkpoints_uri = checkpoints_uri
+        self._store: Store | None = None
+        self._opening = asyncio.Lock()
+        self._opened = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._departed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._serving: dict[str, asyncio.Task[None]] = {}
+        self._crew = Crew(self._spec.resources.trials_at_once)
+        self._baseline_memory: dict[str, int] = {}
+        self._failure: BandstandError | None = None
+        self._stop_requested = False
+        # Where there is a GPU, XLA may compile, for batches of one size.
+        self._affinity = Affinity("" if self._spec.resources.gpus else self._spec.batch_size)
+        self._blame = Blame()
+        self._accounted_at = 0.0
+        self._pulse = PulseCounter(lambda: (len(self._crew.trainers), self._crew.busy))
+        self._concluding = False
+
+    # -- for the process that runs studies --------------------------------------------------------------------------
+
+    async def warm_up(self) -> None:
+        """Import and open what `run` needs, while trainers start; nothing of the study is written."""
+        async with self._opening:
+            with suppress(BandstandError):  # `run` says it
+                await asyncio.to_thread(self._warm_up)
+
+    def _warm_up(self) -> None:
+        self._opened_store().prepare_claim(self._spec)
+        make_strategy(self._spec)
+
+    def _opened_store(self) -> Store:
+        if self._store is None:
+            self._store = Store(self._url)
+        return self._store
+
+    async def run(self, trainers: Mapping[str, Any]) -> StudyOutcome:
+        """Run the study to its end, or until it is stopped."""
+        try:
+            await self._open()
+        except BandstandError as error:
+            return {"state": "refused", "reason": str(error), "kind": type(error).__name__}
+        tasks = [asyncio.create_task(self._journal.write_batches())]
+        try:
+            await self._begin()
+            self._opened.set()
+            tasks.append(asyncio.create_task(self._tick()))
+            if self._search.history.ended is None:
+                await self._note_environment(trainers.values())
+            for name, trainer in trainers.items():
+                await self.join(name, trainer)
+            await self._until_done()
+            while (outcome := await self._conclude()) is None:
+                await self._until_done()
+            return outcome
+        except BandstandError as error:
+            return {"state": "failed", "reason": str(error), "kind": type(error).__name__}
+        finally:
+            for task in [*tasks, *self._serving.values()]:
+                task.cancel()
+            await self._journal.close()
+            if self._store is not None:
+                self._store.close()
+
+    async def join(self, name: str, trainer: Any) -> None:
+        """Give work to this trainer from now on; it must have been prepared for the study."""
+        await self._opened.wait()
+        self._pulse.turn()
+        self._crew.join(name, trainer)
+        self._seat(name, trainer)
+
+    async def idle(self) -> int:
+        """How many trainers have nothing to train."""
+        return self._crew.idle
+
+    async def departure(self) -> tuple[str, str]:
+        """Wait until a trainer is to be replaced; its name and why."""
+        return await self._departed.get()
+
+    async def stop(self) -> None:
+        """Pause what is under way, then end; the study can be taken up again."""
+        self._stop_requested = True
+        if hasattr(self, "_search"):
+            self._search.stop()
+            self._wake_all()
+
+    # -- for trainers -----------------------------------------------------------------------------------------------
+
+    async def report(self, trial: int, attempt: int, measurements: Sequence[Measurement]) -> Verdict | None:
+        """Epochs have ended; the answer to the last is durable when it is given.
+
+        Returns:
+            None where the attempt is no longer the trial's.
+        """
+        verdict = None
+        try:
+            for measurement in measurements:
+                with self._pulse.deciding():
+                    verdict = measurement.report_to(self._search, trial, attempt)
+        except StaleAttemptError as error:
+            _log.warning("%s", error)
+            return None
+        await self._pulse.storing(self._journal.durable())
+        return verdict
+
+    async def checkpointed(self, trial: int, attempt: int, epoch: int, uri: str, error: str) -> None:
+        """A checkpoint is durable; `error` says why it is not."""
+        wanted = False
+        try:
+            if error:
+                self._search.note(f"a checkpoint of trial {trial} could not be written: {error}")
+            else:
+                self._search.checkpointed(trial, attempt, epoch, uri)
+                wanted = self._search.history.trials[trial].checkpoint_epoch == epoch
+        except StaleAttemptError as stale:
+            _log.warning("%s", stale)
+        else:
+            self._pauses.written(trial, attempt, epoch, error)
+        await self._journal.durable()
+        self._wake_all()
+        if not wanted and not error:
+            await asyncio.to_thread(stored_files.delete, uri)
+
+    # -- opening and ending -----------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        holder = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
+        async with self._opening:
+            store = await asyncio.to_thread(self._opened_store)
+        self._writer = await asyncio.to_thread(store.claim, self._spec, holder)
+        events = await asyncio.to_thread(self._writer.events)
+        self._search = Search.restore(self._spec, events)
+        self._pauses = Pauses(self._search)
+        self._journal = Journal(self._search, self._writer, self._wake_all)
+        self._intake = Intake(self._search, self._writer, self._journal)
+        self._outcomes = Outcomes(self._search, self._writer, self._journal, self._pauses)
+        await asyncio.to_thread(self._writer.catch_up_mirror, self._search.history)
+        if not events:
+            self._search.begin()
+
+    async def _begin(self) -> None:
+        """Let the study go on from where it stands."""
+        if self._search.history.ended is not None and self._search.history.ended.failed:
+            self._search.reopen()  # whoever runs it again has mended something
+        self._accounted_at = time.monotonic()
+        for trial in self._search.history.trials:
+            self._search.lost(trial.number, trial.attempt, "the coordinator ended", blamed=False)
+        await self._intake.take()
+        if self._search.history.ended is None:
+            await self._journal.call(partial(self._writer.set_study, state="running", ended_at=None))
+        if self._stop_requested:
+            self._search.stop()
+
+    async def _note_environment(self, trainers: Iterable[Any]) -> None:
+        """What trains, and on which data, of the latest run."""
+        environment = describe_environment(ray.cluster_resources()) | await self._describe_data(trainers)
+        await self._journal.call(partial(self._writer.set_study, environment=environment))
+
+    async def _describe_data(self, trainers: Iterable[Any]) -> dict[str, str]:
+        for trainer in trainers:
+            try:
+                description: dict[str, str] = await trainer.describe_data.remote()
+                return description
+            except ray.exceptions.RayError:
+                continue  # it is replaced when it is given work
+        return {}
+
+    async def _until_done(self) -> None:
+        while not (self._search.done and not self._crew.busy):
+            failure = self._failure or self._journal.failure
+            if failure:
+                raise failure
+            self._call_back()
+            await self._change()
+
+    def _call_back(self) -> None:
+        """Have trainers serve again that went when there was nothing to do: a user has asked for more since."""
+        if self._search.done or self._stop_requested:
+            return
+        for name, trainer in self._crew.trainers.items():
+            self._seat(name, trainer)
+
+    async def _conclude(self) -> StudyOutcome | None:
+        """What came of the study; None where a user has asked for more meanwhile, so that it goes on."""
+        self._concluding = True
+        self._account()
+        ended = self._search.conclude()
+        await self._journal.durable()
+        if ended is None:
+            await self._journal.call(partial(self._writer.set_study, state="stopped"))
+            outcome = {"state": "stopped", "reason": "it was stopped before its budget was used"}
+        else:
+            if not ended.failed:
+                model = ChosenModel(self._search, self._writer, self._journal, self._folder_of)
+                await model.settle(self._crew.trainers.values())
+                await self._journal.forget_checkpoints()  # a failed one may be run again, from where its trials stand
+            state = "failed" if ended.failed else "finished"
+            await self._journal.call(partial(self._writer.set_study, state=state, reason=ended.reason))
+            outcome = {"state": state, "reason": ended.reason}
+            if not ended.failed:
+                await self._intake.take()
+                if self._search.history.ended is None and not self._stop_requested:
+                    await self._journal.call(partial(self._writer.set_study, state="running", ended_at=None))
+                    self._concluding = False
+                    return None
+        await self._journal.bring_optuna_up_to_date()
+        return outcome
+
+    def _folder_of(self, trial: int) -> str:
+        return f"{self._checkpoints_uri}/study-{self._writer.study_id}/trial-{trial:05d}"
+
+    # -- serving trainers -------------------------------------------------------------------------------------------
+
+    def _seat(self, name: str, trainer: Any) -> None:
+        """Have each seat of a trainer served that is not."""
+        for seat in self._crew.seats_of(name):
+            if seat not in self._serving or self._serving[seat].done():
+                self._serving[seat] = asyncio.get_running_loop().create_task(self._serve(name, seat, trainer))
+
+    async def _serve(self, name: str, seat: str, trainer: Any) -> None:
+        """Give a seat of a trainer one assignment after the other until the study is done or the trainer gone."""
+        try:
+            if name not in self._baseline_memory:
+                self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
+            while self._crew.works(name):
+                with self._pulse.deciding():
+                    if self._look_ahead:
+                        self._search.look_ahead(min(_AHEAD_LIMIT, _AHEAD * self._crew.seats))
+                    assignment = self._search.next(self._preferred(name), seat)
+                if assignment is None:
+                    if self._search.done or self._stop_requested:
+                        self._wake_all()
+                        return
+                    await self._change()
+                    continue
+                self._pulse.turn()
+                self._crew.begins(seat, name, assignment.trial)
+                try:
+                    await self._train(name, trainer, assignment)
+                finally:
+                    self._pulse.turn()
+                    self._crew.ends(seat)
+                    self._wake_all()
+                await self._let_go(name)
+        except ray.exceptions.RayActorError as error:
+            self._depart(name, f"it died: {one_line(error)}")
+        except BandstandError as error:
+            self._failure = error
+            self._wake_all()
+
+    async def _train(self, name: str, trainer: Any, assignment: Assignment) -> None:
+        """Have one assignment trained."""
+        trial, attempt = assignment.trial, assignment.attempt
+        self._affinity.given(name, assignment.params)
+        folder = self._folder_of(trial)
+        await self._pulse.storing(self._journal.durable())  # what a worker is told is stored first
+        resume_uri = None
+        if assignment.checkpoint_of is not None:
+            source = assignment.checkpoint_of, assignment.from_epoch
+            resume_uri = await self._journal.call(self._writer.checkpoint_uri, *source)
+        seconds_left = self._search.history.ledger.seconds_left(self._crew.busy * self._spec.resources.gpus)
+        me = ray.get_runtime_context().current_actor
+        try:
+            outcome = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
+        except ray.exceptions.RayActorError as error:
+            under_way = self._crew.died_with(name)
+            verdict = await wait_for_verdict(trainer, error)
+            epochs = {number: self._search.history.trials[number].checkpoint_epoch for number in under_way}
+            blamed = self._blame.falls_on(trial, name, verdict, epochs)
+            self._search.lost(trial, attempt, one_line(verdict), blamed=blamed)
+            self._depart(name, f"it died: {one_line(verdict)}")
+            await self._journal.durable()
+            return
+        except ray.exceptions.RayTaskError as error:
+            self._search.fail(trial, attempt, "internal", one_line(error.cause or error), detail=str(error)[-20_000:])
+            await self._journal.durable()
+            return
+        self._affinity.trained(name, trial, outcome.signature)
+        await self._outcomes.take(name, trial, attempt, outcome)
+        self._watch_size(name, outcome.memory_bytes)
+
+    def _preferred(self, name: str) -> set[int]:
+        """The waiting trials that this trainer would have least work to take up."""
+        if self._crew.seats < 2:
+            return set()  # there is nobody to leave the others to, and a study must not depend on what it remembers
+        waiting = {number: self._search.history.trials[number] for number in self._search.history.waiting}
+        chosen = self._affinity.of(name, {number: trial.params for number, trial in waiting.items()})
+        if any(map(self._is_suspect, self._crew.under_way(name))):  # two would hide behind each other
+            chosen = {number for number in chosen or waiting if not self._is_suspect(number)}
+        return chosen
+
+    def _is_suspect(self, trial: int) -> bool:
+        return self._blame.is_suspect(trial, self._search.history.trials[trial].checkpoint_epoch)
+
+    @property
+    def _look_ahead(self) -> bool:
+        """Whether trials wait so that trainers may choose: several are trained at a time, by compiled programs."""
+        return self._crew.seats > 1 and self._spec.trainer != "fit"
+
+    def _watch_size(self, name: str, memory_bytes: int) -> None:
+        """Give no more work to a trainer that has grown so much that it is to be replaced."""
+        limit = self._baseline_memory[name] * _MEMORY_FACTOR
+        if self._spec.resources.memory_gb is not None:
+            limit = self._spec.resources.memory_gb * 1e9
+        if memory_bytes > limit:
+            reason = f"it used {memory_bytes / 1e9:.1f} GB of memory, more than {limit / 1e9:.1f} GB"
+            self._crew.dismiss(name, reason)
+
+    async def _let_go(self, name: str) -> None:
+        """Have a trainer replaced if it was given no more work, and has written its checkpoints."""
+        reason = self._crew.dismissed(name)
+        while reason and self._pauses.under_way(name):
+            await self._change()
+        if reason and name in self._crew.trainers:
+            self._search.note(f"a trainer was replaced between two trials: {reason}")
+            self._depart(name, reason)
+
+    def _depart(self, name: str, reason: str) -> None:
+        """A trainer is gone, or to go; said once, whichever of its seats finds out first."""
+        self._pulse.turn()
+        if not self._crew.leave(name):
+            return
+        self._affinity.forget(name)
+        self._pauses.abandon(name, reason)
+        self._departed.put_nowait((name, reason))
+        self._wake_all()
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        """Account for time, say that the study is alive, hear whether it is to stop."""
+        budget = self._spec.budget
+        timed = budget.wall_seconds is not None or budget.gpu_hours is not None
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            try:
+                if timed or time.monotonic() - self._accounted_at > _ACCOUNT_SECONDS:
+                    self._account()
+                    await self._journal.durable()
+                heard = await self._journal.call(self._writer.heartbeat, self._pulse.figures())
+                if heard.requests and not self._concluding:
+                    await self._intake.take()
+                if heard.stop:
+                    await self.stop()
+            except BandstandError as error:
+                self._failure = error
+            self._wake_all()
+
+    def _account(self) -> None:
+        """Book the time since the last call, unless there was no trainer to train anything."""
+        seconds = time.monotonic() - self._accounted_at
+        self._accounted_at += seconds
+        if not self._may_train():
+            return
+        self._search.spend(wall_seconds=seconds, gpu_seconds=self._crew.busy * self._spec.resources.gpus * seconds)
+
+    def _may_train(self) -> bool:
+        """Whether there is anybody to train."""
+        return bool(self._crew.trainers)
+
+    # -- waiting ----------------------------------------------------------------------------------------------------
+
+    def _wake_all(self) -> None:
+        self._changed.set()
+
+    async def _change(self) -> None:
+        """Wait until something has happened that may change what there is to do."""
+        self._changed.clear()
+        await self._changed.wait()
+
+
+# Not detached: it ends with the process that runs studies, and only that process begins it again.
+CoordinatorActor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=10_000)(Coordinator)

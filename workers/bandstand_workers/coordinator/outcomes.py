@@ -1,0 +1,96 @@
+"""How assignments ended: what a trainer tells of one becomes events, and the best trial's model is kept.
+
+Knows Search and the study's writer. Must not know trainers, nor what is trained next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+from bandstand import stored_files
+from bandstand.search.events import Action
+from bandstand.search.protocol import StaleAttemptError
+from bandstand.search.search import Search
+from bandstand.store.study_writer import StudyWriter
+
+from bandstand_workers.coordinator.journal import Journal
+from bandstand_workers.coordinator.pauses import Pauses
+from bandstand_workers.messages import Outcome
+
+__all__ = ["Outcomes"]
+
+_log = logging.getLogger(__name__)
+
+
+class Outcomes:
+    """Takes the outcomes of one study, one at a time, so that the model kept is the best trial's."""
+
+    def __init__(self, search: Search, writer: StudyWriter, journal: Journal, pauses: Pauses):
+        self._search = search
+        self._writer = writer
+        self._journal = journal
+        self._pauses = pauses
+        self._taking = asyncio.Lock()
+        self._reasons_for_fit: set[str] = set()
+        self._defaulted: set[str] = set()
+
+    async def take(self, trainer: str, trial: int, attempt: int, outcome: Outcome) -> None:
+        """Record an outcome; durable when this returns, save for a pause whose checkpoint is still being written.
+
+        Args:
+            trainer: its name.
+            trial: what it trained.
+            attempt: by which it did.
+            outcome: what came of it. One of an attempt that is no longer the trial's changes nothing.
+        """
+        async with self._taking:
+            try:
+                await self._record(trainer, trial, attempt, outcome)
+            except StaleAttemptError as error:
+                _log.warning("%s", error)
+                return
+        await self._journal.durable()
+
+    async def _record(self, trainer: str, trial: int, attempt: int, outcome: Outcome) -> None:
+        if outcome.kind == "gone":
+            return
+        self._note(trial, outcome)
+        if outcome.kind:
+            self._search.fail(
+                trial, attempt, outcome.kind, outcome.message, signature=outcome.cause, detail=outcome.detail
+            )
+        elif outcome.action is Action.PAUSE:
+            self._pauses.wanted(trainer, trial, attempt, outcome.paused_at)
+        else:
+            replaced = await self._keep_model(trial, outcome.model_uri)
+            if outcome.end_uri is not None:
+                epochs = self._search.history.trials[trial].epochs
+                self._search.checkpointed(trial, attempt, epochs, outcome.end_uri)
+            self._search.finish(trial, attempt, "budget")
+            if replaced is not None:
+                await self._journal.durable()
+                await asyncio.to_thread(stored_files.delete, replaced)
+
+    def _note(self, trial: int, outcome: Outcome) -> None:
+        """Say once for the study what holds for many of its trials."""
+        if outcome.reason_for_fit and outcome.reason_for_fit not in self._reasons_for_fit:
+            self._reasons_for_fit.add(outcome.reason_for_fit)
+            self._search.note(f"trainings use fit where {outcome.reason_for_fit}; the first was trial {trial}")
+        for setting in outcome.defaulted:
+            if setting not in self._defaulted:
+                self._defaulted.add(setting)
+                self._search.note(f"not in the space, so it kept its default: {setting}")
+
+    async def _keep_model(self, trial: int, uri: str | None) -> str | None:
+        """Store where the best trial's model is, before the trial's end is stored; returns the file to delete then."""
+        if uri is None:
+            return None
+        history = self._search.history
+        if not history.would_be_best(history.trials[trial]):
+            return uri
+        study: Any = await self._journal.call(self._writer.study_columns)
+        await self._journal.call(partial(self._writer.set_study, model_uri=uri, model_trial=trial))
+        return None if study.model_uri == uri else study.model_uri

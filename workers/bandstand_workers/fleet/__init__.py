@@ -1,0 +1,1 @@
+"""Trainers, and the places on the cluster that they stand on."""

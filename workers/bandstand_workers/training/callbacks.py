@@ -1,0 +1,188 @@
+"""The Keras callbacks that make a `fit` a trial: seeds per epoch, and reports that may end it.
+
+Knows Keras's callback order. Must not know how a report travels.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from math import inf, isfinite
+from typing import Any
+
+import keras
+import numpy as np
+from bandstand.search.events import Action
+from bandstand.search.protocol import Verdict
+from bandstand.study.study import Objective
+
+from bandstand_workers.messages import EpochLink, Measurement
+from bandstand_workers.training import model_state
+from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
+
+__all__ = ["FollowLearningRates", "ReportEpochs", "SeedEpochs"]
+
+_CHECKPOINT_SECONDS = 30.0
+"""Where the study does not say: a checkpoint at the first epoch end after this much training."""
+
+
+class SeedEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """First in the list: whatever draws from Python's or NumPy's generators in an epoch draws the same when resumed."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Seed both from (trial seed, epoch)."""
+        state = np.random.SeedSequence([self._seed, epoch]).generate_state(2)
+        random.seed(int(state[0]))
+        np.random.seed(int(state[1]))
+
+
+class FollowLearningRates(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """Sets the learning rate of each epoch where the study's strategy says it; before the user's callbacks."""
+
+    def __init__(self, rates: Sequence[float], first_epoch: int):
+        """`rates[0]` is for `first_epoch`, counted from 1. Other epochs are left alone."""
+        super().__init__()
+        self._rates = rates
+        self._first_epoch = first_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the epoch's learning rate.
+
+        Raises:
+            TypeError: from Keras, where the optimizer follows a schedule of its own.
+        """
+        index = epoch + 1 - self._first_epoch
+        if 0 <= index < len(self._rates):
+            self.model.optimizer.learning_rate = self._rates[index]
+
+
+class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """Last in the list: reports each epoch when all other callbacks have seen it, and stops as it is told.
+
+    It stops by `model.stop_training`, never by raising, so that every other callback still gets its `on_train_end`.
+    After `fit`, `verdict` is the answer that ended it, or None where the deadline did; `end` is the state of the last
+    epoch, where that answer asks for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        link: EpochLink,
+        objective: Objective,
+        user_callbacks: list[Any],
+        resume: Checkpoint | None,
+        until_epoch: int,
+        max_epochs: int,
+        checkpoint_every: int | None,
+        save_checkpoint: Callable[[Checkpoint], None],
+        deadline: float | None,
+    ):
+        super().__init__()
+        self.verdict: Verdict | None = None
+        self.best = resume.best if resume else BestWeights()
+        self.end: Checkpoint | None = None
+        self.epochs = resume.epoch if resume else 0
+        self._link = link
+        self._objective = objective
+        self._user_callbacks = user_callbacks
+        self._resume = resume
+        self._until_epoch = until_epoch
+        self._max_epochs = max_epochs
+        self._checkpoint_every = checkpoint_every
+        self._save_checkpoint = save_checkpoint
+        self._deadline = deadline
+        self._cut = False
+        self._pause_wanted = False
+        self._checkpointed_at = time.monotonic()
+        self._began_at = 0.0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Restore here and not before `fit`: other callbacks reset themselves in their own `on_train_begin`."""
+        if self._resume is not None:
+            model_state.restore(self._resume, self.model, self._user_callbacks)
+            self._resume = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Note the time."""
+        self._began_at = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """At the deadline the epoch ends where it is; it will not be reported."""
+        if self.is_out_of_time():
+            self._cut = True
+            self.model.stop_training = True
+
+    @property
+    def has_deadline(self) -> bool:
+        """Whether the study's time is limited."""
+        return self._deadline is not None
+
+    def is_out_of_time(self) -> bool:
+        """Whether the deadline has passed; what ends after it is not reported."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Report; keep the best weights; make a checkpoint where the answer or the time asks for one."""
+        if self._cut or self.is_out_of_time():
+            self._cut = self.model.stop_training = True  # cut in its batches, or its validation took too long
+            return
+        seconds = time.monotonic() - self._began_at
+        self.epochs = epoch + 1
+        metrics = {name: float(value) for name, value in (logs or {}).items() if np.ndim(value) == 0}
+        healthy = isfinite(metrics.get(self._objective.metric, inf)) and isfinite(metrics.get("loss", 0.0))
+        if healthy:
+            self._keep_if_best(metrics[self._objective.metric])
+        ended_itself = bool(self.model.stop_training) and self.epochs < self._max_epochs
+        wait = self.epochs >= self._until_epoch or ended_itself or not healthy or self._pause_wanted
+        measurement = Measurement(
+            epoch=self.epochs,
+            metrics=metrics,
+            seconds=seconds,
+            learning_rate=self._learning_rate(),
+            ended="early_stopping" if ended_itself else "",
+        )
+        self._obey(self._link.report(measurement, wait=wait), wait, seconds)
+        if self.verdict is not None and self.verdict.keep_end:
+            self.end = model_state.capture(self.model, self.epochs, self._user_callbacks, self.best)
+        pauses = self.verdict is not None and self.verdict.action is Action.PAUSE
+        if pauses or (healthy and self.verdict is None and self._checkpoint_due()):
+            self._make_checkpoint()
+
+    def _obey(self, verdict: Verdict | None, waited: bool, epoch_seconds: float) -> None:
+        if verdict is not None and verdict.action is Action.CONTINUE:
+            self._until_epoch = verdict.until_epoch
+        elif verdict is not None and (waited or verdict.action is Action.STOP):
+            self.verdict = verdict
+            self.model.stop_training = True
+            return
+        elif verdict is not None:
+            self._pause_wanted = True  # the answer came late: the next epoch asks again, and pauses
+        if self._deadline is not None and time.monotonic() + epoch_seconds > self._deadline:
+            self._cut = True  # another epoch would not end in time
+            self.model.stop_training = True
+
+    def _keep_if_best(self, value: float) -> None:
+        loss = self._objective.sign * value
+        if self._objective.epoch == "last" or loss < self.best.loss:
+            self.best = BestWeights(loss=loss, epoch=self.epochs, weights=self.model.get_weights())
+
+    def _checkpoint_due(self) -> bool:
+        if self._checkpoint_every is not None:
+            return self.epochs % self._checkpoint_every == 0
+        return time.monotonic() - self._checkpointed_at >= _CHECKPOINT_SECONDS
+
+    def _make_checkpoint(self) -> None:
+        self._save_checkpoint(model_state.capture(self.model, self.epochs, self._user_callbacks, self.best))
+        self._checkpointed_at = time.monotonic()
+
+    def _learning_rate(self) -> float | None:
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        try:
+            return None if rate is None else float(keras.ops.convert_to_numpy(rate))
+        except (TypeError, ValueError):
+            return None  # an optimizer that keeps something else under this name

@@ -1,0 +1,146 @@
+"""Takes the state out of a Keras model in training, and puts it back into a freshly built one.
+
+Knows what of a model, its optimizer and its callbacks makes up the state. Must not know where a checkpoint is kept.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
+
+__all__ = ["OtherShapeError", "capture", "inherited", "restore", "take_weights"]
+
+
+def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> Checkpoint:
+    """The state of a compiled Keras model in training, at the end of `epoch`."""
+    return Checkpoint(
+        epoch=epoch,
+        variables=[_copied(variable) for variable in model.variables],
+        optimizer=[_copied(variable) for variable in model.optimizer.variables],
+        callbacks=[_state_of(callback) for callback in callbacks],
+        best=best,
+        random_states=tuple(index for index, variable in enumerate(model.variables) if _is_random_state(variable)),
+    )
+
+
+def inherited(checkpoint: Checkpoint, weights: str) -> Checkpoint:
+    """What a child takes over from its parent's checkpoint; its own best epoch is yet to come.
+
+    Callbacks are not among it: they are made with the child's params, and what they hold of the parent's, a factor as
+    well as a counter, cannot be told apart.
+
+    Args:
+        checkpoint: the parent's.
+        weights: `last`: those of its last epoch, with the optimizer's moments; `best`: those of its best epoch, for a
+            fresh optimizer, whose moments would belong to other weights.
+    """
+    best = checkpoint.best.weights
+    if weights == "last" or not best:  # there is no best epoch where none had a finite value
+        moments = checkpoint.optimizer if weights == "last" else []
+        return replace(checkpoint, optimizer=moments, callbacks=[], best=BestWeights(), inherited=True)
+    return replace(
+        checkpoint,
+        variables=best,
+        random_states=(),
+        optimizer=[],
+        callbacks=[],
+        best=BestWeights(),
+        inherited=True,
+    )
+
+
+def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
+    """Put a freshly built and compiled model, and its callbacks, into a checkpoint's state.
+
+    Raises:
+        ValueError: the checkpoint is of another model.
+    """
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    if checkpoint.inherited:
+        _take_over(checkpoint, model)
+        return
+    _assign("model", model.variables, checkpoint.variables)
+    _assign("optimizer", model.optimizer.variables, checkpoint.optimizer)
+    for callback, state in zip(callbacks, checkpoint.callbacks, strict=True):
+        for name, value in state.items():
+            setattr(callback, name, value)
+
+
+class OtherShapeError(ValueError):
+    """A child's model cannot have its parent's weights, nor can any other child for which the same was changed."""
+
+
+def take_weights(checkpoint: Checkpoint, model: Any) -> None:
+    """Give a model a checkpoint's weights, and nothing else of it.
+
+    Raises:
+        OtherShapeError: the checkpoint is of a model of another shape.
+    """
+    # A layer's random state is its own. Whether there is one depends on the params, since a dropout of 0 has none.
+    weights = [variable for variable in model.variables if not _is_random_state(variable)]
+    values = [value for index, value in enumerate(checkpoint.variables) if index not in checkpoint.random_states]
+    if not _fits(weights, values):
+        raise OtherShapeError(
+            "a child must have the shape of its parent's model; got weights of other shapes: leave the parameter that "
+            "decides the shape out of those that change (option explore)"
+        )
+    for variable, value in zip(weights, values, strict=True):
+        variable.assign(value)
+
+
+def _take_over(checkpoint: Checkpoint, model: Any) -> None:
+    """Give a child's model its parent's weights, and its optimizer the parent's moments where it has such."""
+    take_weights(checkpoint, model)
+    optimizer = model.optimizer
+    if not _fits(optimizer.variables, checkpoint.optimizer):
+        return  # such as a momentum that was 0 and is no longer: there are no moments to take over
+    rate = optimizer.learning_rate
+    for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
+        if variable is not rate:
+            variable.assign(value)
+
+
+def _assign(kind: str, variables: list[Any], values: list[Any]) -> None:
+    if not _fits(variables, values):
+        raise ValueError(
+            f"a checkpoint must fit the {kind} that the builder makes; its variables have other shapes: the "
+            "builder has changed since the study began"
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _fits(variables: list[Any], values: list[Any]) -> bool:
+    return [tuple(variable.shape) for variable in variables] == [value.shape for value in values]
+
+
+def _is_random_state(variable: Any) -> bool:
+    """Whether this is what a Keras SeedGenerator keeps; no layer counts it among its weights."""
+    return str(variable.name) == "seed_generator_state"
+
+
+def _state_of(callback: Any) -> dict[str, Any]:
+    """A callback's attributes that can be carried along; Keras's links to the model cannot and need not be."""
+    state = {}
+    for name, value in vars(callback).items():
+        if name in ("_model", "params", "validation_data") or isinstance(
+            value, keras.Layer | keras.optimizers.Optimizer | keras.Variable
+        ):
+            continue
+        try:
+            state[name] = pickle.loads(pickle.dumps(value))  # a copy: the attribute may change before it is written
+        except Exception:  # an open file, a lambda: not state that outlives a process
+            continue
+    return state
+
+
+def _copied(variable: Any) -> np.ndarray[Any, Any]:
+    """A variable's value as an array that later steps do not change."""
+    return np.array(keras.ops.convert_to_numpy(variable))
