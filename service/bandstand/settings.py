@@ -20,8 +20,9 @@ def bandstand_home() -> Path:
 
 
 def checkpoints_uri() -> str:
-    """Path or fsspec URL under which checkpoints and models are kept; BANDSTAND_CHECKPOINTS."""
-    return os.environ.get("BANDSTAND_CHECKPOINTS") or str(bandstand_home() / "checkpoints")
+    """Absolute path or fsspec URL under which checkpoints and models are kept; BANDSTAND_CHECKPOINTS."""
+    uri = os.environ.get("BANDSTAND_CHECKPOINTS") or str(bandstand_home() / "checkpoints")
+    return uri if "://" in uri else str(Path(uri).absolute())
 
 
 def database_url() -> str | None:

@@ -22,6 +22,7 @@ from typing import Any
 from bandstand.errors import BandstandError, InputError, ServiceError
 from bandstand.settings import database_url
 from bandstand.study.study import StudySpec
+from bandstand.study.user_modules import CodePlace
 
 
 def main() -> int:
@@ -77,7 +78,9 @@ def _job_from(settings: dict[str, Any]) -> Any:
     from bandstand_workers.runner import Job
 
     specs = [StudySpec.model_validate(spec) for spec in settings.pop("specs")]
-    return Job(specs=specs, **settings)
+    code = settings.pop("code")
+    place = CodePlace(folders=tuple(code["folders"]), current_folder=code["current_folder"])
+    return Job(specs=specs, code=place, **settings)
 
 
 def _url() -> str:

@@ -18,6 +18,8 @@ from bandstand.errors import BandstandError, DatabaseUnreachableError, InputErro
 from bandstand.running.live import PlainDisplay
 from bandstand.settings import checkpoints_uri, database_url
 from bandstand.store.store import Store
+from bandstand.study.user_modules import CodePlace
+from bandstand.submissions.code import PROJECT_FOLDER
 from bandstand.submissions.job import JobOrder, begin_job, must_stop, refuse_job
 
 __all__ = ["run_cluster_job"]
@@ -68,11 +70,11 @@ class _ClusterJob:
         if not self._order.specs:
             print("there is nothing left to do", flush=True)
             return 0
-        # Workers find the user's modules in the job's working directory, which Ray puts on every node's path.
         job = Job(
             specs=self._order.specs,
             workers=self._order.workers,
-            code_path=[],
+            # Each of its processes begins in a copy of the job's working directory, which holds the project.
+            code=CodePlace(folders=(PROJECT_FOLDER,), current_folder=PROJECT_FOLDER),
             checkpoints_uri=checkpoints_uri(),
             labels=self._order.labels,
         )

@@ -17,6 +17,7 @@ from typing import Any
 from bandstand.errors import BandstandError, ServiceError
 from bandstand.settings import ray_address
 from bandstand.study.study import StudySpec
+from bandstand.study.user_modules import CodePlace
 
 from bandstand_workers.coordinator.coordinator_start import start_coordinator
 from bandstand_workers.fleet.fleet import Fleet, check_room, connect_ray, fitting_trainers, protect_local_ray
@@ -37,7 +38,7 @@ class Job:
 
     specs: list[StudySpec]  # run in this order
     workers: int | None
-    code_path: list[str]
+    code: CodePlace
     checkpoints_uri: str
     labels: Mapping[str, str] = field(default_factory=dict)
     """That the nodes of its trainers must have, as Ray's label selectors."""
@@ -93,7 +94,7 @@ def _run_all(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> 
                 outcome = _run_under_tune(job, spec, database_url, stop, tell)
             else:
                 if fleet is None:
-                    fleet = Fleet(spec.resources, job.code_path, _fleet_size(job, spec), job.labels)
+                    fleet = Fleet(spec.resources, job.code, _fleet_size(job, spec), job.labels)
                 fleet.take_up(spec)
                 study, upcoming = upcoming or _StudyRun(job, spec, fleet, database_url, stop, tell), None
                 with closing(study):  # its coordinator starts beside the trainers, or did beside the last study
@@ -123,7 +124,7 @@ def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threadin
     run = TuneRun(
         spec=spec,
         workers=workers,
-        code_path=job.code_path,
+        code=job.code,
         checkpoints_uri=job.checkpoints_uri,
         database_url=database_url,
         stop=stop,

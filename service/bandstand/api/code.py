@@ -44,7 +44,7 @@ class KeptCode(BaseModel):
     },
 )
 async def put_code(request: Request, response: Response, token: Submitter, sha256: Sha256InPath) -> KeptCode:
-    """Send a zip file whose folder becomes the working directory of a study's job.
+    """Send a zip file with the project that a study's job imports its modules from, and whose files it reads.
 
     It is refused if it holds links or paths that lead out of it. What no study has needed for a day is dropped.
     """

@@ -82,7 +82,7 @@ class ReportWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_suffix(f".{uuid.uuid4().hex}.draft")
             how = ["--local", "-o", str(draft), "--format", form]  # who runs the server may be logged in to another
-            command = [sys.executable, "-m", "bandstand", "report", *how, "--", name]
+            command = [sys.executable, "-P", "-m", "bandstand", "report", *how, "--", name]
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,

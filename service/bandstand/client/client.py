@@ -18,6 +18,7 @@ from bandstand.client.sending import send_code
 from bandstand.client.study import RemoteStudy
 from bandstand.errors import ComparisonNotFoundError, InputError, StudyNameTakenError, StudyNotFoundError
 from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.user_modules import stop_script
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +108,7 @@ class Client:
             InputError: the study cannot be run as it stands, or its code cannot be packed.
             StudyNameTakenError: the name belongs to a study with other settings or other code; `differences` has them.
         """
+        stop_script("Client.submit")
         packed = pack_study(_spec(spec), code, code_path)
         there = path_of("studies", packed.spec.name)
         body = self._order(packed, there, workers, priority, labels, say)
@@ -145,6 +147,7 @@ class Client:
             InputError, StudyNameTakenError: as `submit`.
             StudyInUseError: it runs, so that it cannot be extended now.
         """
+        stop_script("Client.compare")
         packed = pack_study(_spec(spec), code, code_path)
         name = name or f"{packed.spec.name}-comparison"
         body = self._order(packed, path_of("comparisons", name), workers, priority, labels, say)

@@ -11,15 +11,16 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
 from pathlib import Path
 
 from bandstand.client.notebook import NotebookCode, pack_functions
 from bandstand.errors import InputError
 from bandstand.report.text import counted
+from bandstand.study.code_check import check_names, clash_notes
 from bandstand.study.references import InteractiveReference
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import default_code_path
+from bandstand.study.user_modules import find_module
 from bandstand.submissions.code import CodeArchive, list_files
 
 __all__ = ["PackedStudy", "pack_study"]
@@ -54,9 +55,12 @@ def pack_study(
         code_path: folders in which modules are looked for; the running script's and the current one when left out.
 
     Raises:
-        InputError: there is no such folder, it is too large, or a function cannot be packed.
+        InputError: there is no such folder, it is too large, a function cannot be packed, or a module has the name of
+            another that would be imported in its place.
     """
     folders = [Path(folder).absolute() for folder in code_path or default_code_path()]
+    places = [str(folder) for folder in ([] if code is None else [Path(code).absolute()]) + folders]
+    check_names(spec, places)
     functions = [one.function for one in _references(spec) if isinstance(one, InteractiveReference)]
     named = {one.partition(":")[0] for one in _references(spec) if not isinstance(one, InteractiveReference)}
     pickled = pack_functions(functions) if functions else None
@@ -65,6 +69,7 @@ def pack_study(
     else:
         wanted = named | (_modules_in(pickled) if pickled else set())
         files, notes = _python_files(_homes_of(wanted, folders))
+    notes += clash_notes(spec, places)
     notes += [f"module {name!r} is not here: the cluster must have it" for name in _missing(named, files, folders)]
     if pickled is not None:
         pickled = pack_functions(functions, [part.encode() for part in files] + list(files.values()))
@@ -133,8 +138,7 @@ def _home_of(module: str, folders: Sequence[Path]) -> Path | None:
     """The folder from which a top-level module is imported; None if it is nowhere, or part of an installation."""
     if module in _OURS or module in sys.builtin_module_names:
         return None
-    spec = getattr(sys.modules.get(module), "__spec__", None)
-    spec = spec or PathFinder.find_spec(module, [*(str(folder) for folder in folders), *sys.path])
+    spec = getattr(sys.modules.get(module), "__spec__", None) or find_module(module, [str(each) for each in folders])
     if spec is None:
         return None
     places = list(spec.submodule_search_locations or [])
@@ -155,10 +159,8 @@ def _missing(modules: Iterable[str], files: Mapping[str, bytes], folders: Sequen
     """Those that are neither sent nor installed here."""
     tops = sorted({module.partition(".")[0] for module in modules})
     sent = {re.split(r"[./]", name)[0] for name in files}
-    path = [*(str(folder) for folder in folders), *sys.path]
-    return [
-        top for top in tops if top not in sent and top not in sys.modules and PathFinder.find_spec(top, path) is None
-    ]
+    places = [str(folder) for folder in folders]
+    return [top for top in tops if top not in sent and top not in sys.modules and find_module(top, places) is None]
 
 
 def _modules_in(packed: NotebookCode) -> set[str]:
@@ -171,7 +173,7 @@ def _modules_in(packed: NotebookCode) -> set[str]:
 
 def _is_a_file(word: str) -> bool:
     """Whether a module of this name could be imported, not counting any folder of the same name."""
-    spec = PathFinder.find_spec(word, [*default_code_path(), *sys.path])
+    spec = find_module(word, default_code_path())
     return spec is not None and spec.origin is not None
 
 

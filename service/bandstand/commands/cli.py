@@ -126,7 +126,10 @@ def run(
     except KeyboardInterrupt:
         typer.echo(f"paused; `bandstand run {file}` goes on where it stopped", err=True)
         return INTERRUPTED
-    outcome = outcomes[found.spec.name]
+    outcome = outcomes.get(found.spec.name)
+    if outcome is None:
+        typer.echo(f"stopped before it began; `bandstand run {file}` begins", err=True)
+        return INTERRUPTED
     record = store.record(found.spec.name)
     if outcome["state"] == "failed":
         typer.echo(f"bandstand: study {found.spec.name!r} failed: {outcome['reason']}", err=True)

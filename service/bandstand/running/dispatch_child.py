@@ -31,7 +31,7 @@ class DispatchChild:
             database_url: a secret, which travels by environment.
             arguments: of the command.
         """
-        self._command = [sys.executable, "-m", "bandstand_workers", "dispatch", *arguments]
+        self._command = [sys.executable, "-P", "-m", "bandstand_workers", "dispatch", *arguments]
         self._environment = os.environ | {"BANDSTAND_DATABASE_URL": database_url}
         self._ending = threading.Event()
         self._starting = threading.Lock()

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,10 @@ from bandstand.errors import InputError, ServiceError, StudyFailedError
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
 from bandstand.store.store import Store
 from bandstand.store.views import StudyRecord
-from bandstand.study.code_check import check_files, check_modules
+from bandstand.study.code_check import check_files, check_modules, clash_notes
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.study_file import default_code_path
+from bandstand.study.user_modules import stop_script
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["StudyResult", "WorkerProcess", "run_studies", "run_study"]
 
 _POLL_SECONDS = 0.25
+_TAIL_LINES = 3
+_TAIL_BYTES = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,7 @@ def run_study(
     """
     from bandstand.running.live import NoDisplay, make_display
 
+    stop_script("run_study")
     study = spec if isinstance(spec, StudySpec) else study_spec_from(spec, "study")
     folders = [str(Path(folder).absolute()) for folder in code_path or default_code_path()]
     store = Store.open()
@@ -155,11 +159,14 @@ def run_studies(
     job = {
         "specs": [spec.model_dump(mode="json") for spec in to_run],
         "workers": workers,
-        "code_path": list(code_path),
+        "code": {"folders": list(code_path), "current_folder": str(Path.cwd())},
         "checkpoints_uri": checkpoints_uri(),
     }
     with display, WorkerProcess.started(job, store.url) as process:
         display.starting(to_run)
+        for spec in to_run:
+            for note in clash_notes(spec, code_path):
+                display.note(spec.name, note)
         for message in process.messages(display.tick):
             match message["event"]:
                 case "running":
@@ -209,18 +216,19 @@ class WorkerProcess:
         log = folder / f"workers-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
         with log.open("w") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "bandstand_workers"],
+                [sys.executable, "-P", "-m", "bandstand_workers"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
-                env=os.environ | {"BANDSTAND_DATABASE_URL": url},
+                env=_environment(job["code"]) | {"BANDSTAND_DATABASE_URL": url},
             )
         assert process.stdin is not None
-        process.stdin.write(json.dumps(job) + "\n")
-        process.stdin.flush()
         worker = cls(process, log)
         try:
+            with suppress(BrokenPipeError):  # it is dead already: `messages` says so
+                process.stdin.write(json.dumps(job) + "\n")
+                process.stdin.flush()
             yield worker
         finally:
             worker.end()
@@ -232,6 +240,7 @@ class WorkerProcess:
             ServiceError: it died without a word.
             KeyboardInterrupt: it was interrupted, and has ended.
         """
+        refused = False
         while True:
             try:
                 tick()
@@ -243,12 +252,14 @@ class WorkerProcess:
                 continue
             if line is None:
                 break
-            yield json.loads(line)
+            message = json.loads(line)
+            refused = refused or message["event"] == "refused"
+            yield message
         code = self._process.wait()
         if self._interrupts:
             raise KeyboardInterrupt
-        if code not in (0, 1, 2):
-            raise ServiceError(f"the workers' process ended with code {code}; its log is {self.log}")
+        if code and not refused:
+            raise ServiceError(f"the workers' process {_ending(code)} and did not say why; {_end_of(self.log)}")
 
     def interrupt(self) -> None:
         """Ask it to pause what runs and end; the second time, end it at once."""
@@ -276,3 +287,32 @@ class WorkerProcess:
         for line in self._process.stdout:
             self._lines.put(line)
         self._lines.put(None)
+
+
+def _environment(code: Mapping[str, Any]) -> dict[str, str]:
+    """This process's, without the user's folders in PYTHONPATH: workers find the modules there by other means.
+
+    Of what stays, relative folders are made absolute: workers do not stand where this process does.
+    """
+    environment = dict(os.environ)
+    path = [Path(folder).absolute() for folder in environment.pop("PYTHONPATH", "").split(os.pathsep) if folder]
+    users = {Path(folder).resolve() for folder in (*code["folders"], code["current_folder"])}
+    kept = [str(folder) for folder in path if folder.resolve() not in users]
+    return environment | ({"PYTHONPATH": os.pathsep.join(kept)} if kept else {})
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was killed by {names.get(-code, f'signal {-code}')}"
+
+
+def _end_of(log: Path) -> str:
+    """The last lines of a log and where it is, in a line."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()][-_TAIL_LINES:]
+    told = f"its log ends with {' | '.join(lines)!r}" if lines else "its log is empty"
+    return f"{told}; the log is {log}"

@@ -5,15 +5,14 @@ A moment's work before half a minute of starting trainers. What is in the module
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from importlib.machinery import PathFinder
 
 from bandstand.errors import InputError
 from bandstand.study.references import InteractiveReference, rule_of
 from bandstand.study.study import StudySpec
+from bandstand.study.user_modules import find_clash, find_clashes, find_module
 
-__all__ = ["check_files", "check_modules"]
+__all__ = ["check_files", "check_modules", "check_names", "clash_notes"]
 
 
 def check_files(spec: StudySpec) -> None:
@@ -27,23 +26,58 @@ def check_files(spec: StudySpec) -> None:
             raise InputError(f"{role} {rule_of(reference)}")
 
 
-def check_modules(spec: StudySpec, code_path: Sequence[str]) -> None:
-    """Refuse a study whose modules cannot be found.
+def check_modules(spec: StudySpec, folders: Sequence[str]) -> None:
+    """Refuse a study whose modules cannot be found, or whose names belong to others.
 
     Args:
         spec: the study.
-        code_path: folders in which the user's modules are looked for, besides what is installed.
+        folders: in which the user's modules are looked for, besides what is installed.
 
     Raises:
-        InputError: a module is nowhere.
+        InputError: a module is nowhere, or the user's is not the one that would be imported.
+    """
+    check_names(spec, folders)
+    for role, reference in _references(spec):
+        module = reference.partition(":")[0]
+        if find_module(module, folders) is None:
+            raise InputError(
+                f"{role} must be importable; {reference!r} is not: there is no module {module!r}: "
+                f"{_renamed(reference) or 'put it beside the study file or into the current folder, or install it'}"
+            )
+
+
+def check_names(spec: StudySpec, folders: Sequence[str]) -> None:
+    """Refuse a study that names a module of the user's whose name belongs to another.
+
+    Raises:
+        InputError: it does.
     """
     for role, reference in _references(spec):
-        module = reference.partition(":")[0].partition(".")[0]
-        if module not in sys.modules and PathFinder.find_spec(module, [*code_path, *sys.path]) is None:
-            raise InputError(
-                f"{role} must be importable; {reference!r} is not: there is no module {module!r}: put it beside the "
-                "study file or into the current folder, or install it"
-            )
+        clash = None if isinstance(reference, InteractiveReference) else find_clash(_top_of(reference), folders)
+        if clash is not None:
+            raise InputError(f"{role} must be importable; {reference!r} is not: {clash}")
+
+
+def clash_notes(spec: StudySpec, folders: Sequence[str]) -> list[str]:
+    """What to say of modules of the user's that the study's code seems to import, but does not get.
+
+    Args:
+        spec: the study.
+        folders: in which the user's modules are looked for.
+    """
+    modules = dict.fromkeys(reference.partition(":")[0] for _, reference in _references(spec))
+    return list(dict.fromkeys(clash for module in modules for clash in find_clashes(module, folders)))
+
+
+def _top_of(reference: str) -> str:
+    return reference.partition(":")[0].partition(".")[0]
+
+
+def _renamed(reference: str) -> str | None:
+    """The way out for a name that was Bandstand's own before its packages had names of their own."""
+    if not reference.startswith(("workers.", "search_spaces.")):
+        return None
+    return f"write 'bandstand_{reference.replace('search_spaces', 'spaces', 1)}', if it is a module of Bandstand's"
 
 
 def _references(spec: StudySpec) -> list[tuple[str, str]]:

@@ -61,8 +61,15 @@ def _name_of(function: Callable[..., Any]) -> str:
         )
     module = function.__module__
     if module == "__main__":
-        module = Path(str(_file_of(sys.modules["__main__"]))).stem  # a worker can import the running script by this
+        module = _name_of_script(sys.modules["__main__"])
     return f"{module}:{function.__qualname__}"
+
+
+def _name_of_script(main: ModuleType) -> str:
+    """What a worker can import the running script by: `package.tune` for `python -m package.tune`."""
+    spec = getattr(main, "__spec__", None)
+    name = None if spec is None else str(spec.name).removesuffix(".__main__")
+    return name if name and "." in name else Path(str(_file_of(main))).stem
 
 
 def _is_interactive(function: Callable[..., Any]) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bandstand.errors import InputError, one_line
 from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.user_modules import find_clash, serve_modules
 
 if TYPE_CHECKING:
     from bandstand.store.store import Store
@@ -93,15 +94,17 @@ def _from_python(path: Path, attribute: str) -> StudySpec:
     if not path.exists():
         raise InputError(f"a study file must exist; {str(path)!r} does not: check the path")
     folder = str(path.absolute().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    clash = find_clash(path.stem, [folder], here=True)
+    if clash is not None:
+        raise InputError(f"a study's Python file must import; {path.name} does not: {clash}")
+    serve_modules([folder])
     try:
         # It may import TensorFlow, which would fill the screen with what it looked for and did not find.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         module = importlib.import_module(path.stem)
     except InputError:
         raise
-    except Exception as error:  # a user's file may raise anything
+    except (Exception, SystemExit) as error:  # a user's file may raise anything
         raise InputError(
             f"a study's Python file must import; {path.name} raised {type(error).__name__}: {one_line(error)}"
         ) from error

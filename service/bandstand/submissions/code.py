@@ -17,21 +17,24 @@ from pathlib import Path, PurePosixPath
 
 from bandstand.errors import InputError
 
-__all__ = ["MAX_CODE_BYTES", "CodeArchive", "list_files"]
+__all__ = ["MAX_CODE_BYTES", "PROJECT_FOLDER", "CodeArchive", "list_files"]
+
+PROJECT_FOLDER = "bandstand_project"
+"""Where an archive is unpacked, in a folder that holds nothing else. That folder becomes the job's working directory,
+which Ray puts before everything else that its processes import: a `random.py` right in it would end each of them."""
 
 MAX_CODE_BYTES = 50 * 10**6
 """Of an archive, packed."""
 _MAX_UNPACKED_BYTES = 500 * 10**6
 _MAX_FILES = 10_000
 _LEFT_OUT = ("__pycache__", "node_modules")
-_OURS = ("bandstand", "bandstand_spaces", "bandstand_workers")
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, ValueError, OSError, EOFError)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same files make the same archive, whenever they were written
 
 
 @dataclass(frozen=True)
 class CodeArchive:
-    """A zip file whose folder becomes the job's working directory."""
+    """A zip file of a project, which a job on the cluster finds its modules in."""
 
     content: bytes
 
@@ -90,8 +93,7 @@ class CodeArchive:
         """Refuse what must not be unpacked.
 
         Raises:
-            InputError: it is no zip file, too large, holds links, absolute paths or paths that lead out of it, or
-                modules that would stand before Bandstand's own.
+            InputError: it is no zip file, too large, or holds links, absolute paths or paths that lead out of it.
         """
         if len(self.content) > MAX_CODE_BYTES:
             raise InputError(
@@ -178,10 +180,5 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
         raise InputError(f"code must hold files and folders only; {name!r} is a link or a device: leave it out")
     if name.startswith(("/", "\\")) or "\\" in name or ":" in name or ".." in parts or "\0" in name or not parts:
         raise InputError(f"code must hold paths that stay inside it; got {name!r}: leave it out")
-    if parts[0] in _OURS or (len(parts) == 1 and name.removesuffix(".py") in _OURS):
-        raise InputError(
-            f"code must have no top-level module called {', '.join(_OURS)}, as Bandstand's own are; got {name!r}: "
-            "rename it"
-        )
     if entry.flag_bits & 0x1:
         raise InputError(f"code must not be encrypted; {name!r} is: pack it without a password")

@@ -199,8 +199,8 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 """
 NOTEBOOK = """
-from search_spaces import Float, SearchSpace
-from service import Budget, StudySpec
+from bandstand_spaces import Float, SearchSpace
+from bandstand import Budget, StudySpec
 from bandstand.client import Client
 
 

@@ -80,7 +80,8 @@ class Cluster:
 
         Args:
             run: its id, and the job's.
-            folder: with the code, which becomes the job's working directory; None if the nodes have it.
+            folder: with the project one folder down; it becomes the job's working directory. None if the nodes have
+                the code.
             metadata: that everybody may read.
 
         Raises:
@@ -89,7 +90,7 @@ class Cluster:
         try:
             self._call(
                 "submit_job",
-                entrypoint=f"{self._python} -m workers job {run}",
+                entrypoint=f"{self._python} -P -m bandstand_workers job {run}",
                 submission_id=run,
                 runtime_env={"working_dir": str(folder)} if folder else {},
                 metadata=dict(metadata),

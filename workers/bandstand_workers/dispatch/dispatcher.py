@@ -13,6 +13,7 @@ from pathlib import Path
 from bandstand.errors import DatabaseUnreachableError, InputError
 from bandstand.store.store import Store
 from bandstand.submissions import Dispatch, SubmissionState
+from bandstand.submissions.code import PROJECT_FOLDER
 from bandstand.submissions.dispatch import ClaimedRun
 from bandstand.submissions.job import refuse_job
 from bandstand.submissions.records import RunState
@@ -148,7 +149,9 @@ class Dispatcher:
             code = self._dispatch.code(submission)
             with tempfile.TemporaryDirectory(prefix="bandstand-code-") as folder:
                 if code is not None:
-                    code.unpack(Path(folder))
+                    project = Path(folder) / PROJECT_FOLDER
+                    project.mkdir()
+                    code.unpack(project)
                 self._cluster.submit(
                     run.id,
                     folder=None if code is None else Path(folder),

@@ -120,7 +120,7 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
     folder = tempfile.mkdtemp(prefix="bandstand-ray-")  # not under home: paths of sockets must be short
     port, gcs_port, agent_port = free_ports(3)
     command = [
-        sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats",
+        sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats",
         "--log-color=false", "--node-ip-address=127.0.0.1", f"--port={gcs_port}", "--dashboard-host=127.0.0.1",
         f"--dashboard-port={port}", f"--dashboard-agent-listen-port={agent_port}", f"--temp-dir={folder}",
         f"--num-cpus={local_cores()}", f"--object-store-memory={256 * 1024**2}",

@@ -5,19 +5,24 @@ Knows resources and how trainers come to be. Must not know a study's decisions.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import logging
 import math
 import os
 import secrets
+import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import ClusterUnreachableError, InputError, ServiceError
 from bandstand.settings import ray_address
 from bandstand.study.study import Resources, StudySpec
+from bandstand.study.user_modules import CodePlace
 
 if TYPE_CHECKING:
     from bandstand_workers.fleet.places import Place
@@ -71,22 +76,41 @@ def connect_ray(resources: Resources, cpus: float) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if address is not None:
         try:
-            ray.init(address=address, **quiet)
+            with _from_empty_folder():
+                ray.init(address=address, **quiet)
         except Exception as error:
             raise ClusterUnreachableError(
                 f"RAY_ADDRESS must name a running cluster; {address!r} does not answer: {type(error).__name__}: "
                 "start it, or unset RAY_ADDRESS to use a local Ray"
             ) from error
         return
-    ray.init(
-        address="local",
-        object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
-        include_dashboard=False,
-        _node_ip_address="127.0.0.1",
-        num_cpus=max(local_cores(), math.ceil(cpus)),
-        **quiet,
-    )
+    with _from_empty_folder():
+        ray.init(
+            address="local",
+            object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
+            include_dashboard=False,
+            _node_ip_address="127.0.0.1",
+            num_cpus=max(local_cores(), math.ceil(cpus)),
+            **quiet,
+        )
     check_room(resources, 1)
+
+
+@contextmanager
+def _from_empty_folder() -> Iterator[None]:
+    """Stand in an empty folder for a while.
+
+    Ray puts the folder in which it is started before everything else that its actors import, and a local Ray's
+    processes go on standing in it. So it stays until this process ends.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    before = Path.cwd()
+    os.chdir(folder.name)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def check_room(resources: Resources, workers: int) -> None:
@@ -148,7 +172,7 @@ class Fleet:
     def __init__(
         self,
         resources: Resources,
-        code_path: Sequence[str],
+        code: CodePlace,
         size: int | None,
         labels: Mapping[str, str] = MappingProxyType({}),
     ):
@@ -156,7 +180,7 @@ class Fleet:
 
         Args:
             resources: of one trainer.
-            code_path: folders in which trainers find the user's modules.
+            code: where trainers find the user's.
             size: how many trainers; None for as many as the cluster comes to have room for, of which the fleet asks for
                 one more at a time, so that fleets share what becomes free.
             labels: that the nodes of its trainers must have.
@@ -167,7 +191,7 @@ class Fleet:
         """Of a fleet without a size: whether there is work for one more trainer."""
         self.ready: dict[str, Any] = {}
         """The trainers that are prepared for the study, by name."""
-        self._code_path = list(code_path)
+        self._code = code
         self._labels = labels
         self._counter = itertools.count(1)
         self._asked: dict[Any, Place] = {}  # reference of its being given -> place
@@ -267,7 +291,7 @@ class Fleet:
         trainer = place.start(
             TrainerActor,
             self.resources.model_dump(),
-            self._code_path,
+            self._code,
             calls_at_once=1 if at_once == 1 else at_once + _ERRANDS,
         )
         self._placed[name] = place, trainer

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from bandstand.errors import InputError
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.study import Resources, StudySpec
+from bandstand.study.user_modules import CodePlace
 
 from bandstand_workers.messages import Measurement, Outcome, WorkerGoneError
 
@@ -107,19 +107,19 @@ class CoordinatorLink:
 class Trainer:
     """Trains for whatever study it has been prepared for."""
 
-    def __init__(self, resources: Mapping[str, Any], code_path: Sequence[str]):
+    def __init__(self, resources: Mapping[str, Any], code: CodePlace):
         """Set up this process's devices and import Keras; takes seconds.
 
         Args:
             resources: of one trainer, as in the study.
-            code_path: folders in which the user's modules are looked for.
+            code: where the user's is.
         """
         self._training: Training | None = None
         self._baseline_memory_bytes = 0
-        sys.path[:0] = [folder for folder in code_path if folder not in sys.path]
         _set_up_devices(Resources.model_validate(resources))
         import bandstand_workers.training.training  # noqa: F401  # Keras, now rather than when the study is there
 
+        code.enter()  # when all that trains is there, of which no module of the user's can take the place
         gc.collect()
         gc.freeze()  # what Keras and TensorFlow consist of lives on; collections need not look at it again
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from bandstand.errors import InputError, one_line
+from bandstand.study.user_modules import ScriptStopped, find_clash, find_clashes, served_folders
 from bandstand_spaces.keras_tuner import KerasTunerBuilder, takes_hp
 
 __all__ = ["Data", "load_builder", "load_data", "load_function"]
@@ -35,15 +36,18 @@ def load_function(role: str, reference: str) -> Callable[..., Any]:
         InputError: the module does not import, or has no such function.
     """
     module_name, _, function_name = reference.partition(":")
+    clash = find_clash(module_name.partition(".")[0], served_folders(), here=True)
+    if clash is not None:
+        raise InputError(f"{role} must be importable; {reference!r} is not: {clash}")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # a user's module may raise anything
+    except (Exception, SystemExit, ScriptStopped) as error:  # a user's module may raise anything
         missing = isinstance(error, ModuleNotFoundError) and error.name == module_name.partition(".")[0]
         way_out = (
             "put it beside the study file or into the current folder, or install it" if missing else "mend the module"
         )
         raise InputError(
-            f"{role} must be importable; {reference!r} is not: {type(error).__name__}: {one_line(error)}: {way_out}"
+            f"{role} must be importable; {reference!r} is not: {_said(error)}: {_clash_in(module_name) or way_out}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -52,6 +56,18 @@ def load_function(role: str, reference: str) -> Callable[..., Any]:
         there = ", ".join(name for name in own if callable(getattr(module, name))) or "no function"
         raise InputError(f"{role} must name a function; {function_name!r} {what}: it has {there}")
     return function  # type: ignore[no-any-return]
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"it ends the process (SystemExit: {one_line(error)}), as a command line does that is read at import"
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
+def _clash_in(module: str) -> str | None:
+    """What may be wrong where a module does not import: another than it means has the name of what it imports."""
+    clashes = find_clashes(module, served_folders(), here=True)
+    return clashes[0] if clashes else None
 
 
 def load_builder(reference: str) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -18,6 +18,7 @@ from bandstand.errors import ServiceError
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2
 from bandstand.study.study import StudySpec
+from bandstand.study.user_modules import CodePlace
 
 from bandstand_workers.coordinator.coordinator_start import start_coordinator
 from bandstand_workers.tune.coordinator import DeskCoordinatorActor
@@ -42,7 +43,7 @@ class TuneRun:
 
     spec: StudySpec
     workers: int  # trainings at the same time
-    code_path: Sequence[str]  # folders in which the user's modules are looked for
+    code: CodePlace  # where the user's is
     checkpoints_uri: str
     database_url: str  # a secret
     stop: Event  # set to have the study paused
@@ -82,7 +83,7 @@ def _run_desks(run: TuneRun, folder: Path) -> dict[str, str]:
             parameters={
                 "coordinator": coordinator,
                 "spec": run.spec.model_dump(mode="json"),
-                "code_path": list(run.code_path),
+                "code": run.code,
             },
             search_alg=ErrandSearcher(coordinator, run.workers),
             scheduler=VerdictScheduler(),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 from bandstand.errors import one_line
 from bandstand.study.study import StudySpec
+from bandstand.study.user_modules import CodePlace
 from ray.tune import Trainable
 
 from bandstand_workers.messages import Outcome
@@ -26,14 +27,12 @@ __all__ = ["MemberTrainable"]
 class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
     """Trains until its next comparison, again and again; from whose checkpoint and with which params, Tune says."""
 
-    def setup(
-        self, config: Mapping[str, Any], *, coordinator: Any, spec: Mapping[str, Any], code_path: Sequence[str]
-    ) -> None:
+    def setup(self, config: Mapping[str, Any], *, coordinator: Any, spec: Mapping[str, Any], code: CodePlace) -> None:
         """As Tune's: once per process."""
         study = StudySpec.model_validate(spec)
         self._coordinator = coordinator
         self._population = PopulationConfig(study)
-        self._trainer = TrainerThread(study, code_path)
+        self._trainer = TrainerThread(study, code)
         self.reset_config(dict(config))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

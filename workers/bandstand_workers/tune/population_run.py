@@ -86,7 +86,7 @@ def _fit(run: TuneRun, coordinator: Any, outcome: Any, seats: Sequence[Seat], fo
         parameters={
             "coordinator": coordinator,
             "spec": run.spec.model_dump(mode="json"),
-            "code_path": list(run.code_path),
+            "code": run.code,
         },
         cpus=cpus,
         failures=_MEMBER_FAILURES,
@@ -122,7 +122,7 @@ def _outcome(outcome: Any) -> dict[str, str]:
 @contextmanager
 def _one_trainer(run: TuneRun) -> Iterator[dict[str, Any]]:
     """A trainer of our own that has checked the study, outside Tune; it ends with the context."""
-    fleet = Fleet(run.spec.resources, run.code_path, size=1)
+    fleet = Fleet(run.spec.resources, run.code, size=1)
     try:
         fleet.take_up(run.spec)
         gather(fleet, run.stop, ShortageNotes(fleet, run.note))

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import queue
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
 import ray
 from bandstand.errors import one_line
 from bandstand.study.study import StudySpec
+from bandstand.study.user_modules import CodePlace
 from ray.tune import Trainable
 
 from bandstand_workers.messages import Measurement, Outcome
@@ -32,12 +33,10 @@ class ErrandTrainable(Trainable):  # type: ignore[misc]  # ray has no types
     has ended, and of the last when the errand is answered: a process that it stops is given its next config at once.
     """
 
-    def setup(
-        self, config: Mapping[str, Any], *, coordinator: Any, spec: Mapping[str, Any], code_path: Sequence[str]
-    ) -> None:
+    def setup(self, config: Mapping[str, Any], *, coordinator: Any, spec: Mapping[str, Any], code: CodePlace) -> None:
         """As Tune's: once per process."""
         self._coordinator = coordinator
-        self._trainer = TrainerThread(StudySpec.model_validate(spec), code_path)
+        self._trainer = TrainerThread(StudySpec.model_validate(spec), code)
         self.reset_config(dict(config))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -5,12 +5,13 @@ Knows `Trainer`. Must not know Tune.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from bandstand.errors import InputError
 from bandstand.study.study import StudySpec
+from bandstand.study.user_modules import CodePlace
 
 from bandstand_workers.fleet.trainer import Trainer
 
@@ -23,12 +24,12 @@ _MEMORY_FACTOR = 3.0
 class TrainerThread:
     """A trainer in a thread of its own, always the same one, because Keras keeps its names and seeds by thread."""
 
-    def __init__(self, spec: StudySpec, code_path: Sequence[str]):
+    def __init__(self, spec: StudySpec, code: CodePlace):
         """Set up this process's devices and import Keras; takes seconds."""
         self._spec = spec
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trainer")
         resources = spec.resources.model_dump()
-        self._trainer: Trainer = self._thread.submit(Trainer, resources, list(code_path)).result()
+        self._trainer: Trainer = self._thread.submit(Trainer, resources, code).result()
         self._limit = 0.0  # bytes; 0 before the study is prepared
 
     def submit(self, method: str, *arguments: Any, **options: Any) -> Future[Any]:
