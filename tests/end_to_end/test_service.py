@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
-import signal
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,41 +19,12 @@ from bandstand.submissions import CodeArchive
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.project import CODE, SETTINGS
 from tests.end_to_end.ray_cluster import RayCluster
+from tests.end_to_end.servers import PATIENCE_SECONDS, Server
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 PASSWORD = "pl4nted-passw0rd"
 RAY_TOKEN = "pl4nted-ray-t0ken-" + "0" * 46
-PATIENCE_SECONDS = 600.0  # a busy machine needs minutes to import TensorFlow a few times at once
-
-
-class Server:
-    """`bandstand serve` in a process of its own."""
-
-    def __init__(self, output: Path, environment: dict[str, str]):
-        self._output = output
-        already = len(output.read_text()) if output.exists() else 0
-        command = [sys.executable, "-m", "bandstand", "serve", "--port", "0"]
-        with output.open("a") as file:
-            self.process = subprocess.Popen(command, env=os.environ | environment, stdout=file, stderr=file)
-        told = wait_until(
-            "an address", lambda: re.search(r"serves at (http://\S+)", output.read_text()[already:]), PATIENCE_SECONDS
-        )
-        self.url = told[1]
-
-    def dispatcher(self) -> psutil.Process:
-        return wait_until("a dispatcher", psutil.Process(self.process.pid).children)[0]
-
-    def kill(self) -> None:
-        """End server and dispatcher as a power cut would."""
-        dispatcher = self.dispatcher()
-        self.process.kill()
-        dispatcher.kill()
-        self.process.wait()
-
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(120)
 
 
 class User:

@@ -118,6 +118,8 @@ def _lock(path: Path, cancelled: Callable[[], bool]) -> Any:
 def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bool]) -> _Known | None:
     _use_token(secrets.token_hex(32))
     folder = tempfile.mkdtemp(prefix="bandstand-ray-")  # not under home: paths of sockets must be short
+    empty = Path(folder) / "empty"  # Ray starts `python -m …` where it stands: a `ray.py` there would be imported
+    empty.mkdir()
     port, gcs_port, agent_port = free_ports(3)
     command = [
         sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats",
@@ -130,7 +132,7 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
     with log.open("a") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            env=_environment(database_url),
+            cwd=empty, env=_environment(database_url),
         )  # fmt: skip
     known = _Known(
         address=f"http://127.0.0.1:{port}", token=os.environ["RAY_AUTH_TOKEN"], folder=folder,

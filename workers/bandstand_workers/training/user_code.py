@@ -6,7 +6,9 @@ Knows how to import `module:function` and what a data set must look like. Must n
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,8 @@ def load_function(role: str, reference: str) -> Callable[..., Any]:
             "put it beside the study file or into the current folder, or install it" if missing else "mend the module"
         )
         raise InputError(
-            f"{role} must be importable; {reference!r} is not: {_said(error)}: {_clash_in(module_name) or way_out}"
+            f"{role} must be importable; {reference!r} is not: {_said(error)}: "
+            f"{_way_from_missing_file(error) or _clash_in(module_name) or way_out}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -62,6 +65,20 @@ def _said(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it ends the process (SystemExit: {one_line(error)}), as a command line does that is read at import"
     return f"{type(error).__name__}: {one_line(error)}"
+
+
+def _way_from_missing_file(error: BaseException) -> str | None:
+    """Where a file is not, what a relative path starts from; None for other errors."""
+    if (
+        not isinstance(error, FileNotFoundError)
+        or not error.filename
+        or Path(os.fsdecode(error.filename)).is_absolute()
+    ):
+        return None
+    return (
+        f"relative paths start in {Path.cwd()}, as they do for `python` where the command is started: start it where "
+        "the file is, or write Path(__file__).parent / … in the code"
+    )
 
 
 def _clash_in(module: str) -> str | None:
@@ -91,7 +108,8 @@ def load_data(reference: str) -> Data:
         loaded = function()
     except Exception as error:
         raise InputError(
-            f"data must load; {reference!r} raised {type(error).__name__}: {one_line(error)}: mend the loader"
+            f"data must load; {reference!r} raised {type(error).__name__}: {one_line(error)}: "
+            f"{_way_from_missing_file(error) or 'mend the loader'}"
         ) from error
     if not isinstance(loaded, Mapping):
         raise InputError(f"data must be a dict of splits; {reference!r} gave {type(loaded).__name__}: {_WAY_OUT}")
