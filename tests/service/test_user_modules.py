@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from bandstand.errors import InputError
+from bandstand.running.run import workers_environment
 from bandstand.study.code_check import check_modules, clash_notes
 from bandstand.study.needed_modules import needed_modules
 from bandstand.study.study import StudySpec
@@ -166,3 +168,15 @@ def test_a_module_is_looked_for_where_an_import_finds_it(tmp_path: Path) -> None
     assert origins["utils"] == str(tmp_path / "utils.py")
     assert not origins["random"].startswith(str(tmp_path))
     assert "site-packages" in origins["numpy"]
+
+
+def test_workers_get_the_path_of_their_caller_without_the_users_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tools").mkdir()
+    monkeypatch.chdir(tmp_path)
+    place = {"folders": [str(tmp_path / "project")], "current_folder": str(tmp_path)}
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["project", "tools", ".", "/opt/parts", ""]))
+    assert workers_environment(place)["PYTHONPATH"] == os.pathsep.join([str(tmp_path / "tools"), "/opt/parts"])
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "PYTHONPATH" not in workers_environment(place)

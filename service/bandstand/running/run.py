@@ -221,7 +221,7 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
-                env=_environment(job["code"]) | {"BANDSTAND_DATABASE_URL": url},
+                env=workers_environment(job["code"]) | {"BANDSTAND_DATABASE_URL": url},
             )
         assert process.stdin is not None
         worker = cls(process, log)
@@ -289,7 +289,7 @@ class WorkerProcess:
         self._lines.put(None)
 
 
-def _environment(code: Mapping[str, Any]) -> dict[str, str]:
+def workers_environment(code: Mapping[str, Any]) -> dict[str, str]:
     """This process's, without the user's folders in PYTHONPATH: workers find the modules there by other means.
 
     Of what stays, relative folders are made absolute: workers do not stand where this process does.
