@@ -134,7 +134,7 @@ def test_a_dispatcher_that_dies_is_followed_by_another_and_the_last_one_signs_of
     [child] = psutil.Process(served.process.pid).children()
     child.kill()
     wait_until("another server in the table", lambda: servers(store) - {first})
-    served.wait_for("ended with code -9; another one starts")
+    served.wait_for("the dispatcher was killed by SIGKILL; another one starts")
     [child] = psutil.Process(served.process.pid).children()
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(30) == 130

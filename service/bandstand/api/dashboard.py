@@ -27,6 +27,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bandstand.api.authentication import COOKIE, Viewer, store_of
 from bandstand.api.pages.addresses import is_same_origin
+from bandstand.running.child_death import ending_of
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 
@@ -122,7 +123,7 @@ class Dashboard:
         )
         assert self._process.stdout is not None
         if self._process.stdout.readline() != b"ready\n":
-            raise _not_now("its process ended at once; the server's log has the story")
+            raise _not_now(f"its process {ending_of(self._process.wait(10))}; the server's log has the story")
         self._client = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(path)), base_url="http://dashboard", timeout=_ANSWER_SECONDS
         )

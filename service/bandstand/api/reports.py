@@ -18,6 +18,7 @@ from bandstand.api.authentication import Viewer, store_of
 from bandstand.api.problems import answers
 from bandstand.api.values import Name
 from bandstand.errors import StudyNotFoundError
+from bandstand.running.child_death import ending_of
 from bandstand.settings import bandstand_home
 from bandstand.store.store import Store
 
@@ -93,8 +94,9 @@ class ReportWriter:
             try:
                 _, told = await asyncio.wait_for(process.communicate(), _SECONDS)
                 if process.returncode != 0:
-                    lines = told.decode(errors="replace").strip().splitlines() or ["no message"]
-                    why = lines[-1].removeprefix("bandstand: ")
+                    lines = told.decode(errors="replace").strip().splitlines()
+                    silent = f"its process {ending_of(process.returncode or 0)} and did not say why"
+                    why = lines[-1].removeprefix("bandstand: ") if lines else silent
                     raise HTTPException(503, f"the report could not be written: {why[:500]}", {"Retry-After": "5"})
                 draft.rename(path)
             except TimeoutError:

@@ -282,10 +282,9 @@ def replay(
     except KeyboardInterrupt:
         typer.echo("paused; the same command goes on where it stopped", err=True)
         return INTERRUPTED
-    if outcomes[spec.name]["state"] != "finished":
-        typer.echo(
-            f"bandstand: the replay is {outcomes[spec.name]['state']}: {outcomes[spec.name]['reason']}", err=True
-        )
+    outcome = outcomes.get(spec.name, {"state": "stopped", "reason": "before it began"})
+    if outcome["state"] != "finished":
+        typer.echo(f"bandstand: the replay is {outcome['state']}: {outcome['reason']}", err=True)
         return 1
     for replayed in store.schedule(spec.name).replays:
         if replayed.replay == spec.name:

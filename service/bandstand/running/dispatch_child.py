@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Sequence
 
+from bandstand.running.child_death import ending_of
+
 __all__ = ["DispatchChild"]
 
 _AGAIN_SECONDS = (1.0, 60.0)
@@ -73,6 +75,6 @@ class DispatchChild:
             if self._ending.is_set():
                 return
             pause = shortest if time.monotonic() - began > longest else pause
-            _log.warning("the dispatcher ended with code %d; another one starts in %.0f s", code, pause)
+            _log.warning("the dispatcher %s; another one starts in %.0f s", ending_of(code), pause)
             self._ending.wait(pause)
             pause = min(longest, pause * 2)

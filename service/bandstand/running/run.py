@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bandstand import errors
 from bandstand.errors import InputError, ServiceError, StudyFailedError
+from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
 from bandstand.store.store import Store
 from bandstand.store.views import StudyRecord
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["StudyResult", "WorkerProcess", "run_studies", "run_study"]
 
 _POLL_SECONDS = 0.25
-_TAIL_LINES = 3
-_TAIL_BYTES = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +258,7 @@ class WorkerProcess:
         if self._interrupts:
             raise KeyboardInterrupt
         if code and not refused:
-            raise ServiceError(f"the workers' process {_ending(code)} and did not say why; {_end_of(self.log)}")
+            raise ServiceError(f"the workers' process {ending_of(code)} and did not say why; {end_of_log(self.log)}")
 
     def interrupt(self) -> None:
         """Ask it to pause what runs and end; the second time, end it at once."""
@@ -299,20 +298,3 @@ def workers_environment(code: Mapping[str, Any]) -> dict[str, str]:
     users = {Path(folder).resolve() for folder in (*code["folders"], code["current_folder"])}
     kept = [str(folder) for folder in path if folder.resolve() not in users]
     return environment | ({"PYTHONPATH": os.pathsep.join(kept)} if kept else {})
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"ended with code {code}"
-    names = {number.value: number.name for number in signal.Signals}
-    return f"was killed by {names.get(-code, f'signal {-code}')}"
-
-
-def _end_of(log: Path) -> str:
-    """The last lines of a log and where it is, in a line."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-        text = file.read().decode(errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()][-_TAIL_LINES:]
-    told = f"its log ends with {' | '.join(lines)!r}" if lines else "its log is empty"
-    return f"{told}; the log is {log}"

@@ -25,6 +25,7 @@ from typing import Any
 
 import psutil
 from bandstand.errors import ServiceError
+from bandstand.running.child_death import end_of_log
 
 from bandstand_workers.fleet.fleet import local_cores
 
@@ -146,7 +147,7 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
             return None
         if process.poll() is not None or time.monotonic() > deadline:
             _end(known, file)
-            raise ServiceError(f"the local Ray does not start; its log is {log}")
+            raise ServiceError(f"the local Ray does not start; {end_of_log(log)}")
         time.sleep(0.2)
     known = _Known(**asdict(known) | {"processes": known.processes | _servers(known)})
     _write(file, known)

@@ -1,0 +1,32 @@
+"""How a child process ended that did not say why itself.
+
+Knows exit codes and logs. Must not know what the child was for.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+__all__ = ["end_of_log", "ending_of"]
+
+_LINES = 3
+_BYTES = 8192
+
+
+def ending_of(code: int) -> str:
+    """An exit code in words: `ended with code 1`, `was killed by SIGKILL`."""
+    if code >= 0:
+        return f"ended with code {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was killed by {names.get(-code, f'signal {-code}')}"
+
+
+def end_of_log(log: Path) -> str:
+    """The last lines of a log, and where it is, in one line."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _BYTES))
+        text = file.read().decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()][-_LINES:]
+    told = f"its log ends with {' | '.join(lines)!r}" if lines else "its log is empty"
+    return f"{told}; the log is {log}"
