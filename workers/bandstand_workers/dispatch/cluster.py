@@ -89,7 +89,7 @@ class Cluster:
         try:
             self._call(
                 "submit_job",
-                entrypoint=f"{self._python} -m workers job {run}",
+                entrypoint=f"{self._python} -m bandstand_workers job {run}",
                 submission_id=run,
                 runtime_env={"working_dir": str(folder)} if folder else {},
                 metadata=dict(metadata),
