@@ -57,7 +57,7 @@ def test_no_source_imports_a_package_by_its_folder() -> None:
     "source",
     [
         "import service.bandstand", "from workers.bandstand_workers import runner", "import search_spaces as spaces",
-        "def f():\n    from service import study", "patch('service.bandstand.errors.one_line')", 
+        "def f():\n    from service import study", "patch('service.bandstand.errors.one_line')",
         "a = 'workers.models:b'", "run([python, '-m', 'workers'])", "f'{python} -m workers job {run}'",
     ],
 )  # fmt: skip
