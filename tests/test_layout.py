@@ -100,3 +100,20 @@ def test_a_folder_says_what_lives_in_it(folder: str) -> None:
     if folder in FOLDERS:
         for name in re.findall(r"^ {4}(\w+/(?:\w+/)?)", text, re.MULTILINE):
             assert (ROOT / folder / name).is_dir() or list((ROOT / folder).glob(f"*/{name}")), name
+
+
+NAMED_PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)}|tests|docs)/[\w./-]*\w")
+MAKE_PATHS_UP = ("test_clone.py", "test_wheel.py")
+
+
+def test_every_path_that_a_text_names_is_there() -> None:
+    texts = [*ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "pyproject.toml", *SOURCES]
+    texts += [path for folder in ("deploy", "docs", "tests", *FOLDERS) for path in (ROOT / folder).rglob("*.md")]
+    named = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in texts
+        if path.name not in MAKE_PATHS_UP
+        for name in NAMED_PATH.findall(path.read_text())
+    }
+    assert len(named) > 30
+    assert {(text, name) for text, name in named if not (ROOT / name).exists()} == set()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "bandstand": {
@@ -20,6 +24,8 @@ PUBLIC = {
         "SearchSpace", "Value",
     },
 }  # fmt: skip
+ALSO_PUBLIC = {"bandstand.learning_rates": {"Cycle", "Reset"}}
+"""Modules that are plain mathematics, and are imported as such."""
 HEAVY = {"jax", "keras", "pandas", "ray", "sklearn", "tensorflow", "torch"}
 LIGHT = [f"import {package}" for package in sorted(PUBLIC)] + [
     f"from {package} import {name}" for package in ("bandstand", "bandstand_spaces") for name in sorted(PUBLIC[package])
@@ -66,3 +72,11 @@ def test_a_learning_rate_schedule_brings_keras() -> None:
     """So that the test above would notice: these modules are there to be found."""
     script = "import sys\nfrom bandstand_workers import TableSchedule\nassert 'keras' in sys.modules"
     assert subprocess.run([sys.executable, "-c", script], env={"TF_CPP_MIN_LOG_LEVEL": "3"}).returncode == 0
+
+
+@pytest.mark.parametrize("path", ["README.md", "deploy/README.md", "service/bandstand/api/pages/templates/front.html"])
+def test_what_users_are_told_to_import_is_public(path: str) -> None:
+    told = re.findall(r"^(?:<pre>)?from (bandstand[\w.]*) import ([\w, ]+)$", (ROOT / path).read_text(), re.MULTILINE)
+    assert told or path == "deploy/README.md"
+    for module, names in told:
+        assert set(names.split(", ")) <= (PUBLIC | ALSO_PUBLIC)[module], (module, names)
