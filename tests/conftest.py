@@ -35,7 +35,7 @@ class NoSecondCopies:
         return None
 
 
-sys.meta_path.insert(0, NoSecondCopies)  # type: ignore[arg-type]
+sys.meta_path.insert(0, NoSecondCopies)
 
 
 @pytest.fixture(scope="session")
