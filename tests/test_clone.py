@@ -92,14 +92,16 @@ def small_clone(tmp_path: Path) -> Path:
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci/run", tmp_path / ".ci/run")
     shutil.copy(ROOT / ".gitignore", tmp_path)
-    (tmp_path / "Makefile").write_text("check test:\n\t@echo made $@ in $(HOME)\n")
+    (tmp_path / "Makefile").write_text("check test:\n\t@echo made $@ in $(HOME) with $(PYTHONPATH).\n")
     git("init", "-q", folder=tmp_path)
     git("add", "-A", folder=tmp_path)
     return tmp_path
 
 
 def run_ci(folder: Path, home: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "BROWSER_PATH": "none"} | ({} if home is None else {"HOME": home})
+    environment = {"PATH": os.environ["PATH"], "BROWSER_PATH": "none", "PYTHONPATH": "/elsewhere"} | (
+        {} if home is None else {"HOME": home}
+    )
     return subprocess.run(["bash", ".ci/run"], cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -107,14 +109,14 @@ def run_ci(folder: Path, home: str | None = None) -> subprocess.CompletedProcess
 def test_ci_gives_its_tools_a_home_where_there_is_none(small_clone: Path, home: str | None) -> None:
     done = run_ci(small_clone, home)
     assert done.returncode == 0, done.stderr
-    made = re.fullmatch(r"made check in (/\S+)\nmade test in \1\n", done.stdout)
+    made = re.fullmatch(r"made check in (/\S+) with \.\nmade test in \1 with \.\n", done.stdout)
     assert made, done.stdout
     assert not Path(made.group(1)).exists()
 
 
 def test_ci_leaves_the_home_that_it_is_given(small_clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     home = tmp_path_factory.mktemp("home")
-    assert f"made test in {home}\n" in run_ci(small_clone, str(home)).stdout
+    assert f"made test in {home} with .\n" in run_ci(small_clone, str(home)).stdout
     assert home.exists()
 
 
