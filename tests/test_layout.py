@@ -10,11 +10,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import bandstand
+import bandstand_spaces
+import bandstand_workers
 import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("service", "workers", "search_spaces")
 OLD_NAME = re.compile(rf"(?:^|-m )(?:{'|'.join(FOLDERS)})(?:[.:]\w+)+$|-m (?:{'|'.join(FOLDERS)})\b")
+IMPORT_IN_TEXT = re.compile(rf"^\s*from (?:{'|'.join(FOLDERS)})[\w.]* import (?P<names>.+)$", re.MULTILINE)
+OUR_NAMES = {path.stem for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")} | {
+    name for package in (bandstand, bandstand_spaces, bandstand_workers) for name in package.__all__
+}
 SOURCES = sorted(path for folder in (*FOLDERS, "tests") for path in (ROOT / folder).rglob("*.py"))
 MAY_NAME_THEM = ("0008_package_names.py", "test_package_names.py", "test_layout.py", "conftest.py")
 """What renames references of the release before, with its tests, and these tests themselves."""
@@ -38,9 +45,19 @@ def named_in_text(tree: ast.AST) -> Iterator[str]:
             yield from (str(after) for flag, after in itertools.pairwise(texts) if flag == "-m" and after in FOLDERS)
 
 
+def imported_in_text(tree: ast.AST) -> Iterator[str]:
+    """Imports of our own names in code that a text holds; a user's `workers` in such a text has other names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for found in IMPORT_IN_TEXT.finditer(node.value):
+                if set(re.findall(r"\w+", found["names"])) & OUR_NAMES:
+                    yield found.group()
+
+
 def offences(source: str) -> list[str]:
     tree = ast.parse(source)
-    return [name for name in imported(tree) if name.split(".")[0] in FOLDERS] + list(named_in_text(tree))
+    own = [name for name in imported(tree) if name.split(".")[0] in FOLDERS]
+    return [*own, *named_in_text(tree), *imported_in_text(tree)]
 
 
 def test_no_source_imports_a_package_by_its_folder() -> None:
@@ -59,6 +76,7 @@ def test_no_source_imports_a_package_by_its_folder() -> None:
         "import service.bandstand", "from workers.bandstand_workers import runner", "import search_spaces as spaces",
         "def f():\n    from service import study", "patch('service.bandstand.errors.one_line')",
         "a = 'workers.models:b'", "run([python, '-m', 'workers'])", "f'{python} -m workers job {run}'",
+        "cell = 'import json\\nfrom service import Budget, StudySpec\\n'", "'from workers.models import digits_mlp'",
     ],
 )  # fmt: skip
 def test_an_import_by_a_folder_is_found(source: str) -> None:
@@ -66,7 +84,14 @@ def test_an_import_by_a_folder_is_found(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["from tests.service.desk import Desk", "workers = 3", "'workers. The rest'", "run(['-m', 'bandstand'])"]
+    "source",
+    [
+        "from tests.service.desk import Desk",
+        "workers = 3",
+        "'workers. The rest'",
+        "run(['-m', 'bandstand'])",
+        "'from workers import mine'",
+    ],
 )
 def test_what_only_looks_like_one_is_let_be(source: str) -> None:
     assert not offences(source)

@@ -18,8 +18,8 @@ for cell in json.loads(sys.stdin.read()):
 """
 
 IMPORTS = """
-from search_spaces import Float, SearchSpace
-from service import Budget, StudySpec
+from bandstand_spaces import Float, SearchSpace
+from bandstand import Budget, StudySpec
 from bandstand.client.packing import pack_study
 
 

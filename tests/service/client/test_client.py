@@ -199,9 +199,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 """
 NOTEBOOK = """
-from search_spaces import Float, SearchSpace
-from service import Budget, StudySpec
-from bandstand.client import Client
+from bandstand import Budget, Client, Float, SearchSpace, StudySpec
 
 
 class Layer:

@@ -181,7 +181,7 @@ def test_what_is_too_large_is_named(tmp_path):
 
 def test_what_runs_on_this_machine_or_comes_as_text_refuses_them_with_the_way_out(tmp_path):
     functions = "def build(params):\n    return 1\nload = build"
-    cells = [functions, "from service import run_study", refusal_of("run_study")]
+    cells = [functions, "from bandstand import run_study", refusal_of("run_study")]
     done = run_cells([IMPORTS, *cells], tmp_path, BANDSTAND_HOME=str(tmp_path / "home"))
     assert "said model must live in a file, because workers import it; got '__main__:build'" in done.stdout, done.stderr
     settings = {"name": "x", "model": "__main__:build", "data": "a:b", "space": {}, "max_epochs": 1}
