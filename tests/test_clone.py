@@ -67,7 +67,7 @@ def test_no_tracked_text_names_a_folder_of_a_machine() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'open("/home/ada/train.py")', "see /root/notes", "`/Users/ada/data`", "cd /work/main && make", "x=/tmp/mine",
+        'open("/home/ada/train.py")', "see /root/notes", "`/Users/ada/data`", "cd /work/ada && make", "x=/tmp/mine",
         "file:///home/ada/x", "/var/folders/xy/z",
     ],
 )  # fmt: skip
