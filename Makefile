@@ -11,7 +11,7 @@ help:
 	@echo "make demo      tune a small model on real digits, compare with random search, write a report"
 	@echo "make test      the tests that take seconds each, minutes in all"
 	@echo "make test-slow those that take minutes: whole studies, killed processes"
-	@echo "make check     ruff, mypy --strict, import-linter"
+	@echo "make check     ruff, mypy --strict, import-linter, what a wheel holds"
 	@echo "make bench     quick benchmarks: ratios, not timed tests"
 	@echo "make bench-peers  all benchmarks, against Optuna, Ray Tune and KerasTuner; takes hours"
 	@echo "make format    let ruff rewrite the code"
@@ -31,6 +31,8 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PATHS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	rm -rf build/wheel && $(BIN)/python -m hatchling build -t wheel -d build/wheel
+	$(BIN)/check-wheel-contents build/wheel
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix $(PATHS)
@@ -44,7 +46,7 @@ bench-peers: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks --peers
 
 clean:
-	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build
 
 # uv, itself installed by pip, puts the packages in place several times faster; where it cannot, pip alone does it.
 define install

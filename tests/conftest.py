@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 import pytest
 from bandstand.store.store import Store
 
+ROOT = Path(__file__).parents[1]
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell has what it runs in the background ignore Ctrl-C; so would the commands that tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class NoSecondCopies:
+    """Refuses `service.bandstand` and the like: a second copy of every class, equal to none of the first.
+
+    The root folder is on pytest's path, for `tests`, and makes them importable. A user's own module of such a name is
+    let be.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, target: object = None) -> ModuleSpec | None:
+        if name in ("service", "workers", "search_spaces"):
+            found = PathFinder.find_spec(name, path)
+            if found is not None and str(ROOT / name) in (found.submodule_search_locations or ()):
+                raise ImportError(f"a package must be imported by its own name; got {name!r}: drop it", name=name)
+        return None
+
+
+sys.meta_path.insert(0, NoSecondCopies)
 
 
 @pytest.fixture(scope="session")

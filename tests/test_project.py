@@ -29,6 +29,7 @@ PACKAGES = (
     "bandstand.report",
     "bandstand.simulation",
     "bandstand.strategies",
+    "bandstand_workers",
     "bandstand_workers.datasets",
     "bandstand_workers.learning_rates",
     "bandstand_workers.models",

@@ -13,9 +13,9 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from bandstand.one_thread import one_thread
 from bandstand.optuna_samplers.box import Box, Conditions, Floats
 from bandstand.optuna_samplers.integrated_gp import propose_by_integrated_gp
+from bandstand.optuna_samplers.one_thread import one_thread
 from bandstand.optuna_samplers.surrogates import MODELS, Observed, propose_by_optimizer
 from bandstand.optuna_samplers.visited import Visited
 

@@ -91,7 +91,7 @@ def rule_of(reference: str) -> str:
     return (
         f"must live in a file, because workers import it; got {reference!r}, a function typed into an interactive "
         "session: put it into a module, say train.py, and name it train:build, or submit the study to a server by "
-        "bandstand.client, which takes such functions along"
+        "bandstand.Client, which takes such functions along"
     )
 
 

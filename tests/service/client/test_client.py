@@ -199,9 +199,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 """
 NOTEBOOK = """
-from bandstand_spaces import Float, SearchSpace
-from bandstand import Budget, StudySpec
-from bandstand.client import Client
+from bandstand import Budget, Client, Float, SearchSpace, StudySpec
 
 
 class Layer:

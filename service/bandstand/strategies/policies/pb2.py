@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from bandstand_spaces import Categorical
 
-from bandstand.one_thread import one_thread
+from bandstand.optuna_samplers.one_thread import one_thread
 from bandstand.search.events import Ended, Event, Measured, Proposed, TrialState
 from bandstand.search.history import Trial
 from bandstand.strategies.options import options_from
