@@ -23,8 +23,11 @@ OUR_NAMES = {path.stem for folder in FOLDERS for path in (ROOT / folder).rglob("
     name for package in (bandstand, bandstand_spaces, bandstand_workers) for name in package.__all__
 }
 SOURCES = sorted(path for folder in (*FOLDERS, "tests") for path in (ROOT / folder).rglob("*.py"))
-MAY_NAME_THEM = ("0008_package_names.py", "test_package_names.py", "test_layout.py", "conftest.py")
-"""What renames references of the release before, with its tests, and these tests themselves."""
+MAY_NAME_THEM = (
+    "0008_package_names.py", "test_package_names.py", "test_layout.py", "conftest.py", "test_user_modules.py", "test_code.py",
+    "test_users_projects.py",
+)  # fmt: skip
+"""What renames references of the release before, with its tests, users' projects with such names, and these tests."""
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -128,7 +131,7 @@ def test_a_folder_says_what_lives_in_it(folder: str) -> None:
 
 
 NAMED_PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)}|tests|docs)/[\w./-]*\w")
-MAKE_PATHS_UP = ("test_clone.py", "test_wheel.py")
+MAKE_PATHS_UP = ("test_clone.py", "test_wheel.py", "test_code.py", "test_users_projects.py")
 
 
 def test_every_path_that_a_text_names_is_there() -> None:

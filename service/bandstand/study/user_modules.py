@@ -186,7 +186,7 @@ def find_clash(name: str, folders: Sequence[str], *, here: bool = False) -> str 
         here: whether it is this process that imports, so that what is loaded in it counts, too.
 
     Returns:
-        Such as `/home/ann/random.py has the name of a module of Python's own: rename it`.
+        Such as `/srv/project/random.py has the name of a module of Python's own: rename it`.
     """
     own = _regular(PathFinder.find_spec(name, list(folders)))
     if own is None:
