@@ -24,8 +24,8 @@ OUR_NAMES = {path.stem for folder in FOLDERS for path in (ROOT / folder).rglob("
 }
 SOURCES = sorted(path for folder in (*FOLDERS, "tests") for path in (ROOT / folder).rglob("*.py"))
 MAY_NAME_THEM = (
-    "0008_package_names.py", "test_package_names.py", "test_layout.py", "conftest.py", "test_user_modules.py", "test_code.py",
-    "test_users_projects.py",
+    "0008_package_names.py", "test_package_names.py", "test_layout.py", "conftest.py", "test_user_modules.py",
+    "test_code.py", "test_users_projects.py",
 )  # fmt: skip
 """What renames references of the release before, with its tests, users' projects with such names, and these tests."""
 
