@@ -66,6 +66,7 @@ class BegunCallback:
         """To be made when all callbacks have had their `on_train_begin`, and before a checkpoint is put back."""
         self.callback = callback
         self._begun = _looked_at(callback, {})
+        _settle(self._begun)
 
     def state(self) -> CallbackState:
         """By what the callback differs now; later steps do not change it."""
@@ -124,6 +125,14 @@ def _looked_at(owner: Any, met: dict[int, Any]) -> _Object:
         else:
             fields[name] = pack(value, _Surroundings(met))
     return _Object(type(owner), fields)
+
+
+def _settle(begun: _Object) -> None:
+    for field in begun.fields.values():
+        if isinstance(field, _Object):
+            _settle(field)
+        else:
+            field.settle()
 
 
 def _changes(now: _Object, begun: _Object, arrays: Arrays) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def decode(content: bytes, uri: str) -> Checkpoint:
             "newer",
         )
     view = memoryview(content)
-    if len(content) < _HEAD or hashlib.sha256(view[_HEAD:]).digest() != view[_HEAD - 32 : _HEAD]:
+    if not version or len(content) < _HEAD or hashlib.sha256(view[_HEAD:]).digest() != view[_HEAD - 32 : _HEAD]:
         raise CheckpointError(f"a checkpoint must be as it was written; {uri} is damaged: its checksum is another one")
     return opened(bytes(view[_HEAD:]), uri)
 

@@ -8,6 +8,7 @@ Numbers, texts, true, false, null and lists are themselves in JSON; everything e
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -27,8 +28,8 @@ from bandstand_workers.training.checkpoints.array_file import bytes_of
 __all__ = ["Packed", "Surroundings", "pack", "unpack"]
 
 _DEPTH = 50
-_VALUES = 2_000_000
-"""That one attribute may hold; a structure that holds itself in many places would never end."""
+_VALUES = 500_000
+"""That one attribute may hold, beside lists of numbers; a structure that doubles at each level would never end."""
 _LARGE = 1 << 63
 """Python reads no decimal number of more than 4,300 digits, so large ones are hexadecimal."""
 _ATOMS = frozenset({bool, str, type(None)})
@@ -65,16 +66,24 @@ class Packed:
         """Of which enumeration it is, where it is a member of one."""
         self.text = ""
         """Equal for equal values, but for the arrays'."""
+        self._marks: list[bytes] = []
         self._held: list[Any] = []
         """What `text` knows by its address, which must not become another's."""
 
-    def equals(self, other: Packed) -> bool:
-        """Whether both values are the same, bit by bit; what is no data is, where it is the same object."""
-        if self.text != other.text or self.enum is not other.enum or len(self.arrays) != len(other.arrays):
+    def settle(self) -> None:
+        """Remember what it is now, whatever becomes of its arrays; they are let go."""
+        self._marks = [_mark_of(array) for array in self.arrays]
+        self.arrays = []
+
+    def equals(self, settled: Packed) -> bool:
+        """Whether it is what another one was, bit by bit; what is no data is, where it is the same object."""
+        if self.text != settled.text or self.enum is not settled.enum:
             return False
-        return all(
-            mine is its or bytes_of(mine) == bytes_of(its) for mine, its in zip(self.arrays, other.arrays, strict=True)
-        )
+        return [_mark_of(array) for array in self.arrays] == settled._marks
+
+
+def _mark_of(array: np.ndarray[Any, Any]) -> bytes:
+    return hashlib.sha256(bytes_of(array)).digest()
 
 
 class Surroundings(Protocol):
@@ -107,6 +116,10 @@ def pack(value: Any, surroundings: Surroundings) -> Packed:
     return packed
 
 
+class _TooMuchError(Exception):
+    """A value is too deep, or holds too many others."""
+
+
 class _Packer:
     """The packing of one value."""
 
@@ -120,7 +133,11 @@ class _Packer:
     def fill(self, value: Any) -> None:
         """Pack it."""
         packed = self._packed
-        packed.tree = self._tree(value, 0)
+        try:
+            packed.tree = self._tree(value, 0)
+        except _TooMuchError:
+            packed.arrays, self._links = [], 0
+            packed.tree = self._opaque(value)
         packed.enum = type(value) if isinstance(value, Enum) else None
         packed.only_links = 0 < self._links == self._leaves
         if self._links and not packed.only_links:
@@ -149,12 +166,11 @@ class _Packer:
             if id(value) in self._met:
                 return self._opaque(value)  # in two places: what comes back would be two lists, where there was one
             self._met[id(value)] = value
-        self._left -= len(value)
-        if depth > _DEPTH or self._left < 0:
-            return self._opaque(value)
         if kind is list and _stand_for_themselves(value):
             self._leaves += len(value)
             return list(value)
+        if depth > _DEPTH or self._left < len(value):
+            raise _TooMuchError
         if kind in (dict, OrderedDict, defaultdict, Counter):
             return self._mapping(value, kind, depth)
         items = [self._tree(item, depth + 1) for item in value]
