@@ -68,7 +68,7 @@ def test_a_checkpoint_is_told_of_when_it_is_durable_and_loaded_from_memory(tmp_p
 
 
 def test_memory_for_checkpoints_is_bounded_and_the_latest_are_kept(tmp_path: Path) -> None:
-    size = len(checkpoints.payload_of(make_checkpoint(), str(tmp_path / "0.checkpoint")))
+    size = make_checkpoint().size_bytes
     keeper = CheckpointKeeper(memory_bytes=3 * size)
     uris = [str(tmp_path / f"{number}.checkpoint") for number in range(5)]
     for number, uri in enumerate(uris):

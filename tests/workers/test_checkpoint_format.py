@@ -21,6 +21,7 @@ from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import BestWeights, CallbackState, Checkpoint, CheckpointError
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
+from bandstand_workers.training.checkpoints.file_format import sealed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
@@ -273,7 +274,7 @@ def forged(text: Any, arrays: Any = None, *, raw: str | None = None) -> bytes:
         {"variables/0": np.zeros(2, "float32")} if arrays is None else arrays,
         metadata={"bandstand": json.dumps(text) if raw is None else raw},
     )
-    return checkpoints.sealed(block)
+    return sealed(block)
 
 
 def text_with(**changes: Any) -> dict[str, Any]:
@@ -318,11 +319,11 @@ def test_a_forged_file_that_holds_what_it_should_is_read_so_that_the_forgeries_b
         forged(text_with(epoch=True)),
         forged(text_with(callbacks=[{"name": "A", "changes": 3, "arrays": []}])),
         forged(text_with(best={})),
-        checkpoints.sealed(b""),
-        checkpoints.sealed(b"\xff" * 8),
-        checkpoints.sealed((2**40).to_bytes(8, "little") + b"{}"),
-        checkpoints.sealed((2).to_bytes(8, "little") + b"{}"),
-        checkpoints.sealed(len(HUGE).to_bytes(8, "little") + HUGE),
+        sealed(b""),
+        sealed(b"\xff" * 8),
+        sealed((2**40).to_bytes(8, "little") + b"{}"),
+        sealed((2).to_bytes(8, "little") + b"{}"),
+        sealed(len(HUGE).to_bytes(8, "little") + HUGE),
     ],
     ids=range(23),
 )

@@ -5,6 +5,7 @@ Knows threads, a bound on memory, and what may be wrong with a file. Must not kn
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -30,7 +31,7 @@ class CheckpointKeeper:
     def __init__(self, memory_bytes: int = _MEMORY_BYTES):
         """Keep up to `memory_bytes` of checkpoints in memory."""
         self._memory_bytes = memory_bytes
-        self._payloads: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: OrderedDict[str, Checkpoint] = OrderedDict()
         self._used = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._under_way: Future[None] | None = None
@@ -44,11 +45,10 @@ class CheckpointKeeper:
             uri: where to.
             tell: called from the writing thread when the file is durable, with an empty string; else with the error.
         """
-        payload = checkpoints.payload_of(checkpoint, uri)
         with self._saving:
-            self._remember(uri, payload)
+            self._remember(uri, checkpoint)
             self._wait()
-            self._under_way = self._thread.submit(_write, payload, uri, tell)
+            self._under_way = self._thread.submit(_write, checkpoint, uri, tell)
 
     def wait(self) -> None:
         """Wait until everything saved so far is written and told."""
@@ -66,15 +66,16 @@ class CheckpointKeeper:
         Raises:
             CheckpointError: it is nowhere, cannot be read, or is none that can be used.
         """
-        payload = self._payloads.get(uri)
-        return checkpoints.decode(_read(uri), uri) if payload is None else checkpoints.opened(payload, uri)
+        kept = self._kept.get(uri)
+        return checkpoints.decode(_read(uri), uri) if kept is None else kept.copied()
 
-    def _remember(self, uri: str, payload: bytes) -> None:
-        self._used += len(payload) - len(self._payloads.pop(uri, b""))
-        self._payloads[uri] = payload
+    def _remember(self, uri: str, checkpoint: Checkpoint) -> None:
+        before = self._kept.pop(uri, None)
+        self._used += checkpoint.size_bytes - (0 if before is None else before.size_bytes)
+        self._kept[uri] = dataclasses.replace(checkpoint, file=uri)
         while self._used > self._memory_bytes:
-            _, dropped = self._payloads.popitem(last=False)
-            self._used -= len(dropped)
+            _, dropped = self._kept.popitem(last=False)
+            self._used -= dropped.size_bytes
 
 
 def _read(uri: str) -> bytes:
@@ -90,9 +91,9 @@ def _read(uri: str) -> bytes:
         ) from error
 
 
-def _write(payload: bytes, uri: str, tell: Callable[[str], None]) -> None:
+def _write(checkpoint: Checkpoint, uri: str, tell: Callable[[str], None]) -> None:
     try:
-        stored_files.write(checkpoints.sealed(payload), uri)
+        stored_files.write(checkpoints.encode(checkpoint, uri), uri)
     except Exception as error:  # a full disk, a bucket that refuses: whoever waits must hear of it
         tell(f"{type(error).__name__}: {one_line(error)}")
     else:

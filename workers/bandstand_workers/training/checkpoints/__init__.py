@@ -7,7 +7,7 @@ from bandstand_workers.training.checkpoints.checkpoint import (
     Checkpoint,
     CheckpointError,
 )
-from bandstand_workers.training.checkpoints.file_format import decode, encode, opened, payload_of, sealed
+from bandstand_workers.training.checkpoints.file_format import decode, encode
 
 __all__ = [
     "Arrays",
@@ -17,7 +17,4 @@ __all__ = [
     "CheckpointError",
     "decode",
     "encode",
-    "opened",
-    "payload_of",
-    "sealed",
 ]

@@ -6,7 +6,7 @@ back (`model_state`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -63,3 +63,23 @@ class Checkpoint:
     random_states: tuple[int, ...] = ()  # which of the variables are what layers draw by, such as a dropout's
     inherited: bool = False  # it is a parent's: the learning rate, as all hyperparameters, is the child's own
     file: str = "a checkpoint"  # where it came from, for messages; not written down
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its arrays."""
+        in_callbacks = [array for state in self.callbacks for array in state.arrays]
+        return sum(array.nbytes for array in (*self.variables, *self.optimizer, *self.best.weights, *in_callbacks))
+
+    def copied(self) -> Checkpoint:
+        """The same with arrays of its own."""
+        return replace(
+            self,
+            variables=_copies(self.variables),
+            optimizer=_copies(self.optimizer),
+            callbacks=[replace(state, arrays=_copies(state.arrays)) for state in self.callbacks],
+            best=replace(self.best, weights=_copies(self.best.weights)),
+        )
+
+
+def _copies(arrays: Arrays) -> Arrays:
+    return [array.copy() for array in arrays]

@@ -26,7 +26,7 @@ from bandstand_workers.training.checkpoints.checkpoint import (
     CheckpointError,
 )
 
-__all__ = ["decode", "encode", "opened", "payload_of", "sealed"]
+__all__ = ["decode", "encode", "sealed"]
 
 VERSION = 1
 _MARK = b"\x89BANDSTAND CHECKPOINT\r\n\n"
@@ -43,7 +43,7 @@ def encode(checkpoint: Checkpoint, uri: str) -> bytes:
         checkpoint: what to write.
         uri: where the file will lie, which it says of itself.
     """
-    return sealed(payload_of(checkpoint, uri))
+    return sealed(_payload_of(checkpoint, uri))
 
 
 def decode(content: bytes, uri: str) -> Checkpoint:
@@ -64,11 +64,10 @@ def decode(content: bytes, uri: str) -> Checkpoint:
     view = memoryview(content)
     if not version or len(content) < _HEAD or hashlib.sha256(view[_HEAD:]).digest() != view[_HEAD - 32 : _HEAD]:
         raise CheckpointError(f"a checkpoint must be as it was written; {uri} is damaged: its checksum is another one")
-    return opened(bytes(view[_HEAD:]), uri)
+    return _opened(bytes(view[_HEAD:]), uri)
 
 
-def payload_of(checkpoint: Checkpoint, uri: str) -> bytes:
-    """A checkpoint as bytes without the head, for whoever keeps it in memory."""
+def _payload_of(checkpoint: Checkpoint, uri: str) -> bytes:
     file = ArrayFile()
     text = {
         "place": _place_of(uri),
@@ -94,16 +93,11 @@ def payload_of(checkpoint: Checkpoint, uri: str) -> bytes:
 
 
 def sealed(payload: bytes) -> bytes:
-    """The file content of a payload."""
+    """A file's content: the head, and what follows it."""
     return b"".join((_MARK, VERSION.to_bytes(4, "little"), hashlib.sha256(payload).digest(), payload))
 
 
-def opened(payload: bytes, uri: str) -> Checkpoint:
-    """The checkpoint of a payload.
-
-    Raises:
-        CheckpointError: as `decode`.
-    """
+def _opened(payload: bytes, uri: str) -> Checkpoint:
     try:
         text = json.loads(text_of(payload))
         place = text["place"]
