@@ -194,9 +194,7 @@ def test_a_resumed_trial_has_the_epochs_of_an_uninterrupted_one(
     assert outcomes[-1].unkept == (("CSVLogger.writer",) if callbacks == "of_keras" else ())
 
 
-def test_a_log_that_is_appended_to_goes_on_with_the_epoch_that_is_trained_again(
-    user_module: str, tmp_path: Path
-) -> None:
+def test_a_log_that_is_appended_to_goes_on_with_the_epoch_trained_again(user_module: str, tmp_path: Path) -> None:
     run(spec_for(user_module, "of_keras", trainer="fit", max_epochs=5), tmp_path / "a", dies_after=(3,))
     lines = (tmp_path / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["epoch", "0", "1", "2", "2", "3", "4"]

@@ -11,7 +11,6 @@ begins anew.
 from __future__ import annotations
 
 import copy
-import inspect
 import random
 import sys
 from collections.abc import Mapping
@@ -181,7 +180,7 @@ def _put_into(owner: Any, changes: Mapping[str, Any], arrays: Arrays) -> None:
 
 def _may_be_set(kind: type, name: str) -> bool:
     """Whether a name is an attribute for data, and not, say, a method of the class."""
-    known = inspect.getattr_static(kind, name, None)
+    known = next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), None)
     is_method = callable(known) or isinstance(known, property | classmethod | staticmethod)
     return name.isidentifier() and not name.startswith("__") and name not in _LINKS and not is_method
 

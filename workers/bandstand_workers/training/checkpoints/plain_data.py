@@ -55,6 +55,8 @@ _GROUPS: Mapping[str, Callable[[Iterable[Any]], Any]] = {"tuple": tuple, "set": 
 class Packed:
     """A value as JSON and arrays. Arrays are those of the value itself, not copies."""
 
+    __slots__ = ("_held", "_marks", "arrays", "enum", "obstacle", "only_links", "text", "tree")
+
     def __init__(self) -> None:
         self.tree: Any = None
         self.arrays: list[np.ndarray[Any, Any]] = []
@@ -77,7 +79,7 @@ class Packed:
 
     def equals(self, settled: Packed) -> bool:
         """Whether it is what another one was, bit by bit; what is no data is, where it is the same object."""
-        if self.text != settled.text or self.enum is not settled.enum:
+        if self.text != settled.text or self.enum is not settled.enum or len(self.arrays) != len(settled._marks):
             return False
         return [_mark_of(array) for array in self.arrays] == settled._marks
 
@@ -111,8 +113,11 @@ class Surroundings(Protocol):
 
 def pack(value: Any, surroundings: Surroundings) -> Packed:
     """A value as JSON and arrays."""
-    packed = Packed()
-    _Packer(packed, surroundings).fill(value)
+    packed, kind = Packed(), type(value)
+    if kind in _ATOMS or (kind is int and -_LARGE < value < _LARGE) or (kind is float and isfinite(value)):
+        packed.tree, packed.text = value, f"{kind.__name__} {value!r}"  # quick, as most attributes are such
+    else:
+        _Packer(packed, surroundings).fill(value)
     return packed
 
 
