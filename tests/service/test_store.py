@@ -304,6 +304,29 @@ def test_an_attempt_has_its_worker_and_ends_when_it_pauses_not_when_its_trial_is
     assert list(record.attempts["outcome"]) == ["paused", "paused"]
 
 
+def test_where_a_checkpoint_was_refused_the_next_attempt_s_of_the_same_epoch_takes_its_place(store: Store) -> None:
+    writer = store.claim(make_spec(), "a test")
+    search = Search(writer.spec)
+    writer.catch_up_mirror(search.history)
+    for attempt in (1, 2):
+        given = search.next()
+        assert given is not None
+        assert (given.attempt, given.from_epoch) == (2 * attempt - 1, 0)
+        search.report(given.trial, given.attempt, 1, {"val_loss": 0.5}, seconds=0.1)
+        search.checkpointed(given.trial, given.attempt, 1, f"/checkpoints/{attempt}")
+        flush(search, writer)
+        assert writer.checkpoint_uri(given.trial, 1) == f"/checkpoints/{attempt}"
+        search.lost(given.trial, given.attempt, "killed", blamed=False)
+        again = search.next()
+        assert again is not None
+        search.refuse_checkpoint(again.trial, again.attempt, "it is damaged")
+        flush(search, writer)
+    writer.close()
+    record = store.record(writer.spec.name)
+    assert list(record.attempts["outcome"]) == ["lost"] * 4
+    assert len(record.measurements) == 1
+
+
 def test_a_study_whose_creation_was_cut_off_between_optunas_tables_and_ours_is_created(store: Store) -> None:
     spec = make_spec()
     mirror = OptunaMirror(store.url, spec)

@@ -11,15 +11,14 @@ import pytest
 from bandstand import stored_files
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
-from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
+from bandstand_workers.training.checkpoints import BestWeights, CallbackState, Checkpoint, CheckpointError
 from bandstand_workers.training.model_files import local_copy, save_model
 
 
 def make_checkpoint(epoch: int = 3) -> Checkpoint:
     best = BestWeights(loss=0.5, epoch=2, weights=[np.ones((2, 3), "float32")])
-    return Checkpoint(
-        epoch=epoch, variables=[np.arange(4.0)], optimizer=[np.array(7)], callbacks=[{"wait": 1}], best=best
-    )
+    state = CallbackState(name="EarlyStopping", changes={"wait": {"value": 1, "arrays": 0}}, arrays=[])
+    return Checkpoint(epoch=epoch, variables=[np.arange(4.0)], optimizer=[np.array(7)], callbacks=[state], best=best)
 
 
 @pytest.fixture(params=["path", "file URL", "memory URL"])
@@ -31,9 +30,9 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_a_checkpoint_comes_back_and_can_be_deleted(folder: str) -> None:
     uri = f"{folder}/epoch-0003.checkpoint"
-    stored_files.write(checkpoints.encode(make_checkpoint()), uri)
-    back = checkpoints.decode(stored_files.read(uri))
-    assert (back.epoch, back.callbacks, back.best.epoch) == (3, [{"wait": 1}], 2)
+    stored_files.write(checkpoints.encode(make_checkpoint(), uri), uri)
+    back = checkpoints.decode(stored_files.read(uri), uri)
+    assert (back.epoch, back.callbacks, back.best.epoch) == (3, make_checkpoint().callbacks, 2)
     np.testing.assert_array_equal(back.variables[0], np.arange(4.0))
     stored_files.delete(uri)
     with pytest.raises(FileNotFoundError):
@@ -43,15 +42,15 @@ def test_a_checkpoint_comes_back_and_can_be_deleted(folder: str) -> None:
 
 def test_an_unfinished_write_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = str(tmp_path / "x.checkpoint")
-    stored_files.write(checkpoints.encode(make_checkpoint(1)), uri)
+    stored_files.write(checkpoints.encode(make_checkpoint(1), uri), uri)
 
     def full(_: int) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="no space"):
-        stored_files.write(checkpoints.encode(make_checkpoint(2)), uri)
-    assert checkpoints.decode(stored_files.read(uri)).epoch == 1
+        stored_files.write(checkpoints.encode(make_checkpoint(2), uri), uri)
+    assert checkpoints.decode(stored_files.read(uri), uri).epoch == 1
 
 
 def test_a_checkpoint_is_told_of_when_it_is_durable_and_loaded_from_memory(tmp_path: Path) -> None:
@@ -64,12 +63,12 @@ def test_a_checkpoint_is_told_of_when_it_is_durable_and_loaded_from_memory(tmp_p
     Path(uri).unlink()
     assert keeper.load(uri).epoch == 1
     np.testing.assert_array_equal(keeper.load(uri).variables[0], np.arange(4.0))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(CheckpointError, match=r"must be there; .*1\.checkpoint is missing"):
         CheckpointKeeper().load(uri)
 
 
 def test_memory_for_checkpoints_is_bounded_and_the_latest_are_kept(tmp_path: Path) -> None:
-    size = len(checkpoints.encode(make_checkpoint()))
+    size = make_checkpoint().size_bytes
     keeper = CheckpointKeeper(memory_bytes=3 * size)
     uris = [str(tmp_path / f"{number}.checkpoint") for number in range(5)]
     for number, uri in enumerate(uris):
@@ -78,7 +77,7 @@ def test_memory_for_checkpoints_is_bounded_and_the_latest_are_kept(tmp_path: Pat
     for uri in uris:
         Path(uri).unlink()
     for uri in uris[:2]:
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(CheckpointError):
             keeper.load(uri)
     assert [keeper.load(uri).epoch for uri in uris[2:]] == [2, 3, 4]
 

@@ -86,7 +86,8 @@ def trained(user_code: Any, folder: Path, cycles: int, **params: Any) -> tuple[l
     for cycle in range(1, cycles + 1):
         model.fit(*data["train"], epochs=2, verbose=0)
         uris.append(str(folder / f"cycle-{cycle}.checkpoint"))
-        stored_files.write(checkpoints.encode(model_state.capture(model, 2 * cycle, [], BestWeights())), uris[-1])
+        state = model_state.capture(model, 2 * cycle, [], BestWeights())
+        stored_files.write(checkpoints.encode(state, uris[-1]), uris[-1])
         models.append(user_code.build(PARAMS | params))
         models[-1].set_weights(model.get_weights())
     return models, uris
@@ -226,6 +227,6 @@ def test_a_model_with_a_test_step_of_its_own_makes_no_ensemble() -> None:
 def test_states_of_another_shape_are_refused(training: Training, user_code: Any, tmp_path: Path) -> None:
     uri = str(tmp_path / "other.checkpoint")
     other = Checkpoint(epoch=2, variables=[np.zeros((3, 3))], optimizer=[], callbacks=[], best=BestWeights())
-    stored_files.write(checkpoints.encode(other), uri)
+    stored_files.write(checkpoints.encode(other, uri), uri)
     with pytest.raises(ValueError, match="must have the shape"):
         training.combine([uri, uri], PARAMS, "average", str(tmp_path / "average"))

@@ -113,6 +113,20 @@ def test_a_member_that_keeps_its_checkpoint_trains_on() -> None:
     run(story())
 
 
+def test_a_member_whose_checkpoint_is_no_longer_there_begins_again_in_the_next_tuner() -> None:
+    async def story() -> None:
+        population = Population()
+        own = await population.first_intervals()
+        population.coordinator._writer.checkpoint_uri = lambda trial, epoch: None
+        assert await population.order("1", own[1]) is None
+        assert (population.trials[1].state, population.trials[1].checkpoint_epoch) == (TrialState.WAITING, 0)
+        assert await population.order("2", own[0], {"rate": 0.5}) is None
+        assert (population.trials[3].state, population.trials[3].reason) == (TrialState.FAILED, "parent_checkpoint")
+        assert 1 in [seat.trial for seat in await population.coordinator.seats()]
+
+    run(story())
+
+
 def test_a_member_given_another_s_checkpoint_was_cloned() -> None:
     async def story() -> None:
         population = Population()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 import textwrap
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
 from bandstand.search.events import Action
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Verdict
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
 from bandstand_workers.messages import Measurement, WorkerGoneError
 from bandstand_workers.training.training import Training
+
+from tests.workers.local_link import LocalLink
 
 CODE = """
 import keras
@@ -54,35 +55,6 @@ def callbacks():
         keras.callbacks.EarlyStopping(monitor="val_loss", patience=4, min_delta=0.3, restore_best_weights=True),
     ]
 """
-
-
-class LocalLink:
-    """Reports to a Search in this process; `dies_after` makes it vanish as a killed worker would."""
-
-    def __init__(self, search: Search, assignment: Assignment, dies_after: int | None = None):
-        self.search = search
-        self.assignment = assignment
-        self.dies_after = dies_after
-        self.checkpoints: dict[int, str] = {}
-        self._written: SimpleQueue[tuple[int, str]] = SimpleQueue()
-
-    def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
-        self.take_checkpoints()
-        verdict = measurement.report_to(self.search, self.assignment.trial, self.assignment.attempt)
-        if measurement.epoch == self.dies_after:
-            raise WorkerGoneError("killed")
-        return verdict
-
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
-        assert not error
-        self._written.put((epoch, uri))
-
-    def take_checkpoints(self) -> None:
-        """Tell Search what was written, in its own thread."""
-        while not self._written.empty():
-            epoch, uri = self._written.get()
-            self.search.checkpointed(self.assignment.trial, self.assignment.attempt, epoch, uri)
-            self.checkpoints[epoch] = uri
 
 
 @pytest.fixture

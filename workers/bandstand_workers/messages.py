@@ -57,10 +57,12 @@ class Outcome:
     end_uri: str | None = None  # with STOP: the checkpoint of its last epoch, where one was wanted
     signature: str = ""  # of the compiled program that trained it
     reason_for_fit: str = ""  # why `fit` trained it, where a compiled epoch was wanted
+    unkept: tuple[str, ...] = ()  # `Callback.attribute` that its checkpoints could not hold
+    refused: str = ""  # why the checkpoint that it was to begin from cannot be used; nothing was trained then
     defaulted: tuple[str, ...] = ()  # `name = default` of what the builder asked for beyond the space
     kind: str = ""  # of a failure: exception, out_of_memory
     message: str = ""
-    cause: str = ""  # equal for failures that have the same one
+    cause: str = ""  # equal for failures, or checkpoints, that have the same one
     detail: str = ""
     memory_bytes: int = 0  # resident set of this process afterwards
 

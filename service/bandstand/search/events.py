@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "EVENTS",
     "Action",
+    "CheckpointRefused",
     "Checkpointed",
     "Combined",
     "Decided",
@@ -121,6 +122,15 @@ class Checkpointed:
     attempt: int
     epoch: int
     uri: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointRefused:
+    """The trial's checkpoint of this epoch cannot be used: it is missing, damaged or of another form."""
+
+    trial: int  # whose checkpoint it is; a child may have found it out
+    epoch: int
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,6 +244,7 @@ Event = (
     | Started
     | Measured
     | Checkpointed
+    | CheckpointRefused
     | Decided
     | Paused
     | Lost
@@ -256,6 +267,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "started": Started,
     "measured": Measured,
     "checkpointed": Checkpointed,
+    "checkpoint_refused": CheckpointRefused,
     "decided": Decided,
     "paused": Paused,
     "lost": Lost,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bandstand.search.events import Ended, TrialState
 
-__all__ = ["HOPELESS", "FailureWatch"]
+__all__ = ["HOPELESS", "PARENT_CHECKPOINT", "FailureWatch", "is_own_failure"]
 
 SAME_FAILURES = 3
 """Equal failures, and nothing else, after which a study is broken."""
@@ -14,8 +14,15 @@ SAME_DIVERGENCES = 10
 """The same for diverged trials: a wide range of learning rates may well begin with a few."""
 HOPELESS = "other_shape"
 """The kind of a failure that every child would meet: a parameter changes that decides the model's shape."""
+PARENT_CHECKPOINT = "parent_checkpoint"
+"""The kind of a failure that says nothing of the trial: it could not begin, for its parent's checkpoint is lost."""
 _PATIENCE = 3
 """Times as many failures, while trials are under way that may yet do better."""
+
+
+def is_own_failure(ended: Ended) -> bool:
+    """Whether a trial ended because its training failed, and not for want of budget or of its parent's checkpoint."""
+    return ended.state is TrialState.FAILED and ended.reason not in ("budget", PARENT_CHECKPOINT)
 
 
 class FailureWatch:
@@ -31,7 +38,7 @@ class FailureWatch:
 
     def note(self, ended: Ended, epochs: int) -> None:
         """A trial has ended after so many epochs."""
-        failed = ended.state is TrialState.FAILED and ended.reason != "budget"
+        failed = is_own_failure(ended)
         if failed and ended.reason == HOPELESS:
             self._hopeless = ended.message
         if not failed or (self._count and ended.signature != self._signature):

@@ -14,6 +14,7 @@ from bandstand.search.budget import Ledger
 from bandstand.search.events import (
     Action,
     Checkpointed,
+    CheckpointRefused,
     Combined,
     Decided,
     Ended,
@@ -61,6 +62,8 @@ class Trial:
     attempt: int = 0
     lost: int = 0
     """Deaths of a worker that are counted against this trial."""
+    refused: int = 0
+    """Checkpoints of its own that could not be used when it, or a child, was to go on from them."""
     values: list[float] = field(default_factory=list)
     """The objective after each of its own epochs; see `value_at`. NaN where an epoch did not report it."""
     best_epoch: int = 0
@@ -210,7 +213,9 @@ class History:
                 trial.checkpoint_epoch = trial.from_epoch
 
     def _apply_to_trial(
-        self, event: Promoted | Started | Measured | Checkpointed | Decided | Paused | Lost | Ended, trial: Trial
+        self,
+        event: Promoted | Started | Measured | Checkpointed | CheckpointRefused | Decided | Paused | Lost | Ended,
+        trial: Trial,
     ) -> None:
         match event:
             case Promoted():
@@ -225,6 +230,10 @@ class History:
                 self._measure(event, trial)
             case Checkpointed():
                 trial.checkpoint_epoch = event.epoch
+            case CheckpointRefused():
+                if trial.has_own_checkpoint and trial.checkpoint_epoch == event.epoch:
+                    trial.checkpoint_epoch = trial.from_epoch
+                    trial.refused += 1
             case Decided():
                 trial.action, trial.granted, trial.reason = event.action, event.granted, event.reason
                 trial.completes = event.completes

@@ -17,6 +17,7 @@ from bandstand.search.endings import Endings
 from bandstand.search.events import (
     Action,
     Checkpointed,
+    CheckpointRefused,
     Combined,
     Event,
     Lost,
@@ -27,7 +28,7 @@ from bandstand.search.events import (
     StudyEnded,
     TrialState,
 )
-from bandstand.search.failures import HOPELESS
+from bandstand.search.failures import HOPELESS, PARENT_CHECKPOINT
 from bandstand.search.judging import Judging
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.search.requests import Requests
@@ -249,6 +250,43 @@ class Search:
         elif trial.lost >= self.spec.max_attempts:
             message = f"its worker died {trial.lost} times; the last time: {reason}"
             self._endings.end(trial, TrialState.FAILED, "worker_died", message, signature="worker_died")
+
+    def refuse_checkpoint(self, trial_number: int, attempt: int, reason: str) -> str:
+        """The checkpoint that an attempt was to begin from cannot be used; nothing was trained by it.
+
+        A trial whose own checkpoint it was begins again from where it first began, up to `max_attempts` times. A child
+        whose parent's it was ends, so that the strategy may choose another parent: params and lineage of a trial never
+        change.
+
+        Args:
+            trial_number: the trial that was to begin from it.
+            attempt: which attempt of it speaks.
+            reason: what is wrong with the checkpoint.
+
+        Returns:
+            What follows, for people.
+
+        Raises:
+            StaleAttemptError: another attempt has the trial now.
+        """
+        trial = self._state.current(trial_number, attempt)
+        is_own = trial.has_own_checkpoint
+        source = trial_number if is_own or trial.parent is None else trial.parent
+        self._state.record(CheckpointRefused(trial=source, epoch=trial.checkpoint_epoch, reason=reason))
+        if trial.action is Action.STOP and not (is_own and trial.completes):
+            self._endings.end_as_decided(trial)  # nothing more is wanted of it
+            return f"trial {trial_number} had been told to stop, and ends"
+        if not is_own:
+            message = f"it could not begin from trial {source}: {reason}"
+            self._endings.end(trial, TrialState.FAILED, PARENT_CHECKPOINT, message, signature=PARENT_CHECKPOINT)
+            return f"trial {trial_number} was to go on from it and ends, and another may take its place"
+        if trial.refused >= self.spec.max_attempts:
+            message = f"its checkpoints could not be used {trial.refused} times; the last time: {reason}"
+            self._endings.end(trial, TrialState.FAILED, "checkpoint", message, signature="checkpoint")
+            return f"trial {trial_number} fails, as this was the time number {trial.refused}"
+        self._state.record(Lost(trial=trial_number, attempt=attempt, reason=reason, blamed=False))
+        begin = f"epoch {trial.from_epoch} of trial {trial.parent}" if trial.from_epoch else "its first epoch"
+        return f"trial {trial_number} begins again from {begin}"
 
     def spend(self, *, wall_seconds: float, gpu_seconds: float = 0.0) -> None:
         """Time has passed since the last call."""

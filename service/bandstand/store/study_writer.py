@@ -214,10 +214,11 @@ class StudyWriter:
             (tables.event, rows.events),
             (tables.measurement, rows.measurements),
             (tables.attempt, rows.attempts_begun),
-            (tables.checkpoint, rows.checkpoints),
         ):
             if many:
                 connection.execute(_new(table), many)
+        if rows.checkpoints:
+            connection.execute(_checkpoints_changed(), rows.checkpoints)
         if rows.trials:
             connection.execute(_trials_changed(tuple(rows.trials[0])), rows.trials)
         if rows.attempts_ended:
@@ -278,6 +279,14 @@ class StudyWriter:
 def _new(table: sa.Table) -> sa.Insert:
     """New rows; those that are there already, because a batch is repeated, stay as they are."""
     return insert(table).on_conflict_do_nothing()
+
+
+@cache
+def _checkpoints_changed() -> sa.Insert:
+    """Checkpoints as they are now: where one of this epoch could not be used, a later attempt has written another."""
+    checkpoint = insert(tables.checkpoint)
+    changed = {name: checkpoint.excluded[name] for name in ("attempt", "uri")}
+    return checkpoint.on_conflict_do_update(index_elements=["study_id", "trial", "epoch"], set_=changed)
 
 
 @cache

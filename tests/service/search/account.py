@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from bandstand.search.events import (
     Action,
     Checkpointed,
+    CheckpointRefused,
     Decided,
     Ended,
     Extended,
@@ -83,6 +84,11 @@ class Account:
                 if event.forgotten:
                     for trial in self.trials:
                         trial.checkpoints = set()
+            case CheckpointRefused():
+                trial = self.trials[event.trial]
+                trial.checkpoints.discard(event.epoch)
+                if trial.checkpoint == event.epoch > trial.begin:
+                    trial.checkpoint = trial.begin
             case Promoted():
                 trial = self.trials[event.trial]
                 assert trial.ended is None

@@ -102,7 +102,7 @@ def clusters(draw):
         "checkpoint_every": draw(st.sampled_from([None, 1, 2])), "lose_worker": draw(RARELY),
         "blame": draw(st.sampled_from([0.0, 0.5])), "kill_coordinator": draw(RARELY), "stop": draw(RARELY),
         "stop_early": draw(RARELY), "diverge": draw(RARELY), "miss_metric": draw(st.sampled_from([0.0, 0.0, 0.05])),
-        "fail": draw(RARELY),
+        "fail": draw(RARELY), "refuse_checkpoint": draw(RARELY),
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from bandstand.search.events import (
     EVENTS,
     Action,
     Checkpointed,
+    CheckpointRefused,
     Combined,
     Decided,
     Ended,
@@ -43,6 +44,7 @@ def test_a_search_restored_at_any_event_goes_on_as_the_lost_one_would(
     spec = spec_with(**settings_for(sampler, pruner))
     rng = np.random.default_rng(workers)
     trouble = {"lose_worker": 0.05, "blame": 0.3, "diverge": 0.02, "stop_early": 0.03, "fail": 0.01}
+    trouble["refuse_checkpoint"] = 0.1
     cluster = cluster_of(spec, workers=workers, seed=workers, search=lockstep_of(spec), checkpoint_every=2, **trouble)
     learned = []
 
@@ -76,7 +78,7 @@ def test_a_search_restored_at_every_event_wants_next_what_the_lost_one_would(
 ):
     spec = spec_with(**settings_for(sampler, pruner) | {"budget": {"epochs": 45}})
     lockstep = lockstep_of(spec, at_every_event=True, keep=6)
-    trouble = {"lose_worker": 0.03, "blame": 0.3, "diverge": 0.02, "stop_early": 0.03}
+    trouble = {"lose_worker": 0.03, "blame": 0.3, "diverge": 0.02, "stop_early": 0.03, "refuse_checkpoint": 0.1}
     cluster = cluster_of(spec, workers=workers, seed=workers, search=lockstep, checkpoint_every=2, **trouble)
     search = cluster.run()
     assert search.history.ended is not None
@@ -122,6 +124,7 @@ EVERY_KIND = [
     Measured(trial=0, attempt=1, epoch=2, value=nan, metrics={"loss": nan, "a": inf, "b": -inf}, learning_rate=1e-3),
     Measured(trial=0, attempt=1, epoch=3, value=None),
     Checkpointed(trial=0, attempt=1, epoch=2, uri="s3://b/c"),
+    CheckpointRefused(trial=0, epoch=2, reason="s3://b/c is damaged"),
     Decided(trial=0, attempt=1, epoch=3, action=Action.PAUSE, granted=9, reason="the study is being stopped"),
     Paused(trial=0, attempt=1),
     Promoted(trial=0, granted=27, reason="place 1"),

@@ -36,8 +36,9 @@ class VirtualCluster:
     """Workers that train learning curves, in an order drawn from a seed, by the protocol of `bandstand_workers`.
 
     A worker waits until what it reported is stored; it asks at the granted epoch and hears other answers one report
-    late; its checkpoints are made where it waits, and every `checkpoint_every` epochs. All kinds of trouble are
-    probabilities, per step for workers and the coordinator, per epoch for the training.
+    late; its checkpoints are made where it waits, and every `checkpoint_every` epochs, and may turn out to be damaged.
+    All kinds of trouble are probabilities, per step for workers and the coordinator, per epoch for the training, per
+    resumed attempt for checkpoints.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class VirtualCluster:
         diverge=0.0,
         miss_metric=0.0,
         fail=0.0,
+        refuse_checkpoint=0.0,
         seconds_per_epoch=0.0,
         gpus=0,
     ):
@@ -70,7 +72,7 @@ class VirtualCluster:
         self._rng = np.random.default_rng(seed)
         self._chance = SimpleNamespace(
             lose_worker=lose_worker, blame=blame, kill_coordinator=kill_coordinator, stop=stop, stop_early=stop_early,
-            diverge=diverge, miss_metric=miss_metric, fail=fail,
+            diverge=diverge, miss_metric=miss_metric, fail=fail, refuse_checkpoint=refuse_checkpoint,
         )  # fmt: skip
         self._checkpoint_every = checkpoint_every
         self._seconds_per_epoch = seconds_per_epoch
@@ -132,6 +134,11 @@ class VirtualCluster:
 
     def _train(self, assignment):
         trial, attempt = assignment.trial, assignment.attempt
+        if assignment.checkpoint_of is not None and self.troubles and self._happens("refuse_checkpoint"):
+            self.troubles -= 1
+            self.search.refuse_checkpoint(trial, attempt, "it is damaged")
+            yield from self._durably()
+            return
         if assignment.until_epoch > assignment.from_epoch:
             verdict = yield from self._fit(assignment)
         else:  # it was told to stop before its last worker died

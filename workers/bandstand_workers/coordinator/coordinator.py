@@ -327,10 +327,11 @@ class Coordinator:
         self._affinity.given(name, assignment.params)
         folder = self._folder_of(trial)
         await self._pulse.storing(self._journal.durable())  # what a worker is told is stored first
-        resume_uri = None
-        if assignment.checkpoint_of is not None:
-            source = assignment.checkpoint_of, assignment.from_epoch
-            resume_uri = await self._journal.call(self._writer.checkpoint_uri, *source)
+        resume_uri = await self._resume_uri(assignment)
+        if assignment.checkpoint_of is not None and resume_uri is None:
+            self._outcomes.refuse_forgotten(assignment)
+            await self._journal.durable()
+            return
         seconds_left = self._search.history.ledger.seconds_left(self._crew.busy * self._spec.resources.gpus)
         me = ray.get_runtime_context().current_actor
         try:
@@ -351,6 +352,14 @@ class Coordinator:
         self._affinity.trained(name, trial, outcome.signature)
         await self._outcomes.take(name, trial, attempt, outcome)
         self._watch_size(name, outcome.memory_bytes)
+
+    async def _resume_uri(self, assignment: Assignment) -> str | None:
+        """Where the checkpoint is that an assignment begins from; None where it begins with none, or none is left."""
+        if assignment.checkpoint_of is None:
+            return None
+        source = assignment.checkpoint_of, assignment.from_epoch
+        uri: str | None = await self._journal.call(partial(self._writer.checkpoint_uri, *source))
+        return uri
 
     def _preferred(self, name: str) -> set[int]:
         """The waiting trials that this trainer would have least work to take up."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bandstand import stored_files
 from bandstand.search.events import Action
-from bandstand.search.protocol import StaleAttemptError
+from bandstand.search.protocol import Assignment, StaleAttemptError
 from bandstand.search.search import Search
 from bandstand.store.study_writer import StudyWriter
 
@@ -36,6 +36,8 @@ class Outcomes:
         self._taking = asyncio.Lock()
         self._reasons_for_fit: set[str] = set()
         self._defaulted: set[str] = set()
+        self._unkept: set[str] = set()
+        self._refusals: set[str] = set()
 
     async def take(self, trainer: str, trial: int, attempt: int, outcome: Outcome) -> None:
         """Record an outcome; durable when this returns, save for a pause whose checkpoint is still being written.
@@ -54,11 +56,21 @@ class Outcomes:
                 return
         await self._journal.durable()
 
+    def refuse_forgotten(self, assignment: Assignment) -> None:
+        """An assignment cannot be trained: the checkpoint that it begins from has been removed."""
+        reason = (
+            f"a checkpoint must be there; that of trial {assignment.checkpoint_of} at epoch {assignment.from_epoch} "
+            "was removed when nobody seemed to need it any more"
+        )
+        self._refuse(assignment.trial, assignment.attempt, reason, "forgotten")
+
     async def _record(self, trainer: str, trial: int, attempt: int, outcome: Outcome) -> None:
         if outcome.kind == "gone":
             return
         self._note(trial, outcome)
-        if outcome.kind:
+        if outcome.refused:
+            self._refuse(trial, attempt, outcome.refused, outcome.cause)
+        elif outcome.kind:
             self._search.fail(
                 trial, attempt, outcome.kind, outcome.message, signature=outcome.cause, detail=outcome.detail
             )
@@ -83,6 +95,21 @@ class Outcomes:
             if setting not in self._defaulted:
                 self._defaulted.add(setting)
                 self._search.note(f"not in the space, so it kept its default: {setting}")
+
+        for attribute in outcome.unkept:
+            if attribute not in self._unkept:
+                self._unkept.add(attribute)
+                self._search.note(
+                    f"a checkpoint holds plain data and {attribute} is none: where a trial is resumed, "
+                    f"{attribute.split('.')[0]} begins anew"
+                )
+
+    def _refuse(self, trial: int, attempt: int, reason: str, cause: str) -> None:
+        """Do without a checkpoint that cannot be used; said once for all that cannot be for the same reason."""
+        follows = self._search.refuse_checkpoint(trial, attempt, reason)
+        if cause not in self._refusals:
+            self._refusals.add(cause)
+            self._search.note(f"{reason}; {follows}")
 
     async def _keep_model(self, trial: int, uri: str | None) -> str | None:
         """Store where the best trial's model is, before the trial's end is stored; returns the file to delete then."""

@@ -20,6 +20,7 @@ from bandstand.study.study import Objective
 from bandstand_workers.messages import EpochLink, Measurement
 from bandstand_workers.training import model_state
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
+from bandstand_workers.training.checkpoints.callback_state import BegunCallback
 
 __all__ = ["FollowLearningRates", "ReportEpochs", "SeedEpochs"]
 
@@ -66,7 +67,8 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
     It stops by `model.stop_training`, never by raising, so that every other callback still gets its `on_train_end`.
     After `fit`, `verdict` is the answer that ended it, or None where the deadline did; `end` is the state of the last
-    epoch, where that answer asks for it.
+    epoch, where that answer asks for it. `unkept` are the attributes for which callbacks will begin anew where the
+    trial is resumed.
     """
 
     def __init__(
@@ -87,9 +89,11 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         self.best = resume.best if resume else BestWeights()
         self.end: Checkpoint | None = None
         self.epochs = resume.epoch if resume else 0
+        self.unkept: set[str] = set()
         self._link = link
         self._objective = objective
         self._user_callbacks = user_callbacks
+        self._begun: list[BegunCallback] = []
         self._resume = resume
         self._until_epoch = until_epoch
         self._max_epochs = max_epochs
@@ -103,6 +107,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Restore here and not before `fit`: other callbacks reset themselves in their own `on_train_begin`."""
+        self._begun = [BegunCallback(callback) for callback in self._user_callbacks]
         if self._resume is not None:
             model_state.restore(self._resume, self.model, self._user_callbacks)
             self._resume = None
@@ -148,7 +153,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         )
         self._obey(self._link.report(measurement, wait=wait), wait, seconds)
         if self.verdict is not None and self.verdict.keep_end:
-            self.end = model_state.capture(self.model, self.epochs, self._user_callbacks, self.best)
+            self.end = self._capture()
         pauses = self.verdict is not None and self.verdict.action is Action.PAUSE
         if pauses or (healthy and self.verdict is None and self._checkpoint_due()):
             self._make_checkpoint()
@@ -177,8 +182,13 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         return time.monotonic() - self._checkpointed_at >= _CHECKPOINT_SECONDS
 
     def _make_checkpoint(self) -> None:
-        self._save_checkpoint(model_state.capture(self.model, self.epochs, self._user_callbacks, self.best))
+        self._save_checkpoint(self._capture())
         self._checkpointed_at = time.monotonic()
+
+    def _capture(self) -> Checkpoint:
+        checkpoint = model_state.capture(self.model, self.epochs, self._begun, self.best)
+        self.unkept |= {state.obstacle for state in checkpoint.callbacks if state.obstacle}
+        return checkpoint
 
     def _learning_rate(self) -> float | None:
         rate = getattr(self.model.optimizer, "learning_rate", None)

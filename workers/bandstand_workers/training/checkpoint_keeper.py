@@ -1,10 +1,11 @@
 """Writes checkpoints behind a training's back, and keeps the latest ones in memory for whoever resumes them here.
 
-Knows threads and a bound on memory. Must not know what a checkpoint is for.
+Knows threads, a bound on memory, and what may be wrong with a file. Must not know what a checkpoint is for.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from bandstand import stored_files
 from bandstand.errors import one_line
 
 from bandstand_workers.training import checkpoints
-from bandstand_workers.training.checkpoints import Checkpoint
+from bandstand_workers.training.checkpoints import Checkpoint, CheckpointError
 
 __all__ = ["CheckpointKeeper"]
 
@@ -30,7 +31,7 @@ class CheckpointKeeper:
     def __init__(self, memory_bytes: int = _MEMORY_BYTES):
         """Keep up to `memory_bytes` of checkpoints in memory."""
         self._memory_bytes = memory_bytes
-        self._contents: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: OrderedDict[str, Checkpoint] = OrderedDict()
         self._used = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._under_way: Future[None] | None = None
@@ -44,11 +45,10 @@ class CheckpointKeeper:
             uri: where to.
             tell: called from the writing thread when the file is durable, with an empty string; else with the error.
         """
-        content = checkpoints.encode(checkpoint)
         with self._saving:
-            self._remember(uri, content)
+            self._remember(uri, checkpoint)
             self._wait()
-            self._under_way = self._thread.submit(_write, content, uri, tell)
+            self._under_way = self._thread.submit(_write, checkpoint, uri, tell)
 
     def wait(self) -> None:
         """Wait until everything saved so far is written and told."""
@@ -64,22 +64,36 @@ class CheckpointKeeper:
         """A checkpoint, from memory if it was saved here not long ago.
 
         Raises:
-            FileNotFoundError: it is nowhere.
+            CheckpointError: it is nowhere, cannot be read, or is none that can be used.
         """
-        content = self._contents.get(uri)
-        return checkpoints.decode(stored_files.read(uri) if content is None else content)
+        kept = self._kept.get(uri)
+        return checkpoints.decode(_read(uri), uri) if kept is None else kept.copied()
 
-    def _remember(self, uri: str, content: bytes) -> None:
-        self._used += len(content) - len(self._contents.pop(uri, b""))
-        self._contents[uri] = content
+    def _remember(self, uri: str, checkpoint: Checkpoint) -> None:
+        before = self._kept.pop(uri, None)
+        self._used += checkpoint.size_bytes - (0 if before is None else before.size_bytes)
+        self._kept[uri] = dataclasses.replace(checkpoint, file=uri)
         while self._used > self._memory_bytes:
-            _, dropped = self._contents.popitem(last=False)
-            self._used -= len(dropped)
+            _, dropped = self._kept.popitem(last=False)
+            self._used -= dropped.size_bytes
 
 
-def _write(content: bytes, uri: str, tell: Callable[[str], None]) -> None:
+def _read(uri: str) -> bytes:
     try:
-        stored_files.write(content, uri)
+        return stored_files.read(uri)
+    except MemoryError:
+        raise
+    except FileNotFoundError:
+        raise CheckpointError(f"a checkpoint must be there; {uri} is missing", "missing") from None
+    except Exception as error:  # a folder in its place, no permission, a bucket that is gone
+        raise CheckpointError(
+            f"a checkpoint must be readable; {uri} is not: {type(error).__name__}: {one_line(error)}", "unreadable"
+        ) from error
+
+
+def _write(checkpoint: Checkpoint, uri: str, tell: Callable[[str], None]) -> None:
+    try:
+        stored_files.write(checkpoints.encode(checkpoint, uri), uri)
     except Exception as error:  # a full disk, a bucket that refuses: whoever waits must hear of it
         tell(f"{type(error).__name__}: {one_line(error)}")
     else:

@@ -5,25 +5,26 @@ Knows what of a model, its optimizer and its callbacks makes up the state. Must 
 
 from __future__ import annotations
 
-import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
+from bandstand_workers.training.checkpoints import BestWeights, Checkpoint, CheckpointError
+from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
 
 __all__ = ["OtherShapeError", "capture", "inherited", "restore", "take_weights"]
 
 
-def capture(model: Any, epoch: int, callbacks: list[Any], best: BestWeights) -> Checkpoint:
+def capture(model: Any, epoch: int, callbacks: Sequence[BegunCallback], best: BestWeights) -> Checkpoint:
     """The state of a compiled Keras model in training, at the end of `epoch`."""
     return Checkpoint(
         epoch=epoch,
         variables=[_copied(variable) for variable in model.variables],
         optimizer=[_copied(variable) for variable in model.optimizer.variables],
-        callbacks=[_state_of(callback) for callback in callbacks],
+        callbacks=[callback.state() for callback in callbacks],
         best=best,
         random_states=tuple(index for index, variable in enumerate(model.variables) if _is_random_state(variable)),
     )
@@ -59,18 +60,50 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
     """Put a freshly built and compiled model, and its callbacks, into a checkpoint's state.
 
     Raises:
-        ValueError: the checkpoint is of another model.
+        CheckpointError: the checkpoint is of another model, or of other callbacks.
+        OtherShapeError: it is a parent's, of a model of another shape.
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     if checkpoint.inherited:
         _take_over(checkpoint, model)
         return
-    _assign("model", model.variables, checkpoint.variables)
-    _assign("optimizer", model.optimizer.variables, checkpoint.optimizer)
+    parts = {
+        "model": (model.variables, checkpoint.variables),
+        "optimizer": (model.optimizer.variables, checkpoint.optimizer),
+    }
+    best = checkpoint.best.weights
+    fits = {name: _fits(*both) for name, both in parts.items()} | {"weights": not best or _fits(model.weights, best)}
+    for name, fitting in fits.items():
+        if not fitting:
+            raise CheckpointError(
+                f"a checkpoint must fit the {name} that the builder makes; {checkpoint.file} has variables of other "
+                "shapes: the builder has changed since the study began",
+                "other shape",
+            )
+    for variables, values in parts.values():
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    _restore_callbacks(checkpoint, callbacks)
+
+
+def _restore_callbacks(checkpoint: Checkpoint, callbacks: list[Any]) -> None:
+    made, kept = [type(callback).__name__ for callback in callbacks], [state.name for state in checkpoint.callbacks]
+    if made != kept:
+        raise CheckpointError(
+            f"a checkpoint must be of the study's callbacks, {', '.join(made) or 'none'}; {checkpoint.file} has those "
+            f"of {', '.join(kept)[:200] or 'none'}: the callbacks have changed since the study began",
+            "other callbacks",
+        )
     for callback, state in zip(callbacks, checkpoint.callbacks, strict=True):
-        for name, value in state.items():
-            setattr(callback, name, value)
+        try:
+            put_back(state, callback)
+        except Exception as error:  # whoever wrote it may have meant harm, so anything may be wrong with it
+            raise CheckpointError(
+                f"a checkpoint must fit the study's callbacks; {checkpoint.file} has a state that {state.name} cannot "
+                f"take: {type(error).__name__}",
+                "other callbacks",
+            ) from error
 
 
 class OtherShapeError(ValueError):
@@ -107,16 +140,6 @@ def _take_over(checkpoint: Checkpoint, model: Any) -> None:
             variable.assign(value)
 
 
-def _assign(kind: str, variables: list[Any], values: list[Any]) -> None:
-    if not _fits(variables, values):
-        raise ValueError(
-            f"a checkpoint must fit the {kind} that the builder makes; its variables have other shapes: the "
-            "builder has changed since the study began"
-        )
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
 def _fits(variables: list[Any], values: list[Any]) -> bool:
     return [tuple(variable.shape) for variable in variables] == [value.shape for value in values]
 
@@ -124,21 +147,6 @@ def _fits(variables: list[Any], values: list[Any]) -> bool:
 def _is_random_state(variable: Any) -> bool:
     """Whether this is what a Keras SeedGenerator keeps; no layer counts it among its weights."""
     return str(variable.name) == "seed_generator_state"
-
-
-def _state_of(callback: Any) -> dict[str, Any]:
-    """A callback's attributes that can be carried along; Keras's links to the model cannot and need not be."""
-    state = {}
-    for name, value in vars(callback).items():
-        if name in ("_model", "params", "validation_data") or isinstance(
-            value, keras.Layer | keras.optimizers.Optimizer | keras.Variable
-        ):
-            continue
-        try:
-            state[name] = pickle.loads(pickle.dumps(value))  # a copy: the attribute may change before it is written
-        except Exception:  # an open file, a lambda: not state that outlives a process
-            continue
-    return state
 
 
 def _copied(variable: Any) -> np.ndarray[Any, Any]:

@@ -31,7 +31,7 @@ from bandstand_workers.training import checkpoints, combined_models, keras_sessi
 from bandstand_workers.training.batches import epoch_permutation, make_batches
 from bandstand_workers.training.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
-from bandstand_workers.training.checkpoints import Checkpoint
+from bandstand_workers.training.checkpoints import Checkpoint, CheckpointError
 from bandstand_workers.training.data_summary import describe_data
 from bandstand_workers.training.model_files import local_copy, save_model
 from bandstand_workers.training.model_source import ModelSource, TrialModel
@@ -110,7 +110,8 @@ class Training:
             seconds_left: until the study's time is up.
 
         Returns:
-            How it ended. Failures of the user's code are outcomes, not exceptions.
+            How it ended. Failures of the user's code are outcomes, not exceptions; so is a checkpoint that cannot be
+            used, with which nothing was trained.
 
         Raises:
             WorkerGoneError: from the link; nobody wants the outcome.
@@ -129,12 +130,14 @@ class Training:
             raise
         except MemoryError as error:
             outcome = _failure("out_of_memory", error)
+        except CheckpointError as error:
+            outcome = Outcome(refused=one_line(error), cause=error.kind)
         except model_state.OtherShapeError as error:
             outcome = dataclasses.replace(_failure(HOPELESS, error), message=one_line(error))
         except Exception as error:  # the user's model may raise anything
             out_of_memory = type(error).__name__ == "ResourceExhaustedError"
             outcome = _failure("out_of_memory" if out_of_memory else "exception", error)
-        if not outcome.kind and trial_model is not None:
+        if not outcome.kind and not outcome.refused and trial_model is not None:
             self._source.give_back(trial_model)
         self._source.clean_up(trial_model)
         return dataclasses.replace(
@@ -152,7 +155,7 @@ class Training:
         deadline: float | None,
     ) -> Outcome:
         model = trial_model.model
-        resume = None if resume_uri is None else self._checkpoints.load(resume_uri)
+        resume = None if resume_uri is None else self._load(resume_uri, assignment.from_epoch)
         if resume is not None and not _goes_on(assignment):
             resume = model_state.inherited(resume, assignment.weights)
 
@@ -191,7 +194,7 @@ class Training:
                 self._train_compiled(trial_model.lent, assignment, callbacks, report)
             verdict = report.verdict
         elif resume is not None:  # it was told to stop before its last worker died
-            model_state.restore(resume, model, user_callbacks)
+            model_state.restore(dataclasses.replace(resume, callbacks=[]), model, [])
         if verdict is None and report.epochs:
             verdict = link.report(Measurement(epoch=report.epochs, metrics={}, ended="budget"), wait=True)
         # Not where a resumed attempt was cut off before the epoch that is wanted: no model beats a wrong one.
@@ -208,12 +211,22 @@ class Training:
             end_uri=end_uri,
             signature=trial_model.signature,
             reason_for_fit=trial_model.reason,
+            unkept=tuple(sorted(report.unkept)),
         )
+
+    def _load(self, uri: str, epoch: int) -> Checkpoint:
+        checkpoint = self._checkpoints.load(uri)
+        if checkpoint.epoch != epoch:
+            raise CheckpointError(
+                f"a checkpoint must be of the epoch that was asked for, {epoch}; {uri} is of epoch {checkpoint.epoch}",
+                "foreign",
+            )
+        return checkpoint
 
     def _write_end(self, end: Checkpoint, link: EpochLink, uri: str) -> str | None:
         """Write the checkpoint of a trial that is over; None where it cannot be, of which the link is told."""
         try:
-            stored_files.write(checkpoints.encode(end), uri)
+            stored_files.write(checkpoints.encode(end, uri), uri)
         except Exception as error:  # a full disk, a bucket that refuses: the trial's result stands without it
             link.checkpointed(end.epoch, uri, f"{type(error).__name__}: {one_line(error)}")
             return None
@@ -269,6 +282,9 @@ class Training:
 
         Returns:
             Where it is; None where the checkpoint has no weights of that epoch.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be used.
         """
         best = self._checkpoints.load(checkpoint_uri).best
         if best.epoch != epoch or not best.weights:
@@ -292,6 +308,7 @@ class Training:
             Where it is.
 
         Raises:
+            CheckpointError: a checkpoint cannot be used.
             ValueError: the checkpoints do not fit, or the model cannot be part of an ensemble.
         """
         states = (self._checkpoints.load(uri) for uri in checkpoint_uris)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import ray
@@ -196,10 +195,11 @@ class PopulationCoordinator(Coordinator):
             return None
         assert assignment.trial == trial.number
         self._crew.begins(member, member, trial.number)
-        resume_uri = None
-        if assignment.checkpoint_of is not None:
-            source = assignment.checkpoint_of, assignment.from_epoch
-            resume_uri = await self._journal.call(partial(self._writer.checkpoint_uri, *source))
+        resume_uri = await self._resume_uri(assignment)
+        if assignment.checkpoint_of is not None and resume_uri is None:
+            self._outcomes.refuse_forgotten(assignment)
+            await self._journal.durable()
+            return None
         seconds_left = history.ledger.seconds_left(self._crew.busy * self._spec.resources.gpus)
         return Order(
             assignment=assignment,

@@ -10,6 +10,7 @@ from bandstand_spaces import Float
 from bandstand.learning_rates import Cycle, Reset, rates
 from bandstand.search.combination import Combination
 from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
+from bandstand.search.failures import PARENT_CHECKPOINT
 from bandstand.search.history import Trial
 from bandstand.strategies.policies.restart_bandit import Arm, Bandit
 from bandstand.strategies.policies.restart_options import checked_options, configurations, cycle_lengths
@@ -203,7 +204,7 @@ class LearningRateRestarts:
         options, index = self._options, len(arm.cycles)
         rate = self._rate(arm, index, number)
         params = dict(arm.root.params) | {options.parameter: rate}
-        if options.weights == "fresh" or arm.base is None:
+        if options.weights == "fresh" or arm.base is None or not arm.base.has_own_checkpoint:
             parent, from_epoch, source = arm.cycles[-1].number, 0, "fresh weights"
         else:
             parent, from_epoch = arm.base.number, arm.base.checkpoint_epoch
@@ -242,7 +243,7 @@ class LearningRateRestarts:
     def _settled(self, arm: Arm, paused: Trial) -> Step | None:
         """What follows for the paused end of a cycle without any choice."""
         if paused.checkpoint_epoch < paused.epochs:
-            return Promotion(trial=paused.number, reason="its worker died before the checkpoint was written")
+            return Promotion(trial=paused.number, reason="its end has no checkpoint that can be used")
         if not self._may_restart(arm):
             return Retirement(trial=paused.number, reason=self._words(arm, paused, "its last"), completes=True)
         return None
@@ -260,7 +261,31 @@ class LearningRateRestarts:
             arm.base = trial
         self._bandit.rest(arm, trial)
 
+    def _take_back(self, arm: Arm) -> None:
+        """A cycle could not begin, as what it was to go on from is lost: another trial is to be that cycle.
+
+        The cycle before trains its end again, if it has not ended. Else the next one goes on from the best end that is
+        left, and where none is, from fresh weights.
+        """
+        arm.cycles.pop()
+        before = arm.cycles[-1]
+        if self._overtaken.pop(before.number, None) is not None:
+            arm.paused = before
+        left = [trial for trial in arm.cycles if trial is arm.paused or self._is_there(trial)]
+        if self._options.weights == "last":
+            arm.base = left[-1] if left else before
+        else:
+            arm.base = min(left, key=self._bandit.loss, default=before)
+        self._bandit.rest(arm, before)
+
+    def _is_there(self, trial: Trial) -> bool:
+        """Whether the checkpoint of a cycle's end has been kept, though none was to go on from it."""
+        return trial.has_own_checkpoint and self._combines and self._has_left_its_end(trial)
+
     def _end(self, arm: Arm, trial: Trial) -> None:
+        if trial.reason == PARENT_CHECKPOINT and arm.cycles[-1] is trial and len(arm.ranks) < len(arm.cycles):
+            self._take_back(arm)
+            return
         if self._overtaken.pop(trial.number, None) is not None:
             return
         if arm.paused is trial:

@@ -12,6 +12,7 @@ from bandstand_spaces import Categorical
 
 from bandstand.optuna_samplers.one_thread import one_thread
 from bandstand.search.events import Ended, Event, Measured, Proposed, TrialState
+from bandstand.search.failures import is_own_failure
 from bandstand.search.history import Trial
 from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
@@ -100,7 +101,7 @@ class PopulationBasedBandits(PopulationBasedTraining):
         elif isinstance(event, Measured):
             if trial.epochs == self._spec.max_epochs or not trial.epochs % self.interval:
                 self._note_gain(trial)
-        elif isinstance(event, Ended) and event.state is TrialState.FAILED and event.reason != "budget":
+        elif isinstance(event, Ended) and is_own_failure(event):
             self._note_failure(trial)
 
     def _note_gain(self, trial: Trial) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
+from bandstand.search.failures import PARENT_CHECKPOINT
 from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
@@ -76,7 +77,9 @@ class Replay:
         """As `Strategy.step`."""
         paused, count = self._paused, len(self._trials)
         if paused is not None and paused.checkpoint_epoch < paused.epochs:
-            return Promotion(trial=paused.number, reason="its worker died before the checkpoint was written")
+            return Promotion(trial=paused.number, reason="its end has no checkpoint that can be used")
+        if paused is not None and paused is not self._trials[-1] and not self._trials[-1].has_own_checkpoint:
+            return None  # should its checkpoint turn out to be damaged, it must train again
         if paused is not None and (paused is not self._trials[-1] or count == len(self._segments)):
             place = self._trials.index(paused) + 1
             return Retirement(trial=paused.number, reason=f"segment {place} of {len(self._segments)}", completes=True)
@@ -127,6 +130,8 @@ class Replay:
             self._paused = trial
         elif isinstance(event, Ended | Promoted) and self._paused is trial:
             self._paused = None
+        elif isinstance(event, Ended) and event.reason == PARENT_CHECKPOINT and self._trials[-1] is trial:
+            self._trials.pop()  # its segment is to be trained by another trial
 
     def notices(self) -> list[str]:
         """As `Strategy.notices`."""

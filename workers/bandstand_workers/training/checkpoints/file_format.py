@@ -1,0 +1,163 @@
+"""How a checkpoint is written down.
+
+Knows the bytes. Must not know models or callbacks, nor where files are kept. docs/checkpoints.md describes the layout.
+
+A file is a head of a fixed length (mark, version, checksum) and a block in safetensors' format with all arrays and, as
+JSON among its metadata, all else. Nothing in it is code and nothing of it is ever run: a reader makes numbers, texts
+and arrays. What cannot be read is refused with one kind of exception.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bandstand_workers.training.checkpoints.array_file import ArrayFile, Spec, array_at, arrays_from, text_of
+from bandstand_workers.training.checkpoints.checkpoint import (
+    Arrays,
+    BestWeights,
+    CallbackState,
+    Checkpoint,
+    CheckpointError,
+)
+
+__all__ = ["decode", "encode", "sealed"]
+
+VERSION = 1
+_MARK = b"\x89BANDSTAND CHECKPOINT\r\n\n"
+"""As PNG's: a transfer that changes line ends or drops a bit shows at once."""
+_HEAD = len(_MARK) + 4 + 32
+_PICKLE = b"\x80"
+"""How files of versions before this form begin."""
+
+
+def encode(checkpoint: Checkpoint, uri: str) -> bytes:
+    """A checkpoint's file content.
+
+    Args:
+        checkpoint: what to write.
+        uri: where the file will lie, which it says of itself.
+    """
+    return sealed(_payload_of(checkpoint, uri))
+
+
+def decode(content: bytes, uri: str) -> Checkpoint:
+    """The checkpoint that a file holds. The arrays are the reader's own.
+
+    Raises:
+        CheckpointError: it holds none that can be used.
+    """
+    if content[: len(_MARK)] != _MARK:
+        raise _stranger(content, uri)
+    version = int.from_bytes(content[len(_MARK) : len(_MARK) + 4], "little")
+    if version > VERSION:
+        raise CheckpointError(
+            f"a checkpoint must be of version {VERSION} at most; {uri} is of version {version}: it was made by a newer "
+            "Bandstand, which can go on from it",
+            "newer",
+        )
+    view = memoryview(content)
+    if not version or len(content) < _HEAD or hashlib.sha256(view[_HEAD:]).digest() != view[_HEAD - 32 : _HEAD]:
+        raise CheckpointError(f"a checkpoint must be as it was written; {uri} is damaged: its checksum is another one")
+    return _opened(bytes(view[_HEAD:]), uri)
+
+
+def _payload_of(checkpoint: Checkpoint, uri: str) -> bytes:
+    file = ArrayFile()
+    text = {
+        "place": _place_of(uri),
+        "epoch": checkpoint.epoch,
+        "variables": _add_all(file, checkpoint.variables, "variables"),
+        "random_states": list(checkpoint.random_states),
+        "optimizer": _add_all(file, checkpoint.optimizer, "optimizer"),
+        "best": {
+            "loss": repr(checkpoint.best.loss),  # JSON has no infinity
+            "epoch": checkpoint.best.epoch,
+            "weights": _add_all(file, checkpoint.best.weights, "best"),
+        },
+        "callbacks": [
+            {
+                "name": state.name,
+                "changes": state.changes,
+                "arrays": _add_all(file, state.arrays, f"callbacks/{place}"),
+            }
+            for place, state in enumerate(checkpoint.callbacks)
+        ],
+    }
+    return file.block(json.dumps(text))
+
+
+def sealed(payload: bytes) -> bytes:
+    """A file's content: the head, and what follows it."""
+    return b"".join((_MARK, VERSION.to_bytes(4, "little"), hashlib.sha256(payload).digest(), payload))
+
+
+def _opened(payload: bytes, uri: str) -> Checkpoint:
+    try:
+        text = json.loads(text_of(payload))
+        place = text["place"]
+        checkpoint = _checkpoint_from(text, arrays_from(payload))
+    except MemoryError:
+        raise
+    except Exception as error:  # whoever wrote it may have meant harm, so anything may be wrong with it
+        raise CheckpointError(
+            f"a checkpoint must hold what its form says; {uri} is damaged: {type(error).__name__} as it was read"
+        ) from error
+    if place != _place_of(uri):
+        raise CheckpointError(
+            f"a checkpoint must lie where it was written; {uri} is foreign: it was written as {str(place)[:200]!r}",
+            "foreign",
+        )
+    return replace(checkpoint, file=uri)
+
+
+def _checkpoint_from(text: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> Checkpoint:
+    best = text["best"]
+    return Checkpoint(
+        epoch=_epoch(text["epoch"]),
+        variables=_get_all(text["variables"], arrays),
+        optimizer=_get_all(text["optimizer"], arrays),
+        callbacks=[
+            CallbackState(name=str(of["name"]), changes=dict(of["changes"]), arrays=_get_all(of["arrays"], arrays))
+            for of in text["callbacks"]
+        ],
+        best=BestWeights(
+            loss=float(best["loss"]), epoch=_epoch(best["epoch"]), weights=_get_all(best["weights"], arrays)
+        ),
+        random_states=tuple(map(_epoch, text["random_states"])),
+    )
+
+
+def _epoch(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise ValueError("it must count")
+    return number
+
+
+def _add_all(file: ArrayFile, arrays: Arrays, section: str) -> list[Spec]:
+    return [file.add(array, f"{section}/{place}") for place, array in enumerate(arrays)]
+
+
+def _get_all(specs: list[Spec], arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+    return [array_at(spec, arrays) for spec in specs]
+
+
+def _place_of(uri: str) -> str:
+    """What a file says of itself: its study's folder, its trial's folder, its name. The folder above may move."""
+    return "/".join(uri.split("/")[-3:])
+
+
+def _stranger(content: bytes, uri: str) -> CheckpointError:
+    if content[:1] == _PICKLE:
+        return CheckpointError(
+            f"a checkpoint must be data; {uri} was written by an earlier version of Bandstand as a pickle, which could "
+            "run code, and is not read",
+            "old form",
+        )
+    what = "is empty" if not content else "does not begin as one"
+    return CheckpointError(f"a checkpoint must be a file of Bandstand's; {uri} {what}", "foreign")
