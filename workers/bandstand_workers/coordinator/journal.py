@@ -81,7 +81,7 @@ class Journal:
                     rows = self._writer.rows_from(events, self._search.history)
                     await self.call(self._writer.write, rows)
                     self._let_follow(events, rows, superfluous)
-            except Exception as error:  # nothing more can be stored, so nothing more may be told
+            except Exception as error:  # noqa: BLE001  # nothing more can be stored, so nothing more may be told
                 self._fail(error, waiters)
                 return
             for waiter in waiters:

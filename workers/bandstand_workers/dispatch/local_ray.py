@@ -189,7 +189,7 @@ def _answers(address: str) -> bool:
 
     try:
         JobSubmissionClient(address)
-    except Exception:  # of several libraries, by what it is that is not ready yet
+    except Exception:  # noqa: BLE001  # of several libraries, by what it is that is not ready yet
         return False
     return True
 

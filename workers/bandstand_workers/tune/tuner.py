@@ -100,7 +100,7 @@ class Fit:
     def _fit(self) -> None:
         try:
             self._tuner.fit()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Tune runs all of our code, and whoever asked must hear of it
             _log.error("Ray Tune ended", exc_info=error)
             self.error = one_line(error)
 
