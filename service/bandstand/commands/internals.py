@@ -1,6 +1,6 @@
 """The private part of Typer that the command line stands on.
 
-Knows Typer 0.16 to 0.29. Must not know commands.
+Knows Typer 0.18 to 0.29. Must not know commands.
 """
 
 from __future__ import annotations
