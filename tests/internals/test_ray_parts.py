@@ -18,6 +18,8 @@ import requests
 from bandstand_workers.dispatch.cluster import Cluster, ClusterAwayError, JobRefusedError
 from bandstand_workers.internals import ray_job_parts
 
+from tests.internals.processes import told_by
+
 METHODS = [
     lambda client: client.submit_job(entrypoint="true", submission_id="one"),
     lambda client: client.get_job_info("one"),
@@ -145,3 +147,26 @@ def test_the_job_client_keeps_its_uploads_to_itself_only_where_it_is_told_to(
         client.submit_job(entrypoint="true", runtime_env={"working_dir": str(tmp_path)})
     said = [record.name for record in caplog.records if record.name.startswith("ray.")]
     assert bool(said) is not quiet, f"Ray {ray.__version__} says it under other names: {said}; list them in _TALKATIVE"
+
+
+@pytest.mark.slow
+def test_workers_of_a_local_ray_have_the_priority_of_the_process_that_starts_it() -> None:
+    told = told_by(
+        """
+        import json
+        import os
+        from bandstand.study.study import Resources
+        from bandstand_workers.fleet.fleet import connect_ray, protect_local_ray
+
+        protect_local_ray()
+        connect_ray(Resources(cpus=1), cpus=1.0)
+        import ray
+
+        worker = ray.get(ray.remote(lambda: os.getpriority(os.PRIO_PROCESS, 0)).remote())
+        print(json.dumps([worker, os.getpriority(os.PRIO_PROCESS, 0)]))
+        """
+    )
+    assert told[0] == told[1], (
+        f"Ray {ray.__version__} takes no notice of RAY_worker_niceness, so that whatever else the machine does starves "
+        "trainings: see where it sets its workers' priority, and set that in fleet.py and local_ray.py"
+    )
