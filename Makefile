@@ -44,9 +44,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix $(PATHS)
 	$(BIN)/ruff format $(PATHS)
 
-# For this kind of machine and Python, without the GPU's packages. uv installs all of it, hatchling builds the project.
+# For this kind of machine and Python, without the GPU's packages; uv is what installs them.
 lock: $(VENV)/.dev
-	@printf 'uv\nhatchling\n' | $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --python $(BIN)/python \
+	@echo uv | $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --python $(BIN)/python \
 	  --extra dev --extra images --extra jax --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
 	@LC_ALL=C sort $(VENV)/lock.txt > constraints.txt
 
