@@ -2,19 +2,22 @@
 
 PYTHON ?= python3
 VENV := .venv
+LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PATHS := service search_spaces workers tests
 
-.PHONY: help demo test test-slow check format bench bench-peers clean
+.PHONY: help demo test test-slow test-lowest check format lock bench bench-peers clean
 
 help:
 	@echo "make demo      tune a small model on real digits, compare with random search, write a report"
 	@echo "make test      the tests that take seconds each, minutes in all"
 	@echo "make test-slow those that take minutes: whole studies, killed processes"
+	@echo "make test-lowest  the quick tests with the oldest packages that pyproject.toml allows; makes .venv-lowest"
 	@echo "make check     ruff, mypy --strict, import-linter, what a wheel holds"
 	@echo "make bench     quick benchmarks: ratios, not timed tests"
 	@echo "make bench-peers  all benchmarks, against Optuna, Ray Tune and KerasTuner; takes hours"
 	@echo "make format    let ruff rewrite the code"
+	@echo "make lock      renew constraints.txt: the newest packages that pyproject.toml allows, exact versions"
 	@echo "make clean     remove the virtual environments and caches"
 
 demo: $(VENV)/.run
@@ -25,6 +28,9 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+test-lowest: $(LOWEST)/.dev
+	$(LOWEST)/bin/python -m pytest -m "not slow"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check $(PATHS)
@@ -38,6 +44,12 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix $(PATHS)
 	$(BIN)/ruff format $(PATHS)
 
+# For this kind of machine and Python, without the GPU's packages; uv is what installs them.
+lock: $(VENV)/.dev
+	@echo uv | $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --python $(BIN)/python \
+	  --extra dev --extra images --extra jax --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
+	@LC_ALL=C sort $(VENV)/lock.txt > constraints.txt
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
 
@@ -46,7 +58,7 @@ bench-peers: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks --peers
 
 clean:
-	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build
+	rm -rf $(VENV) $(LOWEST) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build
 
 # uv, itself installed by pip, puts the packages in place several times faster; where it cannot, pip alone does it.
 define install
@@ -73,3 +85,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(call install,.[dev])
 	@touch $@ $(VENV)/.run
+
+# The oldest versions of what pyproject.toml names, with the newest of what these bring along; only uv can find them.
+$(LOWEST)/.dev: pyproject.toml | $(VENV)/.dev
+	@echo "installing the oldest packages allowed into $(LOWEST) …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[dev]"
+	@touch $@

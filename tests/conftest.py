@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 import pytest
+
 from bandstand.store.store import Store
 
 ROOT = Path(__file__).parents[1]

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import bandstand
 import bandstand_spaces
 import bandstand_workers
-import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("service", "workers", "search_spaces")

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+
 from bandstand.report import REPORTS
 from bandstand.simulation import CURVES
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
@@ -134,6 +135,7 @@ def test_the_models_and_studies_of_the_readme_work_as_they_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import numpy as np
+
     from bandstand.study.study import StudySpec, study_spec_from
 
     readme = (ROOT / "README.md").read_text()

@@ -122,7 +122,7 @@ class _Exploration:
         failure = None
         try:
             self._build_model(hp)
-        except Exception as error:  # a user's builder may raise anything
+        except Exception as error:  # noqa: BLE001  # a user's builder may raise anything
             failure = error
         for declaration in hp.declarations:
             key = declaration.name, declaration.conditions

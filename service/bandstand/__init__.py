@@ -24,12 +24,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bandstand_spaces import Categorical, Float, Int, SearchSpace
-
     from bandstand.client import Client, RemoteComparison, RemoteStudy
     from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
     from bandstand.running.run import StudyResult, run_study
     from bandstand.study.study import Budget, Objective, Resources, StudySpec
+    from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 __all__ = [
     "BandstandError",

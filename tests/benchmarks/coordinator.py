@@ -27,7 +27,6 @@ from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.study.study import Resources, StudySpec, study_spec_from
 from bandstand_workers.messages import Measurement, Outcome
-
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 

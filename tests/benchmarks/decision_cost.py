@@ -25,7 +25,6 @@ from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from bandstand.strategies.samplers.fractions import fraction_of
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand_spaces import SEARCH_SPACES, Float, SearchSpace
-
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 

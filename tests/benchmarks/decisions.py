@@ -26,7 +26,6 @@ from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import study_spec_from
-
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 

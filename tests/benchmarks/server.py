@@ -20,13 +20,13 @@ from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import quote
 
 import psutil
+
 from bandstand.search.events import Action
 from bandstand.search.search import Search
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
-
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 

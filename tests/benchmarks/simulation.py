@@ -13,7 +13,6 @@ import time
 from bandstand.simulation import Cluster, open_source, simulate
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.study_file import find_study
-
 from tests.benchmarks.results import Section
 
 __all__ = ["main"]

@@ -19,7 +19,6 @@ from bandstand.settings import bandstand_home
 from bandstand.store.store import Store
 from bandstand.study.study import study_spec_from
 from bandstand.study.study_file import find_study
-
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 

@@ -19,12 +19,12 @@ from contextlib import AbstractContextManager, nullcontext
 
 import optuna
 import psycopg
-from bandstand.optuna_storage import SoleWriterStorage
 from optuna.distributions import FloatDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
+from bandstand.optuna_storage import SoleWriterStorage
 from tests.benchmarks.results import Section
 
 SIZES = (100, 1_000, 10_000)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 
 import jsonschema
@@ -123,7 +123,7 @@ def test_ray_is_of_one_version_everywhere():
         for _, manifest in RENDERED
         if manifest["kind"] in ("RayCluster", "RayJob")
     ]
-    assert set(found) == {pinned.group(1)} == {metadata.version("ray")}
+    assert set(found) == {pinned.group(1)}
 
 
 def test_the_cluster_launchers_file_is_one():
@@ -153,8 +153,9 @@ def serve_commands():
 
 @pytest.mark.parametrize("words", serve_commands(), ids=["Dockerfile", "unit", "Deployment"])
 def test_the_files_start_the_server_with_options_that_it_has(words):
-    from bandstand.commands.cli import app
     from typer.main import get_command
+
+    from bandstand.commands.cli import app
 
     command = get_command(app).commands[words[0]]  # type: ignore[attr-defined]  # click's groups have them
     command.make_context("bandstand serve", words[1:], resilient_parsing=False).close()

@@ -8,8 +8,8 @@ import subprocess
 import time
 
 import psutil
-from bandstand.store.store import Store
 
+from bandstand.store.store import Store
 from tests.waiting import wait_until
 
 

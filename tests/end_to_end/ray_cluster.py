@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import psutil
+
 from bandstand_workers.dispatch.local_ray import free_ports
 
 

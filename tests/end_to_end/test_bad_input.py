@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
 from bandstand.store import tables
 from bandstand.store.store import Store
-
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.project import SETTINGS, Project, refused
 

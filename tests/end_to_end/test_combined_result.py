@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from bandstand.store import tables
-from bandstand.store.store import Store
 from sklearn.datasets import load_digits
 
+from bandstand.store import tables
+from bandstand.store.store import Store
 from tests.end_to_end.project import Project
 
 pytestmark = pytest.mark.slow

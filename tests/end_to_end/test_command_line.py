@@ -16,9 +16,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+
 from bandstand.settings import bandstand_home
 from bandstand.store.store import Store
-
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.processes import actor_processes, epochs_of
 from tests.end_to_end.project import Project, refused
@@ -232,6 +232,7 @@ def test_a_schema_that_is_too_old_is_refused_and_db_upgrade_mends_it(
     project: Project, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from alembic import command
+
     from bandstand.store import database
 
     url = make_database(store, "old_schema")

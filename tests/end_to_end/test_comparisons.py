@@ -11,10 +11,10 @@ from typing import Any
 
 import optuna
 import pytest
-from bandstand.optuna_tables.optuna_mirror import open_storage
-from bandstand.store.store import Store
 from optuna_dashboard import get_note
 
+from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.store.store import Store
 from tests.end_to_end.project import Project
 from tests.waiting import wait_until
 

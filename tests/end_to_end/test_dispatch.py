@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.submissions import CodeArchive, Dispatch, Submission
 from bandstand.submissions.queue import Order
 from bandstand.submissions.records import RunState
-
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.project import CODE, SETTINGS
 from tests.end_to_end.ray_cluster import RayCluster

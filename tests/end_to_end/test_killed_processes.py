@@ -8,8 +8,8 @@ import signal
 from typing import Any
 
 import pytest
-from bandstand.store.store import Store
 
+from bandstand.store.store import Store
 from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project
 from tests.end_to_end.stored_study import check_what_is_stored

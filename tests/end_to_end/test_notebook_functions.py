@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bandstand.running.run import run_study
 from bandstand.submissions import CodeArchive
-
 from tests.service.client.notebooks import pack_cells
 
 CELL = """

@@ -16,12 +16,12 @@ import pandas as pd
 import psutil
 import pytest
 import sqlalchemy as sa
+
 from bandstand.running.live import NoDisplay
 from bandstand.running.run import run_studies
 from bandstand.store.store import Store
 from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
-
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project

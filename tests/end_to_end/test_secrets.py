@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bandstand.store.store import Store
 
+from bandstand.store.store import Store
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.processes import actor_processes
 from tests.end_to_end.project import Project

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.submissions import CodeArchive
-
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.project import CODE, SETTINGS
 from tests.end_to_end.ray_cluster import RayCluster

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from bandstand import run_study
 from bandstand.errors import StudyFailedError
 from bandstand.running.live import NoDisplay
@@ -16,7 +17,6 @@ from bandstand.running.run import run_studies
 from bandstand.store.store import Store
 from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
-
 from tests.end_to_end.project import Project
 
 pytestmark = pytest.mark.slow

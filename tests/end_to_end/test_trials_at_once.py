@@ -6,8 +6,8 @@ import random
 import re
 
 import pytest
-from bandstand.store.store import Store
 
+from bandstand.store.store import Store
 from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from bandstand.client import Client
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.study.study_file import find_study
-
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.project import Project, refused
 from tests.end_to_end.servers import Server

@@ -5,8 +5,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-import bandstand_spaces
 import pytest
+
+import bandstand_spaces
 from bandstand_spaces import SEARCH_SPACES
 from bandstand_workers.datasets import DATASETS
 from bandstand_workers.models import MODELS

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from bandstand_spaces import Categorical, Float, Int, KerasTunerBuilder, SearchSpace
 from bandstand_spaces.keras_tuner import takes_hp
-
 from tests.search_spaces import keras_tuner_builders
 from tests.search_spaces.keras_tuner_builders import BUILDERS
 

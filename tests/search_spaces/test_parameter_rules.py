@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 import pytest
+
 from bandstand_spaces import Categorical, Float, Int
 
 

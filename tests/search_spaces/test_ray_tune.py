@@ -4,11 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bandstand_spaces
 import numpy as np
 import pytest
-from bandstand_spaces import Categorical, Float, Int, SearchSpace
 from ray import tune
+
+import bandstand_spaces
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 CONFIG = {
     "rate": tune.uniform(0, 0.5),

@@ -8,11 +8,12 @@ from itertools import count
 import numpy as np
 import optuna
 import pytest
-from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
-from bandstand_spaces.values import key_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import distribution_to_json, json_to_distribution
+
+from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
+from bandstand_spaces.values import key_of
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

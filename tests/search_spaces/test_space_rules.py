@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace(

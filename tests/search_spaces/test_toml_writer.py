@@ -4,9 +4,10 @@ import math
 import tomllib
 
 import pytest
-from bandstand_spaces.toml_writer import make_toml
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bandstand_spaces.toml_writer import make_toml
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = TEXT | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)

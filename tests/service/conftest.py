@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+
 from bandstand.commands.cli import main
 from bandstand.optuna_storage import SoleWriterStorage
 from bandstand.store.store import Store
-
 from tests.service.commands import Bandstand, Said
 from tests.service.optuna_database import make_database, truncate
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+from optuna.storages import RDBStorage
+
 from bandstand.optuna_storage import SoleWriterStorage
 from bandstand.optuna_tables.optuna_mirror import open_storage
 from bandstand.store.store import Store
-from optuna.storages import RDBStorage
 
 
 def _moment(name: str) -> str:

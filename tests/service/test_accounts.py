@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+
 from bandstand.errors import InputError
 from bandstand.store import tables
 from bandstand.store.accounts import Role

@@ -6,13 +6,13 @@ import uuid
 import optuna
 import plotly.graph_objects as go
 import pytest
+from optuna_dashboard import get_note, save_note
+from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
+
 from bandstand.optuna_tables.dashboard_notes import LARGEST, DashboardNotes
 from bandstand.optuna_tables.optuna_mirror import open_storage
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.search.history import History
-from optuna_dashboard import get_note, save_note
-from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
-
 from tests.service.comparison.conftest import spec_of
 
 
@@ -28,8 +28,8 @@ def optuna_study(store, spec):
 
 
 def plots_of(store, spec):
-    found = optuna_study(store, spec)
-    return get_plotly_graph_objects(found._storage.get_study_system_attrs(found._study_id))
+    storage = open_storage(store.url)
+    return get_plotly_graph_objects(storage.get_study_system_attrs(storage.get_study_id_from_name(spec.name)))
 
 
 def test_the_answer_is_the_studys_note_and_nothing_in_it_is_markup(store, study):

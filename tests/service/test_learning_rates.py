@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bandstand.learning_rates import LEARNING_RATES, RESETS, Cycle, Reset, rates, restart_cycles
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bandstand.learning_rates import LEARNING_RATES, RESETS, Cycle, Reset, rates, restart_cycles
 
 FLOAT32_LEAST = 1.1754944e-38
 

@@ -6,12 +6,12 @@ import io
 from typing import Any
 
 import pytest
+from rich.console import Console
+
 from bandstand.running.live import PlainDisplay, budget_used, params_text, progress_view
 from bandstand.store.store import Store
 from bandstand.store.views import BestTrial, RunningTrial, StudyProgress
 from bandstand.study.study import StudySpec
-from rich.console import Console
-
 from tests.service.written_study import make_spec, train
 
 

@@ -16,11 +16,11 @@ from typing import Any
 import optuna
 import psycopg
 import pytest
-from bandstand.optuna_storage import SoleWriterStorage
 from optuna.storages import BaseStorage
 from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState, create_trial
 
+from bandstand.optuna_storage import SoleWriterStorage
 from tests.service.optuna_calls import MINIMIZE, in_order, play
 from tests.service.optuna_database import content, stranger, truncate
 

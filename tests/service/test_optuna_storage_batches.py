@@ -15,12 +15,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from bandstand.errors import DatabaseUnreachableError
-from bandstand.optuna_storage import SoleWriterStorage
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.trial import TrialState
 
+from bandstand.errors import DatabaseUnreachableError
+from bandstand.optuna_storage import SoleWriterStorage
 from tests.service.optuna_calls import MINIMIZE, play
 from tests.service.optuna_database import content, end_other_connections, execute, stranger, truncate
 

@@ -9,11 +9,11 @@ from contextlib import nullcontext
 
 import optuna
 import pytest
-from bandstand.errors import DatabaseUnreachableError, ForeignWriteError, StudyDeletedError
-from bandstand.optuna_storage import SoleWriterStorage
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState, create_trial
 
+from bandstand.errors import DatabaseUnreachableError, ForeignWriteError, StudyDeletedError
+from bandstand.optuna_storage import SoleWriterStorage
 from tests.service.optuna_calls import MINIMIZE
 from tests.service.optuna_database import content, end_other_connections, execute, stranger
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from alembic import command
+
 from bandstand.comparison.plan import make_plan
 from bandstand.comparison.plan_rows import read_plan, write_plan
 from bandstand.search.search import Search
@@ -18,7 +19,6 @@ from bandstand.store import database
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import find_study
-
 from tests.service.commands import Bandstand
 from tests.service.optuna_database import execute, make_database
 from tests.service.written_study import flush, train_one

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
 from bandstand.search.protocol import Assignment
 from bandstand.store import tables
 from bandstand.store.schedules import replay_spec
@@ -14,7 +15,6 @@ from bandstand.store.store import Store
 from bandstand.store.study_rows import delete_row
 from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
-
 from tests.service.commands import Bandstand
 from tests.service.written_study import make_spec, train_lineages
 

@@ -16,10 +16,10 @@ import httpx
 import psutil
 import pytest
 import sqlalchemy as sa
+
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.submissions.queue import Order
-
 from tests.service.written_study import make_spec
 from tests.waiting import wait_until
 

@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy as sa
+
 from bandstand.errors import ForeignWriteError, LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.optuna_storage import SoleWriterStorage
 from bandstand.optuna_tables.optuna_mirror import OptunaMirror
@@ -18,7 +19,6 @@ from bandstand.search.search import Search
 from bandstand.store import study_writer, tables
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
-
 from tests.service.written_study import flush, make_spec, train_one
 
 

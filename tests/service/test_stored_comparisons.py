@@ -4,9 +4,9 @@ import dataclasses
 import uuid
 
 import pytest
+
 from bandstand.errors import ComparisonNotFoundError, StudyNameTakenError
 from bandstand.study.lineup import strategies_from
-
 from tests.service.comparison.conftest import plan_of
 
 

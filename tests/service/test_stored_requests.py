@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
 from bandstand.errors import InputError, StudyNotFoundError
 from bandstand.search.search import Search
 from bandstand.store import study_writer, tables
@@ -15,7 +16,6 @@ from bandstand.store.requests import params_from
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import Budget
-
 from tests.service.written_study import flush, make_spec
 
 PARAMS = {"zeta": 0.1, "alpha": True, "optimizer": "adam"}

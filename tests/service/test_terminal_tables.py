@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
-from bandstand.report.forms.terminal_tables import make_console, print_table
 from rich.console import Console
+
+from bandstand.report.forms.terminal_tables import make_console, print_table
 
 HEADER = ("strategy", *(f"epoch {epoch}" for epoch in (1, 3, 9, 27, 81)))
 ROWS = [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from bandstand.errors import InputError
 from bandstand.running.run import workers_environment
 from bandstand.study.code_check import check_modules, clash_notes

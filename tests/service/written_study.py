@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search

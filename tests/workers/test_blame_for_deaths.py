@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 
 import ray
+
 from bandstand_workers.coordinator.blame import Blame
 
 PROCESS = ray.exceptions.ActorDiedError()

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+
 from bandstand import stored_files
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper

@@ -17,14 +17,15 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as numpy_strategies
+
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import BestWeights, CallbackState, Checkpoint, CheckpointError
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
 from bandstand_workers.training.checkpoints.file_format import sealed
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as numpy_strategies
 
 PLACE = "study-1/trial-00003/epoch-0004-attempt-1.checkpoint"
 HEAD = len(b"\x89BANDSTAND CHECKPOINT\r\n\n") + 4 + 32

@@ -8,12 +8,12 @@ import subprocess
 import sys
 
 import pytest
+
 from bandstand.store.store import Store
 from bandstand.submissions import Dispatch
 from bandstand.submissions.job import begin_job, must_stop
 from bandstand.submissions.queue import Order
 from bandstand.submissions.records import RunState
-
 from tests.service.written_study import make_spec
 
 NAMES = (f"cluster-job-{number}" for number in itertools.count())

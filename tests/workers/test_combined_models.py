@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+
 from bandstand import stored_files
 from bandstand.study.study import StudySpec
 from bandstand_workers.training import checkpoints, model_state

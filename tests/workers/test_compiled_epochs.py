@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.study import StudySpec
@@ -296,6 +297,7 @@ def test_each_model_that_comes_along_trains_alike_and_shares_programs_across_its
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import numpy as np
+
     from bandstand_workers.models import MODELS
 
     space = SEARCH_SPACES[family]

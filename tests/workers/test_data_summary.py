@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from bandstand_workers.training import data_summary
 from bandstand_workers.training.data_summary import describe_data
 

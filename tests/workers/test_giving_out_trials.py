@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bandstand.search.events import Action, TrialState
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec

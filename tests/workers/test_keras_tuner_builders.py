@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.study import StudySpec

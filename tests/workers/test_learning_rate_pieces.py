@@ -14,11 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from bandstand.learning_rates import LEARNING_RATES, Cycle, rates
-from bandstand_workers.learning_rates import LR_SCHEDULES, TableSchedule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bandstand.learning_rates import LEARNING_RATES, Cycle, rates
+from bandstand_workers.learning_rates import LR_SCHEDULES, TableSchedule
 from tests.workers.small_fits import STEPS, fitted, make_model
 
 CYCLES = [

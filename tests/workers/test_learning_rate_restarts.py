@@ -12,9 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+
 from bandstand.learning_rates import Cycle, Reset
 from bandstand_workers.learning_rates import LR_SCHEDULES, RandomRestarts, WarmRestarts
-
 from tests.workers.small_fits import STEPS, fitted, make_model
 
 CYCLE = Cycle(shape="cosine", initial=0.1, epochs=2)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.study import StudySpec

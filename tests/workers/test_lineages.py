@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+
 from bandstand.search.events import Action
 from bandstand.search.failures import HOPELESS
 from bandstand.search.protocol import Assignment, Verdict

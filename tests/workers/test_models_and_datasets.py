@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from bandstand_spaces import SEARCH_SPACES
 from bandstand_workers.datasets import DATASETS
 from bandstand_workers.datasets.local_files import find_local
@@ -137,6 +138,7 @@ def test_local_copies_give_the_split_that_keras_gives(tmp_path, monkeypatch):
     if source is None:
         pytest.skip("set BANDSTAND_DATA to a folder that holds keras/datasets/california_housing.npz")
     import keras
+
     from bandstand_workers.datasets import california
 
     local = california._load_arrays()

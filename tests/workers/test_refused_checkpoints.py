@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from bandstand.search.events import Action, CheckpointRefused, Measured, Noticed, TrialState
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
@@ -21,7 +22,6 @@ from bandstand_workers.coordinator.pauses import Pauses
 from bandstand_workers.messages import Outcome, WorkerGoneError
 from bandstand_workers.training.checkpoints import CheckpointError
 from bandstand_workers.training.training import Training
-
 from tests.workers.local_link import LocalLink
 
 CODE = """

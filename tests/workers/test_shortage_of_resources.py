@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from bandstand.study.study import Resources, StudySpec
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.shortage import ShortageNotes, note_of_size, note_of_waiting

@@ -3,8 +3,8 @@
 from itertools import count
 
 import psutil
-from bandstand_workers.fleet.trainer import Trainer
 
+from bandstand_workers.fleet.trainer import Trainer
 from tests.end_to_end.project import SETTINGS, Project
 
 

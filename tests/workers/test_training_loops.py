@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+
 from bandstand.errors import InputError
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Verdict
@@ -301,6 +302,7 @@ def test_xla_is_tried_when_it_may_repay_and_kept_only_where_it_is_faster(other_s
 
 def test_a_program_compiled_by_xla_trains_alike(module: Any) -> None:
     import tensorflow as tf
+
     from bandstand_workers.programs.tensorflow_program import TensorFlowProgram
 
     data = module.load()
@@ -319,8 +321,9 @@ def test_a_program_compiled_by_xla_trains_alike(module: Any) -> None:
 
 
 def test_what_traces_leave_behind_is_let_go(module: Any, tmp_path: Path) -> None:
-    from bandstand_spaces import SEARCH_SPACES
     from tensorflow.python.framework import ops
+
+    from bandstand_spaces import SEARCH_SPACES
 
     def left_behind() -> int:
         return sum(name.startswith("CustomGradient-") for name in ops.gradient_registry.list())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import ray
+
 from bandstand.errors import ServiceError
 from bandstand_workers.tune.errands import NO_MORE, Desk, Errands
 

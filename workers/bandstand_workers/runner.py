@@ -18,7 +18,6 @@ from bandstand.errors import BandstandError, ServiceError
 from bandstand.settings import ray_address
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
-
 from bandstand_workers.coordinator.coordinator_start import start_coordinator
 from bandstand_workers.fleet.fleet import Fleet, check_room, connect_ray, fitting_trainers, protect_local_ray
 

@@ -111,7 +111,7 @@ class Feeds:
                 await self._look()
             except DatabaseUnreachableError:
                 continue
-            except Exception:
+            except Exception:  # noqa: BLE001  # of whatever kind: the others' feeds must go on
                 _log.exception("watching studies")
 
     async def _look(self) -> None:

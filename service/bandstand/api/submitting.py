@@ -139,7 +139,7 @@ def _delete_files(files: list[str]) -> None:
     for uri in files:
         try:
             stored_files.delete(uri)
-        except Exception as error:  # of whatever file system it is
+        except Exception as error:  # noqa: BLE001  # of whatever file system it is
             _log.warning("%s of a deleted study cannot be removed: %s", uri, one_line(error))
 
 

@@ -166,5 +166,5 @@ def _pickled(value: Any) -> bytes:
     """Of a value of somebody else's class; one that cannot be pickled is found out when it is packed."""
     try:
         return bytes(cloudpickle.dumps(value))
-    except Exception:  # a class may raise anything
+    except Exception:  # noqa: BLE001  # a class may raise anything
         return b""

@@ -91,7 +91,7 @@ def _names_for(functions: Sequence[Callable[..., Any]]) -> list[str]:
 def _pickle(functions: Mapping[str, Callable[..., Any]]) -> bytes:
     try:
         pickled = bytes(cloudpickle.dumps(dict(functions)))
-    except Exception as error:  # whatever is pickled may raise anything
+    except Exception as error:  # noqa: BLE001  # whatever is pickled may raise anything
         raise InputError(
             f"what a notebook's functions use must be picklable; {_culprit(functions)} is not "
             f"({type(error).__name__}: {one_line(error)}): make it inside the function that needs it"
@@ -124,7 +124,7 @@ def _culprit(functions: Mapping[str, Callable[..., Any]]) -> str:
         try:
             if getattr(value, "__module__", "") != "__main__":
                 cloudpickle.dumps(value)
-        except Exception:  # as above
+        except Exception:  # noqa: BLE001  # as above
             return f"{name!r}, of type {type(value).__name__},"
     return f"something in {' or '.join(functions)}"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bandstand.commands.compare import compare
+from bandstand.commands.internals import UsageError
 from bandstand.commands.report import check_folder, figure, report
 from bandstand.commands.requests import enqueue, extend
 from bandstand.commands.serve import serve
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from bandstand.store.views import BestTrial, StudyRecord
 
 __all__ = ["app", "main"]
-
-_UsageError: Any = typer.BadParameter.__base__
-"""Click's UsageError; typer carries a click of its own and names this one nowhere else."""
 
 app = typer.Typer(
     name="bandstand",
@@ -67,7 +65,7 @@ def main() -> None:
     except BandstandError as error:
         typer.echo(f"bandstand: {error}", err=True)
         sys.exit(error.exit_code)
-    except _UsageError as error:
+    except UsageError as error:
         where = error.ctx.command_path if error.ctx else "bandstand"
         message = error.format_message().rstrip(".")
         if message:  # empty where the help was printed instead

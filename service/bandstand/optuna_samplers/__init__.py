@@ -6,6 +6,7 @@
     surrogates.py      one proposal by scikit-optimize's Optimizer
     integrated_gp.py   one proposal by a Gaussian process whose hyperparameters are integrated out
     one_thread.py      linear algebra on one thread
+    internals.py       what scikit-optimize and scikit-learn do not mean to be used so
 
 Knows Optuna and scikit-optimize, whose import takes two seconds: each name below is therefore imported when it is first
 asked for. Must not know studies of ours, nor rungs: `service/bandstand/strategies/samplers/` decides what the trials of

@@ -16,9 +16,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bandstand_spaces.values import grid_value
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from bandstand_spaces.values import grid_value
 
 __all__ = ["Box", "Conditions", "Floats"]
 

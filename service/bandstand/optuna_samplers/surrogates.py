@@ -9,17 +9,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import sklearn
 from skopt import Optimizer
 from skopt.acquisition import gaussian_ei, gaussian_lcb, gaussian_pi
-from skopt.space import Real, Space
 
 from bandstand.optuna_samplers.box import Box, Floats
 from bandstand.optuna_samplers.gaussian_process import gaussian_process
+from bandstand.optuna_samplers.internals import CandidateSpace, draw_from
 from bandstand.optuna_samplers.tree_models import tree_model
 from bandstand.optuna_samplers.visited import Visited
 
@@ -54,33 +53,6 @@ class Observed:
     """How many of the last rows are lies."""
 
 
-@cache
-def _unit_dimensions(width: int) -> list[Real]:
-    """Made once: each describes its distribution in a docstring of its own."""
-    return [Real(0.0, 1.0) for _ in range(width)]
-
-
-class _CandidateSpace(Space):  # type: ignore[misc]  # scikit-optimize has no types.
-    """Columns of a box, from which the Optimizer draws our candidates instead of uniform points."""
-
-    def __init__(self, box: Box, incumbents: Floats):
-        super().__init__(_unit_dimensions(box.width))
-        self._box = box
-        self._incumbents = incumbents
-
-    def rvs(self, n_samples: int = 1, random_state: Any = None) -> list[list[float]]:
-        rng = np.random.default_rng(random_state.randint(2**31 - 1))
-        points: list[list[float]] = self._box.columns(self._box.candidates(n_samples, self._incumbents, rng)).tolist()
-        return points
-
-    def transform(self, X: Any) -> Floats:
-        return np.asarray(X, dtype=float)
-
-    def inverse_transform(self, Xt: Any) -> list[list[float]]:
-        points: list[list[float]] = np.asarray(Xt, dtype=float).tolist()
-        return points
-
-
 def propose_by_optimizer(
     box: Box,
     observed: Observed,
@@ -108,7 +80,7 @@ def propose_by_optimizer(
         random_state=_seed(rng),
         avoid_duplicates=False,  # It looks for another point in the columns; we, among the params.
     )
-    optimizer.space = candidate_space(box, observed)
+    draw_from(optimizer, candidate_space(box, observed))
     # scikit-learn would check the same parameters again for each tree.
     with warnings.catch_warnings(), sklearn.config_context(skip_parameter_validation=True):
         warnings.simplefilter("ignore")  # Kernel parameters at their bounds, points near each other: for developers.
@@ -164,7 +136,8 @@ def gain(
 def candidate_space(box: Box, observed: Observed) -> Any:
     """A scikit-optimize space whose random points are half anywhere, half near the best that were observed."""
     known = len(observed.values) - observed.running
-    return _CandidateSpace(box, observed.units[np.argsort(observed.values[:known], kind="stable")[:_INCUMBENTS]])
+    incumbents = observed.units[np.argsort(observed.values[:known], kind="stable")[:_INCUMBENTS]]
+    return CandidateSpace(box.width, lambda count, rng: box.columns(box.candidates(count, incumbents, rng)))
 
 
 def acquisition_options(xi: float, kappa: float) -> dict[str, float]:

@@ -15,10 +15,11 @@ from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils import RegressorTags, Tags, check_random_state
+from sklearn.utils import check_random_state
 from skopt.learning import ExtraTreesRegressor, GradientBoostingQuantileRegressor, RandomForestRegressor
 
 from bandstand.optuna_samplers.box import Floats
+from bandstand.optuna_samplers.internals import TaggedAsRegressor
 
 __all__ = ["ExtraTrees", "QuantileBoosting", "RandomForest", "tree_model"]
 
@@ -72,22 +73,15 @@ class ExtraTrees(_Forest, ExtraTreesRegressor):  # type: ignore[misc]  # scikit-
     """scikit-optimize's extremely randomized trees."""
 
 
-class QuantileBoosting(GradientBoostingQuantileRegressor):  # type: ignore[misc]  # scikit-optimize has no types.
+class QuantileBoosting(TaggedAsRegressor, GradientBoostingQuantileRegressor):  # type: ignore[misc]  # it has no types.
     """scikit-optimize's boosted trees for quantiles: gradient boosting of the pinball loss (Friedman, 2001, alg. 1).
 
-    Its own also inherits in an order that newer scikit-learn does not take for a regressor, and predicts by a function
-    that newer NumPy no longer has.
+    Its own also predicts by a function that newer NumPy no longer has.
     """
 
     quantiles: list[float]
     base_estimator: Any
     random_state: Any
-
-    def __sklearn_tags__(self) -> Tags:
-        tags: Tags = super().__sklearn_tags__()
-        tags.estimator_type = "regressor"
-        tags.regressor_tags = RegressorTags()
-        return tags
 
     def fit(self, X: Any, y: Any) -> QuantileBoosting:
         """Boost each quantile by itself, with the same random numbers, so that they keep their order."""

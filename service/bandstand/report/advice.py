@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from bandstand_spaces import Categorical, Value
 
 from bandstand.report.border import border_of
 from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
@@ -20,6 +19,7 @@ from bandstand.strategies import make_strategy
 from bandstand.strategies.pruners.asha import ASHAOptions
 from bandstand.strategies.samplers.surrogate_models import SurrogateOptions
 from bandstand.strategies.samplers.tpe import TPEOptions
+from bandstand_spaces import Categorical, Value
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord

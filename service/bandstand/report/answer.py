@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bandstand_spaces import Categorical, Parameter, Value
-
 from bandstand.report.border import border_of
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.params import condition_text
 from bandstand.report.text import and_list, counted, duration, measured, shortened, value_text
+from bandstand_spaces import Categorical, Parameter, Value
 
 if TYPE_CHECKING:
     from bandstand.store.views import BestTrial, StudyRecord

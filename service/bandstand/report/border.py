@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from bandstand_spaces import Categorical, Float, Int, Parameter, Value
-
 from bandstand.report.text import number
+from bandstand_spaces import Categorical, Float, Int, Parameter, Value
 
 __all__ = ["Border", "border_of"]
 

@@ -232,7 +232,7 @@ class LiveDisplay(NoDisplay):
         self._console = console or Console()
         self._live = Live(console=self._console, auto_refresh=True, refresh_per_second=4, transient=True)
         self._name: str | None = None
-        self._pace = _Pace(0.0)
+        self._pace: _Pace | None = None
         self._drawn_at = 0.0
 
     def starting(self, specs: Sequence[StudySpec]) -> None:
@@ -244,7 +244,7 @@ class LiveDisplay(NoDisplay):
         """As `Display.running`."""
         self._name = name
         self._drawn_at = 0.0
-        self._pace = _Pace(-1.0)
+        self._pace = None
         self._live.update(Text(f"{name}: running on {counted(workers, 'worker')}", style="dim"))
 
     def note(self, name: str, message: str) -> None:
@@ -269,7 +269,7 @@ class LiveDisplay(NoDisplay):
         except StudyNotFoundError:  # the coordinator has not created it yet
             return None
         used = budget_used(progress)
-        if self._pace._used_at_first < 0:
+        if self._pace is None:
             self._pace = _Pace(used)
         return progress_view(progress, seconds=self._pace.seconds, seconds_left=self._pace.seconds_left(used))
 

@@ -24,11 +24,11 @@ from math import cos, exp, isnan, nan, tau
 from typing import Any
 
 import numpy as np
-from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 
 from bandstand.simulation.curves import Advance, Setting, State
 from bandstand.simulation.unit_cube import fraction_of
 from bandstand.study.study import Objective
+from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 
 __all__ = ["AnalyticCurve", "AnalyticCurves", "AnalyticSource", "make_source"]
 

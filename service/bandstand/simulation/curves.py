@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from bandstand_spaces import SearchSpace
-
 from bandstand.study.study import Objective
+from bandstand_spaces import SearchSpace
 
 __all__ = ["Advance", "Curve", "CurveSource", "Curves", "RecordedCurve", "Setting", "State"]
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bandstand_spaces import Float, Int, Parameter, SearchSpace
 
 from bandstand.errors import InputError
 from bandstand.simulation.curves import RecordedCurve, Setting
 from bandstand.simulation.sources import choose, data_files
 from bandstand.study.study import Objective
+from bandstand_spaces import Float, Int, Parameter, SearchSpace
 
 __all__ = ["LCBenchSource", "make_source"]
 

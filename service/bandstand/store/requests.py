@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from bandstand_spaces import Categorical, Float, Int, SearchSpace
 from sqlalchemy.engine import Connection
 
 from bandstand.errors import InputError
@@ -21,6 +20,7 @@ from bandstand.search.budget import extended
 from bandstand.store import tables
 from bandstand.strategies import make_strategy
 from bandstand.study.study import Budget, StudySpec
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 __all__ = [
     "Request",

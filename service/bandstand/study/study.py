@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from bandstand_spaces import SEARCH_SPACES, Categorical, Int, SearchSpace
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -27,6 +26,7 @@ from bandstand.errors import InputError
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from bandstand.study.broken_rules import did_you_mean, rule_from
 from bandstand.study.references import Reference
+from bandstand_spaces import SEARCH_SPACES, Categorical, Int, SearchSpace
 
 __all__ = ["Budget", "Objective", "Resources", "StudySpec", "study_spec_from"]
 

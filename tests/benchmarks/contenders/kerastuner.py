@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bandstand_spaces import Categorical, Float, Int, Parameter
-
 from tests.benchmarks.contenders import Trained
 from tests.benchmarks.contenders.processes import make_value_log, set_up_process
 from tests.benchmarks.workloads import Workload

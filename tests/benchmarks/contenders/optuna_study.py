@@ -20,6 +20,7 @@ _STUDY = "benchmark"
 def run(workload: Workload) -> Trained:
     """All trainings."""
     import optuna
+
     from bandstand.store.embedded import embedded_url
 
     url = embedded_url().replace("postgresql://", "postgresql+psycopg://", 1)

@@ -25,6 +25,8 @@ def make_train(workload: Workload, data: Mapping[str, Any]) -> Train:
     import keras
     import tensorflow as tf
 
+    from bandstand_workers.internals.keras_parts import build_symbolically
+
     examples, validation = (tuple(tf.constant(array) for array in data[part]) for part in ("train", "validation"))
 
     def train(number: int, params: Mapping[str, Any]) -> list[float]:
@@ -32,7 +34,7 @@ def make_train(workload: Workload, data: Mapping[str, Any]) -> Train:
         model = workload.build_model(params)
         batch_size = workload.batch_size_for(params)
         # As `fit` does before its first step: variables cannot be made inside a loop that is being traced.
-        model._symbolic_build(data_batch=tuple(tensor[:batch_size] for tensor in examples))
+        build_symbolically(model, tuple(tensor[:batch_size] for tensor in examples))
         train_epoch = _epoch_loop(model.train_step, examples, batch_size, shuffle=True)
         validate = _epoch_loop(model.test_step, validation, batch_size, shuffle=False)
         values = []

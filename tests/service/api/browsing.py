@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 import uvicorn
-from bandstand.store.accounts import Role
-from bandstand.store.store import Store
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 
 __all__ = ["PAGE", "chromium", "log_in", "serve"]
 

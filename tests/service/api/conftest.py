@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
 from bandstand.api import make_app
 from bandstand.api.settings import ServerSettings
 from bandstand.store import tables
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 
 @pytest.fixture(scope="module", autouse=True)

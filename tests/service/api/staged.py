@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
+
 from bandstand.search.events import Action
 from bandstand.search.search import Search
 from bandstand.store import tables

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import schemathesis
-from bandstand.store.accounts import Role
-from bandstand.store.store import Store
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import booleans
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from bandstand.store.accounts import Role
+from bandstand.store.store import Store
 from tests.service.written_study import make_spec
 
 schemathesis.serializer("application/zip")(lambda ctx, value: value)

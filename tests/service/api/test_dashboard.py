@@ -9,9 +9,9 @@ from pathlib import Path
 
 import optuna
 import pytest
+
 from bandstand.optuna_tables.optuna_mirror import open_storage
 from bandstand.store.accounts import Role
-
 from tests.service.api.browsing import log_in
 from tests.service.api.staged import StagedStudy, make_spec
 

@@ -15,10 +15,10 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+
 from bandstand.api import ServerSettings, make_app
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-
 from tests.service.api.event_stream import events_of
 from tests.service.written_study import make_spec
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import uvicorn
+
 from bandstand.api import ServerSettings, make_app
 from bandstand.search.search import Search
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-
 from tests.service.api.event_stream import events_of
 from tests.service.written_study import flush, make_spec
 

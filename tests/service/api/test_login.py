@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+from fastapi.testclient import TestClient
+
 from bandstand.api import ServerSettings, make_app
 from bandstand.api.authentication import COOKIE
 from bandstand.api.pages.addresses import safe_target
 from bandstand.api.pages.attempts import FailedLogins
 from bandstand.store.accounts import Role
-from fastapi.testclient import TestClient
-
 from tests.service.api.browsing import PAGE, log_in
 
 

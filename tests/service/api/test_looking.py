@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from fastapi.testclient import TestClient
+
 from bandstand.api import ServerSettings, make_app
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from fastapi.testclient import TestClient
-
 from tests.service.written_study import flush, make_spec
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from bandstand.api.pages.addresses import address_of
 from bandstand.comparison.plan import make_plan
 from bandstand.store.accounts import Role
 from bandstand.submissions.queue import Order
 from bandstand.submissions.records import RunState
-
 from tests.service.api.browsing import log_in
 from tests.service.api.staged import StagedStudy, make_spec, run_job
 

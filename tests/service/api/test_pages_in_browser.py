@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
 from bandstand.api import ServerSettings, make_app
 from bandstand.api.pages.addresses import address_of
 from bandstand.comparison.plan import make_plan
 from bandstand.store.accounts import Role
 from bandstand.submissions.queue import Order
 from bandstand.submissions.records import RunState
-
 from tests.service.api.browsing import chromium, serve
 from tests.service.api.staged import StagedStudy, make_spec, run_job
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.submissions import CodeArchive, Dispatch
 from bandstand.submissions.records import RunState
-
 from tests.service.written_study import make_spec
 
 

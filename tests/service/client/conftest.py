@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
 from bandstand.client import Client
 from bandstand.store import tables
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.study.study import Budget, StudySpec
 from bandstand_spaces import Float, SearchSpace
-
 from tests.service.client.servers import LoopbackServer
 
 NAMES = (f"asked for/{number}" for number in itertools.count())

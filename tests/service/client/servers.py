@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import uvicorn
+
 from bandstand.api import ServerSettings, make_app
 from bandstand.store.store import Store
 

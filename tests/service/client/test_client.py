@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+
 from bandstand.client import Client
 from bandstand.errors import (
     ComparisonNotFoundError,
@@ -28,7 +29,6 @@ from bandstand.store import tables
 from bandstand.store.accounts import Role
 from bandstand.submissions import Dispatch
 from bandstand.submissions.records import RunState
-
 from tests.service.client.notebooks import run_cells
 from tests.service.written_study import train
 

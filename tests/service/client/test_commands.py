@@ -7,9 +7,9 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from bandstand.client.login import config_file
 from bandstand_spaces.toml_writer import make_toml
-
 from tests.service.client.servers import TOKEN, ScriptedServer
 from tests.service.commands import Bandstand
 from tests.service.written_study import train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bandstand.client import Client
 from bandstand.client.connection import Connection
 from bandstand.errors import (
@@ -16,7 +17,6 @@ from bandstand.errors import (
     StudyNotFoundError,
     TooManyRequestsError,
 )
-
 from tests.service.client.servers import TOKEN, ScriptedServer, free_port, hang_up, problem
 
 OK = (200, {"Content-Type": "application/json"}, b"{}")

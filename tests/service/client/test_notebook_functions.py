@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bandstand.errors import InputError
 from bandstand.study.study import study_spec_from
 from bandstand.submissions import CodeArchive
-
 from tests.service.client.notebooks import IMPORTS, pack_cells, run_cells, run_plainly
 
 BUILD = """

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from bandstand.client.packing import pack_study
 from bandstand.errors import InputError
 from bandstand.study.study import Budget, StudySpec

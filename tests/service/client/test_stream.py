@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from bandstand.client.connection import Connection
 from bandstand.client.stream import Event, follow_events, read_events
 from bandstand.errors import ServerUnreachableError, StudyNotFoundError
-
 from tests.service.client.servers import ScriptedServer, free_port, hang_up, problem
 
 

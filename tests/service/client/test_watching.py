@@ -6,12 +6,13 @@ import io
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
+
 from bandstand.client.answers import progress_from
 from bandstand.client.watching import LineView, PipeView, TerminalView, make_view
 from bandstand.commands.server.submitting import _harmless
 from bandstand.errors import ServerAnswerError
 from bandstand.study.study import StudySpec
-from rich.console import Console
 
 NOW = datetime.now(UTC)
 

@@ -1,11 +1,11 @@
 """Comparisons of studies written by hand."""
 
 import pytest
+
 from bandstand.comparison.plan import make_plan
 from bandstand.comparison.results import make_results
 from bandstand.study.study import Budget, Objective, StudySpec
 from bandstand_spaces import Float, Int, SearchSpace
-
 from tests.service.report.conftest import Run, record_of
 
 SPACE = SearchSpace({"learning_rate": Float(1e-4, 1e-1, log=True), "units": Int(16, 256, step=16)})

@@ -5,6 +5,7 @@ import math
 import re
 
 import pytest
+
 from bandstand.comparison.anytime import anytime_data
 from bandstand.comparison.differences import difference_data
 from bandstand.comparison.final_values import final_data
@@ -14,7 +15,6 @@ from bandstand.comparison.outline import make_comparison_report
 from bandstand.comparison.wins import wins_data
 from bandstand.report.forms.markdown_form import markdown_from
 from bandstand.report.forms.page import write_document
-
 from tests.service.report.written_page import Page
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ'"

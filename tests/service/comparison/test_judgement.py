@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import pytest
+
 from bandstand.comparison.judgement import judge
 from bandstand.comparison.summary import (
     answer_from,

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from bandstand.comparison.statistics import (
     average_ranks,
     holm,
@@ -14,7 +16,6 @@ from bandstand.comparison.statistics import (
     share_of_wins,
     speed_up,
 )
-from scipy import stats
 
 
 def test_the_interval_of_a_mean_is_students():

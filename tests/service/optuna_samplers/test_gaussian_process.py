@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bandstand.optuna_samplers.gaussian_process import GaussianProcess, gaussian_process
 from sklearn.gaussian_process import GaussianProcessRegressor
 from skopt.utils import cook_estimator
+
+from bandstand.optuna_samplers.gaussian_process import GaussianProcess, gaussian_process
 
 
 def _data(rows: int, columns: int) -> tuple[Any, Any]:

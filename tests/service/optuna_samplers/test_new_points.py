@@ -6,10 +6,10 @@ from statistics import median
 import numpy as np
 import optuna
 import pytest
-from bandstand.optuna_samplers import Box, SkoptSampler, Visited
-from bandstand_spaces import Float, Int, SearchSpace
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from bandstand.optuna_samplers import Box, SkoptSampler, Visited
+from bandstand_spaces import Float, Int, SearchSpace
 from tests.service.finite_spaces import FINITE_SPACES, chain
 
 MODELS = ("gp", "forest", "extra_trees", "gbrt")

@@ -2,14 +2,15 @@
 
 import optuna
 import pytest
-from bandstand.optuna_samplers import SkoptSampler
-from bandstand.optuna_samplers.skopt_sampler import _most_telling
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     RelativeSamplerTestCase,
     SingleOnlySamplerTestCase,
 )
+
+from bandstand.optuna_samplers import SkoptSampler
+from bandstand.optuna_samplers.skopt_sampler import _most_telling
 
 SETTINGS = {
     "gp": {"model": "gp", "restarts": 0},

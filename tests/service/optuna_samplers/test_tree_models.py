@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bandstand.optuna_samplers.tree_models import ExtraTrees, QuantileBoosting, RandomForest, tree_model
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 from skopt.learning import ExtraTreesRegressor, RandomForestRegressor
+
+from bandstand.optuna_samplers.tree_models import ExtraTrees, QuantileBoosting, RandomForest, tree_model
 
 FORESTS = [(RandomForest, RandomForestRegressor), (ExtraTrees, ExtraTreesRegressor)]
 

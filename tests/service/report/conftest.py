@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+
 from bandstand.store.views import BestTrial, StudyRecord
 from bandstand.study.study import Budget, StudySpec
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, SearchSpace

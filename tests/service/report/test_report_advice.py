@@ -1,6 +1,7 @@
 """Warnings about a search: each fires where it should, and is silent where it should be."""
 
 import pytest
+
 from bandstand.report.advice import search_warnings
 from bandstand.report.border import border_of
 from bandstand.report.figures.importances import ImportanceData

@@ -2,10 +2,11 @@
 
 import math
 
-from bandstand.report.drawing.axes import linear_ticks, log_ticks, make_bounds
-from bandstand.report.drawing.sampling import sample_best_and_evenly, sample_evenly
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bandstand.report.drawing.axes import linear_ticks, log_ticks, make_bounds
+from bandstand.report.drawing.sampling import sample_best_and_evenly, sample_evenly
 
 FINITE = st.floats(-1e9, 1e9)
 

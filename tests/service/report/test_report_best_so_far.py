@@ -1,6 +1,7 @@
 """The comparison with other studies: equal epochs, honest sentences, the table."""
 
 import pytest
+
 from bandstand.report.figures.best_so_far import best_so_far_data, comparison_table, draw
 from bandstand.study.study import Budget, Objective
 

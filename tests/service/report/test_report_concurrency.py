@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
+
 from bandstand.report.figures.concurrency import BINS, concurrency_data, draw
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

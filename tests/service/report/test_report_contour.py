@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from bandstand.report.figures.contour import contour_data, draw
 from bandstand_spaces import Categorical, Float, SearchSpace
 

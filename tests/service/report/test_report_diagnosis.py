@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from bandstand.report.diagnosis import ADVICE, Kind, Reference, Rules, describe_rules, diagnose
 
 EPOCHS = 30

@@ -1,6 +1,7 @@
 """A figure alone: as a page, or one line about why not."""
 
 import pytest
+
 from bandstand.errors import InputError
 from bandstand.report import REPORTS
 from bandstand.report.drawing import image

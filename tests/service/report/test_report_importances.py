@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import optuna
 import pytest
+
 from bandstand.report.figures.importances import comparable_values, draw, importances_data
 from bandstand_spaces import Categorical, Float, SearchSpace
 

@@ -1,6 +1,7 @@
 """Lineages: who stands where, the way to the best, its schedule."""
 
 import pytest
+
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.figures.lineages import MAX_TRIALS, draw, lineages_data
 

@@ -8,12 +8,12 @@ import sys
 from dataclasses import replace
 
 import pytest
+
 from bandstand.report import REPORTS
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.forms.page import write_report
 from bandstand.search.events import Combined
 from bandstand.study.study import Objective
-
 from tests.service.report.written_page import Page
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ' \"&amp;"

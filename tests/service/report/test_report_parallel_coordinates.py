@@ -1,6 +1,7 @@
 """Parallel coordinates: places on the rows, parameters that are not active, trials that are left out."""
 
 import pytest
+
 from bandstand.report.figures.parallel_coordinates import INACTIVE, draw, parallel_data
 from bandstand.report.params import params_by_trial
 from bandstand_spaces import Categorical, Float, Int, SearchSpace

@@ -1,6 +1,7 @@
 """Slices: which panels there are, where dots stand, what the medians span."""
 
 import pytest
+
 from bandstand.report.figures.slices import MAX_POINTS, draw, slices_data
 from bandstand_spaces import Categorical, Float, SearchSpace
 

@@ -3,11 +3,12 @@
 import tomllib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bandstand.report.study_file import toml_from
 from bandstand.study.study import Budget, Objective, Resources, StudySpec, study_spec_from
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
-from hypothesis import given
-from hypothesis import strategies as st
 
 NESTED = SearchSpace(
     {

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from bandstand.report.figures.time_spent import MAX_BRACKETS, draw, time_spent_data
 
 ASHA = {"pruner": "asha", "pruner_options": {"min_epochs": 1}}

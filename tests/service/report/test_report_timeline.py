@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from bandstand.report.timeline import make_best_curve, ordered_measurements
 from bandstand.study.study import Objective
 

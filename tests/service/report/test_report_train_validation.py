@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+
 from bandstand.report.curve_pairs import metric_names, read_pairs
 from bandstand.report.diagnosis import Kind
 from bandstand.report.drawing.drawing import Drawing

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pandas as pd
 import pytest
+
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.figures.trainers import BINS, MOST, draw, trainers_data
-
 from tests.service.report.conftest import START, Run, record_of
 
 

@@ -2,10 +2,10 @@
 
 import optuna
 import pytest
+
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
-
 from tests.service.search.account import Account
 from tests.service.search.desk import Desk
 from tests.service.search.lockstep import Lockstep

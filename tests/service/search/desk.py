@@ -2,7 +2,6 @@
 
 from bandstand.search.events import Action
 from bandstand.search.search import Search
-
 from tests.service.search.stored_events import through_the_rows
 
 __all__ = ["Desk"]

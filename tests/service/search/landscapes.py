@@ -4,6 +4,7 @@ import math
 from itertools import pairwise
 
 import numpy as np
+
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 

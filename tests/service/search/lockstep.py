@@ -2,7 +2,6 @@
 
 from bandstand.search.protocol import StaleAttemptError
 from bandstand.search.search import Search
-
 from tests.service.search.stored_events import read_back
 
 __all__ = ["Lockstep"]

@@ -7,6 +7,7 @@ thought of.
 """
 
 import pytest
+
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from bandstand.strategies.pruners.asha import ASHAOptions
 

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+
 from bandstand.optuna_samplers import integrated_gp, surrogates
+from bandstand.optuna_samplers.internals import CandidateSpace
 from bandstand.optuna_samplers.skopt_sampler import ACQUISITIONS
 from bandstand_spaces import Float, Int, SearchSpace
-from scipy.stats import norm
 
 PLANE = SearchSpace({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
 LINE = SearchSpace({"x": Float(0.0, 1.0)})
@@ -49,10 +51,15 @@ def seconds_by_steps(params):
 def seen(monkeypatch):
     """What the latest proposal came from: `candidates` as rows of columns, and fitted `models`, one or several."""
     latest = SimpleNamespace()
-    rvs, optimizer, posterior = surrogates._CandidateSpace.rvs, surrogates.Optimizer, integrated_gp._posterior
+    space_of, rvs, optimizer = surrogates.candidate_space, CandidateSpace.rvs, surrogates.Optimizer
+    posterior = integrated_gp._posterior
+
+    def space_within(box, observed):
+        latest.box = box
+        return space_of(box, observed)
 
     def drawn(space, *arguments, **options):
-        latest.box, latest.candidates = space._box, np.array(rvs(space, *arguments, **options))
+        latest.candidates = np.array(rvs(space, *arguments, **options))
         return latest.candidates.tolist()
 
     class Spy(optimizer):
@@ -64,7 +71,9 @@ def seen(monkeypatch):
         latest.models = posterior(*arguments)
         return latest.models
 
-    monkeypatch.setattr(surrogates._CandidateSpace, "rvs", drawn)
+    for module in (surrogates, integrated_gp):
+        monkeypatch.setattr(module, "candidate_space", space_within)
+    monkeypatch.setattr(CandidateSpace, "rvs", drawn)
     monkeypatch.setattr(surrogates, "Optimizer", Spy)
     monkeypatch.setattr(integrated_gp, "_posterior", drawn_models)
     return latest

@@ -1,6 +1,7 @@
 """ASHA of the stopping kind, on examples small enough to check by hand."""
 
 import pytest
+
 from bandstand.search.events import Action, TrialState
 
 GO, STOP = Action.CONTINUE, Action.STOP

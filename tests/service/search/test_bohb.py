@@ -5,6 +5,7 @@ from statistics import median
 
 import optuna
 import pytest
+
 from bandstand.search.events import TrialState
 from bandstand_spaces import Float, SearchSpace
 

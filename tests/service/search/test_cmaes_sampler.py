@@ -6,11 +6,11 @@ from itertools import pairwise
 from math import log, log10
 
 import pytest
+
 from bandstand.search.events import Proposed
 from bandstand.search.history import Trial
 from bandstand.strategies import SAMPLERS
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
-
 from tests.service.search.landscapes import MIXED, ODD_SPACES
 
 LINE = SearchSpace({"x": Float(0.0, 1.0)})

@@ -1,6 +1,7 @@
 """Coordinate search changes one parameter at a time around the best trial, first coarsely, then finely."""
 
 import pytest
+
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
 
 PLANE = SearchSpace({"x": Float(-1.0, 1.0), "y": Float(-1.0, 1.0)})

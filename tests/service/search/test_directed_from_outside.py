@@ -1,6 +1,7 @@
 """Populations whose members Ray Tune compares, as the core sees them: what is decided outside, and what is refused."""
 
 import pytest
+
 from bandstand.search.events import TrialState
 from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT
 from bandstand.strategies.strategy import Promotion, Proposal, Retirement

@@ -4,8 +4,8 @@ from functools import partial
 from math import nan
 
 import pytest
-from bandstand_spaces import Float, SearchSpace
 
+from bandstand_spaces import Float, SearchSpace
 from tests.service.search.landscapes import MIXED, ODD_SPACES
 
 LINE = SearchSpace({"x": Float(0.0, 1.0)})

@@ -1,6 +1,7 @@
 """Where ASHA begins to compare, learned from the trials: literal ranks, small studies."""
 
 import pytest
+
 from bandstand.search.events import TrialState
 from bandstand.strategies.pruners.first_rung import rank_correlation
 

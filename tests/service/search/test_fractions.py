@@ -4,11 +4,11 @@ from math import isclose
 
 import numpy as np
 import pytest
-from bandstand.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
-from bandstand_spaces import Categorical, Float, Int
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bandstand.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
+from bandstand_spaces import Categorical, Float, Int
 from tests.service.search.landscapes import ODD_SPACES
 
 NUMBERS = [

@@ -1,6 +1,7 @@
 """The grid's resolution: how many values of each number, and which."""
 
 import pytest
+
 from bandstand.strategies import make_strategy
 from bandstand.strategies.samplers.grid_points import grid_of, points_per_parameter
 from bandstand_spaces import Categorical, Float, Int, SearchSpace

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 
 import pytest
+
 from bandstand.search.events import Proposed, TrialState
 from bandstand.search.search import Search
 from bandstand_spaces import Categorical, Float, Int, SearchSpace

@@ -4,10 +4,10 @@ from math import nan
 
 import optuna
 import pytest
+
 from bandstand.search.events import Action, TrialState
 from bandstand.strategies import SAMPLERS
 from bandstand_spaces import Float, SearchSpace
-
 from tests.service.search.pairs import SHORT_STARTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

@@ -3,6 +3,7 @@
 from math import inf, nan
 
 import pytest
+
 from bandstand.search.combination import Combination, weigh
 from bandstand.search.events import Action, Noticed, TrialState
 from bandstand.search.search import Search

@@ -1,6 +1,7 @@
 """The median stopping rule, on an example small enough to check by hand."""
 
 import pytest
+
 from bandstand.search.events import Action, TrialState
 
 GO, STOP = Action.CONTINUE, Action.STOP

@@ -8,6 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+
 from bandstand.search.events import Action
 
 RUNGS = (1, 3, 9, 27, 81)

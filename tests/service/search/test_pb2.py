@@ -5,12 +5,13 @@ from statistics import median
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
+
 from bandstand.search.events import Action
 from bandstand.search.search import Search
 from bandstand.strategies.policies import pb2
 from bandstand.strategies.policies.time_varying_gp import TimeVaryingGP
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
-from scipy.stats import multivariate_normal
 
 LINE = SearchSpace({"rate": Float(1e-5, 1.0, log=True)})
 SPACE = SearchSpace({"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 8), "batch": Categorical([16, 32, 64])})

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from bandstand.search.events import TrialState
 from bandstand.search.failures import HOPELESS
 from bandstand.strategies.policies.explore import Change, explored, usually_changed

@@ -1,6 +1,7 @@
 """The percentile stopping rule, on an example small enough to check by hand."""
 
 import pytest
+
 from bandstand.search.events import Action, TrialState
 from bandstand.strategies.pruners.percentile import _percentile_of
 

@@ -1,6 +1,7 @@
 """ASHA with promotion and successive halving, on examples small enough to check by hand."""
 
 import pytest
+
 from bandstand.search.events import Action, TrialState
 
 PAUSE, GO = Action.PAUSE, Action.CONTINUE

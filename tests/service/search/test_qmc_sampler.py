@@ -1,6 +1,7 @@
 """Scrambled Sobol points: evenly spread, and each a function of the seed and its number alone."""
 
 import pytest
+
 from bandstand.strategies.samplers.qmc import QMCSampler
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 

@@ -1,6 +1,7 @@
 """Random search draws each parameter on its own scale."""
 
 import pytest
+
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace(

@@ -3,6 +3,7 @@
 from math import nan
 
 import pytest
+
 from bandstand.strategies.samplers.ranking import Ranking
 
 

@@ -1,6 +1,7 @@
 """A checkpoint that cannot be used costs its trial an attempt; a child of one ends, and another parent is chosen."""
 
 import pytest
+
 from bandstand.search.events import Action, CheckpointRefused, Ended, Lost, Measured, TrialState
 from bandstand.search.failures import PARENT_CHECKPOINT
 

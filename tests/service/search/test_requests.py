@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+
 from bandstand.search.events import Action, Enqueued, Extended, Proposed, Reopened, TrialState
 from bandstand.strategies import make_strategy
 from bandstand.study.study import Budget
-
 from tests.service.search.endings import check_ending
 from tests.service.search.pairs import PAIRS, settings_for
 

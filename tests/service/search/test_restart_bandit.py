@@ -4,6 +4,7 @@ import random
 from types import SimpleNamespace
 
 import pytest
+
 from bandstand.search.events import TrialState
 from bandstand.strategies.policies.restart_bandit import Bandit, _bound
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+
 from bandstand.strategies.pruners.hyperband import HyperbandPruner, bracket_table
 from bandstand.strategies.pruners.rungs import Rung, rung_epochs
 

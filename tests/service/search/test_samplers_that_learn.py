@@ -5,8 +5,8 @@ from math import nan
 from statistics import median
 
 import pytest
-from bandstand_spaces import Float, SearchSpace
 
+from bandstand_spaces import Float, SearchSpace
 from tests.service.search.landscapes import LANDSCAPES, MIXED, mixed
 
 LINE = SearchSpace({"x": Float(0.0, 1.0)})

@@ -3,6 +3,7 @@
 from math import inf, nan
 
 import pytest
+
 from bandstand.search.events import Action, TrialState
 
 

@@ -3,10 +3,10 @@
 from math import inf, isfinite, nan
 
 import pytest
+
 from bandstand.search.events import TrialState
 from bandstand.strategies import SAMPLERS
 from bandstand_spaces import SEARCH_SPACES
-
 from tests.service.search.endings import check_ending
 from tests.service.search.landscapes import ODD_SPACES
 from tests.service.search.odd_values import ODD_VALUES

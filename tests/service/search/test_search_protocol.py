@@ -1,6 +1,7 @@
 """What a worker may say to a Search, and what it hears."""
 
 import pytest
+
 from bandstand.search.events import Action, Checkpointed, Decided, Ended, Lost, TrialState
 from bandstand.search.protocol import StaleAttemptError
 

@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bandstand.strategies
 import pytest
+
+import bandstand.strategies
 
 FOLDER = Path(bandstand.strategies.__file__).parent
 FOREIGN = (

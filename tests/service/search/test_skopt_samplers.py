@@ -6,8 +6,8 @@ from math import nan
 from statistics import median
 
 import pytest
-from bandstand_spaces import SEARCH_SPACES, Float, SearchSpace
 
+from bandstand_spaces import SEARCH_SPACES, Float, SearchSpace
 from tests.service.finite_spaces import FINITE_SPACES
 
 MODELS = ("gp", "forest", "extra_trees", "gbrt")

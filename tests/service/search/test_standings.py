@@ -3,6 +3,7 @@
 from math import nan
 
 import pytest
+
 from bandstand.strategies.samplers.standings import Standings
 from bandstand_spaces import Float, SearchSpace
 

@@ -7,6 +7,7 @@ import time
 import types
 
 import pytest
+
 from bandstand.errors import InputError
 from bandstand.search.events import Noticed
 from bandstand.search.search import Search

@@ -5,6 +5,7 @@ from statistics import median
 
 import optuna
 import pytest
+
 from bandstand_spaces import Float, SearchSpace
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

@@ -5,9 +5,9 @@ from math import log10, nan
 from statistics import median
 
 import pytest
+
 from bandstand.search.events import Action
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
-
 from tests.service.search.landscapes import LANDSCAPES, MIXED
 
 LINE = SearchSpace({"x": Float(0.0, 1.0)})

@@ -1,6 +1,7 @@
 """Points that were proposed, and new ones as long as there are any."""
 
 import pytest
+
 from bandstand.strategies.samplers.visited import Visited
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 

@@ -4,6 +4,7 @@ from math import log10
 from statistics import median
 
 import pytest
+
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 PLANE = SearchSpace({"x": Float(-1.0, 1.0), "y": Float(-1.0, 1.0)})

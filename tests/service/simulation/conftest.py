@@ -6,6 +6,7 @@ from math import inf
 from types import SimpleNamespace
 
 import pytest
+
 from bandstand.simulation import Advance
 from bandstand.study.study import study_spec_from
 from bandstand_spaces import Float, SearchSpace

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+
 from bandstand.simulation import Cluster, compare
 from bandstand.simulation.best_so_far import band_data
 from bandstand.simulation.shares import end_data, worker_time_data

@@ -6,6 +6,7 @@ from math import isfinite, isnan
 
 import numpy as np
 import pytest
+
 from bandstand.errors import InputError
 from bandstand.simulation import open_source
 from bandstand.simulation.analytic import AnalyticCurves

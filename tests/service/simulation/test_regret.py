@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from bandstand.simulation.regret import mean_ranks, mean_regret, normalized_regret, pool_of
 
 

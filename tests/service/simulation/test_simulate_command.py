@@ -7,6 +7,7 @@ import re
 import sys
 
 import pytest
+
 from bandstand.commands.cli import main
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bandstand.search.search import Search
 from bandstand.simulation import Advance, Cluster, Improvement, open_source, simulate
 

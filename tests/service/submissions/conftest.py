@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
+
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from bandstand.submissions import Dispatch, SubmissionQueue
 from bandstand.submissions.queue import Order
-
 from tests.service.written_study import make_spec
 
 NAMES = (f"submitted-{number}" for number in itertools.count())

@@ -7,6 +7,7 @@ import stat
 import zipfile
 
 import pytest
+
 from bandstand.errors import InputError
 from bandstand.submissions import MAX_CODE_BYTES, CodeArchive
 

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+
 from bandstand.errors import InputError
 from bandstand.search.events import Measured
 from bandstand.search.search import Search

@@ -6,6 +6,7 @@ import dataclasses
 
 import optuna
 import pytest
+
 from bandstand.comparison.plan import make_plan
 from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.optuna_tables.optuna_mirror import open_storage

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import ray
+
 from bandstand import stored_files
 from bandstand.errors import one_line
 from bandstand.search.combination import LEAST_MEMBERS, Combination, weigh
@@ -19,7 +20,6 @@ from bandstand.search.events import Combined
 from bandstand.search.history import Trial
 from bandstand.search.search import Search
 from bandstand.store.study_writer import StudyWriter
-
 from bandstand_workers.coordinator.journal import Journal
 
 __all__ = ["ChosenModel"]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+
 from bandstand import stored_files
 from bandstand.errors import BandstandError, one_line
 from bandstand.search.protocol import Assignment, StaleAttemptError, Verdict
@@ -26,7 +27,6 @@ from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
 from bandstand.study.study import StudySpec
-
 from bandstand_workers.coordinator.affinity import Affinity
 from bandstand_workers.coordinator.blame import Blame
 from bandstand_workers.coordinator.chosen_model import ChosenModel

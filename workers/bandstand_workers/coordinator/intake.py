@@ -11,7 +11,6 @@ from bandstand.search.search import Search
 from bandstand.store.requests import Request
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import Budget
-
 from bandstand_workers.coordinator.journal import Journal
 
 __all__ = ["Intake"]

@@ -19,7 +19,6 @@ from bandstand.search.events import Event
 from bandstand.search.search import Search
 from bandstand.store.event_rows import Rows
 from bandstand.store.study_writer import StudyWriter
-
 from bandstand_workers.coordinator.checkpoint_sweep import CheckpointSweep
 
 __all__ = ["Journal"]
@@ -81,7 +80,7 @@ class Journal:
                     rows = self._writer.rows_from(events, self._search.history)
                     await self.call(self._writer.write, rows)
                     self._let_follow(events, rows, superfluous)
-            except Exception as error:  # nothing more can be stored, so nothing more may be told
+            except Exception as error:  # noqa: BLE001  # nothing more can be stored, so nothing more may be told
                 self._fail(error, waiters)
                 return
             for waiter in waiters:

@@ -15,7 +15,6 @@ from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, StaleAttemptError
 from bandstand.search.search import Search
 from bandstand.store.study_writer import StudyWriter
-
 from bandstand_workers.coordinator.journal import Journal
 from bandstand_workers.coordinator.pauses import Pauses
 from bandstand_workers.messages import Outcome

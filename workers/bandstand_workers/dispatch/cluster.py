@@ -5,24 +5,19 @@ Knows Ray's job API and what its answers mean. Must not know the queue.
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
-from bandstand.errors import BandstandError, one_line
 from ray.exceptions import AuthenticationError
-from ray.job_submission import JobStatus, JobSubmissionClient
+from ray.job_submission import JobStatus
+
+from bandstand.errors import BandstandError, one_line
+from bandstand_workers.internals.ray_job_parts import PatientClient, answer_in, quiet_client
 
 __all__ = ["Cluster", "ClusterAwayError", "Job", "JobRefusedError"]
-
-_TIMEOUT_SECONDS = (5.0, 25.0)
-"""To connect, and between two pieces of an answer; without them a hanging head would hang the dispatcher."""
-_TALKATIVE = ("dashboard.modules.job.sdk", "dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging")
-_STATUS = re.compile(r"Request failed with status code (\d+): (.*)", re.DOTALL)
 
 
 class ClusterAwayError(BandstandError):
@@ -44,13 +39,6 @@ class Job:
     """Why it ended as it did, in a line."""
 
 
-class _PatientClient(JobSubmissionClient):  # type: ignore[misc]  # Ray has no types
-    """Ray's client, which sets no time limit of its own anywhere: hence this use of an inner method."""
-
-    def _do_request(self, *arguments: Any, **options: Any) -> Any:
-        return super()._do_request(*arguments, timeout=_TIMEOUT_SECONDS, **options)
-
-
 class Cluster:
     """The jobs of one cluster.
 
@@ -65,11 +53,10 @@ class Cluster:
             address: of the job server, as http://head:8265.
             python: the command that runs Python on the cluster's nodes.
         """
-        for name in _TALKATIVE:
-            logging.getLogger(f"ray.{name}").setLevel(logging.WARNING)
+        quiet_client()
         self._address = address
         self._python = python
-        self._client: JobSubmissionClient | None = None
+        self._client: PatientClient | None = None
 
     def check(self) -> None:
         """Do nothing but find out whether the job server answers."""
@@ -130,9 +117,9 @@ class Cluster:
         async for piece in self._connected().tail_job_logs(run):
             yield piece
 
-    def _connected(self) -> JobSubmissionClient:
+    def _connected(self) -> PatientClient:
         if self._client is None:
-            self._client = _PatientClient(self._address)
+            self._client = PatientClient(self._address)
         return self._client
 
     def _call(self, method: str, *arguments: Any, **options: Any) -> Any:
@@ -148,12 +135,12 @@ class Cluster:
                 f"the Ray cluster's job server must answer; {self._address} does not: {type(error).__name__}"
             ) from error
         except (RuntimeError, ValueError) as error:  # ValueError: a folder that Ray cannot use
-            answer = _STATUS.match(str(error))
-            if answer and int(answer[1]) >= 500:
+            answer = answer_in(error)
+            if answer and answer[0] >= 500:
                 raise ClusterAwayError(
-                    f"the Ray cluster's job server at {self._address} answers {answer[1]}: {_last_line(answer[2])}"
+                    f"the Ray cluster's job server at {self._address} answers {answer[0]}: {_last_line(answer[1])}"
                 ) from error
-            raise JobRefusedError(_last_line(answer[2] if answer else str(error))) from error
+            raise JobRefusedError(_last_line(answer[1] if answer else str(error))) from error
 
 
 def _message_of(details: Any) -> str:

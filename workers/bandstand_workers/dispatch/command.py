@@ -14,7 +14,6 @@ import sys
 from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError
 from bandstand.settings import bandstand_home, database_url, ray_job_server
 from bandstand.store.store import Store
-
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
 from bandstand_workers.dispatch.options import Options

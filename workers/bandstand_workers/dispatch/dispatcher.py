@@ -17,7 +17,6 @@ from bandstand.submissions.code import PROJECT_FOLDER
 from bandstand.submissions.dispatch import ClaimedRun
 from bandstand.submissions.job import refuse_job
 from bandstand.submissions.records import RunState
-
 from bandstand_workers.dispatch.cluster import Cluster, ClusterAwayError, Job, JobRefusedError
 from bandstand_workers.dispatch.job_logs import JobLogs
 

@@ -94,5 +94,5 @@ class _Stream:
                     self._held += piece[skipped:]
                 while len(self._held) > _MAX_HELD:
                     await asyncio.sleep(0.2)
-        except Exception as error:  # of any of the parts between here and the file
+        except Exception as error:  # noqa: BLE001  # of any of the parts between here and the file
             _log.debug("the log of %s breaks off: %s", self._run, error)

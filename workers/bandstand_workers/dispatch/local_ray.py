@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from bandstand.errors import ServiceError
 from bandstand.running.child_death import end_of_log
-
 from bandstand_workers.fleet.fleet import local_cores
 
 __all__ = ["LocalRay", "free_ports"]
@@ -185,12 +185,15 @@ def free_ports(number: int) -> list[int]:
 
 def _answers(address: str) -> bool:
     """Whether a job server answers there, to our token."""
-    from ray.job_submission import JobSubmissionClient
+    import requests
+    from ray.exceptions import AuthenticationError
+
+    from bandstand_workers.internals.ray_job_parts import PatientClient
 
     try:
-        JobSubmissionClient(address)
-    except Exception:  # of several libraries, by what it is that is not ready yet
-        return False
+        PatientClient(address)
+    except (AuthenticationError, ConnectionError, requests.RequestException, RuntimeError, ValueError):
+        return False  # by what it is that is not ready yet
     return True
 
 

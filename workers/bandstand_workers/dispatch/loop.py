@@ -14,7 +14,6 @@ import time
 
 from bandstand.errors import DatabaseUnreachableError
 from bandstand.store.store import Store
-
 from bandstand_workers.dispatch.cluster import Cluster, ClusterAwayError
 from bandstand_workers.dispatch.dispatcher import Dispatcher
 from bandstand_workers.dispatch.ending import Ending, Patience

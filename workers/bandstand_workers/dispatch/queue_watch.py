@@ -9,6 +9,7 @@ import threading
 
 import psycopg
 import sqlalchemy as sa
+
 from bandstand.errors import BandstandError
 from bandstand.store import tables
 from bandstand.store.store import Store

@@ -89,7 +89,6 @@ def connect_ray(resources: Resources, cpus: float) -> None:
             address="local",
             object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
             include_dashboard=False,
-            _node_ip_address="127.0.0.1",
             num_cpus=max(local_cores(), math.ceil(cpus)),
             **quiet,
         )

@@ -9,8 +9,8 @@ import logging
 import threading
 
 import ray
-from bandstand.errors import InputError, ServiceError
 
+from bandstand.errors import InputError, ServiceError
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.places import node_died
 from bandstand_workers.fleet.shortage import ShortageNotes

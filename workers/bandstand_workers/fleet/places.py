@@ -13,9 +13,11 @@ from types import MappingProxyType
 from typing import Any
 
 import ray
-from bandstand.study.study import Resources
 from ray.util import placement_group, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from bandstand.study.study import Resources
+from bandstand_workers.internals.ray_parts import says_node_died
 
 __all__ = ["Place", "bundle_of", "node_died", "wait_for_verdict"]
 
@@ -33,8 +35,7 @@ def bundle_of(resources: Resources) -> dict[str, float]:
 
 def node_died(error: BaseException) -> bool:
     """Whether an actor is gone because its machine is: preempted, crashed, cut off. What ran there is not to blame."""
-    # Ray marks only announced preemptions; of a node that has vanished just the message tells.
-    return isinstance(error, ray.exceptions.RayActorError) and (error.preempted or "node has died" in str(error))
+    return isinstance(error, ray.exceptions.RayActorError) and (error.preempted or says_node_died(error))
 
 
 async def wait_for_verdict(trainer: Any, error: BaseException) -> BaseException:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ray
+
 from bandstand.errors import InputError
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.study import Resources, StudySpec
 from bandstand.study.user_modules import CodePlace
-
 from bandstand_workers.messages import Measurement, Outcome, WorkerGoneError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-from bandstand.learning_rates import Reset
 
+from bandstand.learning_rates import Reset
 from bandstand_workers.learning_rates.rate_variable import rate_of, rate_variable
 
 __all__ = ["RandomRestarts"]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
-from bandstand.learning_rates import Cycle
 from keras import ops
+
+from bandstand.learning_rates import Cycle
 
 __all__ = [
     "ConstantSchedule",

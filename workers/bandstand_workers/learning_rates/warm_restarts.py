@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from bandstand.learning_rates import Cycle, Reset, restart_cycles
 
+from bandstand.learning_rates import Cycle, Reset, restart_cycles
 from bandstand_workers.learning_rates.rate_variable import rate_variable
 
 __all__ = ["WarmRestarts"]

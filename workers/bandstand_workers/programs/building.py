@@ -1,6 +1,6 @@
 """Builds what a model has besides its weights, before its first step: metrics, losses, optimizer variables.
 
-The one place where a private method of Keras's is called.
+Knows which models cannot be built so. Must not know what they are built for.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+
+from bandstand_workers.internals import keras_parts
 
 __all__ = ["metrics_built"]
 
@@ -27,8 +29,7 @@ def metrics_built(model: Any, batch: Any) -> bool:
     if any(leaf.dtype == "string" for leaf in keras.tree.flatten(batch)):
         return False  # there are no symbolic strings
     try:
-        # There is no public way to build a model's metrics without training or testing on a batch.
-        model._symbolic_build(data_batch=batch)
-    except Exception:  # a user's model may raise anything where it sees symbolic inputs
+        keras_parts.build_symbolically(model, batch)
+    except Exception:  # noqa: BLE001  # a user's model may raise anything where it sees symbolic inputs
         return False
     return True

@@ -49,5 +49,9 @@ def _is_distributed(model: Any) -> bool:
 def _acts_on_batches(callback: Any) -> bool:
     if isinstance(callback, keras.callbacks.ModelCheckpoint) and callback.save_freq == "epoch":
         return False  # its hook looks at the batch number and does nothing
-    # Keras marks the hooks of its base class so.
-    return not all(getattr(getattr(callback, hook), "_is_default", False) for hook in _BATCH_HOOKS)
+    return any(_is_own(callback, hook) for hook in _BATCH_HOOKS)
+
+
+def _is_own(callback: Any, hook: str) -> bool:
+    """Whether a hook is another function than Keras's base class has; it may be the class's or the object's."""
+    return getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)

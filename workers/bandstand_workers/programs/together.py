@@ -78,7 +78,7 @@ class Together:
         began = time.monotonic()
         try:
             answers, error = self._run(kind, [call.request for call in group]), None
-        except BaseException as raised:  # it is every caller's, who are other threads
+        except BaseException as raised:  # noqa: BLE001  # it is every caller's, who are other threads
             answers, error = [None] * len(group), raised
         finally:
             seconds = time.monotonic() - began

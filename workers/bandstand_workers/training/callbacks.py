@@ -13,10 +13,10 @@ from typing import Any
 
 import keras
 import numpy as np
+
 from bandstand.search.events import Action
 from bandstand.search.protocol import Verdict
 from bandstand.study.study import Objective
-
 from bandstand_workers.messages import EpochLink, Measurement
 from bandstand_workers.training import model_state
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint

@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from bandstand import stored_files
 from bandstand.errors import one_line
-
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoints import Checkpoint, CheckpointError
 
@@ -94,7 +93,7 @@ def _read(uri: str) -> bytes:
 def _write(checkpoint: Checkpoint, uri: str, tell: Callable[[str], None]) -> None:
     try:
         stored_files.write(checkpoints.encode(checkpoint, uri), uri)
-    except Exception as error:  # a full disk, a bucket that refuses: whoever waits must hear of it
+    except Exception as error:  # noqa: BLE001  # a full disk, a bucket that refuses: whoever waits must hear of it
         tell(f"{type(error).__name__}: {one_line(error)}")
     else:
         tell("")

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from bandstand_workers.internals import keras_parts
 from bandstand_workers.training import model_state
 from bandstand_workers.training.checkpoints import Checkpoint
 
@@ -55,7 +56,7 @@ def renew_statistics(model: Any, x: Any, batches: Iterable[Any]) -> None:
         x: the inputs, a structure of arrays.
         batches: indices of the examples of each batch.
     """
-    layers = [layer for layer in _layers_within(model) if _keeps_statistics(layer)]
+    layers = [layer for layer in keras_parts.all_layers(model) if _keeps_statistics(layer)]
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]
@@ -120,18 +121,9 @@ def surplus_penalty(ensemble: Any, members: int) -> float:
 
 
 def _settings_of(model: Any) -> dict[str, Any]:
-    """What a model was compiled with, as far as evaluation needs it.
-
-    The user's own objects, which Keras keeps in a private place: made again from their public config, a plain function
-    could not be found.
-    """
-    given = model._compile_config.config
+    """What a model was compiled with, as far as evaluation needs it."""
+    given = keras_parts.compiled_with(model)
     return {name: given[name] for name in _COMPILED_WITH if given.get(name) is not None}
-
-
-def _layers_within(model: Any) -> Iterable[Any]:
-    """All layers, however deep; the public `layers` leaves out those that a user's own layer holds."""
-    return model._flatten_layers(include_self=False)  # type: ignore[no-any-return]
 
 
 def _keeps_statistics(layer: Any) -> bool:

@@ -1,8 +1,9 @@
 """What Keras and TensorFlow keep for a whole process: names and seeds at a trial's beginning, and what piles up.
 
-The one place that reaches into their internals for it. Their public functions, `keras.utils.set_random_seed` and
+Knows what of a process's state is whose. Must not know trials. The public functions, `keras.utils.set_random_seed` and
 `keras.backend.clear_session`, also empty TensorFlow's cache of kernels: every program kept for later trials would have
 to be instantiated again, which takes longer than a small training (measured: 110 ms for a program of 9 epochs of 6 ms).
+So private parts are used instead, which are in `internals`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from typing import ParamSpec, TypeVar
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
-from keras.src.random import seed_generator
-from keras.src.utils import naming, rng_utils
+
+from bandstand_workers.internals import keras_parts
 
 __all__ = ["EXCLUSIVE", "begin_trial", "clear", "exclusively", "use_policy"]
 
@@ -46,17 +46,13 @@ def begin_trial(seed: int) -> None:
     As `keras.utils.set_random_seed`, without emptying caches: TensorFlow's stateful random operations, which Keras's
     own layers do not use, draw on where the same seed is set twice in a process.
     """
-    naming.reset_uids()
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    global_state.set_global_attribute(rng_utils.GLOBAL_RANDOM_SEED, seed)
-    global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, None)
-    if keras.backend.backend() != "tensorflow":
-        return
-    from tensorflow.python.eager import context
+    keras_parts.set_seed_and_forget_names(seed)
+    if keras.backend.backend() == "tensorflow":
+        from bandstand_workers.internals import tensorflow_parts
 
-    eager = context.context()
-    eager._seed, eager._rng = seed, random.Random(seed)
+        tensorflow_parts.set_seed(seed)
 
 
 def clear(policy: keras.DTypePolicy) -> None:
@@ -66,7 +62,10 @@ def clear(policy: keras.DTypePolicy) -> None:
         policy: the precision that the user's module has set, which Keras forgets here.
     """
     keras.backend.clear_session(free_memory=False)
-    _forget_custom_gradients()
+    if keras.backend.backend() == "tensorflow":
+        from bandstand_workers.internals import tensorflow_parts
+
+        tensorflow_parts.forget_custom_gradients()
     use_policy(policy)
     gc.collect()
 
@@ -75,18 +74,3 @@ def use_policy(policy: keras.DTypePolicy) -> None:
     """Have the calling thread build with this precision, which Keras keeps for each thread."""
     if keras.config.dtype_policy() != policy:
         keras.config.set_dtype_policy(policy)
-
-
-def _forget_custom_gradients() -> None:
-    """Unregister the gradients that traces have registered under names of their own.
-
-    TensorFlow keeps each for the life of the process, and with it the graph of a model that nobody has any more: about
-    3 MB a trace. They are used while a training step is traced, and by nobody later.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return
-    from tensorflow.python.framework import ops
-
-    registered = ops.gradient_registry._registry
-    for name in [name for name in registered if name.startswith("CustomGradient-")]:
-        del registered[name]

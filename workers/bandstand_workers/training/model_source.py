@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+
 from bandstand.errors import one_line
 from bandstand.study.study import StudySpec
-
 from bandstand_workers.programs.choice import MeasuredProgram
 from bandstand_workers.programs.constants import Slot, find_slots
 from bandstand_workers.programs.kept import KeptModel, KeptModels
@@ -60,8 +60,10 @@ class ModelSource:
         self._spec = spec
         self._build = build
         self._data = data
-        self._tensors: dict[str, Any] = {} if earlier is None else earlier._tensors
-        self._kept: KeptModels = KeptModels() if earlier is None else earlier._kept
+        self.tensors: dict[str, Any] = {} if earlier is None else earlier.tensors
+        """The data by split, as the backend's tensors; filled as they are asked for."""
+        self.kept: KeptModels = KeptModels() if earlier is None else earlier.kept
+        """The models whose programs may serve again."""
         self._of_trial: dict[int, tuple[str, list[float]]] = {}
         self._litter = 0.0
         self._policy = keras.config.dtype_policy()
@@ -71,7 +73,7 @@ class ModelSource:
     @property
     def programs(self) -> int:
         """How many programs are kept."""
-        return len(self._kept)
+        return len(self.kept)
 
     def model_for(
         self, trial: int, params: Mapping[str, Any], seed: int, callbacks: list[Any], *, restores: bool
@@ -88,13 +90,13 @@ class ModelSource:
         with keras_session.EXCLUSIVE:
             keras_session.use_policy(self._policy)
             known = self._of_trial.get(trial) if restores else None
-            lent = self._kept.take(known[0]) if known else None
+            lent = self.kept.take(known[0]) if known else None
             if lent is not None and known is not None:
                 if reason_for_fit(lent.model, callbacks) is None:
                     lent.renew_optimizer(known[1])
                     self._resize(lent.program, params)
                     return TrialModel(model=lent.model, lent=lent, kept=True)
-                self._kept.give_back(lent)
+                self.kept.give_back(lent)
             keras_session.begin_trial(seed)
             model = self._build(dict(params))
             if self._spec.trainer == "fit":
@@ -112,16 +114,16 @@ class ModelSource:
         signature, shared = signature_of(fresh, slots, {} if self._any_size else sizes, made_by)
         slots = slots if shared else []
         constants = [slot.value for slot in slots]
-        lent = self._kept.take(signature)
+        lent = self.kept.take(signature)
         was_there = lent is not None
         if lent is None:
             try:
                 lent = self._trace(signature, fresh, slots, sizes)
-            except Exception as error:  # a model may hold anything; `fit` will say it if the fault is the model's own
+            except Exception as error:  # noqa: BLE001  # a model may hold anything; `fit` tells what is its own fault
                 keras_session.begin_trial(seed)
                 reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
                 return TrialModel(model=self._build(dict(params)), reason=reason)
-            self._kept.lent(lent)
+            self.kept.lent(lent)
         else:
             lent.renew(fresh, constants)
             self._resize(lent.program, params)
@@ -149,7 +151,7 @@ class ModelSource:
         from bandstand_workers.programs.jax_program import JaxFunctions, JaxProgram
 
         batch = keras.tree.map_structure(lambda array: array[:1], train)
-        sibling = self._kept.program(signature)
+        sibling = self.kept.program(signature)
         if isinstance(sibling, JaxProgram):  # traced with its model, for all of the signature
             functions = sibling.functions
         else:
@@ -165,7 +167,7 @@ class ModelSource:
         """Have a model serve other trials. One whose training raised is not given back."""
         if trial_model.lent is not None:
             with keras_session.EXCLUSIVE:
-                self._kept.give_back(trial_model.lent)
+                self.kept.give_back(trial_model.lent)
 
     def clean_up(self, trial_model: TrialModel | None) -> None:
         """Let go, now and then, of what trials leave behind: models are full of cycles, which only this frees."""
@@ -198,9 +200,9 @@ class ModelSource:
 
     def _split(self, name: str) -> Any:
         """A split of the data as the backend's tensors, converted once."""
-        if name not in self._tensors:
-            self._tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
-        return self._tensors[name]
+        if name not in self.tensors:
+            self.tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
+        return self.tensors[name]
 
 
 def _may_use_xla() -> bool:

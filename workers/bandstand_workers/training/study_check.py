@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 import numpy as np
+
 from bandstand.errors import InputError, one_line
 from bandstand.study.study import StudySpec
-
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training.user_code import Data
 
@@ -37,7 +37,7 @@ def check_study(
         params = spec.space.sample(np.random.default_rng([spec.seed, number]))
         try:
             model = build(dict(params))
-        except Exception:
+        except Exception:  # noqa: BLE001  # a user's builder may raise anything, and that is a result
             continue
         _check_type(spec, model)
         callbacks = make_callbacks(params)

@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 import psutil
+
 from bandstand import stored_files
 from bandstand.errors import InputError, one_line
 from bandstand.search.events import Action
@@ -23,7 +24,6 @@ from bandstand.search.failures import HOPELESS
 from bandstand.search.protocol import Assignment
 from bandstand.study.study import StudySpec
 from bandstand_spaces import KerasTunerBuilder
-
 from bandstand_workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
 from bandstand_workers.programs.kept import KeptModel
 from bandstand_workers.programs.loop import train_epochs
@@ -64,24 +64,24 @@ class Training:
         self._build = load_builder(spec.model)
         self._make_callbacks = [load_function("callbacks", reference) for reference in spec.callbacks]
         self.data: Data = same_data.data if same_data else load_data(spec.data)
-        self._description: dict[str, str] = same_data._description if same_data else {}
-        self._checkpoints: CheckpointKeeper = earlier._checkpoints if earlier else CheckpointKeeper()
-        self._source: ModelSource = ModelSource(spec, self._build, self.data, same_data._source if same_data else None)
+        self.description: dict[str, str] = same_data.description if same_data else {}
+        self.checkpoint_keeper: CheckpointKeeper = earlier.checkpoint_keeper if earlier else CheckpointKeeper()
+        self.source: ModelSource = ModelSource(spec, self._build, self.data, same_data.source if same_data else None)
 
     @property
     def programs(self) -> int:
         """How many compiled programs are kept."""
-        return self._source.programs
+        return self.source.programs
 
     def describe_data(self) -> dict[str, str]:
         """As `data_summary.describe_data`, of the study's data."""
-        if not self._description:
-            self._description |= describe_data(self.data)
-        return self._description
+        if not self.description:
+            self.description |= describe_data(self.data)
+        return self.description
 
     def wait_for_checkpoints(self) -> None:
         """Wait until every checkpoint made so far is durable and its link told."""
-        self._checkpoints.wait()
+        self.checkpoint_keeper.wait()
 
     def check(self) -> None:
         """Refuse a study whose epochs would not report its objective, or that asks for more than can be.
@@ -120,13 +120,13 @@ class Training:
         trial_model: TrialModel | None = None
         try:
             callbacks = self._callbacks_for(assignment.params)
-            trial_model = self._source.model_for(
+            trial_model = self.source.model_for(
                 assignment.trial, assignment.params, assignment.seed, callbacks, restores=_goes_on(assignment)
             )
             outcome = self._train(trial_model, callbacks, assignment, link, folder, resume_uri, deadline)
         except WorkerGoneError:
             if trial_model is not None:
-                self._source.give_back(trial_model)
+                self.source.give_back(trial_model)
             raise
         except MemoryError as error:
             outcome = _failure("out_of_memory", error)
@@ -134,12 +134,12 @@ class Training:
             outcome = Outcome(refused=one_line(error), cause=error.kind)
         except model_state.OtherShapeError as error:
             outcome = dataclasses.replace(_failure(HOPELESS, error), message=one_line(error))
-        except Exception as error:  # the user's model may raise anything
+        except Exception as error:  # noqa: BLE001  # the user's model may raise anything
             out_of_memory = type(error).__name__ == "ResourceExhaustedError"
             outcome = _failure("out_of_memory" if out_of_memory else "exception", error)
         if not outcome.kind and not outcome.refused and trial_model is not None:
-            self._source.give_back(trial_model)
-        self._source.clean_up(trial_model)
+            self.source.give_back(trial_model)
+        self.source.clean_up(trial_model)
         return dataclasses.replace(
             outcome, defaulted=self._defaulted(), memory_bytes=psutil.Process().memory_info().rss
         )
@@ -164,7 +164,7 @@ class Training:
 
         def save_checkpoint(checkpoint: Checkpoint) -> None:
             uri = uri_of(checkpoint)
-            self._checkpoints.save(checkpoint, uri, partial(link.checkpointed, checkpoint.epoch, uri))
+            self.checkpoint_keeper.save(checkpoint, uri, partial(link.checkpointed, checkpoint.epoch, uri))
 
         report = ReportEpochs(
             link=link,
@@ -180,7 +180,7 @@ class Training:
         verdict = None
         if resume is not None:
             with keras_session.EXCLUSIVE:
-                self._source.build_on_data(model)  # so that there are variables to restore
+                self.source.build_on_data(model)  # so that there are variables to restore
         if assignment.until_epoch > report.epochs:
             rates = FollowLearningRates(assignment.learning_rates, assignment.first_epoch)
             callbacks = [rates, *user_callbacks, report]
@@ -215,7 +215,7 @@ class Training:
         )
 
     def _load(self, uri: str, epoch: int) -> Checkpoint:
-        checkpoint = self._checkpoints.load(uri)
+        checkpoint = self.checkpoint_keeper.load(uri)
         if checkpoint.epoch != epoch:
             raise CheckpointError(
                 f"a checkpoint must be of the epoch that was asked for, {epoch}; {uri} is of epoch {checkpoint.epoch}",
@@ -227,7 +227,7 @@ class Training:
         """Write the checkpoint of a trial that is over; None where it cannot be, of which the link is told."""
         try:
             stored_files.write(checkpoints.encode(end, uri), uri)
-        except Exception as error:  # a full disk, a bucket that refuses: the trial's result stands without it
+        except Exception as error:  # noqa: BLE001  # a full disk, a bucket: the trial's result stands without it
             link.checkpointed(end.epoch, uri, f"{type(error).__name__}: {one_line(error)}")
             return None
         return uri
@@ -286,12 +286,12 @@ class Training:
         Raises:
             CheckpointError: the checkpoint cannot be used.
         """
-        best = self._checkpoints.load(checkpoint_uri).best
+        best = self.checkpoint_keeper.load(checkpoint_uri).best
         if best.epoch != epoch or not best.weights:
             return None
         model = self._fresh_model(params)
         uri = save_model(model, best.weights, place)
-        self._source.clean_up(None)
+        self.source.clean_up(None)
         return uri
 
     @keras_session.exclusively
@@ -311,7 +311,7 @@ class Training:
             CheckpointError: a checkpoint cannot be used.
             ValueError: the checkpoints do not fit, or the model cannot be part of an ensemble.
         """
-        states = (self._checkpoints.load(uri) for uri in checkpoint_uris)
+        states = (self.checkpoint_keeper.load(uri) for uri in checkpoint_uris)
         if how == "average":
             model = self._fresh_model(params)
             combined_models.set_average(model, states)
@@ -325,7 +325,7 @@ class Training:
             for member, state in zip(combined_models.members_of(model), states, strict=True):
                 model_state.take_weights(state, member)
         uri = save_model(model, model.get_weights(), place)
-        self._source.clean_up(None)
+        self.source.clean_up(None)
         return uri
 
     @keras_session.exclusively
@@ -357,7 +357,7 @@ class Training:
         )
         if members > 1:
             metrics["loss"] -= combined_models.surplus_penalty(model, members)
-        self._source.clean_up(None)
+        self.source.clean_up(None)
         return {name: float(value) for name, value in metrics.items()}
 
     def _defaulted(self) -> tuple[str, ...]:
@@ -370,7 +370,7 @@ class Training:
         """A model of its own, with variables, for weights that come from elsewhere."""
         keras_session.begin_trial(self.spec.seed)
         model = self._build(dict(params))
-        self._source.build_on_data(model)
+        self.source.build_on_data(model)
         return model
 
     def _fresh_ensemble(self, params: Mapping[str, Any], members: int) -> Any:

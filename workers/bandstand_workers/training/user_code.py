@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from bandstand.errors import InputError, one_line
 from bandstand.study.user_modules import ScriptStopped, find_clash, find_clashes, served_folders
 from bandstand_spaces.keras_tuner import KerasTunerBuilder, takes_hp

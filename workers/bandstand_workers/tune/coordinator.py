@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ray
-from bandstand.errors import BandstandError
 
+from bandstand.errors import BandstandError
 from bandstand_workers.coordinator.coordinator import Coordinator, StudyOutcome
 from bandstand_workers.tune.errands import Desk, Errand, Errands
 

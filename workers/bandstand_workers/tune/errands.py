@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+
 from bandstand.errors import ServiceError
 
 __all__ = ["NO_MORE", "Desk", "Errand", "Errands"]

@@ -14,12 +14,12 @@ from threading import Event
 from typing import Any
 
 import ray
+
 from bandstand.errors import ServiceError
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
-
 from bandstand_workers.coordinator.coordinator_start import start_coordinator
 from bandstand_workers.tune.coordinator import DeskCoordinatorActor
 from bandstand_workers.tune.population_run import run_population

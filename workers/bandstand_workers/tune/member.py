@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray
+from ray.tune import Trainable
+
 from bandstand.errors import one_line
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
-from ray.tune import Trainable
-
 from bandstand_workers.messages import Outcome
 from bandstand_workers.tune.population import OBJECTIVE, SEAT, PopulationConfig
 from bandstand_workers.tune.population_coordinator import Interval, Order
@@ -71,7 +71,7 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         arguments = self._coordinator, assignment, order.folder, order.resume_uri, order.seconds_left
         try:
             outcome: Outcome = self._trainer.submit("train", *arguments).result()
-        except Exception as error:  # of ours: what the user's model raises is an outcome
+        except Exception as error:  # noqa: BLE001  # of ours: what the user's model raises is an outcome
             message = f"{type(error).__name__}: {one_line(error)}"
             detail = "".join(traceback.format_exception(error))[-20_000:]
             outcome = Outcome(kind="internal", message=message, cause=type(error).__name__, detail=detail)

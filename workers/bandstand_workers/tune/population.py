@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from ray.tune.schedulers import PopulationBasedTraining
+from ray.tune.schedulers.pb2 import PB2
+
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT, TunePBTOptions
 from bandstand.study.study import StudySpec
 from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
-from ray.tune.schedulers import PopulationBasedTraining
-from ray.tune.schedulers.pb2 import PB2
 
 __all__ = ["OBJECTIVE", "SEAT", "PopulationConfig"]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-from bandstand.errors import ServiceError
-from bandstand.settings import ray_address
 from ray import tune
 
+from bandstand.errors import ServiceError
+from bandstand.settings import ray_address
 from bandstand_workers.coordinator.coordinator_start import start_coordinator
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.gathering import gather

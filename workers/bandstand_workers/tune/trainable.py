@@ -13,11 +13,11 @@ from concurrent.futures import Future
 from typing import Any
 
 import ray
+from ray.tune import Trainable
+
 from bandstand.errors import one_line
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
-from ray.tune import Trainable
-
 from bandstand_workers.messages import Measurement, Outcome
 from bandstand_workers.tune.errands import Errand
 from bandstand_workers.tune.searcher import GOES_ON

@@ -12,7 +12,6 @@ from typing import Any
 from bandstand.errors import InputError
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
-
 from bandstand_workers.fleet.trainer import Trainer
 
 __all__ = ["TrainerThread"]

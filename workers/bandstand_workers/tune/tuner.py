@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from ray import tune
+
 from bandstand.errors import ServiceError, one_line
 from bandstand.settings import bandstand_home
 from bandstand.study.study import StudySpec
-from ray import tune
 
 __all__ = ["Fit", "make_tuner", "tune_folder"]
 
@@ -100,7 +101,7 @@ class Fit:
     def _fit(self) -> None:
         try:
             self._tuner.fit()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Tune runs all of our code, and whoever asked must hear of it
             _log.error("Ray Tune ended", exc_info=error)
             self.error = one_line(error)
 

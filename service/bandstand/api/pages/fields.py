@@ -9,9 +9,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bandstand_spaces import Categorical, Float, Int
-
 from bandstand.study.study import Budget, StudySpec
+from bandstand_spaces import Categorical, Float, Int
 
 __all__ = ["Field", "budget_fields", "param_fields"]
 

@@ -63,7 +63,7 @@ def _write_image(drawing: Drawing, path: Path) -> None:
     kind = path.suffix.lower().removeprefix(".")
     try:
         image = figure.to_image(kind, width=WIDTH, height=figure.layout.height, scale=2 if kind == "png" else 1)
-    except Exception as error:  # kaleido and what it stands on have no root of their own
+    except Exception as error:  # noqa: BLE001  # kaleido and what it stands on have no root of their own
         if "Chrome" in str(error) and "requires" in str(error):
             raise InputError(
                 "images are drawn by Chromium or Chrome, and none was found: install one, name it in BROWSER_PATH, or "

@@ -8,10 +8,9 @@ from __future__ import annotations
 from math import log10
 from typing import cast
 
-from bandstand_spaces import Categorical, Float, Int, Parameter, Value
-
 from bandstand.report.drawing.axes import linear_ticks, log_ticks
 from bandstand.report.text import number, shortened, value_text
+from bandstand_spaces import Categorical, Float, Int, Parameter, Value
 
 __all__ = ["cell_of", "cells_of", "place_of", "share", "ticks_of"]
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from bandstand_spaces import Parameter, Value
 
 from bandstand.report.drawing.axes import make_bounds
 from bandstand.report.drawing.drawing import Drawing
@@ -18,6 +17,7 @@ from bandstand.report.figures.importances import comparable_values, importances_
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import label, measured, value_text
 from bandstand.study.study import Objective
+from bandstand_spaces import Parameter, Value
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord

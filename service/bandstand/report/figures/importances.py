@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import plotly.graph_objects as go
-from bandstand_spaces import Value
 
 from bandstand.report.drawing.axes import make_bounds
 from bandstand.report.drawing.drawing import Drawing
@@ -17,6 +16,7 @@ from bandstand.report.drawing.style import STUDY_COLORS, make_figure
 from bandstand.report.params import condition_text, params_by_trial
 from bandstand.report.text import and_list, counted, label
 from bandstand.report.timeline import values_of
+from bandstand_spaces import Value
 
 if TYPE_CHECKING:
     import optuna

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
-from bandstand_spaces import Categorical
 
 from bandstand.report.drawing.axes import log_ticks
 from bandstand.report.drawing.drawing import Drawing, Table
@@ -16,6 +15,7 @@ from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
 from bandstand.report.family import POPULATIONS, Member, Step, best_path, lay_out, read_members, related
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
+from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord

@@ -12,7 +12,6 @@ from math import log10
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import plotly.graph_objects as go
-from bandstand_spaces import Parameter, Value
 
 from bandstand.report.drawing.axes import Bounds, linear_ticks, log_ticks, make_bounds
 from bandstand.report.drawing.drawing import Drawing
@@ -23,6 +22,7 @@ from bandstand.report.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
 from bandstand.report.timeline import values_of
 from bandstand.study.study import Objective
+from bandstand_spaces import Parameter, Value
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from bandstand_spaces import Parameter
 
 from bandstand.report.drawing.axes import make_bounds, objective_axis
 from bandstand.report.drawing.drawing import Drawing
@@ -19,6 +18,7 @@ from bandstand.report.figures.importances import comparable_values
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import counted, label, measured, value_text
 from bandstand.study.study import Objective
+from bandstand_spaces import Parameter
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from bandstand_spaces import Categorical, Float, Parameter
 from pydantic import AfterValidator, Field, model_validator
 
 from bandstand.strategies.options import Options
+from bandstand_spaces import Categorical, Float, Parameter
 
 if TYPE_CHECKING:
     import numpy as np
+
     from bandstand_spaces import SearchSpace
 
 __all__ = ["Change", "Factors", "Resample", "Rule", "check_changeable", "explored", "usually_changed"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bandstand_spaces import Float
-
 from bandstand.learning_rates import Cycle, Reset, rates
 from bandstand.search.combination import Combination
 from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
@@ -16,6 +14,7 @@ from bandstand.strategies.policies.restart_bandit import Arm, Bandit
 from bandstand.strategies.policies.restart_options import checked_options, configurations, cycle_lengths
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
+from bandstand_spaces import Float
 
 if TYPE_CHECKING:
     from bandstand.study.study import StudySpec

@@ -8,7 +8,6 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-from bandstand_spaces import Categorical
 
 from bandstand.optuna_samplers.one_thread import one_thread
 from bandstand.search.events import Ended, Event, Measured, Proposed, TrialState
@@ -18,11 +17,11 @@ from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
 from bandstand.strategies.policies.time_varying_gp import Numbers, TimeVaryingGP
 from bandstand.strategies.samplers.fractions import fraction_of, value_at
+from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:
-    from bandstand_spaces import Float, Int
-
     from bandstand.study.study import StudySpec
+    from bandstand_spaces import Float, Int
 
 __all__ = ["PB2Options", "PopulationBasedBandits"]
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from bandstand_spaces import Float
 from pydantic import Field
 
 from bandstand.learning_rates import LEARNING_RATES
 from bandstand.strategies.options import Options, options_from
+from bandstand_spaces import Float
 
 if TYPE_CHECKING:
     from bandstand.study.study import StudySpec

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from bandstand_spaces import Categorical
 from pydantic import Field
 
 from bandstand.search.history import Trial
@@ -18,6 +17,7 @@ from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.explore import Factors, Resample, check_changeable, usually_changed
 from bandstand.strategies.policies.population import Population, PopulationOptions, check_interval
 from bandstand.strategies.strategy import Promotion, Situation, Step
+from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:
     from bandstand.study.study import StudySpec

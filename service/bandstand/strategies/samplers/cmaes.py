@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from bandstand_spaces import Categorical, Int, Parameter, Value
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -37,6 +36,7 @@ from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import fraction_of, value_at
 from bandstand.strategies.samplers.ranking import Ranking
 from bandstand.strategies.samplers.visited import Visited
+from bandstand_spaces import Categorical, Int, Parameter, Value
 
 if TYPE_CHECKING:
     from cmaes import CMAwM

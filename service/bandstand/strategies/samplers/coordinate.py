@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from bandstand_spaces import Categorical
 from pydantic import Field
 
 from bandstand.search.events import Ended, Event, Measured, Proposed
@@ -17,11 +16,11 @@ from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import fraction_of
 from bandstand.strategies.samplers.standings import Standings
 from bandstand.strategies.samplers.visited import Visited
+from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:
-    from bandstand_spaces import Parameter, Value
-
     from bandstand.study.study import StudySpec
+    from bandstand_spaces import Parameter, Value
 
 __all__ = ["CoordinateSampler"]
 

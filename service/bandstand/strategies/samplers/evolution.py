@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from bandstand_spaces import Categorical, Parameter, Value
 from pydantic import Field
 
 from bandstand.search.events import Event, Proposed
@@ -23,6 +22,7 @@ from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import fraction_of, value_at
 from bandstand.strategies.samplers.ranking import Ranking
 from bandstand.strategies.samplers.visited import Visited
+from bandstand_spaces import Categorical, Parameter, Value
 
 if TYPE_CHECKING:
     from bandstand.study.study import StudySpec

@@ -13,9 +13,8 @@ from bandstand.strategies.samplers.lattice import Lattice
 from bandstand.strategies.samplers.visited import Visited
 
 if TYPE_CHECKING:
-    from bandstand_spaces import SearchSpace
-
     from bandstand.study.study import StudySpec
+    from bandstand_spaces import SearchSpace
 
 __all__ = ["GridSampler"]
 

@@ -9,15 +9,14 @@ from collections.abc import Callable, Mapping
 from math import exp, log
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from bandstand_spaces import Categorical, Float, Int, SearchSpace
 from pydantic import Field
 
 from bandstand.strategies.options import Options, options_from
+from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 if TYPE_CHECKING:
-    from bandstand_spaces import Parameter, Value
-
     from bandstand.study.study import StudySpec
+    from bandstand_spaces import Parameter, Value
 
 __all__ = ["GridOptions", "affordable_trainings", "grid_of", "points_per_parameter"]
 

@@ -11,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
 from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:

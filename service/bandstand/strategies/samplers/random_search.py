@@ -11,9 +11,8 @@ from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 
 if TYPE_CHECKING:
-    from bandstand_spaces import SearchSpace
-
     from bandstand.study.study import StudySpec
+    from bandstand_spaces import SearchSpace
 
 __all__ = ["RandomSampler"]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from bandstand_spaces import Categorical
 from pydantic import Field
 
 from bandstand.search.events import Event, Proposed
@@ -17,11 +16,11 @@ from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
 from bandstand.strategies.samplers.standings import Standings
 from bandstand.strategies.samplers.visited import Visited
+from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:
-    from bandstand_spaces import Float, Int, Parameter, Value
-
     from bandstand.study.study import StudySpec
+    from bandstand_spaces import Float, Int, Parameter, Value
 
 __all__ = ["ZoomSampler"]
 

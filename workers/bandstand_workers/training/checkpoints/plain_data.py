@@ -55,7 +55,7 @@ _GROUPS: Mapping[str, Callable[[Iterable[Any]], Any]] = {"tuple": tuple, "set": 
 class Packed:
     """A value as JSON and arrays. Arrays are those of the value itself, not copies."""
 
-    __slots__ = ("_held", "_marks", "arrays", "enum", "obstacle", "only_links", "text", "tree")
+    __slots__ = ("_marks", "arrays", "enum", "held", "obstacle", "only_links", "text", "tree")
 
     def __init__(self) -> None:
         self.tree: Any = None
@@ -69,7 +69,7 @@ class Packed:
         self.text = ""
         """Equal for equal values, but for the arrays'."""
         self._marks: list[bytes] = []
-        self._held: list[Any] = []
+        self.held: list[Any] = []
         """What `text` knows by its address, which must not become another's."""
 
     def settle(self) -> None:
@@ -245,7 +245,7 @@ class _Packer:
         """What is no data. An iterator is another one after each step, though it is the same object."""
         self._packed.obstacle = True
         same = _identity(value)
-        self._packed._held.append(same)
+        self._packed.held.append(same)
         steps = isinstance(value, Iterator) and not isinstance(value, IOBase)
         return {"is": "no data", "of": [*map(id, same), id(self) if steps else 0]}
 
