@@ -24,7 +24,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "lr-restarts": {
         "sampler": "lr-restarts",
         "pruner": "",
-        "sampler_options": {"parameter": "rate", "cycle_epochs": 2, "configurations": 3, "result": "average"},
+        "sampler_options": {"parameter": "rate", "cycle_epochs": 2, "result": "average"},
     },
 }
 
@@ -83,7 +83,9 @@ def test_a_study_whose_checkpoints_are_damaged_while_it_is_stopped_finishes_with
     events = events_of(store, name)
     refusals = [event.data["reason"] for event in events if event.kind == "checkpoint_refused"]
     assert refusals
-    assert all(any(str(file) in reason for file in files) for reason in refusals)
+    forgotten = "was removed when nobody seemed to need it any more"  # a parent's, when its child had one of its own
+    assert all(forgotten in reason or any(str(file) in reason for file in files) for reason in refusals), refusals
+    assert any(str(file) in reason for file in files for reason in refusals)
     notes = [event.data["message"] for event in events if event.kind == "noticed"]
     assert any(reason in note for note in notes for reason in refusals)
     assert {event.data["reason"] for event in events if event.kind == "ended" and event.data["state"] == "failed"} <= {

@@ -134,7 +134,8 @@ class VirtualCluster:
 
     def _train(self, assignment):
         trial, attempt = assignment.trial, assignment.attempt
-        if assignment.checkpoint_of is not None and self.troubles and self._happens("refuse_checkpoint"):
+        may_be_damaged = assignment.checkpoint_of is not None and self.troubles and self._chance.refuse_checkpoint
+        if may_be_damaged and self._happens("refuse_checkpoint"):
             self.troubles -= 1
             self.search.refuse_checkpoint(trial, attempt, "it is damaged")
             yield from self._durably()
