@@ -62,7 +62,7 @@ def test_a_token_that_is_not_good_is_not_kept(bandstand, server):
 def test_a_token_cannot_be_an_argument(bandstand, server):
     said = bandstand("list", "--url", server.url, "--token", TOKEN)
     assert said.code == 2
-    assert "No such option: --token" in said.err
+    assert "No such option" in said.err
     assert TOKEN not in said.out + said.err
 
 
