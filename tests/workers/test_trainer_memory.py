@@ -4,6 +4,7 @@ from itertools import count
 
 import psutil
 
+from bandstand.study.user_modules import CodePlace
 from bandstand_workers.fleet.trainer import Trainer
 from tests.end_to_end.project import SETTINGS, Project
 
@@ -16,7 +17,7 @@ def test_the_baseline_does_not_grow_from_study_to_study_but_with_new_data(tmp_pa
     monkeypatch.setattr(
         "bandstand_workers.fleet.trainer._set_up_devices", lambda _: None
     )  # once a process, before TensorFlow runs
-    trainer = Trainer({"cpus": 1}, [str(project.folder)])
+    trainer = Trainer({"cpus": 1}, CodePlace())
     assert 0 < trainer.memory_bytes() <= 2 * psutil.Process().memory_info().rss
     # What other tests free and take in this process meanwhile must not count.
     sizes = count(100, 100)
