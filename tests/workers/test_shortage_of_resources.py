@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bandstand.study.study import Resources, StudySpec
+from bandstand.study.user_modules import CodePlace
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.shortage import ShortageNotes, note_of_size, note_of_waiting
 
@@ -92,7 +93,7 @@ def give_all(fleet: Fleet, places: Places, rounds: int) -> None:
 
 
 def test_a_fleet_without_a_size_asks_for_one_place_more_than_it_has(places: Places) -> None:
-    fleet = Fleet(Resources(), [], size=None)
+    fleet = Fleet(Resources(), CodePlace(), size=None)
     fleet.take_up(make_spec(epochs=500))
     assert len(places.asked) == 1
     for count in range(1, 6):
@@ -101,14 +102,14 @@ def test_a_fleet_without_a_size_asks_for_one_place_more_than_it_has(places: Plac
 
 
 def test_a_fleet_has_no_more_trainers_than_the_study_may_have_trials(places: Places) -> None:
-    fleet = Fleet(Resources(), [], size=None)
+    fleet = Fleet(Resources(), CodePlace(), size=None)
     fleet.take_up(make_spec(trials=3))
     give_all(fleet, places, 10)
     assert (fleet.placed, len(places.asked)) == (3, 3)
 
 
 def test_a_fleet_leaves_what_it_waits_for_to_others_while_trainers_are_idle(places: Places) -> None:
-    fleet = Fleet(Resources(), [], size=None)
+    fleet = Fleet(Resources(), CodePlace(), size=None)
     fleet.take_up(make_spec(epochs=500))
     give_all(fleet, places, 2)
     fleet.may_grow = False
@@ -122,7 +123,7 @@ def test_a_fleet_leaves_what_it_waits_for_to_others_while_trainers_are_idle(plac
 
 
 def test_a_fleet_with_a_size_asks_for_all_at_once(places: Places) -> None:
-    fleet = Fleet(Resources(), [], size=4)
+    fleet = Fleet(Resources(), CodePlace(), size=4)
     fleet.take_up(make_spec(epochs=500))
     assert len(places.asked) == 4
     give_all(fleet, places, 3)
@@ -130,7 +131,7 @@ def test_a_fleet_with_a_size_asks_for_all_at_once(places: Places) -> None:
 
 
 def test_a_trainer_is_replaced_on_its_place_and_waits_for_another_if_its_node_is_gone(places: Places) -> None:
-    fleet = Fleet(Resources(), [], size=2)
+    fleet = Fleet(Resources(), CodePlace(), size=2)
     fleet.take_up(make_spec(epochs=500))
     give_all(fleet, places, 1)
     fleet.replace("trainer-1")
