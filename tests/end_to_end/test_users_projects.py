@@ -171,7 +171,8 @@ def test_workers_that_die_without_a_word_are_told_with_the_end_of_their_log(proj
     told, _ = process.communicate(timeout=PATIENCE_SECONDS)
     last = told.strip().splitlines()[-1]
     assert process.returncode == 1, told
-    assert last.startswith("bandstand: the workers' process was killed by SIGKILL and did not say why; its log ")
+    ending = "was killed by SIGKILL and did not say why; the same again goes on; its log "
+    assert last.startswith(f"bandstand: the workers' process {ending}")
     assert Path(last.split("the log is ")[1]).is_file()
     assert "Traceback" not in told
 
@@ -181,3 +182,26 @@ def _workers_of(pid: int) -> psutil.Process | None:
         if "bandstand_workers" in child.cmdline():
             return child
     return None
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_run_once_and_a_function_below_its_call_is_told(folder: Path, store: Store) -> None:
+    script = folder / "tune.py"
+    call = "from bandstand import run_study\nrun_study(settings | {'name': 'unguarded'}, workers=1, quiet=True)\n"
+    script.write_text(FILES["train.py"] + call)
+    # A file of the user's called random.py would end Python itself where a script is started beside it.
+    (folder / "random.py").unlink()
+    done = subprocess.run(
+        [sys.executable, "tune.py"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
+    assert done.returncode == 0, done.stderr
+    assert store.record("unguarded").state == "finished"
+    above, _, below = FILES["train.py"].partition("\ndef load():")
+    script.write_text(f"{above}\n{call.replace('settings | ', '')}\ndef load():{below}")
+    (folder / "study.toml").write_text(FILES["study.toml"].replace("train:", "tune:").replace("from-toml", "below"))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "bandstand", "run", "study.toml", "-w", "1"],
+        cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "the import of tune ended where it calls run_study, and 'build' is not above that" in done.stderr

@@ -6,17 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bandstand.errors import InputError
+from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.running.run import workers_environment
 from bandstand.study.code_check import check_modules, clash_notes
 from bandstand.study.needed_modules import needed_modules
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import find_clash, find_clashes, find_module
+from bandstand.study.user_modules import find_clash, find_clashes, find_hidden_folder, find_module
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -181,3 +183,69 @@ def test_workers_get_the_path_of_their_caller_without_the_users_folders(
     assert workers_environment(place)["PYTHONPATH"] == os.pathsep.join([str(tmp_path / "tools"), "/opt/parts"])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert "PYTHONPATH" not in workers_environment(place)
+
+
+def test_a_study_that_a_thread_of_the_script_starts_is_not_started_either(tmp_path: Path) -> None:
+    above = "from concurrent.futures import ThreadPoolExecutor\nfrom bandstand import run_study\nBUILD = 1\n"
+    threads = "with ThreadPoolExecutor(1) as pool:\n    list(pool.map(run_study, [{}]))\n"
+    write(tmp_path, tune=f"{above}{threads}BELOW = 1\n")
+    assert served(tmp_path, "import tune\nfound = [tune.BUILD, hasattr(tune, 'BELOW')]") == [1, False]
+
+
+def test_processes_that_run_a_studys_code_start_no_study_nor_do_their_children(tmp_path: Path) -> None:
+    code = (
+        "import subprocess\nfrom bandstand.study.user_modules import CodePlace\nCodePlace().enter()\n"
+        "child = 'from bandstand import run_study; run_study({})'\n"
+        "found = subprocess.run([sys.executable, '-c', child], capture_output=True, text=True).stderr"
+    )
+    assert "run_study must not be called by code that is being trained" in served(tmp_path, code)
+
+
+def test_a_folder_of_modules_that_libraries_need_is_not_taken_by_a_users_file(tmp_path: Path) -> None:
+    write(tmp_path, google="OWN = 1", train="from google import OWN")
+    assert served(tmp_path, "import google.protobuf\nfound = 1") == 1
+    assert find_clashes("train", [str(tmp_path)])[0].startswith(
+        f"{tmp_path / 'google.py'} has the name of an installed"
+    )
+
+
+def test_a_package_that_only_a_finder_of_its_own_knows_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, edited__train="def build(params): ...")
+
+    class Hook:
+        @staticmethod
+        def find_spec(name: str, path: object, target: object = None) -> object:
+            return PathFinder.find_spec(name, [str(tmp_path)]) if name == "edited" else None
+
+    with pytest.raises(InputError, match="there is no module"):
+        check_modules(spec_of("edited.train:build"), [])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Hook])
+    check_modules(spec_of("edited.train:build"), [])
+
+
+def test_the_end_of_a_log_is_told_in_a_line_whatever_became_of_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert end_of_log(log) == f"its log {log} cannot be read (No such file or directory)"
+    log.touch()
+    assert end_of_log(log) == f"its log is empty; the log is {log}"
+    log.write_bytes(b"one\n\ntwo\xff\n three \nfour\n")
+    assert end_of_log(log) == f"its log ends with 'two� | three | four'; the log is {log}"
+    assert [ending_of(code) for code in (0, 3, -9)] == [
+        "ended with code 0",
+        "ended with code 3",
+        "was killed by SIGKILL",
+    ]
+
+
+def test_a_folder_that_a_package_hides_is_told(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "helpers.py").touch()
+    told = find_hidden_folder("test.helpers", [str(tmp_path)])
+    assert told is not None
+    assert told.startswith(f"the folder {tmp_path / 'test'} has the name of the package at ")
+    assert told.endswith(": put an __init__.py into it, or rename it")
+    (tmp_path / "test" / "__init__.py").touch()
+    assert find_hidden_folder("test.helpers", [str(tmp_path)]) is None
+    assert served(tmp_path, "import test.helpers\nfound = test.helpers.__file__") == str(tmp_path / "test/helpers.py")

@@ -17,6 +17,7 @@ def test_the_baseline_does_not_grow_from_study_to_study_but_with_new_data(tmp_pa
     monkeypatch.setattr(
         "bandstand_workers.fleet.trainer._set_up_devices", lambda _: None
     )  # once a process, before TensorFlow runs
+    monkeypatch.setenv("BANDSTAND_RUNS_USERS_CODE", "1")  # a trainer sets it, for its whole process
     trainer = Trainer({"cpus": 1}, CodePlace())
     assert 0 < trainer.memory_bytes() <= 2 * psutil.Process().memory_info().rss
     # What other tests free and take in this process meanwhile must not count.

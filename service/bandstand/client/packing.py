@@ -124,7 +124,7 @@ def _python_files(folders: Iterable[Path]) -> tuple[dict[str, bytes], list[str]]
 
 
 def _check_folder(folder: Path) -> None:
-    if folder.resolve() in (Path.home(), Path(folder.resolve().anchor)):
+    if folder.resolve() in (Path.home().resolve(), Path(folder.resolve().anchor)):
         raise InputError(f"code must be a project's folder; {str(folder)!r} holds everything: give the project its own")
 
 

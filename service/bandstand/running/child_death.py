@@ -24,9 +24,12 @@ def ending_of(code: int) -> str:
 
 def end_of_log(log: Path) -> str:
     """The last lines of a log, and where it is, in one line."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _BYTES))
-        text = file.read().decode(errors="replace")
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError as error:
+        return f"its log {log} cannot be read ({error.strerror})"
     lines = [line.strip() for line in text.splitlines() if line.strip()][-_LINES:]
     told = f"its log ends with {' | '.join(lines)!r}" if lines else "its log is empty"
     return f"{told}; the log is {log}"

@@ -220,6 +220,7 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
+                errors="replace",
                 env=workers_environment(job["code"]) | {"BANDSTAND_DATABASE_URL": url},
             )
         assert process.stdin is not None
@@ -258,7 +259,10 @@ class WorkerProcess:
         if self._interrupts:
             raise KeyboardInterrupt
         if code and not refused:
-            raise ServiceError(f"the workers' process {ending_of(code)} and did not say why; {end_of_log(self.log)}")
+            raise ServiceError(
+                f"the workers' process {ending_of(code)} and did not say why; the same again goes on; "
+                f"{end_of_log(self.log)}"
+            )
 
     def interrupt(self) -> None:
         """Ask it to pause what runs and end; the second time, end it at once."""
@@ -283,9 +287,12 @@ class WorkerProcess:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
+        try:
+            for line in self._process.stdout:
+                if line.startswith("{"):  # else a library has printed before the channel was there
+                    self._lines.put(line)
+        finally:
+            self._lines.put(None)
 
 
 def workers_environment(code: Mapping[str, Any]) -> dict[str, str]:

@@ -27,19 +27,26 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
+from bandstand.errors import InputError
 from bandstand.study.needed_modules import needed_modules
 
 __all__ = [
+    "STOPPED",
     "CodePlace",
     "ScriptStopped",
     "find_clash",
     "find_clashes",
+    "find_hidden_folder",
     "find_module",
     "serve_modules",
     "served_folders",
     "stop_script",
 ]
 
+STOPPED = "__bandstand_stopped__"
+"""The attribute of a module whose import ended early, which says where."""
+_RUNS_CODE = "BANDSTAND_RUNS_USERS_CODE"
+"""Set in processes that run a study's code, and in those that they start."""
 _STANDARD = sys.stdlib_module_names | set(sys.builtin_module_names)
 
 
@@ -65,6 +72,7 @@ class CodePlace:
         Relative folders are resolved here: of a job on a cluster, each node has a copy of the code in a place of its
         own, where its processes begin. A folder that is not on this node is passed over.
         """
+        os.environ[_RUNS_CODE] = "1"  # processes that the code starts inherit it
         folders = [str(Path(folder).absolute()) for folder in self.folders]
         if self.current_folder is not None and Path(self.current_folder).is_dir():
             os.chdir(self.current_folder)
@@ -100,23 +108,41 @@ def stop_script(what: str) -> None:
 
     A worker imports the script that names its functions. If that script starts the study at its top, without
     `if __name__ == "__main__":`, the worker must not start it once more. What stands above that line is there then.
+    Nor must what the script's import leaves behind, such as a thread or a process.
 
     Args:
         what: was called, for the message.
 
     Raises:
-        ScriptStopped: a module of the user's is being imported by the finder.
+        ScriptStopped: a module of the user's is being imported by the finder, in whatever thread.
+        InputError: this process runs a study's code, or was started by it.
     """
     if _importing.depth:
-        raise ScriptStopped(f'{what} must stand under `if __name__ == "__main__":` in a script that is imported')
+        raise ScriptStopped(what)
+    if _RUNS_CODE in os.environ:
+        raise InputError(
+            f"{what} must not be called by code that is being trained; this process trains: put the call under "
+            '`if __name__ == "__main__":`'
+        )
 
 
-class _Importing(threading.local):
-    depth = 0
+class _Importing:
+    """How many of the user's modules this process is importing, in whatever threads and one within the other."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.depth -= 1
 
 
 _importing = _Importing()
-"""How many of the user's modules this thread is importing, one within the other."""
 
 
 class _UserModules(MetaPathFinder):
@@ -146,13 +172,11 @@ class _ScriptLoader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         """As Python's."""
-        _importing.depth += 1
-        try:
-            super().exec_module(module)
-        except ScriptStopped:
-            return
-        finally:
-            _importing.depth -= 1
+        with _importing:
+            try:
+                super().exec_module(module)
+            except ScriptStopped as stop:
+                setattr(module, STOPPED, str(stop))
 
 
 def find_module(name: str, folders: Sequence[str]) -> ModuleSpec | None:
@@ -169,6 +193,8 @@ def find_module(name: str, folders: Sequence[str]) -> ModuleSpec | None:
     installed = None if own is not None else PathFinder.find_spec(top)
     if installed is not None and _regular(installed) is not None:
         return installed
+    if own is None and installed is None:
+        return _find_by_others(top)
     spec = own or installed
     for part in inside:
         if spec is None or spec.submodule_search_locations is None:
@@ -203,6 +229,24 @@ def find_clash(name: str, folders: Sequence[str], *, here: bool = False) -> str 
     return None
 
 
+def find_hidden_folder(name: str, folders: Sequence[str]) -> str | None:
+    """Why no module of a user's folder without `__init__.py` is found; None where that is not so.
+
+    Args:
+        name: of the module, such as `test.helpers`.
+        folders: the user's.
+    """
+    top = name.partition(".")[0]
+    own = PathFinder.find_spec(top, list(folders)) if top else None
+    if own is None or _regular(own) is not None or not own.submodule_search_locations:
+        return None
+    other = _regular(_find_other(top, own))
+    if other is None:
+        return None
+    place = next(iter(own.submodule_search_locations))
+    return f"the folder {place} has the name of the package at {other.origin}: put an __init__.py into it, or rename it"
+
+
 def find_clashes(module: str, folders: Sequence[str], *, here: bool = False) -> list[str]:
     """The clashes among what a module of the user's imports, and among what these modules import in turn.
 
@@ -228,23 +272,34 @@ def find_clashes(module: str, folders: Sequence[str], *, here: bool = False) -> 
 def _find_own(name: str, folders: Sequence[str]) -> ModuleSpec | None:
     """The spec of a module of these folders, if the name may be the user's."""
     own = PathFinder.find_spec(name, list(folders))
-    if own is None or _is_needed(name, own):
+    if own is None:
         return None
-    if _regular(own) is None and _find_other(name, own) is not None:
+    other = _find_other(name, own)
+    if other is not None and name in needed_modules():
+        # A mere folder, such as `google`, would lose to the user's module at the end of the path: it is served here.
+        return other if _regular(other) is None else None
+    if _regular(own) is None and _regular(other) is not None:
         return None  # a folder that is no package, such as the `wandb` of its logs, does not hide one
     return own
 
 
 def _is_needed(name: str, own: ModuleSpec) -> bool:
-    """Whether a module of the user's has the name of an installed one that Bandstand stands on."""
+    """Whether a module of the user's has the name of an installed one that Bandstand stands on, such as `google`."""
     return _find_other(name, own) is not None and name in needed_modules()
 
 
 def _find_other(name: str, own: ModuleSpec) -> ModuleSpec | None:
-    """The module of this name that is installed."""
+    """The module, or the folder of modules, of this name that is installed."""
     places = own.submodule_search_locations or [str(own.origin)]
     homes = {os.path.realpath(Path(place).parent) for place in places}
-    return _regular(PathFinder.find_spec(name, [place for place in sys.path if os.path.realpath(place) not in homes]))
+    return PathFinder.find_spec(name, [place for place in sys.path if os.path.realpath(place) not in homes])
+
+
+def _find_by_others(name: str) -> ModuleSpec | None:
+    """What finders that do not look on `sys.path` know, such as those of packages installed to be edited."""
+    finders = (one for one in sys.meta_path if one is not PathFinder and not isinstance(one, _UserModules))
+    found = (find(name, None) for one in finders if (find := getattr(one, "find_spec", None)) is not None)
+    return next((spec for spec in found if spec is not None), None)
 
 
 def _regular(spec: ModuleSpec | None) -> ModuleSpec | None:
