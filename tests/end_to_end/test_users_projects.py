@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -179,8 +180,9 @@ def test_workers_that_die_without_a_word_are_told_with_the_end_of_their_log(proj
 
 def _workers_of(pid: int) -> psutil.Process | None:
     for child in psutil.Process(pid).children():
-        if "bandstand_workers" in child.cmdline():
-            return child
+        with contextlib.suppress(psutil.Error):  # it may be gone already
+            if "bandstand_workers" in child.cmdline():
+                return child
     return None
 
 
