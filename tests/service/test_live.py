@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 
 from bandstand.running.live import PlainDisplay, budget_used, params_text, progress_view
+from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.views import BestTrial, RunningTrial, StudyProgress
 from bandstand.study.study import StudySpec
-from tests.service.written_study import make_spec, train
+from tests.service.written_study import flush, make_spec, train
 
 
 def make_progress(budget: dict[str, Any], **changes: Any) -> StudyProgress:
@@ -103,3 +104,25 @@ def test_a_trial_that_ends_before_the_first_look_is_told_of_and_one_of_an_earlie
     assert [line for line in lines if "going on" in line] == [f"{spec.name}: going on after 2 trials, 8 epochs"]
     told = [line.partition(" after")[0] for line in lines if ": trial " in line]
     assert told == [f"{spec.name}: trial 2 pruned", f"{fresh.name}: trial 0 complete"]
+
+
+def test_what_is_noticed_on_the_way_is_told_in_the_run_that_met_it_and_once(store: Store) -> None:
+    spec = make_spec()
+    stream = io.StringIO()
+    display = PlainDisplay(store, stream)
+    for run in range(2):
+        display.starting([spec])
+        train(store, spec, 1)
+        display.running(spec.name, 1)
+        display.tick()
+        writer = store.claim(spec, "a test")
+        try:
+            search = Search.restore(writer.spec, writer.events())
+            search.note("a checkpoint was damaged")
+            search.note(f"seen in run {run}")
+            flush(search, writer)
+        finally:
+            writer.close()
+        display.ended(spec.name)
+    notes = [line.partition("note: ")[2] for line in stream.getvalue().splitlines() if "note: " in line]
+    assert notes == ["a checkpoint was damaged", "seen in run 0", "seen in run 1"]

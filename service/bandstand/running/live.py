@@ -308,6 +308,8 @@ class PlainDisplay(NoDisplay):
         self._name: str | None = None
         self._before: dict[str, _Before] = {}
         self._seen = 0
+        self._told: dict[str, int] = {}
+        """By study, how many of its notices were said."""
         self._read_at = 0.0
         self._spec: StudySpec | None = None
 
@@ -352,8 +354,7 @@ class PlainDisplay(NoDisplay):
             if self._spec is None:
                 progress = self._store.progress(self._name)
                 self._spec = progress.spec
-                for notice in progress.notices:
-                    self._say(f"{self._name}: note: {notice}")
+                self._tell(self._name, progress.notices)
             for ended in self._store.ended_trials(self._name, self._seen):
                 self._seen = ended.seq
                 self._say(f"{self._name}: {_line_from(ended, self._spec)}")
@@ -365,8 +366,15 @@ class PlainDisplay(NoDisplay):
         self._catch_up()
         self._name = None
         progress = self._store.progress(name)
+        self._tell(name, progress.notices)
         self._say(f"{name}: {progress.state}: {progress.reason or 'it can go on'}; {_counts(progress)}")
         self._say(f"{name}: {_best(progress)}")
+
+    def _tell(self, name: str, notices: Sequence[str]) -> None:
+        """Say what has not been said of the study yet."""
+        for notice in notices[self._told.get(name, 0) :]:
+            self._say(f"{name}: note: {notice}")
+        self._told[name] = len(notices)
 
     def _say(self, line: str) -> None:
         print(" ".join(line.split()), file=self._stream, flush=True)

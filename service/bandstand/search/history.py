@@ -23,6 +23,7 @@ from bandstand.search.events import (
     Extended,
     Lost,
     Measured,
+    Noticed,
     Paused,
     Promoted,
     Proposed,
@@ -118,6 +119,8 @@ class History:
         self.ended: StudyEnded | None = None
         self.combined: Combined | None = None
         """What came of a combined model, where the study asked for one and has ended with the best trial there is."""
+        self.notices: set[str] = set()
+        """What users have been told of how the study was run."""
         self.requests: set[int] = set()
         """What users have asked for and was granted."""
         self.enqueued: dict[int, Enqueued] = {}
@@ -192,6 +195,8 @@ class History:
         if isinstance(event, Spent):
             self.ledger.wall_seconds += event.wall_seconds
             self.ledger.gpu_seconds += event.gpu_seconds
+        elif isinstance(event, Noticed):
+            self.notices.add(event.message)
         elif isinstance(event, Combined):
             self.combined = event
         elif isinstance(event, StudyEnded):

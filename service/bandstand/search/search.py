@@ -78,8 +78,9 @@ class Search:
             self._state.record(Reopened())
 
     def note(self, message: str) -> None:
-        """Tell the user something about how the study was run."""
-        self._state.record(Noticed(message=message))
+        """Tell the user something about how the study was run; what was told already is not told again."""
+        if message not in self.history.notices:
+            self._state.record(Noticed(message=message))
 
     def next(self, preferred: Container[int] = (), worker: str = "") -> Assignment | None:
         """What a free worker should train now, or None: nothing at present, or nothing more (see `done`).

@@ -99,7 +99,7 @@ class Outcomes:
             if attribute not in self._unkept:
                 self._unkept.add(attribute)
                 self._search.note(
-                    f"a checkpoint holds plain data and {attribute} is none: where a trial is resumed, "
+                    f"checkpoints cannot hold {attribute}, which is no plain data: where a trial is resumed, "
                     f"{attribute.split('.')[0]} begins anew"
                 )
 
