@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-__all__ = ["ArrayFile", "Spec", "array_at", "arrays_from", "bytes_of", "text_of"]
+__all__ = ["ArrayFile", "Spec", "array_at", "arrays_from", "bytes_of", "holds", "text_of"]
 
 Array = np.ndarray[Any, Any]
 Spec = str | list[Any]
@@ -77,6 +77,13 @@ class ArrayFile:
         return safetensors.numpy.save(self._arrays, metadata={"bandstand": text})
 
 
+def holds(dtype: np.dtype[Any]) -> bool:
+    """Whether arrays of a type can be put in."""
+    if dtype in _NATIVE or dtype.name in _SMALL:
+        return True
+    return _is_plain(dtype)
+
+
 def bytes_of(array: Array) -> bytes:
     """What tells an array from others: its type, its shape and its bits."""
     return f"{array.dtype.name} {array.dtype.str} {array.shape} ".encode() + array.tobytes()
@@ -127,6 +134,10 @@ def _type_named(name: str) -> np.dtype[Any]:
     if name in _SMALL:
         return _SMALL[name]
     dtype = np.dtype(name)
-    if dtype.kind not in _KINDS or dtype.hasobject or dtype.fields is not None or not dtype.itemsize:
+    if not _is_plain(dtype):
         raise ValueError(f"an array must hold numbers or texts; got {name}")
     return dtype
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in _KINDS and not dtype.hasobject and dtype.fields is None and bool(dtype.itemsize)
