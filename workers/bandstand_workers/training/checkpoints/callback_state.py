@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from bandstand_workers.training.checkpoints.array_file import is_count
 from bandstand_workers.training.checkpoints.checkpoint import Arrays, CallbackState
 from bandstand_workers.training.checkpoints.object_fields import (
     Owner,
@@ -204,8 +205,8 @@ def _put_into(owner: Any, changes: Mapping[str, Any], arrays: ArraysOnce, look: 
             raise ValueError(f"{name!r} is no attribute for data")
         fresh = fields_of(owner).get(name)
         if "fields" not in change:
-            first = change["arrays"]
-            value = unpack(change["value"], lambda place, first=first: arrays.take(first + _count(place)), fresh, look)  # type: ignore[misc]
+            first = _place(change["arrays"])
+            value = unpack(change["value"], lambda place, first=first: arrays.take(first + _place(place)), fresh, look)  # type: ignore[misc]
             set_field(owner, name, value)
             continue
         if not look.has_fields(fresh):
@@ -217,7 +218,7 @@ def _put_into(owner: Any, changes: Mapping[str, Any], arrays: ArraysOnce, look: 
         _put_into(own, change["fields"], arrays, look)
 
 
-def _count(place: Any) -> int:
-    if type(place) is not int or place < 0:
+def _place(number: Any) -> int:
+    if not is_count(number):
         raise ValueError("a place must count")
-    return place
+    return int(number)
