@@ -520,11 +520,19 @@ def test_what_raises_when_it_is_looked_at_is_an_obstacle_and_no_failure(make: Ca
     callback.value = [make()]
     assert begun.state().obstacle == "OneValue.value"
     callback.value = make()
-    callback.counter = 5
+    assert begun.state().obstacle == "OneValue.value"
+
+
+@pytest.mark.parametrize("make", [RaisingSlot, RaisingList])
+def test_what_answers_every_question_by_raising_may_have_changed(make: Callable[[], Any]) -> None:
+    callback = OneValue(make())
+    assert BegunCallback(callback).state().obstacle == "OneValue.value"
+
+
+def test_what_raises_only_for_attributes_it_has_not_is_no_state_as_long_as_it_is_the_same() -> None:
+    callback = OneValue([Raising(), with_an_empty_cell()])
     begun = BegunCallback(callback)
     assert begun.state().obstacle == ""
-    callback.value = None
-    assert begun.state().obstacle in ("", "OneValue.value")
 
 
 def test_a_callback_whose_own_fields_cannot_be_read_begins_anew() -> None:

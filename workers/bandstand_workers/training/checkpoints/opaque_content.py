@@ -27,7 +27,8 @@ _INSIDES = frozenset(
 )
 """Modules whose objects belong to a process, such as a pool of threads: they change, and are no state."""
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
-_STEPS = itertools.count()
+_STEPS = itertools.count(1)
+"""Numbers of which each is given once."""
 
 
 class Known(Protocol):
@@ -49,7 +50,8 @@ class Known(Protocol):
 def content_of(value: Any, known: Known, held: list[Any]) -> str:
     """What is equal as long as an object holds the same; empty for what has no content, such as a function.
 
-    An iterator never holds the same, as it is another one after each step.
+    An iterator never holds the same, as it is another one after each step; nor does what answers every question by
+    raising.
 
     Never raises. Calls what the object's class says of how it is pickled.
 
@@ -63,7 +65,7 @@ def content_of(value: Any, known: Known, held: list[Any]) -> str:
             return ""
         step = _step(value)
     except Exception:  # noqa: BLE001  # a class of the user's, which may raise anything
-        return ""
+        return str(next(_STEPS))
     if step:
         return str(step)
     sink = _Sink()
@@ -80,14 +82,14 @@ def content_of(value: Any, known: Known, held: list[Any]) -> str:
 
 def _step(value: Any) -> int:
     """A number that never comes again for an iterator; 0 for all else."""
-    return 1 + next(_STEPS) if isinstance(value, Iterator) and not isinstance(value, io.IOBase) else 0
+    return next(_STEPS) if isinstance(value, Iterator) and not isinstance(value, io.IOBase) else 0
 
 
 def _words_of(value: Any) -> str:
     try:
         return hashlib.sha256(repr(value).encode(errors="replace")).hexdigest()
     except Exception:  # noqa: BLE001  # a class of the user's, which may raise anything
-        return ""
+        return str(next(_STEPS))
 
 
 def _stays(value: Any, known: Known) -> bool:

@@ -207,6 +207,9 @@ class _Packer:
         return tree
 
     def _other(self, value: Any, kind: type, depth: int) -> Any:
+        if kind is np.ndarray:
+            self._places.add(value, self._packed)
+            return self._array("array", value)
         if self._surroundings.is_link(value):
             return self._same(value)
         if isinstance(value, Enum) or _is_named_tuple(value):
@@ -217,9 +220,6 @@ class _Packer:
             return self._array(kind.__name__, np.frombuffer(bytes(value), np.uint8) if value else np.empty(0, np.uint8))
         if isinstance(value, np.generic):
             return self._array("scalar", np.asarray(value)) if type(value) is not np.void else self._opaque(value)
-        if kind is np.ndarray:
-            self._places.add(value, self._packed)
-            return self._array("array", value)
         for name, function in self._surroundings.functions.items():
             if value is function:
                 return {"is": "function", "of": name}
