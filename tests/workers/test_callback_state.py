@@ -623,6 +623,8 @@ def test_tensors_and_variables_of_the_backend_go_on() -> None:
         {"value": {"value": {"is": "flag", "of": "0x1"}, "arrays": 0}},
         {"value": {"value": {"is": "named tuple", "of": [1, 2]}, "arrays": 0}},
         {"value": {"value": {"is": "no data", "of": [1]}, "arrays": 0}},
+        {"value": {"value": {"is": "tuple", "of": "abc"}, "arrays": 0}},
+        {"value": {"value": {"is": "deque", "of": {"is": 1, "of": 2}, "most": 3}, "arrays": 0}},
         {"value": 3},
     ],
     ids=str,

@@ -324,6 +324,7 @@ def test_a_forged_file_that_holds_what_it_should_is_read_so_that_the_forgeries_b
         forged(text_with(epoch="4")),
         forged(text_with(epoch=-1)),
         forged(text_with(epoch=True)),
+        forged(text_with(epoch=10**4000)),
         forged(text_with(callbacks=[{"name": "A", "changes": 3, "arrays": []}])),
         forged(text_with(best={})),
         *(forged(text_with(best=best_with(loss=loss))) for loss in ("nan", "-inf", 0.5, None, "0.5x")),
@@ -347,7 +348,7 @@ def test_a_forged_file_that_holds_what_it_should_is_read_so_that_the_forgeries_b
         sealed((2).to_bytes(8, "little") + b"{}"),
         sealed(len(HUGE).to_bytes(8, "little") + HUGE),
     ],
-    ids=range(49),
+    ids=range(50),
 )
 def test_a_file_with_a_right_checksum_and_wrong_content_is_refused(content: bytes) -> None:
     error = refusal(content)

@@ -153,8 +153,8 @@ def take_array(spec: Any, arrays: dict[str, Array]) -> Array:
 
 
 def is_count(number: Any) -> bool:
-    """Whether something is an integer that is not negative."""
-    return type(number) is int and number >= 0
+    """Whether something is an integer that is not negative, and no larger than what may be counted."""
+    return type(number) is int and 0 <= number < 1 << 63
 
 
 def _type_named(name: str) -> np.dtype[Any]:

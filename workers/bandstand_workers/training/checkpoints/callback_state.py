@@ -1,11 +1,11 @@
 """By what a callback differs from one that has just begun: taken out of it as data, and put into a fresh one.
 
-Knows how objects keep their fields, and which of Keras's are no state. Must not know how data are written down.
+Knows what counts as a difference. Must not know how objects keep their fields, nor how data are written down.
 
 A callback is an object of fields. A field is plain data (`plain_data`), or an object whose fields are looked at in turn
-(one of a class written in Python, a random generator), or a link to the model, which is no state, or no data: an open
-file, a function. That is no state while it is the same. Where anything differs that is no data, the callback as a whole
-begins anew.
+(one of a class written in Python, a random generator, a variable), or no data: an open file, a function, a link to the
+model. That is no state while it is the same and holds the same. Where anything differs that is no data, the callback as
+a whole begins anew.
 """
 
 from __future__ import annotations

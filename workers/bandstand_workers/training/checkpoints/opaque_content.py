@@ -69,7 +69,7 @@ def content_of(value: Any, known: Known, held: list[Any]) -> str:
     if step:
         return str(step)
     sink = _Sink()
-    writer = _Writer(sink, known, held)
+    writer = _Writer(sink, known, held, value)
     try:
         writer.dump(value)
         told = writer.is_told
@@ -125,11 +125,10 @@ class _Sink:
 class _Writer(pickle.Pickler):
     """Writes any object, by its address where it has no content that could be told."""
 
-    def __init__(self, sink: Any, known: Known, held: list[Any]):
+    def __init__(self, sink: Any, known: Known, held: list[Any], outermost: Any):
         super().__init__(sink, protocol=5)
-        self._known, self._held = known, held
+        self._known, self._held, self._outermost = known, held, outermost
         self._left = _VALUES
-        self._first = True
         self.is_told = True
         """Whether the content of the outermost object could be told."""
 
@@ -137,17 +136,16 @@ class _Writer(pickle.Pickler):
         """How an object is written; see pickle."""
         if value is object:
             return NotImplemented
-        first, self._first = self._first, False
         self._left -= 1
         if self._left < 0:
             raise _TooMuchError
         try:
-            parts = self._parts_of(value)
+            parts = value.__reduce_ex__(5) if value is self._outermost else self._parts_of(value)
         except Exception:  # noqa: BLE001  # a class of the user's, which may raise anything
             parts = None
         if isinstance(parts, tuple):
             return parts
-        self.is_told = self.is_told and not first
+        self.is_told = self.is_told and value is not self._outermost
         return self._by_address(value)
 
     def _parts_of(self, value: Any) -> Any:

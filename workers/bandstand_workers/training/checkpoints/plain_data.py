@@ -49,6 +49,7 @@ _WRITTEN: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] 
 """By name: a type of values that a few words say, how it is written, how it is read."""
 _NAMES = {kind: name for name, (kind, _, _) in _WRITTEN.items()}
 _GROUPS: Mapping[str, Callable[[Iterable[Any]], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+_OF_LISTS = frozenset({*_GROUPS, "deque", "named tuple", "dict", "OrderedDict", "Counter", "defaultdict"})
 
 
 class Packed:
@@ -338,6 +339,8 @@ def unpack(tree: Any, take: Callable[[int], np.ndarray[Any, Any]], fresh: Any, s
         if not isinstance(tree, dict):
             return tree
         kind, of = tree["is"], tree["of"]
+        if kind in _OF_LISTS and not isinstance(of, list):
+            raise TypeError(f"a {kind} must be made of a list")
         if kind in _GROUPS:
             return _GROUPS[kind](value_of(item) for item in of)
         if kind in ("dict", "OrderedDict", "Counter", "defaultdict"):
