@@ -17,7 +17,7 @@ from bandstand_workers.training.model_files import local_copy, save_model
 
 
 def make_checkpoint(epoch: int = 3) -> Checkpoint:
-    best = BestWeights(loss=0.5, epoch=2, weights=[np.ones((2, 3), "float32")])
+    best = BestWeights(loss=0.5, epoch=min(epoch, 2), weights=[np.ones((2, 3), "float32")])
     state = CallbackState(name="EarlyStopping", changes={"wait": {"value": 1, "arrays": 0}}, arrays=[])
     return Checkpoint(epoch=epoch, variables=[np.arange(4.0)], optimizer=[np.array(7)], callbacks=[state], best=best)
 

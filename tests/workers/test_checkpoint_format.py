@@ -8,6 +8,7 @@ import math
 import os
 import pickle
 import shutil
+import threading
 from collections import Counter, OrderedDict, defaultdict, deque
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -86,7 +87,8 @@ def test_any_array_comes_back(array: np.ndarray[Any, Any]) -> None:
 def test_a_checkpoint_says_all_that_it_said_before_it_was_written() -> None:
     state = CallbackState(name="Counts", changes={"seen": {"value": {"is": "array", "of": 0}, "arrays": 0}}, arrays=[])
     state.arrays.append(np.arange(3))
-    before = make_checkpoint(callbacks=[state], random_states=(1, 5), best=BestWeights())
+    arrays = [np.zeros(2) for _ in range(6)]
+    before = make_checkpoint(*arrays, callbacks=[state], random_states=(1, 5), best=BestWeights())
     after = through_a_file(before)
     assert (after.epoch, after.random_states, after.best.loss, after.best.epoch) == (4, (1, 5), math.inf, 0)
     assert (after.callbacks[0].name, after.callbacks[0].changes) == ("Counts", state.changes)
@@ -291,6 +293,10 @@ def text_with(**changes: Any) -> dict[str, Any]:
     return text | {"callbacks": []} | changes
 
 
+def best_with(**changes: Any) -> dict[str, Any]:
+    return {"loss": "0.5", "epoch": 1, "weights": []} | changes
+
+
 HUGE = b'{"__metadata__":{"bandstand":"{}"},"a":{"dtype":"F64","shape":[1152921504606846976],"data_offsets":[0,8]}}'
 """The header of an array that would take exabytes."""
 
@@ -318,15 +324,31 @@ def test_a_forged_file_that_holds_what_it_should_is_read_so_that_the_forgeries_b
         forged(text_with(epoch="4")),
         forged(text_with(epoch=-1)),
         forged(text_with(epoch=True)),
+        forged(text_with(epoch=10**4000)),
         forged(text_with(callbacks=[{"name": "A", "changes": 3, "arrays": []}])),
         forged(text_with(best={})),
+        *(forged(text_with(best=best_with(loss=loss))) for loss in ("nan", "-inf", 0.5, None, "0.5x")),
+        *(forged(text_with(best=best_with(epoch=epoch))) for epoch in (5, -1, 1.0)),
+        forged(text_with(best=best_with(weights=["variables/0"]))),
+        *(forged(text_with(random_states=states)) for states in ([1], [-1], [0, 0], {}, "0", [10**18])),
+        forged(text_with(variables=["variables/0", "variables/0"])),
+        forged(text_with(variables="a"), {"a": np.zeros(2, "float32")}),
+        forged(text_with(variables={"variables/0": 1})),
+        forged(text_with(variables=[["variables/0", "<f4", [-1, 2]]])),
+        forged(text_with(variables=[["variables/0", "<f4", 2]])),
+        forged(text_with(variables=[["variables/0", "<f4", [2]], "variables/0"])),
+        forged(text_with(callbacks={})),
+        forged(text_with(callbacks=[{"name": 3, "changes": {}, "arrays": []}])),
+        forged(text_with(callbacks=[{"name": "A", "changes": [["a", 1]], "arrays": []}])),
+        forged("", raw='{"epoch": 1, ' + json.dumps(text_with())[1:]),
+        forged("", raw=json.dumps(text_with(more=math.nan))),
         sealed(b""),
         sealed(b"\xff" * 8),
         sealed((2**40).to_bytes(8, "little") + b"{}"),
         sealed((2).to_bytes(8, "little") + b"{}"),
         sealed(len(HUGE).to_bytes(8, "little") + HUGE),
     ],
-    ids=range(23),
+    ids=range(50),
 )
 def test_a_file_with_a_right_checksum_and_wrong_content_is_refused(content: bytes) -> None:
     error = refusal(content)
@@ -363,6 +385,26 @@ def test_a_folder_in_the_place_of_a_checkpoint_is_refused(tmp_path: Path) -> Non
     (tmp_path / "1.checkpoint").mkdir()
     with pytest.raises(CheckpointError, match=r"must be readable; .*1\.checkpoint is not: IsADirectoryError"):
         CheckpointKeeper().load(str(tmp_path / "1.checkpoint"))
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_pipe_in_the_place_of_a_checkpoint_is_refused_and_nobody_waits_for_what_comes_out(
+    scheme: str, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "1.checkpoint")
+    refusals: list[CheckpointError] = []
+
+    def load() -> None:
+        try:
+            CheckpointKeeper().load(f"{scheme}{tmp_path}/1.checkpoint")
+        except CheckpointError as error:
+            refusals.append(error)
+
+    reader = threading.Thread(target=load, daemon=True)
+    reader.start()
+    reader.join(20)
+    assert [error.kind for error in refusals] == ["unreadable"]
+    assert "it is no regular file" in str(refusals[0])
 
 
 def test_the_head_is_as_the_documentation_says() -> None:

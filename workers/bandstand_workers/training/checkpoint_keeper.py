@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from bandstand import stored_files
 from bandstand.errors import one_line
@@ -79,6 +80,8 @@ class CheckpointKeeper:
 
 def _read(uri: str) -> bytes:
     try:
+        if _would_wait(Path(uri.removeprefix("file://"))):
+            raise OSError("it is no regular file")
         return stored_files.read(uri)
     except MemoryError:
         raise
@@ -88,6 +91,11 @@ def _read(uri: str) -> bytes:
         raise CheckpointError(
             f"a checkpoint must be readable; {uri} is not: {type(error).__name__}: {one_line(error)}", "unreadable"
         ) from error
+
+
+def _would_wait(path: Path) -> bool:
+    """Whether reading may never end: from a pipe, a terminal, a device. Links are followed."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _write(checkpoint: Checkpoint, uri: str, tell: Callable[[str], None]) -> None:

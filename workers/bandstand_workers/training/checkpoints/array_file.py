@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-__all__ = ["ArrayFile", "Spec", "array_at", "arrays_from", "bytes_of", "text_of"]
+__all__ = ["ArrayFile", "Spec", "arrays_from", "bytes_of", "holds", "is_count", "parsed", "take_array", "text_of"]
 
 Array = np.ndarray[Any, Any]
 Spec = str | list[Any]
@@ -77,6 +77,13 @@ class ArrayFile:
         return safetensors.numpy.save(self._arrays, metadata={"bandstand": text})
 
 
+def holds(dtype: np.dtype[Any]) -> bool:
+    """Whether arrays of a type can be put in."""
+    if dtype in _NATIVE or dtype.name in _SMALL:
+        return True
+    return _is_plain(dtype)
+
+
 def bytes_of(array: Array) -> bytes:
     """What tells an array from others: its type, its shape and its bits."""
     return f"{array.dtype.name} {array.dtype.str} {array.shape} ".encode() + array.tobytes()
@@ -105,28 +112,59 @@ def text_of(block: bytes) -> str:
     length = int.from_bytes(block[:8], "little")
     if length > len(block) - 8:
         raise ValueError("its header is longer than the file")
-    text = json.loads(block[8 : 8 + length])["__metadata__"]["bandstand"]
+    text = parsed(block[8 : 8 + length])["__metadata__"]["bandstand"]
     if not isinstance(text, str):
         raise TypeError("its text is no text")
     return text
 
 
-def array_at(spec: Spec, arrays: Mapping[str, Array]) -> Array:
-    """The array that text names.
+def parsed(text: str | bytes) -> Any:
+    """What JSON says, in which each key of an object stands once, and numbers are finite.
+
+    Raises:
+        Exception: it is none such.
+    """
+    return json.loads(text, object_pairs_hook=_object_of, parse_constant=_no_number)
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON's")
+
+
+def take_array(spec: Any, arrays: dict[str, Array]) -> Array:
+    """The array that text names, taken out of `arrays`: nothing else may name it.
 
     Raises:
         Exception: there is none such.
     """
     if isinstance(spec, str):
-        return arrays[spec]
+        return arrays.pop(spec)
     name, written, shape = spec
-    return np.frombuffer(arrays[name].data, _type_named(written)).reshape(shape)
+    if not isinstance(written, str) or not isinstance(shape, list) or not all(map(is_count, shape)):
+        raise TypeError("an array must have a type and a shape")
+    return np.frombuffer(arrays.pop(name).data, _type_named(written)).reshape(shape)
+
+
+def is_count(number: Any) -> bool:
+    """Whether something is an integer that is not negative, and no larger than what may be counted."""
+    return type(number) is int and 0 <= number < 1 << 63
 
 
 def _type_named(name: str) -> np.dtype[Any]:
     if name in _SMALL:
         return _SMALL[name]
     dtype = np.dtype(name)
-    if dtype.kind not in _KINDS or dtype.hasobject or dtype.fields is not None or not dtype.itemsize:
+    if not _is_plain(dtype):
         raise ValueError(f"an array must hold numbers or texts; got {name}")
     return dtype
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in _KINDS and not dtype.hasobject and dtype.fields is None and bool(dtype.itemsize)

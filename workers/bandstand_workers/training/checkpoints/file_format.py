@@ -13,11 +13,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf, nan
 from typing import Any
 
 import numpy as np
 
-from bandstand_workers.training.checkpoints.array_file import ArrayFile, Spec, array_at, arrays_from, text_of
+from bandstand_workers.training.checkpoints.array_file import (
+    ArrayFile,
+    Spec,
+    arrays_from,
+    is_count,
+    parsed,
+    take_array,
+    text_of,
+)
 from bandstand_workers.training.checkpoints.checkpoint import (
     Arrays,
     BestWeights,
@@ -99,7 +108,7 @@ def sealed(payload: bytes) -> bytes:
 
 def _opened(payload: bytes, uri: str) -> Checkpoint:
     try:
-        text = json.loads(text_of(payload))
+        text = parsed(text_of(payload))
         place = text["place"]
         checkpoint = _checkpoint_from(text, arrays_from(payload))
     except MemoryError:
@@ -116,35 +125,66 @@ def _opened(payload: bytes, uri: str) -> Checkpoint:
     return replace(checkpoint, file=uri)
 
 
-def _checkpoint_from(text: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> Checkpoint:
-    best = text["best"]
+def _checkpoint_from(text: Mapping[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> Checkpoint:
+    epoch, variables = _count(text["epoch"]), _take_all(text["variables"], arrays)
     return Checkpoint(
-        epoch=_epoch(text["epoch"]),
-        variables=_get_all(text["variables"], arrays),
-        optimizer=_get_all(text["optimizer"], arrays),
-        callbacks=[
-            CallbackState(name=str(of["name"]), changes=dict(of["changes"]), arrays=_get_all(of["arrays"], arrays))
-            for of in text["callbacks"]
-        ],
-        best=BestWeights(
-            loss=float(best["loss"]), epoch=_epoch(best["epoch"]), weights=_get_all(best["weights"], arrays)
-        ),
-        random_states=tuple(map(_epoch, text["random_states"])),
+        epoch=epoch,
+        variables=variables,
+        optimizer=_take_all(text["optimizer"], arrays),
+        callbacks=[_callback_from(of, arrays) for of in _list(text["callbacks"])],
+        best=_best_from(text["best"], epoch, arrays),
+        random_states=_random_states_from(text["random_states"], len(variables)),
     )
 
 
-def _epoch(number: Any) -> int:
-    if type(number) is not int or number < 0:
+def _callback_from(text: Mapping[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> CallbackState:
+    if not isinstance(text["name"], str) or not isinstance(text["changes"], dict):
+        raise TypeError("a callback must have a name and changes by attribute")
+    return CallbackState(name=text["name"], changes=text["changes"], arrays=_take_all(text["arrays"], arrays))
+
+
+def _best_from(text: Mapping[str, Any], epoch: int, arrays: dict[str, np.ndarray[Any, Any]]) -> BestWeights:
+    best = BestWeights(
+        loss=_loss(text["loss"]), epoch=_count(text["epoch"]), weights=_take_all(text["weights"], arrays)
+    )
+    if best.epoch > epoch:
+        raise ValueError("the best epoch must be one of those that were trained")
+    return best
+
+
+def _loss(text: Any) -> float:
+    """A loss; infinite where no epoch had a finite one."""
+    loss = float(text) if isinstance(text, str) else nan
+    if not loss > -inf:  # nor is what is no number
+        raise ValueError("a loss must be a number")
+    return loss
+
+
+def _random_states_from(text: Any, variables: int) -> tuple[int, ...]:
+    places = tuple(map(_count, _list(text)))
+    if len(set(places)) != len(places) or any(place >= variables for place in places):
+        raise ValueError("random states must be among the variables")
+    return places
+
+
+def _count(number: Any) -> int:
+    if not is_count(number):
         raise ValueError("it must count")
-    return number
+    return int(number)
+
+
+def _list(items: Any) -> list[Any]:
+    if not isinstance(items, list):
+        raise TypeError("it must be a list")
+    return items
 
 
 def _add_all(file: ArrayFile, arrays: Arrays, section: str) -> list[Spec]:
     return [file.add(array, f"{section}/{place}") for place, array in enumerate(arrays)]
 
 
-def _get_all(specs: list[Spec], arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
-    return [array_at(spec, arrays) for spec in specs]
+def _take_all(specs: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Arrays:
+    return [take_array(spec, arrays) for spec in _list(specs)]
 
 
 def _place_of(uri: str) -> str:

@@ -9,13 +9,11 @@ Numbers, texts, true, false, null and lists are themselves in JSON; everything e
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
-from enum import Enum
-from io import IOBase
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, timedelta, timezone
+from enum import Enum, Flag
 from math import isfinite
 from pathlib import Path
 from types import FunctionType, MethodType
@@ -23,9 +21,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bandstand_workers.training.checkpoints.array_file import bytes_of
+from bandstand_workers.training.checkpoints.array_file import bytes_of, holds
+from bandstand_workers.training.checkpoints.opaque_content import Known, content_of
 
-__all__ = ["Packed", "Surroundings", "pack", "unpack"]
+__all__ = ["ArraysOnce", "Packed", "Places", "Surroundings", "pack", "unpack"]
 
 _DEPTH = 50
 _VALUES = 500_000
@@ -50,22 +49,21 @@ _WRITTEN: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] 
 """By name: a type of values that a few words say, how it is written, how it is read."""
 _NAMES = {kind: name for name, (kind, _, _) in _WRITTEN.items()}
 _GROUPS: Mapping[str, Callable[[Iterable[Any]], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+_OF_LISTS = frozenset({*_GROUPS, "deque", "named tuple", "dict", "OrderedDict", "Counter", "defaultdict"})
 
 
 class Packed:
     """A value as JSON and arrays. Arrays are those of the value itself, not copies."""
 
-    __slots__ = ("_marks", "arrays", "enum", "held", "obstacle", "only_links", "text", "tree")
+    __slots__ = ("_marks", "arrays", "held", "kind", "obstacle", "text", "tree")
 
     def __init__(self) -> None:
         self.tree: Any = None
         self.arrays: list[np.ndarray[Any, Any]] = []
         self.obstacle = False
-        """Whether something in it is no data: an open file, a function, one list in two places."""
-        self.only_links = False
-        """Whether it consists of links, as a list of layers does."""
-        self.enum: type | None = None
-        """Of which enumeration it is, where it is a member of one."""
+        """Whether something in it is no data: an open file, a function, a layer, one list in two places."""
+        self.kind: type | None = None
+        """Of which enumeration or named tuple it is, which no text can say."""
         self.text = ""
         """Equal for equal values, but for the arrays'."""
         self._marks: list[bytes] = []
@@ -79,7 +77,7 @@ class Packed:
 
     def equals(self, settled: Packed) -> bool:
         """Whether it is what another one was, bit by bit; what is no data is, where it is the same object."""
-        if self.text != settled.text or self.enum is not settled.enum or len(self.arrays) != len(settled._marks):
+        if self.text != settled.text or self.kind is not settled.kind or len(self.arrays) != len(settled._marks):
             return False
         return [_mark_of(array) for array in self.arrays] == settled._marks
 
@@ -88,36 +86,55 @@ def _mark_of(array: np.ndarray[Any, Any]) -> bytes:
     return hashlib.sha256(bytes_of(array)).digest()
 
 
-class Surroundings(Protocol):
+class Surroundings(Known, Protocol):
     """What must be known of values that are not Python's own."""
 
     functions: Mapping[str, Any]
     """By name, those that are as good as data."""
 
-    def is_link(self, value: Any) -> bool:
-        """Whether something is not part of the value, but points to what lives elsewhere, such as a layer."""
-        ...
-
-    def as_array(self, value: Any) -> Any:
-        """A backend's tensor as an array; None for anything else."""
-        ...
-
     def as_tensor(self, array: np.ndarray[Any, Any]) -> Any:
         """An array as a backend's tensor."""
         ...
 
-    def fields_of(self, value: Any) -> Mapping[str, Any] | None:
-        """What an object is made of, None where that cannot be told; such an object is no data."""
-        ...
+
+class Places:
+    """Where lists and arrays are met, to find what is in two places: it would come back as two, where there was one."""
+
+    def __init__(self) -> None:
+        self._lists: dict[int, tuple[Any, Packed]] = {}  # by address, with what keeps the address theirs
+        self._arrays: list[tuple[int, int, int, Packed, Any]] = []
+
+    def is_second(self, value: Any, packed: Packed) -> bool:
+        """Whether something that can change was met before. No place of it is data then."""
+        entry = (value, packed)
+        first = self._lists.setdefault(id(value), entry)
+        if first is not entry:
+            first[1].obstacle = packed.obstacle = True
+        return first is not entry
+
+    def add(self, array: np.ndarray[Any, Any], packed: Packed) -> None:
+        """Say where an array was met."""
+        if array.size:
+            start, end = np.lib.array_utils.byte_bounds(array)
+            self._arrays.append((start, end, len(self._arrays), packed, array))
+
+    def compare_arrays(self) -> None:
+        """Find arrays that share their memory. To be called when all were met."""
+        last: tuple[int, Packed] | None = None
+        for start, end, _, packed, _ in sorted(self._arrays) if len(self._arrays) > 1 else ():
+            if last is not None and start < last[0]:
+                last[1].obstacle = packed.obstacle = True
+            if last is None or end > last[0]:
+                last = end, packed
 
 
-def pack(value: Any, surroundings: Surroundings) -> Packed:
-    """A value as JSON and arrays."""
+def pack(value: Any, surroundings: Surroundings, places: Places) -> Packed:
+    """A value as JSON and arrays. Never raises: what cannot be looked at is no data."""
     packed, kind = Packed(), type(value)
     if kind in _ATOMS or (kind is int and -_LARGE < value < _LARGE) or (kind is float and isfinite(value)):
         packed.tree, packed.text = value, f"{kind.__name__} {value!r}"  # quick, as most attributes are such
     else:
-        _Packer(packed, surroundings).fill(value)
+        _Packer(packed, surroundings, places).fill(value)
     return packed
 
 
@@ -128,51 +145,43 @@ class _TooMuchError(Exception):
 class _Packer:
     """The packing of one value."""
 
-    def __init__(self, packed: Packed, surroundings: Surroundings):
+    def __init__(self, packed: Packed, surroundings: Surroundings, places: Places):
         self._packed = packed
         self._surroundings = surroundings
-        self._met: dict[int, Any] = {}  # lists and the like, by address, with what keeps the address theirs
+        self._places = places
         self._left = _VALUES
-        self._leaves = self._links = 0
 
     def fill(self, value: Any) -> None:
         """Pack it."""
         packed = self._packed
         try:
             packed.tree = self._tree(value, 0)
-        except _TooMuchError:
-            packed.arrays, self._links = [], 0
+            packed.text = json.dumps(packed.tree)
+        except Exception:  # noqa: BLE001  # too much, or a class of the user's, which may raise anything
+            packed.arrays, packed.kind = [], None
             packed.tree = self._opaque(value)
-        packed.enum = type(value) if isinstance(value, Enum) else None
-        packed.only_links = 0 < self._links == self._leaves
-        if self._links and not packed.only_links:
-            packed.obstacle = True
-        packed.text = json.dumps(packed.tree)
+            packed.text = json.dumps(packed.tree)
 
     def _tree(self, value: Any, depth: int) -> Any:
         kind = type(value)
         self._left -= 1
         if kind in (list, tuple, dict, set, frozenset, deque, OrderedDict, defaultdict, Counter):
             return self._group(value, kind, depth)
-        self._leaves += 1
         if kind in _ATOMS:
             return value
         if kind is float:
             return value if isfinite(value) else {"is": "float", "of": str(value)}
         if kind is int:
             return value if -_LARGE < value < _LARGE else {"is": "int", "of": hex(value)}
-        if kind in _NAMES:
+        if kind in _NAMES and not (kind is datetime and type(value.tzinfo) not in (type(None), timezone)):
             name = _NAMES[kind]
             return {"is": name, "of": _WRITTEN[name][1](value)}
         return self._other(value, kind, depth)
 
     def _group(self, value: Any, kind: type, depth: int) -> Any:
-        if kind not in (tuple, frozenset):
-            if id(value) in self._met:
-                return self._opaque(value)  # in two places: what comes back would be two lists, where there was one
-            self._met[id(value)] = value
+        if kind not in (tuple, frozenset) and self._places.is_second(value, self._packed):
+            return self._same(value)
         if kind is list and _stand_for_themselves(value):
-            self._leaves += len(value)
             return list(value)
         if depth > _DEPTH or self._left < len(value):
             raise _TooMuchError
@@ -188,11 +197,7 @@ class _Packer:
         return {"is": kind.__name__, "of": items}
 
     def _mapping(self, value: Any, kind: type, depth: int) -> Any:
-        # A key is no leaf: a dict of layers by name consists of links all the same.
-        leaves = self._leaves
-        keys = [self._tree(key, depth + 1) for key in value]
-        self._leaves = leaves
-        pairs = [[key, self._tree(item, depth + 1)] for key, item in zip(keys, value.values(), strict=True)]
+        pairs = [[self._tree(key, depth + 1), self._tree(item, depth + 1)] for key, item in value.items()]
         tree: dict[str, Any] = {"is": kind.__name__, "of": pairs}
         if kind is defaultdict:
             factory = value.default_factory
@@ -203,19 +208,19 @@ class _Packer:
         return tree
 
     def _other(self, value: Any, kind: type, depth: int) -> Any:
+        if kind is np.ndarray:
+            self._places.add(value, self._packed)
+            return self._array("array", value)
         if self._surroundings.is_link(value):
-            self._links += 1
-            return {"is": "link"}
-        if isinstance(value, Enum):
-            if depth:  # which enumeration it is of, only the callback's own attribute can say
-                self._packed.obstacle = True
-            return {"is": "enum", "of": value.name}
+            return self._same(value)
+        if isinstance(value, Enum) or _is_named_tuple(value):
+            return self._of_a_class(value, kind, depth)
         if kind in (bytes, bytearray):
+            if kind is bytearray and self._places.is_second(value, self._packed):
+                return self._same(value)
             return self._array(kind.__name__, np.frombuffer(bytes(value), np.uint8) if value else np.empty(0, np.uint8))
         if isinstance(value, np.generic):
             return self._array("scalar", np.asarray(value)) if type(value) is not np.void else self._opaque(value)
-        if kind is np.ndarray:
-            return self._array("array", value)
         for name, function in self._surroundings.functions.items():
             if value is function:
                 return {"is": "function", "of": name}
@@ -227,37 +232,67 @@ class _Packer:
             return self._array("tensor", array)
         return self._opaque(value)
 
+    def _of_a_class(self, value: Any, kind: type, depth: int) -> Any:
+        """A member of an enumeration, or a named tuple: its class only the callback's own attribute can say."""
+        if depth:
+            return self._opaque(value)
+        self._packed.kind = kind
+        if isinstance(value, Flag):
+            return {"is": "flag", "of": hex(value.value)}
+        if isinstance(value, Enum):
+            return {"is": "enum", "of": value.name}
+        return {"is": "named tuple", "of": [self._tree(item, depth + 1) for item in value]}
+
     def _object(self, value: Any, fields: Mapping[str, Any], depth: int) -> Any:
         """What is no data here, since a fresh list has no such object to put its fields into; but it may change."""
-        opaque = self._opaque(value)
-        if id(value) not in self._met and depth <= _DEPTH:
-            self._met[id(value)] = value, fields
-            opaque["fields"] = {name: self._tree(field, depth + 1) for name, field in fields.items()}
-        return opaque
+        tree = self._same(value)
+        if not self._places.is_second(value, self._packed):
+            if depth > _DEPTH:
+                raise _TooMuchError
+            tree["fields"] = {name: self._tree(field, depth + 1) for name, field in fields.items()}
+        return tree
 
     def _array(self, name: str, array: np.ndarray[Any, Any]) -> Any:
-        if array.dtype.hasobject or array.dtype.fields is not None or not array.dtype.itemsize:
+        if not holds(array.dtype):
             return self._opaque(array)
         self._packed.arrays.append(array)
         return {"is": name, "of": len(self._packed.arrays) - 1}
 
-    def _opaque(self, value: Any) -> Any:
-        """What is no data. An iterator is another one after each step, though it is the same object."""
+    def _same(self, value: Any) -> dict[str, Any]:
+        """What is no data, and is told from others as an object."""
         self._packed.obstacle = True
         same = _identity(value)
         self._packed.held.append(same)
-        steps = isinstance(value, Iterator) and not isinstance(value, IOBase)
-        return {"is": "no data", "of": [*map(id, same), id(self) if steps else 0]}
+        return {"is": "no data", "of": [*map(id, same)]}
+
+    def _opaque(self, value: Any) -> Any:
+        """What is no data, and may change though it is the same object."""
+        tree = self._same(value)
+        tree["content"] = content_of(value, self._surroundings, self._packed.held)
+        return tree
 
 
 def _identity(value: Any) -> list[Any]:
     """What is the same for the same object, and for two functions made by the same code with the same around it."""
-    if isinstance(value, MethodType):
+    kind = type(value)
+    if kind is MethodType:
         return [value.__self__, value.__func__]
-    if isinstance(value, FunctionType):
-        around = inspect.getclosurevars(value).nonlocals.values()
-        return [value.__code__, *around, *(value.__defaults__ or ())]
+    if kind is FunctionType:
+        return [value.__code__, *map(_inside, value.__closure__ or ()), *(value.__defaults__ or ())]
     return [value]
+
+
+def _inside(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # empty, as after `except … as error`
+        return None
+
+
+def _is_named_tuple(value: Any) -> bool:
+    """Whether it holds nothing beside its items."""
+    kind = type(value)
+    return isinstance(value, tuple) and isinstance(getattr(kind, "_fields", None), tuple) and not kind.__dictoffset__
 
 
 def _stand_for_themselves(values: list[Any]) -> bool:
@@ -268,13 +303,30 @@ def _stand_for_themselves(values: list[Any]) -> bool:
     return kinds <= _ATOMS or (kinds == {int} and min(values) > -_LARGE and max(values) < _LARGE)
 
 
-def unpack(tree: Any, arrays: list[np.ndarray[Any, Any]], fresh: Any, surroundings: Surroundings) -> Any:
+class ArraysOnce:
+    """Arrays of which each is taken once, so that nothing becomes larger than its file."""
+
+    def __init__(self, arrays: list[np.ndarray[Any, Any]]):
+        """In the order in which text counts them."""
+        self._arrays: dict[int, np.ndarray[Any, Any]] = dict(enumerate(arrays))
+
+    def take(self, place: int) -> np.ndarray[Any, Any]:
+        """The array at a place.
+
+        Raises:
+            KeyError: there is none, or it was taken.
+        """
+        return self._arrays.pop(place)
+
+
+def unpack(tree: Any, take: Callable[[int], np.ndarray[Any, Any]], fresh: Any, surroundings: Surroundings) -> Any:
     """The value that `pack` was given.
 
     Args:
         tree: from JSON.
-        arrays: that it names by their places.
-        fresh: the attribute's value in a callback that has just begun; of its enumeration a member may be.
+        take: gives the arrays that it names by their places.
+        fresh: the attribute's value in a callback that has just begun; of its class a member of an enumeration, or a
+            named tuple, may be.
         surroundings: as those of `pack`.
 
     Raises:
@@ -287,6 +339,8 @@ def unpack(tree: Any, arrays: list[np.ndarray[Any, Any]], fresh: Any, surroundin
         if not isinstance(tree, dict):
             return tree
         kind, of = tree["is"], tree["of"]
+        if kind in _OF_LISTS and not isinstance(of, list):
+            raise TypeError(f"a {kind} must be made of a list")
         if kind in _GROUPS:
             return _GROUPS[kind](value_of(item) for item in of)
         if kind in ("dict", "OrderedDict", "Counter", "defaultdict"):
@@ -295,17 +349,28 @@ def unpack(tree: Any, arrays: list[np.ndarray[Any, Any]], fresh: Any, surroundin
             return deque((value_of(item) for item in of), tree["most"])
         if kind in _WRITTEN:
             return _WRITTEN[kind][2](of)
-        if kind == "enum":
-            if not isinstance(fresh, Enum):
-                raise TypeError("a member of an enumeration must take the place of one")
-            return type(fresh)[of]
+        if kind == "named tuple":
+            return _like(fresh, kind, [value_of(item) for item in of])
+        if kind in ("enum", "flag"):
+            return _like(fresh, kind, of)
         if kind == "function":
             return surroundings.functions[of]
         if kind == "tensor":
-            return surroundings.as_tensor(arrays[of])
-        return _number_of(kind, of, arrays)
+            return surroundings.as_tensor(take(of))
+        return _number_of(kind, of, take)
 
     return value_of(tree)
+
+
+def _like(fresh: Any, kind: str, of: Any) -> Any:
+    """A value of the class of what it takes the place of."""
+    if kind == "named tuple" and _is_named_tuple(fresh):
+        return type(fresh)._make(of)
+    if kind == "flag" and isinstance(fresh, Flag):
+        return type(fresh)(int(of, 16))
+    if kind == "enum" and isinstance(fresh, Enum):
+        return type(fresh)[of]
+    raise TypeError(f"a {kind} must take the place of one")
 
 
 def _mapping_of(kind: str, pairs: list[tuple[Any, Any]], tree: Mapping[str, Any]) -> Any:
@@ -318,12 +383,12 @@ def _mapping_of(kind: str, pairs: list[tuple[Any, Any]], tree: Mapping[str, Any]
     return dict(pairs)
 
 
-def _number_of(kind: str, of: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
+def _number_of(kind: str, of: Any, take: Callable[[int], np.ndarray[Any, Any]]) -> Any:
     if kind == "float":
         return float(of)
     if kind == "int":
         return int(of, 16)
-    array = arrays[of]
+    array = take(of)
     if kind == "array":
         return array
     if kind == "scalar":
