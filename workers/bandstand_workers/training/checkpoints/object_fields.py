@@ -38,7 +38,7 @@ class Owner:
     @cached_property
     def _of_model(self) -> frozenset[int]:
         """The addresses of its model's variables, whose state is kept with the model."""
-        model = getattr(self._callback, "_model", None)
+        model = getattr(self._callback, "model", None)
         optimizer = getattr(model, "optimizer", None)
         groups = [getattr(model, name, ()) for name in ("variables", "metrics_variables")]
         return frozenset(id(each) for group in (*groups, getattr(optimizer, "variables", ())) for each in group)
