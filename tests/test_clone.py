@@ -67,7 +67,7 @@ def test_no_tracked_text_names_a_folder_of_a_machine() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'open("/home/ada/train.py")', "see /root/notes", "`/Users/ada/data`", "cd /work/ada && make", "x=/tmp/mine",
+        'open("/home/ada/train.py")', "see /root/notes", "`/Users/ada/data`", "cd /scratch/ada && make", "x=/tmp/mine",
         "file:///home/ada/x", "/var/folders/xy/z",
     ],
 )  # fmt: skip
@@ -79,7 +79,7 @@ def test_the_folders_of_a_machine_are_found(text: str) -> None:
     "text",
     [
         "/data/home/x", "WORKDIR /work\n", "/opt/bandstand/bin", "https://host/home/x", "mountPath: /tmp }",
-        "/tmp/ray/session_latest", "/tmp/bandstand-1", "$HOME/work/x", "~/work/x", "tests/work/x",
+        "/tmp/ray/session_latest", "/tmp/bandstand-1", "$HOME/scratch/x", "~/scratch/x", "tests/scratch/x",
     ],
 )  # fmt: skip
 def test_what_every_machine_has_may_be_named(text: str) -> None:
