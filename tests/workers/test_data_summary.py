@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bandstand_workers.training import data_summary
-from bandstand_workers.training.data_summary import describe_data
+from bandstand_workers.training.data import summary
+from bandstand_workers.training.data.summary import describe_data
 
 X, Y = np.arange(60, dtype=np.float32).reshape(20, 3), np.arange(20) % 2
 
@@ -39,9 +39,9 @@ def test_other_data_have_another_fingerprint(changed):
 
 
 def test_of_large_arrays_evenly_spaced_blocks_are_read_the_ends_among_them(monkeypatch):
-    monkeypatch.setattr(data_summary, "_WHOLE", 1000)
-    monkeypatch.setattr(data_summary, "_BLOCK", 8)
-    monkeypatch.setattr(data_summary, "_BLOCKS", 50)
+    monkeypatch.setattr(summary, "_WHOLE", 1000)
+    monkeypatch.setattr(summary, "_BLOCK", 8)
+    monkeypatch.setattr(summary, "_BLOCKS", 50)
     large = np.zeros(100_000, np.uint8)
     same = describe_data(data_with(large, large))
     for place in (0, -1):

@@ -20,7 +20,7 @@ from bandstand_workers.programs.loop import EpochProgram
 from bandstand_workers.programs.signature import signature_of
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training import keras_session
-from bandstand_workers.training.user_code import Data
+from bandstand_workers.training.data.loading import Data
 
 __all__ = ["ModelSource", "TrialModel"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from bandstand.errors import InputError, one_line
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.suitability import reason_for_fit
-from bandstand_workers.training.user_code import Data
+from bandstand_workers.training.data.loading import Data
 
 __all__ = ["check_study"]
 

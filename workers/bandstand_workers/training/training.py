@@ -28,15 +28,16 @@ from bandstand_workers.messages import EpochLink, Measurement, Outcome, WorkerGo
 from bandstand_workers.programs.kept import KeptModel
 from bandstand_workers.programs.loop import train_epochs
 from bandstand_workers.training import checkpoints, combined_models, keras_session, model_state
-from bandstand_workers.training.batches import epoch_permutation, make_batches
 from bandstand_workers.training.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import Checkpoint, CheckpointError
-from bandstand_workers.training.data_summary import describe_data
+from bandstand_workers.training.data.batches import epoch_permutation, make_batches
+from bandstand_workers.training.data.loading import Data, load_data
+from bandstand_workers.training.data.summary import describe_data
 from bandstand_workers.training.model_files import local_copy, save_model
 from bandstand_workers.training.model_source import ModelSource, TrialModel
 from bandstand_workers.training.study_check import check_study
-from bandstand_workers.training.user_code import Data, load_builder, load_data, load_function
+from bandstand_workers.training.user_code import load_builder, load_function
 
 __all__ = ["Training"]
 
@@ -74,7 +75,7 @@ class Training:
         return self.source.programs
 
     def describe_data(self) -> dict[str, str]:
-        """As `data_summary.describe_data`, of the study's data."""
+        """As `describe_data`, of the study's data."""
         if not self.description:
             self.description |= describe_data(self.data)
         return self.description

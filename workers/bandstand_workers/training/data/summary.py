@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bandstand_workers.training.user_code import Data
+from bandstand_workers.training.data.loading import Data
 
 __all__ = ["describe_data"]
 
