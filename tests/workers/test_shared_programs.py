@@ -174,6 +174,19 @@ def plain_layer_of_ones_own(params):
     return net(Scale(0.5), optimizer=keras.optimizers.Adam(params["value"] / 100))
 
 
+def words():
+    word = np.array([["a"], ["b"], ["c"]])[np.arange(90) % 3]
+    y = (word == "b").astype("float32")
+    return {"train": (word[:60], y[:60]), "validation": (word[60:], y[60:])}
+
+
+def look_up(params):
+    table = keras.layers.StringLookup(vocabulary=["a", "b", "c"], output_mode="multi_hot")
+    model = keras.Sequential([keras.Input((1,), dtype="string"), table, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(params["value"] / 100), loss="mse")
+    return model
+
+
 class Turns(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.model.layers[0].rate = 0.9
@@ -222,13 +235,13 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-def training_of(module: str, build: str, trainer: str, *callbacks: str) -> Training:
+def training_of(module: str, build: str, trainer: str, *callbacks: str, data: str = "load") -> Training:
     return Training(
         StudySpec.model_validate(
             {
                 "name": "shared",
                 "model": f"{module}:{build}",
-                "data": f"{module}:load",
+                "data": f"{module}:{data}",
                 "callbacks": [f"{module}:{name}" for name in callbacks],
                 "space": {"value": {"type": "float", "low": 1.0, "high": 5.0}},
                 "objective": {"metric": "val_loss", "direction": "minimize"},
@@ -285,6 +298,15 @@ def test_models_with_layers_of_ones_own_share_a_program_where_only_variables_dif
     ours = train_all(training, tmp_path)
     assert training.programs == 1
     assert_same(ours, train_all(training_of(module, "plain_layer_of_ones_own", "fit"), tmp_path))
+
+
+@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="JAX has no texts")
+def test_models_with_a_look_up_table_share_a_program(module: str, tmp_path: Path) -> None:
+    training = training_of(module, "look_up", "auto", data="words")
+    ours = train_all(training, tmp_path)
+    assert training.programs == 1
+    assert ours[0] == ours[2]
+    assert ours[0] != ours[1]
 
 
 def test_what_a_callback_changes_before_the_first_step_is_trained_and_stays_with_its_trial(

@@ -65,7 +65,7 @@ def read_python_state(model: Any, slots: Iterable[Slot] = ()) -> PythonState:
         model: with whatever it was compiled with.
         slots: attributes whose values are left out, because a program reads them from variables.
     """
-    walk = _Walk(slots, {id(variable): variable.path for variable in model.variables})
+    walk = _Walk(slots, model.variables)
     walk.visit(model)
     return walk.state()
 
@@ -95,8 +95,8 @@ _WITHOUT_A_STEP = frozenset({"__init__", "__new__", "build", "get_config", "from
 class _Walk:
     """One walk, in a fixed order, so that equal models give equal tokens."""
 
-    def __init__(self, slots: Iterable[Slot], paths: Mapping[int, str]):
-        self._paths = paths
+    def __init__(self, slots: Iterable[Slot], weights: Iterable[Any]):
+        self._weights = list(weights)
         self._tokens: list[str] = []
         self._places: dict[int, int] = {}
         self._held: list[Any] = []  # so that no other object gets the identity of one that was met
@@ -282,6 +282,9 @@ class _Walk:
         """A look-up table of TensorFlow, by its content."""
         keys, values = (np.asarray(each) for each in value.export())
         order = np.argsort(keys.astype("S") if keys.dtype == object else keys, axis=0, kind="stable").ravel()
+        for each in vars(value).values():  # such as the value for keys that are not there
+            if keras.ops.is_tensor(each) and str(each.dtype) != "<dtype: 'resource'>":
+                self.visit(each)
         self._tokens.append(f"table {keys[order].tolist()} {values[order].tolist()}")
 
     def instance(self, value: Any) -> None:
@@ -320,7 +323,7 @@ class _Walk:
         if name == "seed" and keras_parts.has_random_seed(owner):
             self._seeds.append((self._path[-1].strip("."), repr(value)))
             return
-        translated = keras_parts.without_identities(owner, name, value, self._paths)
+        translated = keras_parts.without_identities(owner, name, value, self._weights)
         self._step(f".{name}", translated)
 
     def _step(self, name: str, value: Any) -> None:
