@@ -53,6 +53,30 @@ def test_the_table_says_how_long_each_was_idle():
     assert [row[-1] for row in drawing.table.rows] == ["50%", "0%"]
 
 
+def with_runs(record, *runs):
+    return dataclasses.replace(
+        record,
+        runs=tuple((START + timedelta(seconds=began), START + timedelta(seconds=ended)) for began, ended in runs),
+    )
+
+
+def test_the_time_in_which_a_study_was_paused_is_not_idle_time():
+    attempts = [(0, "trainer-1", 0, 30), (1, "trainer-1", 40_000, 40_030), (2, "trainer-2", 40_000, 40_060)]
+    record = record_with(attempts, [(0, 0, 30), (1, 40_000, 40_030), (2, 40_000, 40_060)])
+    assert [row[-1] for row in draw(record).table.rows] == ["100%", "100%"]  # nobody knows of a pause
+    data = trainers_data(with_runs(record, (0, 30), (40_000, 40_060)))
+    assert data.stopped == ((30.0, 40_000.0),)
+    assert {line.name: line.idle_share for line in data.lines} == pytest.approx({"trainer-1": 1 / 3, "trainer-2": 0.0})
+    assert "paused 1 time, for 11.1 hours" in draw(with_runs(record, (0, 30), (40_000, 40_060))).caption
+
+
+def test_an_attempt_that_a_kill_left_open_does_not_last_over_the_pause():
+    record = record_with([(0, "trainer-1", 0, 40_000), (0, "trainer-1", 40_000, 40_060)], [(0, 10, 30)])
+    data = trainers_data(with_runs(record, (0, 25), (40_000, 40_060)))
+    assert data.stopped == ((30.0, 40_000.0),)  # what was trained after the last booking counts as run
+    assert sum(seconds for _, seconds in data.lines[0].seconds) == pytest.approx(90.0)
+
+
 def test_many_switches_make_no_more_bars_than_there_are_moments():
     attempts = [(trial, "trainer-1", trial, trial + 1) for trial in range(5000)]
     data = trainers_data(record_with(attempts, [(trial, trial + 0.1, trial + 0.9) for trial in range(5000)]))

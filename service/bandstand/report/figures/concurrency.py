@@ -15,12 +15,23 @@ from numpy.typing import NDArray
 
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import make_figure
+from bandstand.report.pauses import clock_seconds, find_pauses, seconds_within
 from bandstand.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
 
-__all__ = ["PHASES", "ConcurrencyData", "attempt_marks", "concurrency_data", "concurrency_figure", "draw", "overlap"]
+__all__ = [
+    "PHASES",
+    "ConcurrencyData",
+    "attempt_marks",
+    "concurrency_data",
+    "concurrency_figure",
+    "draw",
+    "overlap",
+    "pause_sentence",
+    "pause_shapes",
+]
 
 BINS = 240
 PHASES = ("starting", "training")
@@ -43,6 +54,12 @@ class ConcurrencyData(NamedTuple):
     seconds: tuple[tuple[str, float], ...]  # in each phase, summed over trials
     lost: int  # attempts whose worker died
     pauses: int  # attempts that ended because their trial was to wait
+    stopped: tuple[tuple[float, float], ...]  # from when to when the study was paused, in seconds like times
+
+    @property
+    def seconds_run(self) -> float:
+        """Of its span, those in which the study was run."""
+        return self.span - sum(ended - began for began, ended in self.stopped)
 
 
 def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
@@ -56,12 +73,13 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
     if span <= 0:
         return "The study has only just begun, so there is no time to look back on."
     edges = np.linspace(0, span, BINS + 1)
+    pauses = find_pauses(record) - origin
     phases, seconds = [], []
     for index, name in enumerate(PHASES):
         starts, ends = marks[:, index] - origin, marks[:, index + 1] - origin
-        busy = overlap(starts, ends, edges) / (span / BINS)
+        busy = overlap(starts, ends, edges, pauses) / (span / BINS)
         phases.append((name, tuple(np.round(busy, 4).tolist())))
-        seconds.append((name, float((ends - starts).sum())))
+        seconds.append((name, float((ends - starts - seconds_within(starts, ends, pauses)).sum())))
     return ConcurrencyData(
         tuple(((edges[:-1] + edges[1:]) / 2).tolist()),
         tuple(phases),
@@ -70,6 +88,7 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
         tuple(seconds),
         int((attempts["outcome"] == "lost").sum()),
         int((attempts["outcome"] == "paused").sum()),
+        tuple((float(began), float(ended)) for began, ended in pauses),
     )
 
 
@@ -81,8 +100,8 @@ def attempt_marks(record: StudyRecord) -> Array:
     the last moment that anything is known of.
     """
     attempts, measured = record.attempts, record.measurements
-    began, ended = _clock(attempts["started_at"]), _clock(attempts["ended_at"])
-    created = _clock(measured["created_at"])
+    began, ended = clock_seconds(attempts["started_at"]), clock_seconds(attempts["ended_at"])
+    created = clock_seconds(measured["created_at"])
     known = [float(np.nanmax(times)) for times in (began, ended, created) if np.isfinite(times).any()]
     ended = np.where(np.isfinite(ended), ended, max(known))
     own = pd.DataFrame(
@@ -104,14 +123,19 @@ def attempt_marks(record: StudyRecord) -> Array:
     return ordered
 
 
-def _clock(times: pd.Series[Any]) -> Array:
-    """Seconds since 1970; NaN where there is no time."""
-    read = pd.to_datetime(times, utc=True)
-    return np.asarray((read - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=float)
+def overlap(starts: Array, ends: Array, edges: Array, pauses: Array) -> Array:
+    """Seconds that the intervals spend in each bin and in no pause, summed over intervals.
+
+    `pauses` is an array [pauses, 2] of when each began and ended; they do not overlap each other.
+    """
+    spent = _overlap(starts, ends, edges)
+    for began, ended in pauses:
+        spent = spent - _overlap(np.clip(starts, began, ended), np.clip(ends, began, ended), edges)
+    return spent
 
 
-def overlap(starts: Array, ends: Array, edges: Array) -> Array:
-    """Seconds that the intervals spend in each bin, summed over intervals: differences of an integral."""
+def _overlap(starts: Array, ends: Array, edges: Array) -> Array:
+    """By differences of an integral."""
 
     def until(times: Array) -> Array:
         ordered = np.sort(times)
@@ -158,9 +182,32 @@ def concurrency_figure(data: ConcurrencyData) -> go.Figure:
             "range": [0, data.busiest * 1.12],
             "dtick": 1 if data.busiest <= 6 else None,
         },
-        shapes=[line | {"line": {"dash": "dot", "width": 1, "color": "#8b96a5"}}],
+        shapes=[
+            line | {"line": {"dash": "dot", "width": 1, "color": "#8b96a5"}},
+            *pause_shapes(data.stopped, unit),
+        ],
         legend={"traceorder": "normal"},
         hovermode="x unified",
+    )
+
+
+def pause_shapes(stopped: Sequence[tuple[float, float]], unit: float) -> list[dict[str, Any]]:
+    """Grey behind what is drawn, where the study was paused; `unit` is how many seconds the axis counts as one."""
+    shape = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "line": {"width": 0}}
+    return [
+        shape | {"x0": began / unit, "x1": ended / unit, "fillcolor": "#8b96a5", "opacity": 0.25}
+        for began, ended in stopped
+    ]
+
+
+def pause_sentence(stopped: Sequence[tuple[float, float]]) -> str:
+    """How long a study was paused; empty where it was not."""
+    if not stopped:
+        return ""
+    seconds = sum(ended - began for began, ended in stopped)
+    return (
+        f"Grey: the study was paused {counted(len(stopped), 'time')}, for {duration(seconds)} in all. Nobody ran it, "
+        "or it had no trainer; this time counts neither as idle nor as training."
     )
 
 
@@ -171,7 +218,7 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 
 def _table(data: ConcurrencyData) -> Table:
-    room = data.busiest * data.span
+    room = data.busiest * data.seconds_run
     busy = sum(seconds for _, seconds in data.seconds)
     rows = [
         (name, duration(seconds), f"{seconds / room:.0%}", MEANINGS[name])
@@ -185,7 +232,8 @@ def _caption(data: ConcurrencyData) -> str:
         "How many trials had a trainer, and what for, from the times at which attempts began and ended and epochs were "
         "stored. The dotted line is "
         f"the busiest moment: {counted(data.busiest, 'trial')} at once.",
-        "Where the areas fall to nothing, nobody ran the study, or there was nothing to train.",
+        "Where the areas fall to nothing, there was nothing to train.",
+        *filter(None, [pause_sentence(data.stopped)]),
     ]
     if data.pauses:
         parts.append(f"{counted(data.pauses, 'attempt')} ended because the trial was to wait at a rung.")

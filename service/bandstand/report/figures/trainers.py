@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from bandstand.report.drawing.axes import row_places, rows_axis
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import make_figure
-from bandstand.report.figures.concurrency import attempt_marks, overlap
+from bandstand.report.figures.concurrency import attempt_marks, overlap, pause_sentence, pause_shapes
+from bandstand.report.pauses import find_pauses
 from bandstand.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ class TrainerLine(NamedTuple):
     spans: tuple[tuple[str, float, float], ...]  # phase, from, to; seconds since the first attempt
     seconds: tuple[tuple[str, float], ...]  # in each phase
     trials: int  # attempts that it had
+    present: float  # seconds of the runs in which it had any; a pause is no run
+
+    @property
+    def idle_share(self) -> float:
+        """Of the time that it was there, that in which it had no trial."""
+        busy = sum(seconds for _, seconds in self.seconds)
+        return max(0.0, 1 - busy / self.present) if self.present > 0 else 0.0
 
 
 class TrainersData(NamedTuple):
@@ -49,6 +57,7 @@ class TrainersData(NamedTuple):
     lines: tuple[TrainerLine, ...]  # in the order in which they began
     left_out: int
     span: float  # seconds from the first attempt to the last known moment
+    stopped: tuple[tuple[float, float], ...]  # from when to when the study was paused
 
 
 def trainers_data(record: StudyRecord) -> TrainersData | str:
@@ -60,20 +69,23 @@ def trainers_data(record: StudyRecord) -> TrainersData | str:
     if (names == "").all():
         return "It is not stored which trainer had which trial of this study."
     marks = attempt_marks(record)
-    marks -= marks[:, 0].min()
+    origin = marks[:, 0].min()
+    marks -= origin
+    pauses = find_pauses(record) - origin
     span = float(marks.max())
     if span <= 0:
         return "The study has only just begun, so there is no time to look back on."
-    lines = [_line(name, marks[(names == name).to_numpy()], span) for name in names.unique() if name]
+    lines = [_line(name, marks[(names == name).to_numpy()], span, pauses) for name in names.unique() if name]
     lines.sort(key=lambda line: line.spans[0][1] if line.spans else span)
-    return TrainersData(tuple(lines[:MOST]), len(lines[MOST:]), span)
+    stopped = tuple((float(began), float(ended)) for began, ended in pauses)
+    return TrainersData(tuple(lines[:MOST]), len(lines[MOST:]), span, stopped)
 
 
-def _line(name: str, marks: Array, span: float) -> TrainerLine:
+def _line(name: str, marks: Array, span: float, pauses: Array) -> TrainerLine:
     """One trainer's phases: in each 600th of the time that which took most of it."""
     edges = np.linspace(0.0, span, BINS + 1)
-    inside = np.stack([overlap(marks[:, phase], marks[:, phase + 1], edges) for phase in range(len(PHASES))])
-    idle = span / BINS - inside.sum(axis=0)
+    inside = np.stack([overlap(marks[:, phase], marks[:, phase + 1], edges, pauses) for phase in range(len(PHASES))])
+    idle = span / BINS - inside.sum(axis=0)  # or paused
     most = np.vstack([inside, idle]).argmax(axis=0)
     spans = []
     for phase, group in groupby(range(BINS), key=lambda index: int(most[index])):
@@ -81,7 +93,15 @@ def _line(name: str, marks: Array, span: float) -> TrainerLine:
         if phase < len(PHASES):
             spans.append((PHASES[phase], float(edges[indices[0]]), float(edges[indices[-1] + 1])))
     seconds = tuple((phase, float(inside[index].sum())) for index, phase in enumerate(PHASES))
-    return TrainerLine(name, tuple(spans), seconds, len(marks))
+    return TrainerLine(name, tuple(spans), seconds, len(marks), _present(marks, span, pauses))
+
+
+def _present(marks: Array, span: float, pauses: Array) -> float:
+    """Seconds of the runs that any of the attempts began in."""
+    bounds = np.concatenate([[0.0], pauses.ravel(), [span]]).reshape(-1, 2)
+    return float(
+        sum(ended - began for began, ended in bounds if ((marks[:, 0] >= began) & (marks[:, 0] <= ended)).any())
+    )
 
 
 def trainers_figure(data: TrainersData) -> go.Figure:
@@ -109,6 +129,7 @@ def trainers_figure(data: TrainersData) -> go.Figure:
         barmode="overlay",
         xaxis={"title": {"text": f"{word} since the first trial"}, "range": [0, data.span / unit]},
         yaxis=rows_axis(places, 16) | {"showgrid": False},
+        shapes=pause_shapes(data.stopped, unit),
         showlegend=True,
     )
 
@@ -126,8 +147,8 @@ def _table(data: TrainersData) -> Table:
             (
                 line.name,
                 f"{line.trials:,}",
-                *(f"{duration(seconds)} ({seconds / data.span:.0%})" for _, seconds in line.seconds),
-                f"{max(0.0, 1 - sum(seconds for _, seconds in line.seconds) / data.span):.0%}",
+                *(f"{duration(seconds)} ({seconds / (line.present or 1.0):.0%})" for _, seconds in line.seconds),
+                f"{line.idle_share:.0%}",
             )
             for line in data.lines
         ),
@@ -136,10 +157,11 @@ def _table(data: TrainersData) -> Table:
 
 def _caption(data: TrainersData) -> str:
     more = f" {counted(data.left_out, 'more trainer')} have no line." if data.left_out else ""
+    paused = f" {pause_sentence(data.stopped)}" if data.stopped else ""
     return (
         "Starting is building the model, reading a checkpoint and compiling; training is epochs with their validation "
         "and reports; handing over is what lies between the last epoch and the trial's end: a verdict, a checkpoint, "
-        "the model. Blank is idle, or nobody ran the study. A trainer that was replaced ends, and another begins "
+        "the model. Blank is idle. A trainer that was replaced ends, and another begins "
         "with a name of its own; one that trains several trials at once has a line for each. "
-        f"Each moment shows what took most of it.{more}"
+        f"Each moment shows what took most of it.{more}{paused}"
     )
