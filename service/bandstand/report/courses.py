@@ -74,9 +74,9 @@ class Estimate(NamedTuple):
         """By two standard errors."""
         return self.value + 2 * self.error < bound
 
-    def may_be_above(self, bound: float) -> bool:
-        """Whether one standard error reaches so far."""
-        return self.value + self.error > bound
+    def leans_above(self, bound: float) -> bool:
+        """By two standard errors: it agrees with what another metric shows clearly."""
+        return self.value - 2 * self.error > bound
 
     def may_be_below(self, bound: float) -> bool:
         """Whether one standard error reaches so far."""
@@ -103,14 +103,15 @@ def make_course(errors: Array, *, bounded: bool, start: float | None = None) -> 
     Args:
         errors: finite, one for each epoch, at least two.
         bounded: whether 0 is the best error there can be.
-        start: an error to begin from that the curve itself does not have, such as that of other trials.
+        start: what trainings begin with, where it is known better than by the first error: that may come after much
+            has been learned, or from an outburst. Of no use to a curve that never got below it.
     """
     width = _width(len(errors))
     means = _running_means(errors, width)
     turn = int(means.argmin())
     best, end = float(means[turn]), float(means[-1])
     noise = noise_of(errors)
-    first = max(float(errors[0]), start if start is not None else -math.inf)
+    first = float(errors[0]) if start is None or start <= best else start
     unit = _unit(first, best, bounded, noise)
     error = noise * math.sqrt(2 / width) / unit
     return Course(

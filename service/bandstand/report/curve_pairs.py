@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["CurvePair", "metric_names", "read_pairs"]
 
 Rows = np.ndarray[tuple[int, ...], np.dtype[np.int_]]
+START_QUANTILE = 0.25
+"""Not the median: with high learning rates many trials begin with an outburst."""
 Numbers = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
@@ -43,9 +45,9 @@ def metric_names(metric: str) -> tuple[str, str]:
 def read_pairs(record: StudyRecord, rules: Rules | None = None) -> Mapping[int, CurvePair]:
     """Trial -> its curves, of every trial that ended and measured anything.
 
-    All are judged by the same references: the median first training value of the study, and its best values. Where the
-    objective is not the loss, both are judged together.
-    A trial that went on from another's checkpoint has the curves of its lineage, from fresh weights on.
+    All are judged by the same references: the lower quartile of the study's first training values, and its best values.
+    Where the objective is not the loss, both are judged together. A trial that went on from another's checkpoint has
+    the curves of its lineage, from fresh weights on.
     """
     train, validation = metric_names(record.spec.objective.metric)
     measured = record.measurements
@@ -113,4 +115,4 @@ def _reference(epochs: Rows, fitted: Numbers, held: Numbers, sign: float) -> Ref
     if not first.any():
         return None
     best = (sign * float((sign * values[usable]).min()) for values in (fitted, held))
-    return Reference(sign * float(np.median(sign * fitted[first])), *best)
+    return Reference(sign * float(np.quantile(sign * fitted[first], START_QUANTILE)), *best)

@@ -63,14 +63,18 @@ class Rules:
     """Validation is overfit where its end is clearly worse than its best by more than this …"""
     no_rise: float = 0.25
     """… and is not where it is clearly worse by less than this."""
-    gain: float = 0.05
+    gain: float = 0.03
     """A curve still falls where its last quarter is clearly better than the one before by more than this …"""
-    no_gain: float = 0.15
+    no_gain: float = 0.12
     """… and has levelled off where it is clearly better by less than this."""
     flat: float = 0.02
     """Training that has gained less than this share of its first error has learned nothing."""
     behind: float = 1.5
     """Underfit training and validation errors are more than so many times those of the study's best trials."""
+    near: float = 1.3
+    """A well fit trial's validation error is at most so many times the study's best …"""
+    harder: float = 1.1
+    """… or so many times, where its training error is as many times its validation error: dropout may be strong."""
     collapsed: float = 0.8
     """Diverged training has given back more than this share of its gain."""
 
@@ -79,7 +83,7 @@ class Reference(NamedTuple):
     """What the trials of one study start from, and the best values that they reached."""
 
     start: float
-    """The median first training value."""
+    """The lower quartile of the first training values."""
     train: float
     validation: float
 
@@ -204,24 +208,43 @@ def _word(logged: Logged) -> str:
 
 
 def _not_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Diagnosis | None:
-    for pair in pairs:
-        errors, noise = pair.train.errors, pair.train.noise
-        first = float(errors[0])
-        if (
-            first <= 0
-            or (first - pair.train.end - 3 * noise) / first > rules.flat
-            or pair.train.gain.is_above(rules.gain)
-        ):
-            return None
-        if (first - pair.train.end + noise) / first > 5 * rules.flat:
-            return None
+    if any(pair.validation.gain.is_above(rules.gain) for pair in pairs):
+        return None
     names = " and ".join(pair.name.removeprefix("val_") for pair in pairs)
-    return Diagnosis(Kind.NOT_LEARNING, f"Training has not improved its {names} since the first epoch.")
+    if all(_is_flat(pair.train, rules) for pair in pairs):
+        return Diagnosis(Kind.NOT_LEARNING, f"Training has not improved its {names} since the first epoch.")
+    if all(_is_where_others_begin(pair, rules) for pair in pairs):
+        return Diagnosis(
+            Kind.NOT_LEARNING,
+            f"Training has levelled off with no better {names} than other trials have after an epoch.",
+        )
+    return None
+
+
+def _is_flat(train: Course, rules: Rules) -> bool:
+    """Whether the error of training has not fallen since the first epoch, as far as the noise tells; 0 is not flat."""
+    first = float(train.errors[0])
+    if first <= 0 or train.gain.is_above(rules.gain):
+        return False
+    fallen, noise = (first - train.end) / first, train.noise / first
+    return fallen - 3 * noise < rules.flat and fallen - noise < 4 * rules.flat
+
+
+def _is_where_others_begin(pair: _Pair, rules: Rules) -> bool:
+    """Whether training has stopped at no better than a good quarter of the study's trials have after their first epoch.
+
+    A first epoch can learn to give the same answer whatever the model is shown.
+    """
+    if pair.reference is None or not _is_behind(pair, rules) or pair.train.gain.is_above(rules.gain):
+        return False
+    return pair.train.end > float(pair.scale.error_of(pair.reference.start)) * (1 - rules.flat)
 
 
 def _overfit(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Diagnosis | None:
     risen = [pair for pair in pairs if pair.validation.rise.is_above(rules.rise) and pair.went_on()]
-    if not risen or not all(pair.validation.rise.may_be_above(rules.rise) for pair in pairs):
+    if not risen or not pairs[0].validation.rise.leans_above(rules.rise):
+        return None
+    if any(pair.validation.gain.is_above(rules.gain) for pair in pairs):
         return None
     epoch = epochs[risen[0].validation.turn]
     return Diagnosis(Kind.OVERFIT, f"{_turned(risen[0], epochs)}, while training went on improving.", epoch)
@@ -237,10 +260,12 @@ def _still_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules)
     falling = [pair for pair in pairs if pair.validation.gain.is_above(rules.gain)]
     if not falling or any(pair.validation.rise.is_above(rules.rise) for pair in pairs):
         return None
-    if falling[0] is not pairs[0] and pairs[0].is_level(rules):
+    hardly = all(_is_flat(pair.train, rules) for pair in pairs)
+    if hardly or not pairs[0].validation.gain.leans_above(rules.gain):
         return None
     course = falling[0].validation
-    likely = falling[0].scale.value_of(course.end - course.gain.value * course.unit)
+    likely = course.end - course.gain.value * course.unit
+    likely = falling[0].scale.value_of(likely if falling[0].scale.best is None else max(likely, 0.0))
     return Diagnosis(
         Kind.STILL_LEARNING,
         f"{falling[0].name} was still getting better when it ended, at "
@@ -279,27 +304,51 @@ def _is_behind(pair: _Pair, rules: Rules) -> bool:
         return False
     reached = (pair.reference.train, pair.reference.validation)
     return all(
-        course.end - 2 * course.noise > rules.behind * float(pair.scale.error_of(best))
+        _times(course.end - 2 * course.noise, pair.scale, best, course) > rules.behind
         for course, best in zip((pair.train, pair.validation), reached, strict=True)
     )
 
 
+def _times(error: float, scale: Scale, best: float, course: Course) -> float:
+    """How many times the study's best error an error is; the best counts as at least a unit, so that 0 is no wonder."""
+    reached = float(scale.error_of(best))
+    return 1 + (error - reached) / max(reached, course.unit)
+
+
 def _well_fit(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Diagnosis | None:
-    if not _are_level(pairs, rules):
+    if not _are_level(pairs, rules) or _doubts(pairs[0], rules):
         return None
     end = measured(pairs[0].scale.value_of(pairs[0].validation.end))
     return Diagnosis(Kind.WELL_FIT, f"{pairs[0].name} has levelled off at about {end} and has not got worse.")
+
+
+def _doubts(pair: _Pair, rules: Rules) -> str:
+    """Why a pair that has levelled off may not be well fit after all; empty where nothing speaks against it."""
+    train, validation, reference = pair.train, pair.validation, pair.reference
+    if train.gain.is_above(rules.gain):
+        return "training is still getting better"
+    if reference is None or pair.scale.best is None:
+        return ""
+    times = _times(validation.end, pair.scale, reference.validation, validation)
+    if times > rules.near:
+        return "other trials of the study do better"
+    if times > rules.harder and train.end > rules.harder * validation.end:
+        return "other trials do better, and training has larger errors than validation: too much regularization, maybe"
+    return ""
 
 
 def _not_clear(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Diagnosis:
     """Why none of the kinds is clear."""
     risen = [pair for pair in pairs if pair.validation.rise.is_above(rules.rise)]
     others = [pair for pair in pairs if pair not in risen]
+    doubt = _doubts(pairs[0], rules) if _are_level(pairs, rules) else ""
     noisy = [pair for pair in pairs if 2 * pair.validation.rise.error > rules.no_rise]
     if risen and others:
         reason = f"{_turned(risen[0], epochs)}, but {others[0].name} did not get worse."
     elif risen:
         reason = f"{_turned(risen[0], epochs)}, and so did training."
+    elif doubt:
+        reason = f"{pairs[0].name} has levelled off, but {doubt}."
     elif noisy:
         reason = f"{noisy[0].name} jumps too much from epoch to epoch to say what it does at its end."
     else:

@@ -144,13 +144,13 @@ def _problem(record: StudyRecord) -> tuple[Block, ...]:
 
 def _data_summary(record: StudyRecord) -> tuple[Block, ...]:
     """What the study's latest run stored about its data."""
-    source = f"The data come from {record.spec.data}, which splits them into training, validation and test."
+    source = f"The data set comes from {record.spec.data}."
     counts = _examples(record.environment.get("examples", ""))
     known = [f"{counted(total, 'example')} to {purpose}" for purpose, total in counts]
-    told = f" There are {and_list(known)}." if known else " How many examples there are was not stored."
+    told = f" It has {and_list(known)}." if known else " How many examples it has was not stored."
     fingerprint = record.environment.get("data")
-    mark = f" The fingerprint of the arrays is {fingerprint}; other data have another one." if fingerprint else ""
-    return (Prose(f"{source}{told}{mark} The kind of the data is for the notes to tell."),)
+    mark = f" The fingerprint of its arrays is {fingerprint}: other data would have another one." if fingerprint else ""
+    return (Prose(f"{source}{told}{mark} The notes can say what kind of data it is."),)
 
 
 def _examples(stored: str) -> list[tuple[str, int]]:

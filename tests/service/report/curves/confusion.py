@@ -70,13 +70,15 @@ def judge_recorded(training: Recorded) -> Diagnosis:
 
 
 def confusions() -> list[Confusion]:
-    """Of the constructed curves, tuned and held out, and of the recorded ones."""
+    """Of the constructed curves and of the recorded ones, each the tuned part and the held-out part."""
     sets = [
         _count(title, [((curves.kind,), judge_constructed(curves).kind) for curves in constructed(held_out=held_out)])
-        for title, held_out in (("Constructed, tuned half", False), ("Constructed, held-out half", True))
+        for title, held_out in (("Constructed, looked at", False), ("Constructed, held out", True))
     ]
-    found = [(training.kinds, judge_recorded(training).kind) for training in recorded()]
-    return [*sets, _count("Recorded trainings", found)]
+    for title, held_out in (("Recorded, looked at", False), ("Recorded, held out", True)):
+        trainings = recorded(held_out=held_out)
+        sets.append(_count(title, [(training.kinds, judge_recorded(training).kind) for training in trainings]))
+    return sets
 
 
 def _count(title: str, found: Iterable[tuple[tuple[str, ...], Kind]]) -> Confusion:
