@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import make_figure
-from bandstand.report.pauses import clock_seconds, find_pauses, seconds_within
+from bandstand.report.pauses import clock_seconds, cut_out, find_pauses
 from bandstand.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 __all__ = [
     "PHASES",
     "ConcurrencyData",
-    "attempt_marks",
+    "Cut",
     "concurrency_data",
     "concurrency_figure",
+    "cut_sentence",
+    "cut_shapes",
     "draw",
     "overlap",
-    "pause_sentence",
-    "pause_shapes",
+    "running_marks",
 ]
 
 BINS = 240
@@ -44,22 +45,24 @@ MEANINGS = {
 Array = NDArray[np.float64]
 
 
+class Cut(NamedTuple):
+    """A pause of the study, which is left out of the time that is shown."""
+
+    at: float  # seconds of running since the first attempt
+    seconds: float  # that it lasted
+
+
 class ConcurrencyData(NamedTuple):
     """What the figure and its table show."""
 
-    times: tuple[float, ...]  # seconds since the first attempt: the middle of each bin
+    times: tuple[float, ...]  # seconds of running since the first attempt: the middle of each bin
     phases: tuple[tuple[str, tuple[float, ...]], ...]  # trials in each phase, the mean of each bin
     busiest: int  # trials at the same moment, at most
-    span: float  # seconds from the first attempt to the last known moment
+    span: float  # seconds from the first attempt to the last known moment, without pauses
     seconds: tuple[tuple[str, float], ...]  # in each phase, summed over trials
     lost: int  # attempts whose worker died
     pauses: int  # attempts that ended because their trial was to wait
-    stopped: tuple[tuple[float, float], ...]  # from when to when the study was paused, in seconds like times
-
-    @property
-    def seconds_run(self) -> float:
-        """Of its span, those in which the study was run."""
-        return self.span - sum(ended - began for began, ended in self.stopped)
+    cuts: tuple[Cut, ...]  # where the study was paused
 
 
 def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
@@ -67,19 +70,17 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
     attempts = record.attempts
     if attempts.empty:
         return "No trial has been given to a trainer yet."
-    marks = attempt_marks(record)
-    origin, last = float(marks[:, 0].min()), float(marks.max())
-    span = last - origin
+    marks, cuts = running_marks(record)
+    span = float(marks.max())
     if span <= 0:
         return "The study has only just begun, so there is no time to look back on."
     edges = np.linspace(0, span, BINS + 1)
-    pauses = find_pauses(record) - origin
     phases, seconds = [], []
     for index, name in enumerate(PHASES):
-        starts, ends = marks[:, index] - origin, marks[:, index + 1] - origin
-        busy = overlap(starts, ends, edges, pauses) / (span / BINS)
+        starts, ends = marks[:, index], marks[:, index + 1]
+        busy = overlap(starts, ends, edges) / (span / BINS)
         phases.append((name, tuple(np.round(busy, 4).tolist())))
-        seconds.append((name, float((ends - starts - seconds_within(starts, ends, pauses)).sum())))
+        seconds.append((name, float((ends - starts).sum())))
     return ConcurrencyData(
         tuple(((edges[:-1] + edges[1:]) / 2).tolist()),
         tuple(phases),
@@ -88,8 +89,22 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
         tuple(seconds),
         int((attempts["outcome"] == "lost").sum()),
         int((attempts["outcome"] == "paused").sum()),
-        tuple((float(began), float(ended)) for began, ended in pauses),
+        cuts,
     )
+
+
+def running_marks(record: StudyRecord) -> tuple[Array, tuple[Cut, ...]]:
+    """As `attempt_marks`, since the first attempt began and on a clock that stands still while the study is paused.
+
+    With the pauses between the first mark and the last.
+    """
+    marks, pauses = attempt_marks(record), find_pauses(record)
+    running = cut_out(marks, pauses)
+    origin = running[:, 0].min()
+    places = cut_out(pauses[:, 0], pauses) - origin
+    cuts = (Cut(float(at), float(ended - began)) for at, (began, ended) in zip(places, pauses, strict=True))
+    span = float(running.max() - origin)
+    return running - origin, tuple(cut for cut in cuts if 0 < cut.at < span)
 
 
 def attempt_marks(record: StudyRecord) -> Array:
@@ -123,19 +138,8 @@ def attempt_marks(record: StudyRecord) -> Array:
     return ordered
 
 
-def overlap(starts: Array, ends: Array, edges: Array, pauses: Array) -> Array:
-    """Seconds that the intervals spend in each bin and in no pause, summed over intervals.
-
-    `pauses` is an array [pauses, 2] of when each began and ended; they do not overlap each other.
-    """
-    spent = _overlap(starts, ends, edges)
-    for began, ended in pauses:
-        spent = spent - _overlap(np.clip(starts, began, ended), np.clip(ends, began, ended), edges)
-    return spent
-
-
-def _overlap(starts: Array, ends: Array, edges: Array) -> Array:
-    """By differences of an integral."""
+def overlap(starts: Array, ends: Array, edges: Array) -> Array:
+    """Seconds that the intervals spend in each bin, summed over intervals: differences of an integral."""
 
     def until(times: Array) -> Array:
         ordered = np.sort(times)
@@ -184,30 +188,27 @@ def concurrency_figure(data: ConcurrencyData) -> go.Figure:
         },
         shapes=[
             line | {"line": {"dash": "dot", "width": 1, "color": "#8b96a5"}},
-            *pause_shapes(data.stopped, unit),
+            *cut_shapes(data.cuts, unit),
         ],
         legend={"traceorder": "normal"},
         hovermode="x unified",
     )
 
 
-def pause_shapes(stopped: Sequence[tuple[float, float]], unit: float) -> list[dict[str, Any]]:
-    """Grey behind what is drawn, where the study was paused; `unit` is how many seconds the axis counts as one."""
-    shape = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "line": {"width": 0}}
-    return [
-        shape | {"x0": began / unit, "x1": ended / unit, "fillcolor": "#8b96a5", "opacity": 0.25}
-        for began, ended in stopped
-    ]
+def cut_shapes(cuts: Sequence[Cut], unit: float) -> list[dict[str, Any]]:
+    """A dashed line at each pause; `unit` is how many seconds the axis counts as one."""
+    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dash", "width": 1, "color": "#d6455d"}}
+    return [line | {"x0": cut.at / unit, "x1": cut.at / unit} for cut in cuts]
 
 
-def pause_sentence(stopped: Sequence[tuple[float, float]]) -> str:
+def cut_sentence(cuts: Sequence[Cut]) -> str:
     """How long a study was paused; empty where it was not."""
-    if not stopped:
+    if not cuts:
         return ""
-    seconds = sum(ended - began for began, ended in stopped)
+    where = "A dashed line is" if len(cuts) == 1 else "Dashed lines are"
     return (
-        f"Grey: the study was paused {counted(len(stopped), 'time')}, for {duration(seconds)} in all. Nobody ran it, "
-        "or it had no trainer; this time counts neither as idle nor as training."
+        f"{where} where the study was paused, for {duration(sum(cut.seconds for cut in cuts))} in all: nobody ran it, "
+        "or it had no trainer. This time is left out and counts neither as idle nor as training."
     )
 
 
@@ -218,7 +219,7 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 
 def _table(data: ConcurrencyData) -> Table:
-    room = data.busiest * data.seconds_run
+    room = data.busiest * data.span
     busy = sum(seconds for _, seconds in data.seconds)
     rows = [
         (name, duration(seconds), f"{seconds / room:.0%}", MEANINGS[name])
@@ -233,7 +234,7 @@ def _caption(data: ConcurrencyData) -> str:
         "stored. The dotted line is "
         f"the busiest moment: {counted(data.busiest, 'trial')} at once.",
         "Where the areas fall to nothing, there was nothing to train.",
-        *filter(None, [pause_sentence(data.stopped)]),
+        *filter(None, [cut_sentence(data.cuts)]),
     ]
     if data.pauses:
         parts.append(f"{counted(data.pauses, 'attempt')} ended because the trial was to wait at a rung.")

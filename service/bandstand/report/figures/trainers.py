@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from bandstand.report.drawing.axes import row_places, rows_axis
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import make_figure
-from bandstand.report.figures.concurrency import attempt_marks, overlap, pause_sentence, pause_shapes
-from bandstand.report.pauses import find_pauses
+from bandstand.report.figures.concurrency import Cut, cut_sentence, cut_shapes, overlap, running_marks
 from bandstand.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
@@ -56,8 +55,8 @@ class TrainersData(NamedTuple):
 
     lines: tuple[TrainerLine, ...]  # in the order in which they began
     left_out: int
-    span: float  # seconds from the first attempt to the last known moment
-    stopped: tuple[tuple[float, float], ...]  # from when to when the study was paused
+    span: float  # seconds from the first attempt to the last known moment, without pauses
+    cuts: tuple[Cut, ...]  # where the study was paused
 
 
 def trainers_data(record: StudyRecord) -> TrainersData | str:
@@ -68,24 +67,20 @@ def trainers_data(record: StudyRecord) -> TrainersData | str:
     names = attempts["worker"].fillna("") if "worker" in attempts else attempts["trial"].map(lambda _: "")
     if (names == "").all():
         return "It is not stored which trainer had which trial of this study."
-    marks = attempt_marks(record)
-    origin = marks[:, 0].min()
-    marks -= origin
-    pauses = find_pauses(record) - origin
+    marks, cuts = running_marks(record)
     span = float(marks.max())
     if span <= 0:
         return "The study has only just begun, so there is no time to look back on."
-    lines = [_line(name, marks[(names == name).to_numpy()], span, pauses) for name in names.unique() if name]
+    lines = [_line(name, marks[(names == name).to_numpy()], span, cuts) for name in names.unique() if name]
     lines.sort(key=lambda line: line.spans[0][1] if line.spans else span)
-    stopped = tuple((float(began), float(ended)) for began, ended in pauses)
-    return TrainersData(tuple(lines[:MOST]), len(lines[MOST:]), span, stopped)
+    return TrainersData(tuple(lines[:MOST]), len(lines[MOST:]), span, cuts)
 
 
-def _line(name: str, marks: Array, span: float, pauses: Array) -> TrainerLine:
+def _line(name: str, marks: Array, span: float, cuts: Sequence[Cut]) -> TrainerLine:
     """One trainer's phases: in each 600th of the time that which took most of it."""
     edges = np.linspace(0.0, span, BINS + 1)
-    inside = np.stack([overlap(marks[:, phase], marks[:, phase + 1], edges, pauses) for phase in range(len(PHASES))])
-    idle = span / BINS - inside.sum(axis=0)  # or paused
+    inside = np.stack([overlap(marks[:, phase], marks[:, phase + 1], edges) for phase in range(len(PHASES))])
+    idle = span / BINS - inside.sum(axis=0)
     most = np.vstack([inside, idle]).argmax(axis=0)
     spans = []
     for phase, group in groupby(range(BINS), key=lambda index: int(most[index])):
@@ -93,15 +88,14 @@ def _line(name: str, marks: Array, span: float, pauses: Array) -> TrainerLine:
         if phase < len(PHASES):
             spans.append((PHASES[phase], float(edges[indices[0]]), float(edges[indices[-1] + 1])))
     seconds = tuple((phase, float(inside[index].sum())) for index, phase in enumerate(PHASES))
-    return TrainerLine(name, tuple(spans), seconds, len(marks), _present(marks, span, pauses))
+    return TrainerLine(name, tuple(spans), seconds, len(marks), _present(marks, span, cuts))
 
 
-def _present(marks: Array, span: float, pauses: Array) -> float:
-    """Seconds of the runs that any of the attempts began in."""
-    bounds = np.concatenate([[0.0], pauses.ravel(), [span]]).reshape(-1, 2)
-    return float(
-        sum(ended - began for began, ended in bounds if ((marks[:, 0] >= began) & (marks[:, 0] <= ended)).any())
-    )
+def _present(marks: Array, span: float, cuts: Sequence[Cut]) -> float:
+    """Seconds of the runs that any of the attempts began in: in the others there was no such trainer."""
+    bounds = np.array([0.0, *(cut.at for cut in cuts), span])
+    runs = np.unique(np.searchsorted(bounds[1:-1], marks[:, 0], side="right"))
+    return float(np.diff(bounds)[runs].sum())
 
 
 def trainers_figure(data: TrainersData) -> go.Figure:
@@ -129,7 +123,7 @@ def trainers_figure(data: TrainersData) -> go.Figure:
         barmode="overlay",
         xaxis={"title": {"text": f"{word} since the first trial"}, "range": [0, data.span / unit]},
         yaxis=rows_axis(places, 16) | {"showgrid": False},
-        shapes=pause_shapes(data.stopped, unit),
+        shapes=cut_shapes(data.cuts, unit),
         showlegend=True,
     )
 
@@ -157,7 +151,7 @@ def _table(data: TrainersData) -> Table:
 
 def _caption(data: TrainersData) -> str:
     more = f" {counted(data.left_out, 'more trainer')} have no line." if data.left_out else ""
-    paused = f" {pause_sentence(data.stopped)}" if data.stopped else ""
+    paused = f" {cut_sentence(data.cuts)}" if data.cuts else ""
     return (
         "Starting is building the model, reading a checkpoint and compiling; training is epochs with their validation "
         "and reports; handing over is what lies between the last epoch and the trial's end: a verdict, a checkpoint, "
