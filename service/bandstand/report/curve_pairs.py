@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bandstand.report.diagnosis import Diagnosis, Logged, Reference, Rules, diagnose
+from bandstand.report.diagnosis import Diagnosis, Logged, Reference, diagnose
+from bandstand.report.diagnosis_rules import Rules
 from bandstand.report.family import best_path, read_members
 
 if TYPE_CHECKING:

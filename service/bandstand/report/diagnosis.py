@@ -5,78 +5,22 @@ Knows lists of numbers and thresholds. Must not know studies, frames or pages.
 The kinds are those that textbooks and courses name (Goodfellow, Bengio and Courville, Deep Learning, 2016, sections 5.2
 and 7.8; J. Brownlee, How to use learning curves to diagnose machine learning model performance, 2019). What is there a
 picture to compare with is here a rule on numbers, so that it can be checked; `describe_rules` says each in words, and
-docs/diagnosis.md how often they were right. A kind is named only where the noise of the curves leaves no other;
+docs/diagnosis.md how often they are right. A kind is named only where the noise of the curves leaves no other;
 otherwise the diagnosis is "not clear".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from bandstand.report.courses import Array, Course, Scale, make_course, scale_for
+from bandstand.report.courses import Array, Course, Estimate, Scale, make_course, scale_for
+from bandstand.report.diagnosis_rules import ADVICE, Kind, Rules, describe_rules
 from bandstand.report.text import measured
 
 __all__ = ["ADVICE", "Diagnosis", "Kind", "Logged", "Reference", "Rules", "describe_rules", "diagnose"]
-
-
-class Kind(StrEnum):
-    """What a pair of curves looks like."""
-
-    WELL_FIT = "well fit"
-    STILL_LEARNING = "still learning"
-    UNDERFIT = "underfit"
-    OVERFIT = "overfit"
-    NOT_LEARNING = "not learning"
-    DIVERGED = "diverged"
-    NOT_CLEAR = "not clear"
-    NO_TRAINING_CURVE = "no training curve"
-
-
-ADVICE: Mapping[Kind, str] = MappingProxyType(
-    {
-        Kind.WELL_FIT: "nothing to mend here; more data or another model may still do better",
-        Kind.STILL_LEARNING: "more epochs, or a higher learning rate",
-        Kind.UNDERFIT: "a larger model, less regularization, another learning rate",
-        Kind.OVERFIT: "early stopping, more regularization, a smaller model, more data",
-        Kind.NOT_LEARNING: "another learning rate, another initialization, scaled inputs",
-        Kind.DIVERGED: "a lower learning rate, gradient clipping, scaled inputs",
-        Kind.NOT_CLEAR: "",
-        Kind.NO_TRAINING_CURVE: "",
-    }
-)
-"""What usually helps; empty where nothing follows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """The thresholds. All but the first are in units of a curve, see `bandstand.report.courses`."""
-
-    min_epochs: int = 6
-    """Fewer say nothing."""
-    rise: float = 0.05
-    """Validation is overfit where its end is clearly worse than its best by more than this …"""
-    no_rise: float = 0.25
-    """… and is not where it is clearly worse by less than this."""
-    gain: float = 0.03
-    """A curve still falls where its last quarter is clearly better than the one before by more than this …"""
-    no_gain: float = 0.12
-    """… and has levelled off where it is clearly better by less than this."""
-    flat: float = 0.02
-    """Training that has gained less than this share of its first error has learned nothing."""
-    behind: float = 1.5
-    """Underfit training and validation errors are more than so many times those of the study's best trials."""
-    near: float = 1.3
-    """A well fit trial's validation error is at most so many times the study's best …"""
-    harder: float = 1.1
-    """… or so many times, where its training error is as many times its validation error: dropout may be strong."""
-    collapsed: float = 0.8
-    """Diverged training has given back more than this share of its gain."""
 
 
 class Reference(NamedTuple):
@@ -211,7 +155,7 @@ def _not_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -
     if any(pair.validation.gain.is_above(rules.gain) for pair in pairs):
         return None
     names = " and ".join(pair.name.removeprefix("val_") for pair in pairs)
-    if all(_is_flat(pair.train, rules) for pair in pairs):
+    if _are_flat(pairs, rules):
         return Diagnosis(Kind.NOT_LEARNING, f"Training has not improved its {names} since the first epoch.")
     if all(_is_where_others_begin(pair, rules) for pair in pairs):
         return Diagnosis(
@@ -221,13 +165,17 @@ def _not_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -
     return None
 
 
-def _is_flat(train: Course, rules: Rules) -> bool:
-    """Whether the error of training has not fallen since the first epoch, as far as the noise tells; 0 is not flat."""
+def _are_flat(pairs: Sequence[_Pair], rules: Rules) -> bool:
+    """Whether training has clearly not got better since its first epoch by one metric, and maybe not by the other."""
+    fallen = [_fallen(pair.train) for pair in pairs]
+    still = all(each.may_be_below(rules.flat) for each in fallen)
+    return still and any(each.is_below(2 * rules.flat) for each in fallen)
+
+
+def _fallen(train: Course) -> Estimate:
+    """How much better training ends than it began, as a share of its first error; an error of 0 cannot get better."""
     first = float(train.errors[0])
-    if first <= 0 or train.gain.is_above(rules.gain):
-        return False
-    fallen, noise = (first - train.end) / first, train.noise / first
-    return fallen - 3 * noise < rules.flat and fallen - noise < 4 * rules.flat
+    return Estimate((first - train.end) / first, train.noise / first) if first > 0 else Estimate(1.0, 0.0)
 
 
 def _is_where_others_begin(pair: _Pair, rules: Rules) -> bool:
@@ -260,8 +208,7 @@ def _still_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules)
     falling = [pair for pair in pairs if pair.validation.gain.is_above(rules.gain)]
     if not falling or any(pair.validation.rise.is_above(rules.rise) for pair in pairs):
         return None
-    hardly = all(_is_flat(pair.train, rules) for pair in pairs)
-    if hardly or not pairs[0].validation.gain.leans_above(rules.gain):
+    if _are_flat(pairs, rules) or not pairs[0].validation.gain.leans_above(rules.gain):
         return None
     course = falling[0].validation
     likely = course.end - course.gain.value * course.unit
@@ -358,36 +305,3 @@ def _not_clear(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> D
 
 def _percent(share: float) -> str:
     return f"{abs(share):.0%}" if abs(share) >= 0.005 else "less than 1%"
-
-
-def describe_rules(rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
-    """Each kind and its rule, in the order in which they are tried."""
-    rules = rules or Rules()
-    return (
-        (
-            Kind.DIVERGED,
-            f"the last values are not finite, training gave back more than {rules.collapsed:.0%} of its gain, or it "
-            "ended far worse than it began",
-        ),
-        (Kind.NOT_CLEAR, f"fewer than {rules.min_epochs} epochs"),
-        (Kind.NOT_LEARNING, f"training has improved by less than {rules.flat:.0%} since its first epoch"),
-        (
-            Kind.OVERFIT,
-            f"validation ends worse than its best by clearly more than {rules.rise:.0%}, and training does not; where "
-            "the objective is not the loss, neither of the two speaks against it",
-        ),
-        (
-            Kind.STILL_LEARNING,
-            f"if validation goes on as it did, as many epochs again gain clearly more than {rules.gain:.0%}",
-        ),
-        (
-            Kind.UNDERFIT,
-            f"as well fit, but the study's best training and validation errors are less than 1/{rules.behind:g} of its",
-        ),
-        (
-            Kind.WELL_FIT,
-            f"validation ends worse than its best by clearly less than {rules.no_rise:.0%}, and as many epochs again "
-            f"gain clearly less than {rules.no_gain:.0%}",
-        ),
-        (Kind.NOT_CLEAR, "none of these; nothing is advised"),
-    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,7 +59,7 @@ def _training(record: dict[str, Any], study: list[dict[str, Any]]) -> Recorded:
 
 def _logged(record: dict[str, Any], study: list[dict[str, Any]], metric: str) -> Logged:
     name, sign = metric.removeprefix("val_"), -1.0 if "accuracy" in metric else 1.0
-    first = [float(other["curves"][name][0]) for other in study]
+    first = [value for other in study if math.isfinite(value := float(other["curves"][name][0]))]
     best = [
         sign * float(np.nanmin([sign * float(value) for other in study for value in other["curves"][key]]))
         for key in (name, metric)
