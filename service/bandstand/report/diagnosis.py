@@ -200,8 +200,8 @@ def _overfit(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Dia
 
 def _turned(pair: _Pair, epochs: Sequence[int]) -> str:
     course = pair.validation
-    best, end = (measured(pair.scale.value_of(error)) for error in (course.best, course.end))
-    return f"{pair.name} was best around epoch {epochs[course.turn]}, at {best}, and ended worse, at {end}"
+    best = measured(pair.scale.value_of(course.best))
+    return f"{pair.name} was best around epoch {epochs[course.turn]}, at {best}, and ended worse, at {_end(pair)}"
 
 
 def _still_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Diagnosis | None:
@@ -215,9 +215,8 @@ def _still_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules)
     likely = falling[0].scale.value_of(likely if falling[0].scale.best is None else max(likely, 0.0))
     return Diagnosis(
         Kind.STILL_LEARNING,
-        f"{falling[0].name} was still getting better when it ended, at "
-        f"{measured(falling[0].scale.value_of(course.end))}; "
-        f"as many epochs again might bring it to about {measured(likely)}.",
+        f"{falling[0].name} was still getting better when it ended, at {_end(falling[0])}; as many epochs again might "
+        f"bring it to about {measured(likely)}.",
     )
 
 
@@ -228,8 +227,8 @@ def _underfit(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Di
     assert reference is not None
     return Diagnosis(
         Kind.UNDERFIT,
-        f"Validation has levelled off, and other trials of the study did far better both in training, up to "
-        f"{measured(reference.train)}, and in validation, up to {measured(reference.validation)}.",
+        f"{pairs[0].name} has levelled off at about {_end(pairs[0])}, and the study's best trials are far better in "
+        f"training ({measured(reference.train)}) and in validation ({measured(reference.validation)}).",
     )
 
 
@@ -265,8 +264,13 @@ def _times(error: float, scale: Scale, best: float, course: Course) -> float:
 def _well_fit(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Diagnosis | None:
     if not _are_level(pairs, rules) or _doubts(pairs[0], rules):
         return None
-    end = measured(pairs[0].scale.value_of(pairs[0].validation.end))
-    return Diagnosis(Kind.WELL_FIT, f"{pairs[0].name} has levelled off at about {end} and has not got worse.")
+    return Diagnosis(
+        Kind.WELL_FIT, f"{pairs[0].name} has levelled off at about {_end(pairs[0])} and has not got worse."
+    )
+
+
+def _end(pair: _Pair) -> str:
+    return measured(pair.scale.value_of(pair.validation.end))
 
 
 def _doubts(pair: _Pair, rules: Rules) -> str:
@@ -274,6 +278,8 @@ def _doubts(pair: _Pair, rules: Rules) -> str:
     train, validation, reference = pair.train, pair.validation, pair.reference
     if train.gain.is_above(rules.gain):
         return "training is still getting better"
+    if validation.end - train.end > rules.gap * train.gained.value * train.unit:
+        return "it is far behind training: more data, more regularization or a more even split may help, or nothing"
     if reference is None or pair.scale.best is None:
         return ""
     times = _times(validation.end, pair.scale, reference.validation, validation)
@@ -291,7 +297,7 @@ def _not_clear(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> D
     doubt = _doubts(pairs[0], rules) if _are_level(pairs, rules) else ""
     noisy = [pair for pair in pairs if 2 * pair.validation.rise.error > rules.no_rise]
     if risen and others:
-        reason = f"{_turned(risen[0], epochs)}, but {others[0].name} did not get worse."
+        reason = f"{_turned(risen[0], epochs)}, but {others[0].name} did not clearly get worse."
     elif risen:
         reason = f"{_turned(risen[0], epochs)}, and so did training."
     elif doubt:

@@ -63,6 +63,8 @@ class Rules:
     """A well fit trial's validation error is at most so many times the study's best …"""
     harder: float = 1.1
     """… or so many times, where its training error is as many times its validation error: dropout may be strong."""
+    gap: float = 0.2
+    """Of what training has gained, how far behind it a well fit trial's validation may end."""
     collapsed: float = 0.8
     """Diverged training has given back more than this share of its gain."""
 
@@ -101,7 +103,8 @@ def describe_rules(rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
             Kind.WELL_FIT,
             f"Validation has levelled off: it ends worse than its best by clearly less than {rules.no_rise:.0%}, and "
             f"as many epochs again would make it better by clearly less than {rules.no_gain:.0%}. Training is not "
-            f"getting better, and the error is at most {rules.near:g} times the study's best.",
+            f"getting better, it is ahead by at most {rules.gap:.0%} of its gain, and the validation error is at most "
+            f"{rules.near:g} times the study's best.",
         ),
-        (Kind.NOT_CLEAR, "None of these holds. Nothing is advised."),
+        (Kind.NOT_CLEAR, "None of these holds, or loss and metric contradict each other. Nothing is advised."),
     )

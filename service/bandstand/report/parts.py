@@ -83,8 +83,8 @@ def diagnosis_rules() -> tuple[Block, ...]:
         Sheet(
             Table(("Diagnosis", "If"), rules),
             "",
-            "The rules of the diagnosis, in the order in which they are tried. Shares are of the smaller of two numbers, "
-            "a curve's least error and what it had gained until there",
+            "The rules of the diagnosis, in the order in which they are tried. Shares are of the smaller of two "
+            "numbers, a curve's least error and what it had gained until there",
         ),
     )
 
