@@ -196,8 +196,8 @@ def concurrency_figure(data: ConcurrencyData) -> go.Figure:
 
 
 def cut_shapes(cuts: Sequence[Cut], unit: float) -> list[dict[str, Any]]:
-    """A dashed line at each pause; `unit` is how many seconds the axis counts as one."""
-    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dash", "width": 1, "color": "#d6455d"}}
+    """A red line at each pause; `unit` is how many seconds the axis counts as one."""
+    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 2, "color": "#d6455d"}}
     return [line | {"x0": cut.at / unit, "x1": cut.at / unit} for cut in cuts]
 
 
@@ -205,7 +205,7 @@ def cut_sentence(cuts: Sequence[Cut]) -> str:
     """How long a study was paused; empty where it was not."""
     if not cuts:
         return ""
-    where = "A dashed line is" if len(cuts) == 1 else "Dashed lines are"
+    where = "A red line is" if len(cuts) == 1 else "Red lines are"
     return (
         f"{where} where the study was paused, for {duration(sum(cut.seconds for cut in cuts))} in all: nobody ran it, "
         "or it had no trainer. This time is left out and counts neither as idle nor as training."
