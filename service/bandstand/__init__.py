@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bandstand.client import Client, RemoteComparison, RemoteStudy
     from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
     from bandstand.running.run import StudyResult, run_study
+    from bandstand.study.context import Context, DataFacts
     from bandstand.study.study import Budget, Objective, Resources, StudySpec
     from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
@@ -35,6 +36,8 @@ __all__ = [
     "Budget",
     "Categorical",
     "Client",
+    "Context",
+    "DataFacts",
     "Float",
     "InputError",
     "Int",
@@ -54,6 +57,7 @@ _HOMES = {
     "bandstand.client": ("Client", "RemoteComparison", "RemoteStudy"),
     "bandstand.errors": ("BandstandError", "InputError", "ServiceError", "StudyFailedError"),
     "bandstand.running.run": ("StudyResult", "run_study"),
+    "bandstand.study.context": ("Context", "DataFacts"),
     "bandstand.study.study": ("Budget", "Objective", "Resources", "StudySpec"),
     "bandstand_spaces": ("Categorical", "Float", "Int", "SearchSpace"),
 }

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from bandstand.errors import one_line
+from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.choice import MeasuredProgram
 from bandstand_workers.programs.constants import Slot, find_slots
@@ -76,7 +77,14 @@ class ModelSource:
         return len(self.kept)
 
     def model_for(
-        self, trial: int, params: Mapping[str, Any], seed: int, callbacks: list[Any], *, restores: bool
+        self,
+        trial: int,
+        params: Mapping[str, Any],
+        seed: int,
+        callbacks: list[Any],
+        context: Context,
+        *,
+        restores: bool,
     ) -> TrialModel:
         """A model for a trial.
 
@@ -85,6 +93,7 @@ class ModelSource:
             params: of the trial.
             seed: of the trial.
             callbacks: the user's, which decide whether compiled epochs will do.
+            context: of the trial, for the builder.
             restores: whether its variables will be set from a checkpoint, so that they need no initial values.
         """
         with keras_session.EXCLUSIVE:
@@ -98,15 +107,15 @@ class ModelSource:
                     return TrialModel(model=lent.model, lent=lent, kept=True)
                 self.kept.give_back(lent)
             keras_session.begin_trial(seed)
-            model = self._build(dict(params))
+            model = self._build(dict(params), context)
             if self._spec.trainer == "fit":
                 return TrialModel(model=model)
             reason = reason_for_fit(model, callbacks)
             if reason is not None:
                 return TrialModel(model=model, reason=reason)
-            return self._compiled(trial, params, seed, model)
+            return self._compiled(trial, params, seed, context, model)
 
-    def _compiled(self, trial: int, params: Mapping[str, Any], seed: int, fresh: Any) -> TrialModel:
+    def _compiled(self, trial: int, params: Mapping[str, Any], seed: int, context: Context, fresh: Any) -> TrialModel:
         self.build_on_data(fresh)
         slots = find_slots(fresh)
         sizes = self._sizes(params)
@@ -122,7 +131,7 @@ class ModelSource:
             except Exception as error:  # noqa: BLE001  # a model may hold anything; `fit` tells what is its own fault
                 keras_session.begin_trial(seed)
                 reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
-                return TrialModel(model=self._build(dict(params)), reason=reason)
+                return TrialModel(model=self._build(dict(params), context), reason=reason)
             self.kept.lent(lent)
         else:
             lent.renew(fresh, constants)
