@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "bandstand": {
-        "BandstandError", "Budget", "Categorical", "Client", "Float", "InputError", "Int", "Objective",
+        "BandstandError", "Budget", "Categorical", "Client", "Context", "DataFacts", "Float", "InputError", "Int", "Objective",
         "RemoteComparison", "RemoteStudy", "Resources", "SearchSpace", "ServiceError", "StudyFailedError",
         "StudyResult", "StudySpec", "run_study",
     },

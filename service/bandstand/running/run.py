@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bandstand import errors
 from bandstand.errors import InputError, ServiceError, StudyFailedError
+from bandstand.functions.kept import keep_functions, kept_folders
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
 from bandstand.store.store import Store
@@ -145,13 +146,16 @@ def run_studies(
             "a study sent to a Ray cluster needs a database that the cluster can reach; RAY_ADDRESS is set and "
             "BANDSTAND_DATABASE_URL is not: set it to a PostgreSQL server, or unset RAY_ADDRESS"
         )
-    for spec in specs:
-        check_files(spec)
+    if ray_address() is not None:
+        for spec in specs:
+            check_files(spec)
+    specs = [keep_functions(spec) for spec in specs]
     finished = {spec.name: _finished(store, spec) for spec in specs if store.check_name(spec)}
     outcomes = {name: outcome for name, outcome in finished.items() if outcome is not None}
     to_run = [spec for spec in specs if spec.name not in outcomes]
     if not to_run:
         return outcomes
+    code_path = [*code_path, *kept_folders(to_run)]
     if ray_address() is None:  # a cluster may have modules that this machine has not
         for spec in to_run:
             check_modules(spec, code_path)
