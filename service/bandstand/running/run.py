@@ -27,6 +27,7 @@ from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ra
 from bandstand.store.store import Store
 from bandstand.store.views import StudyRecord
 from bandstand.study.code_check import check_files, check_modules, clash_notes
+from bandstand.study.source_check import check_source, source_notes
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.study_file import default_code_path
 from bandstand.study.user_modules import stop_script
@@ -159,6 +160,7 @@ def run_studies(
     if ray_address() is None:  # a cluster may have modules that this machine has not
         for spec in to_run:
             check_modules(spec, code_path)
+            check_source(spec, code_path)
     job = {
         "specs": [spec.model_dump(mode="json") for spec in to_run],
         "workers": workers,
@@ -168,7 +170,7 @@ def run_studies(
     with display, WorkerProcess.started(job, store.url) as process:
         display.starting(to_run)
         for spec in to_run:
-            for note in clash_notes(spec, code_path):
+            for note in [*clash_notes(spec, code_path), *source_notes(spec, code_path)]:
                 display.note(spec.name, note)
         for message in process.messages(display.tick):
             match message["event"]:

@@ -25,7 +25,7 @@ def check_files(spec: StudySpec) -> None:
         if isinstance(reference, InteractiveReference):
             raise InputError(
                 f"{role} must be in a module where RAY_ADDRESS names a cluster; {reference.short_name!r} is in none: "
-                "put it into a module that the cluster has, or submit the study by bandstand.Client, which takes it along"
+                "put it into a module that the cluster has, or submit the study by bandstand.Client, which sends it"
             )
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "find_clashes",
     "find_hidden_folder",
     "find_module",
+    "find_source",
     "serve_modules",
     "served_folders",
     "stop_script",
@@ -256,7 +257,7 @@ def find_clashes(module: str, folders: Sequence[str], *, here: bool = False) -> 
     seen: set[Path] = set()
     waiting = [module]
     while waiting:
-        file = _file_of(waiting.pop(), folders)
+        file = find_source(waiting.pop(), folders)
         if file is None or file in seen:
             continue
         seen.add(file)
@@ -307,8 +308,8 @@ def _regular(spec: ModuleSpec | None) -> ModuleSpec | None:
     return None if spec is None or spec.origin is None else spec
 
 
-def _file_of(module: str, folders: Sequence[str]) -> Path | None:
-    """The source of a module in these folders."""
+def find_source(module: str, folders: Sequence[str]) -> Path | None:
+    """The source of a module in these folders; None where they have none."""
     inside = Path(*module.split("."))
     for folder in folders:
         for file in (Path(folder, inside, "__init__.py"), Path(folder, inside).with_suffix(".py")):

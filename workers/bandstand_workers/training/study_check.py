@@ -6,6 +6,7 @@ Knows Keras and the study. Must not know trainings.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ import numpy as np
 
 from bandstand.errors import InputError
 from bandstand.study.context import Context
+from bandstand.study.source_check import TENSORBOARD
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training.data.loading import Data
@@ -53,9 +55,16 @@ def check_study(
                 _refuse_unknown_param(spec, role, error, params)
                 errors.append(error)
                 continue
+            _check_packages(callbacks)
             _check_model(spec, model, data, callbacks)
             return
     _refuse_if_all_alike(spec, role, errors)
+
+
+def _check_packages(callbacks: list[Any]) -> None:
+    wanted = any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks)
+    if wanted and find_spec("tensorboard") is None:
+        raise InputError(TENSORBOARD)
 
 
 def _check_model(spec: StudySpec, model: Any, data: Data, callbacks: list[Any]) -> None:

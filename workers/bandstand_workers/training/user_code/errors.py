@@ -5,7 +5,6 @@ Knows tracebacks, and how Keras words its errors. Must not know what becomes of 
 
 from __future__ import annotations
 
-import difflib
 import dis
 import os
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from bandstand.study.source_check import unknown_param
 from bandstand.study.user_modules import served_folders
 
 __all__ = ["essential_line", "missing_param", "place_of", "said_with_place"]
@@ -74,9 +74,7 @@ def missing_param(error: BaseException, params: Mapping[str, Any], names: Iterab
             f"{place} asks for {name!r}, which is in the space but not active with {_words(params)}: ask with "
             f"params.get({name!r}) or where it is active"
         )
-    close = difflib.get_close_matches(name, names, 1, 0.6)
-    way = f"{close[0]!r} is probably meant" if close else f"there are {', '.join(names)}"
-    return f"{place} asks for {name!r}, which is not there: {way}"
+    return unknown_param(place, name, list(names))
 
 
 def _asks(frame: FrameType, instruction: int, params: Mapping[str, Any]) -> bool:
