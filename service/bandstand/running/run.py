@@ -94,7 +94,10 @@ def run_study(
     folders = [str(Path(folder).absolute()) for folder in code_path or default_code_path()]
     store = Store.open()
     display = NoDisplay() if quiet else make_display(store)
-    outcome = run_studies(store, [study], workers=workers, code_path=folders, display=display).get(study.name)
+    outcomes = run_studies(
+        store, [study], workers=workers, code_path=folders, display=display, arguments=tuple(sys.argv)
+    )
+    outcome = outcomes.get(study.name)
     if outcome is None:
         raise ServiceError(f"study {study.name!r} was stopped before it began: its workers were told to end")
     if outcome["state"] == "failed":
@@ -124,6 +127,7 @@ def run_studies(
     workers: int | None,
     code_path: Sequence[str],
     display: Display,
+    arguments: Sequence[str] = (),
 ) -> dict[str, dict[str, str]]:
     """Run studies one after the other on the same workers.
 
@@ -133,6 +137,7 @@ def run_studies(
         workers: trainers that work at the same time, None for as many as fit.
         code_path: folders in which workers find the user's modules.
         display: is told of everything.
+        arguments: the command line of the script that asks, for modules that read it when they are imported.
 
     Returns:
         Name -> {"state": finished | stopped | failed, "reason": …} of those that were begun.
@@ -164,7 +169,7 @@ def run_studies(
     job = {
         "specs": [spec.model_dump(mode="json") for spec in to_run],
         "workers": workers,
-        "code": {"folders": list(code_path), "current_folder": str(Path.cwd())},
+        "code": {"folders": list(code_path), "current_folder": str(Path.cwd()), "arguments": list(arguments)},
         "checkpoints_uri": checkpoints_uri(),
     }
     with display, WorkerProcess.started(job, store.url) as process:

@@ -66,6 +66,8 @@ class CodePlace:
     """In which modules are looked for, the first one first; what is installed needs none."""
     current_folder: str | None = None
     """From which relative paths in the code start; None: wherever the process stands."""
+    arguments: tuple[str, ...] = ()
+    """The command line of the script that runs the study, its name first: what it reads when it is imported."""
 
     def enter(self) -> None:
         """Make this process one that runs the code.
@@ -74,6 +76,7 @@ class CodePlace:
         own, where its processes begin. A folder that is not on this node is passed over.
         """
         os.environ[_RUNS_CODE] = "1"  # processes that the code starts inherit it
+        sys.argv[:] = self.arguments or ("",)  # not this process's own, of which the code knows nothing
         folders = [str(Path(folder).absolute()) for folder in self.folders]
         if self.current_folder is not None and Path(self.current_folder).is_dir():
             os.chdir(self.current_folder)

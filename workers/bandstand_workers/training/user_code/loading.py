@@ -93,7 +93,7 @@ def _missing_function(role: str, module: ModuleType, name: str) -> str:
         )
     if role == "callbacks" and hasattr(module, name):
         kind = type(getattr(module, name)).__name__
-        return f"{name!r} is a {kind}, which all trials would share: write a function that returns one"
+        return f"{name!r} is no function but of type {kind}, which all trials would share: write one that returns it"
     what = "is not a function" if hasattr(module, name) else f"is not in {module.__name__}"
     own = [each for each, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
     there = ", ".join(each for each in own if callable(getattr(module, each))) or "no function"
@@ -103,9 +103,9 @@ def _missing_function(role: str, module: ModuleType, name: str) -> str:
 def _said(error: BaseException, told: str) -> str:
     """What the import did, and where."""
     place = place_of(error)
-    where = f" (line {place})" if place else ""
+    where = f" ({place})" if place else ""
     if isinstance(error, SystemExit):
-        why = told if error.code not in (None, 0) and told else f"code {error.code}"
+        why = error.code if isinstance(error.code, str) else told or f"code {error.code}"
         return f"it ends the process when it is imported{where}, by SystemExit: {why[:300]}"
     if isinstance(error, ScriptStopped):
         return f"it calls {error} when it is imported"
