@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -34,7 +35,8 @@ def call(function: Callable[..., Any], *arguments: Any, context: Context, **name
     """
     if asks_for_context(function):
         if context.folder is not None:
-            context.folder.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # whoever writes there is told, and whoever does not need not know
+                context.folder.mkdir(parents=True, exist_ok=True)
         named["context"] = context
     try:
         return function(*arguments, **named)
