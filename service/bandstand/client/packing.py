@@ -18,7 +18,6 @@ from bandstand.functions.packed import PackedFunctions, loose_functions, pack_fu
 from bandstand.report.text import counted
 from bandstand.study.code_check import check_names, clash_notes
 from bandstand.study.references import InteractiveReference
-from bandstand.study.source_check import check_source, source_notes
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import default_code_path
 from bandstand.study.user_modules import find_module
@@ -62,7 +61,6 @@ def pack_study(
     folders = [Path(folder).absolute() for folder in code_path or default_code_path()]
     places = [str(folder) for folder in ([] if code is None else [Path(code).absolute()]) + folders]
     check_names(spec, places)
-    check_source(spec, places)
     functions = loose_functions(spec)
     named = {one.partition(":")[0] for one in spec.references if not isinstance(one, InteractiveReference)}
     pickled = pack_functions(functions) if functions else None
@@ -71,7 +69,7 @@ def pack_study(
     else:
         wanted = named | (_modules_in(pickled) if pickled else set())
         files, notes = _python_files(_homes_of(wanted, folders))
-    notes += [*clash_notes(spec, places), *source_notes(spec, places)]
+    notes += clash_notes(spec, places)
     notes += [f"module {name!r} is not here: the cluster must have it" for name in _missing(named, files, folders)]
     if pickled is not None:
         pickled = pack_functions(functions, [part.encode() for part in files] + list(files.values()))
