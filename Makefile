@@ -47,7 +47,7 @@ format: $(VENV)/.dev
 # For this kind of machine and Python, without the GPU's packages; uv is what installs them.
 lock: $(VENV)/.dev
 	@echo uv | $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --python $(BIN)/python \
-	  --extra dev --extra images --extra jax --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
+	  --extra dev --extra images --extra jax --extra tensorboard --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
 	@LC_ALL=C sort $(VENV)/lock.txt > constraints.txt
 
 bench: $(VENV)/.dev

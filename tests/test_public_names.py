@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "bandstand": {
-        "BandstandError", "Budget", "Categorical", "Client", "Float", "InputError", "Int", "Objective",
-        "RemoteComparison", "RemoteStudy", "Resources", "SearchSpace", "ServiceError", "StudyFailedError",
+        "BandstandError", "Budget", "Categorical", "Client", "Context", "DataFacts", "Float", "InputError", "Int",
+        "Objective", "RemoteComparison", "RemoteStudy", "Resources", "SearchSpace", "ServiceError", "StudyFailedError",
         "StudyResult", "StudySpec", "run_study",
     },
     "bandstand_workers": {"LR_SCHEDULES", "CycleSchedule", "RandomRestarts", "TableSchedule", "WarmRestarts"},

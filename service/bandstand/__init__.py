@@ -13,6 +13,7 @@ brings neither TensorFlow nor Ray nor pandas. Keras callbacks and schedules are 
     store        keeps (PostgreSQL), beside Optuna's own tables (`optuna_tables`)
     running      starts workers and follows them
     report       what a search was worth; `comparison` and `simulation` put it beside others
+    functions    those of a user's that no module holds, on their way to where they train
     submissions  what a server (`api`) is asked to run, by its users (`client`)
     commands     the command line
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bandstand.client import Client, RemoteComparison, RemoteStudy
     from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
     from bandstand.running.run import StudyResult, run_study
+    from bandstand.study.context import Context, DataFacts
     from bandstand.study.study import Budget, Objective, Resources, StudySpec
     from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
@@ -35,6 +37,8 @@ __all__ = [
     "Budget",
     "Categorical",
     "Client",
+    "Context",
+    "DataFacts",
     "Float",
     "InputError",
     "Int",
@@ -54,6 +58,7 @@ _HOMES = {
     "bandstand.client": ("Client", "RemoteComparison", "RemoteStudy"),
     "bandstand.errors": ("BandstandError", "InputError", "ServiceError", "StudyFailedError"),
     "bandstand.running.run": ("StudyResult", "run_study"),
+    "bandstand.study.context": ("Context", "DataFacts"),
     "bandstand.study.study": ("Budget", "Objective", "Resources", "StudySpec"),
     "bandstand_spaces": ("Categorical", "Float", "Int", "SearchSpace"),
 }

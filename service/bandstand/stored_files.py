@@ -1,6 +1,6 @@
-"""Files of studies, at a path or an fsspec URL: checkpoints and models.
+"""Files of studies, at a path or an fsspec URL: checkpoints, models, and what users' code writes.
 
-Knows how a file becomes durable, and how it goes away. Must not know what is in it.
+Knows where a trial's files are, how one becomes durable, and how it goes away. Must not know what is in it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,32 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["delete", "read", "write"]
+from bandstand.settings import bandstand_home
+
+__all__ = ["delete", "read", "trial_of", "trial_place", "users_folder", "write"]
+
+
+def trial_place(checkpoints_uri: str, study_id: int, trial: int) -> str:
+    """Where a trial's checkpoints and models go, given where all studies' do."""
+    return f"{checkpoints_uri}/study-{study_id}/trial-{trial:05d}"
+
+
+def trial_of(place: str) -> int:
+    """The number of the trial whose place this is; 0 for any other place."""
+    number = place.rpartition("/trial-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def users_folder(place: str) -> Path:
+    """The local folder for files that a trial's own code writes, given the trial's place.
+
+    It is in that place where this is a path: on this machine's disks, or on one that all machines share. Where it is
+    in a bucket, each machine has a folder under BANDSTAND_HOME, which a trial that goes on elsewhere does not find.
+    """
+    local = place.removeprefix("file://")
+    if "://" not in local:
+        return Path(local) / "files"
+    return bandstand_home() / "files" / Path(*local.split("/")[-2:])
 
 
 def write(content: bytes, uri: str) -> None:

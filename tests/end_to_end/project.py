@@ -74,6 +74,15 @@ def build_that_sometimes_raises(params):
     return build(params)
 
 
+class Raises(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        raise RuntimeError("no such layer")
+
+
+def raises_in_training():
+    return Raises()
+
+
 class ToNaN(keras.callbacks.Callback):
     def __init__(self, units):
         super().__init__()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bandstand.running.run import run_study
+from bandstand.store.store import Store
 from bandstand.submissions import CodeArchive
-from tests.service.client.notebooks import pack_cells
+from tests.service.client.notebooks import IMPORTS, pack_cells, run_cells
 
 CELL = """
 import keras
@@ -68,3 +69,39 @@ def test_workers_train_functions_of_a_notebook(tmp_path: Path, home: Path) -> No
     assert result.best_value < 4
     assert result.trials["epochs"].sum() == 9
     assert set(result.trials["state"]) <= {"complete", "pruned"}
+
+
+LOCAL = """
+import functools
+from bandstand import run_study
+
+def scaled(params, context, factor):
+    assert context.data.x_shape == (4,)
+    model = build(params)
+    return model
+
+def log(context):
+    return keras.callbacks.CSVLogger("{folder}/log.csv")
+
+spec = spec_of(functools.partial(scaled, factor=FACTOR), lambda: load(), callbacks=(stop_when_perfect, log))
+result = run_study(spec, workers=1, quiet=True)
+print("model", result.record.spec.model)
+print("state", result.state, int(result.trials["epochs"].sum()))
+"""
+
+
+@pytest.mark.slow
+def test_functions_of_a_session_train_on_this_machine_and_are_known_again(
+    tmp_path: Path, home: Path, store: Store
+) -> None:
+    cells = [IMPORTS, CELL.replace("packed = pack_study(spec)", ""), LOCAL.replace("FACTOR", "3")]
+    first, again = run_cells(cells, tmp_path), run_cells(cells, tmp_path)
+    assert "state finished 9" in first.stdout, first.stdout + first.stderr
+    assert again.stdout == first.stdout, "the same functions are the same study, which has nothing left to do"
+    model = store.record("from-a-notebook").spec.model
+    assert model.startswith("bandstand_notebook_")
+    kept = home / "functions" / f"{model.partition(':')[0]}.pkl"
+    assert kept.stat().st_mode & 0o077 == 0, "others may not read it"
+    assert store.url.encode() not in kept.read_bytes()
+    other = run_cells([*cells[:2], LOCAL.replace("FACTOR", "4")], tmp_path)
+    assert "'from-a-notebook' exists with other settings (model: " in other.stderr

@@ -17,7 +17,7 @@ from bandstand.running.run import run_studies
 from bandstand.store.store import Store
 from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
-from tests.end_to_end.project import Project
+from tests.end_to_end.project import Project, refused
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "outcome-raises": {"budget": {"trials": 8}, "pruner": "none", "model": "project:build_that_sometimes_raises"},
     "outcome-grid": {"sampler": "grid", "budget": {}, "space": GRID, "max_epochs": 1, "pruner": "none"}
     | {"model": "project:build_that_sometimes_raises"},
-    "outcome-broken": {"budget": {"trials": 30}, "model": "project:build_that_raises"},
+    "outcome-broken": {"budget": {"trials": 30}, "callbacks": ["project:raises_in_training"]},
     "outcome-keras-tuner": {"budget": {"trials": 2}, "max_epochs": 1, "model": "project:build_for_keras_tuner"},
     "outcome-wall": {"budget": {"wall_seconds": 5}, "max_epochs": 100_000, "pruner": "none"},
     # Less than any trainer needs, so that each is replaced after its first trial.
@@ -106,7 +106,8 @@ def test_an_exception_in_the_builder_ends_its_trial_with_the_message(record: Any
     raises = record("outcome-raises")
     small = raises.trials["params_units"] < 12
     assert 0 < small.sum() < len(raises.trials)
-    assert set(raises.trials[small]["message"]) == {"RuntimeError: too few units"}
+    (message,) = set(raises.trials[small]["message"])
+    assert re.fullmatch(r"RuntimeError: too few units \(project\.py:\d+\)", message)
     assert set(raises.trials[~small]["state"]) == {"complete"}
 
 
@@ -118,10 +119,11 @@ def test_a_grid_visits_each_point_once_and_failed_ones_once_more(record: Any) ->
     }  # fmt: skip
 
 
-def test_a_builder_that_always_raises_stops_the_study_early(outcomes: dict[str, dict[str, str]], record: Any) -> None:
+def test_a_training_that_always_raises_stops_the_study_early(outcomes: dict[str, dict[str, str]], record: Any) -> None:
     reason = outcomes["outcome-broken"]["reason"]
     # While another one is under way, a few more failures are waited for.
-    assert re.fullmatch(r"each of its first [3-9] trials failed the same way: RuntimeError: no such layer", reason)
+    said = r"each of its first [3-9] trials failed the same way: RuntimeError: no such layer \(project\.py:\d+\)"
+    assert re.fullmatch(said, reason)
     assert len(record("outcome-broken").trials) < 12
 
 
@@ -181,12 +183,20 @@ def test_run_study_in_python_repeats_exactly_with_one_worker(project: Project) -
 
 
 def test_run_study_raises_where_every_trial_fails_and_goes_on_when_mended(project: Project) -> None:
-    settings = project.settings(name="mended", model="project:build_that_raises", budget={"trials": 6})
+    settings = project.settings(name="mended", callbacks=["project:raises_in_training"], budget={"trials": 6})
     with pytest.raises(StudyFailedError, match="no such layer"):
         run_study(settings, workers=1, code_path=[project.folder], quiet=True)
     code = project.folder / "project.py"
-    code.write_text(code.read_text().replace('raise RuntimeError("no such layer")', "return build(params)"))
+    code.write_text(code.read_text().replace('raise RuntimeError("no such layer")', "pass"))
     file = project.write_study(**settings)
     done = project.command("run", str(file), "--workers", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "best val_accuracy" in done.stdout
+
+
+def test_a_builder_that_raises_for_all_params_is_refused_with_its_line(project: Project, store: Store) -> None:
+    file = project.write_study(name="always-raises", model="project:build_that_raises", budget={"trials": 6})
+    line = refused(project, "run", str(file), "--workers", "1")
+    said = r"'project:build_that_raises' raised RuntimeError: no such layer \(project\.py:\d+\) for each of 12"
+    assert re.search(said, line)
+    assert "always-raises" not in {study.name for study in store.studies()}

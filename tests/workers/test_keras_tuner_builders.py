@@ -13,11 +13,12 @@ import pytest
 
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Verdict
+from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
 from bandstand_spaces import SearchSpace
 from bandstand_workers.messages import Measurement, Outcome
 from bandstand_workers.training.training import Training
-from bandstand_workers.training.user_code import load_builder
+from bandstand_workers.training.user_code.calling import Builder
 
 CODE = """
 import keras
@@ -136,7 +137,7 @@ def test_a_space_that_leaves_something_out_trains_with_its_default_and_says_so(m
 def test_the_values_of_params_reach_the_model(module: Any) -> None:
     params = {"num_layers": 2, "units_0": 8, "units_1": 12, "units_2": 16, "activation": "tanh", "dropout": True}
     params |= {"rate": 0.25, "optimizer": "sgd", "momentum": 0.5, "lr": 0.002}
-    model = load_builder("keras_tuner_user:build_model")(params)
+    model = Builder("keras_tuner_user:build_model")(params, Context(seed=0))
     assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [8, 12, 2]
     assert model.layers[0].activation.__name__ == "tanh"
     assert model.layers[2].rate == 0.25
@@ -144,5 +145,6 @@ def test_the_values_of_params_reach_the_model(module: Any) -> None:
     assert model.optimizer.momentum == 0.5
 
 
-def test_a_builder_of_params_stays_what_it_is(module: Any) -> None:
-    assert load_builder("keras_tuner_user:build") is module.build
+def test_a_builder_of_params_is_given_them(module: Any) -> None:
+    params = {"units": 8}
+    assert Builder("keras_tuner_user:build")(params, Context(seed=0)) is params

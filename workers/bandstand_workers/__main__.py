@@ -79,7 +79,9 @@ def _job_from(settings: dict[str, Any]) -> Any:
 
     specs = [StudySpec.model_validate(spec) for spec in settings.pop("specs")]
     code = settings.pop("code")
-    place = CodePlace(folders=tuple(code["folders"]), current_folder=code["current_folder"])
+    place = CodePlace(
+        folders=tuple(code["folders"]), current_folder=code["current_folder"], arguments=tuple(code["arguments"])
+    )
     return Job(specs=specs, code=place, **settings)
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bandstand.client.notebook import NotebookCode, pack_functions
 from bandstand.errors import InputError
+from bandstand.functions.packed import PackedFunctions, loose_functions, pack_functions, with_packed
 from bandstand.report.text import counted
 from bandstand.study.code_check import check_names, clash_notes
 from bandstand.study.references import InteractiveReference
@@ -61,8 +61,8 @@ def pack_study(
     folders = [Path(folder).absolute() for folder in code_path or default_code_path()]
     places = [str(folder) for folder in ([] if code is None else [Path(code).absolute()]) + folders]
     check_names(spec, places)
-    functions = [one.function for one in _references(spec) if isinstance(one, InteractiveReference)]
-    named = {one.partition(":")[0] for one in _references(spec) if not isinstance(one, InteractiveReference)}
+    functions = loose_functions(spec)
+    named = {one.partition(":")[0] for one in spec.references if not isinstance(one, InteractiveReference)}
     pickled = pack_functions(functions) if functions else None
     if code is not None:
         files, notes = _whole_folder(Path(code))
@@ -73,8 +73,8 @@ def pack_study(
     notes += [f"module {name!r} is not here: the cluster must have it" for name in _missing(named, files, folders)]
     if pickled is not None:
         pickled = pack_functions(functions, [part.encode() for part in files] + list(files.values()))
-        spec = _renamed(spec, pickled)
-        names = ", ".join(dict.fromkeys(function.__name__ for function in functions))
+        spec = with_packed(spec, pickled)
+        names = ", ".join(dict.fromkeys(function.short_name for function in functions))
         notes.append(f"functions of this session go along as they are now: {names}")
         files = files | pickled.files
     if not files:
@@ -82,18 +82,6 @@ def pack_study(
     archive = CodeArchive.of_files(files)
     notes.append(f"code: {counted(len(files), 'file')}, {_size(len(archive.content))} packed")
     return PackedStudy(spec=spec, archive=archive, notes=notes, notebook=pickled.module if pickled else None)
-
-
-def _references(spec: StudySpec) -> list[str]:
-    return [spec.model, spec.data, *spec.callbacks]
-
-
-def _renamed(spec: StudySpec, packed: NotebookCode) -> StudySpec:
-    names = iter(packed.references)
-    model, data, *callbacks = [
-        next(names) if isinstance(one, InteractiveReference) else one for one in _references(spec)
-    ]
-    return spec.model_copy(update={"model": model, "data": data, "callbacks": tuple(callbacks)})
 
 
 def _whole_folder(folder: Path) -> tuple[dict[str, bytes], list[str]]:
@@ -163,7 +151,7 @@ def _missing(modules: Iterable[str], files: Mapping[str, bytes], folders: Sequen
     return [top for top in tops if top not in sent and top not in sys.modules and find_module(top, places) is None]
 
 
-def _modules_in(packed: NotebookCode) -> set[str]:
+def _modules_in(packed: PackedFunctions) -> set[str]:
     """Names in a pickle that may be modules: those that it imports, and those that its functions will."""
     pickled = packed.files[f"{packed.module}.pkl"]
     texts = {value for _, value, _ in pickletools.genops(pickled) if isinstance(value, str)}

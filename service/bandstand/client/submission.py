@@ -13,6 +13,7 @@ from bandstand.client.connection import Connection, path_of
 from bandstand.client.packing import pack_study
 from bandstand.client.sending import send_code
 from bandstand.errors import InputError
+from bandstand.functions.packed import is_packed
 from bandstand.study.study import StudySpec
 
 __all__ = ["ENDED", "POLL_SECONDS", "RemoteSubmission"]
@@ -154,7 +155,7 @@ def _check_replacement(spec: StudySpec, folder: Path) -> None:
     Raises:
         InputError: the study's functions are of a notebook.
     """
-    if any(one.startswith("bandstand_notebook_") for one in (spec.model, spec.data, *spec.callbacks)):
+    if any(is_packed(one) for one in spec.references):
         raise InputError(
             f"a folder can replace a folder; the functions of {spec.name!r} were written in a notebook, which "
             f"{str(folder)!r} is not: submit it under a new name"

@@ -107,6 +107,7 @@ def _plan(
     """The plan that the options describe, and where the study's code is."""
     from bandstand.comparison.plan import make_plan
     from bandstand.errors import InputError
+    from bandstand.functions.kept import keep_functions
     from bandstand.study.budget_text import budget_from
     from bandstand.study.study import study_spec_from
     from bandstand.study.study_file import find_study
@@ -123,7 +124,7 @@ def _plan(
     found = find_study(file)
     if "budget" in changes:
         changes = changes | {"budget": budget_from(changes["budget"])}
-    spec = study_spec_from(found.spec.model_dump() | changes, file)
+    spec = keep_functions(study_spec_from(found.spec.model_dump() | changes, file))
     name = as_name or f"{spec.name}-comparison"
     if name in store.comparisons():
         known = store.comparison(name)

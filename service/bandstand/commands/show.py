@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from bandstand import stored_files
 from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.text import counted
 from bandstand.running.live import params_text
@@ -66,6 +67,7 @@ def print_record(record: StudyRecord, console: Console | None = None) -> None:
         console.print(f"test data, {record.looked_at}, for the chosen model: {tested}", markup=False)
     for replayed in record.replays:
         console.print(replayed.sentence, markup=False)
+    _print_files(record, console)
     _print_top(record, console)
     _print_failures(record, console)
 
@@ -80,6 +82,19 @@ def _print_requests(record: StudyRecord, console: Console) -> None:
             console.print(Text(f"refused: {asked}: {request.answer}", style="red"))
         elif request.taken_at is None:
             console.print(Text(f"waits: {asked}", style="yellow"))
+
+
+def _print_files(record: StudyRecord, console: Console) -> None:
+    """Where the files are that the study's code wrote, if there are any on this machine."""
+    if record.best is None or record.best.model_path is None:
+        return
+    folder = stored_files.users_folder(record.best.model_path.rpartition("/")[0])
+    trials = folder.parents[1] if folder.name == "files" else folder.parent
+    pattern = f"trial-*/{folder.name}" if folder.name == "files" else "trial-*"
+    found = sorted(trials.glob(pattern))
+    if found:
+        numbers = f"{counted(len(found), 'trial')}"
+        console.print(f"files that its code wrote, of {numbers}: {trials}/{pattern}", markup=False)
 
 
 def _print_top(record: StudyRecord, console: Console) -> None:

@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from bandstand import errors
 from bandstand.errors import InputError, ServiceError, StudyFailedError
+from bandstand.functions.kept import keep_functions, kept_folders
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
 from bandstand.store.store import Store
 from bandstand.store.views import StudyRecord
 from bandstand.study.code_check import check_files, check_modules, clash_notes
+from bandstand.study.source_check import check_source, source_notes
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.study_file import default_code_path
 from bandstand.study.user_modules import stop_script
@@ -92,7 +94,10 @@ def run_study(
     folders = [str(Path(folder).absolute()) for folder in code_path or default_code_path()]
     store = Store.open()
     display = NoDisplay() if quiet else make_display(store)
-    outcome = run_studies(store, [study], workers=workers, code_path=folders, display=display).get(study.name)
+    outcomes = run_studies(
+        store, [study], workers=workers, code_path=folders, display=display, arguments=tuple(sys.argv)
+    )
+    outcome = outcomes.get(study.name)
     if outcome is None:
         raise ServiceError(f"study {study.name!r} was stopped before it began: its workers were told to end")
     if outcome["state"] == "failed":
@@ -122,6 +127,7 @@ def run_studies(
     workers: int | None,
     code_path: Sequence[str],
     display: Display,
+    arguments: Sequence[str] = (),
 ) -> dict[str, dict[str, str]]:
     """Run studies one after the other on the same workers.
 
@@ -131,6 +137,7 @@ def run_studies(
         workers: trainers that work at the same time, None for as many as fit.
         code_path: folders in which workers find the user's modules.
         display: is told of everything.
+        arguments: the command line of the script that asks, for modules that read it when they are imported.
 
     Returns:
         Name -> {"state": finished | stopped | failed, "reason": …} of those that were begun.
@@ -145,26 +152,30 @@ def run_studies(
             "a study sent to a Ray cluster needs a database that the cluster can reach; RAY_ADDRESS is set and "
             "BANDSTAND_DATABASE_URL is not: set it to a PostgreSQL server, or unset RAY_ADDRESS"
         )
-    for spec in specs:
-        check_files(spec)
+    if ray_address() is not None:
+        for spec in specs:
+            check_files(spec)
+    specs = [keep_functions(spec) for spec in specs]
     finished = {spec.name: _finished(store, spec) for spec in specs if store.check_name(spec)}
     outcomes = {name: outcome for name, outcome in finished.items() if outcome is not None}
     to_run = [spec for spec in specs if spec.name not in outcomes]
     if not to_run:
         return outcomes
+    code_path = [*code_path, *kept_folders(to_run)]
     if ray_address() is None:  # a cluster may have modules that this machine has not
         for spec in to_run:
             check_modules(spec, code_path)
+            check_source(spec, code_path)
     job = {
         "specs": [spec.model_dump(mode="json") for spec in to_run],
         "workers": workers,
-        "code": {"folders": list(code_path), "current_folder": str(Path.cwd())},
+        "code": {"folders": list(code_path), "current_folder": str(Path.cwd()), "arguments": list(arguments)},
         "checkpoints_uri": checkpoints_uri(),
     }
     with display, WorkerProcess.started(job, store.url) as process:
         display.starting(to_run)
         for spec in to_run:
-            for note in clash_notes(spec, code_path):
+            for note in [*clash_notes(spec, code_path), *source_notes(spec, code_path)]:
                 display.note(spec.name, note)
         for message in process.messages(display.tick):
             match message["event"]:

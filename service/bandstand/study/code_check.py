@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bandstand.errors import InputError
-from bandstand.study.references import InteractiveReference, rule_of
+from bandstand.study.references import InteractiveReference
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import find_clash, find_clashes, find_module
 
@@ -16,14 +16,17 @@ __all__ = ["check_files", "check_modules", "check_names", "clash_notes"]
 
 
 def check_files(spec: StudySpec) -> None:
-    """Refuse a study of functions that live in no file, where nothing takes them along.
+    """Refuse a study of functions that no module holds, where trainers do not see this machine's files.
 
     Raises:
         InputError: there is one.
     """
-    for role, reference in _references(spec):
+    for role, reference in spec.named_references:
         if isinstance(reference, InteractiveReference):
-            raise InputError(f"{role} {rule_of(reference)}")
+            raise InputError(
+                f"{role} must be in a module where RAY_ADDRESS names a cluster; {reference.short_name!r} is in none: "
+                "put it into a module that the cluster has, or submit the study by bandstand.Client, which sends it"
+            )
 
 
 def check_modules(spec: StudySpec, folders: Sequence[str]) -> None:
@@ -37,7 +40,7 @@ def check_modules(spec: StudySpec, folders: Sequence[str]) -> None:
         InputError: a module is nowhere, or the user's is not the one that would be imported.
     """
     check_names(spec, folders)
-    for role, reference in _references(spec):
+    for role, reference in spec.named_references:
         module = reference.partition(":")[0]
         if find_module(module, folders) is None:
             raise InputError(
@@ -52,7 +55,7 @@ def check_names(spec: StudySpec, folders: Sequence[str]) -> None:
     Raises:
         InputError: it does.
     """
-    for role, reference in _references(spec):
+    for role, reference in spec.named_references:
         clash = None if isinstance(reference, InteractiveReference) else find_clash(_top_of(reference), folders)
         if clash is not None:
             raise InputError(f"{role} must be importable; {reference!r} is not: {clash}")
@@ -65,7 +68,7 @@ def clash_notes(spec: StudySpec, folders: Sequence[str]) -> list[str]:
         spec: the study.
         folders: in which the user's modules are looked for.
     """
-    modules = dict.fromkeys(reference.partition(":")[0] for _, reference in _references(spec))
+    modules = dict.fromkeys(reference.partition(":")[0] for _, reference in spec.named_references)
     return list(dict.fromkeys(clash for module in modules for clash in find_clashes(module, folders)))
 
 
@@ -78,7 +81,3 @@ def _renamed(reference: str) -> str | None:
     if not reference.startswith(("workers.", "search_spaces.")):
         return None
     return f"write 'bandstand_{reference.replace('search_spaces', 'spaces', 1)}', if it is a module of Bandstand's"
-
-
-def _references(spec: StudySpec) -> list[tuple[str, str]]:
-    return [("model", spec.model), ("data", spec.data), *(("callbacks", reference) for reference in spec.callbacks)]

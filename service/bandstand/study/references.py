@@ -5,7 +5,10 @@ Knows functions and names. Must not know what the functions are for, nor how the
 
 from __future__ import annotations
 
+import functools
+import keyword
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,26 +16,32 @@ from typing import Annotated, Any
 
 from pydantic import WithJsonSchema, WrapValidator
 
-__all__ = ["INTERACTIVE", "InteractiveReference", "Reference", "rule_of"]
+__all__ = ["INTERACTIVE", "InteractiveReference", "Reference", "is_held_by_its_module", "rule_of"]
 
 INTERACTIVE = "__main__"
-"""The module of a reference to a function that was typed into a notebook or an interactive session."""
+"""The module of a reference to a function that no module holds."""
 
 
 class InteractiveReference(str):
-    """The name of a function that lives in no file, with the function itself, as it was when it was named.
+    """The name of a function that no module holds, with the function itself, as it was when it was named.
 
-    `Client.submit` takes the function along. Written down, only the text is left, which nobody can import, and which
-    is refused wherever a study comes from text.
+    It was typed into a notebook or an interactive session, or made by another function; or it is a `functools.partial`,
+    a bound method or an object with `__call__`. `bandstand.functions` takes it to where it trains. Written down, only
+    the text is left, which nobody can import, and which is refused wherever a study comes from text.
     """
 
     function: Callable[..., Any]
 
     def __new__(cls, function: Callable[..., Any]) -> InteractiveReference:
         """The reference `__main__:function`."""
-        reference = super().__new__(cls, f"{INTERACTIVE}:{function.__name__}")
+        reference = super().__new__(cls, f"{INTERACTIVE}:{_short_name(function)}")
         reference.function = function
         return reference
+
+    @property
+    def short_name(self) -> str:
+        """What to call the function in a module of its own."""
+        return self.partition(":")[2]
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (str(self),)
@@ -49,20 +58,34 @@ def _reference_from(value: Any, check: Callable[[Any], str]) -> str:
         if module == INTERACTIVE:
             raise ValueError(rule_of(value))
         return check(value)
-    if callable(value) and hasattr(value, "__qualname__"):
-        return check(_name_of(value)) if not _is_interactive(value) else InteractiveReference(value)
-    raise ValueError(f"must be module:function or a function; got {type(value).__name__}")
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    if not function.__qualname__.isidentifier():
+    if not callable(value) or (hasattr(value, "fit") and not isinstance(value, type)):
         raise ValueError(
-            f"must be a function at the top of a module, because workers import it; got {function.__qualname__!r}"
+            f"must be module:function or a function, which makes what each trial needs; got {type(value).__name__}"
         )
-    module = function.__module__
+    name = _name_of(value)
+    return InteractiveReference(value) if name is None else check(name)
+
+
+def _name_of(function: Any) -> str | None:
+    """`module:function` by which a worker can import a function; None where no module holds it."""
+    name, module = getattr(function, "__qualname__", ""), getattr(function, "__module__", None)
+    if isinstance(function, types.MethodType) or not name.isidentifier() or not isinstance(module, str):
+        return None
+    if _is_typed(function) or (module in sys.modules and getattr(sys.modules[module], name, None) is not function):
+        return None
     if module == "__main__":
         module = _name_of_script(sys.modules["__main__"])
-    return f"{module}:{function.__qualname__}"
+    return f"{module}:{name}" if all(part.isidentifier() for part in module.split(".")) else None
+
+
+def is_held_by_its_module(definition: Any) -> bool:
+    """Whether a function or a class is what an import of its name gives, in another process, too."""
+    module, found = getattr(definition, "__module__", None), None
+    if module is not None and module != "__main__":
+        found = functools.reduce(
+            lambda each, part: getattr(each, part, None), definition.__qualname__.split("."), sys.modules.get(module)
+        )
+    return found is definition
 
 
 def _name_of_script(main: ModuleType) -> str:
@@ -72,14 +95,20 @@ def _name_of_script(main: ModuleType) -> str:
     return name if name and "." in name else Path(str(_file_of(main))).stem
 
 
-def _is_interactive(function: Callable[..., Any]) -> bool:
-    """Whether a function was typed into a notebook or an interactive session."""
-    main = sys.modules["__main__"]
-    if function.__module__ != "__main__" or not function.__name__.isidentifier():
-        return False
+def _is_typed(function: Any) -> bool:
+    """Whether a function was typed into a session, or is of a text that was executed, so that no file has it."""
     code = getattr(function, "__code__", None)
-    typed = code is not None and code.co_filename.startswith("<")  # <stdin>, <python-input-3>, <ipython-input-3-…>
-    return _file_of(main) is None or typed
+    if code is not None and code.co_filename.startswith("<"):  # <stdin>, <python-input-3>, <ipython-input-3-…>
+        return True
+    return bool(function.__module__ == "__main__" and _file_of(sys.modules["__main__"]) is None)
+
+
+def _short_name(function: Any) -> str:
+    """A function's name as a module may have it; of an object that of its class."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = str(getattr(function, "__name__", type(function).__name__))
+    return name if name.isidentifier() and not keyword.iskeyword(name) else "function"
 
 
 def _file_of(main: ModuleType) -> str | None:
@@ -89,9 +118,8 @@ def _file_of(main: ModuleType) -> str | None:
 def rule_of(reference: str) -> str:
     """What is asked of a function that was named where only modules are known, and the way out."""
     return (
-        f"must live in a file, because workers import it; got {reference!r}, a function typed into an interactive "
-        "session: put it into a module, say train.py, and name it train:build, or submit the study to a server by "
-        "bandstand.Client, which takes such functions along"
+        f"must live in a file where a study comes from text; got {reference!r}, a function of an interactive session: "
+        "put it into a module, say train.py, and name it train:build, or pass the function itself in Python"
     )
 
 

@@ -216,6 +216,16 @@ class StudySpec(_Frozen):
         STRATEGIES[self.sampler].check(self)
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """The names of the user's functions: model, data, callbacks."""
+        return tuple(reference for _, reference in self.named_references)
+
+    @property
+    def named_references(self) -> tuple[tuple[str, str], ...]:
+        """The same, each with the setting that it is of."""
+        return (("model", self.model), ("data", self.data), *(("callbacks", each) for each in self.callbacks))
+
+    @property
     def strategy_name(self) -> str:
         """Sampler and pruner in one phrase, such as `tpe + asha`; one word where one does it all."""
         return self.sampler if self.pruner in ("", "none") else f"{self.sampler} + {self.pruner}"

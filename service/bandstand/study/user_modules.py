@@ -38,6 +38,7 @@ __all__ = [
     "find_clashes",
     "find_hidden_folder",
     "find_module",
+    "find_source",
     "serve_modules",
     "served_folders",
     "stop_script",
@@ -65,6 +66,8 @@ class CodePlace:
     """In which modules are looked for, the first one first; what is installed needs none."""
     current_folder: str | None = None
     """From which relative paths in the code start; None: wherever the process stands."""
+    arguments: tuple[str, ...] = ()
+    """The command line of the script that runs the study, its name first: what it reads when it is imported."""
 
     def enter(self) -> None:
         """Make this process one that runs the code.
@@ -73,6 +76,7 @@ class CodePlace:
         own, where its processes begin. A folder that is not on this node is passed over.
         """
         os.environ[_RUNS_CODE] = "1"  # processes that the code starts inherit it
+        sys.argv[:] = self.arguments or ("",)  # not this process's own, of which the code knows nothing
         folders = [str(Path(folder).absolute()) for folder in self.folders]
         if self.current_folder is not None and Path(self.current_folder).is_dir():
             os.chdir(self.current_folder)
@@ -256,7 +260,7 @@ def find_clashes(module: str, folders: Sequence[str], *, here: bool = False) -> 
     seen: set[Path] = set()
     waiting = [module]
     while waiting:
-        file = _file_of(waiting.pop(), folders)
+        file = find_source(waiting.pop(), folders)
         if file is None or file in seen:
             continue
         seen.add(file)
@@ -307,8 +311,8 @@ def _regular(spec: ModuleSpec | None) -> ModuleSpec | None:
     return None if spec is None or spec.origin is None else spec
 
 
-def _file_of(module: str, folders: Sequence[str]) -> Path | None:
-    """The source of a module in these folders."""
+def find_source(module: str, folders: Sequence[str]) -> Path | None:
+    """The source of a module in these folders; None where they have none."""
     inside = Path(*module.split("."))
     for folder in folders:
         for file in (Path(folder, inside, "__init__.py"), Path(folder, inside).with_suffix(".py")):

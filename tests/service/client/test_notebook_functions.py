@@ -168,7 +168,9 @@ def test_what_cannot_be_pickled_is_named(tmp_path):
     lock = "import threading\nlock = threading.Lock()\n"
     cells = [lock + "def build(params):\n    return lock\nload = build", refusal_of("pack_study")]
     done = run_cells([IMPORTS, *cells], tmp_path)
-    assert "said what a notebook's functions use must be picklable; 'lock', of type lock, is not" in done.stdout
+    assert (
+        "said what a function uses that no module holds must be picklable; 'lock', of type lock, is not" in done.stdout
+    )
     assert len(done.stdout.splitlines()) == 1
 
 
@@ -179,11 +181,109 @@ def test_what_is_too_large_is_named(tmp_path):
     assert "at most 50 MB; got 56, of which 'images' has 56: load it inside the function" in done.stdout
 
 
-def test_what_runs_on_this_machine_or_comes_as_text_refuses_them_with_the_way_out(tmp_path):
+def test_functions_that_no_module_holds_are_refused_where_a_study_comes_as_text(tmp_path):
+    settings = {"name": "x", "model": "__main__:build", "data": "a:b", "space": {}, "max_epochs": 1}
+    with pytest.raises(InputError, match="model: must live in a file where a study comes from text; got '__main__:bu"):
+        study_spec_from(settings, "the request")
+
+
+def test_a_cluster_that_is_joined_directly_refuses_them_with_the_way_out(tmp_path, store):
     functions = "def build(params):\n    return 1\nload = build"
     cells = [functions, "from bandstand import run_study", refusal_of("run_study")]
-    done = run_cells([IMPORTS, *cells], tmp_path, BANDSTAND_HOME=str(tmp_path / "home"))
-    assert "said model must live in a file, because workers import it; got '__main__:build'" in done.stdout, done.stderr
-    settings = {"name": "x", "model": "__main__:build", "data": "a:b", "space": {}, "max_epochs": 1}
-    with pytest.raises(InputError, match="model: must live in a file, because workers import it"):
-        study_spec_from(settings, "the request")
+    environment = {"RAY_ADDRESS": "ray-head:6379", "BANDSTAND_DATABASE_URL": store.url}
+    done = run_cells([IMPORTS, *cells], tmp_path, **environment)
+    assert "said model must be in a module where RAY_ADDRESS names a cluster; 'build' is in none" in done.stdout
+
+
+MODULE = """
+import functools
+
+class Trainer:
+    def __init__(self, width, extras=()):
+        self.width = width
+        self.extras = set(extras)
+
+    def build(self, params):
+        return [self.width, params["rate"], sorted(self.extras)]
+
+    __call__ = build
+
+
+def build(params, width=1):
+    return [width, params["rate"], []]
+
+
+def make(width):
+    def inner(params):
+        return [width, params["rate"], []]
+    return inner
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "other"),
+    [
+        ("functools.partial(own.build, width=3)", "functools.partial(own.build, width=4)"),
+        ("own.Trainer(3, 'abc').build", "own.Trainer(3, 'abd').build"),
+        ("own.Trainer(3, 'abc')", "own.Trainer(4, 'abc')"),
+        ("own.make(3)", "own.make(4)"),
+        ("lambda params: [3, params['rate'], []]", "lambda params: [4, params['rate'], []]"),
+        ("functools.partial(own.make(3))", "functools.partial(own.make(4))"),
+    ],
+)
+def test_what_a_module_does_not_hold_under_a_name_is_known_by_what_it_is(model, other, tmp_path):
+    (tmp_path / "own.py").write_text(MODULE)
+    start = "import functools, own\ndef load():\n    return 1"
+    cells = [start, "packed = pack_study(spec_of({}, load))"]
+
+    def packed_as(model, seed):
+        return pack_cells([cells[0], cells[1].format(model)], tmp_path, PYTHONHASHSEED=seed)
+
+    first = packed_as(model, "1")
+    assert first["model"].startswith("bandstand_notebook_")
+    assert {packed_as(model, seed)["model"] for seed in ("2", "3")} == {first["model"]}
+    assert packed_as(other, "1")["model"] != first["model"]
+    module, name = first["model"].split(":")
+    script = f"import {module} as n; print(n.{name}({{'rate': 0.5}})[:2])"
+    assert run_plainly(script, unpacked(first, tmp_path / "job")) == "[3, 0.5]"
+
+
+def test_the_environment_of_this_process_does_not_travel(tmp_path):
+    cell = (
+        "from os import environ\nimport os\ndef build(params):\n    return environ.get('HOME'), environ is os.environ\n"
+        "load = build"
+    )
+    cells = [cell, "packed = pack_study(spec_of(build, load))"]
+    packed = pack_cells(cells, tmp_path, BANDSTAND_TEST_SECRET="hunter2hunter2")
+    folder = unpacked(packed, tmp_path / "job")
+    assert all(b"hunter2hunter2" not in file.read_bytes() for file in folder.iterdir() if file.is_file())
+    module = packed["model"].split(":")[0]
+    assert run_plainly(f"import {module} as n; print(n.build({{}})[1])", folder) == "True"
+    assert pack_cells(cells, tmp_path, BANDSTAND_TEST_SECRET="another")["model"] == packed["model"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "culprit"),
+    [
+        ("class Own:\n    def __init__(self):\n        self.lock = threading.Lock()\n    def build(self, params): ...\n"
+         "build = Own().build", "'Own.lock', of type lock"),
+        ("build = functools.partial(print, threading.Lock())", "'argument 1', of type lock"),
+        ("def make(lock):\n    def build(params):\n        return lock\n    return build\n"
+         "build = make(threading.Lock())", "'lock', of type lock"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_pickled_is_named_wherever_it_is_held(cell, culprit, tmp_path):
+    cells = [f"import functools, threading\n{cell}\ndef load():\n    return 1", refusal_of("pack_study")]
+    done = run_cells([IMPORTS, *cells], tmp_path)
+    assert culprit in done.stdout, done.stdout + done.stderr
+
+
+def test_a_model_in_place_of_a_builder_is_refused(tmp_path):
+    class Sequential:
+        def fit(self): ...
+
+        def __call__(self): ...
+
+    settings = {"name": "x", "model": Sequential(), "data": "a:b", "space": {}, "max_epochs": 1}
+    with pytest.raises(InputError, match=r"model: must be module:function or a function, .*got Sequential"):
+        study_spec_from(settings, "the study")

@@ -280,7 +280,7 @@ class Coordinator:
         return outcome
 
     def _folder_of(self, trial: int) -> str:
-        return f"{self._checkpoints_uri}/study-{self._writer.study_id}/trial-{trial:05d}"
+        return stored_files.trial_place(self._checkpoints_uri, self._writer.study_id, trial)
 
     # -- serving trainers -------------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ class Outcomes:
         self._defaulted: set[str] = set()
         self._unkept: set[str] = set()
         self._refusals: set[str] = set()
+        self._notes: set[str] = set()
 
     async def take(self, trainer: str, trial: int, attempt: int, outcome: Outcome) -> None:
         """Record an outcome; durable when this returns, save for a pause whose checkpoint is still being written.
@@ -96,7 +97,10 @@ class Outcomes:
             if setting not in self._defaulted:
                 self._defaulted.add(setting)
                 self._search.note(f"not in the space, so it kept its default: {setting}")
-
+        for note in outcome.notes:
+            if note not in self._notes:
+                self._notes.add(note)
+                self._search.note(note)
         for attribute in outcome.unkept:
             if attribute not in self._unkept:
                 self._unkept.add(attribute)

@@ -118,7 +118,9 @@ class Trainer:
         self._baseline_memory_bytes = 0
         _set_up_devices(Resources.model_validate(resources))
         import bandstand_workers.training.training  # noqa: F401  # Keras, now rather than when the study is there
+        from bandstand_workers.training.user_code.loading import answer_no_questions
 
+        answer_no_questions()
         code.enter()  # when all that trains is there, of which no module of the user's can take the place
         gc.collect()
         gc.freeze()  # what Keras and TensorFlow consist of lives on; collections need not look at it again

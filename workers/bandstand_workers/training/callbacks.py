@@ -21,6 +21,7 @@ from bandstand_workers.messages import EpochLink, Measurement
 from bandstand_workers.training import model_state
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback
+from bandstand_workers.training.user_code.callback_files import goes_on_by_its_files
 
 __all__ = ["FollowLearningRates", "ReportEpochs", "SeedEpochs"]
 
@@ -187,7 +188,11 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
     def _capture(self) -> Checkpoint:
         checkpoint = model_state.capture(self.model, self.epochs, self._begun, self.best)
-        self.unkept |= {state.obstacle for state in checkpoint.callbacks if state.obstacle}
+        self.unkept |= {
+            state.obstacle
+            for state, begun in zip(checkpoint.callbacks, self._begun, strict=True)
+            if state.obstacle and not goes_on_by_its_files(begun.callback)
+        }
         return checkpoint
 
     def _learning_rate(self) -> float | None:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from bandstand.errors import one_line
+from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.choice import MeasuredProgram
 from bandstand_workers.programs.constants import find_slots
@@ -86,7 +87,14 @@ class ModelSource:
         return len(self.kept)
 
     def model_for(
-        self, trial: int, params: Mapping[str, Any], seed: int, callbacks: list[Any], *, restores: bool
+        self,
+        trial: int,
+        params: Mapping[str, Any],
+        seed: int,
+        callbacks: list[Any],
+        context: Context,
+        *,
+        restores: bool,
     ) -> TrialModel:
         """A model for a trial.
 
@@ -95,6 +103,7 @@ class ModelSource:
             params: of the trial.
             seed: of the trial.
             callbacks: the user's, which decide whether compiled epochs will do.
+            context: of the trial, for the builder.
             restores: whether its variables will be set from a checkpoint, so that they need no initial values.
         """
         with keras_session.EXCLUSIVE:
@@ -102,37 +111,38 @@ class ModelSource:
             known = self._of_trial.get(trial) if restores else None
             lent = self.kept.take(known[0]) if known else None
             if lent is not None and known is not None:
-                if reason_for_fit(lent.model, callbacks) is None:
+                # Not where globals have changed that its code reads: only its builder sets them again.
+                if reason_for_fit(lent.model, callbacks) is None and lent.is_as_traced:
                     lent.renew_late(known[1])
                     self._resize(lent.program, params)
                     return TrialModel(model=lent.model, lent=lent, kept=True)
                 self.kept.give_back(lent)
             keras_session.begin_trial(seed)
-            model = self._build(dict(params))
+            model = self._build(dict(params), context)
             self.build_on_data(model)  # before anything is seeded for an epoch, as `fit` does by itself
             if self._spec.trainer == "fit":
                 return TrialModel(model=model)
             reason = reason_for_fit(model, callbacks)
             if reason is not None:
                 return TrialModel(model=model, reason=reason)
-            return self._compiled(trial, params, seed, model)
+            return self._compiled(trial, params, seed, context, model)
 
-    def _compiled(self, trial: int, params: Mapping[str, Any], seed: int, fresh: Any) -> TrialModel:
+    def _compiled(self, trial: int, params: Mapping[str, Any], seed: int, context: Context, fresh: Any) -> TrialModel:
         state = read_python_state(fresh, find_slots(fresh))
         signature = signature_of(state, {} if self._any_size else self._sizes(params))
         if state.obstacle or signature in self.unshared:
-            return self._traced(trial, params, seed, fresh, self._own_state(trial, signature, state))
+            return self._traced(trial, params, seed, context, fresh, self._own_state(trial, signature, state))
         lent = self.kept.take(signature)
         if lent is None:
-            return self._traced(trial, params, seed, fresh, (signature, state))
+            return self._traced(trial, params, seed, context, fresh, (signature, state))
         self._resize(lent.program, params)
         difference = self._lend(lent, fresh, state, params)
         if difference:
             self.unshared.add(signature)
             self._note(f"a program is not shared, because trained by it a model would differ: {difference}", trial)
-            model = self._build_anew(seed, params)
+            model = self._build_anew(seed, params, context)
             state = read_python_state(model)
-            return self._traced(trial, params, seed, model, self._own_state(trial, signature, state))
+            return self._traced(trial, params, seed, context, model, self._own_state(trial, signature, state))
         self._of_trial[trial] = (signature, [slot.value for slot in state.slots])
         return TrialModel(model=lent.model, lent=lent, kept=True)
 
@@ -165,7 +175,13 @@ class ModelSource:
         return difference
 
     def _traced(
-        self, trial: int, params: Mapping[str, Any], seed: int, model: Any, of: tuple[str, PythonState]
+        self,
+        trial: int,
+        params: Mapping[str, Any],
+        seed: int,
+        context: Context,
+        model: Any,
+        of: tuple[str, PythonState],
     ) -> TrialModel:
         """The model with a program of its own, which others may use if its signature is theirs."""
         signature, state = of
@@ -173,7 +189,7 @@ class ModelSource:
             lent = self._trace(signature, model, state, self._sizes(params))
         except Exception as error:  # noqa: BLE001  # a model may hold anything; `fit` tells what is its own fault
             reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
-            return TrialModel(model=self._build_anew(seed, params), reason=reason)
+            return TrialModel(model=self._build_anew(seed, params, context), reason=reason)
         if "/" not in signature and self._cannot_serve_others(lent):
             self.unshared.add(signature)
             lent.signature = f"{signature}/{trial}"
@@ -189,9 +205,9 @@ class ModelSource:
         variables += [variable for slot in lent.slots for variable in slot.backend_variables]
         return state.obstacle or lent.unrenewable or lent.program.unknown_parts(variables, state.tensors)
 
-    def _build_anew(self, seed: int, params: Mapping[str, Any]) -> Any:
+    def _build_anew(self, seed: int, params: Mapping[str, Any], context: Context) -> Any:
         keras_session.begin_trial(seed)
-        model = self._build(dict(params))
+        model = self._build(dict(params), context)
         self.build_on_data(model)
         return model
 

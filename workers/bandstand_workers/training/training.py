@@ -6,11 +6,10 @@ Knows Keras and the user's code. Must not know Ray, nor how a report travels (`E
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,8 +21,8 @@ from bandstand.errors import InputError, one_line
 from bandstand.search.events import Action
 from bandstand.search.failures import HOPELESS
 from bandstand.search.protocol import Assignment
+from bandstand.study.context import Context, asks_for_context
 from bandstand.study.study import StudySpec
-from bandstand_spaces import KerasTunerBuilder
 from bandstand_workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
 from bandstand_workers.programs.kept import KeptModel
 from bandstand_workers.programs.loop import train_epochs
@@ -37,7 +36,11 @@ from bandstand_workers.training.data.summary import describe_data
 from bandstand_workers.training.model_files import load_weights, local_copy, save_model
 from bandstand_workers.training.model_source import ModelSource, TrialModel
 from bandstand_workers.training.study_check import check_study
-from bandstand_workers.training.user_code import load_builder, load_function
+from bandstand_workers.training.user_code.callback_files import CallbackFiles
+from bandstand_workers.training.user_code.calling import Builder, CallbackMaker
+from bandstand_workers.training.user_code.contexts import Contexts, loader_context, remove_if_empty
+from bandstand_workers.training.user_code.errors import missing_param, said_with_place
+from bandstand_workers.training.user_code.loading import load_function
 
 __all__ = ["Training"]
 
@@ -60,14 +63,22 @@ class Training:
                 f"resources.trials_at_once above 1 needs Keras on JAX; trainers have {keras.backend.backend()}: "
                 "set KERAS_BACKEND=jax where they start, or leave trials_at_once out"
             )
-        same_data = earlier if earlier is not None and earlier.spec.data == spec.data else None
+        same_data = earlier if earlier is not None and earlier.has_data_of(spec) else None
         self.spec: StudySpec = spec
-        self._build = load_builder(spec.model)
-        self._make_callbacks = [load_function("callbacks", reference) for reference in spec.callbacks]
-        self.data: Data = same_data.data if same_data else load_data(spec.data)
+        self._build = Builder(spec.model)
+        self._callback_makers = [CallbackMaker(reference) for reference in spec.callbacks]
+        self._callback_files = CallbackFiles()
+        self.data: Data = same_data.data if same_data else load_data(spec.data, loader_context(spec))
+        self._contexts = Contexts(spec, self.data)
         self.description: dict[str, str] = same_data.description if same_data else {}
         self.checkpoint_keeper: CheckpointKeeper = earlier.checkpoint_keeper if earlier else CheckpointKeeper()
         self.source: ModelSource = ModelSource(spec, self._build, self.data, same_data.source if same_data else None)
+
+    def has_data_of(self, spec: StudySpec) -> bool:
+        """Whether another study's loader would give the data that are here."""
+        if self.spec.data != spec.data:
+            return False
+        return self.spec.seed == spec.seed or not asks_for_context(load_function("data", spec.data))
 
     @property
     def programs(self) -> int:
@@ -90,7 +101,7 @@ class Training:
         Raises:
             InputError: as `check_study`.
         """
-        check_study(self.spec, self._build, self.data, self._callbacks_for)
+        check_study(self.spec, self._build, self.data, self._callbacks_for, self._contexts)
 
     def run(
         self,
@@ -119,10 +130,14 @@ class Training:
         """
         deadline = None if seconds_left is None else time.monotonic() + seconds_left
         trial_model: TrialModel | None = None
+        notes: list[str] = []
+        context = self._contexts.of_assignment(assignment, folder)
+        params = assignment.params
         try:
-            callbacks = self._callbacks_for(assignment.params)
+            made = self._callbacks_for(params, context)
+            callbacks, notes = self._callback_files.prepare(made, context)
             trial_model = self.source.model_for(
-                assignment.trial, assignment.params, assignment.seed, callbacks, restores=_goes_on(assignment)
+                assignment.trial, params, assignment.seed, callbacks, context, restores=_goes_on(assignment)
             )
             outcome = self._train(trial_model, callbacks, assignment, link, folder, resume_uri, deadline)
         except WorkerGoneError:
@@ -138,13 +153,18 @@ class Training:
         except Exception as error:  # noqa: BLE001  # the user's model may raise anything
             out_of_memory = type(error).__name__ == "ResourceExhaustedError"
             outcome = _failure("out_of_memory" if out_of_memory else "exception", error)
+            asked = missing_param(error, params, [name for name, _, _ in self.spec.space.flat()])
+            if asked is not None:
+                outcome = dataclasses.replace(outcome, message=f"KeyError: {asked}")
+        if context.folder is not None:
+            remove_if_empty(context.folder)
         if not outcome.kind and not outcome.refused and trial_model is not None:
             self.source.give_back(trial_model)
         self.source.clean_up(trial_model)
         return dataclasses.replace(
             outcome,
             defaulted=self._defaulted(),
-            notes=self.source.take_notes(),
+            notes=(*notes, *self.source.take_notes()),
             memory_bytes=psutil.Process().memory_info().rss,
         )
 
@@ -271,6 +291,8 @@ class Training:
             first_epoch=epochs_done + 1,
             last_epoch=spec.max_epochs,
         )
+        if steps % model.steps_per_execution:
+            model.steps_per_execution = 1  # else the last steps of an epoch would take batches of the next
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Your input ran out of data")
             model.fit(
@@ -304,7 +326,7 @@ class Training:
         best = self.checkpoint_keeper.load(checkpoint_uri).best
         if best.epoch != epoch or not best.weights:
             return None
-        model = self._fresh_model(params)
+        model = self._fresh_model(params, place)
         uri = self._save(model, best.weights, place)
         self.source.clean_up(None)
         return uri
@@ -328,7 +350,7 @@ class Training:
         """
         states = (self.checkpoint_keeper.load(uri) for uri in checkpoint_uris)
         if how == "average":
-            model = self._fresh_model(params)
+            model = self._fresh_model(params, place)
             combined_models.set_average(model, states)
             x = self.data["train"][0]
             examples = len(keras.tree.flatten(x)[0])
@@ -336,7 +358,7 @@ class Training:
             batches = (order[first : first + size] for first in range(0, examples, size))
             combined_models.renew_statistics(model, x, batches)
         else:
-            model = self._fresh_ensemble(params, len(checkpoint_uris))
+            model = self._fresh_ensemble(params, len(checkpoint_uris), place)
             for member, state in zip(combined_models.members_of(model), states, strict=True):
                 model_state.take_weights(state, member)
         uri = self._save(model, model.get_weights(), place)
@@ -359,7 +381,9 @@ class Training:
             KeyError: the data have no such split.
         """
         x, y, *weights = self.data[split]
-        model = self._fresh_model(params) if members == 1 else self._fresh_ensemble(params, members)
+        model = (
+            self._fresh_model(params, model_uri) if members == 1 else self._fresh_ensemble(params, members, model_uri)
+        )
         with local_copy(model_uri) as path:
             load_weights(model, path)
         metrics = model.evaluate(
@@ -377,26 +401,24 @@ class Training:
 
     def _defaulted(self) -> tuple[str, ...]:
         """`name = default` of the hyperparameters that a KerasTuner builder asked for beyond the space."""
-        if not isinstance(self._build, KerasTunerBuilder):
-            return ()
         return tuple(f"{name} = {value!r}" for name, value in self._build.defaulted.items())
 
-    def _fresh_model(self, params: Mapping[str, Any]) -> Any:
-        """A model of its own, with variables, for weights that come from elsewhere."""
-        keras_session.begin_trial(self.spec.seed)
-        model = self._build(dict(params))
+    def _fresh_model(self, params: Mapping[str, Any], file: str) -> Any:
+        """A model of its own, with variables, for the weights of a file that is in the trial's place, or will be."""
+        context = self._contexts.of_saved(params, file)
+        keras_session.begin_trial(context.seed)  # the trial's own: a builder may draw what no variable holds
+        model = self._build(dict(params), context)
         self.source.build_wholly(model, params)
+        if context.folder is not None:
+            remove_if_empty(context.folder)
         return model
 
-    def _fresh_ensemble(self, params: Mapping[str, Any], members: int) -> Any:
-        return combined_models.make_ensemble([self._fresh_model(params) for _ in range(members)], self.data["train"][0])
+    def _fresh_ensemble(self, params: Mapping[str, Any], members: int, file: str) -> Any:
+        models = [self._fresh_model(params, file) for _ in range(members)]
+        return combined_models.make_ensemble(models, self.data["train"][0])
 
-    def _callbacks_for(self, params: Mapping[str, Any]) -> list[Any]:
-        callbacks: list[Any] = []
-        for make in self._make_callbacks:
-            made = make(dict(params)) if _takes_an_argument(make) else make()
-            callbacks.extend(made if isinstance(made, list | tuple) else [made])
-        return callbacks
+    def _callbacks_for(self, params: Mapping[str, Any], context: Context) -> list[Any]:
+        return [callback for maker in self._callback_makers for callback in maker.make(params, context)]
 
 
 def _goes_on(assignment: Assignment) -> bool:
@@ -404,20 +426,12 @@ def _goes_on(assignment: Assignment) -> bool:
     return assignment.checkpoint_of == assignment.trial
 
 
-def _takes_an_argument(make: Callable[..., Any]) -> bool:
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return any(
-        parameter.default is parameter.empty and parameter.kind in positional
-        for parameter in inspect.signature(make).parameters.values()
-    )
-
-
 def _failure(kind: str, error: BaseException) -> Outcome:
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return Outcome(
         kind=kind,
-        message=f"{type(error).__name__}: {one_line(error)}",
+        message=said_with_place(error),
         cause=f"{type(error).__name__} at {place}",
         detail="".join(traceback.format_exception(error))[-20_000:],
     )

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from bandstand.errors import InputError, one_line
-from bandstand_workers.training.user_code import load_function, way_from_missing_file
+from bandstand.study.context import Context
+from bandstand_workers.training.user_code.calling import call
+from bandstand_workers.training.user_code.loading import load_function, way_from_missing_file
 
 __all__ = ["Data", "load_data"]
 
@@ -24,7 +26,7 @@ _DATASET_BYTES = 8 * 10**9
 _WAY_OUT = "return {'train': (x, y), 'validation': (x, y), 'test': (x, y)}"
 
 
-def load_data(reference: str) -> Data:
+def load_data(reference: str, context: Context) -> Data:
     """The user's data, checked and as arrays.
 
     Raises:
@@ -32,7 +34,7 @@ def load_data(reference: str) -> Data:
     """
     function = load_function("data", reference)
     try:
-        loaded = function()
+        loaded = call(function, context=context)
     except Exception as error:
         raise InputError(
             f"data must load; {reference!r} raised {type(error).__name__}: {one_line(error)}: "

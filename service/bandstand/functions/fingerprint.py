@@ -7,7 +7,9 @@ numbers, random identifiers of classes, sets in the order of hashes, and so diff
 from __future__ import annotations
 
 import dis
+import functools
 import hashlib
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -15,10 +17,13 @@ from typing import Any
 
 import cloudpickle
 
-__all__ = ["fingerprint", "globals_of"]
+from bandstand.study.references import is_held_by_its_module
+
+__all__ = ["content_of", "fingerprint", "globals_of"]
 
 _DIGITS = 12
 _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL")
+_HEAP_TYPE = 1 << 9  # a class made by Python code, as CPython's Py_TPFLAGS_HEAPTYPE says
 _OF_EVERY_CLASS = (
     "__dict__", "__weakref__", "__module__", "__firstlineno__", "__static_attributes__", "__abstractmethods__",
     "_abc_impl", "__annotations_cache__",
@@ -26,10 +31,10 @@ _OF_EVERY_CLASS = (
 
 
 def fingerprint(functions: Sequence[Callable[..., Any]], extra: Sequence[bytes] = ()) -> str:
-    """A digest of functions with everything of the session that they use: 12 hexadecimal digits.
+    """A digest of functions with everything that they use and that no module holds: 12 hexadecimal digits.
 
     Args:
-        functions: of an interactive session.
+        functions: that no module holds.
         extra: further content that belongs to it.
     """
     digest = _Digest()
@@ -85,6 +90,8 @@ class _Digest:
             self._put("module", value.__name__)
         elif isinstance(value, types.FunctionType | types.MethodType | type):
             self._add_definition(value)
+        elif value is os.environ:
+            self._put("environment", "")  # it does not travel either
         elif isinstance(value, Mapping):
             self._put("mapping", f"{type(value).__qualname__} {len(value)}")
             for key in value:
@@ -119,7 +126,11 @@ class _Digest:
             self.add(constant)
 
     def _add_definition(self, value: Any) -> None:
-        if value.__module__ != "__main__":
+        if isinstance(value, types.MethodType):
+            self._put("method", value.__name__)
+            self.add(value.__self__)
+            self.add(value.__func__)
+        elif is_held_by_its_module(value):
             self._put("import", f"{value.__module__}:{value.__qualname__}")
         elif isinstance(value, type):
             self._put("class", value.__qualname__)
@@ -127,10 +138,6 @@ class _Digest:
             for name in sorted(vars(value).keys() - set(_OF_EVERY_CLASS)):
                 self._put("attribute", name)
                 self.add(vars(value)[name])
-        elif isinstance(value, types.MethodType):
-            self._put("method", value.__name__)
-            self.add(value.__self__)
-            self.add(value.__func__)
         else:
             self._put("function", value.__qualname__)
             self.add(value.__code__)
@@ -138,7 +145,7 @@ class _Digest:
             self.add(value.__kwdefaults__)
             self.add(dict(value.__dict__))
             for cell in value.__closure__ or ():
-                self.add(_content_of(cell))
+                self.add(content_of(cell))
             self.add(globals_of(value))
 
     def _add_object(self, value: Any) -> None:
@@ -148,14 +155,27 @@ class _Digest:
             self.add(value.__func__)
         elif isinstance(value, property):
             self.add((value.fget, value.fset, value.fdel))
-        elif kind.__module__ == "__main__":
+        elif isinstance(value, functools.partial):
+            self.add((value.func, value.args, dict(value.keywords)))
+        elif not is_held_by_its_module(kind):
             self.add(kind)
             self.add(getattr(value, "__dict__", None))
+        elif _is_plain(kind):
+            self.add(vars(value))
         else:
             self._hash.update(_pickled(value))
 
 
-def _content_of(cell: types.CellType) -> Any:
+def _is_plain(kind: type) -> bool:
+    """Whether an object of a class is no more than its `__dict__`: a pickle may differ from run to run."""
+    classes = kind.__mro__[:-1]
+    if any(not each.__flags__ & _HEAP_TYPE for each in classes):
+        return False  # it is a list, or an array, with more
+    return not any(vars(each).keys() & {"__reduce__", "__reduce_ex__", "__getstate__", "__slots__"} for each in classes)
+
+
+def content_of(cell: types.CellType) -> Any:
+    """What a closure's cell holds; None where nothing was put there yet."""
     try:
         return cell.cell_contents
     except ValueError:  # not set yet
