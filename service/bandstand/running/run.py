@@ -66,6 +66,7 @@ def run_study(
     *,
     code_path: Sequence[str | Path] | None = None,
     quiet: bool = False,
+    data_may_differ: bool = False,
 ) -> StudyResult:
     """Run a study to its end, or go on with it where it stands.
 
@@ -75,6 +76,7 @@ def run_study(
         code_path: folders in which workers find the user's modules; the running script's and the current one when
             left out.
         quiet: show no progress.
+        data_may_differ: go on where a trainer has other data than the study's first; the study says so.
 
     Returns:
         The result. A study that was stopped from elsewhere gives one too, with what there is.
@@ -92,7 +94,10 @@ def run_study(
     folders = [str(Path(folder).absolute()) for folder in code_path or default_code_path()]
     store = Store.open()
     display = NoDisplay() if quiet else make_display(store)
-    outcome = run_studies(store, [study], workers=workers, code_path=folders, display=display).get(study.name)
+    outcomes = run_studies(
+        store, [study], workers=workers, code_path=folders, display=display, data_may_differ=data_may_differ
+    )
+    outcome = outcomes.get(study.name)
     if outcome is None:
         raise ServiceError(f"study {study.name!r} was stopped before it began: its workers were told to end")
     if outcome["state"] == "failed":
@@ -122,6 +127,7 @@ def run_studies(
     workers: int | None,
     code_path: Sequence[str],
     display: Display,
+    data_may_differ: bool = False,
 ) -> dict[str, dict[str, str]]:
     """Run studies one after the other on the same workers.
 
@@ -131,6 +137,7 @@ def run_studies(
         workers: trainers that work at the same time, None for as many as fit.
         code_path: folders in which workers find the user's modules.
         display: is told of everything.
+        data_may_differ: as `run_study`.
 
     Returns:
         Name -> {"state": finished | stopped | failed, "reason": …} of those that were begun.
@@ -160,6 +167,7 @@ def run_studies(
         "workers": workers,
         "code": {"folders": list(code_path), "current_folder": str(Path.cwd())},
         "checkpoints_uri": checkpoints_uri(),
+        "data_may_differ": data_may_differ,
     }
     with display, WorkerProcess.started(job, store.url) as process:
         display.starting(to_run)

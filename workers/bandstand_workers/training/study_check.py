@@ -14,6 +14,7 @@ import numpy as np
 from bandstand.errors import InputError, one_line
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.suitability import reason_for_fit
+from bandstand_workers.training.data.batches import for_keras
 from bandstand_workers.training.data.loading import Data
 
 __all__ = ["check_study"]
@@ -62,7 +63,7 @@ def _check_type(spec: StudySpec, model: Any) -> None:
 def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[Any]) -> None:
     metric = spec.objective.metric
     model.run_eagerly = True  # one batch does not repay tracing
-    batch = keras.tree.map_structure(lambda array: array[:2], data["validation"])
+    batch = for_keras(keras.tree.map_structure(lambda array: array[:2], data["validation"]))
     try:
         names = list(model.test_on_batch(*batch, return_dict=True))
     except Exception as error:
@@ -81,8 +82,8 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
 
 def _metrics_of_an_epoch(model: Any, data: Data, callbacks: list[Any]) -> list[str]:
     """The metrics that two steps of `fit` report, for models whose train_step or callbacks add their own."""
-    x, y, *weights = keras.tree.map_structure(lambda array: array[:2], data["train"])
-    validation = keras.tree.map_structure(lambda array: array[:2], data["validation"])
+    x, y, *weights = for_keras(keras.tree.map_structure(lambda array: array[:2], data["train"]))
+    validation = for_keras(keras.tree.map_structure(lambda array: array[:2], data["validation"]))
     history = model.fit(
         x, y, sample_weight=weights[0] if weights else None, validation_data=validation, verbose=0, callbacks=callbacks
     )

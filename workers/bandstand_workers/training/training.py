@@ -19,6 +19,7 @@ import psutil
 
 from bandstand import stored_files
 from bandstand.errors import InputError, one_line
+from bandstand.search.data_fingerprint import DataPrint
 from bandstand.search.events import Action
 from bandstand.search.failures import HOPELESS
 from bandstand.search.protocol import Assignment
@@ -31,9 +32,8 @@ from bandstand_workers.training import checkpoints, combined_models, keras_sessi
 from bandstand_workers.training.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import Checkpoint, CheckpointError
-from bandstand_workers.training.data.batches import epoch_permutation, make_batches
-from bandstand_workers.training.data.loading import Data, load_data
-from bandstand_workers.training.data.summary import describe_data
+from bandstand_workers.training.data.batches import epoch_permutation, for_keras, make_batches
+from bandstand_workers.training.data.loading import Data, LoadedData, load_data
 from bandstand_workers.training.model_files import local_copy, save_model
 from bandstand_workers.training.model_source import ModelSource, TrialModel
 from bandstand_workers.training.study_check import check_study
@@ -60,12 +60,12 @@ class Training:
                 f"resources.trials_at_once above 1 needs Keras on JAX; trainers have {keras.backend.backend()}: "
                 "set KERAS_BACKEND=jax where they start, or leave trials_at_once out"
             )
-        same_data = earlier if earlier is not None and earlier.spec.data == spec.data else None
         self.spec: StudySpec = spec
         self._build = load_builder(spec.model)
         self._make_callbacks = [load_function("callbacks", reference) for reference in spec.callbacks]
-        self.data: Data = same_data.data if same_data else load_data(spec.data)
-        self.description: dict[str, str] = same_data.description if same_data else {}
+        same_data = earlier if earlier is not None and earlier.loaded.serves(spec) else None
+        self.loaded: LoadedData = same_data.loaded if same_data else load_data(spec)
+        self.data: Data = self.loaded.splits
         self.checkpoint_keeper: CheckpointKeeper = earlier.checkpoint_keeper if earlier else CheckpointKeeper()
         self.source: ModelSource = ModelSource(spec, self._build, self.data, same_data.source if same_data else None)
 
@@ -74,11 +74,9 @@ class Training:
         """How many compiled programs are kept."""
         return self.source.programs
 
-    def describe_data(self) -> dict[str, str]:
-        """As `describe_data`, of the study's data."""
-        if not self.description:
-            self.description |= describe_data(self.data)
-        return self.description
+    def fingerprint(self) -> DataPrint:
+        """Of the study's data, as this process has loaded them."""
+        return self.loaded.fingerprint
 
     def wait_for_checkpoints(self) -> None:
         """Wait until every checkpoint made so far is durable and its link told."""
@@ -265,7 +263,7 @@ class Training:
                 initial_epoch=epochs_done,
                 epochs=spec.max_epochs,
                 shuffle=False,  # the batches come in the epoch's order already
-                validation_data=self.data["validation"],
+                validation_data=for_keras(self.data["validation"]),
                 validation_batch_size=spec.validation_batch_size or batch_size,
                 callbacks=callbacks,
                 verbose=0,
@@ -344,7 +342,7 @@ class Training:
         Raises:
             KeyError: the data have no such split.
         """
-        x, y, *weights = self.data[split]
+        x, y, *weights = for_keras(self.data[split])
         model = self._fresh_model(params) if members == 1 else self._fresh_ensemble(params, members)
         with local_copy(model_uri) as path:
             model.load_weights(path)
@@ -375,7 +373,9 @@ class Training:
         return model
 
     def _fresh_ensemble(self, params: Mapping[str, Any], members: int) -> Any:
-        return combined_models.make_ensemble([self._fresh_model(params) for _ in range(members)], self.data["train"][0])
+        return combined_models.make_ensemble(
+            [self._fresh_model(params) for _ in range(members)], for_keras(self.data["train"][0])
+        )
 
     def _callbacks_for(self, params: Mapping[str, Any]) -> list[Any]:
         callbacks: list[Any] = []

@@ -22,6 +22,7 @@ from bandstand.study.user_modules import (
     served_folders,
 )
 from bandstand_spaces.keras_tuner import KerasTunerBuilder, takes_hp
+from bandstand_workers.training.data.seeding import note_seeds_of
 
 __all__ = ["load_builder", "load_function", "way_from_missing_file"]
 
@@ -49,7 +50,8 @@ def _imported(role: str, reference: str, name: str) -> ModuleType:
     if clash is not None:
         raise InputError(f"{role} must be importable; {reference!r} is not: {clash}")
     try:
-        return importlib.import_module(name)
+        with note_seeds_of(name):
+            return importlib.import_module(name)
     except (Exception, SystemExit, ScriptStopped) as error:  # a user's module may raise anything
         missing = isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]
         way_out = (

@@ -57,6 +57,8 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         params = self._population.params(self._member_config)
         seat = self._member_config[SEAT]["trial"]
         try:
+            if not self._trainer.has_data(lambda data: bool(ray.get(self._coordinator.take_data.remote(data)))):
+                return {"done": True}
             order = ray.get(self._coordinator.order.remote(self.trial_id, seat, self._reached, params))
             if order is None:
                 return {"done": True}

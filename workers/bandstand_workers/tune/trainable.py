@@ -15,7 +15,8 @@ from typing import Any
 import ray
 from ray.tune import Trainable
 
-from bandstand.errors import one_line
+from bandstand.errors import InputError, one_line
+from bandstand.search.data_fingerprint import DataPrint
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
 from bandstand_workers.messages import Measurement, Outcome
@@ -69,8 +70,16 @@ class ErrandTrainable(Trainable):  # type: ignore[misc]  # ray has no types
                 return _result(before, GOES_ON)
 
     def _begin(self, errand: Errand) -> None:
+        if errand.method != "prepare" and not self._trainer.has_data(self._take_data):
+            refused: Future[Any] = Future()
+            refused.set_exception(InputError("its data are not those of the study's first trainer"))
+            self._epochs.put(refused)
+            return
         options = {"heard": self._epochs.put} if errand.method == "train" else {}
         self._trainer.submit(errand.method, *errand.arguments, **options).add_done_callback(self._epochs.put)
+
+    def _take_data(self, fingerprint: DataPrint) -> bool:
+        return bool(ray.get(self._coordinator.take_data.remote(fingerprint)))
 
     def _answer(self, done: Future[Any]) -> str:
         """Give the coordinator its answer; a word on it for Tune."""
