@@ -255,14 +255,23 @@ class Coordinator:
 
     async def _has_data(self, name: str, trainer: Any) -> bool:
         """Whether a trainer has the study's data; if not, the study stops."""
-        if name not in self._has_the_data and await self.take_data(await trainer.fingerprint.remote()):
-            self._has_the_data.add(name)
+        if name not in self._has_the_data:
+            remarks = [] if self._search.history.data else await trainer.remarks_on_data.remote()
+            if await self.take_data(await trainer.fingerprint.remote(), remarks):
+                self._has_the_data.add(name)
         return name in self._has_the_data
 
-    async def take_data(self, fingerprint: DataPrint) -> bool:
-        """Whether a trainer with these data may be given work; if not, the study stops."""
+    async def take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
+        """Whether a trainer with these data may be given work; if not, the study stops.
+
+        Args:
+            fingerprint: of the data. Those of the first trainer are the study's.
+            remarks: on the data, of which the study tells its user where they are the first.
+        """
         if self._search.history.data is None:
             self._search.see_data(fingerprint)
+            for remark in remarks:
+                self._search.note(remark)
             if self._opened.is_set():
                 await self._note_environment()
         refusal = self._search.compare_data(fingerprint, may_differ=self._data_may_differ)

@@ -177,6 +177,11 @@ class Trainer:
         assert self._training is not None, "prepare comes first"
         return self._training.fingerprint()
 
+    def remarks_on_data(self) -> list[str]:
+        """As `Training.remarks_on_data`."""
+        assert self._training is not None, "prepare comes first"
+        return self._training.remarks_on_data()
+
     def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
         """As `Training.make_model`."""
         assert self._training is not None, "prepare comes first"

@@ -78,6 +78,10 @@ class Training:
         """Of the study's data, as this process has loaded them."""
         return self.loaded.fingerprint
 
+    def remarks_on_data(self) -> list[str]:
+        """What the user should know of the study's data."""
+        return self.loaded.remarks
+
     def wait_for_checkpoints(self) -> None:
         """Wait until every checkpoint made so far is durable and its link told."""
         self.checkpoint_keeper.wait()

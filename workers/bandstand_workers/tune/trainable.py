@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import queue
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -78,8 +78,8 @@ class ErrandTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         options = {"heard": self._epochs.put} if errand.method == "train" else {}
         self._trainer.submit(errand.method, *errand.arguments, **options).add_done_callback(self._epochs.put)
 
-    def _take_data(self, fingerprint: DataPrint) -> bool:
-        return bool(ray.get(self._coordinator.take_data.remote(fingerprint)))
+    def _take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
+        return bool(ray.get(self._coordinator.take_data.remote(fingerprint, remarks)))
 
     def _answer(self, done: Future[Any]) -> str:
         """Give the coordinator its answer; a word on it for Tune."""

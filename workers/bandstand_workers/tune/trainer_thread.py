@@ -5,7 +5,7 @@ Knows `Trainer`. Must not know Tune.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -33,17 +33,17 @@ class TrainerThread:
         self._limit = 0.0  # bytes; 0 before the study is prepared
         self._has_data = False
 
-    def has_data(self, take_data: Callable[[DataPrint], bool]) -> bool:
-        """Whether this process has the study's data, which `take_data` is asked once.
+    def has_data(self, take_data: Callable[[DataPrint, Sequence[str]], bool]) -> bool:
+        """Whether this process has the study's data, which `take_data` is asked once, as `Coordinator.take_data`.
 
         Where they do not load, what is submitted next says so.
         """
         if not self._has_data:
             try:
-                fingerprint = self.submit("fingerprint").result()
+                fingerprint, remarks = (self.submit(name).result() for name in ("fingerprint", "remarks_on_data"))
             except InputError:
                 return True
-            self._has_data = take_data(fingerprint)
+            self._has_data = take_data(fingerprint, remarks)
         return self._has_data
 
     def submit(self, method: str, *arguments: Any, **options: Any) -> Future[Any]:

@@ -90,7 +90,7 @@ def _sketch(array: np.ndarray[Any, Any]) -> list[float]:
     squares, holes = np.zeros(rows.shape[1]), hashlib.sha256()
     for start in starts:
         squares += np.square(_without_holes(rows[start : start + chunks])).sum(axis=0)
-        holes.update(np.packbits(np.isfinite(rows[start : start + chunks])))
+        holes.update(np.packbits(np.isfinite(rows[start : start + chunks])).tobytes())
     scale = 1.0 / np.where(squares > 0, np.sqrt(squares), 1.0)
     of_columns = _signs(0, rows.shape[1]) * scale
     sums = np.zeros(_SUMS)
@@ -101,7 +101,9 @@ def _sketch(array: np.ndarray[Any, Any]) -> list[float]:
 
 
 def _without_holes(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    wide = values.astype(np.float64)
+    wide[~np.isfinite(wide)] = 0.0
+    return wide
 
 
 def _signs(key: int, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:

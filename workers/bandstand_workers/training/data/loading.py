@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import keras
+
 from bandstand.errors import InputError, one_line
 from bandstand.search.data_fingerprint import DataPrint
 from bandstand.study.study import StudySpec
 from bandstand_workers.training.data.arrays import Place, arrays_from
 from bandstand_workers.training.data.fingerprint import PARTS, fingerprint
+from bandstand_workers.training.data.options import cut_validation, on_unknown_classes, weigh_classes
+from bandstand_workers.training.data.remarks import remarks_on
 from bandstand_workers.training.data.seeding import generator_states, seed_for_load
 from bandstand_workers.training.data.streams import is_stream, read_stream
 from bandstand_workers.training.user_code import load_function, way_from_missing_file
@@ -24,6 +28,8 @@ __all__ = ["Data", "LoadedData", "load_data"]
 Data = Mapping[str, tuple[Any, ...]]
 """Split name -> (x, y) or (x, y, sample_weight), arrays or structures of arrays. Loaders may give `tf.data` sets."""
 
+_DECIDES = ("data", "validation_split", "class_weight")
+"""The settings that say what the data are, beside the seed."""
 _WAY_OUT = "return {'train': (x, y), 'validation': (x, y), 'test': (x, y)}"
 
 
@@ -37,7 +43,24 @@ class LoadedData:
 
     def serves(self, spec: StudySpec) -> bool:
         """Whether another study's data are these."""
-        return spec.data == self.spec.data and (spec.seed == self.spec.seed or not self.depends_on_seed)
+        if self.depends_on_seed and spec.seed != self.spec.seed:
+            return False
+        return all(getattr(spec, name) == getattr(self.spec, name) for name in _DECIDES)
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What the user should know of them."""
+        cut = self.spec.validation_split
+        remarks = []
+        if cut is not None:
+            train, validation = (len(keras.tree.flatten(self.splits[split])[0]) for split in ("train", "validation"))
+            remarks.append(
+                f"validation is the last {cut:.3g} of train's rows, {validation:,} of {train + validation:,}, in the "
+                "order in which they were loaded (validation_split)"
+            )
+        if isinstance(self.spec.class_weight, dict):
+            remarks += on_unknown_classes(self.splits["train"], self.spec.class_weight)
+        return remarks + remarks_on(self.splits)
 
     @cached_property
     def fingerprint(self) -> DataPrint:
@@ -68,13 +91,31 @@ def load_data(spec: StudySpec) -> LoadedData:
         ) from error
     if not isinstance(loaded, Mapping):
         raise InputError(f"data must be a dict of splits; {reference!r} gave {type(loaded).__name__}: {_WAY_OUT}")
-    for split in ("train", "validation"):
-        if split not in loaded:
-            raise InputError(
-                f"data must have the split {split}; {reference!r} has {', '.join(map(str, loaded))}: {_WAY_OUT}"
-            )
-    splits = {split: _arrays(reference, split, parts) for split, parts in loaded.items()}
-    return LoadedData(splits=splits, spec=spec, depends_on_seed=generator_states() != before)
+    _check_splits(spec, loaded)
+    splits = {str(split): _arrays(reference, str(split), parts) for split, parts in loaded.items()}
+    depends_on_seed = generator_states() != before
+    if spec.validation_split is not None:
+        splits["train"], splits["validation"] = cut_validation(splits["train"], spec.validation_split)
+    if spec.class_weight is not None:
+        splits["train"] = weigh_classes(splits["train"], spec.class_weight)
+    return LoadedData(splits=splits, spec=spec, depends_on_seed=depends_on_seed)
+
+
+def _check_splits(spec: StudySpec, loaded: Mapping[Any, Any]) -> None:
+    """Refuse what has no train, or not one validation."""
+    there = ", ".join(map(str, loaded)) or "no split"
+    if "train" not in loaded:
+        raise InputError(f"data must have the split train; {spec.data!r} has {there}: {_WAY_OUT}")
+    if "validation" not in loaded and spec.validation_split is None:
+        raise InputError(
+            f"data must have the split validation; {spec.data!r} has {there}: {_WAY_OUT}, or set validation_split = "
+            "0.2 in the study, which takes the last rows of train"
+        )
+    if "validation" in loaded and spec.validation_split is not None:
+        raise InputError(
+            f"validation_split must be left out where the loader returns validation; {spec.data!r} has {there}: leave "
+            "out one of them"
+        )
 
 
 def _arrays(reference: str, split: str, parts: Any) -> tuple[Any, ...]:
@@ -95,8 +136,6 @@ def _arrays(reference: str, split: str, parts: Any) -> tuple[Any, ...]:
 
 def _check_lengths(reference: str, split: str, arrays: tuple[Any, ...]) -> None:
     """One length for all arrays, and that at least 1."""
-    import keras
-
     lengths = [[len(leaf) if leaf.ndim else -1 for leaf in keras.tree.flatten(part)] for part in arrays]
     flat = [length for part in lengths for length in part]
     if len(set(flat)) == 1 and flat[0] >= 1:
