@@ -348,6 +348,8 @@ def _print_best(record: StudyRecord) -> None:
     if record.test_metrics:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
         typer.echo(f"on the test data, {record.looked_at}: {tested}")
+    elif record.has_test is False:
+        typer.echo("not tested: the data have no test split")
     if best.model_path:
         typer.echo(f"model: {best.model_path}")
     for replayed in record.replays:

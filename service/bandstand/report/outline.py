@@ -145,10 +145,18 @@ def _problem(record: StudyRecord) -> tuple[Block, ...]:
 def _data_summary(record: StudyRecord) -> tuple[Block, ...]:
     return (
         Prose(
-            f"The data come from {record.spec.data}, which splits them into training, validation and test. The study "
-            "stores this name, not the data, so their size and kind are for the notes to tell."
+            f"The data come from {record.spec.data}{_splits(record)}. The study stores this name, not the data, so "
+            "their kind is for the notes to tell."
         ),
     )
+
+
+def _splits(record: StudyRecord) -> str:
+    """How many examples each split has, where it is known, and that there is no test split where there is none."""
+    if "examples" not in record.environment:
+        return ", which splits them into training, validation and test"
+    missing = ", and no test split" if record.has_test is False else ""
+    return f"; examples: {record.environment['examples']}{missing}"
 
 
 def _test_harness(record: StudyRecord) -> tuple[Block, ...]:

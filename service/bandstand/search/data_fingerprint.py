@@ -73,7 +73,7 @@ def refusal_of(difference: Difference) -> str:
     return (
         f"data must be the same for every trainer of a study; split {splits} differs from that of its first trainer, "
         f"usually because {cause}, or because {also}: give what draws a seed (random_state=0, "
-        "np.random.default_rng(0)) or bring the file back, or run again with --data-may-differ"
+        "np.random.default_rng(0)) or bring the file back, or go on with --data-may-differ"
     )
 
 

@@ -48,7 +48,7 @@ def test_other_data_are_refused_with_the_splits_and_the_likely_cause_first(
     refusal = with_data(spec_with()).compare_data(FIRST | changed)
     assert f"split {splits} differs from that of its first trainer, usually because" in refusal
     assert cause in refusal.partition(", or because")[0]
-    assert refusal.endswith("or run again with --data-may-differ")
+    assert refusal.endswith("or go on with --data-may-differ")
 
 
 def test_a_split_that_is_gone_is_another_data_set(spec_with: Any) -> None:
