@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import textwrap
+from typing import Any
 
 import pytest
 
 from bandstand.store.store import Store
 from tests.end_to_end.project import Project, refused
+from tests.end_to_end.ray_nodes import RayNodes
 
 LOADERS = """
 import hashlib
@@ -57,6 +63,28 @@ def build(params):
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 """
+HASHES = """
+import json
+import os
+
+from bandstand.study.study import Resources
+from bandstand_workers.fleet.fleet import connect_ray, protect_local_ray
+
+protect_local_ray()
+import ray
+
+connect_ray(Resources(), 2)
+
+
+@ray.remote(num_cpus=1)
+class Process:
+    def tell(self):
+        return os.getpid(), hash("setosa"), os.environ["PYTHONHASHSEED"]
+
+
+processes = [Process.remote() for _ in range(2)]
+print(json.dumps(ray.get([process.tell.remote() for process in processes])))
+"""
 STUDY = {
     "model": "loaders:build",
     "callbacks": ["project:slow_journal"],
@@ -100,3 +128,30 @@ def test_a_trainer_with_other_data_is_refused_in_one_line_until_the_user_says_th
     for form in ("report.html", "report.md", "report.json"):
         assert project.command("report", "other", "-o", form).returncode == 0
         assert said in (project.folder / form).read_text()
+
+
+def hashes(**environment: str) -> list[Any]:
+    """Process, hash of a text and PYTHONHASHSEED of two of Ray's processes, as runs of studies start Ray."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
+    told = subprocess.run(
+        [sys.executable, "-c", HASHES], env=kept | environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    return list(json.loads(told.stdout.splitlines()[-1]))
+
+
+@pytest.mark.slow
+def test_texts_have_the_same_hash_in_all_processes_of_a_local_ray_and_of_a_cluster_and_the_users_seed_wins(
+    home: Any,
+) -> None:
+    first, second = hashes()
+    assert first[0] != second[0]
+    assert first[1:] == second[1:]
+    assert first[2] == "0"
+    with RayNodes() as nodes:
+        nodes.add(cpus=2)
+        cluster = nodes.settings | {"RAY_ADDRESS": nodes.address}
+        assert [told[1:] for told in hashes(**cluster)] == [first[1:]] * 2
+        seeded = hashes(**cluster, PYTHONHASHSEED="7")
+        assert [told[2] for told in seeded] == ["7", "7"]
+        assert seeded[0][1] == seeded[1][1] != first[1]

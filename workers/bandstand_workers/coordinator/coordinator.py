@@ -21,7 +21,7 @@ from typing import Any
 import ray
 
 from bandstand import stored_files
-from bandstand.errors import BandstandError, InputError, one_line
+from bandstand.errors import BandstandError, InputError, ServiceError, one_line
 from bandstand.search.data_fingerprint import DataPrint, describe_print
 from bandstand.search.protocol import Assignment, StaleAttemptError, Verdict
 from bandstand.search.search import Search
@@ -255,10 +255,15 @@ class Coordinator:
 
     async def _has_data(self, name: str, trainer: Any) -> bool:
         """Whether a trainer has the study's data; if not, the study stops."""
-        if name not in self._has_the_data:
+        if name in self._has_the_data:
+            return True
+        try:
             remarks = [] if self._search.history.data else await trainer.remarks_on_data.remote()
-            if await self.take_data(await trainer.fingerprint.remote(), remarks):
-                self._has_the_data.add(name)
+            fingerprint = await trainer.fingerprint.remote()
+        except ray.exceptions.RayTaskError as error:
+            raise ServiceError(f"a trainer cannot describe its data: {one_line(error.cause or error)}") from error
+        if await self.take_data(fingerprint, remarks):
+            self._has_the_data.add(name)
         return name in self._has_the_data
 
     async def take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:

@@ -58,7 +58,8 @@ def arrays_from(value: Any, place: Place) -> Any:
         return {key: arrays_from(item, place.within(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         if _holds_arrays(value):
-            return type(value)(arrays_from(item, place.within(number)) for number, item in enumerate(value))
+            items = [arrays_from(item, place.within(number)) for number, item in enumerate(value)]
+            return items if isinstance(value, list) else tuple(items)
         return _array_from_numbers(value, place)
     return _array_from(value, place)
 
@@ -68,7 +69,8 @@ def _holds_arrays(value: Sequence[Any]) -> bool:
     first: Any = value
     while isinstance(first, list | tuple) and first:
         first = first[0]
-    return isinstance(first, Mapping) or (hasattr(first, "__array__") and getattr(first, "ndim", 0) > 0)
+    is_array = hasattr(first, "__array__") or hasattr(first, "tocsr")
+    return isinstance(first, Mapping) or (is_array and getattr(first, "ndim", 0) > 0)
 
 
 def _array_from(value: Any, place: Place) -> np.ndarray[Any, Any]:
