@@ -144,11 +144,12 @@ class Coordinator:
                 self._store.close()
 
     async def join(self, name: str, trainer: Any) -> None:
-        """Give work to this trainer from now on; it must have been prepared for the study."""
+        """Give work to this trainer from now on; it must have been prepared for the study, and have its data."""
         await self._opened.wait()
         self._pulse.turn()
-        self._crew.join(name, trainer)
-        self._seat(name, trainer)
+        if await self._is_admitted(name, trainer):
+            self._crew.join(name, trainer)
+            self._seat(name, trainer)
 
     async def idle(self) -> int:
         """How many trainers have nothing to train."""
@@ -253,6 +254,17 @@ class Coordinator:
                 continue  # it is replaced when it is given work
         return True
 
+    async def _is_admitted(self, name: str, trainer: Any) -> bool:
+        """Whether a trainer may join the crew. One that has died is to be replaced; other data stop the study."""
+        try:
+            return await self._has_data(name, trainer)
+        except ray.exceptions.RayActorError as error:
+            self._departed.put_nowait((name, f"it died: {one_line(error)}"))
+        except BandstandError as error:
+            self._failure = error
+            self._wake_all()
+        return False
+
     async def _has_data(self, name: str, trainer: Any) -> bool:
         """Whether a trainer has the study's data; if not, the study stops."""
         if name in self._has_the_data:
@@ -352,8 +364,6 @@ class Coordinator:
         try:
             if name not in self._baseline_memory:
                 self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
-            if not await self._has_data(name, trainer):
-                return
             while self._crew.works(name):
                 with self._pulse.deciding():
                     if self._look_ahead:

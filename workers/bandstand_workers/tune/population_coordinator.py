@@ -98,7 +98,8 @@ class PopulationCoordinator(Coordinator):
     async def close_population(self, trainers: Mapping[str, Any]) -> None:
         """Let the study end; these make and test its model."""
         for name, trainer in trainers.items():
-            self._crew.join(name, trainer)
+            if await self._is_admitted(name, trainer):
+                self._crew.join(name, trainer)
         self._is_over = True
         self._wake_all()
 
