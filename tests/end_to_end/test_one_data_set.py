@@ -115,7 +115,7 @@ def test_a_trainer_with_other_data_is_refused_in_one_line_until_the_user_says_th
     (project.folder / "loaders.py").write_text(textwrap.dedent(LOADERS))
     study = project.write_study(name="other", data="loaders:load_from_entropy", budget={"epochs": 60}, **STUDY)
     line = refused(project, "run", str(study), "--workers", "2")
-    assert line.startswith("data must be the same for every trainer of a study; split validation differs from that of")
+    assert line.startswith("data must be the same for every trainer of a study; split validation differs from its")
     assert "without a seed" in line
     assert line.endswith("go on with --data-may-differ")
     record = store.record("other")
@@ -123,7 +123,7 @@ def test_a_trainer_with_other_data_is_refused_in_one_line_until_the_user_says_th
     assert refused(project, "run", str(study), "--workers", "1") == line  # compared before it trains
     done = project.command("run", str(study), "--workers", "1", "--data-may-differ")
     assert done.returncode == 0, done.stdout + done.stderr
-    said = "the trials did not all have the same data: split validation"
+    said = "the trials did not all have the same data: split validation differs"
     assert said in done.stdout
     for form in ("report.html", "report.md", "report.json"):
         assert project.command("report", "other", "-o", form).returncode == 0

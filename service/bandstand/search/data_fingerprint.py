@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-__all__ = ["ArrayPrint", "DataPrint", "Difference", "describe_print", "difference_between", "refusal_of"]
+__all__ = ["ArrayPrint", "DataPrint", "Difference", "describe_print", "difference_between", "refusal_of", "words_on"]
 
 
 class ArrayPrint(TypedDict):
@@ -67,14 +67,18 @@ def difference_between(first: DataPrint, second: DataPrint) -> Difference:
 
 def refusal_of(difference: Difference) -> str:
     """Why a trainer with other data is refused, what the usual cause is, and the way out: one line."""
-    splits = ", ".join(difference.other)
     cause = "the loader draws at random without a seed" if difference.same_shapes else "a file has changed"
     also = "a file has changed" if difference.same_shapes else "the loader draws at random without a seed"
     return (
-        f"data must be the same for every trainer of a study; split {splits} differs from that of its first trainer, "
+        f"data must be the same for every trainer of a study; {words_on(difference.other)} from its first trainer's, "
         f"usually because {cause}, or because {also}: give what draws a seed (random_state=0, "
         "np.random.default_rng(0)) or bring the file back, or go on with --data-may-differ"
     )
+
+
+def words_on(splits: Sequence[str]) -> str:
+    """Such as `split test differs`."""
+    return f"split {splits[0]} differs" if len(splits) == 1 else f"splits {', '.join(splits)} differ"
 
 
 def _are_alike(first: Sequence[ArrayPrint], second: Sequence[ArrayPrint]) -> bool:

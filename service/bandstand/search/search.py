@@ -13,7 +13,7 @@ from typing import Any
 
 from bandstand.search.allocation import Allocation
 from bandstand.search.combination import Combination, sentence_on
-from bandstand.search.data_fingerprint import DataPrint, difference_between, refusal_of
+from bandstand.search.data_fingerprint import DataPrint, difference_between, refusal_of, words_on
 from bandstand.search.endings import Endings
 from bandstand.search.events import (
     Action,
@@ -102,14 +102,14 @@ class Search:
         difference = difference_between(self.history.data, data)
         if difference.rounded:
             self.note(
-                f"split {', '.join(difference.rounded)} differs between trainers by rounding alone, as it may between "
-                "kinds of processors or versions"
+                f"{words_on(difference.rounded)} between trainers by rounding alone, as may be between kinds of "
+                "processors or versions"
             )
         if difference.other and may_differ:
             self.note(
-                f"the trials did not all have the same data: split {', '.join(difference.other)} of one trainer "
-                "differs from that of the study's first, and the study went on because of --data-may-differ; values "
-                "of trials, and the test result, may not be comparable"
+                f"the trials did not all have the same data: {words_on(difference.other)} between a trainer and the "
+                "study's first, and the study went on because of --data-may-differ; values of trials, and the test "
+                "result, may not be comparable"
             )
         return refusal_of(difference) if difference.other and not may_differ else ""
 

@@ -34,11 +34,11 @@ def test_a_trainer_with_the_same_data_may_work_and_nothing_is_said(spec_with: An
 @pytest.mark.parametrize(
     ("changed", "splits", "cause"),
     [
-        ({"validation": [array(digest="z", first=0.7)]}, "validation", "draws at random"),
-        ({"train": [array(), array("y", "z", first=0.7)], "test": [array(digest="e", first=0.1)]}, "test, train",
-         "draws at random"),
-        ({"validation": [array(digest="c", shape=(21, 4))]}, "validation", "a file has changed"),
-        ({"extra": [array()]}, "extra", "a file has changed"),
+        ({"validation": [array(digest="z", first=0.7)]}, "split validation differs", "draws at random"),
+        ({"train": [array(), array("y", "z", first=0.7)], "test": [array(digest="e", first=0.1)]},
+         "splits test, train differ", "draws at random"),
+        ({"validation": [array(digest="c", shape=(21, 4))]}, "split validation differs", "a file has changed"),
+        ({"extra": [array()]}, "split extra differs", "a file has changed"),
     ],
     ids=["content", "two splits", "shape", "another split"],
 )  # fmt: skip
@@ -46,7 +46,7 @@ def test_other_data_are_refused_with_the_splits_and_the_likely_cause_first(
     spec_with: Any, changed: dict[str, Any], splits: str, cause: str
 ) -> None:
     refusal = with_data(spec_with()).compare_data(FIRST | changed)
-    assert f"split {splits} differs from that of its first trainer, usually because" in refusal
+    assert f"; {splits} from its first trainer's, usually because" in refusal
     assert cause in refusal.partition(", or because")[0]
     assert refusal.endswith("or go on with --data-may-differ")
 
@@ -61,7 +61,7 @@ def test_data_that_may_differ_are_taken_and_the_study_says_so_once(spec_with: An
     for _ in range(2):
         assert search.compare_data(FIRST | {"test": [array(digest="z", first=9.0)]}, may_differ=True) == ""
     (notice,) = search.history.notices
-    assert "split test of one trainer differs from that of the study's first" in notice
+    assert "split test differs between a trainer and the study's first" in notice
     assert "--data-may-differ" in notice
 
 
