@@ -14,8 +14,10 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from bandstand.errors import InputError
 from bandstand_workers.training import keras_session
 from bandstand_workers.training.data import remarks as remarks_module
+from bandstand_workers.training.study_check import check_study
 from tests.workers.made_up_data import RNG, ROWS, TEXTS, X, Y, both, loaded, loaded_from, numeric, refusal
 
 SEEDED = """
@@ -113,6 +115,13 @@ def test_balanced_classes_weigh_the_same_in_sum_and_sample_weights_are_multiplie
 )
 def test_class_weight_without_classes_is_refused(y: Any, says: str) -> None:
     assert says in refusal(both(X, y), class_weight="balanced")
+
+
+def test_labels_of_text_are_told_with_what_to_write_where_a_batch_raises() -> None:
+    splits = loaded(both(X, np.array(TEXTS))).splits
+    spec = loaded(both(X)).spec
+    with pytest.raises(InputError, match=r"the labels y are text, which losses do not take: write np\.unique"):
+        check_study(spec, lambda params: numeric(3), splits, lambda params: [])
 
 
 def test_a_weight_for_a_class_without_rows_is_told() -> None:

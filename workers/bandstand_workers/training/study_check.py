@@ -16,6 +16,7 @@ from bandstand.study.study import StudySpec
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training.data.batches import for_keras
 from bandstand_workers.training.data.loading import Data
+from bandstand_workers.training.data.options import way_from_text_labels
 
 __all__ = ["check_study"]
 
@@ -69,6 +70,7 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
     except Exception as error:
         raise InputError(
             f"model and data must fit together; a batch raised {type(error).__name__}: {one_line(error)}"
+            f"{way_from_text_labels(data)}"
         ) from error
     known = {*names, *(f"val_{name}" for name in names), "learning_rate"}
     if metric not in known:

@@ -14,7 +14,7 @@ import numpy as np
 
 from bandstand.errors import InputError
 
-__all__ = ["cut_validation", "on_unknown_classes", "weigh_classes"]
+__all__ = ["cut_validation", "on_unknown_classes", "way_from_text_labels", "weigh_classes"]
 
 _SHOWN = 10
 
@@ -77,6 +77,13 @@ def on_unknown_classes(train: tuple[Any, ...], weights: Mapping[int, float]) -> 
     known = ", ".join(map(str, there[:_SHOWN])) + (", …" if len(there) > _SHOWN else "")
     named = ", ".join(map(str, unknown[:_SHOWN])) + (", …" if len(unknown) > _SHOWN else "")
     return [f"class_weight names classes of which train has no row: {named}; its classes are {known}"]
+
+
+def way_from_text_labels(splits: Mapping[str, tuple[Any, ...]]) -> str:
+    """What to write where labels are text, which losses do not take; empty where they are not."""
+    if not any(array.dtype.kind == "O" for array in keras.tree.flatten(splits["train"][1])):
+        return ""
+    return ": the labels y are text, which losses do not take: write np.unique(y, return_inverse=True)[1]"
 
 
 def _classes_of(y: Any) -> np.ndarray[Any, Any]:
