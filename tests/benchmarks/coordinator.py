@@ -74,9 +74,13 @@ class Reporter:
         """As `Trainer.memory_bytes`."""
         return 1
 
-    def describe_data(self) -> dict[str, str]:
-        """As `Trainer.describe_data`."""
+    def fingerprint(self) -> dict[str, Any]:
+        """As `Trainer.fingerprint`."""
         return {}
+
+    def remarks_on_data(self) -> list[str]:
+        """As `Trainer.remarks_on_data`."""
+        return []
 
     def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str, members: int = 1) -> None:
         """As `Trainer.evaluate`."""

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.search.protocol import Assignment
+from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.schedules import replay_spec
 from bandstand.store.store import Store
@@ -16,7 +17,7 @@ from bandstand.store.study_rows import delete_row
 from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
 from tests.service.commands import Bandstand
-from tests.service.written_study import make_spec, train_lineages
+from tests.service.written_study import flush, make_spec, train_lineages
 
 SPACE = {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}}
 
@@ -164,3 +165,22 @@ def test_a_replay_written_by_hand_needs_no_original(store: Store) -> None:
             space=SPACE, sampler="replay", sampler_options=each, pruner="", max_epochs=2, budget={"epochs": 2}
         )
         assert write(store, spec).replays == []
+
+
+def test_a_replay_knows_the_data_of_the_study_that_it_replays(store: Store) -> None:
+    original = write(store, population())
+    splits = {
+        "train": [{"name": "x", "type": "<f4", "shape": [3, 1], "digest": "a", "sketch": [0.5], "tolerance": 1e-5}]
+    }
+    writer = store.claim(original.spec, "test")
+    search = Search.restore(original.spec, writer.events())
+    search.see_data(splits)  # type: ignore[arg-type]  # a TypedDict, written as JSON
+    flush(search, writer)
+    writer.close()
+    replay = write_replay(store, original)
+    assert store.replayed_data(replay.spec.name) == splits
+    assert store.replayed_data(original.spec.name) is None
+    delete(store, original.spec.name)
+    assert store.replayed_data(replay.spec.name) is None
+    write(store, original.spec)  # of the same name, made later: not what was replayed
+    assert store.replayed_data(replay.spec.name) is None

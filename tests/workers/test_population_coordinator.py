@@ -48,7 +48,7 @@ class Population:
     def __init__(self, workers: int = 3, **changes: Any):
         with tempfile.NamedTemporaryFile("w", delete=False) as file:
             file.write("postgresql://nobody@127.0.0.1/none")  # it is read when it starts, and never opened here
-        self.coordinator = PopulationCoordinator(file.name, {**SPEC, **changes}, "checkpoints", workers)
+        self.coordinator = PopulationCoordinator(file.name, {**SPEC, **changes}, "checkpoints", False, workers)
         assert not Path(file.name).exists()
         self.search = Search(self.coordinator._spec)
         self.coordinator._search = self.search

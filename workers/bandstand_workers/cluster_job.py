@@ -77,6 +77,7 @@ class _ClusterJob:
             code=CodePlace(folders=(PROJECT_FOLDER,), current_folder=PROJECT_FOLDER),
             checkpoints_uri=checkpoints_uri(),
             labels=self._order.labels,
+            data_may_differ=self._order.data_may_differ,
         )
         self._obey_signals()
         self._draw(lambda: self._display.starting(self._order.specs))

@@ -39,6 +39,8 @@ class Job:
     workers: int | None
     code: CodePlace
     checkpoints_uri: str
+    data_may_differ: bool = False
+    """Whether trainers are given work whose data are not those of the study's first trainer."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """That the nodes of its trainers must have, as Ray's label selectors."""
 
@@ -126,6 +128,7 @@ def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threadin
         code=job.code,
         checkpoints_uri=job.checkpoints_uri,
         database_url=database_url,
+        data_may_differ=job.data_may_differ,
         stop=stop,
         running=lambda: tell({"event": "running", "study": spec.name, "workers": workers}),
         note=lambda message: tell({"event": "note", "study": spec.name, "message": message}),
@@ -195,7 +198,7 @@ class _StudyRun:
         from bandstand_workers.coordinator.coordinator import CoordinatorActor
 
         coordinator, url_file = start_coordinator(
-            CoordinatorActor, self._spec, self._database_url, self._job.checkpoints_uri
+            CoordinatorActor, self._spec, self._database_url, self._job.checkpoints_uri, self._job.data_may_differ
         )
         self._url_files.append(url_file)
         coordinator.warm_up.remote()

@@ -66,6 +66,8 @@ class Resumption(BaseModel):
     """What replaces its code."""
     workers: Workers | None = None
     """Of a study that a server has never run; else it keeps what it has."""
+    data_may_differ: bool = False
+    """Go on where a trainer has other data than the study's first; the reports say so."""
 
 
 @router.post(
@@ -109,7 +111,7 @@ def resume_study(request: Request, token: Submitter, name: Name, how: Resumption
     store = store_of(request)
     check_owner(store, token, name)
     how = how or Resumption()
-    order = Order(submitter=token.user_name, code=how.code, workers=how.workers)
+    order = Order(submitter=token.user_name, code=how.code, workers=how.workers, data_may_differ=how.data_may_differ)
     resumed = store.queue.resume(name, order)
     request.app.state.snapshots.forget_lists()
     return SubmissionOut.model_validate(resumed)

@@ -124,11 +124,12 @@ class RemoteSubmission:
         """Pause it at the end of the epochs that train now; `resume` goes on."""
         self._connection.post(self._path("stop"), repeatable=True)
 
-    def resume(self, code: str | Path | None = None) -> None:
+    def resume(self, code: str | Path | None = None, *, data_may_differ: bool = False) -> None:
         """Have it go on where it stands.
 
         Args:
             code: a folder whose content replaces its code.
+            data_may_differ: go on where a trainer has other data than the study's first; the study says so.
 
         Raises:
             InputError: it has finished, or the folder cannot be used.
@@ -138,7 +139,7 @@ class RemoteSubmission:
             packed = pack_study(self.spec, code)
             _check_replacement(packed.spec, Path(code))
             sha256 = send_code(self._connection, packed.archive)
-        self._connection.post(self._path("resume"), {"code": sha256})
+        self._connection.post(self._path("resume"), {"code": sha256, "data_may_differ": data_may_differ})
 
     def delete(self) -> None:
         """Delete it with its trials, logs, checkpoints and models, once it has ended."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bandstand.commands.compare import compare
+from bandstand.commands.compare import DataMayDiffer, compare
 from bandstand.commands.internals import UsageError
 from bandstand.commands.report import check_folder, figure, report
 from bandstand.commands.requests import enqueue, extend
@@ -103,6 +103,7 @@ def run(
         bool,
         typer.Option("--resume", help="Only go on with a study that is stored already; refuse to make a new one."),
     ] = False,
+    data_may_differ: DataMayDiffer = False,
 ) -> int:
     """Run a study, or go on with it where it stands. Ctrl-C pauses it; the same command goes on."""
     from bandstand.running.live import make_display
@@ -120,6 +121,7 @@ def run(
     try:
         outcomes = run_studies(
             store, [found.spec], workers=workers, code_path=found.code_path, display=make_display(store),
+            data_may_differ=data_may_differ,
         )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"paused; `bandstand run {file}` goes on where it stopped", err=True)
@@ -263,6 +265,7 @@ def replay(
         str | None, typer.Option("--as", help="The new study's name; NAME-replay when left out.")
     ] = None,
     workers: Workers = 1,
+    data_may_differ: DataMayDiffer = False,
 ) -> int:
     """Train the schedule of a study's best model once more from fresh weights, as a study beside it."""
     from bandstand.running.live import make_display
@@ -276,7 +279,10 @@ def replay(
     spec = replay_spec(found, as_name or f"{name}-replay")
     code_path = find_study(name, store).code_path
     try:
-        outcomes = run_studies(store, [spec], workers=workers, code_path=code_path, display=make_display(store))
+        outcomes = run_studies(
+            store, [spec], workers=workers, code_path=code_path, display=make_display(store),
+            data_may_differ=data_may_differ,
+        )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo("paused; the same command goes on where it stopped", err=True)
         return INTERRUPTED
@@ -342,6 +348,8 @@ def _print_best(record: StudyRecord) -> None:
     if record.test_metrics:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
         typer.echo(f"on the test data, {record.looked_at}: {tested}")
+    elif record.has_test is False:
+        typer.echo("not tested: the data have no test split")
     if best.model_path:
         typer.echo(f"model: {best.model_path}")
     for replayed in record.replays:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bandstand.comparison.plan import ComparisonPlan
     from bandstand.store.store import Store
 
-__all__ = ["AsName", "Strategies", "compare"]
+__all__ = ["AsName", "DataMayDiffer", "Strategies", "compare"]
 
 _REPEATS = 5
 
@@ -30,6 +30,12 @@ Strategies = Annotated[
     ),
 ]
 AsName = Annotated[str | None, typer.Option("--as", help="The comparison's name; NAME-comparison when left out.")]
+DataMayDiffer = Annotated[
+    bool,
+    typer.Option(
+        "--data-may-differ", help="Go on where a trainer has other data than the study's first; the reports say so."
+    ),
+]
 
 
 def compare(
@@ -56,6 +62,7 @@ def compare(
         Path | None, typer.Option("--output", "--out", "-o", help="Write the report: .html, .md or .json.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")] = False,
+    data_may_differ: DataMayDiffer = False,
 ) -> int:
     """Compare strategies at the same budget, several times each; the same command goes on or extends it."""
     from bandstand.commands.report import check_report_file, write_comparison_report
@@ -78,7 +85,10 @@ def compare(
     own = [each for each in planned if (each.arm, each.repeat) not in plan.taken]
     display = NoDisplay() if as_json else make_comparison_display(store, own)
     try:
-        run_studies(store, [each.spec for each in own], workers=workers, code_path=code_path, display=display)
+        run_studies(
+            store, [each.spec for each in own], workers=workers, code_path=code_path, display=display,
+            data_may_differ=data_may_differ,
+        )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"paused; `bandstand compare {file}` goes on where it stopped", err=True)
         return INTERRUPTED

@@ -133,13 +133,24 @@ def state_sentences(results: Results) -> list[str]:
                 f"{counted(len(arm.failed), 'study', 'studies')} of {arm.label} failed and counts for nothing: "
                 f"{arm.failed[0].reason or 'no trial had a value'}."
             )
-    prints = {run.data for arm in results.arms for run in arm.runs if run.data}
-    if len(prints) > 1:
-        sentences.append(
-            f"The studies did not train on the same data: these have {len(prints)} different fingerprints. Differences "
-            "between arms may be the data's."
-        )
-    return sentences
+    return [*sentences, *_sentences_on_data(results)]
+
+
+def _sentences_on_data(results: Results) -> list[str]:
+    """That studies did not train on the same data: within a repeat, or only from one repeat to the next."""
+    runs = [run for arm in results.arms for run in arm.runs if run.data]
+    prints = {run.data for run in runs}
+    if len(prints) < 2:
+        return []
+    if len({(run.repeat, run.data) for run in runs}) == len({run.repeat for run in runs}):
+        return [
+            "Each repeat has data of its own, drawn with its seed, and all arms of a repeat have the same: differences "
+            "between repeats are also the data's."
+        ]
+    return [
+        f"The studies did not train on the same data: these have {len(prints)} different fingerprints. Differences "
+        "between arms may be the data's."
+    ]
 
 
 def grid_sentences(results: Results) -> list[str]:

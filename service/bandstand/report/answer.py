@@ -57,6 +57,8 @@ def _model_sentences(record: StudyRecord) -> list[str]:
             f"{and_list([str(number) for number in record.combined.trials])}: {record.spec.objective.metric} "
             f"{measured(record.combined.value)} on validation data."
         )
+    if not record.test_metrics and record.has_test is False:
+        return [*sentences, f"The data have no test split, so {model} was not measured on unseen data."]
     if not record.test_metrics:
         return [*sentences, f"{model[0].upper()}{model[1:]} has not been measured on the test set."]
     reached = and_list([f"{name} {measured(value)}" for name, value in record.test_metrics.items()])
@@ -86,6 +88,8 @@ def _state_sentence(record: StudyRecord) -> str:
         case "running":
             return "The study is still running, so all of this may change."
         case "stopped":
+            if record.reason:
+                return f"The study was stopped: {record.reason}."
             return "The study was stopped before it was done; run again, it goes on from here."
         case "interrupted":
             return "The study was interrupted: nobody is running it now; run again, it goes on from here."

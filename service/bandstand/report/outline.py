@@ -150,7 +150,8 @@ def _data_summary(record: StudyRecord) -> tuple[Block, ...]:
     told = f" It has {and_list(known)}." if known else " How many examples it has was not stored."
     fingerprint = record.environment.get("data")
     mark = f" The fingerprint of its arrays is {fingerprint}: other data would have another one." if fingerprint else ""
-    return (Prose(f"{source}{told}{mark} The notes can say what kind of data it is."),)
+    missing = " It has no test split." if record.has_test is False else ""
+    return (Prose(f"{source}{told}{missing}{mark} The notes can say what kind of data it is."),)
 
 
 def _examples(stored: str) -> list[tuple[str, int]]:

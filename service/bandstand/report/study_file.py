@@ -24,5 +24,7 @@ def toml_from(spec: StudySpec) -> str:
     settings = spec.model_dump(mode="python", exclude={"space", "budget", "objective", "resources"})
     for name in ("objective", "budget", "resources"):
         settings[name] = getattr(spec, name).model_dump(exclude_none=True)
+    if isinstance(spec.class_weight, dict):
+        settings["class_weight"] = {str(label): weight for label, weight in spec.class_weight.items()}
     settings["space"] = spec.space.to_dict()
     return make_toml({name: value for name, value in settings.items() if value not in (None, "", (), {})})

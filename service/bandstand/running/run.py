@@ -68,6 +68,7 @@ def run_study(
     *,
     code_path: Sequence[str | Path] | None = None,
     quiet: bool = False,
+    data_may_differ: bool = False,
 ) -> StudyResult:
     """Run a study to its end, or go on with it where it stands.
 
@@ -77,6 +78,7 @@ def run_study(
         code_path: folders in which workers find the user's modules; the running script's and the current one when
             left out.
         quiet: show no progress.
+        data_may_differ: go on where a trainer has other data than the study's first; the study says so.
 
     Returns:
         The result. A study that was stopped from elsewhere gives one too, with what there is.
@@ -95,7 +97,13 @@ def run_study(
     store = Store.open()
     display = NoDisplay() if quiet else make_display(store)
     outcomes = run_studies(
-        store, [study], workers=workers, code_path=folders, display=display, arguments=tuple(sys.argv)
+        store,
+        [study],
+        workers=workers,
+        code_path=folders,
+        display=display,
+        arguments=tuple(sys.argv),
+        data_may_differ=data_may_differ,
     )
     outcome = outcomes.get(study.name)
     if outcome is None:
@@ -128,6 +136,7 @@ def run_studies(
     code_path: Sequence[str],
     display: Display,
     arguments: Sequence[str] = (),
+    data_may_differ: bool = False,
 ) -> dict[str, dict[str, str]]:
     """Run studies one after the other on the same workers.
 
@@ -138,6 +147,7 @@ def run_studies(
         code_path: folders in which workers find the user's modules.
         display: is told of everything.
         arguments: the command line of the script that asks, for modules that read it when they are imported.
+        data_may_differ: as `run_study`.
 
     Returns:
         Name -> {"state": finished | stopped | failed, "reason": …} of those that were begun.
@@ -171,6 +181,7 @@ def run_studies(
         "workers": workers,
         "code": {"folders": list(code_path), "current_folder": str(Path.cwd()), "arguments": list(arguments)},
         "checkpoints_uri": checkpoints_uri(),
+        "data_may_differ": data_may_differ,
     }
     with display, WorkerProcess.started(job, store.url) as process:
         display.starting(to_run)

@@ -17,6 +17,7 @@ __all__ = [
     "CheckpointRefused",
     "Checkpointed",
     "Combined",
+    "DataSeen",
     "Decided",
     "Ended",
     "Enqueued",
@@ -193,6 +194,13 @@ class Noticed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DataSeen:
+    """The data that the study trains on: as its first trainer has loaded them, or the study that it replays."""
+
+    splits: Mapping[str, Any]  # a `DataPrint`
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Combined:
     """Several trials' weights were put together as one model and weighed against the best snapshot."""
 
@@ -251,6 +259,7 @@ Event = (
     | Ended
     | Spent
     | Noticed
+    | DataSeen
     | Combined
     | StudyEnded
     | Extended
@@ -258,7 +267,7 @@ Event = (
     | Reopened
 )
 
-StudyEvent = Spent | Noticed | Combined | StudyEnded | Extended | Enqueued | Reopened
+StudyEvent = Spent | Noticed | DataSeen | Combined | StudyEnded | Extended | Enqueued | Reopened
 """Those that are about no trial."""
 
 EVENTS: Mapping[str, type[Event]] = {
@@ -274,6 +283,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "ended": Ended,
     "spent": Spent,
     "noticed": Noticed,
+    "data_seen": DataSeen,
     "combined": Combined,
     "study_ended": StudyEnded,
     "extended": Extended,

@@ -16,6 +16,7 @@ from bandstand.search.events import (
     Checkpointed,
     CheckpointRefused,
     Combined,
+    DataSeen,
     Decided,
     Ended,
     Enqueued,
@@ -119,6 +120,8 @@ class History:
         self.ended: StudyEnded | None = None
         self.combined: Combined | None = None
         """What came of a combined model, where the study asked for one and has ended with the best trial there is."""
+        self.data: Mapping[str, Any] | None = None
+        """The fingerprint of the data that the study trains on, a `DataPrint`; None before a trainer has loaded any."""
         self.notices: set[str] = set()
         """What users have been told of how the study was run."""
         self.requests: set[int] = set()
@@ -197,6 +200,8 @@ class History:
             self.ledger.gpu_seconds += event.gpu_seconds
         elif isinstance(event, Noticed):
             self.notices.add(event.message)
+        elif isinstance(event, DataSeen):
+            self.data = event.splits
         elif isinstance(event, Combined):
             self.combined = event
         elif isinstance(event, StudyEnded):

@@ -13,12 +13,14 @@ from typing import Any
 
 from bandstand.search.allocation import Allocation
 from bandstand.search.combination import Combination, sentence_on
+from bandstand.search.data_fingerprint import DataPrint, difference_between, refusal_of, words_on
 from bandstand.search.endings import Endings
 from bandstand.search.events import (
     Action,
     Checkpointed,
     CheckpointRefused,
     Combined,
+    DataSeen,
     Event,
     Lost,
     Noticed,
@@ -81,6 +83,35 @@ class Search:
         """Tell the user something about how the study was run; what was told already is not told again."""
         if message not in self.history.notices:
             self._state.record(Noticed(message=message))
+
+    def see_data(self, data: DataPrint) -> None:
+        """These are the data that the study trains on; once in its life."""
+        self._state.record(DataSeen(splits=data))
+
+    def compare_data(self, data: DataPrint, *, may_differ: bool = False) -> str:
+        """Hold a trainer's data against those that the study trains on. Differences of rounding are noted.
+
+        Args:
+            data: as the trainer has loaded them.
+            may_differ: whether other data are taken, and noted.
+
+        Returns:
+            Why the trainer is to be given no work; empty where it may.
+        """
+        assert self.history.data is not None, "see_data comes first"
+        difference = difference_between(self.history.data, data)
+        if difference.rounded:
+            self.note(
+                f"{words_on(difference.rounded)} between trainers by rounding alone, as may be between kinds of "
+                "processors or versions"
+            )
+        if difference.other and may_differ:
+            self.note(
+                f"the trials did not all have the same data: {words_on(difference.other)} between a trainer and the "
+                "study's first, and the study went on because of --data-may-differ; values of trials, and the test "
+                "result, may not be comparable"
+            )
+        return refusal_of(difference) if difference.other and not may_differ else ""
 
     def next(self, preferred: Container[int] = (), worker: str = "") -> Assignment | None:
         """What a free worker should train now, or None: nothing at present, or nothing more (see `done`).

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from bandstand.store import tables
 from bandstand.store.study_list import read_summaries
 
-__all__ = ["Replayed", "read_replays"]
+__all__ = ["Replayed", "read_replayed_data", "read_replays"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,29 @@ def read_replays(connection: Connection, row: sa.Row[Any]) -> list[Replayed]:
         for each in found
         if each.name in studies  # it may have been deleted a moment ago
     ]
+
+
+def read_replayed_data(connection: Connection, name: str) -> dict[str, Any] | None:
+    """The fingerprint of the data of the study that the study `name` replays.
+
+    Returns:
+        A `DataPrint`; None where it replays none, or none whose fingerprint is known.
+    """
+    replay, original, event = tables.study, tables.study.alias("original"), tables.event
+    query = (
+        sa.select(event.c.data)
+        .select_from(replay)
+        .join(original, original.c.name == replay.c.spec["sampler_options"]["study"].as_string())
+        .join(event, event.c.study_id == original.c.id)
+        .where(
+            replay.c.name == name,
+            replay.c.spec["sampler"].as_string() == "replay",
+            original.c.id < replay.c.id,
+            event.c.kind == "data_seen",
+        )
+    )
+    data = connection.execute(query).scalar()
+    return None if data is None else dict(data["splits"])
 
 
 @cache

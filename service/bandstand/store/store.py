@@ -24,6 +24,7 @@ from bandstand.store.accounts import Accounts
 from bandstand.store.embedded import embedded_url
 from bandstand.store.monitoring.census import Census, read_census
 from bandstand.store.monitoring.pulse import Pulse, read_pulse
+from bandstand.store.replays import read_replayed_data
 from bandstand.store.requests import Request, check_extension, checked_params, read_budget, read_requests, write_request
 from bandstand.store.schedules import Schedule, read_schedule
 from bandstand.store.study_list import Stamp, StudySummary, TrialSummary, read_stamps, read_summaries, read_trials
@@ -205,6 +206,11 @@ class Store:
         """
         with self.reading() as connection:
             return read_schedule(connection, get_row(connection, name), trial)
+
+    def replayed_data(self, name: str) -> dict[str, Any] | None:
+        """As `read_replayed_data`: the fingerprint of the data of the study that this one replays."""
+        with self.reading() as connection:
+            return read_replayed_data(connection, name)
 
     def read_requests(self, name: str) -> list[Request]:
         """What users have asked of a study, the oldest first, with the answers.

@@ -224,6 +224,7 @@ submission = Table(  # what somebody asked a server to run: studies that one job
     Column("workers", Integer),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("labels", JSONB, nullable=False, server_default="{}"),  # of the nodes that may run it
+    Column("data_may_differ", Boolean, nullable=False, server_default="false"),  # as of `bandstand run`
     Column("state", Text, nullable=False),  # queued, running, stopping, ended
     Column("outcome", Text, nullable=False, server_default=""),  # of an ended one: finished, failed, stopped
     Column("message", Text, nullable=False, server_default=""),

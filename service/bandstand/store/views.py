@@ -136,6 +136,13 @@ class StudyRecord:
     """From when to when it was run and had trainers, as far as that was booked; between them it was paused."""
 
     @property
+    def has_test(self) -> bool | None:
+        """Whether the data have a test split; None where it is not known."""
+        if "examples" not in self.environment:
+            return None
+        return any(part.split()[0] == "test" for part in self.environment["examples"].split(", "))
+
+    @property
     def looked_at(self) -> str:
         """How often the test data were looked at, for people."""
         return "looked at once" if self.test_looks < 2 else f"looked at {self.test_looks} times, as a note says"

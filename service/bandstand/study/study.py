@@ -59,6 +59,21 @@ def _not_a_bool(value: Any) -> Any:
     return value
 
 
+def _class_weight_from(value: Any) -> Any:
+    if value is None or value == "balanced":
+        return value
+    try:
+        weights = {int(label): float(weight) for label, weight in value.items()}
+    except (AttributeError, TypeError, ValueError):
+        weights = {}
+    if not weights or not all(0 <= weight < float("inf") for weight in weights.values()):
+        raise ValueError(
+            "must be 'balanced' or a table of weights by class, whole numbers, such as { 0 = 1.0, 1 = 5.0 }; "
+            f"got {value!r}"
+        )
+    return weights
+
+
 Positive = Annotated[int, Field(ge=1), BeforeValidator(_not_a_bool)]
 
 
@@ -136,6 +151,10 @@ class StudySpec(_Frozen):
     """`build(params) -> compiled keras.Model`, or KerasTuner's `build_model(hp)`, known by its parameter's name."""
     data: Reference
     """`load() -> {"train": (x, y), "validation": (x, y), "test": (x, y)}`; a third array holds sample weights."""
+    validation_split: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
+    """Where `load` gives no validation: the share of train's last rows that is taken for it, as in Keras's `fit`."""
+    class_weight: Annotated[Literal["balanced"] | dict[int, float] | None, BeforeValidator(_class_weight_from)] = None
+    """What a row of each class weighs in training, as in Keras's `fit`; `balanced` gives all classes the same sum."""
     space: Space
     objective: Objective = Objective()
     sampler: str = _DEFAULT_SAMPLER

@@ -31,6 +31,7 @@ class JobOrder:
     workers: int | None
     submitter: str
     labels: Mapping[str, str]  # that the nodes of its trainers must have
+    data_may_differ: bool  # whether trainers are taken whose data are not those of the study's first
 
 
 def begin_job(store: Store, run: str) -> JobOrder:
@@ -59,6 +60,7 @@ def begin_job(store: Store, run: str) -> JobOrder:
             workers=submission.workers,
             submitter=submission.submitter,
             labels=submission.labels,
+            data_may_differ=submission.data_may_differ,
         )
 
 

@@ -49,6 +49,7 @@ class Order:
     workers: int | None = None
     priority: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    data_may_differ: bool | None = None  # as of `bandstand run`; None: as it was, at first not
 
 
 class SubmissionQueue:
@@ -198,7 +199,8 @@ class SubmissionQueue:
 
         Args:
             name: of a study or comparison, whoever has run it before.
-            order: workers, priority and labels replace the former ones only for what was never submitted.
+            order: workers, priority and labels replace the former ones only for what was never submitted;
+                `data_may_differ` does where it is given.
 
         Raises:
             StudyNotFoundError: there is no study of this name.
@@ -219,6 +221,8 @@ class SubmissionQueue:
                 if isinstance(order.code, CodeArchive):
                     order.code.check()
                 set_submission(connection, found.id, code=_keep_code(connection, order.code))
+            if order.data_may_differ is not None:
+                set_submission(connection, found.id, data_may_differ=order.data_may_differ)
             _queue(connection, found.id)
             return read_submission(connection, found.id)
 
@@ -318,6 +322,7 @@ def _insert(connection: Connection, name: str, kind: str, code: str | None, orde
         "workers": order.workers,
         "priority": order.priority,
         "labels": dict(order.labels),
+        "data_may_differ": bool(order.data_may_differ),
         "state": SubmissionState.QUEUED,
     }
     return int(

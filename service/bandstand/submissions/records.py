@@ -63,6 +63,7 @@ class Submission:
     workers: int | None  # trainers at the same time; None: as many as fit
     priority: int  # the higher, the sooner
     labels: Mapping[str, str]  # that a node must have to run it, as Ray's label selectors
+    data_may_differ: bool  # whether trainers are taken whose data are not those of the study's first
     state: SubmissionState
     outcome: str  # of an ended one: finished, failed, stopped
     message: str

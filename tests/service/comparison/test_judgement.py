@@ -203,6 +203,19 @@ def test_data_that_changed_between_studies_are_pointed_out(make_results_of):
     assert any("2 different fingerprints" in sentence for sentence in state_sentences(changed))
 
 
+def test_repeats_with_data_of_their_own_are_told_apart_from_arms_with_other_data(make_results_of):
+    results = make_results_of({"tpe+asha": ends(0.9, 0.8), "random": ends(0.8, 0.7), "grid": ends(0.7, 0.6)})
+    from bandstand.comparison.results import make_results
+
+    repeats = {planned.spec.name: planned.repeat for planned in results.plan.studies()}
+    records = {
+        name: dataclasses.replace(record, environment={"data": f"print {repeats[name]}"})
+        for name, record in results.records.items()
+    }
+    (sentence,) = [each for each in state_sentences(make_results(results.plan, records)) if "data" in each]
+    assert sentence.startswith("Each repeat has data of its own, drawn with its seed, and all arms of a repeat have")
+
+
 @pytest.mark.parametrize(
     ("budget", "end"),
     [

@@ -118,6 +118,16 @@ def test_the_page_begins_with_the_answer(read, make_record, run):
     ) in page.words
 
 
+def test_data_without_a_test_split_are_told_and_so_is_why_a_study_stopped(read, make_record, run):
+    examples = {"data": "0123456789abcdef", "examples": "train 1,000, validation 200"}
+    page = read(make_record([run([5.0, 2.0])], environment=examples))
+    assert "The data have no test split, so its model was not measured on unseen data." in page.words
+    page = read(make_record([run([5.0, 2.0])], environment=examples | {"examples": "test 9, train 9, validation 9"}))
+    assert "Its model has not been measured on the test set." in page.words
+    stopped = read(make_record([run([5.0, 2.0])], state="stopped", reason="a trainer has other data"))
+    assert "The study was stopped: a trainer has other data." in stopped.words
+
+
 def test_a_best_trial_with_a_parent_is_told_as_the_end_of_a_schedule(read, make_record, run):
     at_the_end = {"learning_rate": 1e-4, "optimizer": "adam"}
     children = [

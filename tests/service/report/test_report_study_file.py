@@ -56,6 +56,8 @@ def read_back(spec):
             "checkpoint_every": 2,
         },
         {"space": SearchSpace({"units": Int(1, 2)}), "sampler": "grid", "pruner": "none"},
+        {"space": NESTED, "budget": Budget(epochs=9), "class_weight": {0: 1.0, 7: 2.5}, "validation_split": 0.2},
+        {"space": NESTED, "budget": Budget(epochs=9), "class_weight": "balanced"},
         {
             "space": NESTED,
             "budget": Budget(epochs=9),

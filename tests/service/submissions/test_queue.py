@@ -11,6 +11,7 @@ from bandstand.comparison.plan import make_plan
 from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.optuna_tables.optuna_mirror import open_storage
 from bandstand.submissions import CodeArchive
+from bandstand.submissions.job import begin_job
 from bandstand.submissions.records import RunState, SubmissionState
 
 
@@ -141,3 +142,19 @@ def test_a_comparison_is_one_submission_whose_studies_run_in_its_order(queue, di
     assert (again.id, is_new) == (submission.id, True)
     with pytest.raises(StudyInUseError, match="belongs to 'compared'"):
         queue.delete(plan.studies()[0].spec.name)
+
+
+def test_data_may_differ_when_whoever_resumes_a_study_says_so_and_until_somebody_says_otherwise(
+    store, queue, dispatch, spec, order
+):
+    study = spec()
+    queue.submit_study(study, order)
+    told = []
+    for data_may_differ in (True, None, False):
+        queue.stop(study.name)
+        queue.resume(study.name, dataclasses.replace(order, data_may_differ=data_may_differ))
+        told.append(queue.find(study.name).data_may_differ)
+    assert told == [True, True, False]
+    queue.stop(study.name)
+    queue.resume(study.name, dataclasses.replace(order, data_may_differ=True))
+    assert begin_job(store, dispatch.claim(per_user=9).run.id).data_may_differ

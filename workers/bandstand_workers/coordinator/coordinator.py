@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,8 @@ from typing import Any
 import ray
 
 from bandstand import stored_files
-from bandstand.errors import BandstandError, one_line
+from bandstand.errors import BandstandError, InputError, ServiceError, one_line
+from bandstand.search.data_fingerprint import DataPrint, describe_print
 from bandstand.search.protocol import Assignment, StaleAttemptError, Verdict
 from bandstand.search.search import Search
 from bandstand.store.store import Store
@@ -59,7 +60,7 @@ StudyOutcome = dict[str, str]
 class Coordinator:
     """One study's coordinator. All decisions happen on its event loop, so that they have one order."""
 
-    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str):
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool = False):
         """Nothing is opened before `run`.
 
         Args:
@@ -67,12 +68,17 @@ class Coordinator:
                 the secret travels in no actor's arguments.
             spec: the study.
             checkpoints_uri: folder under which checkpoints and models go.
+            data_may_differ: whether trainers are given work whose data are not those of the study's first trainer.
         """
         path = Path(url_file)
         self._url = path.read_text()  # at once: it must not lie there while this coordinator waits for its study
         path.unlink()
         self._spec = StudySpec.model_validate(spec)
         self._checkpoints_uri = checkpoints_uri
+        self._data_may_differ = data_may_differ
+        self._has_the_data: set[str] = set()  # trainers
+        self._other_data = ""
+        """Why a trainer was refused for its data, if one was; the study stops then."""
         self._store: Store | None = None
         self._opening = asyncio.Lock()
         self._opened = asyncio.Event()
@@ -115,11 +121,13 @@ class Coordinator:
             return {"state": "refused", "reason": str(error), "kind": type(error).__name__}
         tasks = [asyncio.create_task(self._journal.write_batches())]
         try:
+            if not await self._have_the_data(trainers):
+                return await self._refused()
             await self._begin()
             self._opened.set()
             tasks.append(asyncio.create_task(self._tick()))
             if self._search.history.ended is None:
-                await self._note_environment(trainers.values())
+                await self._note_environment()
             for name, trainer in trainers.items():
                 await self.join(name, trainer)
             await self._until_done()
@@ -136,11 +144,12 @@ class Coordinator:
                 self._store.close()
 
     async def join(self, name: str, trainer: Any) -> None:
-        """Give work to this trainer from now on; it must have been prepared for the study."""
+        """Give work to this trainer from now on; it must have been prepared for the study, and have its data."""
         await self._opened.wait()
         self._pulse.turn()
-        self._crew.join(name, trainer)
-        self._seat(name, trainer)
+        if await self._is_admitted(name, trainer):
+            self._crew.join(name, trainer)
+            self._seat(name, trainer)
 
     async def idle(self) -> int:
         """How many trainers have nothing to train."""
@@ -203,6 +212,9 @@ class Coordinator:
         self._writer = await asyncio.to_thread(store.claim, self._spec, holder)
         events = await asyncio.to_thread(self._writer.events)
         self._search = Search.restore(self._spec, events)
+        replayed = await asyncio.to_thread(store.replayed_data, self._spec.name)
+        if replayed is not None and self._search.history.data is None:
+            self._search.see_data(replayed)
         self._pauses = Pauses(self._search)
         self._journal = Journal(self._search, self._writer, self._wake_all)
         self._intake = Intake(self._search, self._writer, self._journal)
@@ -220,23 +232,78 @@ class Coordinator:
             self._search.lost(trial.number, trial.attempt, "the coordinator ended", blamed=False)
         await self._intake.take()
         if self._search.history.ended is None:
-            await self._journal.call(partial(self._writer.set_study, state="running", ended_at=None))
+            await self._journal.call(partial(self._writer.set_study, state="running", reason="", ended_at=None))
         if self._stop_requested:
             self._search.stop()
 
-    async def _note_environment(self, trainers: Iterable[Any]) -> None:
-        """What trains, and on which data, of the latest run."""
-        environment = describe_environment(ray.cluster_resources()) | await self._describe_data(trainers)
+    async def _note_environment(self) -> None:
+        """What trains in this run, and on which data."""
+        data = self._search.history.data
+        environment = describe_environment(ray.cluster_resources()) | (describe_print(data) if data else {})
         await self._journal.call(partial(self._writer.set_study, environment=environment))
 
-    async def _describe_data(self, trainers: Iterable[Any]) -> dict[str, str]:
-        for trainer in trainers:
+    # -- one data set for all ---------------------------------------------------------------------------------------
+
+    async def _have_the_data(self, trainers: Mapping[str, Any]) -> bool:
+        """Whether all of these trainers have the study's data; the first one's are, where it has none yet."""
+        for name, trainer in trainers.items():
             try:
-                description: dict[str, str] = await trainer.describe_data.remote()
-                return description
+                if not await self._has_data(name, trainer):
+                    return False
             except ray.exceptions.RayError:
                 continue  # it is replaced when it is given work
-        return {}
+        return True
+
+    async def _is_admitted(self, name: str, trainer: Any) -> bool:
+        """Whether a trainer may join the crew. One that has died is to be replaced; other data stop the study."""
+        try:
+            return await self._has_data(name, trainer)
+        except ray.exceptions.RayActorError as error:
+            self._departed.put_nowait((name, f"it died: {one_line(error)}"))
+        except BandstandError as error:
+            self._failure = error
+            self._wake_all()
+        return False
+
+    async def _has_data(self, name: str, trainer: Any) -> bool:
+        """Whether a trainer has the study's data; if not, the study stops."""
+        if name in self._has_the_data:
+            return True
+        try:
+            remarks = [] if self._search.history.data else await trainer.remarks_on_data.remote()
+            fingerprint = await trainer.fingerprint.remote()
+        except ray.exceptions.RayTaskError as error:
+            raise ServiceError(f"a trainer cannot describe its data: {one_line(error.cause or error)}") from error
+        if await self.take_data(fingerprint, remarks):
+            self._has_the_data.add(name)
+        return name in self._has_the_data
+
+    async def take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
+        """Whether a trainer with these data may be given work; if not, the study stops.
+
+        Args:
+            fingerprint: of the data. Those of the first trainer are the study's.
+            remarks: on the data, of which the study tells its user where they are the first.
+        """
+        if self._search.history.data is None:
+            self._search.see_data(fingerprint)
+            for remark in remarks:
+                self._search.note(remark)
+            if self._opened.is_set():
+                await self._note_environment()
+        refusal = self._search.compare_data(fingerprint, may_differ=self._data_may_differ)
+        if refusal and not self._other_data:
+            self._other_data = refusal
+            await self.stop()
+        await self._journal.durable()
+        return not refusal
+
+    async def _refused(self) -> StudyOutcome:
+        """The outcome of a study that stops because a trainer has other data; it can be taken up again."""
+        state: Any = await self._journal.call(self._writer.study_columns)
+        if state.state in ("queued", "running"):
+            await self._journal.call(partial(self._writer.set_study, state="stopped", reason=self._other_data))
+        return {"state": "refused", "reason": self._other_data, "kind": InputError.__name__}
 
     async def _until_done(self) -> None:
         while not (self._search.done and not self._crew.busy):
@@ -260,6 +327,8 @@ class Coordinator:
         ended = self._search.conclude()
         await self._journal.durable()
         if ended is None:
+            if self._other_data:
+                return await self._refused()
             await self._journal.call(partial(self._writer.set_study, state="stopped"))
             outcome = {"state": "stopped", "reason": "it was stopped before its budget was used"}
         else:
@@ -346,6 +415,10 @@ class Coordinator:
             await self._journal.durable()
             return
         except ray.exceptions.RayTaskError as error:
+            if self._other_data:
+                self._search.lost(trial, attempt, self._other_data, blamed=False)
+                await self._journal.durable()
+                return
             self._search.fail(trial, attempt, "internal", one_line(error.cause or error), detail=str(error)[-20_000:])
             await self._journal.durable()
             return

@@ -41,6 +41,9 @@ _PLACE_SECONDS = 0.2
 _DOUBT_SECONDS = 0.2
 _ERRANDS = 2
 """Calls that a trainer answers beside the trials that it trains at once."""
+_HASH_SEED = "PYTHONHASHSEED"
+_RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""The variable in which Ray gives a job its configuration."""
 _log = logging.getLogger(__name__)
 
 
@@ -53,9 +56,25 @@ def protect_local_ray() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray would run its workers at the lowest priority but four: whatever else the machine does would starve trainings.
     os.environ.setdefault("RAY_worker_niceness", "0")
+    if ray_address() is None:  # its processes inherit it; on a cluster `connect_ray` says it
+        os.environ.setdefault(_HASH_SEED, _hash_seed())
     if ray_address() is None and "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def _hash_seed() -> str:
+    """What Python's hashes of texts are made with, and so the order of sets: the user's, or the same everywhere."""
+    return os.environ.get(_HASH_SEED, "0")
+
+
+def _environment_of_trainers() -> dict[str, Any]:
+    """What a cluster's processes need before Python starts there, as Ray's runtime environment.
+
+    In a job whose own environment has it, Ray would refuse it twice.
+    """
+    in_job = _RAY_JOB in os.environ
+    return {} if in_job and _HASH_SEED in os.environ else {"env_vars": {_HASH_SEED: _hash_seed()}}
 
 
 def connect_ray(resources: Resources, cpus: float) -> None:
@@ -77,7 +96,7 @@ def connect_ray(resources: Resources, cpus: float) -> None:
     if address is not None:
         try:
             with _from_empty_folder():
-                ray.init(address=address, **quiet)
+                ray.init(address=address, runtime_env=_environment_of_trainers(), **quiet)
         except Exception as error:
             raise ClusterUnreachableError(
                 f"RAY_ADDRESS must name a running cluster; {address!r} does not answer: {type(error).__name__}: "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from bandstand.errors import InputError
+from bandstand.search.data_fingerprint import DataPrint
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.study import Resources, StudySpec
@@ -173,10 +174,15 @@ class Trainer:
         except WorkerGoneError as error:
             return Outcome(action=Action.STOP, kind="gone", message=str(error))
 
-    def describe_data(self) -> dict[str, str]:
-        """As `Training.describe_data`."""
+    def fingerprint(self) -> DataPrint:
+        """As `Training.fingerprint`."""
         assert self._training is not None, "prepare comes first"
-        return self._training.describe_data()
+        return self._training.fingerprint()
+
+    def remarks_on_data(self) -> list[str]:
+        """As `Training.remarks_on_data`."""
+        assert self._training is not None, "prepare comes first"
+        return self._training.remarks_on_data()
 
     def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
         """As `Training.make_model`."""

@@ -11,14 +11,25 @@ from typing import Any
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
-__all__ = ["forget_custom_gradients", "is_of_table", "set_seed"]
+__all__ = ["forget_custom_gradients", "is_of_table", "seed_now", "set_seed"]
 
 _TRACED = "CustomGradient-"
 """What TensorFlow begins the names with that it gives to gradients while it traces."""
 
 
-def set_seed(seed: int) -> None:
+def seed_now() -> int | None:
+    """The global seed, as `tf.random.set_seed` or `set_seed` left it; None where there is none.
+
+    Stands on the eager context's `_seed`, as `set_seed` does.
+    """
+    seed: int | None = context.context()._seed
+    return seed
+
+
+def set_seed(seed: int | None) -> None:
     """Have stateful operations that are run from now on draw from this seed; programs that are compiled stay so.
+
+    With None they have no seed, as in a process in which none was set.
 
     Stands on the eager context's `_seed` and `_rng`, which `tf.random.set_seed` sets too before it empties the cache of
     kernels. If TensorFlow keeps its seed elsewhere, `tf.random` draws other numbers without a word.

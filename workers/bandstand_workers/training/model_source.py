@@ -26,6 +26,7 @@ from bandstand_workers.programs.signature import signature_of
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training import keras_session, model_state
 from bandstand_workers.training.checkpoints import Checkpoint
+from bandstand_workers.training.data.batches import for_keras
 from bandstand_workers.training.data.loading import Data
 
 __all__ = ["ModelSource", "TrialModel"]
@@ -282,7 +283,7 @@ class ModelSource:
             return
         before = [(each.variable, _value_of(each.variable)) for each in read_python_state(model).variables]
         try:
-            model(keras.tree.map_structure(lambda array: array[:1], self._data["train"][0]))
+            model(for_keras(keras.tree.map_structure(lambda array: array[:1], self._data["train"][0])))
         except Exception:  # noqa: BLE001  # models whose own steps never call them, such as two that compete
             model.built = False
         for variable, value in before:  # random states, which `fit` does not use up here
@@ -302,7 +303,7 @@ class ModelSource:
 
     def _take_step(self, model: Any, params: Mapping[str, Any]) -> None:
         size = self._spec.batch_size_for(params)
-        x, y, *weights = keras.tree.map_structure(lambda array: array[:size], self._data["train"])
+        x, y, *weights = for_keras(keras.tree.map_structure(lambda array: array[:size], self._data["train"]))
         weight = weights[0] if weights else None
         model.fit(x, y, sample_weight=weight, batch_size=size, shuffle=False, verbose=0)
 

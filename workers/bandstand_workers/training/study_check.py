@@ -18,7 +18,9 @@ from bandstand.study.context import Context
 from bandstand.study.source_check import TENSORBOARD
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.suitability import reason_for_fit
+from bandstand_workers.training.data.batches import for_keras
 from bandstand_workers.training.data.loading import Data
+from bandstand_workers.training.data.options import way_from_text_labels
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.contexts import Contexts
 from bandstand_workers.training.user_code.errors import essential_line, missing_param, place_of, said_with_place
@@ -124,13 +126,13 @@ def _check_type(spec: StudySpec, model: Any) -> None:
 def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[Any]) -> None:
     metric = spec.objective.metric
     model.run_eagerly = True  # one batch does not repay tracing
-    batch = keras.tree.map_structure(lambda array: array[:2], data["validation"])
+    batch = for_keras(keras.tree.map_structure(lambda array: array[:2], data["validation"]))
     try:
         names = list(model.test_on_batch(*batch, return_dict=True))
     except Exception as error:
         raise InputError(
             f"model and data must fit together; a batch of {_sizes_of(batch)} raised {type(error).__name__}: "
-            f"{essential_line(error)}: change the model's layers, its loss or the data"
+            f"{essential_line(error)}: change the model's layers, its loss or the data{way_from_text_labels(data)}"
         ) from error
     known = {*names, *(f"val_{name}" for name in names), "learning_rate"}
     if metric not in known:
@@ -144,8 +146,8 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
 
 def _metrics_of_an_epoch(model: Any, data: Data, callbacks: list[Any]) -> list[str]:
     """The metrics that two steps of `fit` report, for models whose train_step or callbacks add their own."""
-    x, y, *weights = keras.tree.map_structure(lambda array: array[:2], data["train"])
-    validation = keras.tree.map_structure(lambda array: array[:2], data["validation"])
+    x, y, *weights = for_keras(keras.tree.map_structure(lambda array: array[:2], data["train"]))
+    validation = for_keras(keras.tree.map_structure(lambda array: array[:2], data["validation"]))
     history = model.fit(
         x, y, sample_weight=weights[0] if weights else None, validation_data=validation, verbose=0, callbacks=callbacks
     )

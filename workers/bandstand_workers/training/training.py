@@ -18,10 +18,11 @@ import psutil
 
 from bandstand import stored_files
 from bandstand.errors import InputError, one_line
+from bandstand.search.data_fingerprint import DataPrint
 from bandstand.search.events import Action
 from bandstand.search.failures import HOPELESS
 from bandstand.search.protocol import Assignment
-from bandstand.study.context import Context, asks_for_context
+from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
 from bandstand_workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
 from bandstand_workers.programs.kept import KeptModel
@@ -30,9 +31,8 @@ from bandstand_workers.training import checkpoints, combined_models, keras_sessi
 from bandstand_workers.training.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import Arrays, Checkpoint, CheckpointError
-from bandstand_workers.training.data.batches import epoch_permutation, make_batches
-from bandstand_workers.training.data.loading import Data, load_data
-from bandstand_workers.training.data.summary import describe_data
+from bandstand_workers.training.data.batches import epoch_permutation, for_keras, make_batches
+from bandstand_workers.training.data.loading import Data, LoadedData, load_data
 from bandstand_workers.training.model_files import load_weights, local_copy, save_model
 from bandstand_workers.training.model_source import ModelSource, TrialModel
 from bandstand_workers.training.study_check import check_study
@@ -40,7 +40,6 @@ from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.calling import Builder, CallbackMaker
 from bandstand_workers.training.user_code.contexts import Contexts, loader_context, remove_if_empty
 from bandstand_workers.training.user_code.errors import missing_param, said_with_place
-from bandstand_workers.training.user_code.loading import load_function
 
 __all__ = ["Training"]
 
@@ -63,33 +62,29 @@ class Training:
                 f"resources.trials_at_once above 1 needs Keras on JAX; trainers have {keras.backend.backend()}: "
                 "set KERAS_BACKEND=jax where they start, or leave trials_at_once out"
             )
-        same_data = earlier if earlier is not None and earlier.has_data_of(spec) else None
+        same_data = earlier if earlier is not None and earlier.loaded.serves(spec) else None
         self.spec: StudySpec = spec
         self._build = Builder(spec.model)
         self._callback_makers = [CallbackMaker(reference) for reference in spec.callbacks]
         self._callback_files = CallbackFiles()
-        self.data: Data = same_data.data if same_data else load_data(spec.data, loader_context(spec))
+        self.loaded: LoadedData = same_data.loaded if same_data else load_data(spec, loader_context(spec))
+        self.data: Data = self.loaded.splits
         self._contexts = Contexts(spec, self.data)
-        self.description: dict[str, str] = same_data.description if same_data else {}
         self.checkpoint_keeper: CheckpointKeeper = earlier.checkpoint_keeper if earlier else CheckpointKeeper()
         self.source: ModelSource = ModelSource(spec, self._build, self.data, same_data.source if same_data else None)
-
-    def has_data_of(self, spec: StudySpec) -> bool:
-        """Whether another study's loader would give the data that are here."""
-        if self.spec.data != spec.data:
-            return False
-        return self.spec.seed == spec.seed or not asks_for_context(load_function("data", spec.data))
 
     @property
     def programs(self) -> int:
         """How many compiled programs are kept."""
         return self.source.programs
 
-    def describe_data(self) -> dict[str, str]:
-        """As `describe_data`, of the study's data."""
-        if not self.description:
-            self.description |= describe_data(self.data)
-        return self.description
+    def fingerprint(self) -> DataPrint:
+        """Of the study's data, as this process has loaded them."""
+        return self.loaded.fingerprint
+
+    def remarks_on_data(self) -> list[str]:
+        """What the user should know of the study's data."""
+        return self.loaded.remarks
 
     def wait_for_checkpoints(self) -> None:
         """Wait until every checkpoint made so far is durable and its link told."""
@@ -301,7 +296,7 @@ class Training:
                 initial_epoch=epochs_done,
                 epochs=spec.max_epochs,
                 shuffle=False,  # the batches come in the epoch's order already
-                validation_data=self.data["validation"],
+                validation_data=for_keras(self.data["validation"]),
                 validation_batch_size=spec.validation_batch_size or batch_size,
                 callbacks=callbacks,
                 verbose=0,
@@ -380,7 +375,7 @@ class Training:
         Raises:
             KeyError: the data have no such split.
         """
-        x, y, *weights = self.data[split]
+        x, y, *weights = for_keras(self.data[split])
         model = (
             self._fresh_model(params, model_uri) if members == 1 else self._fresh_ensemble(params, members, model_uri)
         )
@@ -415,7 +410,7 @@ class Training:
 
     def _fresh_ensemble(self, params: Mapping[str, Any], members: int, file: str) -> Any:
         models = [self._fresh_model(params, file) for _ in range(members)]
-        return combined_models.make_ensemble(models, self.data["train"][0])
+        return combined_models.make_ensemble(models, for_keras(self.data["train"][0]))
 
     def _callbacks_for(self, params: Mapping[str, Any], context: Context) -> list[Any]:
         return [callback for maker in self._callback_makers for callback in maker.make(params, context)]

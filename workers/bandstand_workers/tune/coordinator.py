@@ -6,7 +6,7 @@ Knows that its trainers are desks and that errands need an end. Must not know Tu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -21,9 +21,9 @@ __all__ = ["DeskCoordinator", "DeskCoordinatorActor"]
 class DeskCoordinator(Coordinator):
     """Runs a study at desks: each has one errand at a time, which Tune finds a process for."""
 
-    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str):
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool = False):
         """As `Coordinator`."""
-        super().__init__(url_file, spec, checkpoints_uri)
+        super().__init__(url_file, spec, checkpoints_uri, data_may_differ)
         self._errands = Errands()
         self._desks = 0
         self._checked = asyncio.Event()
@@ -85,8 +85,8 @@ class DeskCoordinator(Coordinator):
     def _preferred(self, name: str) -> set[int]:
         return set()  # Tune chooses the process, whatever that remembers
 
-    async def _describe_data(self, trainers: Iterable[Any]) -> dict[str, str]:
-        return {}  # every errand is a trial in Tune's eyes, which this is not worth
+    async def _has_data(self, name: str, trainer: Any) -> bool:
+        return True  # each process asks `take_data` before its first training
 
     def _watch_size(self, name: str, memory_bytes: int) -> None:
         """A process that has grown leaves by itself."""

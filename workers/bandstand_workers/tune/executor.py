@@ -46,6 +46,7 @@ class TuneRun:
     code: CodePlace  # where the user's is
     checkpoints_uri: str
     database_url: str  # a secret
+    data_may_differ: bool  # whether trainers may have other data than the study's first
     stop: Event  # set to have the study paused
     running: Callable[[], None]  # called once the study is known to be sound
     note: Callable[[str], None]  # is given sentences for the user
@@ -73,7 +74,9 @@ def run_under_tune(run: TuneRun) -> dict[str, str]:
 
 
 def _run_desks(run: TuneRun, folder: Path) -> dict[str, str]:
-    coordinator, url_file = start_coordinator(DeskCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri)
+    coordinator, url_file = start_coordinator(
+        DeskCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.data_may_differ
+    )
     try:
         outcome = coordinator.run_at_desks.remote(run.workers)
         tuner = make_tuner(

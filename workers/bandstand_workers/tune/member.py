@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
 from ray.tune import Trainable
 
 from bandstand.errors import one_line
+from bandstand.search.data_fingerprint import DataPrint
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
 from bandstand_workers.messages import Outcome
@@ -57,6 +58,8 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         params = self._population.params(self._member_config)
         seat = self._member_config[SEAT]["trial"]
         try:
+            if not self._trainer.has_data(self._take_data):
+                return {"done": True}
             order = ray.get(self._coordinator.order.remote(self.trial_id, seat, self._reached, params))
             if order is None:
                 return {"done": True}
@@ -65,6 +68,9 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
             return {"done": True}  # the coordinator is gone: there will be another, and another Tuner
         self._reached = {"trial": reached.trial, "epoch": reached.epoch}
         return {"epoch": reached.epoch, OBJECTIVE: reached.value, "trial": reached.trial, "done": reached.over}
+
+    def _take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
+        return bool(ray.get(self._coordinator.take_data.remote(fingerprint, remarks)))
 
     def _train(self, order: Order) -> Interval:
         assignment = order.assignment

@@ -57,9 +57,11 @@ class Interval:
 class PopulationCoordinator(Coordinator):
     """Runs a study whose members are Tune's trials. A *member* here is the id of a Tune trial."""
 
-    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, workers: int):
+    def __init__(
+        self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool, workers: int
+    ):
         """As `Coordinator`; so many members train at the same time at most."""
-        super().__init__(url_file, spec, checkpoints_uri)
+        super().__init__(url_file, spec, checkpoints_uri, data_may_differ)
         self._workers = workers
         self._places = asyncio.Semaphore(workers)
         self._opened = asyncio.Event()
@@ -96,7 +98,8 @@ class PopulationCoordinator(Coordinator):
     async def close_population(self, trainers: Mapping[str, Any]) -> None:
         """Let the study end; these make and test its model."""
         for name, trainer in trainers.items():
-            self._crew.join(name, trainer)
+            if await self._is_admitted(name, trainer):
+                self._crew.join(name, trainer)
         self._is_over = True
         self._wake_all()
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import queue
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import ray
 from ray.tune import Trainable
 
-from bandstand.errors import one_line
+from bandstand.errors import InputError, one_line
+from bandstand.search.data_fingerprint import DataPrint
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
 from bandstand_workers.messages import Measurement, Outcome
@@ -69,8 +70,16 @@ class ErrandTrainable(Trainable):  # type: ignore[misc]  # ray has no types
                 return _result(before, GOES_ON)
 
     def _begin(self, errand: Errand) -> None:
+        if errand.method != "prepare" and not self._trainer.has_data(self._take_data):
+            refused: Future[Any] = Future()
+            refused.set_exception(InputError("its data are not those of the study's first trainer"))
+            self._epochs.put(refused)
+            return
         options = {"heard": self._epochs.put} if errand.method == "train" else {}
         self._trainer.submit(errand.method, *errand.arguments, **options).add_done_callback(self._epochs.put)
+
+    def _take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
+        return bool(ray.get(self._coordinator.take_data.remote(fingerprint, remarks)))
 
     def _answer(self, done: Future[Any]) -> str:
         """Give the coordinator its answer; a word on it for Tune."""

@@ -5,11 +5,12 @@ Knows `Trainer`. Must not know Tune.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from bandstand.errors import InputError
+from bandstand.search.data_fingerprint import DataPrint
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
 from bandstand_workers.fleet.trainer import Trainer
@@ -30,6 +31,20 @@ class TrainerThread:
         resources = spec.resources.model_dump()
         self._trainer: Trainer = self._thread.submit(Trainer, resources, code).result()
         self._limit = 0.0  # bytes; 0 before the study is prepared
+        self._has_data = False
+
+    def has_data(self, take_data: Callable[[DataPrint, Sequence[str]], bool]) -> bool:
+        """Whether this process has the study's data, which `take_data` is asked once, as `Coordinator.take_data`.
+
+        Where they do not load, what is submitted next says so.
+        """
+        if not self._has_data:
+            try:
+                fingerprint, remarks = (self.submit(name).result() for name in ("fingerprint", "remarks_on_data"))
+            except InputError:
+                return True
+            self._has_data = take_data(fingerprint, remarks)
+        return self._has_data
 
     def submit(self, method: str, *arguments: Any, **options: Any) -> Future[Any]:
         """Begin to call a method of the trainer, prepared for the study."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bandstand.commands.compare import DataMayDiffer
 from bandstand.commands.server.choice import TokenFile, Url, open_client
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ def resume(
     code: Annotated[
         Path | None, typer.Option(help="A folder that replaces the study's code.", show_default=False)
     ] = None,
+    data_may_differ: DataMayDiffer = False,
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
     """Have a server go on with a study or comparison that was stopped or has failed, where it stands."""
     with open_client(url, token_file) as client:
-        client.find(name).resume(code)
+        client.find(name).resume(code, data_may_differ=data_may_differ)
         typer.echo(f"{name}: goes on as soon as it is its turn; `bandstand watch` shows it")
 
 

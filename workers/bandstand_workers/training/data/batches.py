@@ -10,12 +10,26 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["epoch_permutation", "make_batches"]
+__all__ = ["epoch_permutation", "for_keras", "make_batches"]
 
 
 def epoch_permutation(seed: int, epoch: int, examples: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The order of examples in an epoch (counted from 1): indices, shape (examples,)."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(examples)
+
+
+def for_keras(arrays: Any) -> Any:
+    """Arrays as Keras's own loops take them: text as TensorFlow's tensors, because they refuse most arrays of it."""
+    import keras
+
+    def converted(array: Any) -> Any:
+        if array.dtype.kind != "O":
+            return array
+        import tensorflow as tf
+
+        return tf.constant(array, tf.string)
+
+    return keras.tree.map_structure(converted, arrays)
 
 
 def make_batches(arrays: Any, *, batch_size: int, seed: int, first_epoch: int, last_epoch: int) -> tuple[Any, int]:

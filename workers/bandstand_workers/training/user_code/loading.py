@@ -24,6 +24,7 @@ from bandstand.study.user_modules import (
     find_hidden_folder,
     served_folders,
 )
+from bandstand_workers.training.data.seeding import note_seeds_of
 from bandstand_workers.training.user_code.errors import place_of
 
 __all__ = ["UnansweredError", "answer_no_questions", "load_function", "way_from_missing_file"]
@@ -53,7 +54,7 @@ def _imported(role: str, reference: str, name: str) -> ModuleType:
         raise InputError(f"{role} must be importable; {reference!r} is not: {clash}")
     told = _Heard(sys.stderr)
     try:
-        with contextlib.redirect_stderr(told):  # what argparse says before it exits
+        with contextlib.redirect_stderr(told), note_seeds_of(name):  # what argparse says before it exits
             return importlib.import_module(name)
     except (Exception, SystemExit, ScriptStopped) as error:  # a user's module may raise anything
         raise InputError(
