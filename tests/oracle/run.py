@@ -1,0 +1,151 @@
+"""A run of the oracle: processes that train, and what became of each program.
+
+Knows processes and files. Must not know how a program is trained.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.oracle.comparison import Failure, compare
+from tests.oracle.programs import Program, make_program
+from tests.oracle.schedules import make_schedule
+
+__all__ = ["Verdict", "judge_programs"]
+
+_ROOT = Path(__file__).parents[2]
+_ROLES = ("reference", "candidate-0", "candidate-1")
+_PROGRAM_SECONDS = 120
+"""A program that takes longer hangs."""
+
+
+@dataclass
+class Verdict:
+    """What became of a program."""
+
+    program: Program
+    failures: list[tuple[int, Failure]] = field(default_factory=list)  # by trial
+    invalid: str = ""  # why plain Keras does not train it
+    compiled: int = 0  # trials that a compiled program trained
+
+
+def judge_programs(
+    seed: int,
+    numbers: Sequence[int],
+    backend: str,
+    *,
+    processes: int = 2,
+    at_once: int = 25,
+    folder: Path | None = None,
+    breaks: str = "",
+) -> Iterator[Verdict]:
+    """Train programs both ways, and compare.
+
+    Args:
+        seed: of the run.
+        numbers: of the programs.
+        backend: tensorflow or jax.
+        processes: that train at the same time.
+        at_once: programs to a process.
+        folder: where what is trained is kept; a temporary one if None.
+        breaks: as `process.main`.
+
+    Yields:
+        A verdict for each program, in their order.
+    """
+    chunks = [numbers[first : first + at_once] for first in range(0, len(numbers), at_once)]
+    with _folder(folder) as place, ThreadPoolExecutor(processes) as pool:
+
+        def trained(chunk: Sequence[int]) -> list[Verdict]:
+            for role in _ROLES:
+                _train(role, place, seed, chunk, backend, breaks)
+            return [_judge(place, seed, number, backend) for number in chunk]
+
+        for verdicts in pool.map(trained, chunks):
+            yield from verdicts
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="oracle-") as place:
+        yield Path(place)
+
+
+def _train(role: str, folder: Path, seed: int, numbers: Sequence[int], backend: str, breaks: str) -> None:
+    """Have a process train the programs; where it dies of one, another goes on after that."""
+    left = list(numbers)
+    while left:
+        command = [sys.executable, "-m", "tests.oracle.process", role, str(folder), str(seed), ",".join(map(str, left))]
+        log = folder / f"{role}-{left[0]}.log"
+        with log.open("w") as output:
+            try:
+                subprocess.run(
+                    [*command, breaks],
+                    env=_environment(backend),
+                    cwd=_ROOT,
+                    stdout=output,
+                    stderr=output,
+                    timeout=_PROGRAM_SECONDS * (1 + len(left) / 5),
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                pass
+        done = [number for number in left if (folder / f"{role}-{number}.pickle").exists()]
+        left = left[len(done) + 1 :] if len(done) < len(left) else []
+
+
+def _environment(backend: str) -> dict[str, str]:
+    """One thread to a process: there are several, and sums in one order differ less."""
+    settings = {
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "",
+        "JAX_PLATFORMS": "cpu",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    }
+    return os.environ | settings
+
+
+def _judge(folder: Path, seed: int, number: int, backend: str) -> Verdict:
+    verdict = Verdict(make_program(seed, number, backend))
+    expected = _read(folder / f"reference-{number}.pickle")
+    if expected is None:
+        verdict.invalid = "the reference process died or hung"
+        return verdict
+    states = _read(folder / f"candidate-1-{number}.pickle")
+    for trial in sorted(
+        {piece.trial for piece in make_schedule(seed, verdict.program)}, key=lambda trial: trial.number
+    ):
+        theirs = expected[trial.point]
+        if theirs.error:
+            verdict.invalid = theirs.error
+            continue
+        if states is None:
+            failure: Failure | None = Failure("raises", "the process", "trains", "the process died or hung")
+        else:
+            result = states[trial.number].result
+            verdict.compiled += len(result.by) == 24
+            failure = compare(verdict.program, theirs, result)
+        if failure is not None:
+            verdict.failures.append((trial.number, failure))
+    return verdict
+
+
+def _read(path: Path) -> Any:
+    return pickle.loads(path.read_bytes()) if path.exists() else None
