@@ -58,6 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="number of the first program")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2, help="that train at the same time")
+    parser.add_argument("--at-once", type=int, default=25, help="programs to a process")
     parser.add_argument("--only", type=int, nargs="+", help="only the programs of these numbers")
     parser.add_argument("--show", action="store_true", help="print each program's source and all that differs")
     parser.add_argument("--folder", type=Path, help="keep what is trained in this folder")

@@ -29,7 +29,8 @@ def _callback(draw: Draw, kind: str) -> str:
         ),
         "EarlyStopping": lambda: (
             f"keras.callbacks.EarlyStopping(monitor='val_loss', patience=1, "
-            f"min_delta={draw.knob('min_delta', 0.0, 0.02, 1.0)}, restore_best_weights={draw.knob('restore', True, False)})"
+            f"min_delta={draw.knob('min_delta', 0.0, 0.02, 1.0)}, "
+            f"restore_best_weights={draw.knob('restore', True, False)})"
         ),
         "LearningRateScheduler": lambda: (
             f"keras.callbacks.LearningRateScheduler(lambda epoch, rate, k={draw.knob('decay', 0.7, 0.4)}: rate * k)"

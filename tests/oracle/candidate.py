@@ -19,7 +19,7 @@ from bandstand.study.study import StudySpec
 from bandstand_workers.messages import Measurement
 from bandstand_workers.training.training import Training
 from tests.oracle.programs import Program
-from tests.oracle.reference import Result
+from tests.oracle.results import Result
 from tests.oracle.schedules import Piece, Trial
 
 __all__ = ["TrialState", "train_pieces"]

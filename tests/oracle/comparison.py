@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tests.oracle.programs import Program
-from tests.oracle.reference import Result
+from tests.oracle.results import Result
 
 __all__ = ["Failure", "compare"]
 

@@ -187,12 +187,14 @@ def _tuple(draw: Draw) -> Inputs:
 
 
 _INPUTS: dict[str, tuple[Callable[[Draw], Inputs], int]] = {
-    "array": (_array, 10), "float64": (_doubles, 2), "pandas frame": (_frame, 3), "pandas mixed frame": (_mixed_frame, 2),
+    "array": (_array, 10), "float64": (_doubles, 2), "pandas frame": (_frame, 3),
+    "pandas mixed frame": (_mixed_frame, 2),
     "scipy sparse": (_sparse, 2), "bool": (_flags, 2), "Normalization adapted": (_normalized, 4),
     "Normalization given": (_given_normalization, 2), "Discretization adapted": (_discretized, 3),
     "Discretization given": (_given_bins, 2), "Rescaling": (_rescaled, 2), "CategoryEncoding": (_categories, 2),
     "Embedding": (_embedded, 3), "uint8 pictures": (_pictures, 3), "sequences": (_sequence, 2),
-    "StringLookup adapted": (_words, 3), "StringLookup given": (_given_words, 2), "TextVectorization adapted": (_texts, 3),
+    "StringLookup adapted": (_words, 3), "StringLookup given": (_given_words, 2),
+    "TextVectorization adapted": (_texts, 3),
     "IntegerLookup adapted": (_integers, 3), "Hashing": (_hashed, 2), "dict of inputs": (_dict, 3),
     "list of inputs": (_list, 2), "tuple of inputs": (_tuple, 2),
 }  # fmt: skip

@@ -81,13 +81,14 @@ def make_program(seed: int, number: int, backend: str) -> Program:
 
 
 def _points(chance: random.Random, knobs: list[Knob], number: int) -> tuple[Point, ...]:
-    """One, others that differ from it in one param each, and its params again with another seed."""
+    """One, one or two that differ from it in one param each, and often its params again with another seed."""
     base = {knob.name: knob.value for knob in knobs}
     changed = []
-    for knob in chance.sample(knobs, min(len(knobs), chance.choice([1, 1, 2]))):
+    for knob in chance.sample(knobs, min(len(knobs), chance.choice([1, 1, 1, 2]))):
         others = [value for value in knob.values if repr(value) != repr(knob.value)]
         changed.append(base | {knob.name: chance.choice(others)})
-    return tuple(Point(params, 100 * number + index) for index, params in enumerate([base, *changed, base]))
+    again = [base] if not changed or chance.random() < 0.6 else []
+    return tuple(Point(params, 100 * number + index) for index, params in enumerate([base, *changed, *again]))
 
 
 def _compose(draw: Draw) -> tuple[str, int | str]:

@@ -9,7 +9,6 @@ import importlib
 import math
 import random
 import traceback
-from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -18,19 +17,9 @@ import tensorflow as tf
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
 from tests.oracle.programs import Point, Program
+from tests.oracle.results import Result
 
-__all__ = ["Result", "train_program"]
-
-
-@dataclass
-class Result:
-    """What a training of a point showed."""
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    variables: list[Any] = field(default_factory=list)  # (name, value) at the end of the last epoch
-    score: dict[str, float] | None = None  # of a fresh model with the weights of the best epoch, on the validation data
-    error: str = ""
-    by: str = ""  # why `fit` trained it, or the program's signature
+__all__ = ["train_program"]
 
 
 class _Seeds(keras.callbacks.Callback):

@@ -24,7 +24,8 @@ from tests.oracle.schedules import make_schedule
 __all__ = ["Verdict", "judge_programs"]
 
 _ROOT = Path(__file__).parents[2]
-_ROLES = ("reference", "candidate-0", "candidate-1")
+_ROLES = (("reference",), ("candidate-0", "candidate-1"))
+"""Those that may train at the same time, and of each the processes that follow one another."""
 _PROGRAM_SECONDS = 120
 """A program that takes longer hangs."""
 
@@ -66,13 +67,15 @@ def judge_programs(
     chunks = [numbers[first : first + at_once] for first in range(0, len(numbers), at_once)]
     with _folder(folder) as place, ThreadPoolExecutor(processes) as pool:
 
-        def trained(chunk: Sequence[int]) -> list[Verdict]:
-            for role in _ROLES:
+        def train(roles: Sequence[str], chunk: Sequence[int]) -> None:
+            for role in roles:
                 _train(role, place, seed, chunk, backend, breaks)
-            return [_judge(place, seed, number, backend) for number in chunk]
 
-        for verdicts in pool.map(trained, chunks):
-            yield from verdicts
+        halves = [[pool.submit(train, roles, chunk) for roles in _ROLES] for chunk in chunks]
+        for chunk, both in zip(chunks, halves, strict=True):
+            for half in both:
+                half.result()
+            yield from (_judge(place, seed, number, backend) for number in chunk)
 
 
 @contextmanager

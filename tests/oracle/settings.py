@@ -78,9 +78,11 @@ def draw_optimizer(draw: Draw) -> list[str]:
         return [f"optimizer = getattr(keras.optimizers, {name})({draw.knob('learning_rate', 0.005, 0.002)})"]
     lines = [f"optimizer = {_with_options(draw, kind)}"]
     if draw.happens(0.09, "optimizer: exclude_from_weight_decay"):
-        names = draw.knob("excluded", ["bias"], ["kernel"], ["nothing"])
-        lines = [f"optimizer = keras.optimizers.{kind}({_OPTIMIZERS[kind][0]}, weight_decay={draw.knob('decay', 0.5, 0.2)})",
-                 f"optimizer.exclude_from_weight_decay(var_names={names})"]  # fmt: skip
+        names, decay = draw.knob("excluded", ["bias"], ["kernel"], ["nothing"]), draw.knob("decay", 0.5, 0.2)
+        lines = [
+            f"optimizer = keras.optimizers.{kind}({_OPTIMIZERS[kind][0]}, weight_decay={decay})",
+            f"optimizer.exclude_from_weight_decay(var_names={names})",
+        ]
     if draw.happens(0.07, "optimizer: LossScaleOptimizer"):
         lines.append(f"optimizer = keras.optimizers.LossScaleOptimizer(optimizer, "
                      f"initial_scale={draw.knob('initial_scale', 2.0**8, 2.0**12)}, "
@@ -89,9 +91,10 @@ def draw_optimizer(draw: Draw) -> list[str]:
 
 
 def _loss(draw: Draw, task: str) -> str:
+    own = ["own class", "own closure"]
     kinds = {
-        "regression": ["'mse'", "'mae'", "Huber", "LogCosh", "own class", "own closure", "partial", "lambda", "own function"],
-        "binary": ["'binary_crossentropy'", "smoothed", "focal", "'hinge'", "own class", "own closure"],
+        "regression": ["'mse'", "'mae'", "Huber", "LogCosh", "partial", "lambda", "own function", *own],
+        "binary": ["'binary_crossentropy'", "smoothed", "focal", "'hinge'", *own],
         "classes": ["'sparse_categorical_crossentropy'", "sparse", "own class"],
     }[task]  # fmt: skip
     kind = draw.one_of(kinds)
@@ -107,12 +110,13 @@ def _loss(draw: Draw, task: str) -> str:
         return f"functools.partial({draw.need('tilted')}, share={share})"
     if kind == "own function":
         return draw.need("tilted")
+    smoothing = draw.knob("smoothing", 0.0, 0.1, 0.3)
     reduction = draw.one_of(["", f", reduction={draw.knob('reduction', 'sum_over_batch_size', 'mean')}"])
     return {
         "Huber": f"keras.losses.Huber(delta={share}{reduction})",
         "LogCosh": "keras.losses.LogCosh()",
         "lambda": f"lambda y, p, k={share}: keras.ops.mean(keras.ops.square(y - p), axis=-1) * k",
-        "smoothed": f"keras.losses.BinaryCrossentropy(label_smoothing={draw.knob('smoothing', 0.0, 0.1, 0.3)}{reduction})",
+        "smoothed": f"keras.losses.BinaryCrossentropy(label_smoothing={smoothing}{reduction})",
         "focal": f"keras.losses.BinaryFocalCrossentropy(gamma={draw.knob('gamma', 1.0, 2.0)}{reduction})",
         "sparse": f"keras.losses.SparseCategoricalCrossentropy(from_logits=False{reduction})",
     }[kind]

@@ -1,0 +1,22 @@
+"""What a training of a point showed.
+
+Knows nothing but the words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Result"]
+
+
+@dataclass
+class Result:
+    """Of one training, whoever did it."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    variables: list[Any] = field(default_factory=list)  # (path, value) at the end of the last epoch
+    score: dict[str, float] | None = None  # of a fresh model with the weights of the best epoch, on the validation data
+    error: str = ""
+    by: str = ""  # why `fit` trained it, or the program's signature
