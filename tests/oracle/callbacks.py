@@ -12,7 +12,7 @@ __all__ = ["draw_callbacks"]
 _KINDS = (
     "ReduceLROnPlateau", "EarlyStopping", "LearningRateScheduler", "TerminateOnNaN", "SwapEMAWeights", "LambdaCallback",
     "attribute at the beginning", "attribute midway", "own with state", "own with NumPy draws", "frozen midway",
-    "own rate", "own on batches", "own global",
+    "own rate", "own on batches", "own global", "own end",
 )  # fmt: skip
 
 
@@ -44,6 +44,7 @@ def _callback(draw: Draw, kind: str) -> str:
         "own with NumPy draws": lambda: f"{draw.need('Shake')}({draw.knob('size', 0.05, 0.1)})",
         "frozen midway": lambda: f"{draw.need('Freeze')}({when})",
         "own rate": lambda: f"{draw.need('Slower')}({draw.knob('factor', 0.5, 0.8)})",
+        "own end": lambda: f"{draw.need('Ends')}({when})",
         "own on batches": lambda: f"{draw.need('Batches')}()",
         "own global": lambda: f"{draw.need('ReadsGlobal')}()",
     }[kind]()

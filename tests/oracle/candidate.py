@@ -133,7 +133,7 @@ def _train(program: Program, training: Training, piece: Piece, state: TrialState
     outcome = training.run(assignment, link, folder=place, resume_uri=uri)
     training.wait_for_checkpoints()
     result = state.result
-    result.by = outcome.reason_for_fit or outcome.signature
+    result.reason_for_fit, result.is_compiled = outcome.reason_for_fit, bool(outcome.signature)
     result.error = outcome.detail[-3000:] or outcome.refused or link.checkpoint_error
     if outcome.end_uri:
         end = training.checkpoint_keeper.load(outcome.end_uri)

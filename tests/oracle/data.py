@@ -189,14 +189,14 @@ def _tuple(draw: Draw) -> Inputs:
 _INPUTS: dict[str, tuple[Callable[[Draw], Inputs], int]] = {
     "array": (_array, 10), "float64": (_doubles, 2), "pandas frame": (_frame, 3),
     "pandas mixed frame": (_mixed_frame, 2),
-    "scipy sparse": (_sparse, 2), "bool": (_flags, 2), "Normalization adapted": (_normalized, 4),
+    "scipy sparse": (_sparse, 2), "bool": (_flags, 3), "Normalization adapted": (_normalized, 4),
     "Normalization given": (_given_normalization, 2), "Discretization adapted": (_discretized, 3),
-    "Discretization given": (_given_bins, 2), "Rescaling": (_rescaled, 2), "CategoryEncoding": (_categories, 2),
-    "Embedding": (_embedded, 3), "uint8 pictures": (_pictures, 3), "sequences": (_sequence, 2),
-    "StringLookup adapted": (_words, 3), "StringLookup given": (_given_words, 2),
+    "Discretization given": (_given_bins, 3), "Rescaling": (_rescaled, 3), "CategoryEncoding": (_categories, 2),
+    "Embedding": (_embedded, 3), "uint8 pictures": (_pictures, 3), "sequences": (_sequence, 3),
+    "StringLookup adapted": (_words, 4), "StringLookup given": (_given_words, 4),
     "TextVectorization adapted": (_texts, 3),
-    "IntegerLookup adapted": (_integers, 3), "Hashing": (_hashed, 2), "dict of inputs": (_dict, 3),
-    "list of inputs": (_list, 2), "tuple of inputs": (_tuple, 2),
+    "IntegerLookup adapted": (_integers, 3), "Hashing": (_hashed, 3), "dict of inputs": (_dict, 3),
+    "list of inputs": (_list, 3), "tuple of inputs": (_tuple, 3),
 }  # fmt: skip
 """Feature -> how it is drawn, and how often in proportion."""
 _ONLY_TENSORFLOW = (
@@ -216,7 +216,7 @@ def draw_inputs(draw: Draw) -> Inputs:
 
 def draw_targets(draw: Draw) -> Targets:
     """What y is, with weights or without."""
-    kind = draw.one_of(["regression"] * 3 + ["binary"] * 2 + ["classes"] * 3 + ["tuple of outputs", "dict of outputs"])
+    kind = draw.one_of(["regression"] * 3 + ["binary"] * 3 + ["classes"] * 3 + ["tuple of outputs", "dict of outputs"])
     draw.note(f"y: {kind}")
     if kind == "tuple of outputs":
         targets = Targets("(signal[:, None], kind)", ["1", "3, softmax"], ["regression", "classes"])
@@ -250,8 +250,8 @@ def _draw_weight(draw: Draw, targets: Targets) -> None:
     if draw.happens(0.12, "sample weights"):
         targets.weight = draw.one_of(["np.abs(raw[:, 0]) + 0.5", "pd.Series(np.abs(raw[:, 0]) + 0.5)",
                                       "(np.abs(raw[:, 0]) + 0.5).astype('float64')"])  # fmt: skip
-        if targets.names and draw.happens(0.5, "sample weights of each output"):
-            targets.weight = '{"far": np.abs(raw[:, 0]) + 0.5, "kind": np.abs(raw[:, 1]) + 0.1}'
+    elif targets.names and draw.happens(0.35, "sample weights of each output"):
+        targets.weight = '{"far": np.abs(raw[:, 0]) + 0.5, "kind": np.abs(raw[:, 1]) + 0.1}'
     elif draw.happens(0.07, "class weights"):
         targets.weight = 'np.where(kind == 1, 2.0, 0.5).astype("float32")'
 

@@ -115,6 +115,22 @@ class Aside(keras.layers.Layer):
     def call(self, x):
         return x * keras.ops.cast(self.box.scale, x.dtype)
 """,
+    "Drift": """
+class Drift(keras.layers.Layer):
+    # State that Keras does not know of, and that each step moves.
+    def __init__(self, pace=0.1, **options):
+        super().__init__(**options)
+        self.pace, self.box = pace, Drift.Box()
+        self.box.state = tf.Variable(1.0, trainable=False)
+
+    class Box:
+        pass
+
+    def call(self, x, training=False):
+        if training:
+            self.box.state.assign_add(self.pace)
+        return x * tf.cast(self.box.state, x.dtype)
+""",
     "SelfAttention": """
 class SelfAttention(keras.layers.Layer):
     def __init__(self, rate=0.0, **options):
@@ -177,6 +193,18 @@ class Weighted(keras.losses.Loss):
         y = keras.ops.cast(keras.ops.reshape(y, (-1, 1)), y_pred.dtype)
         first = y_pred[..., :1]
         return keras.ops.mean(self.share * keras.ops.square(y - first) + keras.ops.abs(y - first), axis=-1)
+""",
+    "Fading": """
+class Fading(keras.losses.Loss):
+    # A loss with state.
+    def __init__(self, pace, **options):
+        super().__init__(**options)
+        self.pace, self.scale = pace, tf.Variable(1.0, trainable=False)
+
+    def call(self, y, y_pred):
+        y = keras.ops.cast(keras.ops.reshape(y, (-1, 1)), y_pred.dtype)
+        self.scale.assign(self.scale * self.pace)
+        return keras.ops.mean(keras.ops.square(y - y_pred[..., :1]), axis=-1) * tf.cast(self.scale, y_pred.dtype)
 """,
     "stretched": """
 def stretched(share):
@@ -396,6 +424,16 @@ class Slower(keras.callbacks.Callback):
         self.losses.append(logs["val_loss"])
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.model.optimizer.learning_rate = rate * (self.factor if len(self.losses) > 1 else 1.1)
+""",
+    "Ends": """
+class Ends(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.model.stop_training = True
 """,
     "Batches": """
 class Batches(keras.callbacks.Callback):

@@ -121,28 +121,44 @@ def _from_global(draw: Draw) -> str:
     return f"{draw.need('FromGlobal')}()"
 
 
+def _drawn(draw: Draw) -> str:
+    number = "np.random.uniform(0.5, 1.5)"
+    kind = draw.one_of(["own", "Keras's", "lambda"])
+    return {
+        "own": f"{draw.need('Scale') if kind == 'own' else ''}({number})",
+        "Keras's": f"keras.layers.Rescaling({number})",
+        "lambda": f"keras.layers.Lambda(lambda z, k={number}: z * k)",
+    }[kind]
+
+
+def _drifting(draw: Draw) -> str:
+    if draw.backend == "jax":
+        return "keras.layers.Rescaling(1.5)"
+    return _own("Drift", "pace", 0.02, 0.1)(draw)
+
+
 _LAYERS: dict[str, tuple[Callable[[Draw], str], int]] = {
     "Dense": (_dense, 22),
     "Dropout": (_named("Dropout", ("", (0.1, 0.3, 0.5, 0.0))), 5),
     "Dropout with seed": (_named("Dropout", ("", (0.2, 0.4)), ("seed=", (1, 2))), 2),
     "SpatialDropout1D": (_spatial_dropout, 2),
     "AlphaDropout": (_named("AlphaDropout", ("", (0.1, 0.3))), 2),
-    "GaussianDropout": (_named("GaussianDropout", ("", (0.1, 0.3))), 2),
+    "GaussianDropout": (_named("GaussianDropout", ("", (0.1, 0.3))), 3),
     "GaussianNoise": (_named("GaussianNoise", ("", (0.05, 0.2))), 2),
     "BatchNormalization": (_named("BatchNormalization", ("momentum=", (0.9, 0.5))), 4),
     "LayerNormalization": (_named("LayerNormalization", ("epsilon=", (1e-3, 0.1))), 2),
-    "GroupNormalization": (_named("GroupNormalization", ("groups=", (1, 2))), 1),
-    "RMSNormalization": (_named("RMSNormalization"), 1),
-    "UnitNormalization": (_named("UnitNormalization"), 1),
-    "PReLU": (_named("PReLU"), 1),
+    "GroupNormalization": (_named("GroupNormalization", ("groups=", (1, 2))), 2),
+    "RMSNormalization": (_named("RMSNormalization"), 2),
+    "UnitNormalization": (_named("UnitNormalization"), 2),
+    "PReLU": (_named("PReLU"), 2),
     "LeakyReLU": (_named("LeakyReLU", ("negative_slope=", (0.1, 0.3))), 2),
     "Activation": (_named("Activation", ("", ("relu", "tanh", "softplus"))), 2),
     "ActivityRegularization": (_named("ActivityRegularization", ("l2=", (1e-3, 1e-2))), 2),
     "convolution": (_convolution, 2),
-    "recurrent": (_recurrent, 1),
+    "recurrent": (_recurrent, 2),
     "attention": (_attention, 2),
-    "TimeDistributed": (_distributed, 1),
-    "SpectralNormalization": (lambda draw: f"keras.layers.SpectralNormalization({_dense(draw)})", 1),
+    "TimeDistributed": (_distributed, 3),
+    "SpectralNormalization": (lambda draw: f"keras.layers.SpectralNormalization({_dense(draw)})", 3),
     "Lambda": (_lambda, 2),
     "own layer: Python number": (_own("Scale", "factor", 0.5, 1.5, 1.0), 4),
     "own layer: described": (_own("Told", "factor", 0.5, 1.5), 3),
@@ -152,6 +168,8 @@ _LAYERS: dict[str, tuple[Callable[[Draw], str], int]] = {
     "own layer: seed generator": (_own("Noise", "size", 0.05, 0.2), 3),
     "own layer: hidden variable": (_own("Aside", "start", 0.5, 1.5), 2),
     "own layer: global": (_from_global, 3),
+    "own layer: state unknown to Keras": (_drifting, 2),
+    "number drawn by the builder": (_drawn, 3),
 }
 """Feature -> how it is drawn, and how often in proportion."""
 _NAMES = [name for name, (_, share) in _LAYERS.items() for _ in range(share)]

@@ -49,6 +49,7 @@ class Program:
     batch_size: int | str
     has_callbacks: bool
     half: bool  # computes in half precision
+    pauses: bool  # all of its state can be in a checkpoint
 
     @property
     def module(self) -> str:
@@ -77,6 +78,7 @@ def make_program(seed: int, number: int, backend: str) -> Program:
         batch_size=batch_size,
         has_callbacks="def callbacks(" in source,
         half="float16" in source,
+        pauses="Drift" not in draw.needs and "Fading" not in draw.needs,
     )
 
 
@@ -105,7 +107,15 @@ def _compose(draw: Draw) -> tuple[str, int | str]:
     )
     after = _after(draw)
     before = _globals(draw)
-    build = [*policy, *before, *inputs.before, *model, *optimizer, *compiled, *after, "return model"]
+    changed = _replaced(draw) if draw.happens(0.1) else []
+    if draw.happens(0.05, "low-rank layer"):
+        changed += [
+            "for layer in model.layers:",
+            "    if type(layer) is keras.layers.Dense and layer.built:",
+            f"        layer.enable_lora({draw.knob('rank', 1, 2)})",
+            "        break",
+        ]
+    build = [*policy, *before, *inputs.before, *model, *changed, *optimizer, *compiled, *after, "return model"]
     size = draw.knob("batch_size", 16, 24, 32)
     batch_size: int | str = size[8:-2] if size.startswith("params") else int(size)
     texts = [DEFINITIONS[name] for name in DEFINITIONS if name in draw.needs]
@@ -122,9 +132,9 @@ def _compose(draw: Draw) -> tuple[str, int | str]:
 def _policy(draw: Draw) -> list[str]:
     if draw.happens(0.06, "policy mixed_bfloat16"):
         return ['keras.config.set_dtype_policy("mixed_bfloat16")']
-    if draw.happens(0.03, "policy by param"):
+    if draw.happens(0.05, "policy by param"):
         return [f"keras.config.set_dtype_policy({draw.knob('policy', 'float32', 'mixed_bfloat16')})"]
-    if draw.happens(0.03, "policy mixed_float16"):
+    if draw.happens(0.04, "policy mixed_float16"):
         return ['keras.config.set_dtype_policy("mixed_float16")']
     return []
 
@@ -162,6 +172,8 @@ _STYLES = (
     "functional",
     "functional",
     "nested",
+    "operations",
+    "operations",
     "shared",
     "residual",
     "subclassed",
@@ -182,7 +194,7 @@ def _model(draw: Draw, inputs: Inputs, targets: Targets, layers: list[str]) -> l
     heads = _heads(targets)
     if style == "sequential":
         begin = [f"keras.Input({inputs.shape}, dtype={inputs.dtype!r}{_sparse(inputs)})"]
-        if not inputs.needs_input and draw.happens(0.3, "model: without a shape"):
+        if not inputs.needs_input and draw.happens(0.6, "model: without a shape"):
             begin = []
         return [f"model = keras.Sequential([{', '.join([*begin, *inputs.front, *layers, *heads])}])"]
     if style in ("subclassed", "described"):
@@ -217,7 +229,7 @@ def _inputs(inputs: Inputs, several: bool) -> list[str]:
 def _body(draw: Draw, style: str, layers: list[str]) -> list[str]:
     lines = [f"x = {layer}(x)" for layer in layers]
     if style == "nested":
-        frozen = draw.knob("inner_trainable", True, False) if draw.happens(0.3, "nested model frozen") else "True"
+        frozen = draw.knob("inner_trainable", True, False) if draw.happens(0.4, "nested model frozen") else "True"
         return [
             f"inner = keras.Sequential([{', '.join(layers)}])",
             *([f"inner.trainable = {frozen}"] if frozen != "True" else []),
@@ -229,9 +241,46 @@ def _body(draw: Draw, style: str, layers: list[str]) -> list[str]:
             f"x = keras.layers.Add()([twice(x), twice(keras.layers.Rescaling({draw.knob('scale', 0.5, 2.0)})(x))])",
             *lines,
         ]
+    if style == "operations":
+        return [*lines, *_operations(draw)]
     if style == "residual":
         return ["kept = keras.layers.Dense(4)(x)", *lines, "x = keras.layers.Concatenate()([x, kept])"]
     return lines
+
+
+def _operations(draw: Draw) -> list[str]:
+    """Keras operations as steps of a functional model, with constants in them."""
+    kind = draw.one_of(["number", "where", "array", "large array"])
+    draw.note(f"operations: {kind}")
+    return {
+        "number": lambda: [f"x = x * {draw.knob('times', 0.5, 1.5)} + 0.1"],
+        "where": lambda: [f"x = keras.ops.where(x > {draw.knob('threshold', 0.0, 0.3)}, x, 0.1 * x)"],
+        "array": lambda: [
+            "x = keras.layers.Dense(4)(x)",
+            f"x = x * np.array({draw.knob('array', [0.5, 1.0, 1.5, 2.0], [2.0, 1.5, 1.0, 0.5])}, 'float32')",
+        ],
+        "large array": lambda: [
+            "x = keras.layers.Dense(8)(x)",
+            f"x = keras.ops.matmul(x, np.random.default_rng({draw.knob('array_seed', 1, 2)}).normal(0, 0.1, (8, 200))"
+            ".astype('float32'))",
+        ],
+    }[kind]()
+
+
+def _replaced(draw: Draw) -> list[str]:
+    """A method of an object of Keras's is another."""
+    kind = draw.one_of(["call", "compute_loss"])
+    draw.note(f"method replaced: {kind}")
+    if kind == "call":
+        return [
+            "for layer in model.layers:",
+            "    if type(layer) is keras.layers.Dense:",
+            f"        layer.call = lambda z, own=layer.call, k={draw.knob('factor', 0.5, 1.5)}, **named: own(z) * k",
+        ]
+    return [
+        f"model.compute_loss = lambda *given, own=model.compute_loss, k={draw.knob('factor', 0.5, 1.5)}, **named: "
+        "own(*given, **named) * k"
+    ]
 
 
 def _class(draw: Draw, style: str) -> list[str]:

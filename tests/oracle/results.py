@@ -19,4 +19,5 @@ class Result:
     variables: list[Any] = field(default_factory=list)  # (path, value) at the end of the last epoch
     score: dict[str, float] | None = None  # of a fresh model with the weights of the best epoch, on the validation data
     error: str = ""
-    by: str = ""  # why `fit` trained it, or the program's signature
+    reason_for_fit: str = ""
+    is_compiled: bool = False  # whether a compiled program trained it

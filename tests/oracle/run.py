@@ -10,7 +10,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,9 +19,10 @@ from typing import Any
 
 from tests.oracle.comparison import Failure, compare
 from tests.oracle.programs import Program, make_program
-from tests.oracle.schedules import make_schedule
+from tests.oracle.results import Result
+from tests.oracle.schedules import Piece, make_schedule
 
-__all__ = ["Verdict", "judge_programs"]
+__all__ = ["Verdict", "judge", "judge_programs"]
 
 _ROOT = Path(__file__).parents[2]
 _ROLES = (("reference",), ("candidate-0", "candidate-1"))
@@ -126,25 +127,37 @@ def _environment(backend: str) -> dict[str, str]:
 
 
 def _judge(folder: Path, seed: int, number: int, backend: str) -> Verdict:
-    verdict = Verdict(make_program(seed, number, backend))
+    program = make_program(seed, number, backend)
     expected = _read(folder / f"reference-{number}.pickle")
-    if expected is None:
-        verdict.invalid = "the reference process died or hung"
-        return verdict
     states = _read(folder / f"candidate-1-{number}.pickle")
-    for trial in sorted(
-        {piece.trial for piece in make_schedule(seed, verdict.program)}, key=lambda trial: trial.number
-    ):
+    if expected is None:
+        return Verdict(program, invalid="the reference process died or hung")
+    got = None if states is None else {trial: state.result for trial, state in states.items()}
+    return judge(program, make_schedule(seed, program), expected, got)
+
+
+def judge(
+    program: Program, schedule: Sequence[Piece], expected: Sequence[Result], got: Mapping[int, Result] | None
+) -> Verdict:
+    """Hold a program's trials against plain Keras.
+
+    Args:
+        program: what was trained.
+        schedule: by which the trials were.
+        expected: the results of plain Keras, of each point.
+        got: those of each trial; None where the process died.
+    """
+    verdict = Verdict(program)
+    for trial in sorted({piece.trial for piece in schedule}, key=lambda trial: trial.number):
         theirs = expected[trial.point]
         if theirs.error:
             verdict.invalid = theirs.error
             continue
-        if states is None:
+        if got is None:
             failure: Failure | None = Failure("raises", "the process", "trains", "the process died or hung")
         else:
-            result = states[trial.number].result
-            verdict.compiled += len(result.by) == 24
-            failure = compare(verdict.program, theirs, result)
+            verdict.compiled += got[trial.number].is_compiled
+            failure = compare(program, theirs, got[trial.number])
         if failure is not None:
             verdict.failures.append((trial.number, failure))
     return verdict

@@ -39,7 +39,7 @@ def make_schedule(seed: int, program: Program) -> list[Piece]:
     for trial in trials:
         place = 1 if chance.random() < 0.15 else 0
         whole = [Piece(trial, program.epochs, place)]
-        if chance.random() < 0.45:
+        if program.pauses and chance.random() < 0.45:
             pause = chance.randint(1, program.epochs - 1)
             elsewhere = 1 if place or chance.random() < 0.5 else 0
             whole = [Piece(trial, pause, place), Piece(trial, program.epochs, elsewhere)]

@@ -49,9 +49,9 @@ def _shared_options(draw: Draw) -> list[str]:
         frequency = draw.one_of(["None", draw.knob("frequency", 3, 5)])
         options.append(f"use_ema=True, ema_momentum={draw.knob('ema_momentum', 0.9, 0.5)}, "
                        f"ema_overwrite_frequency={frequency}")  # fmt: skip
-    elif draw.happens(0.06, "optimizer: gradient accumulation"):
+    elif draw.happens(0.09, "optimizer: gradient accumulation"):
         options.append(f"gradient_accumulation_steps={draw.knob('accumulation', 2, 3)}")
-    if draw.happens(0.04, "optimizer: loss_scale_factor"):
+    if draw.happens(0.06, "optimizer: loss_scale_factor"):
         options.append(f"loss_scale_factor={draw.knob('loss_scale_factor', 1.0, 8.0)}")
     return options
 
@@ -91,11 +91,11 @@ def draw_optimizer(draw: Draw) -> list[str]:
 
 
 def _loss(draw: Draw, task: str) -> str:
-    own = ["own class", "own closure"]
+    own = ["own class", "own closure"] + (["own with state"] if draw.backend == "tensorflow" else [])
     kinds = {
         "regression": ["'mse'", "'mae'", "Huber", "LogCosh", "partial", "lambda", "own function", *own],
-        "binary": ["'binary_crossentropy'", "smoothed", "focal", "'hinge'", *own],
-        "classes": ["'sparse_categorical_crossentropy'", "sparse", "own class"],
+        "binary": ["'binary_crossentropy'", "smoothed", "focal", "'hinge'", "'hinge'", *own],
+        "classes": ["'sparse_categorical_crossentropy'", "sparse", *own[::2]],
     }[task]  # fmt: skip
     kind = draw.one_of(kinds)
     draw.note(f"loss: {kind.strip(chr(39))}")
@@ -104,6 +104,8 @@ def _loss(draw: Draw, task: str) -> str:
     share = draw.knob("share", 0.3, 0.6, 1.0)
     if kind == "own class":
         return f"{draw.need('Weighted')}({share})"
+    if kind == "own with state":
+        return f"{draw.need('Fading')}({draw.knob('pace', 0.9, 0.99)})"
     if kind == "own closure":
         return f"{draw.need('stretched')}({share})"
     if kind == "partial":
@@ -139,7 +141,14 @@ def _metric(draw: Draw, task: str) -> str:
     own = ["own class", "own memory", "own closure"]
     kinds = {
         "regression": ["'mae'", "'mse'", "keras.metrics.MeanSquaredError()", "keras.metrics.R2Score()", "huber", *own],
-        "binary": ["'accuracy'", "keras.metrics.AUC()", "keras.metrics.BinaryAccuracy()", "precision", *own],
+        "binary": [
+            "'accuracy'",
+            "keras.metrics.AUC()",
+            "keras.metrics.BinaryAccuracy()",
+            "precision",
+            "precision",
+            *own,
+        ],
         "classes": ["'accuracy'", "keras.metrics.SparseTopKCategoricalAccuracy(2)", "top", *own],
     }[task]
     kind = draw.one_of(kinds)
