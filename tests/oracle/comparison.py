@@ -48,9 +48,14 @@ def compare(program: Program, expected: Result, got: Result) -> Failure | None:
     failure = _weights(expected.variables, got.variables, program)
     if failure is not None:
         return failure
-    if expected.score is not None and got.score is not None:
-        return _differing("score", "the saved model", expected.score, got.score, tolerance)
-    return None
+    if got.score is None or not program.scores:
+        return None
+    reported = {name.removeprefix("val_"): value for name, value in _best(expected).items() if name[:4] == "val_"}
+    return _differing("score", "the saved model", reported, got.score, tolerance)
+
+
+def _best(result: Result) -> dict[str, float]:
+    return min(result.epochs, key=lambda epoch: epoch["val_loss"])
 
 
 def _differing(

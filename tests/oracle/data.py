@@ -54,7 +54,7 @@ def _mixed_frame(draw: Draw) -> Inputs:
 
 
 def _sparse(draw: Draw) -> Inputs:
-    return Inputs("scipy.sparse.csr_matrix(raw * (raw > 0.3))", needs_input=True)
+    return Inputs("scipy.sparse.csr_matrix(raw * (raw > 0.3))", front=["keras.layers.Dense(6)"], needs_input=True)
 
 
 def _flags(draw: Draw) -> Inputs:

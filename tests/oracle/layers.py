@@ -59,7 +59,8 @@ def _dense(draw: Draw) -> str:
         options.append(f"kernel_initializer=keras.initializers.RandomNormal(stddev={draw.knob('stddev', 0.1, 0.3)})")
     if draw.happens(0.06, "layer built frozen"):
         options.append(f"trainable={draw.knob('trainable', True, False)}")
-    if draw.happens(0.05, "dtype of a layer"):
+    if draw.happens(0.06) and "activity" not in "".join(options):
+        draw.note("dtype of a layer")
         options.append(f"dtype={draw.knob('dtype', 'float32', 'mixed_bfloat16')}")
     return f"keras.layers.Dense({draw.knob('units', 4, 6, 8)}, {', '.join(options)})"
 

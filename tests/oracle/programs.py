@@ -49,6 +49,7 @@ class Program:
     batch_size: int | str
     has_callbacks: bool
     half: bool  # computes in half precision
+    scores: bool  # a fresh model with an epoch's weights scores what the epoch reported
     pauses: bool  # all of its state can be in a checkpoint
 
     @property
@@ -78,6 +79,7 @@ def make_program(seed: int, number: int, backend: str) -> Program:
         batch_size=batch_size,
         has_callbacks="def callbacks(" in source,
         half="float16" in source,
+        scores=not {"AtBegin", "Midway", "Largest", "Drift", "Fading"} & set(draw.needs) and "SwapEMA" not in source,
         pauses="Drift" not in draw.needs and "Fading" not in draw.needs,
     )
 
@@ -98,7 +100,7 @@ def _compose(draw: Draw) -> tuple[str, int | str]:
     inputs, targets = draw_inputs(draw), draw_targets(draw)
     load = load_text(draw, inputs, targets)
     layers = draw_layers(draw)
-    policy = _policy(draw)
+    policy = _policy(draw) if "ctivity" not in "".join(layers) else []  # Keras adds such a loss in its own precision
     optimizer = draw_optimizer(draw)
     model = _model(draw, inputs, targets, layers)
     compiled = _compile(draw, targets)

@@ -41,8 +41,6 @@ class _Notes(keras.callbacks.Callback):
     def __init__(self, result: Result):
         super().__init__()
         self._result = result
-        self.best_weights: list[Any] = []
-        self._best = math.inf
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         numbers = {name: float(value) for name, value in logs.items() if np.ndim(value) == 0}
@@ -50,8 +48,6 @@ class _Notes(keras.callbacks.Callback):
         self._result.variables = [
             (variable.path, np.array(keras.ops.convert_to_numpy(variable))) for variable in self.model.variables
         ]
-        if numbers["val_loss"] < self._best:
-            self._best, self.best_weights = numbers["val_loss"], self.model.get_weights()
 
 
 def train_program(program: Program) -> list[Result]:
@@ -61,54 +57,38 @@ def train_program(program: Program) -> list[Result]:
     policy = keras.config.dtype_policy()
     data = module.load()
     results = []
-    for index, point in enumerate(program.points):
+    for point in program.points:
         keras.config.set_dtype_policy(policy)
         result = Result()
         try:
-            _train(program, module, data, point, result, scores=index == 0)
+            _train(program, module, data, point, result)
         except Exception:  # noqa: BLE001  # a random program may raise anything
             result.error = traceback.format_exc()[-3000:]
         results.append(result)
     return results
 
 
-def _train(program: Program, module: Any, data: Any, point: Point, result: Result, *, scores: bool) -> None:
+def _train(program: Program, module: Any, data: Any, point: Point, result: Result) -> None:
     size = point.params[program.batch_size] if isinstance(program.batch_size, str) else program.batch_size
     callbacks = module.callbacks(dict(point.params)) if program.has_callbacks else []
     model = _fresh(module, point)
     batches, steps = _batches(data["train"], int(size), point.seed, program.epochs)
-    notes = _Notes(result)
     model.fit(
         batches,
         steps_per_epoch=steps,
         epochs=program.epochs,
         shuffle=False,
-        validation_data=data["validation"],
+        validation_data=tuple(map(_with_texts, data["validation"])),
         validation_batch_size=size,
-        callbacks=[_Seeds(point.seed), *callbacks, notes],
+        callbacks=[_Seeds(point.seed), *callbacks, _Notes(result)],
         verbose=0,
     )
-    if scores and notes.best_weights:
-        result.score = _score(module, data, point, notes.best_weights, int(size))
 
 
 def _fresh(module: Any, point: Point) -> Any:
     keras.backend.clear_session()
     keras.utils.set_random_seed(point.seed)
     return module.build(dict(point.params))
-
-
-def _score(module: Any, data: Any, point: Point, weights: list[Any], size: int) -> dict[str, float]:
-    """What a user does with saved weights: build the model anew, load them, evaluate."""
-    x, y, *weight = data["validation"]
-    model = _fresh(module, point)
-    if not model.built:
-        model.evaluate(x, y, batch_size=size, verbose=0)
-        model.reset_metrics()
-    model.set_weights(weights)
-    sample_weight = weight[0] if weight else None
-    scores = model.evaluate(x, y, sample_weight=sample_weight, batch_size=size, verbose=0, return_dict=True)
-    return {name: float(value) for name, value in scores.items()}
 
 
 def _batches(split: Any, size: int, seed: int, epochs: int) -> tuple[Any, int]:
@@ -119,7 +99,7 @@ def _batches(split: Any, size: int, seed: int, epochs: int) -> tuple[Any, int]:
         order = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(examples)
         ordered = [_taken(part, order) for part in split]
         with tf.device("CPU"):
-            sets.append(ArrayDataAdapter(*ordered, batch_size=size, shuffle=False).get_tf_dataset())
+            sets.append(ArrayDataAdapter(*map(_with_texts, ordered), batch_size=size, shuffle=False).get_tf_dataset())
     batches = sets[0]
     for each in sets[1:]:
         batches = batches.concatenate(each)
@@ -136,3 +116,10 @@ def _taken(value: Any, order: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_taken(part, order) for part in value)
     return value.iloc[order] if hasattr(value, "iloc") else value[order]
+
+
+def _with_texts(value: Any) -> Any:
+    """A part of the data with its texts as tensors, which Keras asks of its users."""
+    return keras.tree.map_structure(
+        lambda leaf: tf.constant(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "O" else leaf, value
+    )

@@ -17,7 +17,7 @@ class Result:
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     variables: list[Any] = field(default_factory=list)  # (path, value) at the end of the last epoch
-    score: dict[str, float] | None = None  # of a fresh model with the weights of the best epoch, on the validation data
+    score: dict[str, float] | None = None  # of the saved model, on the validation data
     error: str = ""
     reason_for_fit: str = ""
     is_compiled: bool = False  # whether a compiled program trained it
