@@ -27,6 +27,7 @@ def main() -> int:
         numbers,
         options.backend,
         processes=options.processes,
+        at_once=options.at_once,
         folder=options.folder,
         breaks=options.breaks,
     ):
