@@ -73,6 +73,8 @@ def _train(program: Program, module: Any, data: Any, point: Point, result: Resul
     callbacks = module.callbacks(dict(point.params)) if program.has_callbacks else []
     model = _fresh(module, point)
     batches, steps = _batches(data["train"], int(size), point.seed, program.epochs)
+    if not model.built:  # before the seeds of the first epoch, which plain `fit` does not have
+        model(next(iter(batches))[0])
     model.fit(
         batches,
         steps_per_epoch=steps,
