@@ -71,7 +71,7 @@ def _given_normalization(draw: Draw) -> Inputs:
     layer = (
         f"keras.layers.Normalization(mean={draw.knob('mean', 0.0, 0.5)}, variance={draw.knob('variance', 1.0, 4.0)})"
     )
-    return Inputs("raw", front=[layer])
+    return Inputs("raw", front=[layer], needs_input=True)
 
 
 def _discretized(draw: Draw) -> Inputs:
