@@ -60,6 +60,7 @@ class Outcome:
     unkept: tuple[str, ...] = ()  # `Callback.attribute` that its checkpoints could not hold
     refused: str = ""  # why the checkpoint that it was to begin from cannot be used; nothing was trained then
     defaulted: tuple[str, ...] = ()  # `name = default` of what the builder asked for beyond the space
+    notes: tuple[str, ...] = ()  # what the user should know of how it was trained
     kind: str = ""  # of a failure: exception, out_of_memory
     message: str = ""
     cause: str = ""  # equal for failures, or checkpoints, that have the same one

@@ -90,6 +90,8 @@ class Outcomes:
         if outcome.reason_for_fit and outcome.reason_for_fit not in self._reasons_for_fit:
             self._reasons_for_fit.add(outcome.reason_for_fit)
             self._search.note(f"trainings use fit where {outcome.reason_for_fit}; the first was trial {trial}")
+        for note in outcome.notes:
+            self._search.note(note)
         for setting in outcome.defaulted:
             if setting not in self._defaulted:
                 self._defaulted.add(setting)

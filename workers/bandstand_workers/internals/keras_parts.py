@@ -6,14 +6,45 @@ or checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import keras
 from keras.src.backend.common import global_state
 from keras.src.random import seed_generator
 from keras.src.utils import naming, rng_utils
 
-__all__ = ["all_layers", "build_symbolically", "compiled_with", "set_seed_and_forget_names"]
+__all__ = [
+    "all_layers",
+    "build_symbolically",
+    "caches_of",
+    "compiled_with",
+    "has_random_seed",
+    "is_cast",
+    "set_seed_and_forget_names",
+    "without_identities",
+]
+
+_CACHES = frozenset(
+    # Book-keeping of TensorFlow's checkpoints, and of what is tracked under which attribute.
+    {"_self_name_based_restores", "_self_saveable_object_factories", "_self_setattr_tracking",
+     "_self_unconditional_checkpoint_dependencies", "_self_unconditional_deferred_dependencies",
+     "_self_unconditional_dependency_names", "_self_update_uid", "_tracker", "_lock", "_loss_ids", "_tracked",
+     "_obj_reference_counts_dict"}
+    # Told by the class, or by what stands in other attributes.
+    | {"_call_signature", "call_signature_parameters", "_call_context_args", "_call_has_context_arg",
+       "_call_has_mask_arg", "_call_has_training_arg", "_build_shapes_dict", "_path", "_parent_path", "build",
+       "quantize", "_compile_config", "_compiled_trainable_state", "_saved_model_inputs_spec",
+       "_saved_model_arg_spec", "_called", "_losses", "_distribute_strategy", "_distribution_strategy"}
+    # The graph beyond this model, as nodes by operation; within it they stand in `_nodes_by_depth`.
+    | {"_inbound_nodes", "_outbound_nodes", "_operations_by_depth", "_nodes", "_input_tensor"}
+    # What training leaves behind.
+    | {"train_function", "test_function", "predict_function", "stop_training", "history", "_initial_epoch",
+       "_epoch_iterator", "_jax_state", "_jax_state_synced", "_eval_epoch_iterator", "jax_state"}
+    # Of optimizers: places of variables by their identity.
+    | {"_trainable_variables_indices", "_exclude_from_weight_decay_cache"}
+)  # fmt: skip
+"""Attributes of layers, models, optimizers, metrics and losses that no step reads."""
 
 
 def build_symbolically(model: Any, batch: Any) -> None:
@@ -61,3 +92,53 @@ def all_layers(model: Any) -> Iterable[Any]:
     """
     layers: Iterable[Any] = model._flatten_layers(include_self=False)
     return layers
+
+
+def caches_of(value: Any) -> frozenset[str]:
+    """The names of the attributes of one of Keras's objects, or of an object of a class derived from one, that no
+    training step reads, or whose content other attributes say too.
+
+    Stands on the names of private attributes of layers, models, optimizers and metrics. If one is renamed, models are
+    not found to be equal that are, so that each is traced anew: slow, and a test says so.
+    """
+    if isinstance(value, keras.Operation | keras.optimizers.Optimizer | keras.metrics.Metric | keras.losses.Loss):
+        own = type(value).__module__.startswith("keras.")
+        return _CACHES | {"_auto_config"} if own else _CACHES
+    if type(value).__module__.startswith("keras."):
+        return _CACHES | {"_initial_seed", "_init_seed"}
+    return frozenset()
+
+
+def has_random_seed(value: Any) -> bool:
+    """Whether this is one of Keras's initializers whose seed nobody has set, so that it was drawn.
+
+    Stands on `RandomInitializer._init_seed`. If it goes, models of a user's layer that holds an initializer are traced
+    anew for each trial.
+    """
+    own = isinstance(value, keras.initializers.Initializer) and type(value).__module__.startswith("keras.")
+    return own and getattr(value, "_init_seed", 0) is None
+
+
+def without_identities(owner: Any, name: str, value: Any, paths: Mapping[int, str]) -> Any:
+    """The value of an attribute, with variables' paths where Keras keeps their identities.
+
+    Stands on `Optimizer._exclude_from_weight_decay`, a set of identities. If Keras names variables otherwise there,
+    models with such an optimizer are traced anew for each trial.
+
+    Args:
+        owner: any object.
+        name: of its attribute.
+        value: of the attribute.
+        paths: of variables by their identity.
+    """
+    if name != "_exclude_from_weight_decay" or not isinstance(owner, keras.optimizers.Optimizer):
+        return value
+    return sorted(paths.get(key, "an unknown variable") for key in value)
+
+
+def is_cast(variable: Any) -> bool:
+    """Whether a variable is read in the layer's precision where that is another than its own.
+
+    Stands on `Variable._autocast`. If it goes, an AttributeError has every model traced anew for each trial.
+    """
+    return bool(variable._autocast)

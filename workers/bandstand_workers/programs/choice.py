@@ -6,9 +6,10 @@ Knows seconds. Must not know what either program is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from math import inf
+from typing import Any
 
 from bandstand_workers.programs.loop import EpochProgram, Order
 
@@ -70,3 +71,20 @@ class MeasuredProgram:
     def validate(self) -> dict[str, float]:
         """As `EpochProgram.validate`."""
         return (self._chosen or self._plain).validate()
+
+    def probe(self, *, train: bool) -> tuple[Any, dict[str, float]]:
+        """As `EpochProgram.probe`."""
+        return self._plain.probe(train=train)
+
+    def own_step(self, model: Any, batch: Any, *, train: bool) -> dict[str, float]:
+        """As `EpochProgram.own_step`."""
+        return self._plain.own_step(model, batch, train=train)
+
+    def retrace(self) -> None:
+        """As `EpochProgram.retrace`."""
+        self._plain.retrace()
+        self._other = self._chosen = None
+
+    def unknown_parts(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+        """As `EpochProgram.unknown_parts`."""
+        return self._plain.unknown_parts(variables, tensors)

@@ -31,7 +31,6 @@ CONSTANTS: Mapping[type, tuple[str, ...]] = MappingProxyType(
 
 _NUMBERS_ON_JAX = ((keras.optimizers.RMSprop, "rho"),)
 """Attributes that Keras hands to an operation as they are, without a type: JAX takes those for plain numbers."""
-_PLACEHOLDER = 0.5
 
 
 class VariableFloat(float):
@@ -114,15 +113,15 @@ class _TensorFlowVariable:
     def __init__(self, value: float):
         import tensorflow as tf
 
-        self._variable = tf.Variable(value, dtype=tf.float32, trainable=False)
+        self.raw = tf.Variable(value, dtype=tf.float32, trainable=False)
 
     def assign(self, value: float) -> None:
-        self._variable.assign(value)
+        self.raw.assign(value)
 
     def read(self, dtype: Any) -> Any:
         import tensorflow as tf
 
-        value = self._variable.read_value()
+        value = self.raw.read_value()
         return value if dtype is None or dtype == value.dtype else tf.cast(value, dtype)
 
 
@@ -145,22 +144,16 @@ class Slot:
     """One attribute of one object of a model."""
 
     def __init__(self, owner: Any, attribute: str):
-        self._owner = owner
-        self._attribute = attribute
+        self.owner = owner
+        self.attribute = attribute
         self.value = float(getattr(owner, attribute))
         self._variable: Any = None
 
-    def is_at(self, other: Slot) -> bool:
-        """Whether both are the same attribute of the same object."""
-        return self._owner is other._owner and self._attribute == other._attribute
-
-    def hide(self) -> None:
-        """Set the attribute to what all values look like that lead to the same program."""
-        setattr(self._owner, self._attribute, _PLACEHOLDER)
-
-    def show(self) -> None:
-        """Set the attribute to its value as a plain number."""
-        setattr(self._owner, self._attribute, self.value)
+    @property
+    def backend_variables(self) -> list[Any]:
+        """The backend's own variable that programs read the value from; none on JAX, where it is an argument."""
+        raw = getattr(self._variable, "raw", None)
+        return [] if raw is None else [raw]
 
     def make_variable(self) -> None:
         """Have whatever is traced from now on read the value from a variable."""
@@ -172,7 +165,7 @@ class Slot:
         """Change the value, in the variable and for whoever reads the attribute."""
         self.value = value
         self._variable.assign(value)
-        setattr(self._owner, self._attribute, VariableFloat(value, self._variable))
+        setattr(self.owner, self.attribute, VariableFloat(value, self._variable))
 
     @contextmanager
     def traced_as(self, argument: Any) -> Iterator[None]:

@@ -5,7 +5,7 @@ Knows JAX, and how Keras keeps a model's state apart from its functions there. M
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +75,17 @@ class JaxFunctions:
     def examples(self) -> int:
         """How many are trained on in an epoch."""
         return self._examples[True]
+
+    def last_batch(self, train: bool) -> Any:
+        """The last batch of an epoch in the data's order."""
+        steps = self.steps if train else self.validation_steps
+        data = self._train if train else self._validation
+        return jax.tree.map(lambda array: array[(steps - 1) * self._sizes[train] :], data)
+
+    def anew(self, model: Any, slots: Sequence[Slot]) -> JaxFunctions:
+        """The same functions, of which nothing is traced yet, for a model as it is now."""
+        sizes = {"batch_size": self._sizes[True], "validation_batch_size": self._sizes[False]}
+        return JaxFunctions(model, slots, self._train, self._validation, **sizes, width=self._width)
 
     def training(self) -> AbstractContextManager[None]:
         """While a thread trains by these functions, so that others that do wait for it."""
@@ -237,12 +248,7 @@ class JaxProgram:
         self._fresh = True
         if not metrics_built(model, batch):
             raise ValueError("its metrics cannot be built without a step")
-        self._variables = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
+        self._variables = _groups_of(model)
 
     def training(self) -> AbstractContextManager[None]:
         """As `EpochProgram.training`."""
@@ -266,6 +272,41 @@ class JaxProgram:
         """As `TensorFlowProgram.validate`."""
         return self._take(_Pass(train=False, fresh=True, first=0, last=self.functions.validation_steps), self._asked())
 
+    def unknown_parts(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+        """As `EpochProgram.unknown_parts`: variables that the program does not carry, so that it holds their values."""
+        carried = {id(variable) for group in self._variables for variable in group}
+        return next((variable.path for variable in variables if id(variable) not in carried), "")
+
+    def probe(self, *, train: bool) -> tuple[Any, dict[str, float]]:
+        """As `EpochProgram.probe`: the last batch, for which nothing is compiled that an epoch does not need."""
+        functions, self._fresh = self.functions, True
+        steps = functions.steps if train else functions.validation_steps
+        wanted = _Pass(train=train, fresh=True, first=steps - 1, last=steps)
+        order = np.arange(functions.examples, dtype=np.int32) if train else None
+        return functions.last_batch(train), self._take(wanted, self._asked(order))
+
+    def own_step(self, model: Any, batch: Any, *, train: bool) -> dict[str, float]:
+        """As `EpochProgram.own_step`.
+
+        Raises:
+            ValueError: the model's metrics cannot be built.
+        """
+        if not metrics_built(model, batch):
+            raise ValueError("its metrics cannot be built without a step")
+        model.reset_metrics()
+        groups = _groups_of(model)
+        state = tuple([variable.value for variable in group] for group in groups)
+        step = model.train_step if train else _as_train_step(model.test_step)
+        logs, state = step(state, batch)
+        for variables, values in zip(groups, state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        return {name: float(value) for name, value in logs.items() if getattr(value, "ndim", 0) == 0}
+
+    def retrace(self) -> None:
+        """As `EpochProgram.retrace`; others that share the functions keep the old ones."""
+        self.functions = self.functions.anew(self.model, self._slots)
+
     def _asked(self, order: Any = None) -> _Asked:
         state = tuple([variable.value for variable in group] for group in self._variables)
         return _Asked(state, np.array([slot.value for slot in self._slots], np.float32), order)
@@ -276,6 +317,16 @@ class JaxProgram:
             for variable, value in zip(variables if values else (), values, strict=True):
                 variable.assign(value)
         return logs
+
+
+def _groups_of(model: Any) -> tuple[list[Any], ...]:
+    """A model's variables as Keras's stateless steps take them."""
+    return (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
 
 
 def _typed(before: Any, after: Any) -> Any:

@@ -6,48 +6,84 @@ Knows what must be put back into a used model so that it is as good as new. Must
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from bandstand_workers.programs.constants import Slot
 from bandstand_workers.programs.loop import EpochProgram
+from bandstand_workers.programs.python_state import FoundVariable, PythonState, read_python_state
 
 __all__ = ["KeptModel", "KeptModels"]
 
 
 class KeptModel:
-    """A model, the program that trains it, and what its optimizer looked like before the first step."""
+    """A model, the program that trains it, and what its variables looked like before the first step.
 
-    def __init__(self, signature: str, model: Any, program: EpochProgram, slots: list[Slot]):
+    Its *early* variables are those of a freshly built model, which another fresh model of the same signature has too,
+    in the same order. *Late* ones came with the trace: an optimizer's moments, the sums of a metric.
+    """
+
+    def __init__(self, signature: str, model: Any, program: EpochProgram, state: PythonState):
         """Take over a freshly built model; its slots become variables, which its program must be traced with."""
         self.signature = signature
         self.model = model
         self.program = program
-        self._slots = slots
+        self.early = [found.variable for found in state.variables]
+        self.slots = state.slots
+        self.late: list[tuple[FoundVariable, np.ndarray[Any, Any]]] = []
+        self.state_when_traced = state
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self._optimizer = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.optimizer.variables]
-        for slot in slots:
+        for slot in self.slots:
             slot.make_variable()
 
-    def renew(self, fresh: Any, constants: list[float]) -> None:
-        """Make it equal to a fresh model of the same signature: weights, optimizer, learning rate, constants."""
-        for variable, new in zip(self.model.variables, fresh.variables, strict=True):
-            variable.assign(new.value)
-        self.renew_optimizer(constants)
-        rate = fresh.optimizer.learning_rate
-        if isinstance(rate, keras.Variable):
-            self.model.optimizer.learning_rate.assign(rate.value)
+    def traced(self) -> None:
+        """To be called when its program has been traced: all its trials begin from this state."""
+        state = read_python_state(self.model, self.slots)
+        early = {id(variable) for variable in self.early}
+        self.late = [(found, _value_of(found.variable)) for found in state.variables if id(found.variable) not in early]
+        self.state_when_traced = state
 
-    def renew_optimizer(self, constants: list[float]) -> None:
-        """Put the optimizer back to its beginning, and set the constants; the weights come from elsewhere."""
-        for variable, initial in zip(self.model.optimizer.variables, self._optimizer, strict=True):
-            variable.assign(initial)
-        for slot, value in zip(self._slots, constants, strict=True):
+    @property
+    def is_as_traced(self) -> bool:
+        """Whether the model is in Python's eyes what it was when its program was traced."""
+        return read_python_state(self.model, self.slots).digest == self.state_when_traced.digest
+
+    @property
+    def unrenewable(self) -> str:
+        """The variable that a trace made whose first value nothing tells; empty where there is none.
+
+        Optimizers and metrics of one signature begin alike. A layer that is made in the first step does not.
+        """
+        for found, _ in self.late:
+            if not isinstance(found.owner, keras.optimizers.Optimizer | keras.metrics.Metric):
+                return found.path
+        return ""
+
+    def renew(self, values: Sequence[Any], constants: Sequence[float]) -> None:
+        """Make it equal to a fresh model of the same signature: every variable, and the constants.
+
+        Args:
+            values: of the fresh model's variables, in the order of the walk.
+            constants: of the slots.
+        """
+        for variable, value in zip(self.early, values, strict=True):
+            variable.assign(value)
+        self.renew_late(constants)
+
+    def renew_late(self, constants: Sequence[float]) -> None:
+        """Put back what a fresh model does not have yet, and set the constants; the rest comes from elsewhere."""
+        for found, initial in self.late:
+            found.variable.assign(initial)
+        for slot, value in zip(self.slots, constants, strict=True):
             if value != slot.value:
                 slot.set(value)
+
+
+def _value_of(variable: Any) -> np.ndarray[Any, Any]:
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 class KeptModels:

@@ -6,7 +6,7 @@ Knows Keras's order of callbacks. Must not know a backend, nor what the callback
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -42,6 +42,27 @@ class EpochProgram(Protocol):
         """The logs of one pass over the validation data."""
         ...
 
+    def probe(self, *, train: bool) -> tuple[Any, dict[str, float]]:
+        """Train or validate on one batch, as in an epoch of one batch; the batch, and the epoch's logs."""
+        ...
+
+    def own_step(self, model: Any, batch: Any, *, train: bool) -> dict[str, float]:
+        """The logs of one step of a model's own on a batch, without any program."""
+        ...
+
+    def unknown_parts(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+        """What the program uses that is neither data nor among these; empty if nothing.
+
+        Args:
+            variables: all that a walk over the model has found, of Keras or of the backend.
+            tensors: identities of constant tensors that the model holds.
+        """
+        ...
+
+    def retrace(self) -> None:
+        """Forget what was traced; the next call traces the model as it is then."""
+        ...
+
 
 def train_epochs(
     model: Any,
@@ -51,6 +72,7 @@ def train_epochs(
     epochs_done: int,
     max_epochs: int,
     callbacks: list[Any],
+    begun: Callable[[], None] = lambda: None,
     out_of_time: Callable[[], bool] | None = None,
 ) -> None:
     """Train like `model.fit(..., initial_epoch=epochs_done, epochs=max_epochs)`.
@@ -62,6 +84,8 @@ def train_epochs(
         epochs_done: epochs that the model has had.
         max_epochs: the last epoch, unless a callback sets `model.stop_training`.
         callbacks: their epoch-level hooks are called as `fit` does.
+        begun: called when callbacks have seen the beginning of the first epoch, where `fit` traces the model: they may
+            have changed it.
         out_of_time: asked between parts of an epoch; where it says so, the epoch ends where it is.
     """
     hooks = keras.callbacks.CallbackList(
@@ -75,6 +99,8 @@ def train_epochs(
         for epoch in range(epochs_done, max_epochs):
             program.begin_epoch()
             hooks.on_epoch_begin(epoch)
+            if epoch == epochs_done:
+                begun()
             order = order_of(epoch + 1)
             if out_of_time is None:
                 logs = program.train(order, 0, program.steps)

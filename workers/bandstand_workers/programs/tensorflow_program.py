@@ -5,16 +5,25 @@ Knows TensorFlow's graphs. Must not know callbacks, nor which trial is trained.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from bandstand_workers.programs.building import metrics_built
 from bandstand_workers.programs.loop import Order
 
 __all__ = ["TensorFlowProgram"]
+
+_UNCERTAIN_OPERATIONS = frozenset(
+    {"RandomUniform", "RandomUniformInt", "RandomStandardNormal", "ParameterizedTruncatedNormal", "TruncatedNormal",
+     "RandomShuffle", "Multinomial", "RandomGamma", "RandomPoisson", "RandomPoissonV2", "SampleDistortedBoundingBox",
+     "SampleDistortedBoundingBoxV2", "RandomCrop", "PyFunc", "PyFuncStateless", "EagerPyFunc"}
+)  # fmt: skip
+"""Operations with a state of their own, which nobody can put back, or that run Python, which may do anything."""
 
 
 class TensorFlowProgram:
@@ -50,9 +59,13 @@ class TensorFlowProgram:
         self._xla = xla
         self._train, self._validation = tuple(train), tuple(validation)
         self._resets_itself = metrics_built(model, keras.tree.map_structure(lambda tensor: tensor[:1], self._train))
-        self._train_loop = self._make_loop("train_step", examples, in_order=False)
-        self._validation_loop = self._make_loop("test_step", held_out, in_order=True)
+        self.retrace()
         self.resize(batch_size, validation_batch_size)
+
+    def retrace(self) -> None:
+        """As `EpochProgram.retrace`."""
+        self._train_loop = self._make_loop("train_step", self._examples, in_order=False)
+        self._validation_loop = self._make_loop("test_step", self._held_out, in_order=True)
 
     def resize(self, batch_size: int, validation_batch_size: int) -> None:
         """Take batches of these sizes from now on."""
@@ -60,14 +73,52 @@ class TensorFlowProgram:
         # What is a number to a trace, which XLA must have, is traced anew for another; what is a tensor is not.
         as_argument = int if self._xla else tf.constant
         self._batch_size, self._validation_batch_size = as_argument(batch_size), as_argument(validation_batch_size)
+        self._sizes = {True: batch_size, False: validation_batch_size}
         self._validation_steps = tf.constant(-(-self._held_out // validation_batch_size))
 
     def trace(self) -> None:
         """Trace both now, so that a model that cannot be traced raises before its training has begun."""
         number = tf.TensorSpec([], tf.int32)
         order = tf.TensorSpec([self._examples], tf.int64)
-        self._train_loop.get_concrete_function(self._train, order, number, number, number)
-        self._validation_loop.get_concrete_function(self._validation, None, number, number, number)
+        self._traced = (
+            self._train_loop.get_concrete_function(self._train, order, number, number, number),
+            self._validation_loop.get_concrete_function(self._validation, None, number, number, number),
+        )
+
+    def unknown_parts(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+        """As `EpochProgram.unknown_parts`, by what the traces have captured.
+
+        That there is nothing proves little: numbers and arrays become constants of a trace without a capture.
+        """
+        raw = (variable if isinstance(variable, tf.Variable) else variable.value for variable in variables)
+        handles = {id(variable.handle) for variable in raw}
+        for traced in self._traced:
+            graph = traced.graph.as_graph_def()
+            nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+            uncertain = sorted({node.op for node in nodes} & _UNCERTAIN_OPERATIONS)
+            if uncertain:
+                return f"the operation {uncertain[0]}"
+            for captured in traced.captured_inputs:
+                if captured.dtype == tf.resource and id(captured) not in handles and not _is_of_table(captured):
+                    return "a variable that is no part of the model"
+                if captured.dtype != tf.resource and id(captured) not in tensors:
+                    return "a tensor that is no part of the model"
+        return ""
+
+    def probe(self, *, train: bool) -> tuple[Any, dict[str, float]]:
+        """As `EpochProgram.probe`: the first batch."""
+        data = self._train if train else self._validation
+        batch = keras.tree.map_structure(lambda tensor: tensor[: self._sizes[train]], data)
+        self.begin_epoch()
+        if train:
+            return batch, self.train(np.arange(self._examples), 0, 1)
+        steps = tf.constant(0), tf.constant(1)
+        return batch, _as_numbers(self._validation_loop(data, None, *steps, self._validation_batch_size))
+
+    def own_step(self, model: Any, batch: Any, *, train: bool) -> dict[str, float]:
+        """As `EpochProgram.own_step`."""
+        model.reset_metrics()
+        return _as_numbers((model.train_step if train else model.test_step)(batch))
 
     def training(self) -> AbstractContextManager[None]:
         """As `EpochProgram.training`: there is nobody to wait for."""
@@ -191,3 +242,8 @@ def _loop_with_logs(model: Any, run: Any, first: Any, end: Any) -> Any:
 
 def _as_numbers(logs: Any) -> dict[str, float]:
     return {name: float(value) for name, value in logs.items() if getattr(value, "ndim", 0) == 0}
+
+
+def _is_of_table(handle: Any) -> bool:
+    """Whether a captured resource is a look-up table's, which is a part of the model by its content."""
+    return "Table" in type(getattr(handle, "_parent_trackable", lambda: None)()).__name__

@@ -11,27 +11,50 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bandstand.errors import one_line
 from bandstand_workers.training.checkpoints import Arrays
 
-__all__ = ["local_copy", "save_model"]
+__all__ = ["load_weights", "local_copy", "save_model"]
 
 
-def save_model(model: Any, weights: Arrays, stem: str) -> str:
-    """Save a model with these weights; where its architecture cannot be written, the weights alone.
+def save_model(model: Any, weights: Arrays, stem: str) -> tuple[str, str]:
+    """Save a model with these weights; where Keras cannot write it as a whole, the weights alone.
 
     Args:
-        model: a built Keras model; it has the weights afterwards.
+        model: with its variables; it has the weights afterwards.
         weights: as `model.get_weights` has them.
         stem: path or URL without an extension.
 
     Returns:
-        `stem` with `.keras` or `.weights.h5`.
+        `stem` with `.keras` or `.weights.h5`, and why it is not the former, empty where it is.
     """
     model.set_weights(weights)
     try:
-        return _save_to(f"{stem}.keras", model.save)
-    except (ValueError, TypeError, NotImplementedError):
-        return _save_to(f"{stem}.weights.h5", model.save_weights)
+        if not model.built:
+            raise ValueError("it was never called")
+        return _save_to(f"{stem}.keras", model.save), ""
+    except OSError:
+        raise  # a disk that is full would not take the weights either
+    except Exception as error:  # noqa: BLE001  # what a user's get_config raises may be anything
+        obstacle = one_line(error)
+    with _as_built(model):
+        return _save_to(f"{stem}.weights.h5", model.save_weights), obstacle
+
+
+@contextmanager
+def _as_built(model: Any) -> Iterator[None]:
+    """Keras asks whether a model was called before it looks at its variables, which may be there all the same."""
+    built, model.built = model.built, True
+    try:
+        yield
+    finally:
+        model.built = built
+
+
+def load_weights(model: Any, path: str) -> None:
+    """Give a model the weights of a file, be it called or not."""
+    with _as_built(model):
+        model.load_weights(path)
 
 
 @contextmanager

@@ -5,21 +5,26 @@ Knows the builder, the data as tensors and the kept models. Must not know epochs
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from bandstand.errors import one_line
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.choice import MeasuredProgram
-from bandstand_workers.programs.constants import Slot, find_slots
+from bandstand_workers.programs.constants import find_slots
 from bandstand_workers.programs.kept import KeptModel, KeptModels
+from bandstand_workers.programs.lending_check import difference_in_step, difference_in_validation
 from bandstand_workers.programs.loop import EpochProgram
+from bandstand_workers.programs.python_state import PythonState, read_python_state
 from bandstand_workers.programs.signature import signature_of
 from bandstand_workers.programs.suitability import reason_for_fit
-from bandstand_workers.training import keras_session
+from bandstand_workers.training import keras_session, model_state
+from bandstand_workers.training.checkpoints import Checkpoint
 from bandstand_workers.training.data.loading import Data
 
 __all__ = ["ModelSource", "TrialModel"]
@@ -64,6 +69,11 @@ class ModelSource:
         """The data by split, as the backend's tensors; filled as they are asked for."""
         self.kept: KeptModels = KeptModels() if earlier is None else earlier.kept
         """The models whose programs may serve again."""
+        self.notes: list[str] = []
+        """What the user should know of how models were trained; whoever tells it empties it."""
+        self.unshared: set[str] = set() if earlier is None else earlier.unshared
+        """Signatures whose programs serve one trial alone."""
+        self._compared: dict[str, tuple[dict[str, Any], set[frozenset[str]]]] = {}
         self._of_trial: dict[int, tuple[str, list[float]]] = {}
         self._litter = 0.0
         self._policy = keras.config.dtype_policy()
@@ -93,12 +103,13 @@ class ModelSource:
             lent = self.kept.take(known[0]) if known else None
             if lent is not None and known is not None:
                 if reason_for_fit(lent.model, callbacks) is None:
-                    lent.renew_optimizer(known[1])
+                    lent.renew_late(known[1])
                     self._resize(lent.program, params)
                     return TrialModel(model=lent.model, lent=lent, kept=True)
                 self.kept.give_back(lent)
             keras_session.begin_trial(seed)
             model = self._build(dict(params))
+            self.build_on_data(model)  # before anything is seeded for an epoch, as `fit` does by itself
             if self._spec.trainer == "fit":
                 return TrialModel(model=model)
             reason = reason_for_fit(model, callbacks)
@@ -107,33 +118,89 @@ class ModelSource:
             return self._compiled(trial, params, seed, model)
 
     def _compiled(self, trial: int, params: Mapping[str, Any], seed: int, fresh: Any) -> TrialModel:
-        self.build_on_data(fresh)
-        slots = find_slots(fresh)
-        sizes = self._sizes(params)
-        made_by = {"builder": self._spec.model, "params": dict(params)}
-        signature, shared = signature_of(fresh, slots, {} if self._any_size else sizes, made_by)
-        slots = slots if shared else []
-        constants = [slot.value for slot in slots]
+        state = read_python_state(fresh, find_slots(fresh))
+        signature = signature_of(state, {} if self._any_size else self._sizes(params))
+        if state.obstacle or signature in self.unshared:
+            return self._traced(trial, params, seed, fresh, self._own_state(trial, signature, state))
         lent = self.kept.take(signature)
-        was_there = lent is not None
         if lent is None:
-            try:
-                lent = self._trace(signature, fresh, slots, sizes)
-            except Exception as error:  # noqa: BLE001  # a model may hold anything; `fit` tells what is its own fault
-                keras_session.begin_trial(seed)
-                reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
-                return TrialModel(model=self._build(dict(params)), reason=reason)
-            self.kept.lent(lent)
-        else:
-            lent.renew(fresh, constants)
-            self._resize(lent.program, params)
-        self._of_trial[trial] = (signature, constants)
-        return TrialModel(model=lent.model, lent=lent, kept=was_there)
+            return self._traced(trial, params, seed, fresh, (signature, state))
+        self._resize(lent.program, params)
+        difference = self._lend(lent, fresh, state, params)
+        if difference:
+            self.unshared.add(signature)
+            self._note(f"a program is not shared, because trained by it a model would differ: {difference}", trial)
+            model = self._build_anew(seed, params)
+            state = read_python_state(model)
+            return self._traced(trial, params, seed, model, self._own_state(trial, signature, state))
+        self._of_trial[trial] = (signature, [slot.value for slot in state.slots])
+        return TrialModel(model=lent.model, lent=lent, kept=True)
 
-    def _trace(self, signature: str, model: Any, slots: list[Slot], sizes: Mapping[str, Any]) -> KeptModel:
+    def _own_state(self, trial: int, signature: str, state: PythonState) -> tuple[str, PythonState]:
+        """For a program that serves one trial alone: a signature that no other has, and nothing to be varied."""
+        return f"{signature}/{trial}", dataclasses.replace(state, slots=[])
+
+    def _lend(self, lent: KeptModel, fresh: Any, state: PythonState, params: Mapping[str, Any]) -> str:
+        """Make a kept model equal to a fresh one, and see whether its program does what the fresh one's own steps do.
+
+        Returns:
+            What differs; empty if nothing.
+        """
+        constants = [slot.value for slot in state.slots]
+        values = [_value_of(found.variable) for found in state.variables]
+        lent.renew(values, constants)
+        made_with, compared = self._compared.setdefault(lent.signature, (dict(params), set()))
+        changed = frozenset(name for name in params if params[name] != made_with.get(name))
+        try:
+            difference = difference_in_validation(lent, fresh)
+            if not difference and changed not in compared:
+                for found, value in zip(state.variables, values, strict=True):
+                    found.variable.assign(value)
+                difference = difference_in_step(lent, fresh)
+                compared.add(changed)
+        except Exception as error:  # noqa: BLE001  # a user's step may raise where no program runs it
+            difference = f"it cannot be compared: {type(error).__name__}: {one_line(error)}"
+        lent.renew(values, constants)
+        return difference
+
+    def _traced(
+        self, trial: int, params: Mapping[str, Any], seed: int, model: Any, of: tuple[str, PythonState]
+    ) -> TrialModel:
+        """The model with a program of its own, which others may use if its signature is theirs."""
+        signature, state = of
+        try:
+            lent = self._trace(signature, model, state, self._sizes(params))
+        except Exception as error:  # noqa: BLE001  # a model may hold anything; `fit` tells what is its own fault
+            reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
+            return TrialModel(model=self._build_anew(seed, params), reason=reason)
+        if "/" not in signature and self._cannot_serve_others(lent):
+            self.unshared.add(signature)
+            lent.signature = f"{signature}/{trial}"
+        self._compared.setdefault(lent.signature, (dict(params), set()))
+        self.kept.lent(lent)
+        self._of_trial[trial] = (lent.signature, [slot.value for slot in lent.slots])
+        return TrialModel(model=lent.model, lent=lent)
+
+    def _cannot_serve_others(self, lent: KeptModel) -> str:
+        """What a traced program holds that no other model's values could take the place of; empty if nothing."""
+        state = lent.state_when_traced
+        variables = [found.variable for found in state.variables]
+        variables += [variable for slot in lent.slots for variable in slot.backend_variables]
+        return state.obstacle or lent.unrenewable or lent.program.unknown_parts(variables, state.tensors)
+
+    def _build_anew(self, seed: int, params: Mapping[str, Any]) -> Any:
+        keras_session.begin_trial(seed)
+        model = self._build(dict(params))
+        self.build_on_data(model)
+        return model
+
+    def _note(self, message: str, trial: int) -> None:
+        self.notes.append(f"{message}; the first was trial {trial}")
+
+    def _trace(self, signature: str, model: Any, state: PythonState, sizes: Mapping[str, Any]) -> KeptModel:
         arguments = (model, self._split("train"), self._split("validation"))
         if keras.backend.backend() == "jax":
-            return self._trace_on_jax(signature, *arguments, slots, sizes)
+            return self._trace_on_jax(signature, *arguments, state, sizes)
         from bandstand_workers.programs.tensorflow_program import TensorFlowProgram
 
         plain = TensorFlowProgram(*arguments, **sizes)
@@ -141,12 +208,13 @@ class ModelSource:
             program: EpochProgram = plain
         else:
             program = MeasuredProgram(plain, lambda: TensorFlowProgram(*arguments, **sizes, xla=True))
-        kept = KeptModel(signature, model, program, slots)
+        kept = KeptModel(signature, model, program, state)
         plain.trace()
+        kept.traced()
         return kept
 
     def _trace_on_jax(
-        self, signature: str, model: Any, train: Any, validation: Any, slots: list[Slot], sizes: Mapping[str, Any]
+        self, signature: str, model: Any, train: Any, validation: Any, state: PythonState, sizes: Mapping[str, Any]
     ) -> KeptModel:
         from bandstand_workers.programs.jax_program import JaxFunctions, JaxProgram
 
@@ -156,18 +224,31 @@ class ModelSource:
             functions = sibling.functions
         else:
             width = self._spec.resources.trials_at_once
-            functions = JaxFunctions(model, slots, train, validation, **sizes, width=width)
-        program = JaxProgram(model, slots, functions, batch)
-        kept = KeptModel(signature, model, program, slots)
+            functions = JaxFunctions(model, state.slots, train, validation, **sizes, width=width)
+        program = JaxProgram(model, state.slots, functions, batch)
+        kept = KeptModel(signature, model, program, state)
         if sibling is None:
             program.trace()
+        kept.traced()
         return kept
 
     def give_back(self, trial_model: TrialModel) -> None:
-        """Have a model serve other trials. One whose training raised is not given back."""
+        """Have a model serve other trials, unless callbacks have changed it. One whose training raised is not given."""
         if trial_model.lent is not None:
             with keras_session.EXCLUSIVE:
-                self.kept.give_back(trial_model.lent)
+                if trial_model.lent.is_as_traced:
+                    self.kept.give_back(trial_model.lent)
+
+    def follow_model(self, lent: KeptModel) -> None:
+        """Have the program of a training that begins trace the model as callbacks have left it, if they changed it."""
+        with keras_session.EXCLUSIVE:
+            if not lent.is_as_traced:
+                lent.program.retrace()
+
+    def take_notes(self) -> tuple[str, ...]:
+        """What the user should know since the last call."""
+        notes, self.notes[:] = tuple(self.notes), []
+        return notes
 
     def clean_up(self, trial_model: TrialModel | None) -> None:
         """Let go, now and then, of what trials leave behind: models are full of cycles, which only this frees."""
@@ -179,9 +260,33 @@ class ModelSource:
                 self._litter = 0
 
     def build_on_data(self, model: Any) -> None:
-        """Make the variables of a model that has no input shape of its own."""
-        if not model.built:
+        """Make the variables of a model that has no input shape of its own, if a call makes them."""
+        if model.built:
+            return
+        before = [(each.variable, _value_of(each.variable)) for each in read_python_state(model).variables]
+        try:
             model(keras.tree.map_structure(lambda array: array[:1], self._data["train"][0]))
+        except Exception:  # noqa: BLE001  # models whose own steps never call them, such as two that compete
+            model.built = False
+        for variable, value in before:  # random states, which `fit` does not use up here
+            variable.assign(value)
+
+    def build_wholly(self, model: Any, params: Mapping[str, Any]) -> None:
+        """Make all variables of a model whose values come from elsewhere, by a step where a call does not make them."""
+        self.build_on_data(model)
+        if not model.built:
+            self._take_step(model, params)
+
+    def build_for(self, model: Any, checkpoint: Checkpoint, params: Mapping[str, Any]) -> None:
+        """Make the variables that a checkpoint has values for, by a step on data where nothing less makes them."""
+        self.build_on_data(model)
+        if model_state.lacks_variables(checkpoint, model):
+            self._take_step(model, params)
+
+    def _take_step(self, model: Any, params: Mapping[str, Any]) -> None:
+        size = self._spec.batch_size_for(params)
+        x, y, *weights = keras.tree.map_structure(lambda array: array[:size], self._data["train"])
+        model.train_on_batch(x, y, sample_weight=weights[0] if weights else None)
 
     def _resize(self, program: EpochProgram, params: Mapping[str, Any]) -> None:
         """Have a kept program take batches of a trial's size."""
@@ -203,6 +308,10 @@ class ModelSource:
         if name not in self.tensors:
             self.tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
         return self.tensors[name]
+
+
+def _value_of(variable: Any) -> Any:
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def _may_use_xla() -> bool:

@@ -12,10 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from bandstand_workers.internals import keras_parts
+from bandstand_workers.programs.python_state import read_python_state
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint, CheckpointError
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
 
-__all__ = ["OtherShapeError", "capture", "inherited", "restore", "take_weights"]
+__all__ = ["OtherShapeError", "capture", "inherited", "lacks_variables", "restore", "take_weights"]
 
 
 def capture(model: Any, epoch: int, callbacks: Sequence[BegunCallback], best: BestWeights) -> Checkpoint:
@@ -23,11 +25,38 @@ def capture(model: Any, epoch: int, callbacks: Sequence[BegunCallback], best: Be
     return Checkpoint(
         epoch=epoch,
         variables=[_copied(variable) for variable in model.variables],
-        optimizer=[_copied(variable) for variable in model.optimizer.variables],
+        optimizer=[_copied(variable) for variable in _optimizer_variables(model)],
+        others={path: _copied(variable) for path, variable in _others(model).items()},
         callbacks=[callback.state() for callback in callbacks],
         best=best,
         random_states=tuple(index for index, variable in enumerate(model.variables) if _is_random_state(variable)),
     )
+
+
+def lacks_variables(checkpoint: Checkpoint, model: Any) -> bool:
+    """Whether a model has no place yet for variables of a checkpoint of its own: its first step makes them."""
+    if len(model.variables) < len(checkpoint.variables):
+        return True
+    return not checkpoint.inherited and bool(checkpoint.others.keys() - _others(model).keys())
+
+
+def _others(model: Any) -> dict[str, Any]:
+    """The variables that a model can reach beyond its weights and its optimizer's, by path.
+
+    Without the sums of Keras's own metrics, which are naught at each epoch's beginning.
+    """
+    known = {id(variable) for variable in (*model.variables, *_optimizer_variables(model))}
+    sums = {id(variable) for variable in model.metrics_variables}
+    return {
+        found.path: found.variable
+        for found in read_python_state(model).variables
+        if id(found.variable) not in known
+        and not (id(found.variable) in sums and type(found.owner).__module__.startswith("keras."))
+    }
+
+
+def _optimizer_variables(model: Any) -> list[Any]:
+    return list(getattr(model.optimizer, "variables", []))
 
 
 def inherited(checkpoint: Checkpoint, weights: str) -> Checkpoint:
@@ -44,12 +73,14 @@ def inherited(checkpoint: Checkpoint, weights: str) -> Checkpoint:
     best = checkpoint.best.weights
     if weights == "last" or not best:  # there is no best epoch where none had a finite value
         moments = checkpoint.optimizer if weights == "last" else []
-        return replace(checkpoint, optimizer=moments, callbacks=[], best=BestWeights(), inherited=True)
+        others = checkpoint.others if weights == "last" else {}
+        return replace(checkpoint, optimizer=moments, others=others, callbacks=[], best=BestWeights(), inherited=True)
     return replace(
         checkpoint,
         variables=best,
         random_states=(),
         optimizer=[],
+        others={},
         callbacks=[],
         best=BestWeights(),
         inherited=True,
@@ -63,14 +94,20 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
         CheckpointError: the checkpoint is of another model, or of other callbacks.
         OtherShapeError: it is a parent's, of a model of another shape.
     """
-    if not model.optimizer.built:
+    if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     if checkpoint.inherited:
         _take_over(checkpoint, model)
         return
+    others = _others(model)
+    paths = list(checkpoint.others)
     parts = {
         "model": (model.variables, checkpoint.variables),
-        "optimizer": (model.optimizer.variables, checkpoint.optimizer),
+        "optimizer": (_optimizer_variables(model), checkpoint.optimizer),
+        "other variables": (
+            [others[path] for path in paths if path in others],
+            list(checkpoint.others.values()),
+        ),
     }
     best = checkpoint.best.weights
     fits = {name: _fits(*both) for name, both in parts.items()} | {"weights": not best or _fits(model.weights, best)}
@@ -84,7 +121,15 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
     for variables, values in parts.values():
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+    _finalize_layers(model)
     _restore_callbacks(checkpoint, callbacks)
+
+
+def _finalize_layers(model: Any) -> None:
+    """Have layers that were adapted to data compute by the variables that they have now been given."""
+    for layer in keras_parts.all_layers(model):
+        if isinstance(layer, keras.layers.Normalization) and layer.built and layer.input_mean is None:
+            layer.finalize_state()
 
 
 def _restore_callbacks(checkpoint: Checkpoint, callbacks: list[Any]) -> None:
@@ -131,6 +176,11 @@ def take_weights(checkpoint: Checkpoint, model: Any) -> None:
 def _take_over(checkpoint: Checkpoint, model: Any) -> None:
     """Give a child's model its parent's weights, and its optimizer the parent's moments where it has such."""
     take_weights(checkpoint, model)
+    _finalize_layers(model)
+    for path, variable in _others(model).items():
+        value = checkpoint.others.get(path)
+        if value is not None and value.shape == tuple(variable.shape) and not path.endswith("_learning_rate"):
+            variable.assign(value)
     optimizer = model.optimizer
     if not _fits(optimizer.variables, checkpoint.optimizer):
         return  # such as a momentum that was 0 and is no longer: there are no moments to take over

@@ -30,11 +30,11 @@ from bandstand_workers.programs.loop import train_epochs
 from bandstand_workers.training import checkpoints, combined_models, keras_session, model_state
 from bandstand_workers.training.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
-from bandstand_workers.training.checkpoints import Checkpoint, CheckpointError
+from bandstand_workers.training.checkpoints import Arrays, Checkpoint, CheckpointError
 from bandstand_workers.training.data.batches import epoch_permutation, make_batches
 from bandstand_workers.training.data.loading import Data, load_data
 from bandstand_workers.training.data.summary import describe_data
-from bandstand_workers.training.model_files import local_copy, save_model
+from bandstand_workers.training.model_files import load_weights, local_copy, save_model
 from bandstand_workers.training.model_source import ModelSource, TrialModel
 from bandstand_workers.training.study_check import check_study
 from bandstand_workers.training.user_code import load_builder, load_function
@@ -142,7 +142,10 @@ class Training:
             self.source.give_back(trial_model)
         self.source.clean_up(trial_model)
         return dataclasses.replace(
-            outcome, defaulted=self._defaulted(), memory_bytes=psutil.Process().memory_info().rss
+            outcome,
+            defaulted=self._defaulted(),
+            notes=self.source.take_notes(),
+            memory_bytes=psutil.Process().memory_info().rss,
         )
 
     def _train(
@@ -181,7 +184,7 @@ class Training:
         verdict = None
         if resume is not None:
             with keras_session.EXCLUSIVE:
-                self.source.build_on_data(model)  # so that there are variables to restore
+                self.source.build_for(model, resume, assignment.params)  # so that there are variables to restore
         if assignment.until_epoch > report.epochs:
             rates = FollowLearningRates(assignment.learning_rates, assignment.first_epoch)
             callbacks = [rates, *user_callbacks, report]
@@ -203,7 +206,7 @@ class Training:
         end_uri = None if report.end is None else self._write_end(report.end, link, uri_of(report.end))
         place = f"{folder}/model-attempt-{assignment.attempt}"
         with keras_session.EXCLUSIVE:
-            model_uri = save_model(model, report.best.weights, place) if keep else None
+            model_uri = self._save(model, report.best.weights, place) if keep else None
         action = verdict.action if verdict else Action.STOP
         return Outcome(
             action=action,
@@ -214,6 +217,16 @@ class Training:
             reason_for_fit=trial_model.reason,
             unkept=tuple(sorted(report.unkept)),
         )
+
+    def _save(self, model: Any, weights: Arrays, stem: str) -> str:
+        """As `save_model`; that a model is saved as weights alone is noted."""
+        uri, obstacle = save_model(model, weights, stem)
+        if obstacle:
+            self.source.notes.append(
+                f"Keras cannot save the whole model ({obstacle}), so its weights are kept: build it by "
+                f"{self.spec.model} with the trial's params, call it on data, and load them by load_weights"
+            )
+        return uri
 
     def _load(self, uri: str, epoch: int) -> Checkpoint:
         checkpoint = self.checkpoint_keeper.load(uri)
@@ -244,6 +257,7 @@ class Training:
             epochs_done=report.epochs,
             max_epochs=self.spec.max_epochs,
             callbacks=callbacks,
+            begun=lambda: self.source.follow_model(lent),
             out_of_time=report.is_out_of_time if report.has_deadline else None,
         )
 
@@ -291,7 +305,7 @@ class Training:
         if best.epoch != epoch or not best.weights:
             return None
         model = self._fresh_model(params)
-        uri = save_model(model, best.weights, place)
+        uri = self._save(model, best.weights, place)
         self.source.clean_up(None)
         return uri
 
@@ -325,7 +339,7 @@ class Training:
             model = self._fresh_ensemble(params, len(checkpoint_uris))
             for member, state in zip(combined_models.members_of(model), states, strict=True):
                 model_state.take_weights(state, member)
-        uri = save_model(model, model.get_weights(), place)
+        uri = self._save(model, model.get_weights(), place)
         self.source.clean_up(None)
         return uri
 
@@ -347,7 +361,7 @@ class Training:
         x, y, *weights = self.data[split]
         model = self._fresh_model(params) if members == 1 else self._fresh_ensemble(params, members)
         with local_copy(model_uri) as path:
-            model.load_weights(path)
+            load_weights(model, path)
         metrics = model.evaluate(
             x,
             y,
@@ -371,7 +385,7 @@ class Training:
         """A model of its own, with variables, for weights that come from elsewhere."""
         keras_session.begin_trial(self.spec.seed)
         model = self._build(dict(params))
-        self.source.build_on_data(model)
+        self.source.build_wholly(model, params)
         return model
 
     def _fresh_ensemble(self, params: Mapping[str, Any], members: int) -> Any:

@@ -60,6 +60,8 @@ class Checkpoint:
     optimizer: Arrays  # the optimizer's, the step count and the learning rate included
     callbacks: list[CallbackState]  # of each of the user's callbacks
     best: BestWeights
+    others: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    """Variables beyond those, by their path from the model: second optimizers, averages, a user's own metrics."""
     random_states: tuple[int, ...] = ()  # which of the variables are what layers draw by, such as a dropout's
     inherited: bool = False  # it is a parent's: the learning rate, as all hyperparameters, is the child's own
     file: str = "a checkpoint"  # where it came from, for messages; not written down
@@ -68,7 +70,8 @@ class Checkpoint:
     def size_bytes(self) -> int:
         """Of its arrays."""
         in_callbacks = [array for state in self.callbacks for array in state.arrays]
-        return sum(array.nbytes for array in (*self.variables, *self.optimizer, *self.best.weights, *in_callbacks))
+        arrays = (*self.variables, *self.optimizer, *self.others.values(), *self.best.weights, *in_callbacks)
+        return sum(array.nbytes for array in arrays)
 
     def copied(self) -> Checkpoint:
         """The same with arrays of its own."""
@@ -76,6 +79,7 @@ class Checkpoint:
             self,
             variables=_copies(self.variables),
             optimizer=_copies(self.optimizer),
+            others={path: array.copy() for path, array in self.others.items()},
             callbacks=[replace(state, arrays=_copies(state.arrays)) for state in self.callbacks],
             best=replace(self.best, weights=_copies(self.best.weights)),
         )

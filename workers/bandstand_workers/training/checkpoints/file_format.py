@@ -37,7 +37,7 @@ from bandstand_workers.training.checkpoints.checkpoint import (
 
 __all__ = ["decode", "encode", "sealed"]
 
-VERSION = 1
+VERSION = 2
 _MARK = b"\x89BANDSTAND CHECKPOINT\r\n\n"
 """As PNG's: a transfer that changes line ends or drops a bit shows at once."""
 _HEAD = len(_MARK) + 4 + 32
@@ -84,6 +84,9 @@ def _payload_of(checkpoint: Checkpoint, uri: str) -> bytes:
         "variables": _add_all(file, checkpoint.variables, "variables"),
         "random_states": list(checkpoint.random_states),
         "optimizer": _add_all(file, checkpoint.optimizer, "optimizer"),
+        "others": {
+            path: file.add(array, f"others/{place}") for place, (path, array) in enumerate(checkpoint.others.items())
+        },
         "best": {
             "loss": repr(checkpoint.best.loss),  # JSON has no infinity
             "epoch": checkpoint.best.epoch,
@@ -131,10 +134,17 @@ def _checkpoint_from(text: Mapping[str, Any], arrays: dict[str, np.ndarray[Any, 
         epoch=epoch,
         variables=variables,
         optimizer=_take_all(text["optimizer"], arrays),
+        others=_others_from(text.get("others", {}), arrays),  # version 1 had none
         callbacks=[_callback_from(of, arrays) for of in _list(text["callbacks"])],
         best=_best_from(text["best"], epoch, arrays),
         random_states=_random_states_from(text["random_states"], len(variables)),
     )
+
+
+def _others_from(specs: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    if not isinstance(specs, dict):
+        raise TypeError("other variables must be named by their paths")
+    return {path: take_array(spec, arrays) for path, spec in specs.items()}
 
 
 def _callback_from(text: Mapping[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> CallbackState:

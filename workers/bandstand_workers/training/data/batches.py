@@ -35,7 +35,8 @@ def make_batches(arrays: Any, *, batch_size: int, seed: int, first_epoch: int, l
     import tensorflow as tf
 
     with tf.device("CPU"):
-        tensors = keras.tree.map_structure(tf.convert_to_tensor, arrays)
+        # As `fit` does: a list among what a data set maps to would become one tensor.
+        tensors = keras.tree.lists_to_tuples(keras.tree.map_structure(tf.convert_to_tensor, arrays))
     leaves = keras.tree.flatten(tensors)
     examples = int(leaves[0].shape[0])
     steps = math.ceil(examples / batch_size)

@@ -1,0 +1,96 @@
+"""Whether a kept program trains a fresh model as the model's own steps do: both are run on one batch and compared.
+
+Knows how near two computations of one thing come. Must not know why a program was thought to fit, nor what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from bandstand_workers.programs.kept import KeptModel
+from bandstand_workers.programs.python_state import read_python_state
+
+__all__ = ["difference_in_step", "difference_in_validation"]
+
+Array = np.ndarray[Any, Any]
+
+_LOGS = {"float32": 2e-4, "other": 3e-2}
+"""Relative difference of a metric on a batch that rounding alone may make, by precision."""
+_CHANGES = {"float32": 1e-3, "other": 1e-1}
+"""The same for what a step changes, in proportion to how much the variable's elements change on average."""
+_AGREEING = 0.9
+"""Share of a variable's elements that must agree: where a gradient is next to nothing, Adam may step either way."""
+
+
+def difference_in_validation(kept: KeptModel, fresh: Any) -> str:
+    """What is different where the kept program and the fresh model's own step validate a batch; empty if nothing.
+
+    Both have the same values of variables beforehand. Nothing but metrics changes.
+    """
+    batch, logs = kept.program.probe(train=False)
+    return _difference_of_logs(logs, kept.program.own_step(fresh, batch, train=False), _precision(fresh))
+
+
+def difference_in_step(kept: KeptModel, fresh: Any) -> str:
+    """What is different where the kept program and the fresh model's own step train on a batch; empty if nothing.
+
+    Both have the same values of variables beforehand, and others afterwards.
+    """
+    before = _values(fresh)
+    late = {found.path: value for found, value in kept.late}
+    batch, logs = kept.program.probe(train=True)
+    own_logs = kept.program.own_step(fresh, batch, train=True)
+    precision = _precision(fresh)
+    difference = _difference_of_logs(logs, own_logs, precision)
+    if difference:
+        return difference
+    ours, own = _values(kept.model), _values(fresh)
+    for path, value in own.items():
+        begun = before.get(path, late.get(path))
+        if path not in ours or begun is None:
+            return f"{path.removeprefix('model.')} is a variable of one and not of the other"
+        if not _changed_alike(begun, ours[path], value, _CHANGES[precision]):
+            return f"{path.removeprefix('model.')} after a step"
+    return ""
+
+
+def _values(model: Any) -> dict[str, Array]:
+    return {
+        found.path: np.array(keras.ops.convert_to_numpy(found.variable)) for found in read_python_state(model).variables
+    }
+
+
+def _precision(model: Any) -> str:
+    policies = {layer.compute_dtype for layer in model.layers} | {model.compute_dtype}
+    return "float32" if policies <= {"float32", "float64"} else "other"
+
+
+def _difference_of_logs(ours: Mapping[str, float], own: Mapping[str, float], precision: str) -> str:
+    if set(ours) != set(own):
+        return f"metrics are {', '.join(sorted(ours))} and {', '.join(sorted(own))}"
+    for name, value in own.items():
+        if not np.isclose(ours[name], value, rtol=_LOGS[precision], atol=1e-6, equal_nan=True):
+            return f"{name} is {ours[name]:.6g} and {value:.6g}"
+    return ""
+
+
+def _changed_alike(begun: Array, ours: Array, own: Array, tolerance: float) -> bool:
+    """Whether two steps that began at the same values have come to the same ones."""
+    if not ours.shape == own.shape == begun.shape:
+        return False
+    if not np.issubdtype(own.dtype, np.floating) or not own.size:
+        return bool(np.array_equal(ours, own))
+    first, second, origin = (each.astype(np.float64) for each in (ours, own, begun))
+    allowed = tolerance * _root_mean_square(second - origin) + 4 * np.finfo(np.float32).eps * np.abs(origin) + 1e-9
+    with np.errstate(invalid="ignore"):
+        agreeing = (np.abs(first - second) <= allowed) | (np.isnan(first) & np.isnan(second)) | (first == second)
+    return bool(agreeing.mean() >= _AGREEING)
+
+
+def _root_mean_square(change: Array) -> float:
+    finite: Array = change[np.isfinite(change)]
+    return float(np.sqrt(np.mean(np.square(finite)))) if len(finite) else 0.0
