@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.oracle.programs import make_program
 from tests.oracle.report import feature_table, line_for, summary
-from tests.oracle.run import judge_programs
+from tests.oracle.run import Verdict, judge_programs
 
 
 def main() -> int:
@@ -45,10 +45,10 @@ def main() -> int:
     return int(any(verdict.failures for verdict in verdicts) or invalid > max(1, 0.05 * len(verdicts)))
 
 
-def _print_failures(verdict: object) -> None:
-    if verdict.invalid:  # type: ignore[attr-defined]
-        print(verdict.invalid)  # type: ignore[attr-defined]
-    for trial, failure in verdict.failures:  # type: ignore[attr-defined]
+def _print_failures(verdict: Verdict) -> None:
+    if verdict.invalid:
+        print(verdict.invalid)
+    for trial, failure in verdict.failures:
         print(f"trial {trial}: {failure.kind}: {failure.where}\n  {failure.expected}\n  {failure.got}")
 
 

@@ -43,8 +43,5 @@ def feature_table(verdicts: Sequence[Verdict]) -> str:
 
 def summary(verdicts: Iterable[Verdict]) -> str:
     """How many programs of each fate."""
-    fates = Counter(
-        "invalid" if verdict.invalid else verdict.failures[0][1].kind if verdict.failures else "same"
-        for verdict in verdicts
-    )
+    fates = Counter(verdict.fate for verdict in verdicts)
     return ", ".join(f"{count} {fate}" for fate, count in fates.most_common())

@@ -37,8 +37,18 @@ class Verdict:
 
     program: Program
     failures: list[tuple[int, Failure]] = field(default_factory=list)  # by trial
+    told: int = 0  # trials that differ, of which Bandstand said what their checkpoints could not hold
     invalid: str = ""  # why plain Keras does not train it
     compiled: int = 0  # trials that a compiled program trained
+
+    @property
+    def fate(self) -> str:
+        """In a word or two."""
+        if self.invalid:
+            return "invalid"
+        if self.failures:
+            return self.failures[0][1].kind
+        return "told to differ" if self.told else "same"
 
 
 def judge_programs(
@@ -158,6 +168,9 @@ def judge(
         else:
             verdict.compiled += got[trial.number].is_compiled
             failure = compare(program, theirs, got[trial.number])
+            if failure is not None and failure.kind != "raises" and got[trial.number].unkept:
+                verdict.told += 1
+                continue
         if failure is not None:
             verdict.failures.append((trial.number, failure))
     return verdict
