@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.oracle.programs import make_program
+from tests.oracle.programs import SEED, make_program
 from tests.oracle.report import feature_table, line_for, summary
 from tests.oracle.run import Verdict, judge_programs
 
@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--backend", choices=("tensorflow", "jax"), default="tensorflow")
     parser.add_argument("--programs", type=int, default=500)
     parser.add_argument("--first", type=int, default=0, help="number of the first program")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--processes", type=int, default=2, help="that train at the same time")
     parser.add_argument("--at-once", type=int, default=25, help="programs to a process")
     parser.add_argument("--only", type=int, nargs="+", help="only the programs of these numbers")

@@ -37,6 +37,9 @@ class Targets:
     weight: str = ""
 
 
+_AS_FLOATS = "keras.layers.Rescaling(1.0)"
+
+
 def _array(draw: Draw) -> Inputs:
     return Inputs("raw")
 
@@ -155,7 +158,7 @@ def _texts(draw: Draw) -> Inputs:
     ]
     words = "np.array(['ant', 'bee', 'cat', 'dog', 'eel', 'fox'])[np.clip(raw * 2 + 3, 0, 5).astype(int)]"
     texts = f"np.array([' '.join(row) for row in {words}]).astype(object)"
-    return Inputs(texts, shape="()", dtype="string", before=before, front=["adapted"], needs_input=True)
+    return Inputs(texts, shape="()", dtype="string", before=before, front=["adapted", _AS_FLOATS], needs_input=True)
 
 
 def _integers(draw: Draw) -> Inputs:
@@ -165,7 +168,7 @@ def _integers(draw: Draw) -> Inputs:
         f'adapted.adapt(load()["train"][0][:{rows}])',
     ]
     x = "(np.clip(raw * 2 + 3, 0, 5).astype('int64') * 7)"
-    return Inputs(x, dtype="int64", before=before, front=["adapted"], needs_input=True)
+    return Inputs(x, dtype="int64", before=before, front=["adapted", _AS_FLOATS], needs_input=True)
 
 
 def _hashed(draw: Draw) -> Inputs:
@@ -201,6 +204,7 @@ _INPUTS: dict[str, tuple[Callable[[Draw], Inputs], int]] = {
 """Feature -> how it is drawn, and how often in proportion."""
 _ONLY_TENSORFLOW = (
     "StringLookup adapted", "StringLookup given", "TextVectorization adapted", "IntegerLookup adapted", "Hashing",
+    "scipy sparse",  # trains on JAX too, but each batch is compiled anew
 )  # fmt: skip
 
 

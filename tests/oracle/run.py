@@ -27,7 +27,7 @@ __all__ = ["Verdict", "judge", "judge_programs"]
 _ROOT = Path(__file__).parents[2]
 _ROLES = (("reference",), ("candidate-0", "candidate-1"))
 """Those that may train at the same time, and of each the processes that follow one another."""
-_PROGRAM_SECONDS = 120
+_PROGRAM_SECONDS = 300
 """A program that takes longer hangs."""
 
 

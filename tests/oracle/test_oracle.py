@@ -16,6 +16,7 @@ import pytest
 
 from bandstand_workers.programs.kept import KeptModel
 from bandstand_workers.training import model_source, model_state
+from tests.oracle import programs
 from tests.oracle.candidate import TrialState, train_pieces
 from tests.oracle.draw import Draw
 from tests.oracle.process import write_source
@@ -114,7 +115,7 @@ def test_every_feature_comes_up_ten_times_in_500_programs() -> None:
     for backend in ("tensorflow", "jax"):
         counts: dict[str, int] = {}
         for number in range(500):
-            for feature in make_program(0, number, backend).features:
+            for feature in make_program(programs.SEED, number, backend).features:
                 counts[feature] = counts.get(feature, 0) + 1
         rare = {name: count for name, count in counts.items() if count < 10 and not name.startswith("param: ")}
         assert rare == {}
