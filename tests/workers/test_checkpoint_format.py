@@ -26,7 +26,7 @@ from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import BestWeights, CallbackState, Checkpoint, CheckpointError
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
-from bandstand_workers.training.checkpoints.file_format import sealed
+from bandstand_workers.training.checkpoints.file_format import VERSION, sealed
 
 PLACE = "study-1/trial-00003/epoch-0004-attempt-1.checkpoint"
 HEAD = len(b"\x89BANDSTAND CHECKPOINT\r\n\n") + 4 + 32
@@ -260,10 +260,25 @@ def test_a_pickle_is_refused_by_name_and_never_loaded(protocol: int, tmp_path: P
 
 def test_a_file_of_a_later_version_is_refused_as_made_by_a_newer_bandstand() -> None:
     content = bytearray(checkpoints.encode(make_checkpoint(), PLACE))
-    content[24] = 2
+    content[24] = VERSION + 1
     error = refusal(bytes(content))
     assert error.kind == "newer"
-    assert "is of version 2: it was made by a newer Bandstand" in str(error)
+    assert f"is of version {VERSION + 1}: it was made by a newer Bandstand" in str(error)
+
+
+def test_a_file_of_the_first_version_which_knew_no_other_variables_is_read() -> None:
+    content = bytearray(forged(text_with()))
+    content[24] = 1
+    checkpoint = checkpoints.decode(bytes(content), PLACE)
+    assert (checkpoint.epoch, len(checkpoint.variables), checkpoint.others) == (4, 1, {})
+
+
+def test_variables_beyond_model_and_optimizer_come_back_under_their_paths() -> None:
+    others = {"model.second._momentums[0]": np.arange(3.0), "model.top": np.array(7, np.int32)}
+    after = through_a_file(make_checkpoint(others=others)).others
+    assert list(after) == list(others)
+    for path, value in others.items():
+        assert_same(after[path], value)
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04 a zip file", b"\x93NUMPY", b"{}", b"\x89BANDSTAND"])
@@ -331,6 +346,7 @@ def test_a_forged_file_that_holds_what_it_should_is_read_so_that_the_forgeries_b
         *(forged(text_with(best=best_with(epoch=epoch))) for epoch in (5, -1, 1.0)),
         forged(text_with(best=best_with(weights=["variables/0"]))),
         *(forged(text_with(random_states=states)) for states in ([1], [-1], [0, 0], {}, "0", [10**18])),
+        *(forged(text_with(others=others)) for others in ([1], 3, {"a": "variables/0"}, {"a": 1}, {"a": None})),
         forged(text_with(variables=["variables/0", "variables/0"])),
         forged(text_with(variables="a"), {"a": np.zeros(2, "float32")}),
         forged(text_with(variables={"variables/0": 1})),
@@ -348,7 +364,7 @@ def test_a_forged_file_that_holds_what_it_should_is_read_so_that_the_forgeries_b
         sealed((2).to_bytes(8, "little") + b"{}"),
         sealed(len(HUGE).to_bytes(8, "little") + HUGE),
     ],
-    ids=range(50),
+    ids=range(55),
 )
 def test_a_file_with_a_right_checksum_and_wrong_content_is_refused(content: bytes) -> None:
     error = refusal(content)
@@ -409,7 +425,7 @@ def test_a_pipe_in_the_place_of_a_checkpoint_is_refused_and_nobody_waits_for_wha
 
 def test_the_head_is_as_the_documentation_says() -> None:
     content = checkpoints.encode(make_checkpoint(), PLACE)
-    assert content.startswith(b"\x89BANDSTAND CHECKPOINT\r\n\n" + (1).to_bytes(4, "little"))
+    assert content.startswith(b"\x89BANDSTAND CHECKPOINT\r\n\n" + (2).to_bytes(4, "little"))
     assert content[28:60] == hashlib.sha256(content[60:]).digest()
     assert HEAD == 60
     assert sorted(safetensors.numpy.load(content[60:])) == ["best/0", "optimizer/0", "variables/0"]

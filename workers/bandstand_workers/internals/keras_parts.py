@@ -6,7 +6,7 @@ or checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -119,21 +119,22 @@ def has_random_seed(value: Any) -> bool:
     return own and getattr(value, "_init_seed", 0) is None
 
 
-def without_identities(owner: Any, name: str, value: Any, paths: Mapping[int, str]) -> Any:
+def without_identities(owner: Any, name: str, value: Any, variables: Iterable[Any]) -> Any:
     """The value of an attribute, with variables' paths where Keras keeps their identities.
 
-    Stands on `Optimizer._exclude_from_weight_decay`, a set of identities. If Keras names variables otherwise there,
-    models with such an optimizer are traced anew for each trial.
+    Stands on `Optimizer._exclude_from_weight_decay`, a set of what `Optimizer._var_key` gives. If Keras names variables
+    otherwise there, models with such an optimizer are traced anew for each trial.
 
     Args:
         owner: any object.
         name: of its attribute.
         value: of the attribute.
-        paths: of variables by their identity.
+        variables: of the model. Where others are meant, an object is given back that equals no other.
     """
     if name != "_exclude_from_weight_decay" or not isinstance(owner, keras.optimizers.Optimizer):
         return value
-    return sorted(paths.get(key, "an unknown variable") for key in value)
+    paths = {owner._var_key(variable): variable.path for variable in variables}
+    return sorted(paths[key] for key in value) if paths.keys() >= set(value) else object()
 
 
 def is_cast(variable: Any) -> bool:

@@ -6,11 +6,12 @@ Knows TensorFlow 2.20 and 2.21, where all of them are the same. Must not know Ke
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
-__all__ = ["forget_custom_gradients", "set_seed"]
+__all__ = ["forget_custom_gradients", "is_of_table", "set_seed"]
 
 _TRACED = "CustomGradient-"
 """What TensorFlow begins the names with that it gives to gradients while it traces."""
@@ -39,3 +40,12 @@ def forget_custom_gradients() -> None:
     registered = ops.gradient_registry._registry
     for name in [name for name in registered if name.startswith(_TRACED)]:
         del registered[name]
+
+
+def is_of_table(handle: Any) -> bool:
+    """Whether a resource is a look-up table's.
+
+    Stands on `EagerTensor._parent_trackable`. If it goes, programs of models with look-up tables serve one trial each.
+    """
+    owner = getattr(handle, "_parent_trackable", lambda: None)()
+    return "Table" in type(owner).__name__

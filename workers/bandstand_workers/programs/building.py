@@ -11,7 +11,7 @@ import keras
 
 from bandstand_workers.internals import keras_parts
 
-__all__ = ["metrics_built"]
+__all__ = ["build_optimizer", "metrics_built"]
 
 
 def metrics_built(model: Any, batch: Any) -> bool:
@@ -24,8 +24,9 @@ def metrics_built(model: Any, batch: Any) -> bool:
     Returns:
         Whether they could be made. Some models can only be built by a real step.
     """
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+    build_optimizer(model)
+    if not _builds_before_its_first_step(model):
+        return False
     if any(leaf.dtype == "string" for leaf in keras.tree.flatten(batch)):
         return False  # there are no symbolic strings
     try:
@@ -33,3 +34,19 @@ def metrics_built(model: Any, batch: Any) -> bool:
     except Exception:  # noqa: BLE001  # a user's model may raise anything where it sees symbolic inputs
         return False
     return True
+
+
+def build_optimizer(model: Any) -> None:
+    """Make the variables of a compiled model's optimizer, where it is known which variables it will be given.
+
+    On TensorFlow a step of the user's own decides that: it may give the optimizer a part of the model's, or none.
+    """
+    optimizer = model.optimizer
+    if optimizer is not None and not optimizer.built and _builds_before_its_first_step(model):
+        optimizer.build(model.trainable_variables)
+
+
+def _builds_before_its_first_step(model: Any) -> bool:
+    """Whether all of a model's state is known before it is trained: on JAX it must be, whoever wrote the step."""
+    own_step = type(model).train_step is not keras.Model.train_step
+    return keras.backend.backend() == "jax" or not own_step

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from bandstand_workers.programs.building import build_optimizer
 from bandstand_workers.programs.loop import EpochProgram
 from bandstand_workers.programs.python_state import FoundVariable, PythonState, read_python_state
 
@@ -34,8 +35,7 @@ class KeptModel:
         self.slots = state.slots
         self.late: list[tuple[FoundVariable, np.ndarray[Any, Any]]] = []
         self.state_when_traced = state
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+        build_optimizer(model)
         for slot in self.slots:
             slot.make_variable()
 

@@ -29,7 +29,7 @@ import keras
 import numpy as np
 
 from bandstand_workers.internals import keras_parts
-from bandstand_workers.programs.constants import Slot
+from bandstand_workers.programs.constants import Slot, VariableFloat
 from bandstand_workers.programs.used_names import used_names
 
 __all__ = ["FoundVariable", "PythonState", "read_python_state"]
@@ -65,7 +65,7 @@ def read_python_state(model: Any, slots: Iterable[Slot] = ()) -> PythonState:
         model: with whatever it was compiled with.
         slots: attributes whose values are left out, because a program reads them from variables.
     """
-    walk = _Walk(slots, {id(variable): variable.path for variable in model.variables})
+    walk = _Walk(slots, model.variables)
     walk.visit(model)
     return walk.state()
 
@@ -95,8 +95,8 @@ _WITHOUT_A_STEP = frozenset({"__init__", "__new__", "build", "get_config", "from
 class _Walk:
     """One walk, in a fixed order, so that equal models give equal tokens."""
 
-    def __init__(self, slots: Iterable[Slot], paths: Mapping[int, str]):
-        self._paths = paths
+    def __init__(self, slots: Iterable[Slot], weights: Iterable[Any]):
+        self._weights = list(weights)
         self._tokens: list[str] = []
         self._places: dict[int, int] = {}
         self._held: list[Any] = []  # so that no other object gets the identity of one that was met
@@ -121,8 +121,7 @@ class _Walk:
         for attribute, seed in self._seeds:
             if anything or attribute in read:
                 self._tokens.append(f"seed of {attribute} is {seed}")
-        digest = hashlib.sha256("\x1f".join(self._tokens).encode("utf-8", "surrogatepass")).hexdigest()
-        return PythonState(digest, self._obstacle, self._variables, kept, frozenset(self._tensors))
+        return PythonState(_digest_of(self._tokens), self._obstacle, self._variables, kept, frozenset(self._tensors))
 
     def visit(self, value: Any) -> None:
         """Take in a value of any kind."""
@@ -165,6 +164,10 @@ class _Walk:
         """One of TensorFlow's, which Keras does not know."""
         self._found(value)
         self._tokens.append(f"raw variable {value.shape} {value.dtype.name} {value.trainable}")
+
+    def number(self, value: Any) -> None:
+        """A number that stands before a variable of a program's, which is not the model's."""
+        self._tokens.append(f"float {float(value)!r}")
 
     def array(self, value: Any) -> None:
         """By value."""
@@ -279,6 +282,9 @@ class _Walk:
         """A look-up table of TensorFlow, by its content."""
         keys, values = (np.asarray(each) for each in value.export())
         order = np.argsort(keys.astype("S") if keys.dtype == object else keys, axis=0, kind="stable").ravel()
+        for each in vars(value).values():  # such as the value for keys that are not there
+            if keras.ops.is_tensor(each) and str(each.dtype) != "<dtype: 'resource'>":
+                self.visit(each)
         self._tokens.append(f"table {keys[order].tolist()} {values[order].tolist()}")
 
     def instance(self, value: Any) -> None:
@@ -311,13 +317,13 @@ class _Walk:
     def _attribute(self, owner: Any, name: str, value: Any) -> None:
         self._tokens.append(name)
         slot = self._slots.get((id(owner), name))
-        if slot is not None:
+        if slot is not None and type(value) in (float, VariableFloat) and value == slot.value:
             self._met_slots.append(slot)
             return
         if name == "seed" and keras_parts.has_random_seed(owner):
             self._seeds.append((self._path[-1].strip("."), repr(value)))
             return
-        translated = keras_parts.without_identities(owner, name, value, self._paths)
+        translated = keras_parts.without_identities(owner, name, value, self._weights)
         self._step(f".{name}", translated)
 
     def _step(self, name: str, value: Any) -> None:
@@ -371,6 +377,10 @@ class _Walk:
             value = getattr(value, attributes.pop(0))
         self._tokens.append(".".join(chain))
         self._step(f".{name}", value)
+
+
+def _digest_of(tokens: list[str]) -> str:
+    return hashlib.sha256("\x1f".join(tokens).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _text_of_array(array: np.ndarray[Any, Any]) -> str:
@@ -451,6 +461,7 @@ def _visitor_for(kind: type) -> Callable[[_Walk, Any], None]:
 
 _BY_CLASS: tuple[tuple[Any, Callable[[_Walk, Any], None]], ...] = (
     (enum.Enum, _Walk.member),
+    (VariableFloat, _Walk.number),
     ((np.ndarray, np.generic), _Walk.array),
     (types.FunctionType, _Walk.function),
     (types.MethodType, _Walk.method),

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bandstand_workers.internals import tensorflow_parts
 from bandstand_workers.programs.building import metrics_built
 from bandstand_workers.programs.loop import Order
 
@@ -99,7 +100,11 @@ class TensorFlowProgram:
             if uncertain:
                 return f"the operation {uncertain[0]}"
             for captured in traced.captured_inputs:
-                if captured.dtype == tf.resource and id(captured) not in handles and not _is_of_table(captured):
+                if (
+                    captured.dtype == tf.resource
+                    and id(captured) not in handles
+                    and not tensorflow_parts.is_of_table(captured)
+                ):
                     return "a variable that is no part of the model"
                 if captured.dtype != tf.resource and id(captured) not in tensors:
                     return "a tensor that is no part of the model"
@@ -242,8 +247,3 @@ def _loop_with_logs(model: Any, run: Any, first: Any, end: Any) -> Any:
 
 def _as_numbers(logs: Any) -> dict[str, float]:
     return {name: float(value) for name, value in logs.items() if getattr(value, "ndim", 0) == 0}
-
-
-def _is_of_table(handle: Any) -> bool:
-    """Whether a captured resource is a look-up table's, which is a part of the model by its content."""
-    return "Table" in type(getattr(handle, "_parent_trackable", lambda: None)()).__name__

@@ -156,6 +156,7 @@ class ModelSource:
             if not difference and changed not in compared:
                 for found, value in zip(state.variables, values, strict=True):
                     found.variable.assign(value)
+                lent.renew(values, constants)
                 difference = difference_in_step(lent, fresh)
                 compared.add(changed)
         except Exception as error:  # noqa: BLE001  # a user's step may raise where no program runs it
@@ -286,7 +287,8 @@ class ModelSource:
     def _take_step(self, model: Any, params: Mapping[str, Any]) -> None:
         size = self._spec.batch_size_for(params)
         x, y, *weights = keras.tree.map_structure(lambda array: array[:size], self._data["train"])
-        model.train_on_batch(x, y, sample_weight=weights[0] if weights else None)
+        weight = weights[0] if weights else None
+        model.fit(x, y, sample_weight=weight, batch_size=size, shuffle=False, verbose=0)
 
     def _resize(self, program: EpochProgram, params: Mapping[str, Any]) -> None:
         """Have a kept program take batches of a trial's size."""

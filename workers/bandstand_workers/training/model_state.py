@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from bandstand_workers.internals import keras_parts
+from bandstand_workers.programs.building import build_optimizer
 from bandstand_workers.programs.python_state import read_python_state
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint, CheckpointError
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
@@ -35,9 +36,13 @@ def capture(model: Any, epoch: int, callbacks: Sequence[BegunCallback], best: Be
 
 def lacks_variables(checkpoint: Checkpoint, model: Any) -> bool:
     """Whether a model has no place yet for variables of a checkpoint of its own: its first step makes them."""
+    build_optimizer(model)
     if len(model.variables) < len(checkpoint.variables):
         return True
-    return not checkpoint.inherited and bool(checkpoint.others.keys() - _others(model).keys())
+    if checkpoint.inherited:
+        return False
+    fewer = len(_optimizer_variables(model)) < len(checkpoint.optimizer)
+    return fewer or bool(checkpoint.others.keys() - _others(model).keys())
 
 
 def _others(model: Any) -> dict[str, Any]:
@@ -94,8 +99,7 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
         CheckpointError: the checkpoint is of another model, or of other callbacks.
         OtherShapeError: it is a parent's, of a model of another shape.
     """
-    if model.optimizer is not None and not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+    build_optimizer(model)
     if checkpoint.inherited:
         _take_over(checkpoint, model)
         return

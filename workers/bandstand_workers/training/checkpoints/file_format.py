@@ -35,7 +35,7 @@ from bandstand_workers.training.checkpoints.checkpoint import (
     CheckpointError,
 )
 
-__all__ = ["decode", "encode", "sealed"]
+__all__ = ["VERSION", "decode", "encode", "sealed"]
 
 VERSION = 2
 _MARK = b"\x89BANDSTAND CHECKPOINT\r\n\n"

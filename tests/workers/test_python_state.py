@@ -1,0 +1,207 @@
+"""Two models that a builder makes with one set of params are equal to a walk over them, and what it finds is all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from bandstand_workers.programs.constants import find_slots
+from bandstand_workers.programs.python_state import PythonState, read_python_state
+from bandstand_workers.training import keras_session
+
+layers = keras.layers
+
+
+def dense() -> Any:
+    return keras.Sequential(
+        [
+            keras.Input((8,)),
+            layers.Dense(4, activation="relu", kernel_regularizer="l2", kernel_constraint="max_norm"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.3),
+            layers.GaussianNoise(0.1),
+            layers.Dense(2, kernel_initializer=keras.initializers.HeNormal()),
+        ]
+    )
+
+
+def branches() -> Any:
+    inputs = keras.Input((8,))
+    shared = layers.Dense(4)
+    inner = keras.Sequential([keras.Input((4,)), layers.LayerNormalization(), layers.Dense(4, activation="gelu")])
+    joined = layers.Concatenate()([shared(inputs), inner(shared(inputs)), keras.ops.tanh(inputs)])
+    return keras.Model(inputs, layers.Dense(2)(joined))
+
+
+def images() -> Any:
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.RandomFlip(),
+            layers.RandomRotation(0.1),
+            layers.Conv2D(4, 3, padding="same"),
+            layers.SpatialDropout2D(0.2),
+            layers.DepthwiseConv2D(3),
+            layers.MaxPooling2D(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+
+
+def sequences() -> Any:
+    return keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            layers.Embedding(10, 4, mask_zero=True),
+            layers.Bidirectional(layers.LSTM(3, return_sequences=True, dropout=0.1)),
+            layers.GRU(3),
+            layers.Dense(2),
+        ]
+    )
+
+
+def attention() -> Any:
+    inputs = keras.Input((6, 4))
+    attended = layers.MultiHeadAttention(2, 2, dropout=0.1)(inputs, inputs)
+    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(layers.Add()([inputs, attended]))))
+
+
+def adapted() -> Any:
+    normalized = layers.Normalization()
+    normalized.adapt(np.arange(24.0).reshape(3, 8))
+    return keras.Sequential([keras.Input((8,)), normalized, layers.Dense(2)])
+
+
+def look_up() -> Any:
+    words = layers.StringLookup(vocabulary=["a", "b", "c"], output_mode="multi_hot")
+    return keras.Sequential([keras.Input((3,), dtype="string"), words, layers.Dense(2)])
+
+
+class Residual(layers.Layer):
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.inner = layers.Dense(units, activation=lambda x: x * 0.5)
+        self.lock = threading.Lock()
+
+    def call(self, x: Any) -> Any:
+        return x + self.inner(x)
+
+
+def of_ones_own() -> Any:
+    return keras.Sequential([keras.Input((8,)), Residual(8), layers.Dense(2)])
+
+
+MODELS: list[Callable[[], Any]] = [dense, branches, images, sequences, attention, adapted]
+if keras.backend.backend() == "tensorflow":
+    MODELS.append(look_up)
+OPTIMIZERS: list[Callable[[], Any]] = [
+    lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    lambda: keras.optimizers.RMSprop(keras.optimizers.schedules.CosineDecay(0.1, 100), centered=True),
+    lambda: keras.optimizers.AdamW(0.1, clipnorm=1.0),
+    lambda: keras.optimizers.Adam(use_ema=True, amsgrad=True),
+    lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Lion(1e-4)),
+    lambda: keras.optimizers.Adafactor(),
+    lambda: keras.optimizers.Nadam(gradient_accumulation_steps=2),
+]
+COMPILED: list[dict[str, Any]] = [
+    {"loss": "mse", "metrics": ["mae", keras.metrics.RootMeanSquaredError]},
+    {"loss": keras.losses.Huber, "weighted_metrics": ["mse"]},
+    {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]},
+]
+
+
+def state_of(make: Callable[[], Any], optimizer: Callable[[], Any], options: dict[str, Any], seed: int) -> PythonState:
+    keras_session.begin_trial(seed)
+    model = make()
+    fresh = {name: _made(value) for name, value in options.items()}
+    model.compile(optimizer(), **fresh)
+    return read_python_state(model, find_slots(model))
+
+
+def _made(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_made(each) for each in value]
+    return value() if isinstance(value, type) else value
+
+
+@pytest.mark.parametrize("options", COMPILED, ids=["mse", "huber", "classes"])
+@pytest.mark.parametrize("make", MODELS)
+def test_equal_models_of_two_trials_are_equal(make: Callable[[], Any], options: dict[str, Any]) -> None:
+    for optimizer in OPTIMIZERS:
+        first, second = (state_of(make, optimizer, options, seed) for seed in (1, 2))
+        assert first.obstacle == ""
+        assert first.digest == second.digest
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_a_walk_meets_every_variable_that_keras_tracks_and_each_once(make: Callable[[], Any]) -> None:
+    keras_session.begin_trial(1)
+    model = make()
+    model.compile(keras.optimizers.AdamW(use_ema=True), loss="mse", metrics=["mae"])
+    model.optimizer.build(model.trainable_variables)
+    found = [id(each.variable) for each in read_python_state(model).variables]
+    tracked = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    assert {id(variable) for variable in tracked} <= set(found)
+    assert len(found) == len(set(found))
+    paths = [each.path for each in read_python_state(model).variables]
+    assert len(paths) == len(set(paths))
+
+
+def test_what_is_not_understood_is_named_and_no_digest_is_trusted() -> None:
+    state = state_of(of_ones_own, OPTIMIZERS[0], COMPILED[0], 1)
+    assert "lock" in state.obstacle
+
+
+def test_code_that_asks_for_chance_or_time_is_not_understood() -> None:
+    def by_chance(true: Any, guess: Any) -> Any:
+        return keras.ops.mean((true - guess) ** 2) * np.random.uniform()
+
+    state = state_of(dense, OPTIMIZERS[0], {"loss": by_chance}, 1)
+    assert "np.random.uniform" in state.obstacle
+
+
+def test_models_that_spare_the_same_variables_from_decay_are_equal() -> None:
+    def spared(place: int) -> str:
+        keras_session.begin_trial(place)
+        model = dense()
+        model.compile(keras.optimizers.AdamW(), loss="mse")
+        model.optimizer.exclude_from_weight_decay(var_list=[model.layers[place].kernel], var_names=["bias"])
+        state = read_python_state(model)
+        assert state.obstacle == ""
+        return state.digest
+
+    assert spared(0) == spared(0)
+    assert spared(0) != spared(4)
+
+
+class Holder(layers.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.start = keras.initializers.HeNormal()
+
+    def build(self, shape: Any) -> None:
+        self.scale = self.add_weight(shape=(shape[-1], 1), initializer=self.start)
+
+    def call(self, x: Any) -> Any:
+        return x @ self.scale
+
+
+class Thrower(Holder):
+    def call(self, x: Any) -> Any:
+        return x @ self.scale + self.start((1,))
+
+
+@pytest.mark.parametrize(("kind", "equal"), [(Holder, True), (Thrower, False)])
+def test_an_initializer_whose_seed_was_drawn_makes_no_difference_where_no_step_uses_it(kind: Any, equal: bool) -> None:
+    def make() -> Any:
+        return keras.Sequential([keras.Input((8,)), kind()])
+
+    first, second = (state_of(make, OPTIMIZERS[0], COMPILED[0], seed) for seed in (1, 2))
+    assert first.obstacle == ""
+    assert (first.digest == second.digest) is equal
