@@ -27,7 +27,8 @@ from tests.oracle.schedules import make_schedule
 
 SEED = 1
 FEW = (96, 47)
-"""Of programs that cost little, some that pause here and elsewhere, and that compiled programs train."""
+"""Of programs that cost little, some that pause here and elsewhere, and that compiled programs train. The params of the
+first change what a variable holds, those of the second what a trace holds."""
 ON_JAX = (5,)
 
 
@@ -90,15 +91,16 @@ def _resume_from_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(model_state, "restore", lambda checkpoint, model, callbacks: None)
 
 
-@pytest.mark.parametrize("break_it", [_ignore_params, _keep_weights, _resume_from_nothing])
+@pytest.mark.parametrize(("break_it", "which"), [(_ignore_params, 1), (_keep_weights, 0), (_resume_from_nothing, 0)])
 def test_what_is_broken_on_purpose_is_found(
     break_it: Callable[[pytest.MonkeyPatch], None],
+    which: int,
     few: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     break_it(monkeypatch)
-    verdict = judged(*few[0], tmp_path)
+    verdict = judged(*few[which], tmp_path)
     assert verdict.failures
     assert "TypeError" not in verdict.failures[0][1].got, "what was put in its place does not fit there"
 
