@@ -72,6 +72,7 @@ def _train(program: Program, module: Any, data: Any, point: Point, result: Resul
     size = point.params[program.batch_size] if isinstance(program.batch_size, str) else program.batch_size
     callbacks = module.callbacks(dict(point.params)) if program.has_callbacks else []
     model = _fresh(module, point)
+    model.steps_per_execution = 1  # of arrays an execution ends with the epoch; of a data set of all epochs it does not
     batches, steps = _batches(data["train"], int(size), point.seed, program.epochs)
     if not model.built:  # before the seeds of the first epoch, which plain `fit` does not have
         model(next(iter(batches))[0])
