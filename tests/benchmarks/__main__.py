@@ -16,6 +16,7 @@ from tests.benchmarks import (
     decisions,
     fixed_work,
     gpu,
+    interventions,
     memory,
     overhead,
     report_page,
@@ -46,11 +47,12 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "report": report_page.main,
     "server": server.main,
     "gpu": gpu.main,
+    "interventions": interventions.main,
 }
 """Name -> benchmark, given the number of repeats and whether peers take part. `smoke` shows that all of them run."""
 
 _QUICK = ("overhead", "digits")
-_ALL = tuple(name for name in BENCHMARKS if name not in ("smoke", "gpu"))
+_ALL = tuple(name for name in BENCHMARKS if name not in ("smoke", "gpu", "interventions"))
 
 
 def main() -> None:

@@ -304,6 +304,21 @@ def test_an_attempt_has_its_worker_and_ends_when_it_pauses_not_when_its_trial_is
     assert list(record.attempts["outcome"]) == ["paused", "paused"]
 
 
+def test_a_study_was_run_while_its_time_was_booked_and_paused_in_between(writer: StudyWriter, store: Store) -> None:
+    search = Search(writer.spec)
+    for seconds in (20.0, 7.0, 30.0):
+        search.spend(wall_seconds=seconds)
+    flush(search, writer, mirror=False)
+    event, earlier = tables.event.c, tables.event.c.created_at - sa.text("interval '1 hour'")
+    with store._engine.begin() as connection:
+        bookings = connection.scalars(sa.select(event.seq).where(event.kind == "spent").order_by(event.seq)).all()
+        connection.execute(sa.update(tables.event).where(event.seq.in_(bookings[:2])).values(created_at=earlier))
+    first, second = store.record(writer.spec.name).runs
+    assert (first[1] - first[0]).total_seconds() == pytest.approx(20.0, abs=5.0)
+    assert (second[1] - second[0]).total_seconds() == pytest.approx(30.0, abs=0.1)
+    assert 3500 < (second[0] - first[1]).total_seconds() < 3600
+
+
 def test_where_a_checkpoint_was_refused_the_next_attempt_s_of_the_same_epoch_takes_its_place(store: Store) -> None:
     writer = store.claim(make_spec(), "a test")
     search = Search(writer.spec)

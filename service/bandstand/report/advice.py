@@ -113,11 +113,10 @@ def _on_the_border(record: StudyRecord) -> Iterator[str]:
         if border is None:
             continue
         where = f"The best {name}, {value_text(best.params[name])}, lies at the {border.end} end of its range"
-        yield (
-            f"{where}: better ones may lie beyond. Try {border.wider}."
-            if border.wider
-            else (f"{where}, with nothing beyond: it may be left out altogether.")
-        )
+        if border.wider:
+            yield f"{where}: better ones may lie beyond. Try {border.wider}."
+        elif best.params[name] == 0:
+            yield f"{where}, with nothing beyond: it may be left out altogether."
 
 
 def _wants_a_logarithm(record: StudyRecord) -> Iterator[str]:

@@ -125,9 +125,9 @@ def _range_text(parameter: Parameter) -> str:
 
 
 def _edge_text(parameter: Parameter, value: Value) -> str:
-    """A hint where the best value lies at an end of a range of more than a few values."""
+    """A hint where the best value lies at an end of its range and there can be values beyond."""
     border = border_of(parameter, value)
-    return f"; at the {border.end} end: better values may lie beyond" if border else ""
+    return f"; at the {border.end} end: better values may lie beyond" if border and border.wider else ""
 
 
 def params_json(best: BestTrial) -> str:

@@ -15,8 +15,6 @@ __all__ = ["Border", "border_of"]
 
 EDGE = 0.02
 """Share of a range, at each end, within which a best value suggests to look beyond."""
-FEW_VALUES = 5
-"""A range of fewer has no middle: every second value is an end."""
 
 
 class Border(NamedTuple):
@@ -29,7 +27,7 @@ class Border(NamedTuple):
 
 def border_of(parameter: Parameter, value: Value) -> Border | None:
     """The end of the range that `value` lies at; None for choices, and where it lies within."""
-    if isinstance(parameter, Categorical) or (parameter.size or 99) < FEW_VALUES or parameter.low == parameter.high:
+    if isinstance(parameter, Categorical):
         return None
     low, high, here = (_scaled(float(each), parameter.log) for each in (parameter.low, parameter.high, float(value)))
     share = (here - low) / (high - low)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bandstand.report.diagnosis import Diagnosis, Reference, Rules, diagnose
+from bandstand.report.diagnosis import Diagnosis, Logged, Reference, diagnose
+from bandstand.report.diagnosis_rules import Rules
 from bandstand.report.family import best_path, read_members
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["CurvePair", "metric_names", "read_pairs"]
 
 Rows = np.ndarray[tuple[int, ...], np.dtype[np.int_]]
-
-_START_QUANTILE = 0.5
+START_QUANTILE = 0.25
+"""Not the median: with high learning rates many trials begin with an outburst."""
+Numbers = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 class CurvePair(NamedTuple):
@@ -44,8 +46,9 @@ def metric_names(metric: str) -> tuple[str, str]:
 def read_pairs(record: StudyRecord, rules: Rules | None = None) -> Mapping[int, CurvePair]:
     """Trial -> its curves, of every trial that ended and measured anything.
 
-    All are judged by the same reference: the median first training value of the study, and its best training value.
-    A trial that went on from another's checkpoint has the curves of its lineage, from fresh weights on.
+    All are judged by the same references: the lower quartile of the study's first training values, and its best values.
+    Where the objective is not the loss, both are judged together. A trial that went on from another's checkpoint has
+    the curves of its lineage, from fresh weights on.
     """
     train, validation = metric_names(record.spec.objective.metric)
     measured = record.measurements
@@ -56,10 +59,10 @@ def read_pairs(record: StudyRecord, rules: Rules | None = None) -> Mapping[int, 
     measured = measured[measured["trial"].isin(ended)].sort_values(["trial", "epoch"], kind="stable")
     if measured.empty:
         return {}
-    held = _numbers(measured[validation])
-    fitted = _numbers(measured[train]) if train in measured.columns else None
     sign = record.spec.objective.sign
-    reference = None if fitted is None else _reference(measured, fitted, sign)
+    objective = _read_metric(measured, train, validation, sign)
+    loss = None if validation == "val_loss" else _read_metric(measured, "loss", "val_loss", 1.0)
+    held = _numbers(measured[validation])
     epochs, owners = measured["epoch"].to_numpy(dtype=int), measured["trial"].to_numpy(dtype=int)
     starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
     stops = [*starts[1:], len(owners)]
@@ -67,11 +70,24 @@ def read_pairs(record: StudyRecord, rules: Rules | None = None) -> Mapping[int, 
     pairs = {}
     for trial, here in _along_lineages(record, rows, epochs).items():
         own = tuple(int(epoch) for epoch in epochs[here])
-        training = None if fitted is None else tuple(fitted[here].tolist())
-        validating = tuple(held[here].tolist())
-        found = diagnose(own, training, validating, sign=sign, reference=reference, rules=rules)
-        pairs[trial] = CurvePair(trial, own, training, validating, found)
+        found = diagnose(own, _part(objective, here), _part(loss, here), rules=rules)
+        training = None if objective is None else tuple(np.asarray(objective.train)[here].tolist())
+        pairs[trial] = CurvePair(trial, own, training, tuple(held[here].tolist()), found)
     return pairs
+
+
+def _read_metric(measured: pd.DataFrame, train: str, validation: str, sign: float) -> Logged | None:
+    """A metric's values of all trials, one after the other; None where it was not logged for both."""
+    if train not in measured.columns or validation not in measured.columns:
+        return None
+    fitted, held = _numbers(measured[train]), _numbers(measured[validation])
+    return Logged(validation, sign, fitted, held, _reference(measured["epoch"].to_numpy(), fitted, held, sign))
+
+
+def _part(logged: Logged | None, rows: Rows) -> Logged | None:
+    if logged is None:
+        return None
+    return logged._replace(train=np.asarray(logged.train)[rows], validation=np.asarray(logged.validation)[rows])
 
 
 def _along_lineages(record: StudyRecord, rows: dict[int, Rows], epochs: Rows) -> dict[int, Rows]:
@@ -90,16 +106,14 @@ def _along_lineages(record: StudyRecord, rows: dict[int, Rows], epochs: Rows) ->
     return joined
 
 
-def _numbers(column: pd.Series[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _numbers(column: pd.Series[float]) -> Numbers:
     return pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
 
 
-def _reference(
-    measured: pd.DataFrame, fitted: np.ndarray[tuple[int, ...], np.dtype[np.float64]], sign: float
-) -> Reference | None:
-    finite = np.isfinite(fitted)
-    first = finite & (measured["epoch"].to_numpy() == 1)
+def _reference(epochs: Rows, fitted: Numbers, held: Numbers, sign: float) -> Reference | None:
+    usable = np.isfinite(fitted) & np.isfinite(held)
+    first = usable & (epochs == 1)
     if not first.any():
         return None
-    losses = sign * fitted
-    return Reference(sign * float(np.quantile(losses[first], _START_QUANTILE)), sign * float(losses[finite].min()))
+    best = (sign * float((sign * values[usable]).min()) for values in (fitted, held))
+    return Reference(sign * float(np.quantile(sign * fitted[first], START_QUANTILE)), *best)

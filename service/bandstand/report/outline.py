@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bandstand.report import REPORTS, parts
 from bandstand.report.content import Block, Document, Figure, Prose, Section
-from bandstand.report.text import counted
+from bandstand.report.text import and_list, counted
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
@@ -143,12 +143,21 @@ def _problem(record: StudyRecord) -> tuple[Block, ...]:
 
 
 def _data_summary(record: StudyRecord) -> tuple[Block, ...]:
-    return (
-        Prose(
-            f"The data come from {record.spec.data}, which splits them into training, validation and test. The study "
-            "stores this name, not the data, so their size and kind are for the notes to tell."
-        ),
-    )
+    """What the study's latest run stored about its data."""
+    source = f"The data set comes from {record.spec.data}."
+    counts = _examples(record.environment.get("examples", ""))
+    known = [f"{counted(total, 'example')} to {purpose}" for purpose, total in counts]
+    told = f" It has {and_list(known)}." if known else " How many examples it has was not stored."
+    fingerprint = record.environment.get("data")
+    mark = f" The fingerprint of its arrays is {fingerprint}: other data would have another one." if fingerprint else ""
+    return (Prose(f"{source}{told}{mark} The notes can say what kind of data it is."),)
+
+
+def _examples(stored: str) -> list[tuple[str, int]]:
+    """What each split is for and how many examples it has, from `test 270, train 1,257, validation 270`."""
+    purposes = {"train": "train on", "validation": "choose by", "test": "test on"}
+    found = {name: int(count.replace(",", "")) for name, count in re.findall(r"(\w+) (\d[\d,]*\d|\d)", stored)}
+    return [(purpose, found[name]) for name, purpose in purposes.items() if name in found]
 
 
 def _test_harness(record: StudyRecord) -> tuple[Block, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bandstand.report.answer import answer_from, failures_table, params_json, params_table, settings_sentence
 from bandstand.report.content import Block, Bullets, Code, Prose, Sheet
-from bandstand.report.diagnosis import describe_rules
+from bandstand.report.diagnosis_rules import describe_rules
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.study_file import toml_from
 from bandstand.report.text import counted
@@ -81,7 +81,10 @@ def diagnosis_rules() -> tuple[Block, ...]:
     rules = tuple((str(kind), rule) for kind, rule in describe_rules())
     return (
         Sheet(
-            Table(("Diagnosis", "If"), rules), "", "The rules of the diagnosis, in the order in which they are tried"
+            Table(("Diagnosis", "If"), rules),
+            "",
+            "The rules of the diagnosis, in the order in which they are tried. Shares are of the smaller of two "
+            "numbers, a curve's least error and what it had gained until there",
         ),
     )
 

@@ -6,7 +6,7 @@ Knows the tables and the frames that readers get. Must not know how to write.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ __all__ = [
 Row = sa.Row[Any]
 _STUDY = sa.bindparam("study", type_=sa.BigInteger)
 """Queries are made once, with this in them: to make one takes longer than to ask it."""
+_BETWEEN_BOOKINGS = timedelta(seconds=10)
+"""A longer time that nobody has booked is a pause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,8 @@ class StudyRecord:
     each key of the logs under its own name."""
     attempts: pd.DataFrame
     """A row per attempt: trial, attempt, from_epoch, outcome, started_at, ended_at."""
+    runs: tuple[tuple[datetime, datetime], ...] = ()
+    """From when to when it was run and had trainers, as far as that was booked; between them it was paused."""
 
     @property
     def looked_at(self) -> str:
@@ -235,7 +239,22 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
         trials=_trials(connection, row.id, spec, measurements),
         measurements=measurements,
         attempts=_frame(connection, tables.attempt, row.id, ["trial", "attempt"]).drop(columns="study_id"),
+        runs=_runs(connection, row.id),
     )
+
+
+def _runs(connection: Connection, study_id: int) -> tuple[tuple[datetime, datetime], ...]:
+    """From the bookings of time, each of which ends when it was written; they follow one another within seconds."""
+    event = tables.event.c
+    query = sa.select(event.created_at, event.data).where(event.study_id == study_id, event.kind == "spent")
+    runs: list[tuple[datetime, datetime]] = []
+    for booked_at, data in connection.execute(query.order_by(event.seq)):
+        began = booked_at - timedelta(seconds=data["wall_seconds"])
+        if runs and began - runs[-1][1] < _BETWEEN_BOOKINGS:
+            runs[-1] = runs[-1][0], booked_at
+        else:
+            runs.append((began, booked_at))
+    return tuple(runs)
 
 
 def _stamp(connection: Connection, row: Row) -> Stamp:

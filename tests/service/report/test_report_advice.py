@@ -56,6 +56,12 @@ def test_an_ordinary_search_is_not_warned_about(warn, spec_of, run):
         (Int(16, 128, step=16), 16, "lower", "1 to 128"),
         (Int(8, 512, log=True), 512, "upper", "8 to 5,120, logarithmic"),
         (Int(1, 10), 1, "lower", ""),
+        (Int(1, 2), 2, "upper", "1 to 3"),
+        (Int(1, 3), 3, "upper", "1 to 4"),
+        (Int(2, 4), 2, "lower", "1 to 4"),
+        (Int(16, 64, step=16), 64, "upper", "16 to 96"),
+        (Int(32, 128, log=True), 32, "lower", "16 to 128, logarithmic"),
+        (Float(0.1, 0.3, step=0.1), 0.3, "upper", "0.1 to 0.4"),
     ],
 )
 def test_a_value_on_the_border_names_the_wider_range(parameter, value, end, wider):
@@ -68,7 +74,8 @@ def test_a_value_on_the_border_names_the_wider_range(parameter, value, end, wide
         (Float(1e-4, 1e-1, log=True), 0.05),
         (Float(0.0, 0.5), 0.25),
         (Categorical(["sgd", "adam"]), "sgd"),
-        (Int(1, 3), 3),
+        (Int(1, 3), 2),
+        (Int(16, 64, step=16), 32),
     ],
 )
 def test_a_value_within_its_range_is_on_no_border(parameter, value):
@@ -83,6 +90,23 @@ def test_the_best_value_on_a_border_is_a_warning_and_that_of_another_trial_is_no
         runs[::-1], spec.model_copy(update={"objective": spec.objective.model_copy(update={"direction": "maximize"})})
     )
     assert "lies at the upper end of its range: better ones may lie beyond. Try 0.0001 to 1, logarithmic." in told
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "told"),
+    [
+        (
+            Int(1, 3),
+            3,
+            "The best layers, 3, lies at the upper end of its range: better ones may lie beyond. Try 1 to 4.",
+        ),
+        (Int(1, 3), 1, ""),  # a model has at least one layer, so there is nothing to try
+        (Int(0, 2), 0, "The best layers, 0, lies at the lower end of its range, with nothing beyond: it may be left"),
+    ],
+)
+def test_a_range_of_three_values_has_borders_too(warn, spec_of, run, parameter, value, told):
+    found = warn([run([1.0], params={"layers": value})], spec_of({"layers": parameter}))
+    assert found.startswith(told) if told else found == ""
 
 
 def test_a_parameter_that_never_mattered_needs_enough_trials_to_say_so(warn, spec_of, run):

@@ -1,11 +1,12 @@
 """What the trainers did: phases from the times of attempts and epochs, and no worker is made up."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
-from bandstand.report.figures.concurrency import BINS, concurrency_data, draw
+from bandstand.report.figures.concurrency import BINS, Cut, concurrency_data, draw
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -80,3 +81,20 @@ def test_the_caption_says_that_workers_are_not_known_and_counts_deaths_and_pause
 
 def test_no_attempt_is_a_sentence(make_record):
     assert draw(make_record([])) == "No trial has been given to a trainer yet."
+
+
+def test_a_pause_of_the_study_is_neither_training_nor_nothing_to_do(make):
+    record = make([(0, 20, "paused", [10, 20]), (7200, 7220, "complete", [7210, 7220])])
+    paused = dataclasses.replace(record, runs=((at(0), at(20)), (at(7200), at(7220))))
+    data = concurrency_data(paused)
+    assert (data.span, data.cuts) == (40.0, (Cut(20.0, 7180.0),))
+    assert sum(seconds for _, seconds in data.seconds) == pytest.approx(40.0)
+    drawn = draw(paused)
+    assert drawn.table.rows[-1][:3] == ("the rest", "0 s", "0%")
+    assert "where the study was paused, for 120 minutes in all" in drawn.caption
+    assert len(drawn.figure.layout.shapes) == 2
+
+
+def test_bookings_that_leave_out_a_few_seconds_are_no_pause(make):
+    record = make([(0, 60, "complete", [10, 60])])
+    assert concurrency_data(dataclasses.replace(record, runs=((at(0), at(30)), (at(38), at(60))))).cuts == ()

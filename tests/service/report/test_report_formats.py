@@ -100,6 +100,14 @@ def test_the_users_words_stand_under_the_heading_they_name(write, make_record, m
     }
 
 
+def test_the_data_summary_of_a_writeup_says_what_the_latest_run_has_stored(write, make_record, run):
+    environment = {"examples": "test 270, train 1,257, validation 271", "data": "0123456789abcdef"}
+    told = write(make_record([run(FALL)], environment=environment), "md", "writeup")
+    assert "1,257 examples to train on, 271 examples to choose by and 270 examples to test on." in told
+    assert "fingerprint of its arrays is 0123456789abcdef" in told
+    assert "was not stored" in write(make_record([run(FALL)], environment={}), "md", "writeup")
+
+
 def test_the_outline_has_every_figure_once_and_in_the_order_of_the_registry():
     assert [*SEARCH, *EFFECTS, *CURVES, *SPENT, *LINEAGES] == list(REPORTS)
 

@@ -29,7 +29,7 @@ def test_every_trial_is_diagnosed_and_the_best_is_shown(make_record, run):
     data = train_validation_data(make_record(runs))
     assert data.pair.trial == 1
     assert data.is_best
-    assert dict(data.counts) == {Kind.OVERFIT: (0,), Kind.GOOD: (1,), Kind.TOO_SHORT: (2,), Kind.DIVERGED: (3,)}
+    assert dict(data.counts) == {Kind.OVERFIT: (0,), Kind.WELL_FIT: (1,), Kind.NOT_CLEAR: (2,), Kind.DIVERGED: (3,)}
 
 
 def test_the_caption_gives_the_label_the_reason_and_the_rules_and_the_table_what_helps(make_record, run):
@@ -64,7 +64,7 @@ def test_a_child_of_another_trial_is_judged_by_the_curves_of_its_lineage(make_re
     pairs = read_pairs(make_record(runs))
     assert pairs[1].epochs == tuple(range(1, 17))
     assert pairs[1].validation == tuple(FALL)
-    assert pairs[1].diagnosis.kind == Kind.GOOD
+    assert pairs[1].diagnosis.kind == Kind.WELL_FIT
 
 
 def test_a_metric_to_maximize_is_diagnosed_by_its_own_names(make_record, make_spec, run):
@@ -74,4 +74,4 @@ def test_a_metric_to_maximize_is_diagnosed_by_its_own_names(make_record, make_sp
     rising = [1 - value / 2.5 for value in FALL]
     drawn = draw(make_record([run(rising, train=rising)], spec=spec))
     assert isinstance(drawn, Drawing)
-    assert "the best: good fit." in drawn.caption
+    assert "the best: well fit." in drawn.caption

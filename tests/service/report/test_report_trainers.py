@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.figures.concurrency import Cut
 from bandstand.report.figures.trainers import BINS, MOST, draw, trainers_data
 from tests.service.report.conftest import START, Run, record_of
 
@@ -51,6 +52,34 @@ def test_the_table_says_how_long_each_was_idle():
     drawing = draw(record_with([(0, "trainer-1", 0, 30), (1, "trainer-2", 0, 60)], [(0, 0, 30), (1, 0, 60)]))
     assert isinstance(drawing, Drawing)
     assert [row[-1] for row in drawing.table.rows] == ["50%", "0%"]
+
+
+def with_runs(record, *runs):
+    return dataclasses.replace(
+        record,
+        runs=tuple((START + timedelta(seconds=began), START + timedelta(seconds=ended)) for began, ended in runs),
+    )
+
+
+def test_the_time_in_which_a_study_was_paused_is_not_idle_time():
+    attempts = [(0, "trainer-1", 0, 30), (1, "trainer-1", 40_000, 40_030), (2, "trainer-2", 40_000, 40_060)]
+    record = record_with(attempts, [(0, 0, 30), (1, 40_000, 40_030), (2, 40_000, 40_060)])
+    assert [row[-1] for row in draw(record).table.rows] == ["100%", "100%"]  # nobody knows of a pause
+    paused = with_runs(record, (0, 30), (40_000, 40_060))
+    data = trainers_data(paused)
+    assert (data.span, data.cuts) == (90.0, (Cut(30.0, 39_970.0),))
+    assert {line.name: line.idle_share for line in data.lines} == pytest.approx({"trainer-1": 1 / 3, "trainer-2": 0.0})
+    assert (
+        "where the study was paused, for 11.1 hours in all"
+        in draw(with_runs(record, (0, 30), (40_000, 40_060))).caption
+    )
+
+
+def test_an_attempt_that_a_kill_left_open_does_not_last_over_the_pause():
+    record = record_with([(0, "trainer-1", 0, 40_000), (0, "trainer-1", 40_000, 40_060)], [(0, 10, 30)])
+    data = trainers_data(with_runs(record, (0, 25), (40_000, 40_060)))
+    assert data.cuts == (Cut(30.0, 39_970.0),)  # what was trained after the last booking counts as run
+    assert sum(seconds for _, seconds in data.lines[0].seconds) == pytest.approx(90.0)
 
 
 def test_many_switches_make_no_more_bars_than_there_are_moments():

@@ -15,12 +15,24 @@ from numpy.typing import NDArray
 
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import make_figure
+from bandstand.report.pauses import clock_seconds, cut_out, find_pauses
 from bandstand.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
 
-__all__ = ["PHASES", "ConcurrencyData", "attempt_marks", "concurrency_data", "concurrency_figure", "draw", "overlap"]
+__all__ = [
+    "PHASES",
+    "ConcurrencyData",
+    "Cut",
+    "concurrency_data",
+    "concurrency_figure",
+    "cut_sentence",
+    "cut_shapes",
+    "draw",
+    "overlap",
+    "running_marks",
+]
 
 BINS = 240
 PHASES = ("starting", "training")
@@ -33,16 +45,24 @@ MEANINGS = {
 Array = NDArray[np.float64]
 
 
+class Cut(NamedTuple):
+    """A pause of the study, which is left out of the time that is shown."""
+
+    at: float  # seconds of running since the first attempt
+    seconds: float  # that it lasted
+
+
 class ConcurrencyData(NamedTuple):
     """What the figure and its table show."""
 
-    times: tuple[float, ...]  # seconds since the first attempt: the middle of each bin
+    times: tuple[float, ...]  # seconds of running since the first attempt: the middle of each bin
     phases: tuple[tuple[str, tuple[float, ...]], ...]  # trials in each phase, the mean of each bin
     busiest: int  # trials at the same moment, at most
-    span: float  # seconds from the first attempt to the last known moment
+    span: float  # seconds from the first attempt to the last known moment, without pauses
     seconds: tuple[tuple[str, float], ...]  # in each phase, summed over trials
     lost: int  # attempts whose worker died
     pauses: int  # attempts that ended because their trial was to wait
+    cuts: tuple[Cut, ...]  # where the study was paused
 
 
 def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
@@ -50,15 +70,14 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
     attempts = record.attempts
     if attempts.empty:
         return "No trial has been given to a trainer yet."
-    marks = attempt_marks(record)
-    origin, last = float(marks[:, 0].min()), float(marks.max())
-    span = last - origin
+    marks, cuts = running_marks(record)
+    span = float(marks.max())
     if span <= 0:
         return "The study has only just begun, so there is no time to look back on."
     edges = np.linspace(0, span, BINS + 1)
     phases, seconds = [], []
     for index, name in enumerate(PHASES):
-        starts, ends = marks[:, index] - origin, marks[:, index + 1] - origin
+        starts, ends = marks[:, index], marks[:, index + 1]
         busy = overlap(starts, ends, edges) / (span / BINS)
         phases.append((name, tuple(np.round(busy, 4).tolist())))
         seconds.append((name, float((ends - starts).sum())))
@@ -70,7 +89,22 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
         tuple(seconds),
         int((attempts["outcome"] == "lost").sum()),
         int((attempts["outcome"] == "paused").sum()),
+        cuts,
     )
+
+
+def running_marks(record: StudyRecord) -> tuple[Array, tuple[Cut, ...]]:
+    """As `attempt_marks`, since the first attempt began and on a clock that stands still while the study is paused.
+
+    With the pauses between the first mark and the last.
+    """
+    marks, pauses = attempt_marks(record), find_pauses(record)
+    running = cut_out(marks, pauses)
+    origin = running[:, 0].min()
+    places = cut_out(pauses[:, 0], pauses) - origin
+    cuts = (Cut(float(at), float(ended - began)) for at, (began, ended) in zip(places, pauses, strict=True))
+    span = float(running.max() - origin)
+    return running - origin, tuple(cut for cut in cuts if 0 < cut.at < span)
 
 
 def attempt_marks(record: StudyRecord) -> Array:
@@ -81,8 +115,8 @@ def attempt_marks(record: StudyRecord) -> Array:
     the last moment that anything is known of.
     """
     attempts, measured = record.attempts, record.measurements
-    began, ended = _clock(attempts["started_at"]), _clock(attempts["ended_at"])
-    created = _clock(measured["created_at"])
+    began, ended = clock_seconds(attempts["started_at"]), clock_seconds(attempts["ended_at"])
+    created = clock_seconds(measured["created_at"])
     known = [float(np.nanmax(times)) for times in (began, ended, created) if np.isfinite(times).any()]
     ended = np.where(np.isfinite(ended), ended, max(known))
     own = pd.DataFrame(
@@ -102,12 +136,6 @@ def attempt_marks(record: StudyRecord) -> Array:
     marks = np.column_stack([began, first, latest, ended])
     ordered: Array = np.maximum.accumulate(np.minimum(marks, ended[:, None]), axis=1)
     return ordered
-
-
-def _clock(times: pd.Series[Any]) -> Array:
-    """Seconds since 1970; NaN where there is no time."""
-    read = pd.to_datetime(times, utc=True)
-    return np.asarray((read - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=float)
 
 
 def overlap(starts: Array, ends: Array, edges: Array) -> Array:
@@ -158,9 +186,29 @@ def concurrency_figure(data: ConcurrencyData) -> go.Figure:
             "range": [0, data.busiest * 1.12],
             "dtick": 1 if data.busiest <= 6 else None,
         },
-        shapes=[line | {"line": {"dash": "dot", "width": 1, "color": "#8b96a5"}}],
+        shapes=[
+            line | {"line": {"dash": "dot", "width": 1, "color": "#8b96a5"}},
+            *cut_shapes(data.cuts, unit),
+        ],
         legend={"traceorder": "normal"},
         hovermode="x unified",
+    )
+
+
+def cut_shapes(cuts: Sequence[Cut], unit: float) -> list[dict[str, Any]]:
+    """A red line at each pause; `unit` is how many seconds the axis counts as one."""
+    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 2, "color": "#d6455d"}}
+    return [line | {"x0": cut.at / unit, "x1": cut.at / unit} for cut in cuts]
+
+
+def cut_sentence(cuts: Sequence[Cut]) -> str:
+    """How long a study was paused; empty where it was not."""
+    if not cuts:
+        return ""
+    where = "A red line is" if len(cuts) == 1 else "Red lines are"
+    return (
+        f"{where} where the study was paused, for {duration(sum(cut.seconds for cut in cuts))} in all: nobody ran it, "
+        "or it had no trainer. This time is left out and counts neither as idle nor as training."
     )
 
 
@@ -185,7 +233,8 @@ def _caption(data: ConcurrencyData) -> str:
         "How many trials had a trainer, and what for, from the times at which attempts began and ended and epochs were "
         "stored. The dotted line is "
         f"the busiest moment: {counted(data.busiest, 'trial')} at once.",
-        "Where the areas fall to nothing, nobody ran the study, or there was nothing to train.",
+        "Where the areas fall to nothing, there was nothing to train.",
+        *filter(None, [cut_sentence(data.cuts)]),
     ]
     if data.pauses:
         parts.append(f"{counted(data.pauses, 'attempt')} ended because the trial was to wait at a rung.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import plotly.graph_objects as go
 
 from bandstand.report.curve_pairs import CurvePair, metric_names, read_pairs
-from bandstand.report.diagnosis import ADVICE, Kind, Rules
+from bandstand.report.diagnosis_rules import ADVICE, Kind, Rules
 from bandstand.report.drawing.axes import Bounds, epoch_axis, objective_axis
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
@@ -132,7 +132,7 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 def _table(data: PairData) -> Table:
     rows = tuple(
-        (str(kind), f"{len(trials):,}", _examples(trials), ADVICE[kind]) for kind, trials in data.counts
+        (str(kind), f"{len(trials):,}", _examples(trials), ADVICE[kind] or "–") for kind, trials in data.counts
     )  # fmt: skip
     return Table(("Diagnosis", "Trials", "Such as", "What usually helps"), rows)
 
@@ -149,7 +149,7 @@ def _caption(data: PairData) -> str:
         f"{pair.diagnosis.reason}",
         "The dotted line is where that began." if pair.diagnosis.epoch is not None else "",
         "Its curves are those of its lineage." if data.is_child else "",
-        f"The table counts all {counted(sum(kinds.values()), 'ended trial')} by the same rules, in shares of a scale: "
-        "the way from the median first training value of the study to its best training value.",
+        f"The table counts all {counted(sum(kinds.values()), 'ended trial')} by the same rules. Where the noise of the "
+        "curves leaves room for doubt, it says not clear and advises nothing.",
     ]
     return " ".join(word for word in words if word)

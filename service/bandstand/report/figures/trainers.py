@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bandstand.report.drawing.axes import row_places, rows_axis
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import make_figure
-from bandstand.report.figures.concurrency import attempt_marks, overlap
+from bandstand.report.figures.concurrency import Cut, cut_sentence, cut_shapes, overlap, running_marks
 from bandstand.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ class TrainerLine(NamedTuple):
     spans: tuple[tuple[str, float, float], ...]  # phase, from, to; seconds since the first attempt
     seconds: tuple[tuple[str, float], ...]  # in each phase
     trials: int  # attempts that it had
+    present: float  # seconds of the runs in which it had any; a pause is no run
+
+    @property
+    def idle_share(self) -> float:
+        """Of the time that it was there, that in which it had no trial."""
+        busy = sum(seconds for _, seconds in self.seconds)
+        return max(0.0, 1 - busy / self.present) if self.present > 0 else 0.0
 
 
 class TrainersData(NamedTuple):
@@ -48,7 +55,8 @@ class TrainersData(NamedTuple):
 
     lines: tuple[TrainerLine, ...]  # in the order in which they began
     left_out: int
-    span: float  # seconds from the first attempt to the last known moment
+    span: float  # seconds from the first attempt to the last known moment, without pauses
+    cuts: tuple[Cut, ...]  # where the study was paused
 
 
 def trainers_data(record: StudyRecord) -> TrainersData | str:
@@ -59,17 +67,16 @@ def trainers_data(record: StudyRecord) -> TrainersData | str:
     names = attempts["worker"].fillna("") if "worker" in attempts else attempts["trial"].map(lambda _: "")
     if (names == "").all():
         return "It is not stored which trainer had which trial of this study."
-    marks = attempt_marks(record)
-    marks -= marks[:, 0].min()
+    marks, cuts = running_marks(record)
     span = float(marks.max())
     if span <= 0:
         return "The study has only just begun, so there is no time to look back on."
-    lines = [_line(name, marks[(names == name).to_numpy()], span) for name in names.unique() if name]
+    lines = [_line(name, marks[(names == name).to_numpy()], span, cuts) for name in names.unique() if name]
     lines.sort(key=lambda line: line.spans[0][1] if line.spans else span)
-    return TrainersData(tuple(lines[:MOST]), len(lines[MOST:]), span)
+    return TrainersData(tuple(lines[:MOST]), len(lines[MOST:]), span, cuts)
 
 
-def _line(name: str, marks: Array, span: float) -> TrainerLine:
+def _line(name: str, marks: Array, span: float, cuts: Sequence[Cut]) -> TrainerLine:
     """One trainer's phases: in each 600th of the time that which took most of it."""
     edges = np.linspace(0.0, span, BINS + 1)
     inside = np.stack([overlap(marks[:, phase], marks[:, phase + 1], edges) for phase in range(len(PHASES))])
@@ -81,7 +88,14 @@ def _line(name: str, marks: Array, span: float) -> TrainerLine:
         if phase < len(PHASES):
             spans.append((PHASES[phase], float(edges[indices[0]]), float(edges[indices[-1] + 1])))
     seconds = tuple((phase, float(inside[index].sum())) for index, phase in enumerate(PHASES))
-    return TrainerLine(name, tuple(spans), seconds, len(marks))
+    return TrainerLine(name, tuple(spans), seconds, len(marks), _present(marks, span, cuts))
+
+
+def _present(marks: Array, span: float, cuts: Sequence[Cut]) -> float:
+    """Seconds of the runs that any of the attempts began in: in the others there was no such trainer."""
+    bounds = np.array([0.0, *(cut.at for cut in cuts), span])
+    runs = np.unique(np.searchsorted(bounds[1:-1], marks[:, 0], side="right"))
+    return float(np.diff(bounds)[runs].sum())
 
 
 def trainers_figure(data: TrainersData) -> go.Figure:
@@ -109,6 +123,7 @@ def trainers_figure(data: TrainersData) -> go.Figure:
         barmode="overlay",
         xaxis={"title": {"text": f"{word} since the first trial"}, "range": [0, data.span / unit]},
         yaxis=rows_axis(places, 16) | {"showgrid": False},
+        shapes=cut_shapes(data.cuts, unit),
         showlegend=True,
     )
 
@@ -126,8 +141,8 @@ def _table(data: TrainersData) -> Table:
             (
                 line.name,
                 f"{line.trials:,}",
-                *(f"{duration(seconds)} ({seconds / data.span:.0%})" for _, seconds in line.seconds),
-                f"{max(0.0, 1 - sum(seconds for _, seconds in line.seconds) / data.span):.0%}",
+                *(f"{duration(seconds)} ({seconds / (line.present or 1.0):.0%})" for _, seconds in line.seconds),
+                f"{line.idle_share:.0%}",
             )
             for line in data.lines
         ),
@@ -136,10 +151,11 @@ def _table(data: TrainersData) -> Table:
 
 def _caption(data: TrainersData) -> str:
     more = f" {counted(data.left_out, 'more trainer')} have no line." if data.left_out else ""
+    paused = f" {cut_sentence(data.cuts)}" if data.cuts else ""
     return (
         "Starting is building the model, reading a checkpoint and compiling; training is epochs with their validation "
         "and reports; handing over is what lies between the last epoch and the trial's end: a verdict, a checkpoint, "
-        "the model. Blank is idle, or nobody ran the study. A trainer that was replaced ends, and another begins "
+        "the model. Blank is idle. A trainer that was replaced ends, and another begins "
         "with a name of its own; one that trains several trials at once has a line for each. "
-        f"Each moment shows what took most of it.{more}"
+        f"Each moment shows what took most of it.{more}{paused}"
     )
