@@ -6,7 +6,7 @@ LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PATHS := service search_spaces workers tests
 
-.PHONY: help demo test test-slow test-lowest check format lock bench bench-peers clean
+.PHONY: help demo test test-slow test-lowest check format lock oracle bench bench-peers clean
 
 help:
 	@echo "make demo      tune a small model on real digits, compare with random search, write a report"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow those that take minutes: whole studies, killed processes"
 	@echo "make test-lowest  the quick tests with the oldest packages that pyproject.toml allows; makes .venv-lowest"
 	@echo "make check     ruff, mypy --strict, import-linter, what a wheel holds"
+	@echo "make oracle    500 random Keras programs a backend, as trials and by plain fit: the numbers must be the same; an hour each"
 	@echo "make bench     quick benchmarks: ratios, not timed tests"
 	@echo "make bench-peers  all benchmarks, against Optuna, Ray Tune and KerasTuner; takes hours"
 	@echo "make format    let ruff rewrite the code"
@@ -49,6 +50,11 @@ lock: $(VENV)/.dev
 	@echo uv | $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --python $(BIN)/python \
 	  --extra dev --extra images --extra jax --extra tensorboard --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
 	@LC_ALL=C sort $(VENV)/lock.txt > constraints.txt
+
+# Both backends, whatever the first one shows.
+oracle: $(VENV)/.dev
+	@for backend in tensorflow jax; do \
+	  $(BIN)/python -m tests.oracle --backend $$backend || failed=1; done; exit $${failed:-0}
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
