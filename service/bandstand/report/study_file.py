@@ -23,6 +23,6 @@ def toml_from(spec: StudySpec) -> str:
     """
     settings = spec.model_dump(mode="python", exclude={"space", "budget", "objective", "resources"})
     for name in ("objective", "budget", "resources"):
-        settings[name] = getattr(spec, name).model_dump(exclude_none=True)
+        settings[name] = getattr(spec, name).model_dump(exclude_none=True, exclude={"told_by_name"})
     settings["space"] = spec.space.to_dict()
     return make_toml({name: value for name, value in settings.items() if value not in (None, "", (), {})})

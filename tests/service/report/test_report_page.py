@@ -34,7 +34,8 @@ def read(tmp_path):
 @pytest.fixture
 def evil(make_record, make_spec, run):
     """A study where everything that can hold text holds markup, and numbers are not finite."""
-    spec = make_spec(name=EVIL, notes=EVIL + "</pre><img src=x>", objective=Objective(metric=EVIL))
+    objective = Objective(metric=EVIL, direction="minimize")
+    spec = make_spec(name=EVIL, notes=EVIL + "</pre><img src=x>", objective=objective)
     runs = [
         run([3.0, math.inf, 2.0]),
         run([2.5, 2.4], "pruned", EVIL),

@@ -12,8 +12,10 @@ import keras
 import numpy as np
 
 from bandstand.errors import InputError, one_line
+from bandstand.study.directions import better_words
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.suitability import reason_for_fit
+from bandstand_workers.training.compiled_directions import compiled_direction
 from bandstand_workers.training.data.loading import Data
 
 __all__ = ["check_study"]
@@ -30,8 +32,9 @@ def check_study(
     A builder that raises for every params tried is not refused here: that is a result of the study.
 
     Raises:
-        InputError: the objective is not among the metrics of a model that could be built; or `trainer` is `compiled`
-            and that model cannot be trained so.
+        InputError: the objective is not among the metrics of a model that could be built; or its direction was told
+            from its name, and the compiled metric's is another; or `trainer` is `compiled` and that model cannot be
+            trained so.
     """
     for number in range(_PROBES):
         params = spec.space.sample(np.random.default_rng([spec.seed, number]))
@@ -47,6 +50,7 @@ def check_study(
                 f"trainer = 'compiled' must be possible; {reason}: use trainer = 'auto', which uses fit where it must"
             )
         _check_objective(spec, model, data, callbacks)
+        _check_direction(spec, model)
         keras.backend.clear_session(free_memory=False)
         return
 
@@ -76,6 +80,19 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
         raise InputError(
             f"objective.metric must be what an epoch reports; got {metric!r}, it reports "
             f"{', '.join(sorted(known))}: name one of these, or add the metric in model.compile"
+        )
+
+
+def _check_direction(spec: StudySpec, model: Any) -> None:
+    """Of a direction that nobody has written: what the name tells must not be against what was compiled."""
+    objective = spec.objective
+    compiled = compiled_direction(model, objective.metric)
+    if objective.told_by_name and compiled is not None and compiled[0] != objective.direction:
+        direction, kind = compiled
+        raise InputError(
+            f"objective.direction must be written where the metric's name and the metric differ; {objective.metric!r} "
+            f"sounds as if {objective.better}, and it is a {kind} of Keras, where {better_words(direction)}: say "
+            f'direction = "{direction}"'
         )
 
 
