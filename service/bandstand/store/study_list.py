@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
+from bandstand.store.best_rows import counts, order_of_places
 from bandstand.submissions.queue import TURN
 from bandstand.submissions.records import SubmissionState
 
@@ -143,6 +144,7 @@ def _summaries_query(given: frozenset[str]) -> sa.Select[Any]:
             study.c.ended_at,
             study.c.spec,
             (study.c.spec["objective"]["direction"].as_string() == "minimize").label("is_loss"),  # read once a study
+            (study.c.spec["objective"]["epoch"].as_string() == "last").label("takes_last"),
             shown_state().label("state"),
             submission.c.submitter,
             sa.case((submission.c.kind == "comparison", submission.c.name)).label("comparison"),
@@ -180,12 +182,8 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
     )
     best = (
         sa.select(trial.c.number.label("best_trial"), trial.c.value.label("best_value"))
-        .where(of_study, trial.c.state.in_(("complete", "pruned")), trial.c.value.is_not(None))
-        .order_by(
-            sa.case((trial.c.state == "complete", 0), else_=1),
-            sa.case((page.c.is_loss, trial.c.value), else_=-trial.c.value),
-            trial.c.number,
-        )
+        .where(of_study, counts(page.c.takes_last))
+        .order_by(*order_of_places(page.c.takes_last, page.c.is_loss))
         .limit(1)
         .lateral("best")
     )

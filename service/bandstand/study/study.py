@@ -119,6 +119,11 @@ class Objective(_Frozen):
         return better_words(self.direction)
 
     @property
+    def best_word(self) -> str:
+        """For people: `highest` or `lowest`."""
+        return "lowest" if self.direction == "minimize" else "highest"
+
+    @property
     def contradiction(self) -> str:
         """For people, what a given direction has against the metric's name; empty where they agree or it tells none."""
         named = direction_from_name(self.metric)
