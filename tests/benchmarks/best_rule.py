@@ -75,7 +75,7 @@ def _tester(task: str, source: Any) -> Callable[[Trial], float]:
 
         def balanced_accuracy(trial: Trial) -> float:
             answers = source.answers([trial.params])[0]
-            return float(answers[trial.best_epoch - 1, _TEST_BALANCED_ACCURACY]) / 100.0
+            return float(answers[trial.best_epoch - 1, _TEST_BALANCED_ACCURACY])
 
         return balanced_accuracy
     import json

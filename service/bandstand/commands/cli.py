@@ -137,9 +137,9 @@ def run(
         typer.echo(f"stopped; `bandstand run {file}` goes on where it stopped")
         return 0
     from bandstand.optuna_tables.dashboard_notes import DashboardNotes
-    from bandstand.report.answer import answer_from
+    from bandstand.report.answer import answer_from, remark_for_optuna
 
-    DashboardNotes(store.url).put(found.spec.name, answer_from(record))
+    DashboardNotes(store.url).put(found.spec.name, [*answer_from(record), *remark_for_optuna(record)])
     _print_best(record)
     typer.echo(f"`bandstand report {_quoted(found.spec.name)} -o report.html` writes the report")
     return 0

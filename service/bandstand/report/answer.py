@@ -17,7 +17,7 @@ from bandstand_spaces import Categorical, Parameter, Value
 if TYPE_CHECKING:
     from bandstand.store.views import BestTrial, StudyRecord
 
-__all__ = ["answer_from", "failures_table", "params_json", "params_table", "settings_sentence"]
+__all__ = ["answer_from", "failures_table", "params_json", "params_table", "remark_for_optuna", "settings_sentence"]
 
 MESSAGE_LIMIT = 400
 MAX_FAILURE_ROWS = 20
@@ -35,6 +35,16 @@ def answer_from(record: StudyRecord) -> list[str]:
     """The answer in a few sentences: what was best, on the test set too, what it cost, how the study stands."""
     sentences = [_best_sentence(record), *_model_sentences(record), _cost_sentence(record), _state_sentence(record)]
     return [sentence for sentence in sentences if sentence]
+
+
+def remark_for_optuna(record: StudyRecord) -> list[str]:
+    """For readers of the study in Optuna, which has a best trial of its own: why it may be another one."""
+    if record.best is None or record.best.state == "complete":
+        return []
+    return [
+        "Optuna's own best trial is another one, as it counts complete trials only; the study's user attribute "
+        "bandstand:best names this one."
+    ]
 
 
 def _best_sentence(record: StudyRecord) -> str:

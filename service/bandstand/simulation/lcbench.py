@@ -78,7 +78,7 @@ class LCBenchSource:
         """All that the surrogate says, (settings, epochs, 6).
 
         Seconds since the beginning; accuracy, cross-entropy and balanced accuracy on validation data; the latter two on
-        test data. Accuracies are in percent.
+        test data. Accuracy is in percent, balanced accuracies are shares.
         """
         points = np.array([[params[name] for name in _COLUMNS] for params in many], dtype=np.float32)
         epochs = np.tile(np.arange(1, EPOCHS + 1, dtype=np.float32), len(points))[:, None]

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
 from bandstand.store.best_rows import counts, order_of_places
+from bandstand.study.directions import Direction, better_words
 from bandstand.submissions.queue import TURN
 from bandstand.submissions.records import SubmissionState
 
@@ -45,7 +46,7 @@ class StudySummary:
     state: str  # one of STATES
     reason: str
     metric: str
-    direction: str
+    direction: Direction
     strategy: str  # sampler and pruner
     max_epochs: int
     trials: int
@@ -63,6 +64,11 @@ class StudySummary:
     position: int | None  # in the queue, from 1
     created_at: datetime
     ended_at: datetime | None
+
+    @property
+    def better(self) -> str:
+        """Which way the metric is, for people."""
+        return better_words(self.direction)
 
     @property
     def budget_used(self) -> float | None:

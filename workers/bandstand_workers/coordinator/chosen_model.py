@@ -46,6 +46,7 @@ class ChosenModel:
             return
         trainers = list(trainers)
         await self._make_snapshot(best, trainers)
+        await self._note_loss(best)
         await self._combine(best, trainers)
         await self._test_once(best, trainers)
 
@@ -68,6 +69,18 @@ class ChosenModel:
         await self._note("the chosen model could not be made from its checkpoint", error)
         if made is not None:
             await self._take(best, made)
+
+    async def _note_loss(self, best: Trial) -> None:
+        """Tell the user where the best trial's model could not be had; what is there, and tested, is another one's."""
+        if await self._is_there(best):
+            return
+        study: Any = await self._journal.call(self._writer.study_columns)
+        kept = "no other is kept" if study.model_uri is None else f"the model kept is that of trial {study.model_trial}"
+        await self._note(
+            f"the model of trial {best.number}, the best, is lost",
+            f"nothing has the weights of its epoch {self._search.history.result_epoch(best)} any more; {kept}. "
+            f"`bandstand replay {self._search.spec.name} --trial {best.number}` trains it again",
+        )
 
     async def _is_there(self, best: Trial) -> bool:
         """Whether the study has the model of its best trial's best epoch, and not one of another."""
