@@ -115,8 +115,8 @@ def test_the_page_begins_with_the_answer(read, make_record, run):
     page = read(make_record(runs, test_metrics={"loss": 2.25}))
     assert (
         "Trial 0 is the best: val_loss 2.000 (lower is better) in epoch 2 of 3. On the test set, looked at once, its "
-        "model reached loss 2.250. The search cost 5 epochs in 3 trials (1 complete, 1 pruned, 1 failed) and 12.6 minutes. "
-        "The study is finished: the budget is used."
+        "model reached loss 2.250. The search cost 5 epochs in 3 trials (1 complete, 1 pruned, 1 failed) and 12.6 "
+        "minutes. The study is finished: the budget is used."
     ) in page.words
 
 

@@ -208,8 +208,8 @@ def _study_entry(row: sa.Row[Any], summary: StudySummary, optuna_study_id: int) 
     return Entry(
         kind="study", name=row.name, state=row.state, submitter=row.submitter, created_at=row.created_at,
         strategy=summary.strategy, metric=summary.metric, better=summary.better, best=summary.best_value,
-        used=summary.budget_used, spent=_spent(summary), trials=summary.trials, epochs=summary.epochs, wall_seconds=summary.wall_seconds,
-        gpu_seconds=summary.gpu_seconds, optuna_study_id=optuna_study_id,
+        used=summary.budget_used, spent=_spent(summary), trials=summary.trials, epochs=summary.epochs,
+        wall_seconds=summary.wall_seconds, gpu_seconds=summary.gpu_seconds, optuna_study_id=optuna_study_id,
     )  # fmt: skip
 
 
