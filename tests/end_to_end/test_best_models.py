@@ -149,7 +149,7 @@ def test_the_best_model_survives_the_death_of_who_trained_it(killed: str, projec
     first = project.start("run", str(file), "--workers", "1")
     wait_until("its third epoch", lambda: (project.folder / "waiting").exists() or first.poll() is not None)
     # Its best value is stored, and its weights are nowhere but in the process that is killed.
-    wait_until("two epochs of it", lambda: optuna_epochs(store, name) >= 6)
+    wait_until("two epochs of it", lambda: stored_epochs(store, name) >= 2)
     if killed == "everything":
         os.killpg(first.pid, signal.SIGKILL)
         first.communicate()
@@ -170,8 +170,28 @@ def test_the_best_model_survives_the_death_of_who_trained_it(killed: str, projec
     check_peak(project, store, name, "pruned", 3)
 
 
-def optuna_epochs(store: Store, name: str) -> int:
+def stored_epochs(store: Store, name: str) -> int:
     return next((study.epochs for study in store.studies() if study.name == name), 0)
+
+
+def test_a_best_model_that_died_with_its_trainer_is_said_to_be_lost(project: Project, store: Store) -> None:
+    file = write_study(project, "best-lost", ["steady", "peak", "other"], max_attempts=1, **PRUNES)
+    (project.folder / "waits").touch()
+    run = project.start("run", str(file), "--workers", "1")
+    wait_until("its third epoch", lambda: (project.folder / "waiting").exists() or run.poll() is not None)
+    wait_until("two epochs of it", lambda: stored_epochs(store, "best-lost") >= 2)
+    (trainer,) = actor_processes(run, "Trainer")
+    trainer.send_signal(signal.SIGKILL)
+    output, _ = run.communicate(timeout=240)
+    assert run.returncode == 0, output
+    record = store.record("best-lost")
+    assert record.best is not None
+    assert (record.best.value, record.best.state, record.best.model_path) == (0.95, "failed", None)
+    assert "its model is not there" in output
+    kept = int(record.trials.set_index("params_kind").loc["steady", "number"])
+    assert (record.model_trial, record.best_test_metrics) == (kept, None)
+    assert f"the model of trial {kept} (that of the best trial is not there)" in output
+    assert any(f"the model kept is that of trial {kept}" in notice for notice in record.notices)
 
 
 def test_a_study_that_is_stopped_has_the_model_of_its_best_trial(project: Project, store: Store) -> None:
