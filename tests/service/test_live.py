@@ -75,7 +75,7 @@ def test_the_table_shows_budget_counts_best_rungs_and_running_trials_at_any_widt
         "1 min 05 s",
         "about 2 min 10 s left",
         "1 running, 4 done, 5 pruned, 1 failed",
-        "best     val_accuracy 0.9700 (trial 3:",
+        "best     val_accuracy 0.9700, higher is better (trial 3:",
         "epoch 3: 11   epoch 9: 4",
         "note: the budget is small",
         "umda + asha",

@@ -54,6 +54,7 @@ class Outcome:
     action: Action | None = None  # the answer that ended it; None: it failed
     paused_at: int = 0  # with PAUSE: the epoch whose checkpoint is being written
     model_uri: str | None = None
+    model_epoch: int = 0  # of the trial, whose weights that model has
     end_uri: str | None = None  # with STOP: the checkpoint of its last epoch, where one was wanted
     signature: str = ""  # of the compiled program that trained it
     reason_for_fit: str = ""  # why `fit` trained it, where a compiled epoch was wanted

@@ -105,8 +105,18 @@ class TrialPage(BaseModel):
     """`after` of the next page; null on the last one."""
 
 
+class SeenOut(_FromRecord):
+    """The best value of any epoch."""
+
+    value: Number
+    number: int
+    """Of the trial."""
+    epoch: int
+    state: str
+
+
 class Best(_FromRecord):
-    """The trial that a study would choose now."""
+    """A study's best trial so far."""
 
     number: int
     params: dict[str, Any]
@@ -116,9 +126,11 @@ class Best(_FromRecord):
     epochs: int
     """How many it trained."""
     state: str
-    """complete; pruned only where no trial is complete."""
+    """Any: what becomes of a trial after its best epoch takes nothing from that."""
     model_path: str | None
-    """Where the cluster keeps its .keras file."""
+    """Where the cluster keeps its .keras file, with the weights of that epoch; null where it has none."""
+    seen: SeenOut | None = None
+    """A better value that does not count, where the objective takes each trial's last epoch."""
     test_metrics: dict[str, Number] | None = None
     """Of that model on the test data, looked at once, after the search."""
 

@@ -54,7 +54,7 @@ def list_trials(
 
 @router.get("/studies/{name:path}/best", responses=answers(401, 404, 422, 429, 503))
 def get_best(request: Request, token: Viewer, name: Name) -> Best:
-    """The trial that the study would choose now; a 404 too as long as none has a value."""
+    """The study's best trial so far; a 404 too as long as none has a value."""
     found, tested = store_of(request).best(name)
     if found is None:
         raise HTTPException(404, f"study {name!r} has no trial with a value yet: wait for one")

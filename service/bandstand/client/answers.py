@@ -7,11 +7,12 @@ out; what is missing is an answer that is not ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bandstand.errors import InputError, ServerAnswerError
+from bandstand.search.best import BestTrial, Seen
 from bandstand.study.study import Budget, StudySpec, study_spec_from
 
 if TYPE_CHECKING:
@@ -23,16 +24,9 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Best:
-    """The trial that a study would choose now."""
+class Best(BestTrial):
+    """A study's best trial; `model_path` is where the cluster keeps its file."""
 
-    number: int
-    params: dict[str, Any]
-    value: float
-    epoch: int  # that reached the value, from 1
-    epochs: int  # how many it trained
-    state: str  # complete; pruned only where no trial is complete
-    model_path: str | None  # where the cluster keeps its .keras file
     test_metrics: dict[str, float] | None = None  # of the model on the test data, looked at once, after the search
 
 
@@ -46,6 +40,7 @@ class ListedStudy:
     epochs: int
     best_value: float | None
     metric: str
+    direction: str
     created_at: datetime
 
 
@@ -65,7 +60,8 @@ def record_from(kind: type[T], answer: Any) -> T:
         ServerAnswerError: something is missing.
     """
     try:
-        return kind(**{field.name: _read(field.name, answer[field.name]) for field in fields(kind)})  # type: ignore[arg-type]
+        known = [each for each in fields(kind) if each.default is MISSING or each.name in answer]  # type: ignore[arg-type]
+        return kind(**{each.name: _read(each.name, answer[each.name]) for each in known})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ServerAnswerError(
             f"the server's answer must have all that a {kind.__name__} has; it lacks {error}: is it of another version?"
@@ -90,7 +86,7 @@ def progress_from(spec: StudySpec, answer: Mapping[str, Any]) -> StudyProgress:
     Raises:
         ServerAnswerError: something is missing.
     """
-    from bandstand.store.views import BestTrial, RunningTrial, StudyProgress
+    from bandstand.store.views import RunningTrial, StudyProgress
 
     try:
         known = {
@@ -111,4 +107,6 @@ def _read(name: str, value: Any) -> Any:
         return datetime.fromisoformat(value)
     if name in ("value", "best_value") and isinstance(value, str):
         return float(value)
+    if name == "seen" and isinstance(value, Mapping):
+        return record_from(Seen, value)
     return value

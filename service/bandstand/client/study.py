@@ -56,13 +56,13 @@ class RemoteStudy(RemoteSubmission):
 
     @property
     def best(self) -> Best:
-        """The trial that it would choose now.
+        """Its best trial so far.
 
         Raises:
             StudyNotFoundError: none has a value yet, too.
         """
         answer = self._connection.get(self._path("best"))
-        return record_from(Best, {"test_metrics": None, **answer})
+        return record_from(Best, answer)
 
     def trials(self) -> pd.DataFrame:
         """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds, …, and params_<name>."""

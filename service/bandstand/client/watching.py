@@ -74,7 +74,7 @@ def progress_line(progress: StudyProgress) -> str:
         trials or "no trials yet",
     ]
     if best is not None:
-        parts.append(f"best {objective.metric} {best.value:.4f} (trial {best.number})")
+        parts.append(f"best {objective.metric} {best.value:.4f} (trial {best.number}; {objective.better})")
     return ", ".join(parts)
 
 

@@ -139,9 +139,9 @@ def run(
         typer.echo(f"stopped; `bandstand run {file}` goes on where it stopped")
         return 0
     from bandstand.optuna_tables.dashboard_notes import DashboardNotes
-    from bandstand.report.answer import answer_from
+    from bandstand.report.answer import answer_from, remark_for_optuna
 
-    DashboardNotes(store.url).put(found.spec.name, answer_from(record))
+    DashboardNotes(store.url).put(found.spec.name, [*answer_from(record), *remark_for_optuna(record)])
     _print_best(record)
     typer.echo(f"`bandstand report {_quoted(found.spec.name)} -o report.html` writes the report")
     return 0
@@ -332,8 +332,14 @@ def upgrade() -> None:
 def _print_best(record: StudyRecord) -> None:
     best = record.best
     assert best is not None
-    metric = record.spec.objective.metric
-    typer.echo(f"best {metric} {best.value:.4f}: trial {best.number}, epoch {best.epoch} of {best.epochs}")
+    objective = record.spec.objective
+    metric = objective.metric
+    typer.echo(
+        f"best {metric} {best.value:.4f} ({objective.better}): "
+        f"trial {best.number}, {best.state}, epoch {best.epoch} of {best.epochs}"
+    )
+    if best.seen:
+        typer.echo(best.seen_words(objective))
     for name, value in best.params.items():
         typer.echo(f"  {name} = {value!r}")
     if record.best_ancestors:
@@ -347,11 +353,10 @@ def _print_best(record: StudyRecord) -> None:
         typer.echo(sentence_on(record.combined, metric))
     if record.test_metrics:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
-        typer.echo(f"on the test data, {record.looked_at}: {tested}")
+        typer.echo(f"on the test data, {record.looked_at}, {record.tested_model}: {tested}")
     elif record.has_test is False:
         typer.echo("not tested: the data have no test split")
-    if best.model_path:
-        typer.echo(f"model: {best.model_path}")
+    typer.echo(f"model: {best.model_path}" if best.model_path else best.model_words)
     for replayed in record.replays:
         typer.echo(replayed.sentence)
 
@@ -380,9 +385,10 @@ def _best_json(record: StudyRecord) -> dict[str, Any] | None:
     if best is None:
         return None
     combined = None if record.combined is None else dataclasses.asdict(record.combined)
-    return vars(best) | {
+    return dataclasses.asdict(best) | {
         "metric": record.spec.objective.metric,
-        "test_metrics": record.test_metrics,
+        "direction": record.spec.objective.direction,
+        "test_metrics": record.best_test_metrics,
         "combined": combined,
         "replays": [dataclasses.asdict(replayed) for replayed in record.replays],
     }

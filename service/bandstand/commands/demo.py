@@ -80,12 +80,12 @@ def _compare(store: Store, ours: StudySpec, random: StudySpec) -> None:
     for spec in (ours, random):
         record = store.record(spec.name)
         assert record.best is not None
-        test = (record.test_metrics or {}).get(metric.removeprefix("val_"))
+        test = (record.best_test_metrics or {}).get(metric.removeprefix("val_"))
         tested = "" if test is None else f", on the test data {test:.4f}"
         strategy = spec.strategy_name
         typer.echo(
-            f"{strategy:12} best {metric} {record.best.value:.4f}{tested}; {len(record.trials)} trials, "
-            f"{int(record.trials['epochs'].sum())} epochs, {record.wall_seconds:.0f} s"
+            f"{strategy:12} best {metric} {record.best.value:.4f} ({ours.objective.better}){tested}; "
+            f"{len(record.trials)} trials, {int(record.trials['epochs'].sum())} epochs, {record.wall_seconds:.0f} s"
         )
     typer.echo("One run of each says what was found here, not which strategy is better in general. More trials take")
     typer.echo(

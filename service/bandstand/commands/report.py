@@ -58,10 +58,10 @@ def report(
 def _publish(store: Store, record: StudyRecord, document: Document) -> None:
     """Show reviewers in Optuna Dashboard what the report says first."""
     from bandstand.optuna_tables.dashboard_notes import DashboardNotes
-    from bandstand.report.answer import answer_from
+    from bandstand.report.answer import answer_from, remark_for_optuna
 
     figures = _main_drawings(document, "best_so_far", "history", "importances")
-    DashboardNotes(store.url).put(record.spec.name, answer_from(record), figures)
+    DashboardNotes(store.url).put(record.spec.name, [*answer_from(record), *remark_for_optuna(record)], figures)
 
 
 def _main_drawings(document: Document, *names: str) -> dict[str, Drawing]:

@@ -11,6 +11,7 @@ from rich.text import Text
 from bandstand import stored_files
 from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.text import counted
+from bandstand.report.timeline import places_of
 from bandstand.running.live import params_text
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _TOP = 10
 
 def print_studies(studies: Sequence[StudySummary | ListedStudy], comparisons: Sequence[str]) -> None:
     """Print a line for each study, in the order given, and one for all studies of each of the comparisons."""
-    header = ("study", "state", "trials", "epochs", "best", "metric", "made")
+    header = ("study", "state", "trials", "epochs", "best", "metric", "better", "made")
     rows: list[tuple[str, ...]] = []
     members = {name: [study for study in studies if study.name.startswith(f"{name}/")] for name in comparisons}
     home = {study.name: name for name, found in members.items() for study in found}
@@ -36,15 +37,20 @@ def print_studies(studies: Sequence[StudySummary | ListedStudy], comparisons: Se
         comparison = home.get(study.name)
         if comparison is None:
             best = "" if study.best_value is None else f"{study.best_value:.4f}"
-            rows.append((study.name, study.state, str(study.trials), str(study.epochs), best, study.metric, made))
+            numbers = (str(study.trials), str(study.epochs), best)
+            rows.append((study.name, study.state, *numbers, study.metric, _better(study.direction), made))
         elif comparison not in shown:
             shown.add(comparison)
             found = members[comparison]
             finished = sum(each.state == "finished" for each in found)
             trials, epochs = (str(sum(getattr(each, key) for each in found)) for key in ("trials", "epochs"))
             state = f"comparison, {finished}/{len(found)}"
-            rows.append((comparison, state, trials, epochs, "", study.metric, made))
-    print_table(make_console(), header, rows, left=(1, 5, 6))
+            rows.append((comparison, state, trials, epochs, "", study.metric, _better(study.direction), made))
+    print_table(make_console(), header, rows, left=(1, 5, 6, 7))
+
+
+def _better(direction: str) -> str:
+    return "lower" if direction == "minimize" else "higher"
 
 
 def print_record(record: StudyRecord, console: Console | None = None) -> None:
@@ -64,7 +70,7 @@ def print_record(record: StudyRecord, console: Console | None = None) -> None:
     _print_requests(record, console)
     if record.test_metrics:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
-        console.print(f"test data, {record.looked_at}, for the chosen model: {tested}", markup=False)
+        console.print(f"test data, {record.looked_at}, for {record.tested_model}: {tested}", markup=False)
     for replayed in record.replays:
         console.print(replayed.sentence, markup=False)
     _print_files(record, console)
@@ -98,18 +104,19 @@ def _print_files(record: StudyRecord, console: Console) -> None:
 
 
 def _print_top(record: StudyRecord, console: Console) -> None:
-    trials, objective = record.trials, record.spec.objective
-    ended = trials[trials["state"].isin(["complete", "pruned"]) & trials["value"].notna()]
-    if ended.empty:
+    trials, objective = record.trials.set_index("number", drop=False), record.spec.objective
+    places = places_of(record)[:_TOP]
+    if not places:
         return
-    rank = (ended["state"] != "complete").astype(int)
-    order = ended.assign(_rank=rank, _loss=ended["value"] * objective.sign).sort_values(["_rank", "_loss", "number"])
     names = [name for name, _, _ in record.spec.space.flat()]
     rows = []
-    for _, trial in order.head(_TOP).iterrows():
+    for _, trial in trials.loc[[place.number for place in places]].iterrows():
         params = params_text({name: trial[f"params_{name}"] for name in names})
         rows.append((str(trial["number"]), f"{trial['value']:.4f}", str(trial["epochs"]), trial["state"], params))
-    console.print(Text(f"the best {len(rows)}, complete first", style="italic"))
+    first = ", complete first" if objective.epoch == "last" else ""
+    console.print(Text(f"the best {len(rows)}{first}; of {objective.metric}, {objective.better}", style="italic"))
+    if record.best is not None and record.best.seen_words(objective):
+        console.print(Text(f"note: {record.best.seen_words(objective)}", style="yellow"))
     print_table(console, ("trial", objective.metric, "epochs", "state", "params"), rows, folded=(4,))
 
 

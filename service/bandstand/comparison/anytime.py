@@ -97,8 +97,7 @@ def _draw(results: Results, judgement: Judgement, against: Against, remark: str)
     shaded = _shaded(data, results, judgement)
     better = "down" if data.objective.direction == "minimize" else "up"
     sentences = [
-        f"Best {data.objective.metric} so far; further {better} is better. Pruned trials count only where none was "
-        "completed.",
+        f"Best {data.objective.metric} so far; further {better} is better.",
         remark,
         _spread_sentence(data, shaded),
     ]

@@ -57,8 +57,8 @@ class _PlainComparison(NoDisplay):
     def ended(self, name: str) -> None:
         """As `Display.ended`."""
         progress = self._store.progress(name)
-        metric, best = progress.spec.objective.metric, progress.best
-        value = f"best {metric} {best.value:.4f}" if best else "no value"
+        objective, best = progress.spec.objective, progress.best
+        value = f"best {objective.metric} {best.value:.4f}" if best else "no value"
         why = f" ({progress.reason})" if progress.state == "failed" else ""
         trials = sum(progress.counts.values())
         self._say(

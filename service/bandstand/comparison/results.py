@@ -114,7 +114,7 @@ def _arm(label: str, planned: Sequence[PlannedStudy], records: Mapping[str, Stud
 def _run(repeat: int, record: StudyRecord) -> Run:
     spec, best, curve = record.spec, record.best, make_best_curve(record)
     spent = ordered_measurements(record)["seconds"].astype(float).fillna(0.0).cumsum()
-    tested = (record.test_metrics or {}).get(spec.objective.metric.removeprefix("val_"))
+    tested = (record.best_test_metrics or {}).get(spec.objective.metric.removeprefix("val_"))
     states = record.trials["state"]
     return Run(
         study=spec.name,

@@ -181,7 +181,8 @@ def settings_sentence(results: Results) -> str:
     seeds = f"seeds {spec.seed} to {spec.seed + plan.repeats - 1}" if plan.repeats > 1 else f"seed {spec.seed}"
     return (
         f"{len(plan.arms)} strategies, {counted(plan.repeats, 'repeat')} ({seeds}, the same for all), "
-        f"budget {spec.budget} each, at most {counted(spec.max_epochs, 'epoch')} a trial. "
+        f"budget {spec.budget} each, at most {counted(spec.max_epochs, 'epoch')} a trial. Judged by "
+        f"{spec.objective.metric}: {spec.objective.better}. "
         f"Model {spec.model}, data {spec.data}."
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bandstand.errors import DatabaseVersionError, StudyNameTakenError
 from bandstand.search.events import Ended, Event, Lost, Measured, Paused, Proposed, Started, TrialState
 from bandstand.search.history import History, Trial
-from bandstand.store.event_rows import clean_text
+from bandstand.store.event_rows import best_from, clean_text
 from bandstand.study.study import StudySpec
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ __all__ = ["OptunaMirror", "open_storage"]
 
 NUMBER = "bandstand:trial"
 """User attribute that holds our number of a trial; Optuna's is the same unless somebody else adds trials."""
+BEST = "bandstand:best"
+"""User attribute of the study: trial, value, epoch and state of its best trial, by the rule of `bandstand.search.best`.
+
+Optuna's own `best_trial` counts complete trials only.
+"""
 
 
 class OptunaMirror:
@@ -39,6 +44,7 @@ class OptunaMirror:
         self._study_id = -1
         self._distributions = spec.space.distributions()
         self._ids: dict[int, int] = {}
+        self._best: Mapping[str, Any] | None = None
 
     def check(self) -> None:
         """Open Optuna's tables, which takes as long as a short training the first time in a process; writes no study.
@@ -97,6 +103,7 @@ class OptunaMirror:
     def _catch_up(self, storage: SoleWriterStorage, history: History) -> None:
         from bandstand.optuna_storage.internals import trial_id_of
 
+        self._best = storage.get_study_user_attrs(self._study_id).get(BEST)
         known = {
             trial.user_attrs.get(NUMBER): trial for trial in storage.get_all_trials(self._study_id, deepcopy=False)
         }
@@ -116,9 +123,18 @@ class OptunaMirror:
                 self._end(trial.number, _standing(trial, history))
             else:
                 self._set_running(trial.number, trial.state is TrialState.RUNNING)
+        self._tell_best(storage, best_from(history))
 
-    def follow(self, events: Iterable[Event], trials: Mapping[int, Mapping[str, Any]]) -> None:
-        """Do what a batch of events means, in one transaction; `trials` are the rows of its trials, as of its end."""
+    def follow(
+        self, events: Iterable[Event], trials: Mapping[int, Mapping[str, Any]], best: Mapping[str, Any] | None
+    ) -> None:
+        """Do what a batch of events means, in one transaction.
+
+        Args:
+            events: the batch.
+            trials: the rows of its trials, as of its end.
+            best: the study's best trial then, as `best_from` has it.
+        """
         storage = self._open()
         with storage.batch():
             for event in events:
@@ -135,6 +151,12 @@ class OptunaMirror:
                         self._end(event.trial, trials[event.trial])
                     case _:
                         pass
+            self._tell_best(storage, best)
+
+    def _tell_best(self, storage: SoleWriterStorage, best: Mapping[str, Any] | None) -> None:
+        if best is not None and best != self._best and self._study_id >= 0:  # else nobody has looked it up yet
+            storage.set_study_user_attr(self._study_id, BEST, dict(best))
+            self._best = best
 
     def close(self) -> None:
         """Give the connection back."""

@@ -17,10 +17,18 @@ from bandstand_spaces import Categorical, Parameter, Value
 if TYPE_CHECKING:
     from bandstand.store.views import BestTrial, StudyRecord
 
-__all__ = ["answer_from", "failures_table", "params_json", "params_table", "settings_sentence"]
+__all__ = ["answer_from", "failures_table", "params_json", "params_table", "remark_for_optuna", "settings_sentence"]
 
 MESSAGE_LIMIT = 400
 MAX_FAILURE_ROWS = 20
+_FATES = {
+    "pruned": " It was pruned later, as others looked more promising there: its best epoch counts all the same.",
+    "failed": " It failed later: its best epoch counts all the same.",
+    "paused": " It is paused.",
+    "waiting": " It waits for a trainer to go on.",
+    "running": " It is still training.",
+}
+"""By state, what became of the best trial, where it was not completed."""
 
 
 def answer_from(record: StudyRecord) -> list[str]:
@@ -29,27 +37,49 @@ def answer_from(record: StudyRecord) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
+def remark_for_optuna(record: StudyRecord) -> list[str]:
+    """For readers of the study in Optuna, which has a best trial of its own: why it may be another one."""
+    if record.best is None or record.best.state == "complete":
+        return []
+    return [
+        "Optuna's own best trial is another one, as it counts complete trials only; the study's user attribute "
+        "bandstand:best names this one."
+    ]
+
+
 def _best_sentence(record: StudyRecord) -> str:
     best, metric = record.best, record.spec.objective.metric
     if best is None:
         return f"No trial has a usable {metric}" + (" yet." if record.state != "failed" else ".")
-    words = f"Trial {best.number} is the best: {metric} {measured(best.value)} in epoch {best.epoch}"
+    objective = record.spec.objective
+    words = (
+        f"Trial {best.number} is the best: {metric} {measured(best.value)} ({objective.better}) in epoch {best.epoch}"
+    )
     words += f" of {best.epochs}." if best.epochs != best.epoch else ", its last."
+    if best.seen is not None:
+        words += (
+            f" The {objective.best_word} seen is {measured(best.seen.value)}, in epoch {best.seen.epoch} of trial "
+            f"{best.seen.number} ({best.seen.state}); it does not count: objective.epoch = 'last' takes a trial's "
+            "last epoch."
+        )
     if record.best_ancestors:
         before = and_list([str(number) for number in record.best_ancestors])
         words += (
             f" Its weights come from {'trials' if len(record.best_ancestors) > 1 else 'trial'} {before}, with other "
             "params: what it was trained with, epoch by epoch, is its schedule."
         )
-    if best.state == "pruned":
-        words += " It was pruned: no trial has been completed, so this is the best of short trainings."
-    return words
+    if objective.epoch == "last" and best.state == "pruned":
+        return f"{words} It was pruned: no trial has been completed, so this is the best of short trainings."
+    return words + _FATES.get(best.state, "")
 
 
 def _model_sentences(record: StudyRecord) -> list[str]:
     if record.best is None:
         return []
     sentences, model = [], "its model"
+    if record.best.model_words:
+        sentences.append(f"{record.best.model_words[0].upper()}{record.best.model_words[1:]}.")
+        model = record.tested_model if record.test_metrics else model
     if record.combined is not None and record.combined.taken:
         model = f"this {record.combined.how}"
         sentences.append(
@@ -57,6 +87,8 @@ def _model_sentences(record: StudyRecord) -> list[str]:
             f"{and_list([str(number) for number in record.combined.trials])}: {record.spec.objective.metric} "
             f"{measured(record.combined.value)} on validation data."
         )
+    if not record.test_metrics and record.best.model_words:
+        return sentences
     if not record.test_metrics and record.has_test is False:
         return [*sentences, f"The data have no test split, so {model} was not measured on unseen data."]
     if not record.test_metrics:

@@ -135,8 +135,7 @@ def _said(notes: str) -> dict[str, str]:
 
 def _problem(record: StudyRecord) -> tuple[Block, ...]:
     objective = record.spec.objective
-    better = "lower" if objective.direction == "minimize" else "higher"
-    words = f"What is tuned: {record.spec.model}, judged by {objective.metric}, where {better} is better."
+    words = f"What is tuned: {record.spec.model}, judged by {objective.metric}, where {objective.better}."
     if record.spec.notes.strip():
         return (Prose(words),)
     return (Prose(words), Prose("What it is for is for the study's `notes` to tell; it has none.", "quiet"))

@@ -23,7 +23,7 @@ def toml_from(spec: StudySpec) -> str:
     """
     settings = spec.model_dump(mode="python", exclude={"space", "budget", "objective", "resources"})
     for name in ("objective", "budget", "resources"):
-        settings[name] = getattr(spec, name).model_dump(exclude_none=True)
+        settings[name] = getattr(spec, name).model_dump(exclude_none=True, exclude={"told_by_name"})
     if isinstance(spec.class_weight, dict):
         settings["class_weight"] = {str(label): weight for label, weight in spec.class_weight.items()}
     settings["space"] = spec.space.to_dict()

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bandstand.search.best import Place, place_of
+from bandstand.search.events import TrialState
+
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
 
-__all__ = ["BestCurve", "make_best_curve", "ordered_measurements", "values_of"]
+__all__ = ["BestCurve", "make_best_curve", "ordered_measurements", "places_of", "values_of"]
 
 
 def values_of(frame: pd.DataFrame) -> pd.Series[float]:
@@ -23,9 +26,11 @@ def ordered_measurements(record: StudyRecord) -> pd.DataFrame:
 
     The index is `spent`: how many epochs the study had trained with it, counted from 1, failed trials included.
     """
-    frame = record.measurements[["trial", "epoch", "seconds", "created_at"]].assign(
-        value=values_of(record.measurements)
-    )
+    measured = record.measurements
+    values = values_of(measured)
+    if "loss" in measured:  # see `epoch_counts`
+        values = values.where(np.isfinite(measured["loss"].astype(float)))
+    frame = measured[["trial", "epoch", "seconds", "created_at"]].assign(value=values)
     frame = frame.sort_values(["created_at", "trial", "epoch"], kind="stable")
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="spent")
     return frame
@@ -46,19 +51,28 @@ class BestCurve(NamedTuple):
         return self.values[index - 1] if index else None
 
 
+def places_of(record: StudyRecord) -> list[Place]:
+    """The places of the trials that count, the best first; see `bandstand.search.best`."""
+    trials, objective = record.trials, record.spec.objective
+    found = [
+        place_of(objective, TrialState(state), float(value), int(number))
+        for state, value, number in zip(trials["state"], values_of(trials), trials["number"], strict=True)
+    ]
+    return sorted(place for place in found if place is not None)
+
+
 def make_best_curve(record: StudyRecord) -> BestCurve:
     """How the study's best came about.
 
-    It ends at the value of the trial that the study chose: completed trials count, pruned ones only where none is
-    complete. Where the objective takes a trial's best epoch, a value counts from the moment it was measured; where it
-    takes the last, from the trial's end.
+    It ends at the value of the best trial, by the rule of `bandstand.search.best`. Where the objective takes a trial's
+    best epoch, a value counts from the moment it was measured; where it takes the last, from the trial's end.
     """
-    ordered, trials, objective = ordered_measurements(record), record.trials, record.spec.objective
-    finished = trials[trials["state"].isin(["complete", "pruned"]) & values_of(trials).notna()]
-    if (finished["state"] == "complete").any():
-        finished = finished[finished["state"] == "complete"]
-    counted = ordered[ordered["trial"].isin(finished["number"])]
+    ordered, objective = ordered_measurements(record), record.spec.objective
+    counted = ordered
     if objective.epoch == "last":
+        places = places_of(record)
+        full = [place.number for place in places if place.behind is places[0].behind]
+        counted = ordered[ordered["trial"].isin(full)]
         counted = counted[~counted["trial"].duplicated(keep="last")]
     losses = (objective.sign * counted["value"]).dropna()
     best = losses.cummin()

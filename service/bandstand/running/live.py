@@ -172,8 +172,11 @@ def _best(progress: StudyProgress) -> str:
     best = progress.best
     if best is None:
         return "best     none yet"
+    objective = progress.spec.objective
+    seen = f"; {best.seen_words(objective)}" if best.seen else ""
     return (
-        f"best     {progress.spec.objective.metric} {best.value:.4f} (trial {best.number}: {params_text(best.params)})"
+        f"best     {objective.metric} {best.value:.4f}, {objective.better} "
+        f"(trial {best.number}: {params_text(best.params)}){seen}"
     )
 
 

@@ -53,7 +53,7 @@ class StudyResult:
     best_value: float
     """The objective, on the validation data; NaN if the study was stopped before any trial had one."""
     best_model_path: str | None
-    """A .keras file with the weights of the best trial's best epoch."""
+    """A .keras file with the weights of the best trial's best epoch; None where it is not there."""
     test_metrics: dict[str, float] | None
     """That model on the test data; None if there are none or the study is not finished."""
     trials: pd.DataFrame
@@ -122,7 +122,7 @@ def result_from(record: StudyRecord) -> StudyResult:
         best_params=best.params if best else {},
         best_value=best.value if best else float("nan"),
         best_model_path=best.model_path if best else None,
-        test_metrics=record.test_metrics,
+        test_metrics=record.best_test_metrics,
         trials=record.trials,
         record=record,
     )

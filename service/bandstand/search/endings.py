@@ -47,7 +47,7 @@ class Endings:
         for number in list(history.paused):
             self.retire(state.strategy.at_end(history.trials[number]))
         if history.ended is None:
-            failed = history.best is None
+            failed = not history.has_result
             reason = "the budget is used"
             if failed:
                 cut = any(trial.reason == "budget" for trial in history.trials) or not history.trials
@@ -64,11 +64,10 @@ class Endings:
             "diverged": f"the loss or {metric} was not finite in epoch {trial.epochs}",
             "missing_metric": f"epoch {trial.epochs} did not report {metric}",
         }
-        if trial.reason in messages:
-            message = messages[trial.reason]
-            self.end(trial, TrialState.FAILED, trial.reason, message, signature=trial.reason)
+        state = trial.ends_as
+        if state is TrialState.FAILED:
+            self.end(trial, state, trial.reason, messages[trial.reason], signature=trial.reason)
         else:
-            state = TrialState.COMPLETE if trial.completes else TrialState.PRUNED
             self.end(trial, state, trial.reason)
 
     def end_unjudged(self, trial: Trial, reason: str) -> None:

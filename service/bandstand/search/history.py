@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite, nan
+from math import nan
 from typing import TYPE_CHECKING, Any
 
+from bandstand.search.best import Place, epoch_counts, place_of
 from bandstand.search.budget import Ledger
 from bandstand.search.events import (
     Action,
@@ -40,7 +41,10 @@ from bandstand.search.failures import FailureWatch
 if TYPE_CHECKING:
     from bandstand.study.study import StudySpec
 
-__all__ = ["History", "Trial"]
+__all__ = ["FAULTS", "History", "Trial"]
+
+FAULTS = ("diverged", "missing_metric")
+"""Reasons to stop with which a trial fails."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -92,6 +96,13 @@ class Trial:
         return (self.epochs if self.state.is_final else max(self.granted, self.epochs)) - self.from_epoch
 
     @property
+    def ends_as(self) -> TrialState:
+        """The final state that the last decision means, if that was STOP."""
+        if self.reason in FAULTS:
+            return TrialState.FAILED
+        return TrialState.COMPLETE if self.completes else TrialState.PRUNED
+
+    @property
     def has_own_checkpoint(self) -> bool:
         """Whether it can go on without its parent's."""
         return self.checkpoint_epoch > self.from_epoch
@@ -128,12 +139,20 @@ class History:
         """What users have asked for and was granted."""
         self.enqueued: dict[int, Enqueued] = {}
         """By request, what users want trained and is not yet a trial, in the order in which they asked."""
-        self._best: tuple[bool, float, int] | None = None
+        self.has_result = False
+        """Whether a trial has ended with a value and without failing."""
+        self._best: Place | None = None
+        self._best_ended: Place | None = None
 
     @property
     def best(self) -> Trial | None:
-        """The completed trial with the best value; while none is complete, the best of the pruned ones."""
-        return None if self._best is None else self.trials[self._best[2]]
+        """The best trial so far, by the rule of `bandstand.search.best`; it need not have ended."""
+        return None if self._best is None else self.trials[self._best.number]
+
+    @property
+    def best_ended(self) -> Trial | None:
+        """The best of the trials that have ended, whose model is kept; `best` once all have."""
+        return None if self._best_ended is None else self.trials[self._best_ended.number]
 
     @property
     def fault(self) -> str:
@@ -142,19 +161,20 @@ class History:
 
     def value_of(self, trial: Trial) -> float:
         """A trial's result so far: its best or its last epoch's value, as the study asks. NaN if it has none."""
-        if not trial.best_epoch:
-            return nan
-        return trial.value_at(trial.best_epoch if self.spec.objective.epoch == "best" else trial.epochs)
+        epoch = self.result_epoch(trial)
+        return trial.value_at(epoch) if epoch else nan
 
-    def would_be_best(self, trial: Trial) -> bool:
-        """Whether the trial, completed as it stands, would be the study's best. Of equal ones the earlier is."""
-        if not isfinite(self.value_of(trial)):
-            return False
-        return self._best is None or self._standing(trial, complete=True) <= self._best
+    def result_epoch(self, trial: Trial) -> int:
+        """The epoch of a trial's result so far, whose weights its model has; 0 before there is one."""
+        return trial.epochs if trial.best_epoch and self.spec.objective.epoch == "last" else trial.best_epoch
 
-    def _standing(self, trial: Trial, *, complete: bool) -> tuple[bool, float, int]:
-        """Smaller is better."""
-        return not complete, self.spec.objective.sign * self.value_of(trial), trial.number
+    def would_be_best(self, trial: Trial, state: TrialState) -> bool:
+        """Whether the trial, ended in this state, would be the best of those that have ended: its model is wanted."""
+        place = self._place(trial, state)
+        return place is not None and (self._best_ended is None or place <= self._best_ended)
+
+    def _place(self, trial: Trial, state: TrialState) -> Place | None:
+        return place_of(self.spec.objective, state, self.value_of(trial), trial.number)
 
     def apply(self, event: Event) -> Trial | None:
         """Take an event into account; returns the trial it is about."""
@@ -262,10 +282,11 @@ class History:
         value = nan if event.value is None else event.value
         trial.values.append(value)
         self.ledger.epochs += 1
-        if isfinite(value) and (
+        if epoch_counts(event.value, event.metrics) and (
             not trial.best_epoch or self.spec.objective.is_better(value, trial.value_at(trial.best_epoch))
         ):
             trial.best_epoch = event.epoch
+            self._rank(trial)
 
     def _give_back(self, trial: Trial) -> None:
         """The worker no longer has the trial. One that was to pause at a rung pauses, even if its worker died then."""
@@ -281,10 +302,15 @@ class History:
             groups.get(state, self.waiting)[trial.number] = None
 
     def _rank(self, trial: Trial) -> None:
-        # Not every last value is finite: an epoch may come in after the trial was told to stop.
-        if trial.state is TrialState.FAILED or not isfinite(self.value_of(trial)):
+        """Take a trial's new value, or its end, into account; a value once seen is never taken back."""
+        place = self._place(trial, trial.state)
+        if place is None:
             return
-        standing = self._standing(trial, complete=trial.state is TrialState.COMPLETE)
-        if self._best is None or standing < self._best:
-            self._best = standing
-            self.combined = None  # it was made with the one that was best before
+        if self._best is None or place < self._best:
+            if self._best is not None and self._best.number != place.number:
+                self.combined = None  # it was made with the one that was best before
+            self._best = place
+        if trial.state.is_final and (self._best_ended is None or place < self._best_ended):
+            self._best_ended = place
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            self.has_result = True

@@ -6,8 +6,8 @@ Knows what ends a trial whatever the strategy thinks. Must not know what is give
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 
+from bandstand.search.best import epoch_counts
 from bandstand.search.events import Action, Decided, Measured
 from bandstand.search.history import Trial
 from bandstand.search.protocol import Verdict
@@ -59,10 +59,11 @@ class Judging:
         if trial.action is not Action.STOP:
             self._decide(trial, metrics if new else None, ended)
         keep_epoch, keep_end = 0, False
-        if trial.action is Action.STOP and trial.completes:
-            keep_end = self._state.combining is not None and self._state.combining.keeps_end(trial)
-            if self._state.history.would_be_best(trial):
-                keep_epoch = trial.best_epoch if self._state.spec.objective.epoch == "best" else trial.epochs
+        if trial.action is Action.STOP:
+            combining, history = self._state.combining, self._state.history
+            keep_end = trial.completes and combining is not None and combining.keeps_end(trial)
+            if history.would_be_best(trial, trial.ends_as):
+                keep_epoch = history.result_epoch(trial)
         return Verdict(
             action=trial.action or Action.CONTINUE,
             until_epoch=trial.granted,
@@ -101,7 +102,7 @@ class Judging:
             value = metrics.get(self._state.spec.objective.metric)
             if value is None:
                 return "missing_metric"
-            if not isfinite(value) or not isfinite(metrics.get("loss", 0.0)):
+            if not epoch_counts(value, metrics):
                 return "diverged"
         if trial.epochs >= self._state.spec.max_epochs:
             return "max_epochs"

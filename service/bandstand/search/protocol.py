@@ -40,5 +40,5 @@ class Verdict:
 
     action: Action
     until_epoch: int
-    keep_epoch: int = 0  # with STOP: the trial is the best so far, and its model with this epoch's weights is wanted
+    keep_epoch: int = 0  # with STOP: the trial is the best that has ended; its model of this epoch is wanted
     keep_end: bool = False  # with STOP: a checkpoint of its last epoch is wanted

@@ -31,6 +31,7 @@ from bandstand.search.events import (
     TrialState,
 )
 from bandstand.search.failures import HOPELESS, PARENT_CHECKPOINT
+from bandstand.search.history import Trial
 from bandstand.search.judging import Judging
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.search.requests import Requests
@@ -277,11 +278,20 @@ class Search:
         if trial.state is not TrialState.RUNNING or trial.attempt != attempt:
             return
         self._state.record(Lost(trial=trial_number, attempt=attempt, reason=reason, blamed=blamed))
-        if trial.action is Action.STOP and not trial.completes:
-            self._endings.end_as_decided(trial)  # nothing more is wanted of it
+        if trial.action is Action.STOP and not self._is_wanted(trial):
+            self._endings.end_as_decided(trial)
         elif trial.lost >= self.spec.max_attempts:
             message = f"its worker died {trial.lost} times; the last time: {reason}"
             self._endings.end(trial, TrialState.FAILED, "worker_died", message, signature="worker_died")
+
+    def _is_wanted(self, trial: Trial) -> bool:
+        """Whether more than its end is wanted of a trial that was told to stop, and whose worker then died: its model.
+
+        Of one that was judged worse only where it is the best all the same, and not for ever.
+        """
+        if trial.completes:
+            return True
+        return trial.lost < self.spec.max_attempts and self.history.would_be_best(trial, trial.ends_as)
 
     def refuse_checkpoint(self, trial_number: int, attempt: int, reason: str) -> str:
         """The checkpoint that an attempt was to begin from cannot be used; nothing was trained by it.
@@ -305,7 +315,7 @@ class Search:
         is_own = trial.has_own_checkpoint
         source = trial_number if is_own or trial.parent is None else trial.parent
         self._state.record(CheckpointRefused(trial=source, epoch=trial.checkpoint_epoch, reason=reason))
-        if trial.action is Action.STOP and not (is_own and trial.completes):
+        if trial.action is Action.STOP and not (is_own and self._is_wanted(trial)):
             self._endings.end_as_decided(trial)  # nothing more is wanted of it
             return f"trial {trial_number} had been told to stop, and ends"
         if not is_own:
@@ -352,11 +362,11 @@ class Search:
         """The epochs of a trial whose checkpoints somebody may still need."""
         history = self.history
         trial = history.trials[trial_number]
-        best = history.best
+        best = history.best, history.best_ended
         children = (history.trials[child] for child in history.children.get(trial_number, ()))
         needed = {child.from_epoch for child in children if not (child.state.is_final or child.has_own_checkpoint)}
         combination = self.combination
         is_part = combination is not None and trial_number in combination.trials
-        if not trial.state.is_final or trial is best or is_part or self.strategy.keeps(trial):
+        if not trial.state.is_final or any(trial is one for one in best) or is_part or self.strategy.keeps(trial):
             needed.add(trial.checkpoint_epoch)
         return needed

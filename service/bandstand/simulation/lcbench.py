@@ -69,16 +69,25 @@ class LCBenchSource:
 
     def predict(self, many: list[Mapping[str, Any]]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Validation accuracy (0 to 1) and seconds of each epoch: two arrays, a row for each of `many`."""
+        found = self.answers(many)
+        elapsed, accuracy = found[:, :, 0], found[:, :, 1] / 100.0
+        least = _LEAST_SECONDS * np.maximum(elapsed[:, -1:], 1.0)
+        return accuracy, np.maximum(np.diff(elapsed, axis=1, prepend=0.0), least)
+
+    def answers(self, many: list[Mapping[str, Any]]) -> np.ndarray[Any, Any]:
+        """All that the surrogate says, (settings, epochs, 6).
+
+        Seconds since the beginning; accuracy, cross-entropy and balanced accuracy on validation data; the latter two on
+        test data. Accuracy is in percent, balanced accuracies are shares.
+        """
         points = np.array([[params[name] for name in _COLUMNS] for params in many], dtype=np.float32)
         epochs = np.tile(np.arange(1, EPOCHS + 1, dtype=np.float32), len(points))[:, None]
         inputs = {
             "x_cat": np.full((len(epochs), 1), self._code, dtype=np.int32),
             "x_cont": np.concatenate([epochs, np.repeat(points, EPOCHS, axis=0)], axis=1),
         }
-        found = self._session.run(None, inputs)[0].reshape(len(points), EPOCHS, -1).astype(float)
-        elapsed, accuracy = found[:, :, 0], found[:, :, 1] / 100.0
-        least = _LEAST_SECONDS * np.maximum(elapsed[:, -1:], 1.0)
-        return accuracy, np.maximum(np.diff(elapsed, axis=1, prepend=0.0), least)
+        found: np.ndarray[Any, Any] = self._session.run(None, inputs)[0].reshape(len(points), EPOCHS, -1)
+        return found.astype(float)
 
     def pool(self, size: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """As `PoolSource.pool`: random params."""

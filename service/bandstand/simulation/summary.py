@@ -195,7 +195,8 @@ def settings_sentence(comparison: Comparison) -> str:
         parts.append(f"stragglers with σ = {number(cluster.straggling)}")
     if cluster.deaths_per_hour:
         parts.append(f"{number(cluster.deaths_per_hour)} deaths a worker and hour")
-    return f"Simulated with {and_list(parts)}."
+    objective = comparison.spec.objective
+    return f"Simulated with {and_list(parts)}; of {objective.metric}, {objective.better}."
 
 
 def answer_from(comparison: Comparison) -> str:

@@ -29,7 +29,7 @@ from bandstand.search.events import (
 )
 from bandstand.search.history import History, Trial
 
-__all__ = ["Rows", "clean_text", "event_from", "measured_from", "rows_from"]
+__all__ = ["Rows", "best_from", "clean_text", "event_from", "measured_from", "rows_from"]
 
 _KINDS = {kind: name for name, kind in EVENTS.items()}
 
@@ -48,6 +48,8 @@ class Rows:
     """Of those that the study has granted."""
     study: dict[str, Any]
     """Columns of the study's own row."""
+    best: dict[str, Any] | None
+    """trial, value, epoch and state of the best trial, for whoever cannot tell it from the rows of trials."""
 
 
 def rows_from(study_id: int, events: Iterable[tuple[int, Event]], history: History) -> Rows:
@@ -56,6 +58,7 @@ def rows_from(study_id: int, events: Iterable[tuple[int, Event]], history: Histo
         events=[], measurements=[], trials=[], attempts_begun=[], attempts_ended=[], checkpoints=[],
         requests=[],
         study={"wall_seconds": history.ledger.wall_seconds, "gpu_seconds": history.ledger.gpu_seconds},
+        best=best_from(history),
     )  # fmt: skip
     touched: dict[int, None] = {}
     for seq, event in events:
@@ -70,6 +73,15 @@ def rows_from(study_id: int, events: Iterable[tuple[int, Event]], history: Histo
             touched[event.trial] = None
     rows.trials.extend(_trial_row(study_id, history, history.trials[number]) for number in touched)
     return rows
+
+
+def best_from(history: History) -> dict[str, Any] | None:
+    """trial, value, epoch and state of the best trial; None where there is none."""
+    best = history.best
+    if best is None:
+        return None
+    epoch, value = history.result_epoch(best), history.value_of(best)
+    return {"trial": best.number, "value": value, "epoch": epoch, "state": str(best.state)}
 
 
 def _add_projections(rows: Rows, study_id: int, event: Event) -> None:

@@ -39,6 +39,7 @@ from bandstand.store.views import (
     read_ended,
     read_progress,
     read_record,
+    read_test_metrics,
 )
 from bandstand.study.study import Budget, StudySpec
 from bandstand.submissions.queue import SubmissionQueue
@@ -164,16 +165,14 @@ class Store:
             return read_stamps(connection, names)
 
     def best(self, name: str) -> tuple[BestTrial | None, dict[str, float] | None]:
-        """The trial that a study would choose now, and the metrics of the study's model on the test data.
+        """A study's best trial so far, and the metrics of the study's model on the test data.
 
         Raises:
             StudyNotFoundError: there is none of this name.
         """
         with self.reading() as connection:
             row = get_row(connection, name)
-            tested = row._mapping["test_metrics"]
-            metrics = None if tested is None else {key: float(value) for key, value in tested.items()}
-            return read_best(connection, row, StudySpec.model_validate(row.spec)), metrics
+            return read_best(connection, row, StudySpec.model_validate(row.spec)), read_test_metrics(row)
 
     def record(self, name: str) -> StudyRecord:
         """All that is known of a study, with its trials and measurements as frames.

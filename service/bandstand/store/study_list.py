@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
+from bandstand.store.best_rows import counts, order_of_places
+from bandstand.study.directions import Direction, better_words
 from bandstand.submissions.queue import TURN
 from bandstand.submissions.records import SubmissionState
 
@@ -44,7 +46,7 @@ class StudySummary:
     state: str  # one of STATES
     reason: str
     metric: str
-    direction: str
+    direction: Direction
     strategy: str  # sampler and pruner
     max_epochs: int
     trials: int
@@ -62,6 +64,11 @@ class StudySummary:
     position: int | None  # in the queue, from 1
     created_at: datetime
     ended_at: datetime | None
+
+    @property
+    def better(self) -> str:
+        """Which way the metric is, for people."""
+        return better_words(self.direction)
 
     @property
     def budget_used(self) -> float | None:
@@ -143,6 +150,7 @@ def _summaries_query(given: frozenset[str]) -> sa.Select[Any]:
             study.c.ended_at,
             study.c.spec,
             (study.c.spec["objective"]["direction"].as_string() == "minimize").label("is_loss"),  # read once a study
+            (study.c.spec["objective"]["epoch"].as_string() == "last").label("takes_last"),
             shown_state().label("state"),
             submission.c.submitter,
             sa.case((submission.c.kind == "comparison", submission.c.name)).label("comparison"),
@@ -180,12 +188,8 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
     )
     best = (
         sa.select(trial.c.number.label("best_trial"), trial.c.value.label("best_value"))
-        .where(of_study, trial.c.state.in_(("complete", "pruned")), trial.c.value.is_not(None))
-        .order_by(
-            sa.case((trial.c.state == "complete", 0), else_=1),
-            sa.case((page.c.is_loss, trial.c.value), else_=-trial.c.value),
-            trial.c.number,
-        )
+        .where(of_study, counts(page.c.takes_last))
+        .order_by(*order_of_places(page.c.takes_last, page.c.is_loss))
         .limit(1)
         .lateral("best")
     )

@@ -119,7 +119,7 @@ class StudyWriter:
 
     def mirror(self, events: Iterable[Event], rows: Rows) -> None:
         """Bring Optuna's tables up to a batch that has been written."""
-        self._mirror.follow(events, {row["number"]: row for row in rows.trials})
+        self._mirror.follow(events, {row["number"]: row for row in rows.trials}, rows.best)
 
     def catch_up_mirror(self, history: History) -> None:
         """Bring Optuna's tables up to everything there is, whatever a killed predecessor left out."""

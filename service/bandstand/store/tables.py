@@ -80,6 +80,7 @@ study = Table(
     Column("gpu_seconds", Double, nullable=False, server_default="0"),
     Column("model_uri", Text),  # the best trial's model
     Column("model_trial", Integer),
+    Column("model_epoch", Integer),  # of that trial, whose weights the model has; none where an earlier release kept it
     Column("test_metrics", JSONB),  # of the model at `tested_uri`, once the search is over
     Column("tested_uri", Text),
     Column("test_looks", Integer, nullable=False, server_default="0"),  # models that the test data were shown to

@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.errors import StudyNotFoundError
+from bandstand.search.best import BestTrial, Seen
 from bandstand.search.events import Combined
 from bandstand.store import tables
+from bandstand.store.best_rows import read_best
 from bandstand.store.event_rows import event_from
 from bandstand.store.replays import Replayed, read_replays
 from bandstand.store.requests import Request, read_budget, read_requests
@@ -30,12 +32,14 @@ __all__ = [
     "BestTrial",
     "EndedTrial",
     "RunningTrial",
+    "Seen",
     "StudyProgress",
     "StudyRecord",
     "read_best",
     "read_ended",
     "read_progress",
     "read_record",
+    "read_test_metrics",
 ]
 
 Row = sa.Row[Any]
@@ -43,19 +47,6 @@ _STUDY = sa.bindparam("study", type_=sa.BigInteger)
 """Queries are made once, with this in them: to make one takes longer than to ask it."""
 _BETWEEN_BOOKINGS = timedelta(seconds=10)
 """A longer time that nobody has booked is a pause."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BestTrial:
-    """The trial that a study chose."""
-
-    number: int
-    params: dict[str, Any]
-    value: float
-    epoch: int  # the epoch that reached the value, counted from 1
-    epochs: int  # how many it trained
-    state: str  # complete; pruned only where no trial is complete
-    model_path: str | None  # .keras file: that epoch's weights, or what was combined with them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +106,7 @@ class StudyRecord:
     wall_seconds: float
     gpu_seconds: float
     best: BestTrial | None
+    model_trial: int | None  # whose model the study has: the best trial's, or where that is not there the next best's
     test_metrics: dict[str, float] | None  # of the study's model, measured once
     test_looks: int  # models that the test data were shown to: one, unless the study was extended after its end
     requests: list[Request]  # what users have asked of it
@@ -146,6 +138,18 @@ class StudyRecord:
     def looked_at(self) -> str:
         """How often the test data were looked at, for people."""
         return "looked at once" if self.test_looks < 2 else f"looked at {self.test_looks} times, as a note says"
+
+    @property
+    def best_test_metrics(self) -> dict[str, float] | None:
+        """`test_metrics` where they are of the best trial's model; where that is lost, another one's was tested."""
+        return self.test_metrics if self.best is not None and self.best.model_path is not None else None
+
+    @property
+    def tested_model(self) -> str:
+        """Whose model `test_metrics` are of, for people."""
+        if self.best_test_metrics is not None:
+            return "the chosen model"
+        return f"the model of trial {self.model_trial} (that of the best trial is not there)"
 
     @property
     def best_ancestors(self) -> list[int]:
@@ -236,7 +240,8 @@ def read_record(connection: Connection, row: Row) -> StudyRecord:
         wall_seconds=row.wall_seconds,
         gpu_seconds=row.gpu_seconds,
         best=best,
-        test_metrics=_test_metrics(row),
+        model_trial=row.model_trial,
+        test_metrics=read_test_metrics(row),
         test_looks=row.test_looks,
         requests=read_requests(connection, row.id),
         environment=dict(row.environment or {}),
@@ -270,34 +275,6 @@ def _stamp(connection: Connection, row: Row) -> Stamp:
     if row.name not in found:
         raise StudyNotFoundError(f"study {row.name!r} was deleted a moment ago; `bandstand list` shows what there is")
     return found[row.name]
-
-
-def read_best(connection: Connection, row: Row, spec: StudySpec) -> BestTrial | None:
-    """The trial that the study in `row` would choose now: complete before pruned, then by value, then the earlier."""
-    best = connection.execute(_best_query(spec.objective.direction), {"study": row.id}).one_or_none()
-    if best is None:
-        return None
-    return BestTrial(
-        number=best.number,
-        params={name: best.params[name] for name, _, _ in spec.space.flat() if name in best.params},
-        value=best.value,
-        epoch=best.best_epoch if spec.objective.epoch == "best" else best.epochs,
-        epochs=best.epochs,
-        state=best.state,
-        model_path=row.model_uri if row.model_trial == best.number else None,
-    )
-
-
-@cache
-def _best_query(direction: str) -> sa.Select[Any]:
-    trial = tables.trial.c
-    order = trial.value.asc() if direction == "minimize" else trial.value.desc()
-    return (
-        sa.select(tables.trial)
-        .where(trial.study_id == _STUDY, trial.state.in_(("complete", "pruned")), trial.value.is_not(None))
-        .order_by(sa.case((trial.state == "complete", 0), else_=1), order, trial.number)
-        .limit(1)
-    )
 
 
 @cache
@@ -338,7 +315,7 @@ def _notices(connection: Connection, study_id: int) -> list[str]:
     return [row.data["message"] for row in connection.execute(_notices_query(), {"study": study_id})]
 
 
-def _test_metrics(row: Row) -> dict[str, float] | None:
+def read_test_metrics(row: sa.Row[Any]) -> dict[str, float] | None:
     """Of the model that the study has now; another one's are none."""
     if row.test_metrics is None or row.tested_uri != row.model_uri:
         return None
@@ -354,7 +331,7 @@ def _combined(connection: Connection, study_id: int, best: BestTrial | None) -> 
         return None
     end = of_study.where(event.c.kind == "ended", event.c.trial == best.number).limit(1)
     ended = connection.execute(end).one_or_none()
-    if ended is not None and ended.seq > latest.seq:
+    if ended is None or ended.seq > latest.seq:
         return None  # it was the best only after that
     found = event_from("combined", latest.data)
     assert isinstance(found, Combined)

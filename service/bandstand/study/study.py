@@ -6,6 +6,7 @@ Knows what a user may ask for. Must not know how a study is stored, decided or t
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +19,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -25,6 +27,7 @@ from pydantic import (
 from bandstand.errors import InputError
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from bandstand.study.broken_rules import did_you_mean, rule_from
+from bandstand.study.directions import Direction, better_words, direction_from_name
 from bandstand.study.references import Reference
 from bandstand_spaces import SEARCH_SPACES, Categorical, Int, SearchSpace
 
@@ -86,9 +89,65 @@ class Objective(_Frozen):
 
     metric: str = "val_loss"
     """A key of Keras's epoch logs, such as val_accuracy."""
-    direction: Literal["minimize", "maximize"] = "minimize"
+    direction: Direction = "minimize"
+    """Which way the metric is better. Left out, its name tells, where that is certain; else it must be given."""
     epoch: Literal["best", "last"] = "best"
     """Which epoch's value, with that epoch's weights, is the trial's result."""
+    told_by_name: bool = Field(default=False, exclude_if=operator.not_)
+    """The direction was left out and told from the metric's name. Ours to set: the first trainer then checks it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_what_is_left_out(cls, settings: Any) -> Any:
+        if isinstance(settings, Mapping) and settings.get("direction") is None:
+            return {**settings, "direction": None, "told_by_name": True}
+        return settings
+
+    @field_validator("direction", mode="before")
+    @classmethod
+    def _told_by_the_name(cls, direction: Any, info: ValidationInfo) -> Any:
+        if direction is not None or "metric" not in info.data:
+            return direction
+        told = direction_from_name(info.data["metric"])
+        if told is None:
+            raise ValueError(
+                "must be minimize or maximize where the metric's name does not tell which way is better; got none for "
+                f'{info.data["metric"]!r}: say direction = "maximize" if higher is better, else "minimize"'
+            )
+        return told
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both judge alike, wherever they have their direction from."""
+        return isinstance(other, Objective) and self._judges_by == other._judges_by
+
+    def __hash__(self) -> int:
+        """As equality."""
+        return hash(self._judges_by)
+
+    @property
+    def _judges_by(self) -> tuple[str, str, str]:
+        return self.metric, self.direction, self.epoch
+
+    @property
+    def better(self) -> str:
+        """For people: `higher is better`, or `lower is better`."""
+        return better_words(self.direction)
+
+    @property
+    def best_word(self) -> str:
+        """For people: `highest` or `lowest`."""
+        return "lowest" if self.direction == "minimize" else "highest"
+
+    @property
+    def contradiction(self) -> str:
+        """For people, what a given direction has against the metric's name; empty where they agree or it tells none."""
+        named = direction_from_name(self.metric)
+        if named in (None, self.direction):
+            return ""
+        return (
+            f"{self.metric} is taken as {self.better}, as objective.direction = {self.direction!r} says, though a "
+            f"metric of this name usually means that {better_words(named)}"
+        )
 
     @property
     def sign(self) -> float:
@@ -251,11 +310,13 @@ class StudySpec(_Frozen):
 
     def notices(self) -> list[str]:
         """What the user should know before the study begins, though no rule is broken."""
+        told = [self.objective.contradiction] if self.objective.contradiction else []
         if isinstance(self.batch_size, str) or all(name != "batch_size" for name, _, _ in self.space.flat()):
-            return []
+            return told
         return [
+            *told,
             f"parameter batch_size of the space does not decide the batches: batch_size of the study does, "
-            f'{self.batch_size}; say batch_size = "batch_size" to search it'
+            f'{self.batch_size}; say batch_size = "batch_size" to search it',
         ]
 
     def _check_batch_size(self) -> None:
@@ -278,13 +339,21 @@ class StudySpec(_Frozen):
 
     def differences(self, other: StudySpec) -> list[str]:
         """A word on each setting that differs from those of the stored study `other`."""
-        mine, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
+        ours_to_set = {"objective": {"told_by_name"}}
+        mine, theirs = (spec.model_dump(mode="json", exclude=ours_to_set) for spec in (self, other))
         # As text: the order of a space's parameters decides what is drawn, and dicts compare without it.
         return [
-            f"{key}: {mine[key]!r} here, {theirs[key]!r} stored"
+            f"{key}: {mine[key]!r} here, {theirs[key]!r} stored{self._way_back(key, other)}"
             for key in mine
             if json.dumps(mine[key]) != json.dumps(theirs[key])
         ]
+
+    def _way_back(self, key: str, other: StudySpec) -> str:
+        """Before directions were told from names, one that was left out was `minimize`: such a study can go on so."""
+        stored = other.objective.direction
+        if key != "objective" or not self.objective.told_by_name or stored == self.objective.direction:
+            return ""
+        return f", which goes on with direction = {stored!r} in the study"
 
 
 def _check_option(kind: str, name: str, registry: Mapping[str, Any]) -> None:
@@ -315,7 +384,7 @@ def _check_keys(settings: Mapping[str, Any], source: str) -> None:
     """Unknown settings, answered with the nearest known one."""
     known: dict[str, Callable[[], list[str]]] = {
         "": lambda: list(StudySpec.model_fields),
-        "objective": lambda: list(Objective.model_fields),
+        "objective": lambda: [field for field in Objective.model_fields if field != "told_by_name"],
         "budget": lambda: list(Budget.model_fields),
         "resources": lambda: list(Resources.model_fields),
     }
@@ -324,7 +393,7 @@ def _check_keys(settings: Mapping[str, Any], source: str) -> None:
         if not isinstance(part, Mapping):
             continue
         for key in part:
-            if key not in fields():
+            if key not in fields() and (table, key) != ("objective", "told_by_name"):
                 where = f"{table}.{key}" if table else key
                 way_out = did_you_mean(str(key), fields(), "; ") or f"; it may be {', '.join(fields())}"
                 raise InputError(f"{source}: there is no setting {where}{way_out}")

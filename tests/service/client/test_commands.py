@@ -111,7 +111,7 @@ def test_what_looks_asks_the_server_once_logged_in(logged_in, file, store):
     assert next(each for each in json.loads(logged_in("list", "--json").out) if each["name"] == name)["trials"] == 3
     shown = logged_in("show", name).out
     assert "by       ada, priority 0, as many workers as fit, code " in shown
-    assert "best     val_loss 0.3333 (trial 2" in shown
+    assert "best     val_loss 0.3333, lower is better (trial 2" in shown
     told = json.loads(logged_in("show", name, "--json").out)
     assert [trial["number"] for trial in told["trials"]] == [0, 1, 2]
     assert logged_in("best", name).out.startswith("best val_loss 0.3333: trial 2, epoch ")

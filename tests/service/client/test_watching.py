@@ -44,7 +44,7 @@ def test_a_terminal_shows_a_table_that_stays(progress):
     last = screen.getvalue().split("\x1b[2K")[-1]
     assert "finished" in last
     assert "12 of 30 epochs" in last
-    assert "best     val_loss 0.2500 (trial 3: rate 0.5)" in last
+    assert "best     val_loss 0.2500, lower is better (trial 3: rate 0.5)" in last
     assert "trying again" not in last
 
 
@@ -55,7 +55,8 @@ def test_a_notebook_shows_one_line_that_is_written_over(progress):
         view.say("away")
         view.show(progress(state="finished", counts={"complete": 4}))
     lines = page.getvalue().split("\r")
-    assert lines[1] == "seen: running, 40%, 12 epochs, 1 running, 3 done, best val_loss 0.2500 (trial 3)"
+    best = "best val_loss 0.2500 (trial 3; lower is better)"
+    assert lines[1] == f"seen: running, 40%, 12 epochs, 1 running, 3 done, {best}"
     assert lines[2].startswith("away ")
     assert len(lines[2]) == len(lines[1])
     assert page.getvalue().endswith("\nseen: best params rate 0.5\n")

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bandstand.store.views import BestTrial, StudyRecord
+from bandstand.search.best import BestTrial, place_of
+from bandstand.search.events import TrialState
+from bandstand.store.views import StudyRecord
 from bandstand.study.study import Budget, StudySpec
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, SearchSpace
 
@@ -76,6 +78,7 @@ def record_of(runs, *, spec=None, order=None, state="finished", **changes):
         "wall_seconds": 754.0,
         "gpu_seconds": 0.0,
         "best": _best(trials, params, spec),
+        "model_trial": None,
         "test_metrics": None,
         "test_looks": 0,
         "requests": [],
@@ -135,14 +138,14 @@ def _attempts(trials, measurements):
 
 
 def _best(trials, params, spec):
-    usable = trials[trials["state"].isin(["complete", "pruned"]) & trials["value"].notna()]
-    if usable.empty:
-        return None
-    order = [
-        (state != "complete", spec.objective.sign * value, number)
-        for state, value, number in zip(usable["state"], usable["value"], usable["number"], strict=True)
+    places = [
+        place_of(spec.objective, TrialState(state), value, number)
+        for state, value, number in zip(trials["state"], trials["value"], trials["number"], strict=True)
     ]
-    row = trials.loc[min(order)[2]]
+    places = [place for place in places if place is not None]
+    if not places:
+        return None
+    row = trials.loc[min(places).number]
     return BestTrial(
         number=int(row["number"]),
         params=params[row["number"]],
@@ -150,7 +153,7 @@ def _best(trials, params, spec):
         epoch=int(row["best_epoch"] if spec.objective.epoch == "best" else row["epochs"]),
         epochs=int(row["epochs"]),
         state=row["state"],
-        model_path=None,
+        model_path="/models/best.keras",
     )
 
 

@@ -21,7 +21,10 @@ FALL = [3.0 * 0.8**epoch for epoch in range(9)]
 def evil(make_record, make_spec, run):
     """A study where everything that can hold text holds markup, and numbers are not finite."""
     spec = make_spec(
-        name=EVIL[:95], notes=f"{EVIL}\n1. no list\n+ nor this\n```", objective=Objective(metric=EVIL), seed=3
+        name=EVIL[:95],
+        notes=f"{EVIL}\n1. no list\n+ nor this\n```",
+        seed=3,
+        objective=Objective(metric=EVIL, direction="minimize"),
     )
     runs = [
         run(FALL),

@@ -3,6 +3,7 @@
 import math
 
 from bandstand.report.figures.history import MAX_POINTS, draw, history_data
+from bandstand.study.study import Objective
 
 
 def test_a_trial_stands_where_the_study_was_when_the_trial_ended(make_record, run):
@@ -43,10 +44,17 @@ def test_a_huge_loss_is_drawn_at_the_edge_and_said(make_record, run):
     assert "1 value far beyond the axis: drawn at its edge." in drawing.caption
 
 
-def test_a_pruned_value_better_than_the_best_is_explained(make_record, run):
-    sentence = "A pruned trial is never the best while another is complete"
-    assert sentence in draw(make_record([run([1.0], "pruned"), run([2.0])])).caption
-    assert sentence not in draw(make_record([run([3.0], "pruned"), run([2.0])])).caption
+def test_a_pruned_value_better_than_a_best_that_is_a_last_epoch_is_explained(make_record, make_spec, run):
+    spec, sentence = make_spec(objective=Objective(epoch="last")), "no other one is the best"
+    assert sentence in draw(make_record([run([1.0], "pruned"), run([2.0])], spec=spec)).caption
+    assert sentence not in draw(make_record([run([3.0], "pruned"), run([2.0])], spec=spec)).caption
+    assert sentence not in draw(make_record([run([1.0], "pruned"), run([2.0])])).caption
+
+
+def test_the_star_is_on_the_best_trial_even_if_it_was_pruned(make_record, run):
+    figure = draw(make_record([run([2.0]), run([1.0], "pruned")])).figure
+    star = next(trace for trace in figure.data if trace.name == "best trial (1)")
+    assert star.y == (1.0,)
 
 
 def test_one_ended_trial_is_a_sentence_instead_of_a_figure(make_record, run):

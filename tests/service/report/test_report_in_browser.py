@@ -20,7 +20,7 @@ def _chromium():
 
 
 def test_every_figure_is_drawn_and_nothing_of_a_study_runs(tmp_path, make_record, make_spec, run):
-    spec = make_spec(name=EVIL[:95], notes=EVIL, objective=Objective(metric=EVIL))
+    spec = make_spec(name=EVIL[:95], notes=EVIL, objective=Objective(metric=EVIL, direction="minimize"))
     runs = [run([3.0 - 0.1 * i, 2.5 - 0.1 * i, math.nan], params={"learning_rate": 0.01 * (i + 1), "optimizer": "adam"})
             for i in range(9)] + [run([2.0], "failed", EVIL, EVIL)]  # fmt: skip
     record = make_record(runs, spec=spec, notices=[EVIL])

@@ -10,11 +10,11 @@ def test_there_is_a_curve_for_each_trial_with_the_best_first(make_record, run):
     record = make_record([run([5.0, 4.0]), run([3.0, 2.0]), run([1.0], "pruned", "rung 1")], order=[0, 1, 2, 1, 0])
     data = learning_curves_data(record)
     assert [(curve.trial, curve.state, curve.epochs, curve.values) for curve in data.curves] == [
-        (1, "complete", (1, 2), (3.0, 2.0)),
         (2, "pruned", (1,), (1.0,)),
+        (1, "complete", (1, 2), (3.0, 2.0)),
         (0, "complete", (1, 2), (5.0, 4.0)),
     ]
-    assert data.best_trial == 1
+    assert data.best_trial == 2
 
 
 def test_the_best_trial_is_drawn_last_and_thickest(make_record, run):

@@ -12,6 +12,7 @@ import pytest
 from bandstand.report import REPORTS
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.forms.page import write_report
+from bandstand.search.best import Seen
 from bandstand.search.events import Combined
 from bandstand.study.study import Objective
 from tests.service.report.written_page import Page
@@ -34,7 +35,8 @@ def read(tmp_path):
 @pytest.fixture
 def evil(make_record, make_spec, run):
     """A study where everything that can hold text holds markup, and numbers are not finite."""
-    spec = make_spec(name=EVIL, notes=EVIL + "</pre><img src=x>", objective=Objective(metric=EVIL))
+    objective = Objective(metric=EVIL, direction="minimize")
+    spec = make_spec(name=EVIL, notes=EVIL + "</pre><img src=x>", objective=objective)
     runs = [
         run([3.0, math.inf, 2.0]),
         run([2.5, 2.4], "pruned", EVIL),
@@ -112,9 +114,9 @@ def test_the_page_begins_with_the_answer(read, make_record, run):
     runs = [run([5.0, 2.0, 3.0]), run([4.0], "pruned"), run([math.nan], "failed", "diverged", "not finite")]
     page = read(make_record(runs, test_metrics={"loss": 2.25}))
     assert (
-        "Trial 0 is the best: val_loss 2.000 in epoch 2 of 3. On the test set, looked at once, its model reached "
-        "loss 2.250. The search cost 5 epochs in 3 trials (1 complete, 1 pruned, 1 failed) and 12.6 minutes. "
-        "The study is finished: the budget is used."
+        "Trial 0 is the best: val_loss 2.000 (lower is better) in epoch 2 of 3. On the test set, looked at once, its "
+        "model reached loss 2.250. The search cost 5 epochs in 3 trials (1 complete, 1 pruned, 1 failed) and 12.6 "
+        "minutes. The study is finished: the budget is used."
     ) in page.words
 
 
@@ -167,8 +169,31 @@ def test_an_unfinished_study_says_so(read, make_record, run, state, sentence):
     assert sentence in read(make_record([run([1.0])], state=state, reason="every trial failed")).words
 
 
-def test_a_best_trial_that_was_pruned_is_called_a_short_training(read, make_record, run):
-    assert "this is the best of short trainings" in read(make_record([run([1.0], "pruned")])).words
+def test_of_a_best_trial_that_was_pruned_or_failed_later_the_answer_says_so(read, make_record, run):
+    words = read(make_record([run([2.0]), run([1.0, 3.0], "pruned")])).words
+    assert "Trial 1 is the best: val_loss 1.000 (lower is better) in epoch 1 of 2. It was pruned later" in words
+    words = read(make_record([run([1.0, 3.0], "failed")])).words
+    assert "It failed later: its best epoch counts all the same." in words
+
+
+def test_where_the_last_epoch_counts_the_answer_says_what_was_seen_beyond_it(read, make_record, make_spec, run):
+    record = make_record([run([1.0, 2.0])], spec=make_spec(objective=Objective(epoch="last")))
+    seen = Seen(value=1.0, number=0, epoch=1, state="complete")
+    words = read(replace(record, best=replace(record.best, seen=seen))).words
+    assert (
+        "Trial 0 is the best: val_loss 2.000 (lower is better) in epoch 2, its last. The lowest seen is 1.000, in "
+        "epoch 1 of trial 0 (complete); it does not count: objective.epoch = 'last' takes a trial's last epoch."
+    ) in words
+    pruned = make_record([run([1.0], "pruned")], spec=record.spec)
+    assert "this is the best of short trainings" in read(pruned).words
+
+
+def test_a_best_model_that_is_lost_is_said_and_another_ones_test_result_is_called_that(read, make_record, run):
+    record = make_record([run([2.0]), run([1.0])], test_metrics={"loss": 2.25}, model_trial=0)
+    words = read(replace(record, best=replace(record.best, model_path=None))).words
+    assert "Its model is not there" in words
+    assert "looked at once, the model of trial 0 (that of the best trial is not there) reached loss 2.250." in words
+    assert "its model reached" not in words
 
 
 def test_failures_are_listed_by_reason_with_their_message(read, make_record, run):

@@ -4,6 +4,7 @@ import pytest
 
 from bandstand.report.figures.parallel_coordinates import INACTIVE, draw, parallel_data
 from bandstand.report.params import params_by_trial
+from bandstand.study.study import Objective
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SGD = {"learning_rate": 0.1, "optimizer": "sgd", "momentum": 0.45}
@@ -39,8 +40,8 @@ def test_a_parameter_that_is_not_active_has_a_place_of_its_own_outside_the_scale
 
 
 def test_failed_trials_are_left_out_and_counted(make_record, run):
-    drawing = draw(make_record([run([1.0]), run([2.0]), run([0.5], "failed", "diverged")]))
-    assert parallel_data(make_record([run([1.0]), run([2.0]), run([0.5], "failed")])).trials == 2
+    drawing = draw(make_record([run([1.0]), run([2.0]), run([5.0], "failed", "diverged")]))
+    assert parallel_data(make_record([run([1.0]), run([2.0]), run([5.0], "failed")])).trials == 2
     assert "1 failed trial left out." in drawing.caption
 
 
@@ -48,8 +49,9 @@ def test_pruned_trials_are_shown_and_said_to_be_short(make_record, run):
     assert "1 of the 2 trials shown were pruned" in draw(make_record([run([1.0]), run([2.0], "pruned")])).caption
 
 
-def test_the_best_trial_is_the_chosen_one_even_where_a_pruned_value_is_better(make_record, run):
-    data = parallel_data(make_record([run([1.0], "pruned"), run([2.0])]))
+def test_the_best_trial_is_the_chosen_one_even_where_another_value_is_better(make_record, make_spec, run):
+    spec = make_spec(objective=Objective(epoch="last"))
+    data = parallel_data(make_record([run([1.0], "pruned"), run([2.0])], spec=spec))
     assert data.has_best
     assert data.lines[0].trial == 1
 

@@ -82,8 +82,8 @@ def test_a_study_comes_back_from_its_file(changes):
 )
 def test_any_notes_metric_and_numbers_come_back(notes, metric, seconds, seed, space):
     spec = StudySpec(
-        **REQUIRED, space=space, objective=Objective(metric=metric), budget=Budget(wall_seconds=seconds), notes=notes,
-        seed=seed,
+        **REQUIRED, space=space, objective=Objective(metric=metric, direction="minimize"), notes=notes, seed=seed,
+        budget=Budget(wall_seconds=seconds),
     )  # fmt: skip
     assert read_back(spec) == spec
 

@@ -26,16 +26,24 @@ def test_best_so_far_goes_up_where_larger_is_better(make_record, make_spec, run)
     assert make_best_curve(record)[:2] == ((1, 3), (0.5, 0.7))
 
 
-def test_a_pruned_trial_does_not_count_while_another_is_complete_but_its_epochs_do(make_record, run):
-    record = make_record([run([1.0], "pruned", "rung 1: place 2 of 2, 1 go on"), run([3.0, 2.0])])
+@pytest.mark.parametrize("state", ["running", "paused", "pruned", "failed"])
+def test_the_best_epoch_counts_whatever_became_of_its_trial(make_record, run, state):
+    record = make_record([run([3.0, 2.0]), run([1.0, 4.0], state)])
     curve = make_best_curve(record)
-    assert curve == ((2, 3), (3.0, 2.0), 3)
+    assert curve == ((1, 2, 3), (3.0, 2.0, 1.0), 4)
     assert curve.values[-1] == record.best.value
 
 
-def test_pruned_trials_count_where_none_is_complete(make_record, run):
-    record = make_record([run([2.0], "pruned"), run([1.0], "pruned"), run([0.5], "failed", "diverged")])
-    assert make_best_curve(record).values == (2.0, 1.0)
+def test_an_epoch_whose_loss_is_not_finite_does_not_count(make_record, run):
+    record = make_record([run([3.0, 2.0, 1.0], "failed", "diverged", train=[1.0, 1.0, math.nan])])
+    assert make_best_curve(record).values == (3.0, 2.0)
+
+
+def test_with_the_last_epoch_as_result_pruned_trials_count_where_none_is_complete(make_record, make_spec, run):
+    spec = make_spec(objective=Objective(epoch="last"))
+    runs = [run([1.0, 2.0], "pruned"), run([0.5], "failed", "diverged")]
+    assert make_best_curve(make_record(runs, spec=spec)).values == (2.0,)
+    assert make_best_curve(make_record([*runs, run([3.0])], spec=spec)).values == (3.0,)
 
 
 def test_with_the_last_epoch_as_result_a_value_counts_from_the_end_of_its_trial(make_record, make_spec, run):
@@ -52,7 +60,7 @@ def test_values_that_are_not_finite_are_never_best(make_record, run, bad):
 
 
 def test_the_curve_can_be_asked_for_any_number_of_epochs(make_record, run):
-    curve = make_best_curve(make_record([run([1.0], "failed"), run([5.0, 5.0, 4.0])]))
+    curve = make_best_curve(make_record([run([math.nan], "failed"), run([5.0, 5.0, 4.0])]))
     assert [curve.at(epochs) for epochs in (0, 1, 2, 3, 4, 99)] == [None, None, 5.0, 5.0, 4.0, 4.0]
 
 

@@ -65,12 +65,13 @@ def test_a_trial_whose_checkpoints_are_refused_over_and_over_fails_in_the_end(de
 
 def test_a_trial_that_was_told_to_stop_ends_as_it_was_told(desk_with):
     desk = desk_with(pruner="threshold", pruner_options={"upper": 0.5, "min_epochs": 2}, max_epochs=9)
+    desk.train([0.3] * 9)
     desk.start()
-    desk.report(0, 1, 0.9)
-    desk.checkpoint(0, 1)
-    assert desk.report(0, 2, 0.8).action is Action.STOP
-    refuse(desk, 0)
-    assert desk.trials[0].state is TrialState.PRUNED
+    desk.report(1, 1, 0.9)
+    desk.checkpoint(1, 1)
+    assert desk.report(1, 2, 0.8).action is Action.STOP
+    refuse(desk, 1)
+    assert desk.trials[1].state is TrialState.PRUNED
 
 
 def test_of_a_trial_that_was_to_end_complete_the_model_is_trained_again(desk_with):

@@ -176,15 +176,46 @@ def test_a_completed_trial_is_preferred_to_a_better_pruned_one(desk_with):
     assert desk.search.history.best.number == 1
 
 
-def test_a_failed_trial_is_never_the_best(desk_with):
+def test_the_best_epoch_of_a_failed_trial_is_the_best_and_its_model_is_wanted(desk_with):
     desk = desk_with(max_epochs=2, budget={"trials": 9})
+    desk.train([0.5, 0.5])
+    desk.start()
+    desk.report(1, 1, 0.1)
+    assert desk.report(1, 2, nan).keep_epoch == 1
+    desk.finish(1)
+    history = desk.search.history
+    assert (desk.trials[1].state, history.best.number, history.value_of(history.best)) == (TrialState.FAILED, 1, 0.1)
+
+
+def test_where_the_last_epoch_counts_a_failed_trial_is_never_the_best(desk_with):
+    desk = desk_with(max_epochs=2, budget={"trials": 9}, objective={"epoch": "last"})
     desk.start()
     desk.report(0, 1, 0.0)
-    desk.report(0, 2, nan)
+    assert desk.report(0, 2, nan).keep_epoch == 0
     desk.finish(0)
     assert desk.search.history.best is None
     desk.train([0.5, 0.5])
     assert desk.search.history.best.number == 1
+
+
+def test_a_value_counts_from_the_moment_it_was_seen_and_is_never_taken_back(desk_with):
+    desk = desk_with(max_epochs=9, budget={"trials": 9}, max_attempts=1)
+    desk.start(2)
+    desk.report(0, 1, 0.5)
+    desk.report(1, 1, 0.2)
+    desk.report(0, 2, 0.4)
+    history = desk.search.history
+    assert (history.best.number, history.best_ended) == (1, None)
+    desk.lose(1)
+    assert (desk.trials[1].state, history.best.number, history.best_ended.number) == (TrialState.FAILED, 1, 1)
+
+
+def test_an_epoch_whose_loss_was_not_finite_is_not_the_best(desk_with):
+    desk = desk_with(max_epochs=9, budget={"trials": 9})
+    desk.start()
+    desk.report(0, 1, 0.5)
+    assert desk.report(0, 2, {"val_loss": 0.1, "loss": nan}).keep_epoch == 1
+    assert (desk.search.history.best.best_epoch, desk.search.history.value_of(desk.trials[0])) == (1, 0.5)
 
 
 def test_only_a_model_that_would_be_the_best_is_wanted(desk_with):
@@ -197,11 +228,28 @@ def test_only_a_model_that_would_be_the_best_is_wanted(desk_with):
     assert wanted == [True, False, True, False]
 
 
-def test_the_model_of_a_pruned_trial_is_not_wanted(desk_with):
+def test_the_model_of_a_pruned_trial_is_wanted_where_it_is_the_best_of_those_that_ended(desk_with):
     desk = desk_with(pruner="asha", budget={"trials": 9})
-    desk.start(2)
+    desk.start(3)
     desk.report(0, 1, 0.4)
-    assert desk.report(1, 1, 0.5).keep_epoch == 0
+    assert desk.report(1, 1, 0.5).keep_epoch == 1
+    desk.finish(1)
+    assert desk.report(2, 1, 0.6).keep_epoch == 0
+    assert desk.search.history.best.number == 0
+
+
+def test_a_pruned_trial_whose_earlier_epoch_is_the_best_is_the_best(desk_with):
+    desk = desk_with(pruner="asha", max_epochs=9, budget={"trials": 9})
+    desk.start(2)
+    for epoch, value in enumerate((0.5, 0.6, 0.7), 1):
+        desk.report(0, epoch, value)
+    desk.report(1, 1, 0.1)
+    desk.report(1, 2, 0.8)
+    verdict = desk.report(1, 3, 0.9)
+    assert (verdict.action, verdict.keep_epoch) == (Action.STOP, 1)
+    desk.finish(1)
+    history = desk.search.history
+    assert (desk.trials[1].state, history.best.number, history.value_of(history.best)) == (TrialState.PRUNED, 1, 0.1)
 
 
 def test_a_last_epoch_that_came_too_late_and_was_not_finite_does_not_spoil_the_best(desk_with):

@@ -96,7 +96,7 @@ def test_a_failed_trial_keeps_its_kind_and_message_and_frees_what_it_did_not_tra
     trial = desk.trials[0]
     assert (trial.state, trial.reason, trial.message) == (TrialState.FAILED, "out_of_memory", "OOM when allocating")
     assert desk.search.history.ledger.booked_epochs == 1
-    assert desk.search.history.best is None
+    assert desk.search.history.best is trial
 
 
 def test_a_missing_metric_ends_the_study_at_once(desk):
@@ -132,7 +132,7 @@ def test_a_trial_whose_loss_or_objective_is_not_finite_has_diverged(desk, metric
     desk.start()
     desk.report(0, 1, 0.5)
     verdict = desk.report(0, 2, metrics)
-    assert (verdict.action, bool(verdict.keep_epoch)) == (Action.STOP, False)
+    assert (verdict.action, verdict.keep_epoch) == (Action.STOP, 1)
     desk.finish(0)
     assert (desk.trials[0].state, desk.trials[0].reason) == (TrialState.FAILED, "diverged")
     assert desk.trials[0].message == "the loss or val_loss was not finite in epoch 2"

@@ -123,9 +123,9 @@ def test_a_trial_that_completes_is_still_running_until_its_model_is_saved(desk):
         verdict = desk.report(0, epoch, 1 / epoch)
     assert (verdict.action, verdict.until_epoch, bool(verdict.keep_epoch)) == (Action.STOP, 9, True)
     assert desk.trials[0].state is TrialState.RUNNING
-    assert desk.search.history.best is None
+    assert desk.search.history.best_ended is None
     desk.finish(0)
-    assert (desk.trials[0].state, desk.search.history.best.number) == (TrialState.COMPLETE, 0)
+    assert (desk.trials[0].state, desk.search.history.best_ended.number) == (TrialState.COMPLETE, 0)
 
 
 @pytest.mark.parametrize("checkpoint", [0, 3, 9])
@@ -150,13 +150,28 @@ def test_a_completed_trial_whose_worker_dies_is_handed_out_again_to_save_its_mod
 
 @pytest.mark.parametrize("value", [0.9, float("nan")])
 def test_a_trial_of_which_nothing_more_is_wanted_ends_at_once_when_its_worker_dies(desk, value):
-    desk.train([0.5, 0.4])
+    desk.train([0.5] * 9)
     number = desk.start().trial
     assert desk.report(number, 1, value).action is Action.STOP
     desk.lose(number)
     assert desk.trials[number].state is (TrialState.PRUNED if value == 0.9 else TrialState.FAILED)
     assert desk.search.next().trial == number + 1
-    assert kinds(desk.search).count(Ended) == 1
+    assert kinds(desk.search).count(Ended) == 2
+
+
+def test_a_pruned_trial_that_is_the_best_is_handed_out_again_where_its_worker_dies_before_its_model_is_saved(desk_with):
+    desk = desk_with(pruner="asha", max_attempts=2, budget={"trials": 9})
+    desk.start(2)
+    desk.report(0, 1, 0.1)
+    assert desk.report(1, 1, 0.9).keep_epoch == 1
+    for attempt in (1, 2):
+        assert desk.trials[1].attempt == attempt
+        desk.lose(1)
+        if attempt == 1:
+            again = desk.start()
+            assert (again.trial, again.from_epoch, again.until_epoch) == (1, 0, 1)
+            assert desk.report(1, 1, 0.9).keep_epoch == 1
+    assert desk.trials[1].state is TrialState.PRUNED  # not for ever, and not as a failure
 
 
 def test_a_stopped_study_pauses_its_trials_at_their_next_report_and_gives_out_nothing(desk):

@@ -46,23 +46,48 @@ class ChosenModel:
             return
         trainers = list(trainers)
         await self._make_snapshot(best, trainers)
+        await self._note_loss(best)
         await self._combine(best, trainers)
         await self._test_once(best, trainers)
 
+    async def keep(self, trainers: Iterable[Any]) -> None:
+        """Have the file of the best trial's model where the study is to stop here for a while; nothing is tested."""
+        best = self._search.history.best
+        if best is not None:
+            await self._make_snapshot(best, list(trainers))
+
     async def _make_snapshot(self, best: Trial, trainers: list[Any]) -> None:
-        """Where the best trial was paused when it ended, its model is in its last checkpoint."""
-        study: Any = await self._journal.call(self._writer.study_columns)
-        if study.model_trial == best.number:
+        """Where the best trial was paused, its model is in its last checkpoint."""
+        if await self._is_there(best):
             return
         uri = await self._journal.call(self._writer.checkpoint_uri, best.number, best.checkpoint_epoch)
         if uri is None:
             return
         place = f"{self._folder_of(best.number)}/model-attempt-{best.attempt}"
-        wanted = best.best_epoch if self._search.spec.objective.epoch == "best" else best.epochs
+        wanted = self._search.history.result_epoch(best)
         made, error = await _ask(trainers, "make_model", uri, dict(best.params), wanted, place)
         await self._note("the chosen model could not be made from its checkpoint", error)
         if made is not None:
-            await self._take(best, made, study.model_uri)
+            await self._take(best, made)
+
+    async def _note_loss(self, best: Trial) -> None:
+        """Tell the user where the best trial's model could not be had; what is there, and tested, is another one's."""
+        if await self._is_there(best):
+            return
+        study: Any = await self._journal.call(self._writer.study_columns)
+        kept = "no other is kept" if study.model_uri is None else f"the model kept is that of trial {study.model_trial}"
+        await self._note(
+            f"the model of trial {best.number}, the best, is lost",
+            f"nothing has the weights of its epoch {self._search.history.result_epoch(best)} any more; {kept}. "
+            f"`bandstand replay {self._search.spec.name} --trial {best.number}` trains it again",
+        )
+
+    async def _is_there(self, best: Trial) -> bool:
+        """Whether the study has the model of its best trial's best epoch, and not one of another."""
+        study: Any = await self._journal.call(self._writer.study_columns)
+        if study.model_trial != best.number:
+            return False
+        return study.model_epoch is None or study.model_epoch == self._search.history.result_epoch(best)
 
     async def _combine(self, best: Trial, trainers: list[Any]) -> None:
         """Put together what the study wants together, and take it where it is not worse than the snapshot."""
@@ -71,13 +96,13 @@ class ChosenModel:
             return
         study: Any = await self._journal.call(self._writer.study_columns)
         if self._search.history.combined is None:
-            snapshot = study.model_uri if study.model_trial == best.number else None
+            snapshot = study.model_uri if await self._is_there(best) else None
             self._search.combined(await self._weighed(best, combination, snapshot, trainers))
             await self._journal.durable()
         combined = self._search.history.combined
         assert combined is not None
         if combined.taken and study.model_uri != combined.uri:
-            await self._take(best, combined.uri, study.model_uri)
+            await self._take(best, combined.uri)
         elif combined.uri and not combined.taken:
             await asyncio.to_thread(stored_files.delete, combined.uri)
 
@@ -139,11 +164,15 @@ class ChosenModel:
             tested = {"test_metrics": metrics, "tested_uri": study.model_uri, "test_looks": study.test_looks + 1}
             await self._journal.call(partial(self._writer.set_study, **tested))
 
-    async def _take(self, best: Trial, uri: str, replaced: str | None) -> None:
+    async def _take(self, best: Trial, uri: str) -> None:
         """Store that this file is the study's model; remove the one that was."""
-        await self._journal.call(partial(self._writer.set_study, model_uri=uri, model_trial=best.number))
-        if replaced is not None:
-            await asyncio.to_thread(stored_files.delete, replaced)
+        study: Any = await self._journal.call(self._writer.study_columns)
+        columns = {
+            "model_uri": uri, "model_trial": best.number, "model_epoch": self._search.history.result_epoch(best)
+        }  # fmt: skip
+        await self._journal.call(partial(self._writer.set_study, **columns))
+        if study.model_uri not in (None, uri):
+            await asyncio.to_thread(stored_files.delete, study.model_uri)
 
     async def _note(self, words: str, error: str) -> None:
         """Tell the user that something has failed, if it has."""

@@ -326,14 +326,15 @@ class Coordinator:
         self._account()
         ended = self._search.conclude()
         await self._journal.durable()
+        model = ChosenModel(self._search, self._writer, self._journal, self._folder_of)
         if ended is None:
+            await model.keep(self._crew.trainers.values())
             if self._other_data:
                 return await self._refused()
             await self._journal.call(partial(self._writer.set_study, state="stopped"))
             outcome = {"state": "stopped", "reason": "it was stopped before its budget was used"}
         else:
             if not ended.failed:
-                model = ChosenModel(self._search, self._writer, self._journal, self._folder_of)
                 await model.settle(self._crew.trainers.values())
                 await self._journal.forget_checkpoints()  # a failed one may be run again, from where its trials stand
             state = "failed" if ended.failed else "finished"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 from bandstand import stored_files
-from bandstand.search.events import Action
+from bandstand.search.events import Action, TrialState
 from bandstand.search.protocol import Assignment, StaleAttemptError
 from bandstand.search.search import Search
 from bandstand.store.study_writer import StudyWriter
@@ -71,20 +73,20 @@ class Outcomes:
         if outcome.refused:
             self._refuse(trial, attempt, outcome.refused, outcome.cause)
         elif outcome.kind:
-            self._search.fail(
-                trial, attempt, outcome.kind, outcome.message, signature=outcome.cause, detail=outcome.detail
-            )
+            async with self._model_kept(trial, attempt, TrialState.FAILED, outcome):
+                self._search.fail(
+                    trial, attempt, outcome.kind, outcome.message, signature=outcome.cause, detail=outcome.detail
+                )
         elif outcome.action is Action.PAUSE:
             self._pauses.wanted(trainer, trial, attempt, outcome.paused_at)
         else:
-            replaced = await self._keep_model(trial, outcome.model_uri)
-            if outcome.end_uri is not None:
-                epochs = self._search.history.trials[trial].epochs
-                self._search.checkpointed(trial, attempt, epochs, outcome.end_uri)
-            self._search.finish(trial, attempt, "budget")
-            if replaced is not None:
-                await self._journal.durable()
-                await asyncio.to_thread(stored_files.delete, replaced)
+            found = self._search.history.trials[trial]
+            # One that ends by itself, at a deadline, was told nothing.
+            state = found.ends_as if found.action is Action.STOP else TrialState.COMPLETE
+            async with self._model_kept(trial, attempt, state, outcome):
+                if outcome.end_uri is not None:
+                    self._search.checkpointed(trial, attempt, found.epochs, outcome.end_uri)
+                self._search.finish(trial, attempt, "budget")
 
     def _note(self, trial: int, outcome: Outcome) -> None:
         """Say once for the study what holds for many of its trials."""
@@ -116,13 +118,27 @@ class Outcomes:
             self._refusals.add(cause)
             self._search.note(f"{reason}; {follows}")
 
-    async def _keep_model(self, trial: int, uri: str | None) -> str | None:
-        """Store where the best trial's model is, before the trial's end is stored; returns the file to delete then."""
-        if uri is None:
-            return None
-        history = self._search.history
-        if not history.would_be_best(history.trials[trial]):
-            return uri
-        study: Any = await self._journal.call(self._writer.study_columns)
-        await self._journal.call(partial(self._writer.set_study, model_uri=uri, model_trial=trial))
-        return None if study.model_uri == uri else study.model_uri
+    @asynccontextmanager
+    async def _model_kept(self, trial: int, attempt: int, state: TrialState, outcome: Outcome) -> AsyncIterator[None]:
+        """Around the end of a trial, in this state: its model is stored before it, the file not needed then removed.
+
+        A model is kept where it is of the epoch that makes its trial the best of those that have ended.
+        """
+        history, superfluous = self._search.history, outcome.model_uri
+        found = history.trials[trial]
+        if (
+            outcome.model_uri is not None
+            and (found.attempt, found.state) == (attempt, TrialState.RUNNING)
+            and outcome.model_epoch == history.result_epoch(found)
+            and history.would_be_best(found, state)
+        ):
+            study: Any = await self._journal.call(self._writer.study_columns)
+            columns = {"model_uri": outcome.model_uri, "model_trial": trial, "model_epoch": outcome.model_epoch}
+            await self._journal.call(partial(self._writer.set_study, **columns))
+            superfluous = None if study.model_uri == outcome.model_uri else study.model_uri
+        try:
+            yield
+        finally:
+            if superfluous is not None:
+                await self._journal.durable()
+                await asyncio.to_thread(stored_files.delete, superfluous)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from math import inf, isfinite
 from typing import Any
 
 import keras
 import numpy as np
 
+from bandstand.search.best import epoch_counts
 from bandstand.search.events import Action
 from bandstand.search.protocol import Verdict
 from bandstand.study.study import Objective
@@ -140,7 +140,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         seconds = time.monotonic() - self._began_at
         self.epochs = epoch + 1
         metrics = {name: float(value) for name, value in (logs or {}).items() if np.ndim(value) == 0}
-        healthy = isfinite(metrics.get(self._objective.metric, inf)) and isfinite(metrics.get("loss", 0.0))
+        healthy = epoch_counts(metrics.get(self._objective.metric), metrics)
         if healthy:
             self._keep_if_best(metrics[self._objective.metric])
         ended_itself = bool(self.model.stop_training) and self.epochs < self._max_epochs

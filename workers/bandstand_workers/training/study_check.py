@@ -15,9 +15,11 @@ import numpy as np
 
 from bandstand.errors import InputError
 from bandstand.study.context import Context
+from bandstand.study.directions import better_words
 from bandstand.study.source_check import TENSORBOARD
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.suitability import reason_for_fit
+from bandstand_workers.training.compiled_directions import compiled_direction
 from bandstand_workers.training.data.batches import for_keras
 from bandstand_workers.training.data.loading import Data
 from bandstand_workers.training.data.options import way_from_text_labels
@@ -45,7 +47,8 @@ def check_study(
 
     Raises:
         InputError: builder or callbacks raise the same for all params tried, or ask for a parameter that the space does
-            not have; the objective is not among the metrics of a model that could be built; or `trainer` is `compiled`
+            not have; the objective is not among the metrics of a model that could be built; its direction was told
+            from its name, and the compiled metric's is another; or `trainer` is `compiled`
             and that model cannot be trained so.
     """
     errors: list[Exception] = []
@@ -83,6 +86,7 @@ def _check_model(spec: StudySpec, model: Any, data: Data, callbacks: list[Any]) 
             f"trainer = 'compiled' must be possible; {reason}: use trainer = 'auto', which uses fit where it must"
         )
     _check_objective(spec, model, data, callbacks)
+    _check_direction(spec, model)
     keras.backend.clear_session(free_memory=False)
 
 
@@ -141,6 +145,19 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
         raise InputError(
             f"objective.metric must be what an epoch reports; got {metric!r}, it reports "
             f"{', '.join(sorted(known))}: name one of these, or add the metric in model.compile"
+        )
+
+
+def _check_direction(spec: StudySpec, model: Any) -> None:
+    """Of a direction that nobody has written: what the name tells must not be against what was compiled."""
+    objective = spec.objective
+    compiled = compiled_direction(model, objective.metric)
+    if objective.told_by_name and compiled is not None and compiled[0] != objective.direction:
+        direction, kind = compiled
+        raise InputError(
+            f"objective.direction must be written where the metric's name and the metric differ; {objective.metric!r} "
+            f"sounds as if {objective.better}, and it is a {kind} of Keras, where {better_words(direction)}: say "
+            f'direction = "{direction}"'
         )
 
 

@@ -21,7 +21,7 @@ from bandstand.errors import InputError, one_line
 from bandstand.search.data_fingerprint import DataPrint
 from bandstand.search.events import Action
 from bandstand.search.failures import HOPELESS
-from bandstand.search.protocol import Assignment
+from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
 from bandstand_workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
@@ -39,7 +39,7 @@ from bandstand_workers.training.study_check import check_study
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.calling import Builder, CallbackMaker
 from bandstand_workers.training.user_code.contexts import Contexts, loader_context, remove_if_empty
-from bandstand_workers.training.user_code.errors import missing_param, said_with_place
+from bandstand_workers.training.user_code.errors import missing_param
 
 __all__ = ["Training"]
 
@@ -139,18 +139,12 @@ class Training:
             if trial_model is not None:
                 self.source.give_back(trial_model)
             raise
-        except MemoryError as error:
-            outcome = _failure("out_of_memory", error)
         except CheckpointError as error:
             outcome = Outcome(refused=one_line(error), cause=error.kind)
         except model_state.OtherShapeError as error:
-            outcome = dataclasses.replace(_failure(HOPELESS, error), message=one_line(error))
-        except Exception as error:  # noqa: BLE001  # the user's model may raise anything
-            out_of_memory = type(error).__name__ == "ResourceExhaustedError"
-            outcome = _failure("out_of_memory" if out_of_memory else "exception", error)
-            asked = missing_param(error, params, [name for name, _, _ in self.spec.space.flat()])
-            if asked is not None:
-                outcome = dataclasses.replace(outcome, message=f"KeyError: {asked}")
+            outcome = dataclasses.replace(self._failure(error, params), kind=HOPELESS, message=one_line(error))
+        except Exception as error:  # noqa: BLE001  # the user's builder may raise anything
+            outcome = self._failure(error, params)
         if context.folder is not None:
             remove_if_empty(context.folder)
         if not outcome.kind and not outcome.refused and trial_model is not None:
@@ -196,7 +190,42 @@ class Training:
             save_checkpoint=save_checkpoint,
             deadline=deadline,
         )
-        verdict = None
+        place = f"{folder}/model-attempt-{assignment.attempt}"
+        try:
+            verdict = self._train_epochs(trial_model, user_callbacks, assignment, report, resume)
+        except (WorkerGoneError, CheckpointError, model_state.OtherShapeError):
+            raise
+        except Exception as error:  # noqa: BLE001  # the user's model may raise anything
+            return self._failed(error, assignment.params, model, report, place)
+        if verdict is None and report.epochs:
+            verdict = link.report(Measurement(epoch=report.epochs, metrics={}, ended="budget"), wait=True)
+        # Not where a resumed attempt was cut off before the epoch that is wanted: no model beats a wrong one.
+        keep = verdict is not None and bool(report.best.weights) and verdict.keep_epoch == report.best.epoch
+        end_uri = None if report.end is None else self._write_end(report.end, link, uri_of(report.end))
+        with keras_session.EXCLUSIVE:
+            model_uri = self._save(model, report.best.weights, place) if keep else None
+        action = verdict.action if verdict else Action.STOP
+        return Outcome(
+            action=action,
+            paused_at=report.epochs if action is Action.PAUSE else 0,
+            model_uri=model_uri,
+            model_epoch=report.best.epoch if keep else 0,
+            end_uri=end_uri,
+            signature=trial_model.signature,
+            reason_for_fit=trial_model.reason,
+            unkept=tuple(sorted(report.unkept)),
+        )
+
+    def _train_epochs(
+        self,
+        trial_model: TrialModel,
+        user_callbacks: list[Any],
+        assignment: Assignment,
+        report: ReportEpochs,
+        resume: Checkpoint | None,
+    ) -> Verdict | None:
+        """Train as far as the assignment goes, or as `report` is told; returns the answer that ended it."""
+        model = trial_model.model
         if resume is not None:
             with keras_session.EXCLUSIVE:
                 self.source.build_for(model, resume, assignment.params)  # so that there are variables to restore
@@ -211,27 +240,29 @@ class Training:
                     self._fit(model, assignment, callbacks, report.epochs)
             else:
                 self._train_compiled(trial_model.lent, assignment, callbacks, report)
-            verdict = report.verdict
         elif resume is not None:  # it was told to stop before its last worker died
             model_state.restore(dataclasses.replace(resume, callbacks=[]), model, [])
-        if verdict is None and report.epochs:
-            verdict = link.report(Measurement(epoch=report.epochs, metrics={}, ended="budget"), wait=True)
-        # Not where a resumed attempt was cut off before the epoch that is wanted: no model beats a wrong one.
-        keep = verdict is not None and bool(report.best.weights) and verdict.keep_epoch == report.best.epoch
-        end_uri = None if report.end is None else self._write_end(report.end, link, uri_of(report.end))
-        place = f"{folder}/model-attempt-{assignment.attempt}"
-        with keras_session.EXCLUSIVE:
-            model_uri = self._save(model, report.best.weights, place) if keep else None
-        action = verdict.action if verdict else Action.STOP
-        return Outcome(
-            action=action,
-            paused_at=report.epochs if action is Action.PAUSE else 0,
-            model_uri=model_uri,
-            end_uri=end_uri,
-            signature=trial_model.signature,
-            reason_for_fit=trial_model.reason,
-            unkept=tuple(sorted(report.unkept)),
-        )
+        return report.verdict
+
+    def _failed(
+        self, error: Exception, params: Mapping[str, Any], model: Any, report: ReportEpochs, place: str
+    ) -> Outcome:
+        """What came of a training that raised, with the model of its best epoch, which may be the study's best."""
+        failure = self._failure(error, params)
+        if self.spec.objective.epoch == "last" or not report.best.weights:
+            return failure
+        try:
+            with keras_session.EXCLUSIVE:
+                model_uri = self._save(model, report.best.weights, place)
+        except Exception:  # noqa: BLE001  # what broke the training may break this too; the failure is what is told
+            return failure
+        return dataclasses.replace(failure, model_uri=model_uri, model_epoch=report.best.epoch)
+
+    def _failure(self, error: Exception, params: Mapping[str, Any]) -> Outcome:
+        """What is told of a training that raised."""
+        failure = _failure(error)
+        asked = missing_param(error, params, [name for name, _, _ in self.spec.space.flat()])
+        return failure if asked is None else dataclasses.replace(failure, message=f"KeyError: {asked}")
 
     def _save(self, model: Any, weights: Arrays, stem: str) -> str:
         """As `save_model`; that a model is saved as weights alone is noted."""
@@ -421,11 +452,12 @@ def _goes_on(assignment: Assignment) -> bool:
     return assignment.checkpoint_of == assignment.trial
 
 
-def _failure(kind: str, error: BaseException) -> Outcome:
+def _failure(error: Exception) -> Outcome:
+    out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return Outcome(
-        kind=kind,
+        kind="out_of_memory" if out_of_memory else "exception",
         message=said_with_place(error),
         cause=f"{type(error).__name__} at {place}",
         detail="".join(traceback.format_exception(error))[-20_000:],

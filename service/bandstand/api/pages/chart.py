@@ -26,13 +26,13 @@ _LOG_FROM = 100.0
 _S = tables.SCHEMA
 _CHANGES = f"""
 WITH ordered AS (
-    SELECT row_number() OVER (ORDER BY seq, trial, epoch) AS spent, trial, epoch, value
-    FROM {_S}.measurement WHERE study_id = :study
+    SELECT row_number() OVER (ORDER BY seq, trial, epoch) AS spent, trial, epoch, value,
+    coalesce(metrics ->> 'loss', '0') AS loss FROM {_S}.measurement WHERE study_id = :study
 ), counted AS (
     SELECT ordered.spent, ordered.value, ordered.value * :sign AS loss FROM ordered
     JOIN {_S}.trial trial ON trial.study_id = :study AND trial.number = ordered.trial
-    WHERE trial.state = :state AND trial.value IS NOT NULL AND ordered.value IS NOT NULL
-    AND (:any_epoch OR ordered.epoch = trial.epochs)
+    WHERE ordered.value > '-infinity' AND ordered.value < 'infinity' AND ordered.loss NOT IN ('nan', 'inf', '-inf')
+    AND (:any_epoch OR trial.state = :state AND trial.value IS NOT NULL AND ordered.epoch = trial.epochs)
 ), followed AS (
     SELECT spent, value, loss, min(loss) OVER (ORDER BY spent ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS best
     FROM counted
@@ -70,7 +70,7 @@ class Chart:
 
 
 def read_best_so_far(connection: Connection, study: int, objective: Objective) -> BestSoFar:
-    """Read how the best came about: of completed trials, of pruned ones only where none is complete."""
+    """Read how the study's best came about, by the rule of `bandstand.search.best`."""
     trial, measured = tables.trial, tables.measurement
     is_complete = sa.select(trial.c.number).where(
         trial.c.study_id == study, trial.c.state == "complete", trial.c.value.is_not(None)

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from bandstand.api.pages.words import duration
 from bandstand.store import tables
 from bandstand.store.study_list import StudySummary, read_summaries
+from bandstand.study.study import Objective
 
 __all__ = ["PAGE_SIZE", "STATES", "Entry", "Listing", "Member", "read_entry_state", "read_listing", "read_members"]
 
@@ -78,6 +79,8 @@ class Entry:
     created_at: datetime
     strategy: str
     metric: str
+    better: str
+    """Which way the metric is, in words."""
     best: float | None
     used: float | None
     """Of the budget, 0 to 1; of a comparison, its finished studies; None where nothing is limited."""
@@ -178,7 +181,7 @@ def read_members(connection: Connection, names: Sequence[str]) -> dict[str, Memb
 def _entries(connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[Entry]:
     wholes = [row.id for row in rows if row.kind == "comparison"]
     specs = sa.select(tables.comparison.c.id, tables.comparison.c.spec).where(tables.comparison.c.id.in_(wholes))
-    metrics = {row.id: row.spec.get("objective", {}).get("metric", "") for row in connection.execute(specs)}
+    objectives = {row.id: Objective.model_validate(row.spec["objective"]) for row in connection.execute(specs)}
     query = sa.text(
         f"{_STANDINGS} SELECT comparison, name FROM member JOIN standing USING (id) WHERE comparison = ANY(:wholes)"
     )
@@ -195,7 +198,7 @@ def _entries(connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[Entry]
     for row in rows:
         if row.kind == "comparison":
             own = [found[member.name] for member in members if member.comparison == row.id and member.name in found]
-            entries.append(_comparison_entry(row, metrics[row.id], own))
+            entries.append(_comparison_entry(row, objectives[row.id], own))
         elif row.name in found:
             entries.append(_study_entry(row, found[row.name], optuna[row.name]))
     return entries
@@ -204,9 +207,9 @@ def _entries(connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[Entry]
 def _study_entry(row: sa.Row[Any], summary: StudySummary, optuna_study_id: int) -> Entry:
     return Entry(
         kind="study", name=row.name, state=row.state, submitter=row.submitter, created_at=row.created_at,
-        strategy=summary.strategy, metric=summary.metric, best=summary.best_value, used=summary.budget_used,
-        spent=_spent(summary), trials=summary.trials, epochs=summary.epochs, wall_seconds=summary.wall_seconds,
-        gpu_seconds=summary.gpu_seconds, optuna_study_id=optuna_study_id,
+        strategy=summary.strategy, metric=summary.metric, better=summary.better, best=summary.best_value,
+        used=summary.budget_used, spent=_spent(summary), trials=summary.trials, epochs=summary.epochs,
+        wall_seconds=summary.wall_seconds, gpu_seconds=summary.gpu_seconds, optuna_study_id=optuna_study_id,
     )  # fmt: skip
 
 
@@ -227,10 +230,11 @@ def _limit(name: str, limit: float) -> str:
     return f"{limit:,g} GPU hours" if name == "gpu_hours" else f"{limit:,} {name}"
 
 
-def _comparison_entry(row: sa.Row[Any], metric: str, studies: Sequence[StudySummary]) -> Entry:
+def _comparison_entry(row: sa.Row[Any], objective: Objective, studies: Sequence[StudySummary]) -> Entry:
     return Entry(
         kind="comparison", name=row.name, state=row.state, submitter=row.submitter, created_at=row.created_at,
-        strategy="comparison", metric=metric, best=None, used=min(1.0, row.finished / max(1, row.studies)),
+        strategy="comparison", metric=objective.metric, better=objective.better, best=None,
+        used=min(1.0, row.finished / max(1, row.studies)),
         spent=f"{row.finished} of {row.studies} studies finished", trials=sum(study.trials for study in studies),
         epochs=sum(study.epochs for study in studies), wall_seconds=sum(study.wall_seconds for study in studies),
         gpu_seconds=sum(study.gpu_seconds for study in studies), optuna_study_id=None,

@@ -5,6 +5,7 @@ Knows what a server tells and how it is printed. Must not know how it is asked.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from bandstand.client import Client
+    from bandstand.study.study import Objective
 
 __all__ = ["best", "list_studies", "report", "show"]
 
@@ -56,7 +58,7 @@ def show(client: Client, name: str, as_json: bool) -> None:
     for line in _standing(detail):
         console.print(line, markup=False)
     trials = list(study.iter_trials())
-    _print_top(trials, spec.objective.metric, spec.objective.sign)
+    _print_top(trials, spec.objective)
     for trial in [trial for trial in trials if trial["state"] == "failed"][:_TOP]:
         console.print(f"trial {trial['number']} failed: {trial['message'] or trial['reason']}", markup=False)
 
@@ -79,19 +81,26 @@ def _standing(detail: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _print_top(trials: list[dict[str, Any]], metric: str, sign: float) -> None:
+def _print_top(trials: list[dict[str, Any]], objective: Objective) -> None:
     from bandstand.report.forms.terminal_tables import make_console, print_table
     from bandstand.running.live import params_text
+    from bandstand.search.best import place_of
+    from bandstand.search.events import TrialState
 
-    ended = [one for one in trials if one["state"] in ("complete", "pruned") and one["value"] is not None]
-    ended.sort(key=lambda one: (one["state"] != "complete", float(one["value"]) * sign, one["number"]))
-    if not ended:
+    by_place = {}
+    for one in trials:
+        value = None if one["value"] is None else float(one["value"])
+        place = place_of(objective, TrialState(one["state"]), value, one["number"])
+        if place is not None:
+            by_place[place] = one
+    found = [by_place[place] for place in sorted(by_place)]
+    if not found:
         return
     rows = [
         (str(one["number"]), f"{float(one['value']):.4f}", str(one["epochs"]), one["state"], params_text(one["params"]))
-        for one in ended[:_TOP]
+        for one in found[:_TOP]
     ]
-    print_table(make_console(), ("trial", metric, "epochs", "state", "params"), rows, folded=(4,))
+    print_table(make_console(), ("trial", objective.metric, "epochs", "state", "params"), rows, folded=(4,))
 
 
 def best(client: Client, name: str, as_json: bool) -> int:
@@ -105,17 +114,22 @@ def best(client: Client, name: str, as_json: bool) -> int:
         else:
             typer.echo(f"study {name!r} has no trial with a value yet", err=True)
         return 1
-    found, metric = study.best, study.spec.objective.metric
+    found, objective = study.best, study.spec.objective
+    metric = objective.metric
     if as_json:
-        _print_json(vars(found) | {"metric": metric})
+        _print_json(dataclasses.asdict(found) | {"metric": metric, "direction": objective.direction})
         return 0
-    typer.echo(f"best {metric} {found.value:.4f}: trial {found.number}, epoch {found.epoch} of {found.epochs}")
+    typer.echo(
+        f"best {metric} {found.value:.4f} ({objective.better}): "
+        f"trial {found.number}, {found.state}, epoch {found.epoch} of {found.epochs}"
+    )
+    if found.seen:
+        typer.echo(found.seen_words(objective))
     for parameter, value in found.params.items():
         typer.echo(f"  {parameter} = {value!r}")
     if found.test_metrics:
         typer.echo(f"on the test data: {params_text(found.test_metrics)}")
-    if found.model_path:
-        typer.echo(f"model, on the cluster: {found.model_path}")
+    typer.echo(f"model, on the cluster: {found.model_path}" if found.model_path else found.model_words)
     return 0
 
 

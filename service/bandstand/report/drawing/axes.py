@@ -69,21 +69,20 @@ def make_bounds(values: Iterable[float], sign: float) -> Bounds | None:
 
 def objective_axis(objective: Objective, bounds: Bounds | None, before: str = "") -> dict[str, Any]:
     """Plotly's settings for an axis of objective values: title, range with room for markers, scale and ticks."""
-    better = "lower" if objective.direction == "minimize" else "higher"
     if bounds is None:
-        return {"title": {"text": f"{before}{label(objective.metric)} ({better} is better)"}}
+        return {"title": {"text": f"{before}{label(objective.metric)} ({objective.better})"}}
     if bounds.is_log(objective):
         ends = [math.log10(bounds.low), math.log10(bounds.high)]
         ticks = log_ticks(10 ** _padded(ends)[0], 10 ** _padded(ends)[1])
         return {
-            "title": {"text": f"{before}{label(objective.metric)} ({better} is better, log scale)"},
+            "title": {"text": f"{before}{label(objective.metric)} ({objective.better}, log scale)"},
             "type": "log",
             "range": _padded(ends),
             "tickvals": ticks,
             "ticktext": [number(tick) for tick in ticks],
         }
     ends = [bounds.low, bounds.high]
-    return {"title": {"text": f"{before}{label(objective.metric)} ({better} is better)"}, "range": _padded(ends)}
+    return {"title": {"text": f"{before}{label(objective.metric)} ({objective.better})"}, "range": _padded(ends)}
 
 
 def epoch_axis(first: int, last: int) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _line(record: StudyRecord, reference: StudyRecord) -> StudyLine:
         strategy=spec.strategy_name,
         curve=curve,
         best_value=curve.values[-1],
-        test_metrics=record.test_metrics,
+        test_metrics=record.best_test_metrics,
         trials=len(record.trials),
         epochs=curve.total,
         train_seconds=float(record.trials["seconds"].sum()),

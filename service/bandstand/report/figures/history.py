@@ -181,9 +181,12 @@ def _caption(data: HistoryData) -> str:
             "Pruned trials ended early, so their values are those of short trainings and are mostly worse for it."
         )
     best = data.best.values[-1] if data.best.values else None
-    pruned = [point.value for point in data.points if point.state == "pruned" and point.value is not None]
-    if best is not None and any(data.objective.is_better(value, best) for value in pruned):
-        parts.append("A pruned trial is never the best while another is complete, even where its value is better.")
+    others = [point.value for point in data.points if point.state != "complete" and point.value is not None]
+    if best is not None and any(data.objective.is_better(value, best) for value in others):
+        parts.append(
+            "The objective takes each trial's last epoch, which only a complete trial has chosen: no other one "
+            "is the best, even where its value is better."
+        )
     if data.objective.epoch == "best":
         parts.append("A value counts from the epoch that reached it, so the line moves before the trial's marker.")
     without = sum(point.value is None for point in data.points)

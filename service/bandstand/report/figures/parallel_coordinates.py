@@ -86,11 +86,12 @@ class ParallelData(NamedTuple):
 def parallel_data(record: StudyRecord) -> ParallelData | str:
     """The rows and the lines, or why there are none."""
     trials = record.trials.assign(value=values_of(record.trials))
-    failed = int((trials["state"] == "failed").sum())
-    ended = trials[trials["state"].isin(["complete", "pruned"]) & trials["value"].notna()]
+    sign, best = record.spec.objective.sign, record.best.number if record.best else None
+    failed = int(((trials["state"] == "failed") & (trials["number"] != best)).sum())
+    is_shown = trials["state"].isin(["complete", "pruned"]) | (trials["number"] == best)
+    ended = trials[is_shown & trials["value"].notna()]
     if len(ended) < 2:
         return f"Two ended trials with a value are needed to compare their parameters; there are {len(ended)} so far."
-    sign, best = record.spec.objective.sign, record.best.number if record.best else None
     ranked = sorted(
         ((int(trial), float(value)) for trial, value in zip(ended["number"], ended["value"], strict=True)),
         key=lambda pair: (pair[0] != best, sign * pair[1], pair[0]),

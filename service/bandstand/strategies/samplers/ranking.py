@@ -71,11 +71,14 @@ class Ranking:
         return trial.state is not TrialState.FAILED and trial.best_epoch > 0
 
     def is_better(self, trial: Trial, than: Trial) -> bool:
-        """Whether a trial would be the study's best before another: complete before pruned, then by its result."""
-        return self._as_best(trial) < self._as_best(than)
+        """Whether a sampler should build on a trial rather than on another: complete before pruned, then by its result.
 
-    def _as_best(self, trial: Trial) -> tuple[bool, float, int]:
-        """As `History.best`; smaller is better."""
+        That is another question than which is the study's best: a pruned trial's value says less of what follows.
+        """
+        return self._as_model(trial) < self._as_model(than)
+
+    def _as_model(self, trial: Trial) -> tuple[bool, float, int]:
+        """Smaller is better."""
         return trial.state is not TrialState.COMPLETE, self._loss_at(trial, trial.epochs), trial.number
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:

@@ -14,7 +14,7 @@ import keras
 
 from bandstand.errors import InputError, one_line
 from bandstand.search.data_fingerprint import DataPrint
-from bandstand.study.context import Context
+from bandstand.study.context import Context, asks_for_context
 from bandstand.study.study import StudySpec
 from bandstand_workers.training.data.arrays import Place, arrays_from
 from bandstand_workers.training.data.fingerprint import PARTS, fingerprint
