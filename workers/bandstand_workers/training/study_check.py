@@ -48,8 +48,8 @@ def check_study(
     Raises:
         InputError: builder or callbacks raise the same for all params tried, or ask for a parameter that the space does
             not have; the objective is not among the metrics of a model that could be built; its direction was told
-            from its name, and the compiled metric's is another; or `trainer` is `compiled`
-            and that model cannot be trained so.
+            from its name, and the compiled metric's is another; or `trainer` is `compiled` and that model cannot be
+            trained so.
     """
     errors: list[Exception] = []
     began = time.monotonic()

@@ -39,7 +39,7 @@ from bandstand_workers.training.study_check import check_study
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.calling import Builder, CallbackMaker
 from bandstand_workers.training.user_code.contexts import Contexts, loader_context, remove_if_empty
-from bandstand_workers.training.user_code.errors import missing_param
+from bandstand_workers.training.user_code.errors import missing_param, said_with_place
 
 __all__ = ["Training"]
 
