@@ -5,7 +5,7 @@ Knows JAX, and how Keras keeps a model's state apart from its functions there. M
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +95,10 @@ class JaxFunctions:
         """Train or validate a model; its new state, and the logs."""
         answer: tuple[_State, dict[str, float]] = self._together.ask(wanted, model)
         return answer
+
+    def run_alone(self, wanted: _Pass, model: _Asked) -> tuple[_State, dict[str, float]]:
+        """As `run`, beside whatever others do: for a caller whom they may have to wait for."""
+        return self._run(wanted, [model])[0]
 
     def trace(self, asked: _Asked) -> None:
         """Trace an epoch, so that a model that cannot be traced is found out.
@@ -223,6 +227,9 @@ class _Asked:
     order: Any = None  # of the examples; None: as they are
 
 
+_Run = Callable[[_Pass, _Asked], tuple[_State, dict[str, float]]]
+
+
 class JaxProgram:
     """The epoch and the validation of one compiled model; see `TensorFlowProgram`.
 
@@ -283,7 +290,7 @@ class JaxProgram:
         steps = functions.steps if train else functions.validation_steps
         wanted = _Pass(train=train, fresh=True, first=steps - 1, last=steps)
         order = np.arange(functions.examples, dtype=np.int32) if train else None
-        return functions.last_batch(train), self._take(wanted, self._asked(order))
+        return functions.last_batch(train), self._take(wanted, self._asked(order), functions.run_alone)
 
     def own_step(self, model: Any, batch: Any, *, train: bool) -> dict[str, float]:
         """As `EpochProgram.own_step`.
@@ -311,8 +318,8 @@ class JaxProgram:
         state = tuple([variable.value for variable in group] for group in self._variables)
         return _Asked(state, np.array([slot.value for slot in self._slots], np.float32), order)
 
-    def _take(self, wanted: _Pass, asked: _Asked) -> dict[str, float]:
-        state, logs = self.functions.run(wanted, asked)
+    def _take(self, wanted: _Pass, asked: _Asked, run: _Run | None = None) -> dict[str, float]:
+        state, logs = (run or self.functions.run)(wanted, asked)
         for variables, values in zip(self._variables, state, strict=True):
             for variable, value in zip(variables if values else (), values, strict=True):
                 variable.assign(value)
