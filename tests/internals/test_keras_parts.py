@@ -17,12 +17,13 @@ BUILT = """
     import json
     import keras
     import numpy as np
+    from bandstand.study.context import Context
     from bandstand.study.study import study_spec_from
     from bandstand_workers.programs.building import metrics_built
     from bandstand_workers.training.model_source import ModelSource
 
 
-    def build(params):
+    def build(params, context=None):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)])
         model.compile("adam", loss="mse", metrics=["mae"], weighted_metrics=["mse"])
         return model
@@ -35,7 +36,7 @@ BUILT = """
         "objective": {"metric": "val_loss", "direction": "minimize"},
     }, "a canary")
     source = ModelSource(spec, build, {name: (x, x[:, :1]) for name in ("train", "validation")})
-    made = source.model_for(0, {"rate": 0.1}, 1, [], restores=False)
+    made = source.model_for(0, {"rate": 0.1}, 1, [], Context(seed=1), restores=False)
     model = build({})
     before = len(model.metrics_variables)
     said = metrics_built(model, (x, x[:, :1]))
