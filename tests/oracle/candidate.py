@@ -140,4 +140,5 @@ def _train(program: Program, training: Training, piece: Piece, state: TrialState
         end = training.checkpoint_keeper.load(outcome.end_uri)
         result.variables = [("", value) for value in end.variables]
     if outcome.model_uri and trial.number == 0:
+        training._contexts._seed_of = lambda trial: point.seed  # the oracle's points have seeds of their own
         result.score = training.evaluate(outcome.model_uri, point.params, "validation")

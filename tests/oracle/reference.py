@@ -75,7 +75,10 @@ def _train(program: Program, module: Any, data: Any, point: Point, result: Resul
     model.steps_per_execution = 1  # of arrays an execution ends with the epoch; of a data set of all epochs it does not
     batches, steps = _batches(data["train"], int(size), point.seed, program.epochs)
     if not model.built:  # before the seeds of the first epoch, which plain `fit` does not have
+        before = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in model.variables]
         model(next(iter(batches))[0])
+        for variable, value in before:  # `fit` builds without using up random states
+            variable.assign(value)
     model.fit(
         batches,
         steps_per_epoch=steps,

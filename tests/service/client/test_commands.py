@@ -114,7 +114,7 @@ def test_what_looks_asks_the_server_once_logged_in(logged_in, file, store):
     assert "best     val_loss 0.3333, lower is better (trial 2" in shown
     told = json.loads(logged_in("show", name, "--json").out)
     assert [trial["number"] for trial in told["trials"]] == [0, 1, 2]
-    assert logged_in("best", name).out.startswith("best val_loss 0.3333: trial 2, epoch ")
+    assert logged_in("best", name).out.startswith("best val_loss 0.3333 (lower is better): trial 2, ")
     assert json.loads(logged_in("best", name, "--json").out)["number"] == 2
     watched = logged_in("watch", name)
     assert watched.code == 0
