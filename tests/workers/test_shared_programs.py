@@ -196,6 +196,14 @@ def turned():
     return [Turns()]
 
 
+def averaged(params):
+    return net(optimizer=keras.optimizers.Adam(params["value"] / 20, use_ema=True, ema_momentum=0.9))
+
+
+def swapped():
+    return [keras.callbacks.SwapEMAWeights()]
+
+
 def dropped(params):
     return net(keras.layers.Dropout(0.1))
 """
@@ -331,6 +339,18 @@ def test_what_a_walk_overlooked_is_found_when_a_program_is_lent(
     assert_same(train_all(training, tmp_path), train_all(training_of(module, build, "fit"), tmp_path))
     assert [note for note in notes if note.startswith("a program is not shared, because trained by it a model would")]
     assert training.programs == 3, "what was found once is asked again for no later trial"
+
+
+@pytest.mark.parametrize("trainer", ["auto", "fit"])
+def test_with_moving_averages_the_saved_model_has_the_weights_that_were_evaluated(
+    trainer: str, module: str, tmp_path: Path
+) -> None:
+    training, keeps = training_of(module, "averaged", trainer, "swapped"), Keeps()
+    assignment = Assignment(trial=0, attempt=1, params=POINTS[0], seed=5, from_epoch=0, until_epoch=EPOCHS)
+    outcome = training.run(assignment, keeps, folder=str(tmp_path), resume_uri=None)
+    assert outcome.model_uri is not None, outcome.detail
+    scored = training.evaluate(outcome.model_uri, POINTS[0], "validation")
+    assert scored["loss"] == pytest.approx(keeps.epochs[-1]["val_loss"], rel=1e-5)
 
 
 TWO = """

@@ -19,7 +19,7 @@ from bandstand.search.protocol import Verdict
 from bandstand.study.study import Objective
 from bandstand_workers.messages import EpochLink, Measurement
 from bandstand_workers.training import model_state
-from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
+from bandstand_workers.training.checkpoints import Arrays, BestWeights, Checkpoint
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback
 from bandstand_workers.training.user_code.callback_files import goes_on_by_its_files
 
@@ -105,6 +105,8 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         self._pause_wanted = False
         self._checkpointed_at = time.monotonic()
         self._began_at = 0.0
+        self._swaps_weights = any(map(_acts_on_tests, user_callbacks))
+        self._evaluated: Arrays | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Restore here and not before `fit`: other callbacks reset themselves in their own `on_train_begin`."""
@@ -116,6 +118,11 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note the time."""
         self._began_at = time.monotonic()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Keep the weights that are evaluated, where a callback may have put others there by the epoch's end."""
+        if self._swaps_weights:
+            self._evaluated = self.model.get_weights()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """At the deadline the epoch ends where it is; it will not be reported."""
@@ -175,7 +182,8 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
     def _keep_if_best(self, value: float) -> None:
         loss = self._objective.sign * value
         if self._objective.epoch == "last" or loss < self.best.loss:
-            self.best = BestWeights(loss=loss, epoch=self.epochs, weights=self.model.get_weights())
+            weights = self.model.get_weights() if self._evaluated is None else self._evaluated
+            self.best = BestWeights(loss=loss, epoch=self.epochs, weights=weights)
 
     def _checkpoint_due(self) -> bool:
         if self._checkpoint_every is not None:
@@ -201,3 +209,12 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
             return None if rate is None else float(keras.ops.convert_to_numpy(rate))
         except (TypeError, ValueError):
             return None  # an optimizer that keeps something else under this name
+
+
+def _acts_on_tests(callback: Any) -> bool:
+    """Whether a callback does anything around an evaluation, such as Keras's `SwapEMAWeights`."""
+    base = keras.callbacks.Callback
+    return any(
+        getattr(getattr(callback, hook), "__func__", None) is not getattr(base, hook)
+        for hook in ("on_test_begin", "on_test_end")
+    )
