@@ -14,14 +14,14 @@ from bandstand import stored_files
     [
         ("/data/checkpoints", "/data/checkpoints/study-3/trial-00007/files"),
         ("file:///data/checkpoints", "/data/checkpoints/study-3/trial-00007/files"),
-        ("s3://bucket/deep/down", "/home/of/bandstand/files/study-3/trial-00007"),
-        ("memory://x", "/home/of/bandstand/files/study-3/trial-00007"),
+        ("s3://bucket/deep/down", "/of/bandstand/files/study-3/trial-00007"),
+        ("memory://x", "/of/bandstand/files/study-3/trial-00007"),
     ],
 )
 def test_the_folder_is_beside_the_checkpoints_where_these_are_local(
     root: str, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BANDSTAND_HOME", "/home/of/bandstand")
+    monkeypatch.setenv("BANDSTAND_HOME", "/of/bandstand")
     place = stored_files.trial_place(root, 3, 7)
     assert stored_files.users_folder(place) == Path(folder)
 

@@ -1,6 +1,7 @@
 """What a user reads when a study's settings break a rule: one line with the rule, the value and the way out."""
 
 import contextlib
+import functools
 import pickle
 import sys
 import time
@@ -79,7 +80,7 @@ MESSAGES = [
     ({"data": "train:"}, f"data: {REFERENCE_RULE}'train:'"),
     ({"data": "my-code:load"}, f"data: {REFERENCE_RULE}'my-code:load'"),
     ({"callbacks": ["train"]}, f"callbacks.0: {REFERENCE_RULE}'train'"),
-    ({"model": 3}, "model: must be module:function or a function; got int"),
+    ({"model": 3}, "model: must be module:function or a function, which makes what each trial needs; got int"),
     (
         {"budget": {"gpu_hours": 1}},
         "budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set it, say to 1",
@@ -249,6 +250,7 @@ def test_a_function_becomes_a_reference_that_workers_can_import():
 def test_a_function_of_the_running_script_is_known_by_its_file(monkeypatch):
     script = types.ModuleType("__main__")
     script.__file__ = "/somewhere/train.py"
+    script.build = build
     monkeypatch.setitem(sys.modules, "__main__", script)
     monkeypatch.setattr(build, "__module__", "__main__")
     assert study_spec_from(SETTINGS | {"model": build}, "train.py").model == "train:build"
@@ -263,16 +265,18 @@ def test_a_function_that_no_file_holds_is_kept_beside_its_name_and_refused_as_te
     assert spec.model.function is build
     assert study_spec_from(spec.model_dump(), "a copy") == spec
     assert type(pickle.loads(pickle.dumps(spec.model))) is str
-    with pytest.raises(InputError, match="model: must live in a file, because workers import it"):
+    with pytest.raises(InputError, match="model: must live in a file where a study comes from text"):
         study_spec_from(spec.model_dump(mode="json"), "the stored one")
 
 
-def test_a_function_that_workers_cannot_import_is_refused():
+def test_a_function_that_workers_cannot_import_is_kept_beside_its_name():
     def inner(params):
         return params
 
-    for function in (inner, lambda params: params, Builder.build):
-        assert "must be a function at the top of a module, because workers import it" in message_for(model=function)
+    for function in (inner, lambda params: params, Builder.build, functools.partial(build, units=3)):
+        spec = study_spec_from(SETTINGS | {"model": function}, "train.py")
+        assert isinstance(spec.model, InteractiveReference)
+        assert spec.model.function is function
 
 
 def test_a_built_in_space_may_be_named():
