@@ -8,6 +8,7 @@ from bandstand.errors import InputError
 from bandstand.study.study import StudySpec
 from bandstand_workers.training.compiled_directions import _DOWN, _UP, compiled_direction
 from bandstand_workers.training.study_check import check_study
+from bandstand_workers.training.user_code.contexts import Contexts
 
 X, Y = np.zeros((4, 3), "float32"), np.zeros((4, 1), "float32")
 DATA = {"train": (X, Y), "validation": (X, Y)}
@@ -45,7 +46,8 @@ def check(model, metric, data=None, **objective):
         "name": "s", "model": "a:b", "data": "a:c", "space": "digits_mlp", "max_epochs": 9, "budget": {"epochs": 9},
     }  # fmt: skip
     spec = StudySpec.model_validate(settings | {"objective": {"metric": metric, **objective}})
-    check_study(spec, lambda params: model, data or DATA, lambda params: [])
+    data = data or DATA
+    check_study(spec, lambda params, context: model, data, lambda params, context: [], Contexts(spec, data))
 
 
 def test_a_told_direction_that_the_compiled_metric_contradicts_is_refused_with_the_way_out():
