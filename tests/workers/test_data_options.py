@@ -18,6 +18,7 @@ from bandstand.errors import InputError
 from bandstand_workers.training import keras_session
 from bandstand_workers.training.data import remarks as remarks_module
 from bandstand_workers.training.study_check import check_study
+from bandstand_workers.training.user_code.contexts import Contexts
 from tests.workers.made_up_data import RNG, ROWS, TEXTS, X, Y, both, loaded, loaded_from, numeric, refusal
 
 SEEDED = """
@@ -121,7 +122,9 @@ def test_labels_of_text_are_told_with_what_to_write_where_a_batch_raises() -> No
     splits = loaded(both(X, np.array(TEXTS))).splits
     spec = loaded(both(X)).spec
     with pytest.raises(InputError, match=r"the labels y are text, which losses do not take: write np\.unique"):
-        check_study(spec, lambda params: numeric(3), splits, lambda params: [])
+        check_study(
+            spec, lambda params, context: numeric(3), splits, lambda params, context: [], Contexts(spec, splits)
+        )
 
 
 def test_a_weight_for_a_class_without_rows_is_told() -> None:

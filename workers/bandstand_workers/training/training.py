@@ -38,7 +38,7 @@ from bandstand_workers.training.model_source import ModelSource, TrialModel
 from bandstand_workers.training.study_check import check_study
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.calling import Builder, CallbackMaker
-from bandstand_workers.training.user_code.contexts import Contexts, loader_context, remove_if_empty
+from bandstand_workers.training.user_code.contexts import Contexts, remove_if_empty
 from bandstand_workers.training.user_code.errors import missing_param, said_with_place
 
 __all__ = ["Training"]
@@ -67,7 +67,7 @@ class Training:
         self._build = Builder(spec.model)
         self._callback_makers = [CallbackMaker(reference) for reference in spec.callbacks]
         self._callback_files = CallbackFiles()
-        self.loaded: LoadedData = same_data.loaded if same_data else load_data(spec, loader_context(spec))
+        self.loaded: LoadedData = same_data.loaded if same_data else load_data(spec)
         self.data: Data = self.loaded.splits
         self._contexts = Contexts(spec, self.data)
         self.checkpoint_keeper: CheckpointKeeper = earlier.checkpoint_keeper if earlier else CheckpointKeeper()

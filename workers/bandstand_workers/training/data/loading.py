@@ -70,7 +70,7 @@ class LoadedData:
         return fingerprint(self.splits)
 
 
-def load_data(spec: StudySpec, context: Context) -> LoadedData:
+def load_data(spec: StudySpec) -> LoadedData:
     """The user's data, checked and as arrays.
 
     Python's and NumPy's generators are seeded from the study before, so that what a loader draws is the same in every
@@ -85,7 +85,7 @@ def load_data(spec: StudySpec, context: Context) -> LoadedData:
     seed_for_load(spec.seed, modules)
     before = generator_states()
     try:
-        loaded = call(function, context=context)
+        loaded = call(function, context=Context(seed=spec.seed))  # more is not known before there are data
     except Exception as error:
         raise InputError(
             f"data must load; {reference!r} raised {type(error).__name__}: {one_line(error)}: "

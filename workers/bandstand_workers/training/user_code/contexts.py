@@ -23,12 +23,7 @@ from bandstand.study.context import Context, DataFacts
 from bandstand.study.study import StudySpec
 from bandstand_workers.training.data.loading import Data
 
-__all__ = ["Contexts", "loader_context", "remove_if_empty"]
-
-
-def loader_context(spec: StudySpec) -> Context:
-    """What is known before there are data."""
-    return Context(seed=spec.seed)
+__all__ = ["Contexts", "remove_if_empty"]
 
 
 class Contexts:
