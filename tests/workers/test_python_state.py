@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import enum
+import functools
+import os
+import re
 import threading
 from collections.abc import Callable
+from os import getenv
 from typing import Any
 
 import keras
@@ -205,3 +210,109 @@ def test_an_initializer_whose_seed_was_drawn_makes_no_difference_where_no_step_u
     first, second = (state_of(make, OPTIMIZERS[0], COMPILED[0], seed) for seed in (1, 2))
     assert first.obstacle == ""
     assert (first.digest == second.digest) is equal
+
+
+POWER = 1.0
+
+
+def _as_global(value: float) -> Any:
+    global POWER
+    POWER = value
+
+    @functools.wraps(keras.losses.mean_squared_error)
+    def loss(true: Any, guess: Any) -> Any:
+        return keras.losses.mean_squared_error(true, guess) * POWER
+
+    return loss
+
+
+def _as_history(value: float) -> Any:
+    class Loss(keras.losses.Loss):
+        def __init__(self) -> None:
+            super().__init__()
+            self.history = value
+
+        def call(self, true: Any, guess: Any) -> Any:
+            return keras.ops.mean((true - guess) ** 2) * self.history
+
+    return Loss()
+
+
+def _from_environment(value: float) -> Any:
+    os.environ["BANDSTAND_TEST_POWER"] = str(value)
+    return lambda true, guess: keras.ops.mean((true - guess) ** 2) * float(getenv("BANDSTAND_TEST_POWER", "1"))
+
+
+def _as_member(value: float) -> Any:
+    member = enum.Enum("Mode", {"A": value}).A
+    return lambda true, guess: keras.ops.mean((true - guess) ** 2) * member.value
+
+
+def _as_mask(value: float) -> Any:
+    mask = np.ma.masked_array([1.0, 2.0], mask=[value > 2, False])
+    return lambda true, guess: keras.ops.mean((true - guess) ** 2) * mask.sum()
+
+
+def _as_ufunc(value: float) -> Any:
+    scale = np.frompyfunc(lambda x: x * value, 1, 1)
+    return lambda true, guess: keras.ops.mean((true - guess) ** 2) * float(scale(1.0))
+
+
+def _as_pattern(value: float) -> Any:
+    pattern = re.compile("a" * 300 + str(value))
+    return lambda true, guess: keras.ops.mean((true - guess) ** 2) * len(pattern.pattern.split(".")[1])
+
+
+@functools.lru_cache
+def _remembered() -> float:
+    return POWER
+
+
+def _as_answer(value: float) -> Any:
+    return lambda true, guess: keras.ops.mean((true - guess) ** 2) * _remembered() * value
+
+
+def _on_a_class_of_keras(value: float) -> Any:
+    keras.layers.Dense.power_of_test = value
+    return lambda true, guess: keras.ops.mean((true - guess) ** 2) * keras.layers.Dense.power_of_test
+
+
+def _as_default(value: float) -> Any:
+    def loss(true: Any, guess: Any, power: float = value) -> Any:
+        return keras.ops.mean((true - guess) ** 2) * power
+
+    return loss
+
+
+HIDDEN = [
+    _as_global, _as_history, _from_environment, _as_member, _as_mask, _as_ufunc, _as_pattern, _as_answer,
+    _on_a_class_of_keras, _as_default,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hide", HIDDEN)
+def test_a_number_is_found_wherever_code_hides_it_or_the_code_is_not_understood(hide: Callable[[float], Any]) -> None:
+    def state(value: float) -> PythonState:
+        keras_session.begin_trial(1)
+        model = dense()
+        model.compile(keras.optimizers.SGD(), loss=hide(value))
+        return read_python_state(model, find_slots(model))
+
+    first, second = state(1.5), state(4.0)
+    assert first.digest != second.digest or (first.obstacle and second.obstacle)
+
+
+class AsksItsDropout(layers.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = layers.Dropout(0.3)
+
+    def call(self, x: Any) -> Any:
+        return self.drop(x) * (3.0 if self.drop.get_config()["rate"] > 0.2 else 1.0)
+
+
+def test_a_number_that_users_code_reads_is_no_slot() -> None:
+    def make() -> Any:
+        return keras.Sequential([keras.Input((8,)), AsksItsDropout(), layers.Dense(2)])
+
+    assert [slot.attribute for slot in state_of(make, OPTIMIZERS[0], COMPILED[0], 1).slots] == []

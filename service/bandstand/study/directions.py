@@ -41,6 +41,10 @@ _TURNED = frozenset({
     "neg", "negative", "minus", "inverse", "inverted", "inv", "reciprocal", "one", "no", "non", "not",
     "without", "free", "less", "anti", "of", "to", "per", "drop", "gap", "change", "delta", "difference",
     "diff", "reduction", "improvement", "gain", "std", "stddev", "variance", "var", "deviation", "ratio",
+    "lost", "forgotten", "forgetting", "missed", "wrong", "bad", "false", "invalid", "explained", "avoided", "detected",
+    "caught", "corrected", "attack", "attacker", "adversary", "adversarial", "discriminator", "critic", "domain",
+    "leakage", "until", "before", "till", "signed", "bias", "un", "dis", "in", "excess", "regret", "spread", "random",
+    "chance", "baseline",
 })  # fmt: skip
 """With one of these, a name may mean the opposite of its other words, or something else."""
 _AFTER = frozenset({
@@ -57,13 +61,18 @@ def direction_from_name(metric: str) -> Direction | None:
     Args:
         metric: as in Keras's epoch logs: `val_` before it, the output's name and `_1` at its end change nothing.
     """
+    if re.search(r"^\s*(val_)?[-/]|[\d.]\s*[-/]|/|\s-", metric):
+        return None  # `1 - accuracy`, `-mse`, `1/mse`: a formula
     words = _words_of(metric)
     down, up = (any(word in known for word in words) for known in (_DOWN, _UP))
     if down == up or not _TURNED.isdisjoint(words):
         return None
     last = max(place for place, word in enumerate(words) if word in _DOWN | _UP)
-    if not all(word in _AFTER or word.isdigit() for word in words[last + 1 :]):
-        return None
+    after = words[last + 1 :]
+    if not all(word in _AFTER or word.isdigit() for word in after) or (down and "score" in after):
+        return None  # a score is better where it is higher, so the score of an error is turned round
+    if "percentage" in words and "absolute" not in words:
+        return None  # best at zero
     return "minimize" if down else "maximize"
 
 
@@ -85,7 +94,7 @@ def _words_of(metric: str) -> list[str]:
 
 def _plain(word: str) -> str:
     """A word without the number at its end, where that is no part of a name: `auc2`, `top5`, but `r2`."""
-    if re.fullmatch(r"f\d+", word):
+    if word in ("f1", "f2", "f05"):
         return "fbeta"
     base = word.rstrip("0123456789")
     return word if word in _UP | _DOWN or not base else base

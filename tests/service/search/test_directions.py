@@ -36,7 +36,16 @@ def test_an_accuracy_or_the_like_is_better_when_it_is_higher(metric):
     assert direction_from_name(metric) == "maximize"
 
 
-@pytest.mark.parametrize("metric", [*UNKNOWN, "", "Größe accuracy", "<b>accuracy</b>", "_", "val_"])
+TURNED = [
+    "1-accuracy", "1 - f1", "val_1.0-auc", "-mse", "1/mse", "baseline/mse", "mse_score", "val_error_score",
+    "lost_accuracy",
+    "wrong_acc", "explained_error", "detected_errors", "attack_accuracy", "steps_until_accuracy", "discriminator_loss",
+    "mean_signed_error", "mean_percentage_error", "f16", "f0",
+]  # fmt: skip
+"""Names that hold a word which tells, and mean something else by it."""
+
+
+@pytest.mark.parametrize("metric", [*UNKNOWN, *TURNED, "", "Größe accuracy", "<b>accuracy</b>", "_", "val_"])
 def test_a_name_that_could_mean_either_tells_nothing(metric):
     assert direction_from_name(metric) is None
 

@@ -85,6 +85,10 @@ class MeasuredProgram:
         self._plain.retrace()
         self._other = self._chosen = None
 
-    def unknown_parts(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
-        """As `EpochProgram.unknown_parts`."""
-        return self._plain.unknown_parts(variables, tensors)
+    def hidden_state(self, variables: Iterable[Any]) -> str:
+        """As `EpochProgram.hidden_state`."""
+        return self._plain.hidden_state(variables)
+
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+        """As `EpochProgram.unknown_constants`."""
+        return self._plain.unknown_constants(variables, tensors)

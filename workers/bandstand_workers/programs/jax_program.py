@@ -279,8 +279,12 @@ class JaxProgram:
         """As `TensorFlowProgram.validate`."""
         return self._take(_Pass(train=False, fresh=True, first=0, last=self.functions.validation_steps), self._asked())
 
-    def unknown_parts(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
-        """As `EpochProgram.unknown_parts`: variables that the program does not carry, so that it holds their values."""
+    def hidden_state(self, variables: Iterable[Any]) -> str:
+        """As `EpochProgram.hidden_state`: a stateless step has none, in `fit` no more than here."""
+        return ""
+
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+        """As `EpochProgram.unknown_constants`: variables that the program does not carry, so that it holds values."""
         carried = {id(variable) for group in self._variables for variable in group}
         return next((variable.path for variable in variables if id(variable) not in carried), "")
 

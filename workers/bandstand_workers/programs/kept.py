@@ -35,6 +35,7 @@ class KeptModel:
         self.slots = state.slots
         self.late: list[tuple[FoundVariable, np.ndarray[Any, Any]]] = []
         self.state_when_traced = state
+        self.follows_callbacks = False  # whether it was traced anew as callbacks had left it; it serves no other trial
         build_optimizer(model)
         for slot in self.slots:
             slot.make_variable()
@@ -55,10 +56,12 @@ class KeptModel:
     def unrenewable(self) -> str:
         """The variable that a trace made whose first value nothing tells; empty where there is none.
 
-        Optimizers and metrics of one signature begin alike. A layer that is made in the first step does not.
+        Keras's optimizers and metrics of one signature begin alike. A layer that is made in the first step does not,
+        nor need an optimizer of the user's own, which may begin with copies of the weights.
         """
         for found, _ in self.late:
-            if not isinstance(found.owner, keras.optimizers.Optimizer | keras.metrics.Metric):
+            begins_alike = isinstance(found.owner, keras.optimizers.Optimizer | keras.metrics.Metric)
+            if not begins_alike or not type(found.owner).__module__.startswith("keras."):
                 return found.path
         return ""
 
@@ -72,6 +75,13 @@ class KeptModel:
         for variable, value in zip(self.early, values, strict=True):
             variable.assign(value)
         self.renew_late(constants)
+
+    def put_back_late(self, fresh: Any) -> None:
+        """Give a fresh model that has taken a step the first values of what the step made."""
+        first = {found.path: value for found, value in self.late}
+        for found in read_python_state(fresh).variables:
+            if found.path in first:
+                found.variable.assign(first[found.path])
 
     def renew_late(self, constants: Sequence[float]) -> None:
         """Put back what a fresh model does not have yet, and set the constants; the rest comes from elsewhere."""

@@ -11,10 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from bandstand_workers.programs.building import build_optimizer
 from bandstand_workers.programs.kept import KeptModel
-from bandstand_workers.programs.python_state import read_python_state
+from bandstand_workers.programs.python_state import FoundVariable, read_python_state
 
-__all__ = ["difference_in_step", "difference_in_validation"]
+__all__ = ["difference_in_step", "difference_in_validation", "is_step_count"]
 
 Array = np.ndarray[Any, Any]
 
@@ -46,6 +47,7 @@ def difference_in_step(kept: KeptModel, fresh: Any) -> str:
 
     Both have the same values of variables beforehand, and others afterwards.
     """
+    build_optimizer(fresh)
     before = _values(fresh)
     late = {found.path: value for found, value in kept.late}
     batch, logs = kept.program.probe(train=True)
@@ -66,6 +68,11 @@ def difference_in_step(kept: KeptModel, fresh: Any) -> str:
         if not _changed_alike(begun[path], ours[path], value, shaken[path], _CHANGES[precision]):
             return f"{path.removeprefix('model.')} after a step"
     return ""
+
+
+def is_step_count(found: FoundVariable) -> bool:
+    """Whether a variable is the number of steps that an optimizer has taken, which schedules go by."""
+    return isinstance(found.owner, keras.optimizers.Optimizer) and found.path.endswith("._iterations")
 
 
 def _set_shaken(model: Any, values: Mapping[str, Array]) -> None:

@@ -50,11 +50,19 @@ class EpochProgram(Protocol):
         """The logs of one step of a model's own on a batch, without any program."""
         ...
 
-    def unknown_parts(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
-        """What the program uses that is neither data nor among these; empty if nothing.
+    def hidden_state(self, variables: Iterable[Any]) -> str:
+        """What the program reads or moves that nobody can put back; empty if nothing.
 
         Args:
             variables: all that a walk over the model has found, of Keras or of the backend.
+        """
+        ...
+
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+        """What the program holds the value of that no walk has met; empty if nothing.
+
+        Args:
+            variables: as `hidden_state`.
             tensors: identities of constant tensors that the model holds.
         """
         ...

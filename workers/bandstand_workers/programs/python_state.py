@@ -9,6 +9,7 @@ use, classes of the user's. What it does not understand it names, and whoever as
 
 from __future__ import annotations
 
+import builtins
 import collections
 import datetime
 import decimal
@@ -66,24 +67,35 @@ def read_python_state(model: Any, slots: Iterable[Slot] = ()) -> PythonState:
         slots: attributes whose values are left out, because a program reads them from variables.
     """
     walk = _Walk(slots, model.variables)
-    walk.visit(model)
+    try:
+        walk.visit(model)
+    except RecursionError:
+        walk.too_deep()
     return walk.state()
 
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes)
 _BY_TEXT = (
     pathlib.PurePath, decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta, range,
-    slice, re.Pattern, np.dtype, types.EllipsisType, types.NotImplementedType, types.GenericAlias, np.ufunc,
+    slice, np.dtype, types.EllipsisType, types.NotImplementedType, types.GenericAlias,
 )  # fmt: skip
 _NAMED_ONLY = (logging.Logger, type(sys.stdout))
 _LIBRARIES = frozenset({"keras", "tensorflow", "jax", "jaxlib", "numpy", "scipy", "ml_dtypes", "optree", "absl"})
 _UNCERTAIN_MODULES = (
     "random", "numpy.random", "secrets", "uuid", "time", "datetime", "os", "sys", "io", "socket", "subprocess", "glob",
-    "shutil", "tempfile", "tensorflow.random", "tensorflow.summary",
+    "shutil", "tempfile", "importlib", "pkgutil", "inspect", "gc", "ctypes", "contextvars", "pickle", "json", "csv",
+    "pathlib", "pandas", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile", "numpy.memmap", "posix",
+    "tensorflow.random", "tensorflow.summary", "tensorflow.io", "keras.saving",
 )  # fmt: skip
 """What code takes from these may be different at each call, so that a trace holds one of many answers."""
-_CERTAIN_WITHIN = ("os.path", "os.PathLike", "tensorflow.random.stateless", "datetime.timedelta")
+_CERTAIN_WITHIN = ("os.path", "os.PathLike", "tensorflow.random.stateless", "datetime.timedelta", "pathlib.Pure")
 _UNCERTAIN_BUILTINS = frozenset({"open", "input", "eval", "exec", "globals", "locals", "id", "__import__", "compile"})
+_PYTHONS_OWN = frozenset(dir(builtins))
+_ANY_ATTRIBUTE = frozenset(
+    {"__dict__", "getattr", "__getattribute__", "vars", "attrgetter", "get_config", "get_compile_config",
+     "serialize_keras_object"}
+)  # fmt: skip
+"""What code uses that takes attributes without naming them."""
 _OF_EVERY_CLASS = frozenset(
     {"__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__", "__static_attributes__", "__annotations__",
      "__abstractmethods__", "_abc_impl", "__annotations_cache__", "__orig_bases__", "__parameters__", "__qualname__"}
@@ -109,11 +121,12 @@ class _Walk:
         self._met_slots: list[Slot] = []
         self._seeds: list[tuple[str, str]] = []
         self._read_by_user: set[str] = set()
+        self._caches: list[tuple[str, Any]] = []  # of the user's objects, under names that Keras uses for its own
 
     def state(self) -> PythonState:
         """What was found."""
         read = self._read_by_user
-        anything = "__dict__" in read or "getattr" in read or "vars" in read
+        anything = not _ANY_ATTRIBUTE.isdisjoint(read)
         kept = [slot for slot in self._met_slots if not anything and slot.attribute not in read]
         for slot in self._met_slots:
             if slot not in kept:
@@ -121,6 +134,9 @@ class _Walk:
         for attribute, seed in self._seeds:
             if anything or attribute in read:
                 self._tokens.append(f"seed of {attribute} is {seed}")
+        for name, value in self._caches:
+            if name in read:
+                self._step(f".{name}", value)
         return PythonState(_digest_of(self._tokens), self._obstacle, self._variables, kept, frozenset(self._tensors))
 
     def visit(self, value: Any) -> None:
@@ -148,6 +164,10 @@ class _Walk:
         except Exception as error:  # noqa: BLE001  # an object of the user's may raise whatever it is asked
             self._not_understood(value, type(error).__name__)
 
+    def too_deep(self) -> None:
+        """Objects hold one another in a longer chain than Python can follow."""
+        self._obstacle = self._obstacle or "a chain of objects that is too long"
+
     # -- what kinds of values there are -----------------------------------------------------------------------------
 
     def variable(self, value: Any) -> None:
@@ -171,6 +191,8 @@ class _Walk:
 
     def array(self, value: Any) -> None:
         """By value."""
+        if type(value) is not np.ndarray and not isinstance(value, np.generic):
+            self._not_understood(value, "an array that may hold more than its values")
         self._tokens.append(_text_of_array(np.asarray(value)))
         if np.asarray(value).dtype.hasobject:
             for each in np.asarray(value).ravel():
@@ -189,6 +211,16 @@ class _Walk:
         """What its text says all of."""
         self._tokens.append(f"{type(value).__name__} {value!r}")
 
+    def pattern(self, value: re.Pattern[Any]) -> None:
+        """A regular expression."""
+        self._tokens.append(f"pattern {value.pattern!r} {value.flags}")
+
+    def ufunc(self, value: Any) -> None:
+        """By name, if it is NumPy's."""
+        if getattr(np, value.__name__, None) is not value:
+            self._not_understood(value, "made of a function")
+        self._tokens.append(value.__name__)
+
     def named_only(self, value: Any) -> None:
         """What has no part in numbers."""
         self._tokens.append(type(value).__name__)
@@ -196,6 +228,9 @@ class _Walk:
     def member(self, value: Any) -> None:
         """Of an enumeration."""
         self._tokens.append(f"{type(value).__qualname__} {value.name}")
+        if _is_users(type(value)):
+            self.visit(value.value)
+            self.visit(type(value))
 
     def mapping(self, value: Mapping[Any, Any]) -> None:
         """With keys in their order, which code may follow."""
@@ -230,6 +265,9 @@ class _Walk:
     def definition(self, value: type) -> None:
         """A class; of the user's, all that it says."""
         self._tokens.append(f"class {value.__module__}:{value.__qualname__}")
+        self._ask_certainty(value, value.__module__, value.__qualname__)
+        if _is_users(type(value)):
+            self.visit(type(value))
         if _is_users(value):
             for base in value.__bases__:
                 self.visit(base)
@@ -239,8 +277,10 @@ class _Walk:
 
     def function(self, value: Any) -> None:
         """By name where it is a library's; else by code, defaults, closure and the globals it uses."""
-        users = _is_users(value)
-        self._tokens.append(f"function {value.__module__}:{value.__qualname__}")
+        module = value.__globals__.get("__name__", value.__module__)  # `wraps` copies the other
+        users = _is_users_module(module or "__main__")
+        self._tokens.append(f"function {module}:{value.__qualname__}")
+        self._ask_certainty(value, module, value.__qualname__)
         for cell in value.__closure__ or ():
             self._step("()", _content_of(cell))
         if users or value.__closure__:
@@ -258,13 +298,17 @@ class _Walk:
     def builtin(self, value: Any) -> None:
         """A function written in C."""
         self._tokens.append(f"builtin {value.__module__} {value.__qualname__}")
+        self._ask_certainty(value, value.__module__, value.__qualname__)
         if not isinstance(value.__self__, types.ModuleType | type(None)):
             self._step(".self", value.__self__)
 
     def wrapper(self, value: Any) -> None:
         """What stands around a function and calls it."""
         self._tokens.append(type(value).__name__)
-        self._step(".function", _within(value))
+        function = _within(value)
+        if hasattr(value, "cache_info") and isinstance(function, types.FunctionType) and _is_users(function):
+            self._not_understood(value, "which remembers answers")
+        self._step(".function", function)
 
     def partial(self, value: functools.partial[Any]) -> None:
         """A function with some arguments."""
@@ -306,6 +350,8 @@ class _Walk:
         self._owners.append(value)
         for name in sorted(attributes.keys() - caches):
             self._attribute(value, name, attributes[name])
+        if caches and _is_users(kind):
+            self._caches += [(name, attributes[name]) for name in sorted(attributes.keys() & caches)]
         self._owners.pop()
 
     def opaque(self, value: Any) -> None:
@@ -361,6 +407,8 @@ class _Walk:
         if name not in function.__globals__:
             if name in _UNCERTAIN_BUILTINS:
                 self._not_understood(name, "whose answer may be any")
+            elif name not in _PYTHONS_OWN and hasattr(builtins, name):
+                self._step(f".{name}", getattr(builtins, name))
             return
         value = function.__globals__[name]
         while isinstance(value, types.ModuleType):
@@ -377,6 +425,15 @@ class _Walk:
             value = getattr(value, attributes.pop(0))
         self._tokens.append(".".join(chain))
         self._step(f".{name}", value)
+        for attribute in attributes:  # something that was put on a class or a function, be it a library's
+            if not isinstance(value, type | types.FunctionType) or not hasattr(value, attribute):
+                break
+            value = getattr(value, attribute)
+            self._step(f".{attribute}", value)
+
+    def _ask_certainty(self, value: Any, module: str | None, name: str) -> None:
+        if module and _is_uncertain(f"{module}.{name}"):
+            self._not_understood(value, "whose answer may be any")
 
 
 def _digest_of(tokens: list[str]) -> str:
@@ -456,6 +513,8 @@ def _visitor_for(kind: type) -> Callable[[_Walk, Any], None]:
     for classes, visit in _BY_CLASS:
         if issubclass(kind, classes):
             return visit
+    if issubclass(kind, _BY_TEXT):
+        return _Walk.opaque if _is_users(kind) else _Walk.by_text
     return _of_backends(kind) or _of_python(kind)
 
 
@@ -471,7 +530,8 @@ _BY_CLASS: tuple[tuple[Any, Callable[[_Walk, Any], None]], ...] = (
     ((property, functools.cached_property), _Walk.accessor),
     (types.ModuleType, _Walk.module),
     (type, _Walk.definition),
-    (_BY_TEXT, _Walk.by_text),
+    (re.Pattern, _Walk.pattern),
+    (np.ufunc, _Walk.ufunc),
     (_NAMED_ONLY, _Walk.named_only),
 )
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from bandstand_workers.programs.building import has_own
+
 __all__ = ["reason_for_fit"]
 
 _BATCH_HOOKS = (
@@ -28,7 +30,7 @@ def reason_for_fit(model: Any, callbacks: list[Any]) -> str | None:
     if model.run_eagerly:
         return "the model is compiled with run_eagerly"
     for name in ("fit", "evaluate", "make_train_function", "make_test_function"):
-        if getattr(type(model), name) is not getattr(keras.Model, name):
+        if has_own(model, name):
             return f"{type(model).__name__} has a {name} of its own"
     if keras.backend.backend() == "tensorflow" and _is_distributed(model):
         return "the model has a distribution strategy"

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from bandstand_workers.internals import tensorflow_parts
-from bandstand_workers.programs.building import metrics_built
+from bandstand_workers.programs.building import has_own, metrics_built
 from bandstand_workers.programs.loop import Order
 
 __all__ = ["TensorFlowProgram"]
@@ -86,11 +86,8 @@ class TensorFlowProgram:
             self._validation_loop.get_concrete_function(self._validation, None, number, number, number),
         )
 
-    def unknown_parts(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
-        """As `EpochProgram.unknown_parts`, by what the traces have captured.
-
-        That there is nothing proves little: numbers and arrays become constants of a trace without a capture.
-        """
+    def hidden_state(self, variables: Iterable[Any]) -> str:
+        """As `EpochProgram.hidden_state`, by the traces' operations and by what they have captured."""
         raw = (variable if isinstance(variable, tf.Variable) else variable.value for variable in variables)
         handles = {id(variable.handle) for variable in raw}
         for traced in self._traced:
@@ -100,15 +97,18 @@ class TensorFlowProgram:
             if uncertain:
                 return f"the operation {uncertain[0]}"
             for captured in traced.captured_inputs:
-                if (
-                    captured.dtype == tf.resource
-                    and id(captured) not in handles
-                    and not tensorflow_parts.is_of_table(captured)
-                ):
-                    return "a variable that is no part of the model"
-                if captured.dtype != tf.resource and id(captured) not in tensors:
-                    return "a tensor that is no part of the model"
+                known = id(captured) in handles or tensorflow_parts.is_of_table(captured)
+                if captured.dtype == tf.resource and not known:
+                    return "a variable that the model does not hold"
         return ""
+
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+        """As `EpochProgram.unknown_constants`, by what the traces have captured.
+
+        That there is nothing proves little: numbers and arrays become constants of a trace without a capture.
+        """
+        captured = [each for traced in self._traced for each in traced.captured_inputs if each.dtype != tf.resource]
+        return "a tensor that is no part of the model" if any(id(each) not in tensors for each in captured) else ""
 
     def probe(self, *, train: bool) -> tuple[Any, dict[str, float]]:
         """As `EpochProgram.probe`: the first batch."""
@@ -158,7 +158,7 @@ class TensorFlowProgram:
     def _make_loop(self, step_name: str, examples: int, *, in_order: bool) -> Any:
         """A function (data, order, first step, end step, batch size) -> logs that runs one of the model's own steps."""
         model = self.model
-        own_step = getattr(type(model), step_name) is not getattr(keras.Model, step_name)
+        own_step = has_own(model, step_name)
 
         def run_step(data: Any, order: Any, begin: Any, size: Any) -> Any:
             if in_order:
@@ -215,7 +215,10 @@ class TensorFlowProgram:
 def _slice(tensor: Any, begin: Any, size: Any) -> Any:
     """Rows `begin` to `begin + size`; of known shape where `size` is a number."""
     others = tensor.shape.rank - 1
-    return tf.slice(tensor, [begin] + [0] * others, [size] + [-1] * others)
+    rows = tf.slice(tensor, [begin] + [0] * others, [size] + [-1] * others)
+    # Such a slice forgets the other lengths too, by which Keras decides how weights and labels are matched.
+    rows.set_shape([size if isinstance(size, int) else None, *tensor.shape[1:]])
+    return rows
 
 
 def _loop(run: Any, first: Any, end: Any) -> None:

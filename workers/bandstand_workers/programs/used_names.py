@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dis
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 __all__ = ["UsedNames", "used_names"]
@@ -22,7 +22,7 @@ class UsedNames:
 
     chains: tuple[tuple[str, ...], ...]  # a global and the attributes taken from it: `np.random.normal`
     imports: tuple[str, ...]  # modules that it imports when it runs
-    attributes: frozenset[str]  # names of all attributes that it takes of anything
+    attributes: frozenset[str]  # names of all attributes that it takes, or may take, of anything
     text: str  # the code itself, without the place where it stood
 
 
@@ -65,7 +65,17 @@ def _read(code: types.CodeType) -> UsedNames:
         if chain:
             chains[tuple(chain)] = None
         texts.append(_text(inner))
+        attributes.update(_names_among(inner.co_consts))
     return UsedNames(tuple(chains), tuple(imports), frozenset(attributes), "\n".join(texts))
+
+
+def _names_among(constants: Iterable[object]) -> Iterator[str]:
+    """Texts that may be names of attributes: of `getattr`, of a key in a configuration, of a class in `match`."""
+    for constant in constants:
+        if isinstance(constant, str) and constant.isidentifier():
+            yield constant
+        elif isinstance(constant, tuple):
+            yield from _names_among(constant)
 
 
 def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:

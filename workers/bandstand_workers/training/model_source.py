@@ -6,7 +6,8 @@ Knows the builder, the data as tensors and the kept models. Must not know epochs
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from bandstand.study.study import StudySpec
 from bandstand_workers.programs.choice import MeasuredProgram
 from bandstand_workers.programs.constants import find_slots
 from bandstand_workers.programs.kept import KeptModel, KeptModels
-from bandstand_workers.programs.lending_check import difference_in_step, difference_in_validation
+from bandstand_workers.programs.lending_check import difference_in_step, difference_in_validation, is_step_count
 from bandstand_workers.programs.loop import EpochProgram
 from bandstand_workers.programs.python_state import PythonState, read_python_state
 from bandstand_workers.programs.signature import signature_of
@@ -31,8 +32,16 @@ from bandstand_workers.training.data.loading import Data
 
 __all__ = ["ModelSource", "TrialModel"]
 
+_COMPARED_STEPS = 2
+"""Trials of each set of params that differ for which a training step is compared: two, as one value may agree."""
+_LATE_STEP = 1000
 _LITTER_LIMIT = 16.0
 """Trials that traced something, after which their graphs and kernels are let go."""
+_CHANGED = (
+    "a callback changes the model in Python after the first step: neither fit nor a compiled epoch sees that any more, "
+    "but a trial that is resumed does from then on, so it may differ from one that never stopped; change a "
+    "keras.Variable instead"
+)
 _LITTER_OF_A_BUILD = 0.1
 """What a model that was built and not traced leaves behind, in proportion."""
 
@@ -75,7 +84,7 @@ class ModelSource:
         """What the user should know of how models were trained; whoever tells it empties it."""
         self.unshared: set[str] = set() if earlier is None else earlier.unshared
         """Signatures whose programs serve one trial alone."""
-        self._compared: dict[str, tuple[dict[str, Any], set[frozenset[str]]]] = {}
+        self._compared: dict[str, tuple[dict[str, Any], Counter[frozenset[str]]]] = {}
         self._of_trial: dict[int, tuple[str, list[float]]] = {}
         self._litter = 0.0
         self._policy = keras.config.dtype_policy()
@@ -140,7 +149,7 @@ class ModelSource:
         difference = self._lend(lent, fresh, state, params)
         if difference:
             self.unshared.add(signature)
-            self._note(f"a program is not shared, because trained by it a model would differ: {difference}", trial)
+            self._note(f"a program is not shared, because trained by it trial {trial} would differ: {difference}")
             model = self._build_anew(seed, params, context)
             state = read_python_state(model)
             return self._traced(trial, params, seed, context, model, self._own_state(trial, signature, state))
@@ -160,16 +169,13 @@ class ModelSource:
         constants = [slot.value for slot in state.slots]
         values = [_value_of(found.variable) for found in state.variables]
         lent.renew(values, constants)
-        made_with, compared = self._compared.setdefault(lent.signature, (dict(params), set()))
+        made_with, compared = self._compared.setdefault(lent.signature, (dict(params), Counter()))
         changed = frozenset(name for name in params if params[name] != made_with.get(name))
         try:
             difference = difference_in_validation(lent, fresh)
-            if not difference and changed not in compared:
-                for found, value in zip(state.variables, values, strict=True):
-                    found.variable.assign(value)
-                lent.renew(values, constants)
-                difference = difference_in_step(lent, fresh)
-                compared.add(changed)
+            if not difference and compared[changed] < _COMPARED_STEPS:
+                compared[changed] += 1
+                difference = _difference_in_steps(lent, fresh, state, values, constants)
         except Exception as error:  # noqa: BLE001  # a user's step may raise where no program runs it
             difference = f"it cannot be compared: {type(error).__name__}: {one_line(error)}"
         lent.renew(values, constants)
@@ -191,10 +197,14 @@ class ModelSource:
         except Exception as error:  # noqa: BLE001  # a model may hold anything; `fit` tells what is its own fault
             reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
             return TrialModel(model=self._build_anew(seed, params, context), reason=reason)
+        hidden = lent.program.hidden_state(self._known_variables(lent))
+        if hidden:
+            reason = f"it uses {hidden}, which no program can put back"
+            return TrialModel(model=self._build_anew(seed, params, context), reason=reason)
         if "/" not in signature and self._cannot_serve_others(lent):
             self.unshared.add(signature)
             lent.signature = f"{signature}/{trial}"
-        self._compared.setdefault(lent.signature, (dict(params), set()))
+        self._compared.setdefault(lent.signature, (dict(params), Counter()))
         self.kept.lent(lent)
         self._of_trial[trial] = (lent.signature, [slot.value for slot in lent.slots])
         return TrialModel(model=lent.model, lent=lent)
@@ -202,9 +212,13 @@ class ModelSource:
     def _cannot_serve_others(self, lent: KeptModel) -> str:
         """What a traced program holds that no other model's values could take the place of; empty if nothing."""
         state = lent.state_when_traced
-        variables = [found.variable for found in state.variables]
-        variables += [variable for slot in lent.slots for variable in slot.backend_variables]
-        return state.obstacle or lent.unrenewable or lent.program.unknown_parts(variables, state.tensors)
+        unknown = lent.program.unknown_constants(self._known_variables(lent), state.tensors)
+        return state.obstacle or lent.unrenewable or unknown
+
+    def _known_variables(self, lent: KeptModel) -> list[Any]:
+        """All that a program of a model may read: what the model can reach, and the slots."""
+        variables = [found.variable for found in lent.state_when_traced.variables]
+        return variables + [variable for slot in lent.slots for variable in slot.backend_variables]
 
     def _build_anew(self, seed: int, params: Mapping[str, Any], context: Context) -> Any:
         keras_session.begin_trial(seed)
@@ -212,8 +226,8 @@ class ModelSource:
         self.build_on_data(model)
         return model
 
-    def _note(self, message: str, trial: int) -> None:
-        self.notes.append(f"{message}; the first was trial {trial}")
+    def _note(self, message: str) -> None:
+        self.notes.append(message)
 
     def _trace(self, signature: str, model: Any, state: PythonState, sizes: Mapping[str, Any]) -> KeptModel:
         arguments = (model, self._split("train"), self._split("validation"))
@@ -256,12 +270,15 @@ class ModelSource:
             with keras_session.EXCLUSIVE:
                 if trial_model.lent.is_as_traced:
                     self.kept.give_back(trial_model.lent)
+                elif not trial_model.lent.follows_callbacks:
+                    self._note(_CHANGED)
 
     def follow_model(self, lent: KeptModel) -> None:
         """Have the program of a training that begins trace the model as callbacks have left it, if they changed it."""
         with keras_session.EXCLUSIVE:
             if not lent.is_as_traced:
                 lent.program.retrace()
+                lent.follows_callbacks = True
 
     def take_notes(self) -> tuple[str, ...]:
         """What the user should know since the last call."""
@@ -327,6 +344,25 @@ class ModelSource:
         if name not in self.tensors:
             self.tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
         return self.tensors[name]
+
+
+def _difference_in_steps(
+    lent: KeptModel, fresh: Any, state: PythonState, values: Sequence[Any], constants: Sequence[float]
+) -> str:
+    """As `difference_in_step`, of the first step and of a late one, at which schedules have begun."""
+    for place in (0, _LATE_STEP):
+        begun = [
+            np.full_like(value, place) if place and is_step_count(found) else value
+            for found, value in zip(state.variables, values, strict=True)
+        ]
+        for found, value in zip(state.variables, begun, strict=True):
+            found.variable.assign(value)
+        lent.renew(begun, constants)
+        lent.put_back_late(fresh)
+        difference = difference_in_step(lent, fresh)
+        if difference:
+            return difference
+    return ""
 
 
 def _value_of(variable: Any) -> Any:

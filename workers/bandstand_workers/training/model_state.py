@@ -18,7 +18,15 @@ from bandstand_workers.programs.python_state import read_python_state
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint, CheckpointError
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
 
-__all__ = ["OtherShapeError", "capture", "inherited", "lacks_variables", "restore", "take_weights"]
+__all__ = [
+    "OtherShapeError",
+    "capture",
+    "inherited",
+    "lacks_variables",
+    "restore",
+    "take_weights",
+    "untracked_variables",
+]
 
 
 def capture(model: Any, epoch: int, callbacks: Sequence[BegunCallback], best: BestWeights) -> Checkpoint:
@@ -58,6 +66,17 @@ def _others(model: Any) -> dict[str, Any]:
         if id(found.variable) not in known
         and not (id(found.variable) in sums and type(found.owner).__module__.startswith("keras."))
     }
+
+
+def untracked_variables(model: Any) -> list[str]:
+    """The paths of variables that a model computes with and that are none of its weights, so that no file has them."""
+    known = {id(variable) for variable in (*model.variables, *_optimizer_variables(model), *model.metrics_variables)}
+    owners = keras.optimizers.Optimizer | keras.metrics.Metric | keras.random.SeedGenerator
+    return [
+        found.path.removeprefix("model.")
+        for found in read_python_state(model).variables
+        if id(found.variable) not in known and not isinstance(found.owner, owners)
+    ]
 
 
 def _optimizer_variables(model: Any) -> list[Any]:

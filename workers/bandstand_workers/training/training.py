@@ -267,6 +267,12 @@ class Training:
     def _save(self, model: Any, weights: Arrays, stem: str) -> str:
         """As `save_model`; that a model is saved as weights alone is noted."""
         uri, obstacle = save_model(model, weights, stem)
+        untracked = model_state.untracked_variables(model)
+        if untracked:
+            self.source.notes.append(
+                f"the saved model lacks {untracked[0]}, a variable that Keras does not know of, and may score "
+                "otherwise than was reported: make it by add_weight, or hold it as an attribute of a layer"
+            )
         if obstacle:
             self.source.notes.append(
                 f"Keras cannot save the whole model ({obstacle}), so its weights are kept: build it by "
