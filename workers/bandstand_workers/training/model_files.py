@@ -37,6 +37,8 @@ def save_model(model: Any, weights: Arrays, stem: str) -> tuple[str, str]:
         raise  # a disk that is full would not take the weights either
     except Exception as error:  # noqa: BLE001  # what a user's get_config raises may be anything
         obstacle = one_line(error)
+        if "://" not in stem:
+            Path(f"{stem}.keras").unlink(missing_ok=True)  # Keras may have begun it
     with _as_built(model):
         return _save_to(f"{stem}.weights.h5", model.save_weights), obstacle
 

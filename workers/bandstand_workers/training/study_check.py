@@ -132,7 +132,9 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
     model.run_eagerly = True  # one batch does not repay tracing
     batch = for_keras(keras.tree.map_structure(lambda array: array[:2], data["validation"]))
     try:
-        names = list(model.test_on_batch(*batch, return_dict=True))
+        # As `evaluate` gives a step its data, (x, y), where `test_on_batch` adds a None for the weights.
+        x, y, *weights = batch
+        names = list(model.evaluate(x, y, sample_weight=weights[0] if weights else None, verbose=0, return_dict=True))
     except Exception as error:
         raise InputError(
             f"model and data must fit together; a batch of {_sizes_of(batch)} raised {type(error).__name__}: "
