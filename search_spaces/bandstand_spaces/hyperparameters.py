@@ -157,15 +157,20 @@ class HyperParameters:
     def get(self, name: str) -> Any:
         """The value of the active hyperparameter `name` of the current name scope.
 
+        One that the space has need not be declared, so that a builder may call its params `hp` without being one of
+        KerasTuner's.
+
         Raises:
             ValueError: it is inactive.
-            KeyError: this build has not declared it.
+            KeyError: neither this build nor the space has it.
         """
         full = self._full(name)
         if full in self.values:
             return self.values[full]
         if any(declaration.name == full for declaration in self.declarations):
             raise ValueError(f"{full} is currently inactive.")
+        if full in self._params:
+            return self._params[full]
         raise KeyError(f"{full} does not exist.")
 
     def __getitem__(self, name: str) -> Any:

@@ -233,3 +233,12 @@ def test_hp_answers_as_keras_tuner_s_own(build: Builder) -> None:
         given, own = KerasTunerBuilder(build)(params), build(theirs)
         given.pop("values", None), own.pop("values", None)
         assert given == own
+
+
+def test_a_builder_that_only_calls_its_params_hp_gets_their_values() -> None:
+    def build(hp: Any) -> Any:
+        return hp["units"], hp.get("rate")
+
+    assert KerasTunerBuilder(build)({"units": 8, "rate": 0.1}) == (8, 0.1)
+    with pytest.raises(KeyError, match="depth does not exist"):
+        KerasTunerBuilder(lambda hp: hp["depth"])({"units": 8})
