@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.cells import run_cell
+from tests.benchmarks.contenders.traced_loop import epoch_loop
 from tests.benchmarks.results import Section
 
 __all__ = ["ARMS", "RECORDED", "STUDIES", "Setting", "SmallStudy", "main", "settings_of"]
@@ -201,10 +202,10 @@ class _Trainer:
         tensors = {name: tuple(tf.constant(array) for array in part) for name, part in data.items()}
         size = setting.batch_size
         build_symbolically(self._model, tuple(tensor[:size] for tensor in tensors["train"]))
-        self._train = _epoch_loop(self._model.train_step, tensors["train"], size, shuffle=True)
+        self._train = epoch_loop(self._model.train_step, tensors["train"], size, shuffle=True)
         self._measure = {
-            "val_": _epoch_loop(self._model.test_step, tensors["validation"], 512, shuffle=False),
-            "test_": _epoch_loop(self._model.test_step, tensors["test"], 512, shuffle=False),
+            "val_": epoch_loop(self._model.test_step, tensors["validation"], 512, shuffle=False),
+            "test_": epoch_loop(self._model.test_step, tensors["test"], 512, shuffle=False),
         }
 
     def train(self, seed: int, epochs: int) -> list[dict[str, float]]:
@@ -226,23 +227,6 @@ class _Trainer:
             run()
             logs |= {f"{prefix}{name}": float(value) for name, value in self._model.get_metrics_result().items()}
         return logs
-
-
-def _epoch_loop(step: Callable[..., Any], data: tuple[Any, ...], batch_size: int, *, shuffle: bool) -> Any:
-    import tensorflow as tf
-
-    step = tf.autograph.experimental.do_not_convert(step)
-    examples = int(data[0].shape[0])
-    steps = math.ceil(examples / batch_size)
-
-    @tf.function
-    def run_epoch() -> None:
-        order = tf.random.shuffle(tf.range(examples)) if shuffle else tf.range(examples)
-        for index in tf.range(steps):
-            chosen = order[index * batch_size : (index + 1) * batch_size]
-            step(tuple(tf.gather(tensor, chosen) for tensor in data))
-
-    return run_epoch
 
 
 def record_study(index: int, held_out: bool) -> list[dict[str, Any]]:

@@ -35,8 +35,8 @@ def make_train(workload: Workload, data: Mapping[str, Any]) -> Train:
         batch_size = workload.batch_size_for(params)
         # As `fit` does before its first step: variables cannot be made inside a loop that is being traced.
         build_symbolically(model, tuple(tensor[:batch_size] for tensor in examples))
-        train_epoch = _epoch_loop(model.train_step, examples, batch_size, shuffle=True)
-        validate = _epoch_loop(model.test_step, validation, batch_size, shuffle=False)
+        train_epoch = epoch_loop(model.train_step, examples, batch_size, shuffle=True)
+        validate = epoch_loop(model.test_step, validation, batch_size, shuffle=False)
         values = []
         for _ in range(workload.epochs):
             model.reset_metrics()
@@ -51,7 +51,8 @@ def make_train(workload: Workload, data: Mapping[str, Any]) -> Train:
     return train
 
 
-def _epoch_loop(step: Callable[..., Any], data: tuple[Any, ...], batch_size: int, *, shuffle: bool) -> Any:
+def epoch_loop(step: Callable[..., Any], data: tuple[Any, ...], batch_size: int, *, shuffle: bool) -> Any:
+    """A `tf.function` that takes a step on each batch of the data, which are tensors."""
     import tensorflow as tf
 
     step = tf.autograph.experimental.do_not_convert(step)

@@ -10,8 +10,9 @@ from typing import Any
 import keras
 
 from bandstand_workers.internals import keras_parts
+from bandstand_workers.programs.overriding import overrides
 
-__all__ = ["build_optimizer", "has_own", "metrics_built"]
+__all__ = ["build_optimizer", "metrics_built"]
 
 
 def metrics_built(model: Any, batch: Any) -> bool:
@@ -48,9 +49,4 @@ def build_optimizer(model: Any) -> None:
 
 def _builds_before_its_first_step(model: Any) -> bool:
     """Whether all of a model's state is known before it is trained: on JAX it must be, whoever wrote the step."""
-    return keras.backend.backend() == "jax" or not has_own(model, "train_step")
-
-
-def has_own(model: Any, method: str) -> bool:
-    """Whether a model has another method of this name than Keras gives it; it may be its class's or its own."""
-    return getattr(getattr(model, method), "__func__", None) is not getattr(keras.Model, method)
+    return keras.backend.backend() == "jax" or not overrides(model, keras.Model, "train_step")

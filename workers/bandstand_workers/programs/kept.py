@@ -44,7 +44,7 @@ class KeptModel:
         """To be called when its program has been traced: all its trials begin from this state."""
         state = read_python_state(self.model, self.slots)
         early = {id(variable) for variable in self.early}
-        self.late = [(found, _value_of(found.variable)) for found in state.variables if id(found.variable) not in early]
+        self.late = [(found, found.value) for found in state.variables if id(found.variable) not in early]
         self.state_when_traced = state
 
     @property
@@ -90,10 +90,6 @@ class KeptModel:
         for slot, value in zip(self.slots, constants, strict=True):
             if value != slot.value:
                 slot.set(value)
-
-
-def _value_of(variable: Any) -> np.ndarray[Any, Any]:
-    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 class KeptModels:

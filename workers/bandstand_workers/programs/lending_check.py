@@ -5,7 +5,7 @@ Knows how near two computations of one thing come. Must not know why a program w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ from bandstand_workers.programs.building import build_optimizer
 from bandstand_workers.programs.kept import KeptModel
 from bandstand_workers.programs.python_state import FoundVariable, read_python_state
 
-__all__ = ["difference_in_step", "difference_in_validation", "is_step_count"]
+__all__ = ["difference_in_steps", "difference_in_validation"]
 
 Array = np.ndarray[Any, Any]
 
@@ -23,6 +23,7 @@ _LOGS = {"float32": 2e-4, "other": 3e-2}
 """Relative difference of a metric on a batch that rounding alone may make, by precision."""
 _CHANGES = {"float32": 1e-3, "other": 1e-1}
 """The same for what a step changes, in proportion to how much the variable's elements change on average."""
+_LATE_STEP = 1000
 _SHAKE = 2e-7
 """About one rounding of a `float32`, relatively."""
 _AGREEING = 0.9
@@ -38,8 +39,42 @@ def difference_in_validation(kept: KeptModel, fresh: Any) -> str:
     return _difference_of_logs(logs, kept.program.own_step(fresh, batch, train=False), _precision(fresh))
 
 
-def difference_in_step(kept: KeptModel, fresh: Any) -> str:
-    """What is different where the kept program and the fresh model's own step train on a batch; empty if nothing.
+def difference_in_steps(
+    kept: KeptModel,
+    fresh: Any,
+    variables: Sequence[FoundVariable],
+    values: Sequence[Array],
+    constants: Sequence[float],
+) -> str:
+    """What is different where both train on a batch: a first step, and a late one at which schedules have begun.
+
+    Args:
+        kept: with the program.
+        fresh: a model that the kept one was made equal to.
+        variables: of the fresh model, in the order of the walk.
+        values: theirs before any step. Both models have others afterwards.
+        constants: of the kept model's slots.
+
+    Returns:
+        Empty if nothing.
+    """
+    for steps_taken in (0, _LATE_STEP):
+        begun = [
+            np.full_like(value, steps_taken) if steps_taken and _is_step_count(found) else value
+            for found, value in zip(variables, values, strict=True)
+        ]
+        for found, value in zip(variables, begun, strict=True):
+            found.variable.assign(value)
+        kept.renew(begun, constants)
+        kept.put_back_late(fresh)
+        difference = _difference_in_step(kept, fresh)
+        if difference:
+            return difference
+    return ""
+
+
+def _difference_in_step(kept: KeptModel, fresh: Any) -> str:
+    """As `difference_in_steps`, of one step.
 
     The fresh model takes its step twice, the second time from values that are changed by about one rounding. What comes
     out otherwise then is nothing but rounding, such as the bias before a batch normalization, whose gradient is zero
@@ -70,7 +105,7 @@ def difference_in_step(kept: KeptModel, fresh: Any) -> str:
     return ""
 
 
-def is_step_count(found: FoundVariable) -> bool:
+def _is_step_count(found: FoundVariable) -> bool:
     """Whether a variable is the number of steps that an optimizer has taken, which schedules go by."""
     return isinstance(found.owner, keras.optimizers.Optimizer) and found.path.endswith("._iterations")
 
@@ -86,9 +121,7 @@ def _set_shaken(model: Any, values: Mapping[str, Array]) -> None:
 
 
 def _values(model: Any) -> dict[str, Array]:
-    return {
-        found.path: np.array(keras.ops.convert_to_numpy(found.variable)) for found in read_python_state(model).variables
-    }
+    return {found.path: found.value for found in read_python_state(model).variables}
 
 
 def _precision(model: Any) -> str:

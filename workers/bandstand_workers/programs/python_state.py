@@ -30,10 +30,11 @@ import keras
 import numpy as np
 
 from bandstand_workers.internals import keras_parts
+from bandstand_workers.programs.code_origin import is_uncertain, is_users, is_users_module
 from bandstand_workers.programs.constants import Slot, VariableFloat
 from bandstand_workers.programs.used_names import used_names
 
-__all__ = ["FoundVariable", "PythonState", "read_python_state"]
+__all__ = ["FoundVariable", "PythonState", "read_python_state", "value_of"]
 
 _MOST_OBJECTS = 50_000
 """A walk that is longer has left the model, say for a whole library."""
@@ -46,6 +47,16 @@ class FoundVariable:
     path: str  # of attributes, from the model
     variable: Any  # of Keras or of TensorFlow
     owner: Any  # the object whose attribute holds it, be it in a list
+
+    @property
+    def value(self) -> np.ndarray[Any, Any]:
+        """As `value_of`."""
+        return value_of(self.variable)
+
+
+def value_of(variable: Any) -> np.ndarray[Any, Any]:
+    """A variable's value as an array that later steps do not change."""
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +91,6 @@ _BY_TEXT = (
     slice, np.dtype, types.EllipsisType, types.NotImplementedType, types.GenericAlias,
 )  # fmt: skip
 _NAMED_ONLY = (logging.Logger, type(sys.stdout))
-_LIBRARIES = frozenset({"keras", "tensorflow", "jax", "jaxlib", "numpy", "scipy", "ml_dtypes", "optree", "absl"})
-_UNCERTAIN_MODULES = (
-    "random", "numpy.random", "secrets", "uuid", "time", "datetime", "os", "sys", "io", "socket", "subprocess", "glob",
-    "shutil", "tempfile", "importlib", "pkgutil", "inspect", "gc", "ctypes", "contextvars", "pickle", "json", "csv",
-    "pathlib", "pandas", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile", "numpy.memmap", "posix",
-    "tensorflow.random", "tensorflow.summary", "tensorflow.io", "keras.saving",
-)  # fmt: skip
-"""What code takes from these may be different at each call, so that a trace holds one of many answers."""
-_CERTAIN_WITHIN = ("os.path", "os.PathLike", "tensorflow.random.stateless", "datetime.timedelta", "pathlib.Pure")
 _UNCERTAIN_BUILTINS = frozenset({"open", "input", "eval", "exec", "globals", "locals", "id", "__import__", "compile"})
 _PYTHONS_OWN = frozenset(dir(builtins))
 _ANY_ATTRIBUTE = frozenset(
@@ -228,7 +230,7 @@ class _Walk:
     def member(self, value: Any) -> None:
         """Of an enumeration."""
         self._tokens.append(f"{type(value).__qualname__} {value.name}")
-        if _is_users(type(value)):
+        if is_users(type(value)):
             self.visit(value.value)
             self.visit(type(value))
 
@@ -266,9 +268,9 @@ class _Walk:
         """A class; of the user's, all that it says."""
         self._tokens.append(f"class {value.__module__}:{value.__qualname__}")
         self._ask_certainty(value, value.__module__, value.__qualname__)
-        if _is_users(type(value)):
+        if is_users(type(value)):
             self.visit(type(value))
-        if _is_users(value):
+        if is_users(value):
             for base in value.__bases__:
                 self.visit(base)
             for name in sorted(vars(value).keys() - _OF_EVERY_CLASS):
@@ -278,7 +280,7 @@ class _Walk:
     def function(self, value: Any) -> None:
         """By name where it is a library's; else by code, defaults, closure and the globals it uses."""
         module = value.__globals__.get("__name__", value.__module__)  # `wraps` copies the other
-        users = _is_users_module(module or "__main__")
+        users = is_users_module(module or "__main__")
         self._tokens.append(f"function {module}:{value.__qualname__}")
         self._ask_certainty(value, module, value.__qualname__)
         for cell in value.__closure__ or ():
@@ -306,7 +308,7 @@ class _Walk:
         """What stands around a function and calls it."""
         self._tokens.append(type(value).__name__)
         function = _within(value)
-        if hasattr(value, "cache_info") and isinstance(function, types.FunctionType) and _is_users(function):
+        if hasattr(value, "cache_info") and isinstance(function, types.FunctionType) and is_users(function):
             self._not_understood(value, "which remembers answers")
         self._step(".function", function)
 
@@ -335,7 +337,7 @@ class _Walk:
         """An object of a class written in Python: its class, and all attributes."""
         kind = type(value)
         self._tokens.append(f"object {kind.__module__}:{kind.__qualname__}")
-        if _is_users(kind):
+        if is_users(kind):
             self.visit(kind)
         if isinstance(value, dict):
             self.mapping(dict(value))
@@ -350,7 +352,7 @@ class _Walk:
         self._owners.append(value)
         for name in sorted(attributes.keys() - caches):
             self._attribute(value, name, attributes[name])
-        if caches and _is_users(kind):
+        if caches and is_users(kind):
             self._caches += [(name, attributes[name]) for name in sorted(attributes.keys() & caches)]
         self._owners.pop()
 
@@ -399,7 +401,7 @@ class _Walk:
 
     def _imported(self, module: str, attributes: Iterable[str]) -> None:
         """A module that is imported when the function runs; what is taken from it cannot be told apart."""
-        if _is_users_module(module) or _is_uncertain(module) or (module == "numpy" and "random" in attributes):
+        if is_users_module(module) or is_uncertain(module) or (module == "numpy" and "random" in attributes):
             self._not_understood(module, "imported where it is used")
 
     def _global(self, function: types.FunctionType, chain: tuple[str, ...]) -> None:
@@ -412,11 +414,11 @@ class _Walk:
             return
         value = function.__globals__[name]
         while isinstance(value, types.ModuleType):
-            if _is_uncertain(".".join([value.__name__, *attributes[:1]])) or _is_uncertain(value.__name__):
+            if is_uncertain(".".join([value.__name__, *attributes[:1]])) or is_uncertain(value.__name__):
                 self._not_understood(value, f"{'.'.join(chain)} may answer anything")
                 return
             if not attributes:
-                if _is_users_module(value.__name__):
+                if is_users_module(value.__name__):
                     self._not_understood(value, "a module as a whole")
                     return
                 break
@@ -432,7 +434,7 @@ class _Walk:
             self._step(f".{attribute}", value)
 
     def _ask_certainty(self, value: Any, module: str | None, name: str) -> None:
-        if module and _is_uncertain(f"{module}.{name}"):
+        if module and is_uncertain(f"{module}.{name}"):
             self._not_understood(value, "whose answer may be any")
 
 
@@ -479,31 +481,6 @@ def _within(value: Any) -> Any:
     raise TypeError("a wrapper must say what it wraps")
 
 
-@functools.cache
-def _is_users_module(name: str) -> bool:
-    """Whether a module is neither Python's own nor installed."""
-    root = name.partition(".")[0]
-    if root in _LIBRARIES or (root in sys.stdlib_module_names and root != "__main__"):
-        return False
-    file = getattr(sys.modules.get(name), "__file__", None) or ""
-    return not any(part in ("site-packages", "dist-packages") for part in pathlib.PurePath(file).parts)
-
-
-def _is_users(definition: Any) -> bool:
-    """Whether a class or function is the user's, or was made by a function, so that its name does not say what it is.
-
-    A function of a library's with a closure is looked at through its closure.
-    """
-    made = isinstance(definition, type) and "<locals>" in definition.__qualname__
-    return made or _is_users_module(definition.__module__ or "__main__")
-
-
-def _is_uncertain(dotted: str) -> bool:
-    if dotted.startswith(_CERTAIN_WITHIN):
-        return False
-    return any(dotted == module or dotted.startswith(f"{module}.") for module in _UNCERTAIN_MODULES)
-
-
 def _visitor_for(kind: type) -> Callable[[_Walk, Any], None]:
     """How values of a class are taken in."""
     if issubclass(kind, keras.Variable):
@@ -514,7 +491,7 @@ def _visitor_for(kind: type) -> Callable[[_Walk, Any], None]:
         if issubclass(kind, classes):
             return visit
     if issubclass(kind, _BY_TEXT):
-        return _Walk.opaque if _is_users(kind) else _Walk.by_text
+        return _Walk.opaque if is_users(kind) else _Walk.by_text
     return _of_backends(kind) or _of_python(kind)
 
 
@@ -586,7 +563,7 @@ def _of_python(kind: type) -> Callable[[_Walk, Any], None]:
 
 
 def _is_library_container(kind: type) -> bool:
-    return not _is_users(kind) and issubclass(kind, dict | list | set) and kind.__module__.startswith("keras.")
+    return not is_users(kind) and issubclass(kind, dict | list | set) and kind.__module__.startswith("keras.")
 
 
 def _has_attributes(kind: type) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from bandstand_workers.programs.building import has_own
+from bandstand_workers.programs.overriding import overrides
 
 __all__ = ["reason_for_fit"]
 
@@ -30,7 +30,7 @@ def reason_for_fit(model: Any, callbacks: list[Any]) -> str | None:
     if model.run_eagerly:
         return "the model is compiled with run_eagerly"
     for name in ("fit", "evaluate", "make_train_function", "make_test_function"):
-        if has_own(model, name):
+        if overrides(model, keras.Model, name):
             return f"{type(model).__name__} has a {name} of its own"
     if keras.backend.backend() == "tensorflow" and _is_distributed(model):
         return "the model has a distribution strategy"
@@ -51,9 +51,4 @@ def _is_distributed(model: Any) -> bool:
 def _acts_on_batches(callback: Any) -> bool:
     if isinstance(callback, keras.callbacks.ModelCheckpoint) and callback.save_freq == "epoch":
         return False  # its hook looks at the batch number and does nothing
-    return any(_is_own(callback, hook) for hook in _BATCH_HOOKS)
-
-
-def _is_own(callback: Any, hook: str) -> bool:
-    """Whether a hook is another function than Keras's base class has; it may be the class's or the object's."""
-    return getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
+    return any(overrides(callback, keras.callbacks.Callback, hook) for hook in _BATCH_HOOKS)

@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from bandstand_workers.internals import tensorflow_parts
-from bandstand_workers.programs.building import has_own, metrics_built
+from bandstand_workers.programs.building import metrics_built
 from bandstand_workers.programs.loop import Order
+from bandstand_workers.programs.overriding import overrides
 
 __all__ = ["TensorFlowProgram"]
 
@@ -158,7 +159,7 @@ class TensorFlowProgram:
     def _make_loop(self, step_name: str, examples: int, *, in_order: bool) -> Any:
         """A function (data, order, first step, end step, batch size) -> logs that runs one of the model's own steps."""
         model = self.model
-        own_step = has_own(model, step_name)
+        own_step = overrides(model, keras.Model, step_name)
 
         def run_step(data: Any, order: Any, begin: Any, size: Any) -> Any:
             if in_order:

@@ -18,6 +18,7 @@ from bandstand.search.events import Action
 from bandstand.search.protocol import Verdict
 from bandstand.study.study import Objective
 from bandstand_workers.messages import EpochLink, Measurement
+from bandstand_workers.programs.overriding import overrides
 from bandstand_workers.training import model_state
 from bandstand_workers.training.checkpoints import Arrays, BestWeights, Checkpoint
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback
@@ -213,8 +214,4 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
 def _acts_on_tests(callback: Any) -> bool:
     """Whether a callback does anything around an evaluation, such as Keras's `SwapEMAWeights`."""
-    base = keras.callbacks.Callback
-    return any(
-        getattr(getattr(callback, hook), "__func__", None) is not getattr(base, hook)
-        for hook in ("on_test_begin", "on_test_end")
-    )
+    return any(overrides(callback, keras.callbacks.Callback, hook) for hook in ("on_test_begin", "on_test_end"))

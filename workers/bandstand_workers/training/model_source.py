@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from bandstand.errors import one_line
 from bandstand.study.context import Context
@@ -20,21 +19,20 @@ from bandstand.study.study import StudySpec
 from bandstand_workers.programs.choice import MeasuredProgram
 from bandstand_workers.programs.constants import find_slots
 from bandstand_workers.programs.kept import KeptModel, KeptModels
-from bandstand_workers.programs.lending_check import difference_in_step, difference_in_validation, is_step_count
+from bandstand_workers.programs.lending_check import difference_in_steps, difference_in_validation
 from bandstand_workers.programs.loop import EpochProgram
 from bandstand_workers.programs.python_state import PythonState, read_python_state
 from bandstand_workers.programs.signature import signature_of
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training import keras_session, model_state
 from bandstand_workers.training.checkpoints import Checkpoint
-from bandstand_workers.training.data.batches import for_keras
+from bandstand_workers.training.data.batches import first_rows, for_keras
 from bandstand_workers.training.data.loading import Data
 
 __all__ = ["ModelSource", "TrialModel"]
 
 _COMPARED_STEPS = 2
 """Trials of each set of params that differ for which a training step is compared: two, as one value may agree."""
-_LATE_STEP = 1000
 _LITTER_LIMIT = 16.0
 """Trials that traced something, after which their graphs and kernels are let go."""
 _CHANGED = (
@@ -127,9 +125,7 @@ class ModelSource:
                     self._resize(lent.program, params)
                     return TrialModel(model=lent.model, lent=lent, kept=True)
                 self.kept.give_back(lent)
-            keras_session.begin_trial(seed)
-            model = self._build(dict(params), context)
-            self.build_on_data(model)  # before anything is seeded for an epoch, as `fit` does by itself
+            model = self._build_anew(seed, params, context)
             if self._spec.trainer == "fit":
                 return TrialModel(model=model)
             reason = reason_for_fit(model, callbacks)
@@ -149,7 +145,9 @@ class ModelSource:
         difference = self._lend(lent, fresh, state, params)
         if difference:
             self.unshared.add(signature)
-            self._note(f"a program is not shared, because trained by it trial {trial} would differ: {difference}")
+            self.notes.append(
+                f"a program is not shared, because trained by it trial {trial} would differ: {difference}"
+            )
             model = self._build_anew(seed, params, context)
             state = read_python_state(model)
             return self._traced(trial, params, seed, context, model, self._own_state(trial, signature, state))
@@ -167,7 +165,7 @@ class ModelSource:
             What differs; empty if nothing.
         """
         constants = [slot.value for slot in state.slots]
-        values = [_value_of(found.variable) for found in state.variables]
+        values = [found.value for found in state.variables]
         lent.renew(values, constants)
         made_with, compared = self._compared.setdefault(lent.signature, (dict(params), Counter()))
         changed = frozenset(name for name in params if params[name] != made_with.get(name))
@@ -175,7 +173,7 @@ class ModelSource:
             difference = difference_in_validation(lent, fresh)
             if not difference and compared[changed] < _COMPARED_STEPS:
                 compared[changed] += 1
-                difference = _difference_in_steps(lent, fresh, state, values, constants)
+                difference = difference_in_steps(lent, fresh, state.variables, values, constants)
         except Exception as error:  # noqa: BLE001  # a user's step may raise where no program runs it
             difference = f"it cannot be compared: {type(error).__name__}: {one_line(error)}"
         lent.renew(values, constants)
@@ -221,13 +219,11 @@ class ModelSource:
         return variables + [variable for slot in lent.slots for variable in slot.backend_variables]
 
     def _build_anew(self, seed: int, params: Mapping[str, Any], context: Context) -> Any:
+        """A trial's model with its first weights: built before anything is seeded for an epoch, as `fit` does."""
         keras_session.begin_trial(seed)
         model = self._build(dict(params), context)
         self.build_on_data(model)
         return model
-
-    def _note(self, message: str) -> None:
-        self.notes.append(message)
 
     def _trace(self, signature: str, model: Any, state: PythonState, sizes: Mapping[str, Any]) -> KeptModel:
         arguments = (model, self._split("train"), self._split("validation"))
@@ -250,7 +246,7 @@ class ModelSource:
     ) -> KeptModel:
         from bandstand_workers.programs.jax_program import JaxFunctions, JaxProgram
 
-        batch = keras.tree.map_structure(lambda array: array[:1], train)
+        batch = first_rows(train, 1)
         sibling = self.kept.program(signature)
         if isinstance(sibling, JaxProgram):  # traced with its model, for all of the signature
             functions = sibling.functions
@@ -271,7 +267,7 @@ class ModelSource:
                 if trial_model.lent.is_as_traced:
                     self.kept.give_back(trial_model.lent)
                 elif not trial_model.lent.follows_callbacks:
-                    self._note(_CHANGED)
+                    self.notes.append(_CHANGED)
 
     def follow_model(self, lent: KeptModel) -> None:
         """Have the program of a training that begins trace the model as callbacks have left it, if they changed it."""
@@ -298,9 +294,9 @@ class ModelSource:
         """Make the variables of a model that has no input shape of its own, if a call makes them."""
         if model.built:
             return
-        before = [(each.variable, _value_of(each.variable)) for each in read_python_state(model).variables]
+        before = [(found.variable, found.value) for found in read_python_state(model).variables]
         try:
-            model(for_keras(keras.tree.map_structure(lambda array: array[:1], self._data["train"][0])))
+            model(for_keras(first_rows(self._data["train"][0], 1)))
         except Exception:  # noqa: BLE001  # models whose own steps never call them, such as two that compete
             model.built = False
         for variable, value in before:  # random states, which `fit` does not use up here
@@ -320,7 +316,7 @@ class ModelSource:
 
     def _take_step(self, model: Any, params: Mapping[str, Any]) -> None:
         size = self._spec.batch_size_for(params)
-        x, y, *weights = for_keras(keras.tree.map_structure(lambda array: array[:size], self._data["train"]))
+        x, y, *weights = for_keras(first_rows(self._data["train"], size))
         weight = weights[0] if weights else None
         model.fit(x, y, sample_weight=weight, batch_size=size, shuffle=False, verbose=0)
 
@@ -344,29 +340,6 @@ class ModelSource:
         if name not in self.tensors:
             self.tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
         return self.tensors[name]
-
-
-def _difference_in_steps(
-    lent: KeptModel, fresh: Any, state: PythonState, values: Sequence[Any], constants: Sequence[float]
-) -> str:
-    """As `difference_in_step`, of the first step and of a late one, at which schedules have begun."""
-    for place in (0, _LATE_STEP):
-        begun = [
-            np.full_like(value, place) if place and is_step_count(found) else value
-            for found, value in zip(state.variables, values, strict=True)
-        ]
-        for found, value in zip(state.variables, begun, strict=True):
-            found.variable.assign(value)
-        lent.renew(begun, constants)
-        lent.put_back_late(fresh)
-        difference = difference_in_step(lent, fresh)
-        if difference:
-            return difference
-    return ""
-
-
-def _value_of(variable: Any) -> Any:
-    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def _may_use_xla() -> bool:

@@ -10,11 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 import keras
-import numpy as np
 
 from bandstand_workers.internals import keras_parts
 from bandstand_workers.programs.building import build_optimizer
-from bandstand_workers.programs.python_state import read_python_state
+from bandstand_workers.programs.python_state import FoundVariable, read_python_state, value_of
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint, CheckpointError
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
 
@@ -33,9 +32,9 @@ def capture(model: Any, epoch: int, callbacks: Sequence[BegunCallback], best: Be
     """The state of a compiled Keras model in training, at the end of `epoch`."""
     return Checkpoint(
         epoch=epoch,
-        variables=[_copied(variable) for variable in model.variables],
-        optimizer=[_copied(variable) for variable in _optimizer_variables(model)],
-        others={path: _copied(variable) for path, variable in _others(model).items()},
+        variables=[value_of(variable) for variable in model.variables],
+        optimizer=[value_of(variable) for variable in _optimizer_variables(model)],
+        others={path: value_of(variable) for path, variable in _others(model).items()},
         callbacks=[callback.state() for callback in callbacks],
         best=best,
         random_states=tuple(index for index, variable in enumerate(model.variables) if _is_random_state(variable)),
@@ -53,30 +52,34 @@ def lacks_variables(checkpoint: Checkpoint, model: Any) -> bool:
     return fewer or bool(checkpoint.others.keys() - _others(model).keys())
 
 
+def untracked_variables(model: Any) -> list[str]:
+    """The paths of variables that a model computes with and that are none of its weights, so that no file has them."""
+    sums = {id(variable) for variable in model.metrics_variables}
+    owners = keras.optimizers.Optimizer | keras.metrics.Metric | keras.random.SeedGenerator
+    return [
+        found.path.removeprefix("model.")
+        for found in _found_beyond(model)
+        if id(found.variable) not in sums and not isinstance(found.owner, owners)
+    ]
+
+
 def _others(model: Any) -> dict[str, Any]:
     """The variables that a model can reach beyond its weights and its optimizer's, by path.
 
     Without the sums of Keras's own metrics, which are naught at each epoch's beginning.
     """
-    known = {id(variable) for variable in (*model.variables, *_optimizer_variables(model))}
     sums = {id(variable) for variable in model.metrics_variables}
     return {
         found.path: found.variable
-        for found in read_python_state(model).variables
-        if id(found.variable) not in known
-        and not (id(found.variable) in sums and type(found.owner).__module__.startswith("keras."))
+        for found in _found_beyond(model)
+        if not (id(found.variable) in sums and type(found.owner).__module__.startswith("keras."))
     }
 
 
-def untracked_variables(model: Any) -> list[str]:
-    """The paths of variables that a model computes with and that are none of its weights, so that no file has them."""
-    known = {id(variable) for variable in (*model.variables, *_optimizer_variables(model), *model.metrics_variables)}
-    owners = keras.optimizers.Optimizer | keras.metrics.Metric | keras.random.SeedGenerator
-    return [
-        found.path.removeprefix("model.")
-        for found in read_python_state(model).variables
-        if id(found.variable) not in known and not isinstance(found.owner, owners)
-    ]
+def _found_beyond(model: Any) -> list[FoundVariable]:
+    """What a walk over a model finds beyond its weights and its optimizer's variables."""
+    known = {id(variable) for variable in (*model.variables, *_optimizer_variables(model))}
+    return [found for found in read_python_state(model).variables if id(found.variable) not in known]
 
 
 def _optimizer_variables(model: Any) -> list[Any]:
@@ -220,8 +223,3 @@ def _fits(variables: list[Any], values: list[Any]) -> bool:
 def _is_random_state(variable: Any) -> bool:
     """Whether this is what a Keras SeedGenerator keeps; no layer counts it among its weights."""
     return str(variable.name) == "seed_generator_state"
-
-
-def _copied(variable: Any) -> np.ndarray[Any, Any]:
-    """A variable's value as an array that later steps do not change."""
-    return np.array(keras.ops.convert_to_numpy(variable))

@@ -20,7 +20,7 @@ from bandstand.study.source_check import TENSORBOARD
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training.compiled_directions import compiled_direction
-from bandstand_workers.training.data.batches import for_keras
+from bandstand_workers.training.data.batches import first_rows, for_keras
 from bandstand_workers.training.data.loading import Data
 from bandstand_workers.training.data.options import way_from_text_labels
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
@@ -130,7 +130,7 @@ def _check_type(spec: StudySpec, model: Any) -> None:
 def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[Any]) -> None:
     metric = spec.objective.metric
     model.run_eagerly = True  # one batch does not repay tracing
-    batch = for_keras(keras.tree.map_structure(lambda array: array[:2], data["validation"]))
+    batch = for_keras(first_rows(data["validation"], 2))
     try:
         # As `evaluate` gives a step its data, (x, y), where `test_on_batch` adds a None for the weights.
         x, y, *weights = batch
@@ -165,8 +165,8 @@ def _check_direction(spec: StudySpec, model: Any) -> None:
 
 def _metrics_of_an_epoch(model: Any, data: Data, callbacks: list[Any]) -> list[str]:
     """The metrics that two steps of `fit` report, for models whose train_step or callbacks add their own."""
-    x, y, *weights = for_keras(keras.tree.map_structure(lambda array: array[:2], data["train"]))
-    validation = for_keras(keras.tree.map_structure(lambda array: array[:2], data["validation"]))
+    x, y, *weights = for_keras(first_rows(data["train"], 2))
+    validation = for_keras(first_rows(data["validation"], 2))
     history = model.fit(
         x, y, sample_weight=weights[0] if weights else None, validation_data=validation, verbose=0, callbacks=callbacks
     )

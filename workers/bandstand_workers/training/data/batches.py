@@ -10,12 +10,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["epoch_permutation", "for_keras", "make_batches"]
+__all__ = ["epoch_permutation", "first_rows", "for_keras", "make_batches"]
 
 
 def epoch_permutation(seed: int, epoch: int, examples: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The order of examples in an epoch (counted from 1): indices, shape (examples,)."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(examples)
+
+
+def first_rows(arrays: Any, count: int) -> Any:
+    """The first examples of a split or of a part of one: arrays or tensors, in whatever structure they are."""
+    import keras
+
+    return keras.tree.map_structure(lambda array: array[:count], arrays)
 
 
 def for_keras(arrays: Any) -> Any:

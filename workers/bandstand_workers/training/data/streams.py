@@ -14,6 +14,7 @@ import numpy as np
 
 from bandstand.errors import InputError
 from bandstand_workers.training.data.arrays import most_bytes
+from bandstand_workers.training.data.batches import first_rows
 
 __all__ = ["is_stream", "read_stream", "row_digests"]
 
@@ -115,7 +116,7 @@ def _in_order(examples: Any, dataset: Any, refuse: Any) -> Any:
     """The examples as they came, or by their digests where they come in another order each time."""
     import keras
 
-    first = keras.tree.map_structure(lambda array: array[:_PROBED], examples)
+    first = first_rows(examples, _PROBED)
     again = next(dataset.take(_PROBED).batch(_PROBED).as_numpy_iterator())
     if row_digests(first) == row_digests(again):
         return examples
