@@ -134,7 +134,7 @@ def _train(program: Program, training: Training, piece: Piece, state: TrialState
     training.wait_for_checkpoints()
     result = state.result
     result.reason_for_fit, result.is_compiled = outcome.reason_for_fit, bool(outcome.signature)
-    result.unkept += outcome.unkept
+    result.unkept += outcome.unkept + tuple(note for note in outcome.notes if "may differ" in note)
     result.error = outcome.detail[-3000:] or outcome.refused or link.checkpoint_error
     if outcome.end_uri:
         end = training.checkpoint_keeper.load(outcome.end_uri)

@@ -83,8 +83,10 @@ def _weights(expected: list[Any], got: list[Any], program: Program) -> Failure |
         if theirs.dtype.kind in "iu":
             same = np.array_equal(theirs, ours)
         else:
-            limit = (_HALF if program.half else 0) + _WEIGHTS * max(float(np.max(np.abs(theirs), initial=0)), 0.1)
-            same = bool(np.all(np.abs(theirs.astype(float) - ours.astype(float)) <= limit))
+            first, second = theirs.astype(float), ours.astype(float)
+            largest = np.max(np.abs(first), initial=0.1, where=np.isfinite(first))
+            limit = (_HALF if program.half else 0) + _WEIGHTS * largest
+            same = np.allclose(first, second, rtol=0, atol=limit, equal_nan=True)
         if not same:
             return Failure("weights", path, _shown(theirs), _shown(ours))
     return None

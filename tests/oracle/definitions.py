@@ -314,7 +314,7 @@ class OwnTape(keras.Model):
             y_pred = self(x, training=True)
             loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=weight)
         gradients = tape.gradient(loss, self.trainable_variables)
-        gradients = [None if g is None else g * self.strength for g in gradients]
+        gradients = [None if g is None else tf.convert_to_tensor(g) * self.strength for g in gradients]
         self.optimizer.apply_gradients(
             [pair for pair in zip(gradients, self.trainable_variables) if pair[0] is not None]
         )

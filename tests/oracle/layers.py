@@ -12,8 +12,9 @@ from tests.oracle.draw import Draw
 __all__ = ["draw_layers"]
 
 
-def _regularizer(draw: Draw) -> str:
-    kind = draw.one_of(["L2", "L2", "L1", "L1L2", "text", "own", "orthogonal"])
+def _regularizer(draw: Draw, regularized: str) -> str:
+    kernels_only = "orthogonal" if regularized == "kernel" else "L2"  # two dimensions, both known
+    kind = draw.one_of(["L2", "L2", "L1", "L1L2", "text", "own", kernels_only])
     draw.note(f"regularizer: {kind}")
     strength = draw.knob("strength", 1e-3, 1e-2, 3e-2)
     return {
@@ -52,7 +53,8 @@ def _activation(draw: Draw) -> str:
 def _dense(draw: Draw) -> str:
     options = [f"activation={_activation(draw)}"]
     if draw.happens(0.3):
-        options.append(f"{draw.one_of(['kernel', 'bias', 'activity', 'kernel'])}_regularizer={_regularizer(draw)}")
+        regularized = draw.one_of(["kernel", "bias", "activity", "kernel"])
+        options.append(f"{regularized}_regularizer={_regularizer(draw, regularized)}")
     if draw.happens(0.2):
         options.append(f"kernel_constraint={_constraint(draw)}")
     if draw.happens(0.1, "initializer"):

@@ -82,7 +82,9 @@ def make_program(seed: int, number: int, backend: str) -> Program:
         batch_size=batch_size,
         has_callbacks="def callbacks(" in source,
         half="float16" in source,
-        scores=not {"AtBegin", "Midway", "Largest", "Drift", "Fading"} & set(draw.needs) and "SwapEMA" not in source,
+        scores=not {"AtBegin", "Midway", "Largest", "Drift", "Fading"} & set(draw.needs)
+        and "SwapEMA" not in source
+        and not ("enable_lora" in source and "_regularizer" in source),  # saved merged, without what was penalized
         pauses="Drift" not in draw.needs and "Fading" not in draw.needs,
     )
 
@@ -116,7 +118,7 @@ def _compose(draw: Draw) -> tuple[str, int | str]:
     if draw.happens(0.05, "low-rank layer"):
         changed += [
             "for layer in model.layers:",
-            "    if type(layer) is keras.layers.Dense and layer.built:",
+            "    if type(layer) is keras.layers.Dense and layer.built and layer.kernel_constraint is None:",
             f"        layer.enable_lora({draw.knob('rank', 1, 2)})",
             "        break",
         ]

@@ -19,6 +19,6 @@ class Result:
     variables: list[Any] = field(default_factory=list)  # (path, value) at the end of the last epoch
     score: dict[str, float] | None = None  # of the saved model, on the validation data
     error: str = ""
-    unkept: tuple[str, ...] = ()  # what checkpoints could not hold, as the trial's outcome said
+    unkept: tuple[str, ...] = ()  # why a resumed trial may differ, as the trial's outcomes said
     reason_for_fit: str = ""
     is_compiled: bool = False  # whether a compiled program trained it

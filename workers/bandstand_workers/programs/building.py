@@ -12,7 +12,7 @@ import keras
 from bandstand_workers.internals import keras_parts
 from bandstand_workers.programs.overriding import overrides
 
-__all__ = ["build_optimizer", "metrics_built"]
+__all__ = ["build_optimizer", "metrics_built", "optimizer_size"]
 
 
 def metrics_built(model: Any, batch: Any) -> bool:
@@ -45,6 +45,24 @@ def build_optimizer(model: Any) -> None:
     optimizer = model.optimizer
     if optimizer is not None and not optimizer.built and _builds_before_its_first_step(model):
         optimizer.build(model.trainable_variables)
+
+
+def optimizer_size(model: Any) -> int:
+    """How many variables a compiled model's optimizer has, or will have where all that is trainable now is trained.
+
+    Nothing is built: what a callback freezes before the first step, an optimizer of `fit` never has variables for.
+    """
+    optimizer = model.optimizer
+    if optimizer is None or not hasattr(optimizer, "variables"):
+        return 0
+    if not optimizer.built and _builds_before_its_first_step(model):
+        try:
+            optimizer = type(optimizer).from_config(optimizer.get_config())
+            optimizer.build(model.trainable_variables)
+        except Exception:  # noqa: BLE001  # an optimizer of the user's need not describe itself
+            build_optimizer(model)
+            optimizer = model.optimizer
+    return len(optimizer.variables)
 
 
 def _builds_before_its_first_step(model: Any) -> bool:

@@ -35,7 +35,6 @@ class KeptModel:
         self.slots = state.slots
         self.late: list[tuple[FoundVariable, np.ndarray[Any, Any]]] = []
         self.state_when_traced = state
-        self.follows_callbacks = False  # whether it was traced anew as callbacks had left it; it serves no other trial
         build_optimizer(model)
         for slot in self.slots:
             slot.make_variable()

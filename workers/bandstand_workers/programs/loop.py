@@ -92,8 +92,9 @@ def train_epochs(
         epochs_done: epochs that the model has had.
         max_epochs: the last epoch, unless a callback sets `model.stop_training`.
         callbacks: their epoch-level hooks are called as `fit` does.
-        begun: called when callbacks have seen the beginning of the first epoch, where `fit` traces the model: they may
-            have changed it.
+        begun: called where the model is to be traced, if callbacks have changed it: after the beginning of the first
+            epoch, as `fit` does it. A training that goes on was traced in its first epoch: what callbacks set at the
+            beginning of a later one is not seen.
         out_of_time: asked between parts of an epoch; where it says so, the epoch ends where it is.
     """
     hooks = keras.callbacks.CallbackList(
@@ -104,10 +105,12 @@ def train_epochs(
     chunks = _Chunks(program.steps)
     hooks.on_train_begin()
     with program.training():
+        if epochs_done:
+            begun()
         for epoch in range(epochs_done, max_epochs):
             program.begin_epoch()
             hooks.on_epoch_begin(epoch)
-            if epoch == epochs_done:
+            if epoch == 0:
                 begun()
             order = order_of(epoch + 1)
             if out_of_time is None:

@@ -35,11 +35,6 @@ _COMPARED_STEPS = 2
 """Trials of each set of params that differ for which a training step is compared: two, as one value may agree."""
 _LITTER_LIMIT = 16.0
 """Trials that traced something, after which their graphs and kernels are let go."""
-_CHANGED = (
-    "a callback changes the model in Python after the first step: neither fit nor a compiled epoch sees that any more, "
-    "but a trial that is resumed does from then on, so it may differ from one that never stopped; change a "
-    "keras.Variable instead"
-)
 _LITTER_OF_A_BUILD = 0.1
 """What a model that was built and not traced leaves behind, in proportion."""
 
@@ -266,15 +261,12 @@ class ModelSource:
             with keras_session.EXCLUSIVE:
                 if trial_model.lent.is_as_traced:
                     self.kept.give_back(trial_model.lent)
-                elif not trial_model.lent.follows_callbacks:
-                    self.notes.append(_CHANGED)
 
     def follow_model(self, lent: KeptModel) -> None:
         """Have the program of a training that begins trace the model as callbacks have left it, if they changed it."""
         with keras_session.EXCLUSIVE:
             if not lent.is_as_traced:
                 lent.program.retrace()
-                lent.follows_callbacks = True
 
     def take_notes(self) -> tuple[str, ...]:
         """What the user should know since the last call."""

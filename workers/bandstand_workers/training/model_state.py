@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from bandstand_workers.internals import keras_parts
-from bandstand_workers.programs.building import build_optimizer
+from bandstand_workers.programs.building import build_optimizer, optimizer_size
 from bandstand_workers.programs.python_state import FoundVariable, read_python_state, value_of
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint, CheckpointError
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
@@ -26,6 +26,13 @@ __all__ = [
     "take_weights",
     "untracked_variables",
 ]
+
+
+_CAUSES = {
+    "optimizer": "the builder has changed since the study began, or a callback changes what is trainable in the first "
+    "epoch: do it in the builder or in on_train_begin, which a resumed trial repeats"
+}
+"""Why a checkpoint does not fit a part that its own builder makes, where there may be another reason."""
 
 
 def capture(model: Any, epoch: int, callbacks: Sequence[BegunCallback], best: BestWeights) -> Checkpoint:
@@ -43,13 +50,11 @@ def capture(model: Any, epoch: int, callbacks: Sequence[BegunCallback], best: Be
 
 def lacks_variables(checkpoint: Checkpoint, model: Any) -> bool:
     """Whether a model has no place yet for variables of a checkpoint of its own: its first step makes them."""
-    build_optimizer(model)
     if len(model.variables) < len(checkpoint.variables):
         return True
     if checkpoint.inherited:
         return False
-    fewer = len(_optimizer_variables(model)) < len(checkpoint.optimizer)
-    return fewer or bool(checkpoint.others.keys() - _others(model).keys())
+    return optimizer_size(model) < len(checkpoint.optimizer) or bool(checkpoint.others.keys() - _others(model).keys())
 
 
 def untracked_variables(model: Any) -> list[str]:
@@ -141,7 +146,7 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
         if not fitting:
             raise CheckpointError(
                 f"a checkpoint must fit the {name} that the builder makes; {checkpoint.file} has variables of other "
-                "shapes: the builder has changed since the study began",
+                f"shapes: {_CAUSES.get(name, 'the builder has changed since the study began')}",
                 "other shape",
             )
     for variables, values in parts.values():

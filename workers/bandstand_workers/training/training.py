@@ -35,6 +35,7 @@ from bandstand_workers.training.data.batches import epoch_permutation, for_keras
 from bandstand_workers.training.data.loading import Data, LoadedData, load_data
 from bandstand_workers.training.model_files import load_weights, local_copy, save_model
 from bandstand_workers.training.model_source import ModelSource, TrialModel
+from bandstand_workers.training.model_watch import WatchModel
 from bandstand_workers.training.study_check import check_study
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.calling import Builder, CallbackMaker
@@ -42,6 +43,11 @@ from bandstand_workers.training.user_code.contexts import Contexts, remove_if_em
 from bandstand_workers.training.user_code.errors import missing_param, said_with_place
 
 __all__ = ["Training"]
+
+_CHANGED = (
+    "a callback changes the model in Python during training: fit traces a model at its first step and sees no later "
+    "change, so a trial that was resumed may differ from one that never stopped; change a keras.Variable instead"
+)
 
 
 class Training:
@@ -231,7 +237,10 @@ class Training:
                 self.source.build_for(model, resume, assignment.params)  # so that there are variables to restore
         if assignment.until_epoch > report.epochs:
             rates = FollowLearningRates(assignment.learning_rates, assignment.first_epoch)
-            callbacks = [rates, *user_callbacks, report]
+            watch = WatchModel(
+                user_callbacks, report.epochs, () if trial_model.lent is None else trial_model.lent.slots
+            )
+            callbacks = [rates, *user_callbacks, report, watch]
             if trial_model.lent is None or self.spec.resources.trials_at_once == 1:
                 # Those generators are the process's: trainings beside each other would draw from one another's.
                 callbacks.insert(0, SeedEpochs(assignment.seed))
@@ -240,6 +249,8 @@ class Training:
                     self._fit(model, assignment, callbacks, report.epochs)
             else:
                 self._train_compiled(trial_model.lent, assignment, callbacks, report)
+            if watch.may_differ(goes_on=report.verdict is not None and report.verdict.action is Action.PAUSE):
+                self.source.notes.append(_CHANGED)
         elif resume is not None:  # it was told to stop before its last worker died
             model_state.restore(dataclasses.replace(resume, callbacks=[]), model, [])
         return report.verdict

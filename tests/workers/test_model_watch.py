@@ -1,0 +1,199 @@
+"""Callbacks that change a model in Python: a resumed trial is what a whole one is, or the user is told."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bandstand.search.events import Action
+from bandstand.search.protocol import Assignment, Verdict
+from bandstand.study.study import StudySpec
+from bandstand_workers.messages import Measurement, Outcome
+from bandstand_workers.training.training import Training
+
+CODE = """
+import keras
+import numpy as np
+
+
+class Scale(keras.layers.Layer):
+    factor = 1.0
+
+    def call(self, x):
+        return x * self.factor
+
+
+def load():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(120, 5)).astype("float32")
+    y = x[:, :1] - x[:, 1:2]
+    return {"train": (x[:80], y[:80]), "validation": (x[80:], y[80:])}
+
+
+def build(params):
+    layers = [keras.layers.Dense(8, activation="tanh"), Scale(), keras.layers.Dropout(0.1), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((5,)), *layers])
+    model.compile(keras.optimizers.Adam(0.02), loss="mse")
+    return model
+
+
+class At(keras.callbacks.Callback):
+    def __init__(self, when, change):
+        super().__init__()
+        self.when, self.change = when, change
+
+    def on_train_begin(self, logs=None):
+        if self.when == "train begin":
+            self.change(self.model)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.when == f"{epoch} begin":
+            self.change(self.model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.when == f"{epoch} end":
+            self.change(self.model)
+
+
+def freeze(model):
+    model.layers[0].trainable = False
+
+
+def rate(model):
+    model.layers[2].rate = 0.7
+
+
+def factor(model):
+    model.layers[1].factor = 3.0
+
+
+def callbacks(params):
+    if params["change"] == "of Keras's":
+        return [
+            keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9),
+            keras.callbacks.EarlyStopping(monitor="val_loss", patience=9, restore_best_weights=True),
+            keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=1),
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None),
+        ]
+    return [At(params["when"], globals()[params["change"]])]
+"""
+
+EPOCHS, PAUSE = 4, 2
+
+
+class Listener:
+    """Answers as a coordinator that pauses a trial or has it trained to its end."""
+
+    def __init__(self, until: int) -> None:
+        self.losses: list[float] = []
+        self.checkpoint = ""
+        self._until = until
+
+    def report(self, measurement: Measurement, *, wait: bool) -> Verdict:
+        self.losses.append(measurement.metrics["loss"])
+        if measurement.epoch < self._until:
+            return Verdict(action=Action.CONTINUE, until_epoch=self._until)
+        return Verdict(action=Action.PAUSE if self._until < EPOCHS else Action.STOP, until_epoch=self._until)
+
+    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+        assert not error
+        self.checkpoint = uri
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = "model_watch_user"
+    (tmp_path / f"{name}.py").write_text(CODE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return name
+
+
+def training_of(module: str, trainer: str) -> Training:
+    space = {"when": {"type": "categorical", "choices": ["a"]}, "change": {"type": "categorical", "choices": ["a"]}}
+    return Training(
+        StudySpec.model_validate(
+            {
+                "name": "watched",
+                "model": f"{module}:build",
+                "data": f"{module}:load",
+                "callbacks": [f"{module}:callbacks"],
+                "space": space,
+                "sampler": "random",
+                "pruner": "none",
+                "max_epochs": EPOCHS,
+                "batch_size": 16,
+                "budget": {"trials": 1},
+                "trainer": trainer,
+            }
+        )
+    )
+
+
+def train(
+    training: Training, folder: Path, params: dict[str, str], until: int, before: Listener | None = None
+) -> tuple[Listener, Outcome]:
+    listener, from_epoch = Listener(until), 0 if before is None else PAUSE
+    assignment = Assignment(
+        trial=0,
+        attempt=1,
+        params=params,
+        seed=5,
+        from_epoch=from_epoch,
+        until_epoch=until,
+        checkpoint_of=None if before is None else 0,
+    )
+    outcome = training.run(
+        assignment, listener, folder=str(folder), resume_uri=None if before is None else before.checkpoint
+    )
+    training.wait_for_checkpoints()
+    assert not outcome.kind, outcome.detail
+    assert outcome.refused or bool(outcome.signature) == (training.spec.trainer == "auto")
+    return listener, outcome
+
+
+def whole_and_resumed(
+    module: str, trainer: str, folder: Path, params: dict[str, str]
+) -> tuple[list[float], list[float], list[str]]:
+    """Losses of a trial without a pause, those of one that another process goes on with, and what is told of it."""
+    whole, alone = train(training_of(module, trainer), folder / "whole", params, EPOCHS)
+    first, paused = train(training_of(module, trainer), folder / "parts", params, PAUSE)
+    second, ended = train(training_of(module, trainer), folder / "parts", params, EPOCHS, first)
+    if alone.notes:
+        assert paused.notes or ended.notes
+    return whole.losses, first.losses + second.losses, [*paused.notes, *ended.notes, *filter(None, [ended.refused])]
+
+
+@pytest.mark.parametrize("trainer", ["auto", "fit"])
+@pytest.mark.parametrize(
+    ("when", "change"), [("0 begin", "factor"), ("0 begin", "freeze"), ("2 begin", "rate"), ("0 end", "factor")]
+)
+def test_what_makes_a_resumed_trial_differ_is_told(
+    when: str, change: str, trainer: str, module: str, tmp_path: Path
+) -> None:
+    whole, resumed, told = whole_and_resumed(module, trainer, tmp_path, {"when": when, "change": change})
+    assert [text for text in told if "a callback changes" in text] or resumed == pytest.approx(whole, rel=1e-4)
+
+
+@pytest.mark.parametrize(("when", "change"), [("2 begin", "freeze"), ("2 begin", "factor"), ("3 begin", "rate")])
+def test_compiled_epochs_that_go_on_do_not_see_what_a_whole_training_does_not_see(
+    change: str, when: str, module: str, tmp_path: Path
+) -> None:
+    whole, resumed, _ = whole_and_resumed(module, "auto", tmp_path, {"when": when, "change": change})
+    plain, _ = train(training_of(module, "fit"), tmp_path / "fit", {"when": when, "change": change}, EPOCHS)
+    assert whole == pytest.approx(plain.losses, rel=1e-4)
+    assert resumed == pytest.approx(plain.losses, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "when", "change"),
+    [("auto", "train begin", "factor"), ("fit", "train begin", "freeze"), ("auto", "", "of Keras's")],
+)
+def test_what_makes_no_difference_is_not_noted(
+    when: str, change: str, trainer: str, module: str, tmp_path: Path
+) -> None:
+    whole, resumed, told = whole_and_resumed(module, trainer, tmp_path, {"when": when, "change": change})
+    assert resumed == pytest.approx(whole, rel=1e-4)
+    assert not told
