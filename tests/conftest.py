@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optuna.storages import RDBStorage
 
 from bandstand.store.store import Store
 
@@ -56,6 +58,26 @@ def store(home: Path) -> Iterator[Store]:
     store = Store.open()
     yield store
     store.close()
+
+
+@pytest.fixture(autouse=True)
+def _connections_of_optuna_are_let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what Optuna's storages of a test keep open: a server takes a hundred connections, and tests are thousands.
+
+    `optuna.load_study(storage=URL)` makes a storage that nobody can close, and whose connections last until Python
+    happens to collect it.
+    """
+    storages: list[RDBStorage] = []
+    begin = RDBStorage.__init__
+
+    def begin_and_note(storage: RDBStorage, *arguments: Any, **options: Any) -> None:
+        begin(storage, *arguments, **options)
+        storages.append(storage)
+
+    monkeypatch.setattr(RDBStorage, "__init__", begin_and_note)
+    yield
+    for storage in storages:
+        storage.engine.dispose()  # whoever uses it again connects again
 
 
 @pytest.fixture(scope="session")
