@@ -78,8 +78,8 @@ class Reporter:
         """As `Trainer.fingerprint`."""
         return {}
 
-    def remarks_on_data(self) -> list[str]:
-        """As `Trainer.remarks_on_data`."""
+    def remarks(self) -> list[str]:
+        """As `Trainer.remarks`."""
         return []
 
     def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str, members: int = 1) -> None:

@@ -27,6 +27,11 @@ __all__ = ["Verdict", "judge", "judge_programs"]
 _ROOT = Path(__file__).parents[2]
 _ROLES = (("reference",), ("candidate-0", "candidate-1"))
 """Those that may train at the same time, and of each the processes that follow one another."""
+_XLA = (
+    "--xla_cpu_multi_thread_eigen=false",
+    "--xla_backend_optimization_level=0",  # of small programs that run for a second, compiling is most of the time
+    "--xla_llvm_disable_expensive_passes=true",
+)
 _PROGRAM_SECONDS = 300
 """A program that takes longer hangs."""
 
@@ -131,7 +136,7 @@ def _environment(backend: str) -> dict[str, str]:
         "JAX_PLATFORMS": "cpu",
         "TF_NUM_INTRAOP_THREADS": "1",
         "TF_NUM_INTEROP_THREADS": "1",
-        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+        "XLA_FLAGS": " ".join(_XLA),
     }
     return os.environ | settings
 

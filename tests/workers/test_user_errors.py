@@ -64,6 +64,20 @@ def build_of_another_shape(params):
     return build(params, inputs=7)
 
 
+def build_by_names(params):
+    return build({**params})
+
+
+def build_of_a_branch(params):
+    if params["units"] > 100:
+        raise ValueError(params["depth"])
+    return build(params)
+
+
+def build_from_a_copy(params):
+    return build(dict(params, name="x"))
+
+
 def build_that_raises_somewhere(params):
     if params["units"] % 3 == 0:
         raise ValueError("a multiple of three")
@@ -84,6 +98,10 @@ def no_callbacks():
     pass
 
 
+def early_by(params):
+    return keras.callbacks.EarlyStopping(patience=params.get("pa" + "tience", 3))
+
+
 def early_with_params(params):
     return keras.callbacks.EarlyStopping(patience=params["patience"])
 
@@ -94,6 +112,9 @@ def board():
 
 early = keras.callbacks.EarlyStopping()
 """
+
+
+ONE_MORE = {"units": {"type": "int", "low": 1, "high": 9}, "pat" + "ience": {"type": "int", "low": 1, "high": 9}}
 
 
 @pytest.fixture
@@ -303,3 +324,30 @@ def test_a_callbacks_function_may_be_a_generator(folder: Path) -> None:
     )
     made = CallbackMaker("makes:each").make({"units": 1}, Context(seed=1))
     assert [type(callback).__name__ for callback in made] == ["TerminateOnNaN"]
+
+
+def test_a_parameter_that_nobody_reads_is_told(folder: Path) -> None:
+    name = "wid" + "ht"  # in no source, such as this one
+    study = training(space={each: {"type": "int", "low": 1, "high": 9} for each in ("units", name)})
+    study.check()
+    (remark,) = [each for each in study.remarks() if "reads" in each]
+    assert remark == (
+        f"nothing reads the parameter {name!r}: trials differ in it by name alone; use it in the builder, or leave it "
+        "out of the space"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("build_by_names", {"space": {"units": ONE_MORE["units"], "bredth": ONE_MORE["units"]}}),
+        ("build_from_a_copy", {"space": {"units": ONE_MORE["units"], "bredth": ONE_MORE["units"]}}),
+        ("build_of_a_branch", {"space": {"units": ONE_MORE["units"], "depth": ONE_MORE["units"]}}),
+        ("build", {"space": ONE_MORE, "callbacks": ["errors_user:early_by"]}),
+        ("build", {"space": {"units": ONE_MORE["units"], "bulk": ONE_MORE["units"]}, "batch_size": "bulk"}),
+    ],
+)
+def test_a_parameter_that_somebody_may_read_is_not_told(model: str, settings: dict[str, Any], folder: Path) -> None:
+    study = training(model, **settings)
+    study.check()
+    assert not [each for each in study.remarks() if "reads" in each]

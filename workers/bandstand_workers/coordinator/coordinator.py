@@ -270,7 +270,7 @@ class Coordinator:
         if name in self._has_the_data:
             return True
         try:
-            remarks = [] if self._search.history.data else await trainer.remarks_on_data.remote()
+            remarks = [] if self._search.history.data else await trainer.remarks.remote()
             fingerprint = await trainer.fingerprint.remote()
         except ray.exceptions.RayTaskError as error:
             raise ServiceError(f"a trainer cannot describe its data: {one_line(error.cause or error)}") from error

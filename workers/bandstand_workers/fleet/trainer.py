@@ -179,10 +179,10 @@ class Trainer:
         assert self._training is not None, "prepare comes first"
         return self._training.fingerprint()
 
-    def remarks_on_data(self) -> list[str]:
-        """As `Training.remarks_on_data`."""
+    def remarks(self) -> list[str]:
+        """As `Training.remarks`."""
         assert self._training is not None, "prepare comes first"
-        return self._training.remarks_on_data()
+        return self._training.remarks()
 
     def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
         """As `Training.make_model`."""

@@ -26,6 +26,7 @@ from bandstand_workers.training.data.options import way_from_text_labels
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.contexts import Contexts
 from bandstand_workers.training.user_code.errors import essential_line, missing_param, place_of, said_with_place
+from bandstand_workers.training.user_code.read_params import WatchedParams, unread_remark
 
 __all__ = ["check_study"]
 
@@ -42,8 +43,11 @@ def check_study(
     data: Data,
     make_callbacks: Callable[[Mapping[str, Any], Context], list[Any]],
     contexts: Contexts,
-) -> None:
+) -> list[str]:
     """Refuse a study whose epochs would not report its objective. Trains nothing, where that suffices to know.
+
+    Returns:
+        What its user should know of it.
 
     Raises:
         InputError: builder or callbacks raise the same for all params tried, or ask for a parameter that the space does
@@ -54,22 +58,24 @@ def check_study(
     errors: list[Exception] = []
     began = time.monotonic()
     for number in range(_PROBES):
-        params = spec.space.sample(np.random.default_rng([spec.seed, number]))
+        params = WatchedParams(spec.space.sample(np.random.default_rng([spec.seed, number])))
         with contexts.of_probe(params) as context:
             role = "model"
             try:
-                model = build(dict(params), context)
+                model = build(params.copy(), context)
                 role = "callbacks"
                 callbacks, _ = CallbackFiles().prepare(make_callbacks(params, context), context)
             except Exception as error:  # noqa: BLE001  # a user's function may raise anything, which may be a result
                 errors.append(error)
                 if _asks_for_inactive(spec, role, error, params) or time.monotonic() - began > _PROBE_SECONDS:
-                    return
+                    return []
                 continue
             _check_packages(callbacks)
             _check_model(spec, model, data, callbacks)
-            return
+            remark = unread_remark(params, [spec.batch_size] if isinstance(spec.batch_size, str) else [])
+            return [] if remark is None else [remark]
     _refuse_if_all_alike(spec, role, errors)
+    return []
 
 
 def _check_packages(callbacks: list[Any]) -> None:

@@ -76,6 +76,7 @@ class Training:
         self.loaded: LoadedData = same_data.loaded if same_data else load_data(spec)
         self.data: Data = self.loaded.splits
         self._contexts = Contexts(spec, self.data)
+        self._remarks_of_check: list[str] = []
         self.checkpoint_keeper: CheckpointKeeper = earlier.checkpoint_keeper if earlier else CheckpointKeeper()
         self.source: ModelSource = ModelSource(spec, self._build, self.data, same_data.source if same_data else None)
 
@@ -88,9 +89,9 @@ class Training:
         """Of the study's data, as this process has loaded them."""
         return self.loaded.fingerprint
 
-    def remarks_on_data(self) -> list[str]:
-        """What the user should know of the study's data."""
-        return self.loaded.remarks
+    def remarks(self) -> list[str]:
+        """What the user should know of the study's data, and of what its check has found."""
+        return [*self.loaded.remarks, *self._remarks_of_check]
 
     def wait_for_checkpoints(self) -> None:
         """Wait until every checkpoint made so far is durable and its link told."""
@@ -102,7 +103,7 @@ class Training:
         Raises:
             InputError: as `check_study`.
         """
-        check_study(self.spec, self._build, self.data, self._callbacks_for, self._contexts)
+        self._remarks_of_check = check_study(self.spec, self._build, self.data, self._callbacks_for, self._contexts)
 
     def run(
         self,

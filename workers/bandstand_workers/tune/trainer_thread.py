@@ -40,7 +40,7 @@ class TrainerThread:
         """
         if not self._has_data:
             try:
-                fingerprint, remarks = (self.submit(name).result() for name in ("fingerprint", "remarks_on_data"))
+                fingerprint, remarks = (self.submit(name).result() for name in ("fingerprint", "remarks"))
             except InputError:
                 return True
             self._has_data = take_data(fingerprint, remarks)

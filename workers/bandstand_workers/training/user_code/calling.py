@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import keras
@@ -97,9 +98,9 @@ class CallbackMaker:
         arguments: list[Any] = []
         named: dict[str, Any] = {}
         if self._takes_params == "by position":
-            arguments = [dict(params)]
+            arguments = [copy(params)]
         elif self._takes_params == "by name":
-            named = {"params": dict(params)}
+            named = {"params": copy(params)}
         made = call(self._function, *arguments, context=context, **named)
         one = isinstance(made, keras.callbacks.Callback | type) or not isinstance(made, Iterable)
         callbacks = [made] if one else list(made)

@@ -18,6 +18,7 @@ from typing import Any
 
 from bandstand.study.source_check import unknown_param
 from bandstand.study.user_modules import served_folders
+from bandstand_workers.training.user_code.read_params import WatchedParams
 
 __all__ = ["essential_line", "missing_param", "place_of", "said_with_place"]
 
@@ -64,7 +65,7 @@ def missing_param(error: BaseException, params: Mapping[str, Any], names: Iterab
     if not isinstance(error, KeyError) or len(error.args) != 1 or not isinstance(error.args[0], str):
         return None
     name, last = error.args[0], error.__traceback__
-    while last is not None and last.tb_next is not None:
+    while last is not None and last.tb_next is not None and not _is_watched(last.tb_next.tb_frame):
         last = last.tb_next
     if name in params or last is None or not _asks(last.tb_frame, last.tb_lasti, params):
         return None
@@ -75,6 +76,11 @@ def missing_param(error: BaseException, params: Mapping[str, Any], names: Iterab
             f"params.get({name!r}) or where it is active"
         )
     return unknown_param(place, name, list(names))
+
+
+def _is_watched(frame: FrameType) -> bool:
+    """Whether a frame is of params that note who reads them, which a user's code has called unawares."""
+    return frame.f_globals.get("__name__") == WatchedParams.__module__
 
 
 def _asks(frame: FrameType, instruction: int, params: Mapping[str, Any]) -> bool:
@@ -97,8 +103,8 @@ def _subscripted(frame: FrameType, instruction: int) -> str | None:
 
 def _is_like(value: Any, params: Mapping[str, Any]) -> bool:
     """Whether a value is `params`, or what is left of them."""
-    if type(value) is not dict or not value:
-        return value == params if type(value) is dict else False
+    if not isinstance(value, dict) or not value:
+        return isinstance(value, dict) and value == params
     return all(name in params and params[name] is each for name, each in value.items())
 
 
