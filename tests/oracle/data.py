@@ -139,13 +139,18 @@ def _words(draw: Draw) -> Inputs:
     ]
     words = "np.array(['ant', 'bee', 'cat', 'dog', 'eel', 'fox'])[np.clip(raw[:, :3] * 2 + 3, 0, 5).astype(int)]"
     return Inputs(
-        f"{words}.astype(object)", shape="(3,)", dtype="string", before=before, front=["adapted"], needs_input=True
+        f"{words}.astype(object)",
+        shape="(3,)",
+        dtype="string",
+        before=before,
+        front=["adapted", _AS_FLOATS],
+        needs_input=True,
     )
 
 
 def _given_words(draw: Draw) -> Inputs:
     words = draw.knob("vocabulary", ["ant", "bee", "cat"], ["fox", "eel", "dog"])
-    front = [f"keras.layers.StringLookup(vocabulary={words}, output_mode='multi_hot')"]
+    front = [f"keras.layers.StringLookup(vocabulary={words}, output_mode='multi_hot')", _AS_FLOATS]
     data = "np.array(['ant', 'bee', 'cat', 'dog', 'eel', 'fox'])[np.clip(raw[:, :3] * 2 + 3, 0, 5).astype(int)]"
     return Inputs(f"{data}.astype(object)", shape="(3,)", dtype="string", front=front, needs_input=True)
 
@@ -172,7 +177,7 @@ def _integers(draw: Draw) -> Inputs:
 
 
 def _hashed(draw: Draw) -> Inputs:
-    front = [f"keras.layers.Hashing(num_bins=6, salt={draw.knob('salt', 1, 2)}, output_mode='multi_hot')"]
+    front = [f"keras.layers.Hashing(num_bins=6, salt={draw.knob('salt', 1, 2)}, output_mode='multi_hot')", _AS_FLOATS]
     x = "np.clip(raw * 2 + 3, 0, 5).astype('int64')"
     return Inputs(x, dtype="int64", front=front, needs_input=True)
 

@@ -71,7 +71,7 @@ class Penalty(keras.layers.Layer):
         self.strength = strength
 
     def call(self, x):
-        self.add_loss(self.strength * keras.ops.mean(keras.ops.square(x)))
+        self.add_loss(self.strength * keras.ops.mean(keras.ops.square(keras.ops.cast(x, "float32"))))
         return x
 """,
     "Counting": """

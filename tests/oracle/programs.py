@@ -108,7 +108,8 @@ def _compose(draw: Draw) -> tuple[str, int | str]:
     policy = _policy(draw) if "ctivity" not in "".join(layers) else []  # Keras adds such a loss in its own precision
     optimizer = draw_optimizer(draw)
     model = _model(draw, inputs, targets, layers)
-    compiled = _compile(draw, targets)
+    is_random = any(word in line for line in [*inputs.front, *layers] for word in _RANDOM)
+    compiled = _compile(draw, targets, is_random)
     callbacks = draw_callbacks(
         draw, averages="use_ema" in optimizer[0], schedule="schedules." in optimizer[0] or "OwnRate" in optimizer[0]
     )
@@ -307,7 +308,11 @@ def _class(draw: Draw, style: str) -> list[str]:
     return lines
 
 
-def _compile(draw: Draw, targets: Targets) -> list[str]:
+_RANDOM = ("ropout", "Noise", "Random")
+"""What draws random numbers in a step. XLA draws others."""
+
+
+def _compile(draw: Draw, targets: Targets, is_random: bool) -> list[str]:
     arguments = ["optimizer", *draw_losses(draw, targets), *draw_metrics(draw, targets)]
     if "Two" in draw.needs:
         other = f"keras.optimizers.Adam({draw.knob('other_rate', 0.01, 0.002)})"
@@ -316,7 +321,8 @@ def _compile(draw: Draw, targets: Targets) -> list[str]:
         arguments.append(f"steps_per_execution={draw.knob('steps_per_execution', 2, 3)}")
     if draw.happens(0.04, "run_eagerly"):
         arguments.append(f"run_eagerly={draw.knob('run_eagerly', True, False)}")
-    elif draw.happens(0.05, "jit_compile"):
+    elif draw.happens(0.1) and not is_random:
+        draw.note("jit_compile")
         arguments.append(f"jit_compile={draw.knob('jit_compile', True, False)}")
     line = f"model.compile({', '.join(arguments)})"
     return [line, line] if draw.happens(0.04, "compiled twice") and "Two" not in draw.needs else [line]

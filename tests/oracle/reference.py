@@ -43,7 +43,7 @@ class _Notes(keras.callbacks.Callback):
         self._result = result
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        numbers = {name: float(value) for name, value in logs.items() if np.ndim(value) == 0}
+        numbers = {name: float(np.reshape(value, ())) for name, value in logs.items() if np.size(value) == 1}
         self._result.epochs.append(numbers)
         self._result.variables = [
             (variable.path, np.array(keras.ops.convert_to_numpy(variable))) for variable in self.model.variables
@@ -72,8 +72,9 @@ def _train(program: Program, module: Any, data: Any, point: Point, result: Resul
     size = point.params[program.batch_size] if isinstance(program.batch_size, str) else program.batch_size
     callbacks = module.callbacks(dict(point.params)) if program.has_callbacks else []
     model = _fresh(module, point)
-    model.steps_per_execution = 1  # of arrays an execution ends with the epoch; of a data set of all epochs it does not
     batches, steps = _batches(data["train"], int(size), point.seed, program.epochs)
+    if steps % model.steps_per_execution:
+        model.steps_per_execution = 1  # of arrays an execution ends with the epoch; of a data set of all it does not
     if not model.built:  # before the seeds of the first epoch, which plain `fit` does not have
         before = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in model.variables]
         model(next(iter(batches))[0])

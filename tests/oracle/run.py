@@ -114,7 +114,7 @@ def _train(role: str, folder: Path, seed: int, numbers: Sequence[int], backend: 
             try:
                 subprocess.run(
                     [*command, breaks],
-                    env=_environment(backend),
+                    env=_environment(backend, folder),
                     cwd=_ROOT,
                     stdout=output,
                     stderr=output,
@@ -127,8 +127,11 @@ def _train(role: str, folder: Path, seed: int, numbers: Sequence[int], backend: 
         left = left[len(done) + 1 :] if len(done) < len(left) else []
 
 
-def _environment(backend: str) -> dict[str, str]:
-    """One thread to a process: there are several, and sums in one order differ less."""
+def _environment(backend: str, folder: Path) -> dict[str, str]:
+    """One thread to a process: there are several, and sums in one order differ less.
+
+    What JAX compiles is kept in the folder: trials, and whole programs, have most of their operations in common.
+    """
     settings = {
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -137,6 +140,9 @@ def _environment(backend: str) -> dict[str, str]:
         "TF_NUM_INTRAOP_THREADS": "1",
         "TF_NUM_INTEROP_THREADS": "1",
         "XLA_FLAGS": " ".join(_XLA),
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     return os.environ | settings
 

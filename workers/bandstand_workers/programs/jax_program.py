@@ -5,6 +5,7 @@ Knows JAX, and how Keras keeps a model's state apart from its functions there. M
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 
 from bandstand_workers.programs.building import metrics_built
 from bandstand_workers.programs.constants import Slot
+from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.loop import Order
 from bandstand_workers.programs.together import Together
 from bandstand_workers.training import keras_session
@@ -205,7 +207,9 @@ class JaxFunctions:
         with keras.StatelessScope(state_mapping=list(zip(variables, state[3], strict=True))):
             metrics = self._model.get_metrics_result()
         chosen = metrics if set(metrics) == set(logs) else logs
-        return {name: value for name, value in chosen.items() if getattr(value, "ndim", 0) == 0}
+        return {
+            name: jnp.reshape(value, ()) for name, value in chosen.items() if math.prod(np.shape(value)) == 1
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +316,7 @@ class JaxProgram:
         for variables, values in zip(groups, state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        return {name: float(value) for name, value in logs.items() if getattr(value, "ndim", 0) == 0}
+        return numbers_of(logs)
 
     def retrace(self) -> None:
         """As `EpochProgram.retrace`; others that share the functions keep the old ones."""

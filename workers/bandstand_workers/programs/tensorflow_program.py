@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from bandstand_workers.internals import tensorflow_parts
 from bandstand_workers.programs.building import metrics_built
+from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.loop import Order
 from bandstand_workers.programs.overriding import overrides
 
@@ -119,12 +120,12 @@ class TensorFlowProgram:
         if train:
             return batch, self.train(np.arange(self._examples), 0, 1)
         steps = tf.constant(0), tf.constant(1)
-        return batch, _as_numbers(self._validation_loop(data, None, *steps, self._validation_batch_size))
+        return batch, numbers_of(self._validation_loop(data, None, *steps, self._validation_batch_size))
 
     def own_step(self, model: Any, batch: Any, *, train: bool) -> dict[str, float]:
         """As `EpochProgram.own_step`."""
         model.reset_metrics()
-        return _as_numbers((model.train_step if train else model.test_step)(batch))
+        return numbers_of((model.train_step if train else model.test_step)(batch))
 
     def training(self) -> AbstractContextManager[None]:
         """As `EpochProgram.training`: there is nobody to wait for."""
@@ -148,13 +149,13 @@ class TensorFlowProgram:
         """
         steps = tf.constant(first_step), tf.constant(last_step)
         logs = self._train_loop(self._train, tf.constant(order), *steps, self._batch_size)
-        return _as_numbers(logs)
+        return numbers_of(logs)
 
     def validate(self) -> dict[str, float]:
         """The logs of one pass over the validation data."""
         self.begin_epoch()
         steps = tf.constant(0), self._validation_steps
-        return _as_numbers(self._validation_loop(self._validation, None, *steps, self._validation_batch_size))
+        return numbers_of(self._validation_loop(self._validation, None, *steps, self._validation_batch_size))
 
     def _make_loop(self, step_name: str, examples: int, *, in_order: bool) -> Any:
         """A function (data, order, first step, end step, batch size) -> logs that runs one of the model's own steps."""
@@ -247,7 +248,3 @@ def _loop_with_logs(model: Any, run: Any, first: Any, end: Any) -> Any:
     )  # fmt: skip
     metrics = model.get_metrics_result()
     return metrics if set(metrics) == set(logs) else logs  # as `fit` does
-
-
-def _as_numbers(logs: Any) -> dict[str, float]:
-    return {name: float(value) for name, value in logs.items() if getattr(value, "ndim", 0) == 0}

@@ -18,6 +18,7 @@ from bandstand.search.events import Action
 from bandstand.search.protocol import Verdict
 from bandstand.study.study import Objective
 from bandstand_workers.messages import EpochLink, Measurement
+from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.overriding import overrides
 from bandstand_workers.training import model_state
 from bandstand_workers.training.checkpoints import Arrays, BestWeights, Checkpoint
@@ -147,7 +148,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
             return
         seconds = time.monotonic() - self._began_at
         self.epochs = epoch + 1
-        metrics = {name: float(value) for name, value in (logs or {}).items() if np.ndim(value) == 0}
+        metrics = numbers_of(logs)
         healthy = epoch_counts(metrics.get(self._objective.metric), metrics)
         if healthy:
             self._keep_if_best(metrics[self._objective.metric])

@@ -18,6 +18,7 @@ from bandstand.study.context import Context
 from bandstand.study.directions import better_words
 from bandstand.study.source_check import TENSORBOARD
 from bandstand.study.study import StudySpec
+from bandstand_workers.programs.logs import numbers_of, sizes_of_arrays
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training.compiled_directions import compiled_direction
 from bandstand_workers.training.data.batches import first_rows, for_keras
@@ -140,12 +141,19 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
     try:
         # As `evaluate` gives a step its data, (x, y), where `test_on_batch` adds a None for the weights.
         x, y, *weights = batch
-        names = list(model.evaluate(x, y, sample_weight=weights[0] if weights else None, verbose=0, return_dict=True))
+        logs = model.evaluate(x, y, sample_weight=weights[0] if weights else None, verbose=0, return_dict=True)
     except Exception as error:
         raise InputError(
             f"model and data must fit together; a batch of {_sizes_of(batch)} raised {type(error).__name__}: "
             f"{essential_line(error)}: change the model's layers, its loss or the data{way_from_text_labels(data)}"
         ) from error
+    several = sizes_of_arrays(logs).get(metric.removeprefix("val_"))
+    if several is not None:
+        raise InputError(
+            f"objective.metric must be one number; {metric!r} is {several}, such as one for each class: have the metric "
+            "make one of them, as average = 'macro' does, or name another"
+        )
+    names = numbers_of(logs)
     known = {*names, *(f"val_{name}" for name in names), "learning_rate"}
     if metric not in known:
         known |= set(_metrics_of_an_epoch(model, data, callbacks))

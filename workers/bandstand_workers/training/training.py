@@ -26,6 +26,7 @@ from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
 from bandstand_workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
 from bandstand_workers.programs.kept import KeptModel
+from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.loop import train_epochs
 from bandstand_workers.training import checkpoints, combined_models, keras_session, model_state
 from bandstand_workers.training.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
@@ -441,7 +442,7 @@ class Training:
         if members > 1:
             metrics["loss"] -= combined_models.surplus_penalty(model, members)
         self.source.clean_up(None)
-        return {name: float(value) for name, value in metrics.items()}
+        return numbers_of(metrics)
 
     def _defaulted(self) -> tuple[str, ...]:
         """`name = default` of the hyperparameters that a KerasTuner builder asked for beyond the space."""
