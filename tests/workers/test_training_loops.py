@@ -86,10 +86,15 @@ def build_that_breaks_in_a_loop(params):
 
 
 class Hooks(keras.callbacks.Callback):
-    def __getattribute__(self, name):
-        if name.startswith("on_") and "batch" not in name and "predict" not in name:
-            SEEN.append(name)
-        return super().__getattribute__(name)
+    pass
+
+
+def noting(name):
+    return lambda self, *arguments, **named: SEEN.append(name)
+
+
+for name in ("on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end", "on_test_begin", "on_test_end"):
+    setattr(Hooks, name, noting(name))
 
 
 class OnBatches(keras.callbacks.Callback):
@@ -170,9 +175,8 @@ def test_both_loops_call_the_hooks_of_an_epoch_in_the_same_order(module: Any, tm
         training = training_with(trainer=trainer, callbacks=["loops_user:hooks"])
         module.SEEN.clear()
         train(training, tmp_path)
-        seen.append([name for name in module.SEEN if name.startswith("on_")])
-    in_fit, in_ours = ([name for name in hooks if name in ("on_epoch_begin", "on_epoch_end", "on_train_begin",
-        "on_train_end", "on_test_begin", "on_test_end")] for hooks in seen)  # fmt: skip
+        seen.append(list(module.SEEN))
+    in_fit, in_ours = seen
     assert in_ours == in_fit
     assert in_fit.count("on_epoch_end") == 2
 

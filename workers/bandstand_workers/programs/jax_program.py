@@ -207,9 +207,7 @@ class JaxFunctions:
         with keras.StatelessScope(state_mapping=list(zip(variables, state[3], strict=True))):
             metrics = self._model.get_metrics_result()
         chosen = metrics if set(metrics) == set(logs) else logs
-        return {
-            name: jnp.reshape(value, ()) for name, value in chosen.items() if math.prod(np.shape(value)) == 1
-        }
+        return {name: jnp.reshape(value, ()) for name, value in chosen.items() if math.prod(np.shape(value)) == 1}
 
 
 @dataclass(frozen=True, slots=True)

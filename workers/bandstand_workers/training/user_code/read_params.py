@@ -39,12 +39,12 @@ class WatchedParams(dict[str, Any]):
         self.read.add(str(name))
         return super().__contains__(name)
 
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, name: str, default: Any = None) -> Any:
         """As a dict's."""
         self.read.add(name)
         return super().get(name, default)
 
-    def pop(self, name: str, *default: Any) -> Any:  # type: ignore[override]
+    def pop(self, name: str, *default: Any) -> Any:
         """As a dict's."""
         self.read.add(name)
         return super().pop(name, *default)
@@ -80,7 +80,7 @@ class WatchedParams(dict[str, Any]):
         self._all()
         return super().__eq__(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self) -> str:
         self._all()
