@@ -100,3 +100,10 @@ def test_an_array_of_one_number_is_a_number(metric: str, trainer: str, module: s
 def test_an_array_of_several_numbers_is_refused_as_objective(module: str) -> None:
     with pytest.raises(InputError, match=r"must be one number; 'val_three_f1_score' is 3, such as one for each class"):
         Training(spec_with(module, "val_three_f1_score")).check()
+
+
+def test_a_metric_that_is_nearly_there_is_told_by_its_name(module: str) -> None:
+    with pytest.raises(InputError, match=r"'val_three_accuracy' is probably meant"):
+        Training(spec_with(module, "val_three_Acuracy")).check()
+    with pytest.raises(InputError, match=r"name one of these, or add the metric in model\.compile"):
+        Training(spec_with(module, "val_recall")).check()

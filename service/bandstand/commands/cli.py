@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,26 +125,26 @@ def run(
             data_may_differ=data_may_differ,
         )  # fmt: skip
     except KeyboardInterrupt:
-        typer.echo(f"paused; `bandstand run {file}` goes on where it stopped", err=True)
+        typer.echo(f"paused; `bandstand run {shlex.quote(file)}` goes on where it stopped", err=True)
         return INTERRUPTED
     outcome = outcomes.get(found.spec.name)
     if outcome is None:
-        typer.echo(f"stopped before it began; `bandstand run {file}` begins", err=True)
+        typer.echo(f"stopped before it began; `bandstand run {shlex.quote(file)}` begins", err=True)
         return INTERRUPTED
     record = store.record(found.spec.name)
     if outcome["state"] == "failed":
         typer.echo(f"bandstand: study {found.spec.name!r} failed: {outcome['reason']}", err=True)
-        typer.echo(f"`bandstand show {found.spec.name}` has the failures", err=True)
+        typer.echo(f"`bandstand show {shlex.quote(found.spec.name)}` has the failures", err=True)
         return 1
     if outcome["state"] == "stopped":
-        typer.echo(f"stopped; `bandstand run {file}` goes on where it stopped")
+        typer.echo(f"stopped; `bandstand run {shlex.quote(file)}` goes on where it stopped")
         return 0
     from bandstand.optuna_tables.dashboard_notes import DashboardNotes
     from bandstand.report.answer import answer_from, remark_for_optuna
 
     DashboardNotes(store.url).put(found.spec.name, [*answer_from(record), *remark_for_optuna(record)])
     _print_best(record)
-    typer.echo(f"`bandstand report {_quoted(found.spec.name)} -o report.html` writes the report")
+    typer.echo(f"`bandstand report {shlex.quote(found.spec.name)} -o report.html` writes the report")
     return 0
 
 
@@ -345,7 +346,7 @@ def _print_best(record: StudyRecord) -> None:
     if record.best_ancestors:
         typer.echo(
             f"its weights went through {counted(len(record.best_ancestors), 'trial')} with other params before; "
-            f"`bandstand schedule {record.spec.name}` shows them epoch by epoch"
+            f"`bandstand schedule {shlex.quote(record.spec.name)}` shows them epoch by epoch"
         )
     if record.combined is not None:
         from bandstand.search.combination import sentence_on
@@ -396,9 +397,3 @@ def _best_json(record: StudyRecord) -> dict[str, Any] | None:
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=str))
-
-
-def _quoted(name: str) -> str:
-    import shlex
-
-    return shlex.quote(name)

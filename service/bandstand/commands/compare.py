@@ -6,6 +6,7 @@ Knows the command's options and prints. Must not know how a comparison is made o
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,7 +91,7 @@ def compare(
             data_may_differ=data_may_differ,
         )  # fmt: skip
     except KeyboardInterrupt:
-        typer.echo(f"paused; `bandstand compare {file}` goes on where it stopped", err=True)
+        typer.echo(f"paused; `bandstand compare {shlex.quote(file)}` goes on where it stopped", err=True)
         return INTERRUPTED
     results = read_results(store, plan)
     if as_json:

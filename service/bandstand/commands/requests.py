@@ -5,6 +5,7 @@ Every command imports what it needs when it runs, so that `--help` answers at on
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,7 +71,7 @@ def texts_from(params: list[str]) -> dict[str, str]:
 def _what_is_next(store: Store, name: str) -> str:
     if store.progress(name).state == "running":
         return "whoever runs it takes that in within seconds"
-    return f"nobody runs it now: `bandstand run {name} --resume` takes that in and goes on"
+    return f"nobody runs it now: `bandstand run {shlex.quote(name)} --resume` takes that in and goes on"
 
 
 def _user() -> str:

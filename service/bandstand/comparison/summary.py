@@ -5,6 +5,7 @@ Knows judgements and words. Must not know how they are shown.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ def state_sentences(results: Results) -> list[str]:
         total = len(results.plan.studies())
         sentences.append(
             f"{missing} of {counted(total, 'study', 'studies')} have not ended, so all of this may change; "
-            f"`bandstand compare {results.plan.name}` goes on."
+            f"`bandstand compare {shlex.quote(results.plan.name)}` goes on."
         )
     for arm in results.arms:
         if arm.failed:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +56,9 @@ class StudyResult:
     """A .keras file with the weights of the best trial's best epoch; None where it is not there."""
     test_metrics: dict[str, float] | None
     """That model on the test data; None if there are none or the study is not finished."""
-    trials: pd.DataFrame
+    trials: pd.DataFrame = field(repr=False)
     """One row per trial, as `StudyRecord.trials` says."""
-    record: StudyRecord
+    record: StudyRecord = field(repr=False)
     """All that is known of the study."""
 
 

@@ -99,6 +99,8 @@ class Objective(_Frozen):
     @model_validator(mode="before")
     @classmethod
     def _note_what_is_left_out(cls, settings: Any) -> Any:
+        if isinstance(settings, str):
+            settings = {"metric": settings}
         if isinstance(settings, Mapping) and settings.get("direction") is None:
             return {**settings, "direction": None, "told_by_name": True}
         return settings

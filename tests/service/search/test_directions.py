@@ -102,3 +102,15 @@ def test_a_study_stored_when_a_missing_direction_meant_minimize_is_not_turned_ar
     assert difference.startswith("objective: ")
     assert difference.endswith("stored, which goes on with direction = 'minimize' in the study")
     assert spec_with(objective={"metric": "val_accuracy", "direction": "minimize"}).differences(stored) == []
+
+
+def test_an_objective_may_be_the_name_of_a_metric():
+    settings = {
+        "name": "x", "model": "a:b", "data": "a:c", "space": {"x": {"type": "float", "low": 0.0, "high": 1.0}},
+        "max_epochs": 1, "budget": {"trials": 1},
+    }  # fmt: skip
+    short = StudySpec.model_validate(settings | {"objective": "val_accuracy"})
+    assert short.objective == Objective(metric="val_accuracy", direction="maximize")
+    assert short == StudySpec.model_validate(settings | {"objective": {"metric": "val_accuracy"}})
+    with pytest.raises(InputError, match="must be minimize or maximize"):
+        study_spec_from(settings | {"objective": "my_score"}, "study.toml")

@@ -7,6 +7,7 @@ data first. Must not know how trials were trained.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -79,7 +80,7 @@ class ChosenModel:
         await self._note(
             f"the model of trial {best.number}, the best, is lost",
             f"nothing has the weights of its epoch {self._search.history.result_epoch(best)} any more; {kept}. "
-            f"`bandstand replay {self._search.spec.name} --trial {best.number}` trains it again",
+            f"`bandstand replay {shlex.quote(self._search.spec.name)} --trial {best.number}` trains it again",
         )
 
     async def _is_there(self, best: Trial) -> bool:

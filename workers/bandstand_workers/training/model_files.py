@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bandstand.errors import one_line
 from bandstand_workers.training.checkpoints import Arrays
+from bandstand_workers.training.user_code.errors import essential_line
 
 __all__ = ["load_weights", "local_copy", "save_model"]
 
@@ -36,7 +36,7 @@ def save_model(model: Any, weights: Arrays, stem: str) -> tuple[str, str]:
     except OSError:
         raise  # a disk that is full would not take the weights either
     except Exception as error:  # noqa: BLE001  # what a user's get_config raises may be anything
-        obstacle = one_line(error)
+        obstacle = essential_line(error)
         if "://" not in stem:
             Path(f"{stem}.keras").unlink(missing_ok=True)  # Keras may have begun it
     with _as_built(model):

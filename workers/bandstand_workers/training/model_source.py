@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 
-from bandstand.errors import one_line
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.choice import MeasuredProgram
@@ -28,6 +27,7 @@ from bandstand_workers.training import keras_session, model_state
 from bandstand_workers.training.checkpoints import Checkpoint
 from bandstand_workers.training.data.batches import first_rows, for_keras
 from bandstand_workers.training.data.loading import Data
+from bandstand_workers.training.user_code.errors import essential_line
 
 __all__ = ["ModelSource", "TrialModel"]
 
@@ -170,7 +170,7 @@ class ModelSource:
                 compared[changed] += 1
                 difference = difference_in_steps(lent, fresh, state.variables, values, constants)
         except Exception as error:  # noqa: BLE001  # a user's step may raise where no program runs it
-            difference = f"it cannot be compared: {type(error).__name__}: {one_line(error)}"
+            difference = f"it cannot be compared: {type(error).__name__}: {essential_line(error)}"
         lent.renew(values, constants)
         return difference
 
@@ -188,7 +188,7 @@ class ModelSource:
         try:
             lent = self._trace(signature, model, state, self._sizes(params))
         except Exception as error:  # noqa: BLE001  # a model may hold anything; `fit` tells what is its own fault
-            reason = f"it cannot be traced as one program: {type(error).__name__}: {one_line(error)}"
+            reason = f"it cannot be traced as one program: {type(error).__name__}: {essential_line(error)}"
             return TrialModel(model=self._build_anew(seed, params, context), reason=reason)
         hidden = lent.program.hidden_state(self._known_variables(lent))
         if hidden:

@@ -5,6 +5,7 @@ Knows Keras and the study. Must not know trainings.
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -150,8 +151,8 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
     several = sizes_of_arrays(logs).get(metric.removeprefix("val_"))
     if several is not None:
         raise InputError(
-            f"objective.metric must be one number; {metric!r} is {several}, such as one for each class: have the metric "
-            "make one of them, as average = 'macro' does, or name another"
+            f"objective.metric must be one number; {metric!r} is {several}, such as one for each class: have the "
+            "metric make one of them, as average = 'macro' does, or name another"
         )
     names = numbers_of(logs)
     known = {*names, *(f"val_{name}" for name in names), "learning_rate"}
@@ -160,8 +161,16 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
     if metric not in known:
         raise InputError(
             f"objective.metric must be what an epoch reports; got {metric!r}, it reports "
-            f"{', '.join(sorted(known))}: name one of these, or add the metric in model.compile"
+            f"{', '.join(sorted(known))}: {_way_to(metric, known)}"
         )
+
+
+def _way_to(metric: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(metric.lower(), [name.lower() for name in known], 1, 0.75)
+    meant = next((name for name in sorted(known) if near == [name.lower()]), None)
+    if meant is not None:
+        return f"{meant!r} is probably meant"
+    return "name one of these, or add the metric in model.compile"
 
 
 def _check_direction(spec: StudySpec, model: Any) -> None:
