@@ -98,7 +98,7 @@ def test_an_array_of_one_number_is_a_number(metric: str, trainer: str, module: s
 
 
 def test_an_array_of_several_numbers_is_refused_as_objective(module: str) -> None:
-    with pytest.raises(InputError, match=r"must be one number; 'val_three_f1_score' is 3, such as one for each class"):
+    with pytest.raises(InputError, match=r"must be one number; 'val_three_f1_score' gives 3 numbers"):
         Training(spec_with(module, "val_three_f1_score")).check()
 
 

@@ -332,8 +332,8 @@ def test_a_parameter_that_nobody_reads_is_told(folder: Path) -> None:
     study.check()
     (remark,) = [each for each in study.remarks() if "reads" in each]
     assert remark == (
-        f"nothing reads the parameter {name!r}: trials differ in it by name alone; use it in the builder, or leave it "
-        "out of the space"
+        f"no code reads the parameter {name!r}, so its value changes nothing; use it in the builder or remove it from "
+        "the space"
     )
 
 

@@ -29,8 +29,8 @@ __all__ = [
 
 
 _CAUSES = {
-    "optimizer": "the builder has changed since the study began, or a callback changes what is trainable in the first "
-    "epoch: do it in the builder or in on_train_begin, which a resumed trial repeats"
+    "optimizer": "the builder has changed since the study began, or a callback freezes layers in the first "
+    "epoch; freeze them in the builder or in on_train_begin, because a resumed trial runs both again"
 }
 """Why a checkpoint does not fit a part that its own builder makes, where there may be another reason."""
 

@@ -151,8 +151,8 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
     several = sizes_of_arrays(logs).get(metric.removeprefix("val_"))
     if several is not None:
         raise InputError(
-            f"objective.metric must be one number; {metric!r} is {several}, such as one for each class: have the "
-            "metric make one of them, as average = 'macro' does, or name another"
+            f"objective.metric must be one number; {metric!r} gives {several} numbers, for example one for each class: "
+            "let the metric average them (average='macro'), or choose another metric"
         )
     names = numbers_of(logs)
     known = {*names, *(f"val_{name}" for name in names), "learning_rate"}

@@ -46,8 +46,9 @@ from bandstand_workers.training.user_code.errors import missing_param, said_with
 __all__ = ["Training"]
 
 _CHANGED = (
-    "a callback changes the model in Python during training: fit traces a model at its first step and sees no later "
-    "change, so a trial that was resumed may differ from one that never stopped; change a keras.Variable instead"
+    "a callback changes a Python attribute of the model during training: Keras reads such an attribute only when it "
+    "traces the first step, and a resumed trial traces again, so it may differ from a trial that was not interrupted; "
+    "keep the value in a keras.Variable instead"
 )
 
 

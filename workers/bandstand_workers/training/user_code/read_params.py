@@ -106,11 +106,14 @@ def unread_remark(params: WatchedParams, used_elsewhere: Iterable[str]) -> str |
     unread = [name for name in unread if name not in source]
     if not unread:
         return None
-    names = " and ".join(repr(name) for name in unread)
+    if len(unread) == 1:
+        return (
+            f"no code reads the parameter {unread[0]!r}, so its value changes nothing; use it in the builder or remove "
+            "it from the space"
+        )
     return (
-        f"nothing reads the parameter{'s' if len(unread) > 1 else ''} {names}: trials differ in "
-        f"{'them' if len(unread) > 1 else 'it'} by name alone; use {'them' if len(unread) > 1 else 'it'} in the "
-        f"builder, or leave {'them' if len(unread) > 1 else 'it'} out of the space"
+        f"no code reads the parameters {', '.join(map(repr, unread))}, so their values change nothing; use them in the "
+        "builder or remove them from the space"
     )
 
 
