@@ -46,7 +46,7 @@ def difference_in_steps(
     values: Sequence[Array],
     constants: Sequence[float],
 ) -> str:
-    """What is different where both train on a batch: a first step, and a late one at which schedules have begun.
+    """What is different where both train on a batch: a first step, and a late one where the rate depends on the step.
 
     Args:
         kept: with the program.
@@ -58,7 +58,7 @@ def difference_in_steps(
     Returns:
         Empty if nothing.
     """
-    for steps_taken in (0, _LATE_STEP):
+    for steps_taken in (0, _LATE_STEP) if _depends_on_the_step(fresh) else (0,):
         begun = [
             np.full_like(value, steps_taken) if steps_taken and _is_step_count(found) else value
             for found, value in zip(variables, values, strict=True)
@@ -76,9 +76,9 @@ def difference_in_steps(
 def _difference_in_step(kept: KeptModel, fresh: Any) -> str:
     """As `difference_in_steps`, of one step.
 
-    The fresh model takes its step twice, the second time from values that are changed by about one rounding. What comes
-    out otherwise then is nothing but rounding, such as the bias before a batch normalization, whose gradient is zero
-    and which Adam moves all the same; it is not compared.
+    If a variable comes out differently, the fresh model takes its step again from values that are changed by about one
+    rounding. Elements that this changes depend on rounding alone and are not compared. For example, the bias before a
+    batch normalization has a gradient of zero, and Adam moves it all the same.
 
     Both have the same values of variables beforehand, and others afterwards.
     """
@@ -96,13 +96,26 @@ def _difference_in_step(kept: KeptModel, fresh: Any) -> str:
     for path in own:
         if path not in ours or path not in begun:
             return f"{path.removeprefix('model.')} is a variable of one and not of the other"
+    tolerance = _CHANGES[precision]
+    differing = [path for path, value in own.items() if not _changed_alike(begun[path], ours[path], value, tolerance)]
+    if not differing:
+        return ""
     _set_shaken(fresh, begun)
     kept.program.own_step(fresh, batch, train=True)
     shaken = _values(fresh)
-    for path, value in own.items():
-        if not _changed_alike(begun[path], ours[path], value, shaken[path], _CHANGES[precision]):
+    for path in differing:
+        if not _changed_alike(begun[path], ours[path], own[path], tolerance, shaken[path]):
             return f"{path.removeprefix('model.')} after a step"
     return ""
+
+
+def _depends_on_the_step(model: Any) -> bool:
+    """Whether an optimizer may do something else at a later step: it has a schedule, or is not one of Keras's."""
+    optimizers = [found.owner for found in read_python_state(model).variables if _is_step_count(found)]
+    return any(
+        not type(each).__module__.startswith("keras.") or not isinstance(each.learning_rate, keras.Variable)
+        for each in optimizers
+    )
 
 
 def _is_step_count(found: FoundVariable) -> bool:
@@ -138,20 +151,24 @@ def _difference_of_logs(ours: Mapping[str, float], own: Mapping[str, float], pre
     return ""
 
 
-def _changed_alike(begun: Array, ours: Array, own: Array, shaken: Array, tolerance: float) -> bool:
-    """Whether two steps that began at the same values have come to the same ones, where more than rounding decides.
+def _changed_alike(begun: Array, ours: Array, own: Array, tolerance: float, shaken: Array | None = None) -> bool:
+    """Whether two steps that began at the same values have come to the same ones.
 
-    A variable of which rounding decides a tenth is not compared: half of what it moves comes out alike by chance.
+    With `shaken`, the values after a step that began one rounding beside, only those elements count on which rounding
+    has no influence. A variable of which rounding decides a tenth is not compared.
     """
     if not ours.shape == own.shape == begun.shape:
         return False
     if not np.issubdtype(own.dtype, np.floating) or not own.size:
         return bool(np.array_equal(ours, own))
-    first, second, third, origin = (each.astype(np.float64) for each in (ours, own, shaken, begun))
+    first, second, origin = (each.astype(np.float64) for each in (ours, own, begun))
     allowed = tolerance * _root_mean_square(second - origin) + 4 * np.finfo(np.float32).eps * np.abs(origin) + 1e-9
     with np.errstate(invalid="ignore"):
         agreeing = (np.abs(first - second) <= allowed) | (np.isnan(first) & np.isnan(second)) | (first == second)
-        decided = np.abs(third - second) <= allowed
+    if shaken is None:
+        return bool(agreeing.mean() >= _AGREEING)
+    with np.errstate(invalid="ignore"):
+        decided = np.abs(shaken.astype(np.float64) - second) <= allowed
     return decided.mean() < _AGREEING or bool(agreeing[decided].mean() >= _AGREEING)
 
 

@@ -15,6 +15,7 @@ import keras
 
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
+from bandstand_workers.internals import keras_parts
 from bandstand_workers.programs.choice import MeasuredProgram
 from bandstand_workers.programs.constants import find_slots
 from bandstand_workers.programs.kept import KeptModel, KeptModels
@@ -32,7 +33,8 @@ from bandstand_workers.training.user_code.errors import essential_line
 __all__ = ["ModelSource", "TrialModel"]
 
 _COMPARED_STEPS = 2
-"""Trials of each set of params that differ for which a training step is compared: two, as one value may agree."""
+"""Trials for which a training step is compared, of each set of params that differ in models of the same classes. Two,
+because one value may agree by chance."""
 _LITTER_LIMIT = 16.0
 """Trials that traced something, after which their graphs and kernels are let go."""
 _LITTER_OF_A_BUILD = 0.1
@@ -77,7 +79,8 @@ class ModelSource:
         """What the user should know of how models were trained; whoever tells it empties it."""
         self.unshared: set[str] = set() if earlier is None else earlier.unshared
         """Signatures whose programs serve one trial alone."""
-        self._compared: dict[str, tuple[dict[str, Any], Counter[frozenset[str]]]] = {}
+        self._made_with: dict[str, dict[str, Any]] = {}  # params that a signature's program was traced with
+        self._compared: Counter[tuple[frozenset[type], frozenset[str]]] = Counter()
         self._of_trial: dict[int, tuple[str, list[float]]] = {}
         self._litter = 0.0
         self._policy = keras.config.dtype_policy()
@@ -162,12 +165,13 @@ class ModelSource:
         constants = [slot.value for slot in state.slots]
         values = [found.value for found in state.variables]
         lent.renew(values, constants)
-        made_with, compared = self._compared.setdefault(lent.signature, (dict(params), Counter()))
+        made_with = self._made_with.setdefault(lent.signature, dict(params))
         changed = frozenset(name for name in params if params[name] != made_with.get(name))
+        kind = _parts_of(fresh), changed
         try:
             difference = difference_in_validation(lent, fresh)
-            if not difference and compared[changed] < _COMPARED_STEPS:
-                compared[changed] += 1
+            if not difference and self._compared[kind] < _COMPARED_STEPS:
+                self._compared[kind] += 1
                 difference = difference_in_steps(lent, fresh, state.variables, values, constants)
         except Exception as error:  # noqa: BLE001  # a user's step may raise where no program runs it
             difference = f"it cannot be compared: {type(error).__name__}: {essential_line(error)}"
@@ -197,7 +201,7 @@ class ModelSource:
         if "/" not in signature and self._cannot_serve_others(lent):
             self.unshared.add(signature)
             lent.signature = f"{signature}/{trial}"
-        self._compared.setdefault(lent.signature, (dict(params), Counter()))
+        self._made_with.setdefault(lent.signature, dict(params))
         self.kept.lent(lent)
         self._of_trial[trial] = (lent.signature, [slot.value for slot in lent.slots])
         return TrialModel(model=lent.model, lent=lent)
@@ -332,6 +336,11 @@ class ModelSource:
         if name not in self.tensors:
             self.tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
         return self.tensors[name]
+
+
+def _parts_of(model: Any) -> frozenset[type]:
+    """The classes that a model is made of."""
+    return frozenset(type(part) for part in (model, model.optimizer, *keras_parts.all_layers(model)))
 
 
 def _may_use_xla() -> bool:
