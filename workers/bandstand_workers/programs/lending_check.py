@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from bandstand_workers.internals import keras_parts
 from bandstand_workers.programs.building import build_optimizer
 from bandstand_workers.programs.kept import KeptModel
 from bandstand_workers.programs.python_state import FoundVariable, read_python_state
@@ -110,12 +111,11 @@ def _difference_in_step(kept: KeptModel, fresh: Any) -> str:
 
 
 def _depends_on_the_step(model: Any) -> bool:
-    """Whether an optimizer may do something else at a later step: it has a schedule, or is not one of Keras's."""
+    """Whether a step may do something else later: an optimizer has a schedule, or not all classes are Keras's own."""
     optimizers = [found.owner for found in read_python_state(model).variables if _is_step_count(found)]
-    return any(
-        not type(each).__module__.startswith("keras.") or not isinstance(each.learning_rate, keras.Variable)
-        for each in optimizers
-    )
+    parts = [model, *keras_parts.all_layers(model), *optimizers]
+    has_own_classes = any(not type(part).__module__.startswith("keras.") for part in parts)
+    return has_own_classes or any(not isinstance(each.learning_rate, keras.Variable) for each in optimizers)
 
 
 def _is_step_count(found: FoundVariable) -> bool:
