@@ -230,6 +230,22 @@ def swapped():
 
 def dropped(params):
     return net(keras.layers.Dropout(0.1))
+
+
+class Rounds(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        for variable in self.model.trainable_variables:
+            variable.assign(keras.ops.round(variable * 4) / 4)
+
+
+def rounded():
+    return [Rounds()]
+
+
+def rounded_by_lambda():
+    hook = keras.callbacks.LambdaCallback()
+    hook.on_epoch_end = lambda epoch, logs: Rounds.on_epoch_end(hook, epoch)
+    return [hook]
 """
 
 HIDDEN = [
@@ -375,10 +391,11 @@ def test_what_a_walk_overlooked_is_found_when_a_program_is_lent(
 
 
 @pytest.mark.parametrize("trainer", ["auto", "fit"])
-def test_with_moving_averages_the_saved_model_has_the_weights_that_were_evaluated(
-    trainer: str, module: str, tmp_path: Path
+@pytest.mark.parametrize("callbacks", ["swapped", "rounded", "rounded_by_lambda"])
+def test_the_saved_model_has_the_weights_that_were_evaluated_whatever_callbacks_make_of_them(
+    callbacks: str, trainer: str, module: str, tmp_path: Path
 ) -> None:
-    training, keeps = training_of(module, "averaged", trainer, "swapped"), Keeps()
+    training, keeps = training_of(module, "averaged", trainer, callbacks), Keeps()
     assignment = Assignment(trial=0, attempt=1, params=POINTS[0], seed=5, from_epoch=0, until_epoch=EPOCHS)
     outcome = training.run(assignment, keeps, folder=str(tmp_path), resume_uri=None)
     assert outcome.model_uri is not None, outcome.detail

@@ -25,7 +25,7 @@ from bandstand_workers.training.checkpoints import Arrays, BestWeights, Checkpoi
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback
 from bandstand_workers.training.user_code.callback_files import goes_on_by_its_files
 
-__all__ = ["FollowLearningRates", "ReportEpochs", "SeedEpochs"]
+__all__ = ["FollowLearningRates", "KeepEvaluated", "ReportEpochs", "SeedEpochs"]
 
 _CHECKPOINT_SECONDS = 30.0
 """Where the study does not say: a checkpoint at the first epoch end after this much training."""
@@ -63,6 +63,19 @@ class FollowLearningRates(keras.callbacks.Callback):  # type: ignore[misc]  # ke
         index = epoch + 1 - self._first_epoch
         if 0 <= index < len(self._rates):
             self.model.optimizer.learning_rate = self._rates[index]
+
+
+class KeepEvaluated(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """First in the list: sees an epoch's end before the user's callbacks, which may change the weights then."""
+
+    def __init__(self, report: ReportEpochs):
+        """`report` is told at each epoch's end, before any other callback."""
+        super().__init__()
+        self._report = report
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Have the weights kept that were evaluated."""
+        self._report.keep_evaluated(logs or {})
 
 
 class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
@@ -126,6 +139,12 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         if self._swaps_weights:
             self._evaluated = self.model.get_weights()
 
+    def keep_evaluated(self, logs: Mapping[str, Any]) -> None:
+        """Keep the weights of an epoch that is the best so far, as they are before other callbacks see its end."""
+        value = numbers_of(logs).get(self._objective.metric)
+        if not self._swaps_weights and value is not None and self._is_best(value):
+            self._evaluated = self.model.get_weights()
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """At the deadline the epoch ends where it is; it will not be reported."""
         if self.is_out_of_time():
@@ -152,6 +171,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         healthy = epoch_counts(metrics.get(self._objective.metric), metrics)
         if healthy:
             self._keep_if_best(metrics[self._objective.metric])
+        self._evaluated = None
         ended_itself = bool(self.model.stop_training) and self.epochs < self._max_epochs
         wait = self.epochs >= self._until_epoch or ended_itself or not healthy or self._pause_wanted
         measurement = Measurement(
@@ -182,10 +202,12 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
             self.model.stop_training = True
 
     def _keep_if_best(self, value: float) -> None:
-        loss = self._objective.sign * value
-        if self._objective.epoch == "last" or loss < self.best.loss:
+        if self._is_best(value):
             weights = self.model.get_weights() if self._evaluated is None else self._evaluated
-            self.best = BestWeights(loss=loss, epoch=self.epochs, weights=weights)
+            self.best = BestWeights(loss=self._objective.sign * value, epoch=self.epochs, weights=weights)
+
+    def _is_best(self, value: float) -> bool:
+        return self._objective.epoch == "last" or self._objective.sign * value < self.best.loss
 
     def _checkpoint_due(self) -> bool:
         if self._checkpoint_every is not None:

@@ -29,7 +29,7 @@ from bandstand_workers.programs.kept import KeptModel
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.loop import train_epochs
 from bandstand_workers.training import checkpoints, combined_models, keras_session, model_state
-from bandstand_workers.training.callbacks import FollowLearningRates, ReportEpochs, SeedEpochs
+from bandstand_workers.training.callbacks import FollowLearningRates, KeepEvaluated, ReportEpochs, SeedEpochs
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import Arrays, Checkpoint, CheckpointError
 from bandstand_workers.training.data.batches import epoch_permutation, for_keras, make_batches
@@ -243,7 +243,7 @@ class Training:
             watch = WatchModel(
                 user_callbacks, report.epochs, () if trial_model.lent is None else trial_model.lent.slots
             )
-            callbacks = [rates, *user_callbacks, report, watch]
+            callbacks = [KeepEvaluated(report), rates, *user_callbacks, report, watch]
             if trial_model.lent is None or self.spec.resources.trials_at_once == 1:
                 # Those generators are the process's: trainings beside each other would draw from one another's.
                 callbacks.insert(0, SeedEpochs(assignment.seed))
