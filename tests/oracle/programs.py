@@ -336,7 +336,10 @@ def _after(draw: Draw) -> list[str]:
             "if isinstance(model.optimizer.learning_rate, keras.Variable):",
             f"    model.optimizer.learning_rate = {draw.knob('rate', 0.002, 0.008)}",
         ],
-        "iterations": lambda: [f"model.optimizer.iterations.assign({draw.knob('iterations', 0, 5, 50)})"],
+        "iterations": lambda: [
+            "if isinstance(model.optimizer.iterations, keras.Variable):",  # not where gradients are accumulated
+            f"    model.optimizer.iterations.assign({draw.knob('iterations', 0, 5, 50)})",
+        ],
         "weights": lambda: [
             "for variable in model.trainable_variables[:1]:",
             f"    variable.assign(variable * {draw.knob('factor', 0.5, 1.5)})",
