@@ -11,9 +11,12 @@ from collections.abc import Callable
 from os import getenv
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bandstand_workers.programs.constants import find_slots
 from bandstand_workers.programs.python_state import PythonState, read_python_state
@@ -169,6 +172,35 @@ def test_code_that_asks_for_chance_or_time_is_not_understood() -> None:
 
     state = state_of(dense, OPTIMIZERS[0], {"loss": by_chance}, 1)
     assert "np.random.uniform" in state.obstacle
+
+
+def by_tensorflow(true: Any, guess: Any) -> Any:
+    return tf.reduce_mean(tf.square(tf.cast(true, "float32") - guess)) + tf.nn.l2_loss(tf.concat([guess, guess], 0))
+
+
+def by_numpy(true: Any, guess: Any) -> Any:
+    return keras.ops.mean(guess) * np.mean([1.0, 2.0]) * np.prod(guess.shape[1:]) * np.sqrt(2.0)
+
+
+def by_jax(true: Any, guess: Any) -> Any:
+    return jnp.mean(jax.nn.relu(true - guess)) + jax.vmap(jnp.sum)(guess)
+
+
+@pytest.mark.parametrize("loss", [by_tensorflow, by_numpy, by_jax])
+def test_code_that_calls_functions_of_libraries_is_understood(loss: Callable[..., Any]) -> None:
+    states = [state_of(dense, OPTIMIZERS[0], {"loss": loss}, 1) for _ in range(2)]
+    assert [state.obstacle for state in states] == ["", ""]
+    assert states[0].digest == states[1].digest
+
+
+@pytest.mark.parametrize("made", [lambda f: np.vectorize(f), lambda f: jax.jit(f), lambda f: tf.function(f)])
+def test_what_a_library_makes_of_a_users_function_is_not_known_by_name(made: Callable[..., Any]) -> None:
+    def state_with(number: float) -> PythonState:
+        held = made(lambda guess: guess * number)
+        return state_of(dense, OPTIMIZERS[0], {"loss": lambda true, guess: held(guess)}, 1)
+
+    one, other = state_with(1.0), state_with(2.0)
+    assert one.obstacle or other.obstacle or one.digest != other.digest
 
 
 def test_models_that_spare_the_same_variables_from_decay_are_equal() -> None:

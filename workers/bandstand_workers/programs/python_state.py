@@ -279,6 +279,11 @@ class _Walk:
 
     def function(self, value: Any) -> None:
         """By name where it is a library's; else by code, defaults, closure and the globals it uses."""
+        if _is_found_by_name(
+            value
+        ):  # what a library's decorator holds, such as TensorFlow's dispatch, is the library's
+            self._by_name(value)
+            return
         module = value.__globals__.get("__name__", value.__module__)  # `wraps` copies the other
         users = is_users_module(module or "__main__")
         self._tokens.append(f"function {module}:{value.__qualname__}")
@@ -291,6 +296,10 @@ class _Walk:
         if users:
             self._code(value)
             self.visit({name: each for name, each in vars(value).items() if name != "__wrapped__"})
+
+    def _by_name(self, value: Any) -> None:
+        self._tokens.append(f"function {value.__module__}:{value.__qualname__}")
+        self._ask_certainty(value, value.__module__, value.__qualname__)
 
     def method(self, value: types.MethodType) -> None:
         """Of an object."""
@@ -357,8 +366,11 @@ class _Walk:
         self._owners.pop()
 
     def opaque(self, value: Any) -> None:
-        """What nothing is known of."""
-        self._not_understood(value, "of a kind that is not known")
+        """What nothing is known of, unless it is a library's own, such as `np.mean`."""
+        if _is_found_by_name(value):
+            self._by_name(value)
+        else:
+            self._not_understood(value, "of a kind that is not known")
 
     # -- how it goes on ---------------------------------------------------------------------------------------------
 
@@ -455,6 +467,14 @@ def _plain_text(value: Any) -> str:
     """The content of an object whose class derives from one of Python's plain ones."""
     plains: tuple[Any, ...] = (int, float, str, bytes)
     return next(repr(plain(value)) for plain in plains if isinstance(value, plain))
+
+
+def _is_found_by_name(value: Any) -> bool:
+    """Whether a function is what its library's module has under its name, so that no user has made it."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or module not in sys.modules or not callable(value):
+        return False
+    return vars(sys.modules[module]).get(name) is value and not is_users_module(module)
 
 
 def _attributes_of(value: Any) -> dict[str, Any]:
