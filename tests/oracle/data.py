@@ -134,7 +134,7 @@ def _sequence(draw: Draw) -> Inputs:
 def _words(draw: Draw) -> Inputs:
     rows, mode = draw.knob("adapted_rows", 4, 20, 80), draw.knob("mode", "multi_hot", "count", "tf_idf")
     before = [
-        f"adapted = keras.layers.StringLookup(output_mode={mode}, max_tokens=7, pad_to_max_tokens=True)",
+        f"adapted = keras.layers.StringLookup(output_mode={mode}, max_tokens=8, pad_to_max_tokens=True)",
         f'adapted.adapt(load()["train"][0][:{rows}])',
     ]
     words = "np.array(['ant', 'bee', 'cat', 'dog', 'eel', 'fox'])[np.clip(raw[:, :3] * 2 + 3, 0, 5).astype(int)]"
@@ -169,7 +169,7 @@ def _texts(draw: Draw) -> Inputs:
 def _integers(draw: Draw) -> Inputs:
     rows = draw.knob("adapted_rows", 4, 20, 80)
     before = [
-        "adapted = keras.layers.IntegerLookup(output_mode='multi_hot', max_tokens=7, pad_to_max_tokens=True)",
+        "adapted = keras.layers.IntegerLookup(output_mode='multi_hot', max_tokens=8, pad_to_max_tokens=True)",
         f'adapted.adapt(load()["train"][0][:{rows}])',
     ]
     x = "(np.clip(raw * 2 + 3, 0, 5).astype('int64') * 7)"

@@ -99,7 +99,7 @@ def _recurrent(draw: Draw) -> str:
 
 
 def _distributed(draw: Draw) -> str:
-    return _folded(f"keras.layers.TimeDistributed(keras.layers.Dense({draw.knob('units', 2, 3)}))",
+    return _folded(f"keras.layers.TimeDistributed(keras.layers.Dense({draw.knob('units', 2, 4)}))",
                    "keras.layers.Flatten()")  # fmt: skip
 
 

@@ -351,7 +351,7 @@ def _after(draw: Draw) -> list[str]:
         ],
         "attribute": lambda: [
             "for layer in model.layers:",
-            "    if hasattr(layer, 'factor'):",
+            "    if isinstance(getattr(layer, 'factor', None), float):",
             f"        layer.factor = {draw.knob('factor', 0.3, 0.7)}",
         ],
         "activation": lambda: [
