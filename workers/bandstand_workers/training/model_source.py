@@ -201,7 +201,8 @@ class ModelSource:
         if "/" not in signature and self._cannot_serve_others(lent):
             self.unshared.add(signature)
             lent.signature = f"{signature}/{trial}"
-        self._made_with.setdefault(lent.signature, dict(params))
+        if "/" not in lent.signature:  # others may be lent it
+            self._made_with.setdefault(lent.signature, dict(params))
         self.kept.lent(lent)
         self._of_trial[trial] = (lent.signature, [slot.value for slot in lent.slots])
         return TrialModel(model=lent.model, lent=lent)
