@@ -22,7 +22,8 @@ def main(role: str, folder: Path, seed: int, numbers: list[int], breaks: str = "
     """Train these programs.
 
     Args:
-        role: reference, candidate-0 or candidate-1, which is another process that goes on after it.
+        role: reference; shaken, a reference from weights one rounding beside; candidate-0, or candidate-1, another
+            process that goes on after it.
         folder: of the run.
         seed: of the run.
         numbers: of the programs.
@@ -40,10 +41,10 @@ def main(role: str, folder: Path, seed: int, numbers: list[int], breaks: str = "
         program = make_program(seed, number, backend)
         write_source(program, code)
         (folder / f"{role}-{number}.begun").touch()
-        if role == "reference":
+        if role in ("reference", "shaken"):
             from tests.oracle.reference import train_program
 
-            shown: Any = train_program(program)
+            shown: Any = train_program(program, shaken=role == "shaken")
         else:
             shown, earlier = _train_candidate(program, seed, int(role[-1]), folder, earlier)
         part = folder / f"{role}-{number}.part"

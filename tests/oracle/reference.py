@@ -50,8 +50,12 @@ class _Notes(keras.callbacks.Callback):
         ]
 
 
-def train_program(program: Program) -> list[Result]:
-    """The result of each point."""
+_SHAKE = 2e-7
+"""About one rounding of a `float32`, relatively."""
+
+
+def train_program(program: Program, *, shaken: bool = False) -> list[Result]:
+    """The result of each point; if `shaken`, each weight begins one rounding beside."""
     keras.config.set_dtype_policy("float32")
     module = importlib.import_module(program.module)
     policy = keras.config.dtype_policy()
@@ -61,14 +65,14 @@ def train_program(program: Program) -> list[Result]:
         keras.config.set_dtype_policy(policy)
         result = Result()
         try:
-            _train(program, module, data, point, result)
+            _train(program, module, data, point, result, shaken)
         except Exception:  # noqa: BLE001  # a random program may raise anything
             result.error = traceback.format_exc()[-3000:]
         results.append(result)
     return results
 
 
-def _train(program: Program, module: Any, data: Any, point: Point, result: Result) -> None:
+def _train(program: Program, module: Any, data: Any, point: Point, result: Result, shaken: bool) -> None:
     size = point.params[program.batch_size] if isinstance(program.batch_size, str) else program.batch_size
     callbacks = module.callbacks(dict(point.params)) if program.has_callbacks else []
     model = _fresh(module, point)
@@ -80,6 +84,8 @@ def _train(program: Program, module: Any, data: Any, point: Point, result: Resul
         model(next(iter(batches))[0])
         for variable, value in before:  # `fit` builds without using up random states
             variable.assign(value)
+    if shaken:
+        _shake(model)
     model.fit(
         batches,
         steps_per_epoch=steps,
@@ -90,6 +96,13 @@ def _train(program: Program, module: Any, data: Any, point: Point, result: Resul
         callbacks=[_Seeds(point.seed), *callbacks, _Notes(result)],
         verbose=0,
     )
+
+
+def _shake(model: Any) -> None:
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        value = np.array(keras.ops.convert_to_numpy(variable))
+        variable.assign((value * (1 + _SHAKE * rng.choice([-1.0, 1.0], value.shape))).astype(value.dtype))
 
 
 def _fresh(module: Any, point: Point) -> Any:

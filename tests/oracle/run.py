@@ -5,6 +5,7 @@ Knows processes and files. Must not know how a program is trained.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import subprocess
@@ -43,8 +44,14 @@ class Verdict:
     program: Program
     failures: list[tuple[int, Failure]] = field(default_factory=list)  # by trial
     told: int = 0  # trials that differ, of which Bandstand said what their checkpoints could not hold
+    rounding: int = 0  # trials that differ, as plain Keras does from plain Keras begun one rounding beside
     invalid: str = ""  # why plain Keras does not train it
     compiled: int = 0  # trials that a compiled program trained
+
+    @property
+    def differs(self) -> bool:
+        """Whether trials have other numbers than plain Keras."""
+        return any(failure.kind != "raises" for _, failure in self.failures)
 
     @property
     def fate(self) -> str:
@@ -53,6 +60,8 @@ class Verdict:
             return "invalid"
         if self.failures:
             return self.failures[0][1].kind
+        if self.rounding:
+            return "at the mercy of rounding"
         return "told to differ" if self.told else "same"
 
 
@@ -91,7 +100,14 @@ def judge_programs(
         for chunk, both in zip(chunks, halves, strict=True):
             for half in both:
                 half.result()
-            yield from (_judge(place, seed, number, backend) for number in chunk)
+            verdicts = [_judge(place, seed, number, backend) for number in chunk]
+            doubtful = [verdict.program.number for verdict in verdicts if verdict.differs]
+            if doubtful:
+                _train("shaken", place, seed, doubtful, backend, breaks)
+            yield from (
+                _judge(place, seed, verdict.program.number, backend) if verdict.differs else verdict
+                for verdict in verdicts
+            )
 
 
 @contextmanager
@@ -154,11 +170,15 @@ def _judge(folder: Path, seed: int, number: int, backend: str) -> Verdict:
     if expected is None:
         return Verdict(program, invalid="the reference process died or hung")
     got = None if states is None else {trial: state.result for trial, state in states.items()}
-    return judge(program, make_schedule(seed, program), expected, got)
+    return judge(program, make_schedule(seed, program), expected, got, _read(folder / f"shaken-{number}.pickle"))
 
 
 def judge(
-    program: Program, schedule: Sequence[Piece], expected: Sequence[Result], got: Mapping[int, Result] | None
+    program: Program,
+    schedule: Sequence[Piece],
+    expected: Sequence[Result],
+    got: Mapping[int, Result] | None,
+    shaken: Sequence[Result] | None = None,
 ) -> Verdict:
     """Hold a program's trials against plain Keras.
 
@@ -167,6 +187,8 @@ def judge(
         schedule: by which the trials were.
         expected: the results of plain Keras, of each point.
         got: those of each trial; None where the process died.
+        shaken: the results of plain Keras from weights one rounding beside, where they are known. A point for which
+            these differ as well shows nothing: Adam makes a whole step of a gradient that is nothing but rounding.
     """
     verdict = Verdict(program)
     for trial in sorted({piece.trial for piece in schedule}, key=lambda trial: trial.number):
@@ -175,14 +197,20 @@ def judge(
             verdict.invalid = theirs.error
             continue
         if got is None:
-            failure: Failure | None = Failure("raises", "the process", "trains", "the process died or hung")
+            verdict.failures.append((trial.number, Failure("raises", "the process", "trains", "it died or hung")))
+            continue
+        ours = got[trial.number]
+        verdict.compiled += ours.is_compiled
+        failure = compare(program, theirs, ours)
+        if failure is None:
+            continue
+        if failure.kind == "raises":
+            verdict.failures.append((trial.number, failure))
+        elif ours.unkept:
+            verdict.told += 1
+        elif shaken is not None and compare(program, theirs, dataclasses.replace(shaken[trial.point], score=None)):
+            verdict.rounding += 1
         else:
-            verdict.compiled += got[trial.number].is_compiled
-            failure = compare(program, theirs, got[trial.number])
-            if failure is not None and failure.kind != "raises" and got[trial.number].unkept:
-                verdict.told += 1
-                continue
-        if failure is not None:
             verdict.failures.append((trial.number, failure))
     return verdict
 
