@@ -106,7 +106,7 @@ def _shake(model: Any) -> None:
 
 
 def _fresh(module: Any, point: Point) -> Any:
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)  # to collect garbage each time takes a quarter of a run
     keras.utils.set_random_seed(point.seed)
     return module.build(dict(point.params))
 

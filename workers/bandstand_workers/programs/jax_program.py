@@ -310,7 +310,7 @@ class JaxProgram:
         groups = _groups_of(model)
         state = tuple([variable.value for variable in group] for group in groups)
         step = model.train_step if train else _as_train_step(model.test_step)
-        logs, state = step(state, batch)
+        logs, state = jax.jit(step)(state, batch)  # as `fit` does; else JAX would compile each operation by itself
         for variables, values in zip(groups, state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
