@@ -117,7 +117,7 @@ def _pictures(draw: Draw) -> Inputs:
             "keras.layers.ZeroPadding2D(1)",
         ]
     )
-    front = ["keras.layers.Rescaling(1 / 255)", change, "keras.layers.Conv2D(3, 2)", "keras.layers.Flatten()"]
+    front = ["keras.layers.Rescaling(1 / 255)", change, "keras.layers.Conv2D(4, 2)", "keras.layers.Flatten()"]
     x = "np.clip(np.repeat(raw, 2, axis=1) * 60 + 128, 0, 255).reshape(-1, 4, 4, 1).astype('uint8')"
     return Inputs(x, shape="(4, 4, 1)", dtype="uint8", front=front, needs_input=True)
 
