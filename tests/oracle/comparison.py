@@ -5,6 +5,7 @@ Knows numbers. Must not know who trained.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,9 @@ def compare(program: Program, expected: Result, got: Result) -> Failure | None:
     """The first difference; None where there is none."""
     if got.error:
         return Failure("raises", f"after {len(got.epochs)} epochs", "trains", got.error)
+    if got.epochs and not math.isfinite(got.epochs[-1]["val_loss"]):
+        # Bandstand ends a trial that has diverged, with this epoch; plain Keras trains on.
+        expected = dataclasses.replace(expected, epochs=expected.epochs[: len(got.epochs)], variables=got.variables)
     if len(expected.epochs) != len(got.epochs):
         return Failure("differs", "number of epochs", str(len(expected.epochs)), str(len(got.epochs)))
     tolerance = _HALF if program.half else _SINGLE
