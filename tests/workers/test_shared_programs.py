@@ -5,6 +5,7 @@ Each case is a builder in which a parameter decides something that no configurat
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Mapping
@@ -242,6 +243,28 @@ def rounded():
     return [Rounds()]
 
 
+KEPT = {}
+
+
+def that_sets_a_global(params):
+    KEPT["share"] = 1 / params["value"]
+    return net()
+
+
+class Shrinks(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        for variable in self.model.trainable_variables:
+            variable.assign(variable * KEPT["share"])
+
+
+def shrinking():
+    return [Shrinks()]
+
+
+def rated():
+    return [keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.02 * KEPT["share"])]
+
+
 def rounded_by_lambda():
     hook = keras.callbacks.LambdaCallback()
     hook.on_epoch_end = lambda epoch, logs: Rounds.on_epoch_end(hook, epoch)
@@ -401,6 +424,24 @@ def test_the_saved_model_has_the_weights_that_were_evaluated_whatever_callbacks_
     assert outcome.model_uri is not None, outcome.detail
     scored = training.evaluate(outcome.model_uri, POINTS[0], "validation")
     assert scored["loss"] == pytest.approx(keeps.epochs[-1]["val_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("callbacks", ["shrinking", "rated"])
+def test_callbacks_of_a_resumed_trial_read_the_globals_that_its_own_builder_sets(
+    callbacks: str, module: str, tmp_path: Path
+) -> None:
+    training, first = training_of(module, "that_sets_a_global", "auto", callbacks), Listener(1, pauses=True)
+    assignment = Assignment(trial=0, attempt=1, params=POINTS[0], seed=5, from_epoch=0, until_epoch=1)
+    training.run(assignment, first, folder=str(tmp_path), resume_uri=None)
+    training.wait_for_checkpoints()
+    train(training, tmp_path, 1, POINTS[1])
+    second = Listener()
+    goes_on = dataclasses.replace(assignment, from_epoch=1, until_epoch=EPOCHS, checkpoint_of=0)
+    training.run(goes_on, second, folder=str(tmp_path), resume_uri=first.checkpoint)
+    plain = Listener()
+    whole = dataclasses.replace(assignment, until_epoch=EPOCHS)
+    training_of(module, "that_sets_a_global", "fit", callbacks).run(whole, plain, folder=str(tmp_path), resume_uri=None)
+    assert_same([first.epochs + second.epochs], [plain.epochs])
 
 
 TWO = """

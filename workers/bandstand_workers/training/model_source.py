@@ -6,6 +6,7 @@ Knows the builder, the data as tensors and the kept models. Must not know epochs
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
 from bandstand_workers.internals import keras_parts
 from bandstand_workers.programs.choice import MeasuredProgram
+from bandstand_workers.programs.code_origin import is_users
 from bandstand_workers.programs.constants import find_slots
 from bandstand_workers.programs.kept import KeptModel, KeptModels
 from bandstand_workers.programs.lending_check import difference_in_steps, difference_in_validation
@@ -117,6 +119,8 @@ class ModelSource:
             known = self._of_trial.get(trial) if restores else None
             lent = self.kept.take(known[0]) if known else None
             if lent is not None and known is not None:
+                if any(map(_runs_users_code, callbacks)):
+                    self._build_anew(seed, params, context)  # it may set globals that callbacks read
                 # Not where globals have changed that its code reads: only its builder sets them again.
                 if reason_for_fit(lent.model, callbacks) is None and lent.is_as_traced:
                     lent.renew_late(known[1])
@@ -337,6 +341,12 @@ class ModelSource:
         if name not in self.tensors:
             self.tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
         return self.tensors[name]
+
+
+def _runs_users_code(callback: Any) -> bool:
+    """Whether a callback is of a class of the user's, or holds a function of the user's."""
+    functions = [each for each in vars(callback).values() if isinstance(each, types.FunctionType | types.MethodType)]
+    return is_users(type(callback)) or any(map(is_users, functions))
 
 
 def _parts_of(model: Any) -> frozenset[type]:
