@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bandstand.search.events import Action
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import Measurement, Outcome
+from bandstand_workers.messages import Outcome
 from bandstand_workers.training.training import Training
+from tests.workers.pausing_link import PausingLink
 
 CODE = """
 import keras
@@ -83,25 +83,6 @@ def callbacks(params):
 EPOCHS, PAUSE = 4, 2
 
 
-class Listener:
-    """Answers as a coordinator that pauses a trial or has it trained to its end."""
-
-    def __init__(self, until: int) -> None:
-        self.losses: list[float] = []
-        self.checkpoint = ""
-        self._until = until
-
-    def report(self, measurement: Measurement, *, wait: bool) -> Verdict:
-        self.losses.append(measurement.metrics["loss"])
-        if measurement.epoch < self._until:
-            return Verdict(action=Action.CONTINUE, until_epoch=self._until)
-        return Verdict(action=Action.PAUSE if self._until < EPOCHS else Action.STOP, until_epoch=self._until)
-
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
-        assert not error
-        self.checkpoint = uri
-
-
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     name = "model_watch_user"
@@ -133,9 +114,9 @@ def training_of(module: str, trainer: str) -> Training:
 
 
 def train(
-    training: Training, folder: Path, params: dict[str, str], until: int, before: Listener | None = None
-) -> tuple[Listener, Outcome]:
-    listener, from_epoch = Listener(until), 0 if before is None else PAUSE
+    training: Training, folder: Path, params: dict[str, str], until: int, before: PausingLink | None = None
+) -> tuple[PausingLink, Outcome]:
+    link, from_epoch = PausingLink(until, pauses=until < EPOCHS), 0 if before is None else PAUSE
     assignment = Assignment(
         trial=0,
         attempt=1,
@@ -146,12 +127,16 @@ def train(
         checkpoint_of=None if before is None else 0,
     )
     outcome = training.run(
-        assignment, listener, folder=str(folder), resume_uri=None if before is None else before.checkpoint
+        assignment, link, folder=str(folder), resume_uri=None if before is None else before.checkpoint
     )
     training.wait_for_checkpoints()
     assert not outcome.kind, outcome.detail
     assert outcome.refused or bool(outcome.signature) == (training.spec.trainer == "auto")
-    return listener, outcome
+    return link, outcome
+
+
+def losses(link: PausingLink) -> list[float]:
+    return [epoch["loss"] for epoch in link.epochs]
 
 
 def whole_and_resumed(
@@ -163,7 +148,7 @@ def whole_and_resumed(
     second, ended = train(training_of(module, trainer), folder / "parts", params, EPOCHS, first)
     if alone.notes:
         assert paused.notes or ended.notes
-    return whole.losses, first.losses + second.losses, [*paused.notes, *ended.notes, *filter(None, [ended.refused])]
+    return losses(whole), losses(first) + losses(second), [*paused.notes, *ended.notes, *filter(None, [ended.refused])]
 
 
 @pytest.mark.parametrize("trainer", ["auto", "fit"])
@@ -183,8 +168,8 @@ def test_compiled_epochs_that_go_on_do_not_see_what_a_whole_training_does_not_se
 ) -> None:
     whole, resumed, _ = whole_and_resumed(module, "auto", tmp_path, {"when": when, "change": change})
     plain, _ = train(training_of(module, "fit"), tmp_path / "fit", {"when": when, "change": change}, EPOCHS)
-    assert whole == pytest.approx(plain.losses, rel=1e-4)
-    assert resumed == pytest.approx(plain.losses, rel=1e-4)
+    assert whole == pytest.approx(losses(plain), rel=1e-4)
+    assert resumed == pytest.approx(losses(plain), rel=1e-4)
 
 
 @pytest.mark.parametrize(

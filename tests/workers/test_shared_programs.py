@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.study import StudySpec
 from bandstand_workers.messages import Measurement
 from bandstand_workers.programs import python_state
 from bandstand_workers.training.training import Training
+from tests.workers.pausing_link import PausingLink
 
 EPOCHS = 2
 
@@ -278,25 +278,6 @@ HIDDEN = [
 POINTS = [{"value": 1.5}, {"value": 4.0}, {"value": 1.5}]
 
 
-class Listener:
-    """Answers every report with CONTINUE until the last epoch; notes what was reported."""
-
-    def __init__(self, until: int = EPOCHS, pauses: bool = False) -> None:
-        self.epochs: list[dict[str, float]] = []
-        self._until, self._pauses = until, pauses
-        self.checkpoint = ""
-
-    def report(self, measurement: Measurement, *, wait: bool) -> Verdict:
-        self.epochs.append(dict(measurement.metrics))
-        if measurement.epoch < self._until:
-            return Verdict(action=Action.CONTINUE, until_epoch=self._until)
-        return Verdict(action=Action.PAUSE if self._pauses else Action.STOP, until_epoch=self._until)
-
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
-        assert not error
-        self.checkpoint = uri
-
-
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     name = "shared_programs_user"
@@ -328,7 +309,7 @@ def training_of(module: str, build: str, trainer: str, *callbacks: str, data: st
 
 
 def train(training: Training, folder: Path, number: int, params: Mapping[str, Any]) -> list[dict[str, float]]:
-    listener = Listener()
+    listener = PausingLink(EPOCHS)
     assignment = Assignment(trial=number, attempt=1, params=params, seed=5, from_epoch=0, until_epoch=EPOCHS)
     outcome = training.run(assignment, listener, folder=str(folder), resume_uri=None)
     assert not outcome.kind, outcome.detail
@@ -418,7 +399,7 @@ def test_what_a_walk_overlooked_is_found_when_a_program_is_lent(
 def test_the_saved_model_has_the_weights_that_were_evaluated_whatever_callbacks_make_of_them(
     callbacks: str, trainer: str, module: str, tmp_path: Path
 ) -> None:
-    training, keeps = training_of(module, "averaged", trainer, callbacks), Keeps()
+    training, keeps = training_of(module, "averaged", trainer, callbacks), Keeps(EPOCHS)
     assignment = Assignment(trial=0, attempt=1, params=POINTS[0], seed=5, from_epoch=0, until_epoch=EPOCHS)
     outcome = training.run(assignment, keeps, folder=str(tmp_path), resume_uri=None)
     assert outcome.model_uri is not None, outcome.detail
@@ -430,15 +411,15 @@ def test_the_saved_model_has_the_weights_that_were_evaluated_whatever_callbacks_
 def test_callbacks_of_a_resumed_trial_read_the_globals_that_its_own_builder_sets(
     callbacks: str, module: str, tmp_path: Path
 ) -> None:
-    training, first = training_of(module, "that_sets_a_global", "auto", callbacks), Listener(1, pauses=True)
+    training, first = training_of(module, "that_sets_a_global", "auto", callbacks), PausingLink(1, pauses=True)
     assignment = Assignment(trial=0, attempt=1, params=POINTS[0], seed=5, from_epoch=0, until_epoch=1)
     training.run(assignment, first, folder=str(tmp_path), resume_uri=None)
     training.wait_for_checkpoints()
     train(training, tmp_path, 1, POINTS[1])
-    second = Listener()
+    second = PausingLink(EPOCHS)
     goes_on = dataclasses.replace(assignment, from_epoch=1, until_epoch=EPOCHS, checkpoint_of=0)
     training.run(goes_on, second, folder=str(tmp_path), resume_uri=first.checkpoint)
-    plain = Listener()
+    plain = PausingLink(EPOCHS)
     whole = dataclasses.replace(assignment, until_epoch=EPOCHS)
     training_of(module, "that_sets_a_global", "fit", callbacks).run(whole, plain, folder=str(tmp_path), resume_uri=None)
     assert_same([first.epochs + second.epochs], [plain.epochs])
@@ -519,9 +500,9 @@ def test_a_model_with_two_optimizers_goes_on_in_another_process_as_if_it_had_nev
 ) -> None:
     name, params = two_optimizers(tmp_path, monkeypatch), {"value": 2.0}
     straight = training_of_two(name, "fit")
-    whole = Listener()
+    whole = PausingLink(EPOCHS)
     run(straight, whole, tmp_path / "straight", params, EPOCHS)
-    begun, rest = Listener(until=1, pauses=True), Listener()
+    begun, rest = PausingLink(1, pauses=True), PausingLink(EPOCHS)
     training = training_of_two(name, first)
     run(training, begun, tmp_path / "cut", params, 1)
     training.wait_for_checkpoints()
@@ -535,7 +516,7 @@ def test_a_model_that_was_never_called_keeps_its_weights_and_says_so(
 ) -> None:
     training = training_of_two(two_optimizers(tmp_path, monkeypatch), "auto")
     assignment = Assignment(trial=0, attempt=1, params={"value": 2.0}, seed=5, from_epoch=0, until_epoch=EPOCHS)
-    keeps = Keeps()
+    keeps = Keeps(EPOCHS)
     outcome = training.run(assignment, keeps, folder=str(tmp_path), resume_uri=None)
     assert not outcome.kind, outcome.detail
     assert outcome.model_uri is not None and outcome.model_uri.endswith(".weights.h5")
@@ -544,7 +525,7 @@ def test_a_model_that_was_never_called_keeps_its_weights_and_says_so(
     assert scored["gap"] == pytest.approx(keeps.epochs[-1]["val_gap"], rel=0.2)  # the noise is another
 
 
-class Keeps(Listener):
+class Keeps(PausingLink):
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict:
         verdict = super().report(measurement, wait=wait)
         return Verdict(action=verdict.action, until_epoch=EPOCHS, keep_epoch=EPOCHS)
@@ -564,7 +545,7 @@ def training_of_two(name: str, trainer: str) -> Training:
 
 
 def run(
-    training: Training, listener: Listener, folder: Path, params: Mapping[str, Any], until: int, resume: str = ""
+    training: Training, listener: PausingLink, folder: Path, params: Mapping[str, Any], until: int, resume: str = ""
 ) -> None:
     done = 1 if resume else 0
     assignment = Assignment(

@@ -59,7 +59,7 @@ def difference_in_steps(
     Returns:
         Empty if nothing.
     """
-    for steps_taken in (0, _LATE_STEP) if _depends_on_the_step(fresh) else (0,):
+    for steps_taken in (0, _LATE_STEP) if _depends_on_the_step(fresh, variables) else (0,):
         begun = [
             np.full_like(value, steps_taken) if steps_taken and _is_step_count(found) else value
             for found, value in zip(variables, values, strict=True)
@@ -110,9 +110,9 @@ def _difference_in_step(kept: KeptModel, fresh: Any) -> str:
     return ""
 
 
-def _depends_on_the_step(model: Any) -> bool:
+def _depends_on_the_step(model: Any, variables: Sequence[FoundVariable]) -> bool:
     """Whether a step may do something else later: an optimizer has a schedule, or not all classes are Keras's own."""
-    optimizers = [found.owner for found in read_python_state(model).variables if _is_step_count(found)]
+    optimizers = [found.owner for found in variables if _is_step_count(found)]
     parts = [model, *keras_parts.all_layers(model), *optimizers]
     has_own_classes = any(not type(part).__module__.startswith("keras.") for part in parts)
     return has_own_classes or any(not isinstance(each.learning_rate, keras.Variable) for each in optimizers)

@@ -10,6 +10,6 @@ from typing import Any
 __all__ = ["overrides"]
 
 
-def overrides(value: Any, base: type, method: str) -> bool:
-    """Whether an object has another method of this name than a base class gives it; its class's, or the object's."""
-    return getattr(getattr(value, method), "__func__", None) is not getattr(base, method)
+def overrides(value: Any, base: type, *methods: str) -> bool:
+    """Whether an object has, by its class or by itself, another method of one of these names than a base class has."""
+    return any(getattr(getattr(value, each), "__func__", None) is not getattr(base, each) for each in methods)

@@ -279,9 +279,8 @@ class _Walk:
 
     def function(self, value: Any) -> None:
         """By name where it is a library's; else by code, defaults, closure and the globals it uses."""
-        if _is_found_by_name(
-            value
-        ):  # what a library's decorator holds, such as TensorFlow's dispatch, is the library's
+        if _is_found_by_name(value):
+            # What a library's decorator holds, such as TensorFlow's dispatch, is the library's.
             self._by_name(value)
             return
         module = value.__globals__.get("__name__", value.__module__)  # `wraps` copies the other

@@ -51,4 +51,4 @@ def _is_distributed(model: Any) -> bool:
 def _acts_on_batches(callback: Any) -> bool:
     if isinstance(callback, keras.callbacks.ModelCheckpoint) and callback.save_freq == "epoch":
         return False  # its hook looks at the batch number and does nothing
-    return any(overrides(callback, keras.callbacks.Callback, hook) for hook in _BATCH_HOOKS)
+    return overrides(callback, keras.callbacks.Callback, *_BATCH_HOOKS)

@@ -237,4 +237,4 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
 def _acts_on_tests(callback: Any) -> bool:
     """Whether a callback does anything around an evaluation, such as Keras's `SwapEMAWeights`."""
-    return any(overrides(callback, keras.callbacks.Callback, hook) for hook in ("on_test_begin", "on_test_end"))
+    return overrides(callback, keras.callbacks.Callback, "on_test_begin", "on_test_end")

@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 
-_CAUSES = {
-    "optimizer": "the builder has changed since the study began, or a callback freezes layers in the first "
-    "epoch; freeze them in the builder or in on_train_begin, because a resumed trial runs both again"
+_OTHER_CAUSES = {
+    "optimizer": ", or a callback freezes layers in the first epoch; freeze them in the builder or in on_train_begin, "
+    "because a resumed trial runs both again"
 }
-"""Why a checkpoint does not fit a part that its own builder makes, where there may be another reason."""
+"""Why a checkpoint may not fit a part of the model, besides a builder that has changed."""
 
 
 def capture(model: Any, epoch: int, callbacks: Sequence[BegunCallback], best: BestWeights) -> Checkpoint:
@@ -146,7 +146,7 @@ def restore(checkpoint: Checkpoint, model: Any, callbacks: list[Any]) -> None:
         if not fitting:
             raise CheckpointError(
                 f"a checkpoint must fit the {name} that the builder makes; {checkpoint.file} has variables of other "
-                f"shapes: {_CAUSES.get(name, 'the builder has changed since the study began')}",
+                f"shapes: the builder has changed since the study began{_OTHER_CAUSES.get(name, '')}",
                 "other shape",
             )
     for variables, values in parts.values():

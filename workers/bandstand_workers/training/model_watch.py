@@ -43,7 +43,7 @@ class WatchModel(keras.callbacks.Callback):  # type: ignore[misc]  # keras has n
             slots: attributes of the model that its program reads from variables.
         """
         super().__init__()
-        self._looks = any(overrides(each, keras.callbacks.Callback, hook) for each in user_callbacks for hook in _HOOKS)
+        self._looks = any(overrides(each, keras.callbacks.Callback, *_HOOKS) for each in user_callbacks)
         self._epochs_done = epochs_done
         self._slots = slots
         self._begun = self._stepped = ""
