@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bandstand.report.text import counted
+from bandstand.search.budget import Spent, spent_of_limits, spent_share
 from bandstand.store.views import EndedTrial, StudyProgress
 from bandstand.strategies.samplers.grid_points import grid_of
 from bandstand.study.study import StudySpec
@@ -39,6 +40,8 @@ __all__ = [
 
 _REFRESH_SECONDS = 0.5
 _SHOWN_TRIALS = 12
+_UNITS = {"wall_seconds": "s", "gpu_hours": "GPU hours"}
+"""Of the limits that are not named by their unit."""
 
 
 class Display(Protocol):
@@ -82,26 +85,24 @@ def make_display(store: Store) -> Display:
 
 def budget_used(progress: StudyProgress) -> float:
     """How much of its budget a study has used, 0 to 1: of several limits, the one that is nearest."""
-    return min(1.0, max((used / limit for used, limit, _ in _limits(progress)), default=0.0))
+    return spent_share(_limits(progress).values()) or 0.0
 
 
-def _limits(progress: StudyProgress) -> list[tuple[float, float, str]]:
-    """(used, limit, unit) of everything that is limited."""
-    budget, spec = progress.budget, progress.spec
-    over = sum(progress.counts.get(state, 0) for state in ("complete", "pruned", "failed"))
-    limits = [
-        (progress.epochs, budget.epochs, "epochs"),
-        (over, budget.trials, "trials"),
-        (progress.wall_seconds, budget.wall_seconds, "s"),
-        (progress.gpu_seconds / 3600, budget.gpu_hours, "GPU hours"),
-        (over, grid_of(spec).size if spec.sampler == "grid" else None, "points of the grid"),
-    ]
-    return [(used, limit, unit) for used, limit, unit in limits if limit]
+def _limits(progress: StudyProgress) -> dict[str, Spent]:
+    """What is spent of everything that is limited, by unit."""
+    spent = spent_of_limits(
+        progress.budget.model_dump(exclude_none=True), epochs=progress.epochs, trials=progress.spent_trials,
+        wall_seconds=progress.wall_seconds, gpu_seconds=progress.gpu_seconds,
+    )  # fmt: skip
+    limits = {_UNITS.get(name, name): each for name, each in spent.items()}
+    if progress.spec.sampler == "grid" and (size := grid_of(progress.spec).size):
+        limits["points of the grid"] = Spent(progress.spent_trials, size)
+    return limits
 
 
 def budget_spent(progress: StudyProgress) -> str:
     """What was spent of what, in words."""
-    parts = [f"{round(used, 2):g} of {limit:g} {unit}" for used, limit, unit in _limits(progress)]
+    parts = [f"{round(spent, 2):g} of {limit:g} {unit}" for unit, (spent, limit) in _limits(progress).items()]
     if progress.budget.epochs is None:
         parts.append(f"{progress.epochs} epochs")
     return ", ".join(parts)
