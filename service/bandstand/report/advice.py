@@ -14,7 +14,7 @@ from bandstand.report.border import border_of
 from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import and_list, counted, measured, number, value_text
-from bandstand.report.timeline import values_of
+from bandstand.report.timeline import ranked_trials, values_of
 from bandstand.strategies import make_strategy
 from bandstand.strategies.pruners.asha import ASHAOptions
 from bandstand.strategies.samplers.surrogate_models import SurrogateOptions
@@ -146,8 +146,9 @@ def _wants_a_logarithm(record: StudyRecord) -> Iterator[str]:
 def _best_tenth(record: StudyRecord) -> list[int]:
     trials = record.trials
     ended = trials[trials["state"].isin(["complete", "pruned"])]
-    losses = (record.spec.objective.sign * values_of(ended)).dropna().sort_values(kind="stable")
-    return [int(ended.loc[index, "number"]) for index in losses.index[: len(losses) // 10]]
+    rows = zip(ended["number"], values_of(ended), strict=True)
+    values = {int(trial): float(value) for trial, value in rows if not np.isnan(value)}
+    return ranked_trials(record, values)[: len(values) // 10]
 
 
 def _never_mattered(importance: ImportanceData | str) -> Iterator[str]:

@@ -62,6 +62,11 @@ class TrialState(StrEnum):
         return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 
     @property
+    def is_result(self) -> bool:
+        """Whether the trial has ended and has not failed."""
+        return self in (TrialState.COMPLETE, TrialState.PRUNED)
+
+    @property
     def is_resting(self) -> bool:
         """Whether no worker has the trial or is wanted for it: it has ended, or it is paused and may never go on."""
         return self is TrialState.PAUSED or self.is_final

@@ -311,5 +311,5 @@ class History:
             self._best = place
         if trial.state.is_final and (self._best_ended is None or place < self._best_ended):
             self._best_ended = place
-        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+        if trial.state.is_result:
             self.has_result = True

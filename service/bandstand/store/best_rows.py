@@ -15,7 +15,7 @@ from bandstand.search.best import BestTrial, Seen
 from bandstand.store import tables
 from bandstand.study.study import Objective, StudySpec
 
-__all__ = ["counts", "order_of_places", "read_best"]
+__all__ = ["counts", "order_of_places", "read_best", "read_full_state"]
 
 NOT_FINITE = ("nan", "inf", "-inf")
 """Numbers that JSON has no word for, as they are stored."""
@@ -64,6 +64,15 @@ def read_best(connection: Connection, row: sa.Row[Any], spec: StudySpec) -> Best
         model_path=row.model_uri if has_model else None,
         seen=_better_seen(connection, row.id, objective, best.value) if objective.epoch == "last" else None,
     )
+
+
+def read_full_state(connection: Connection, study_id: int, objective: Objective) -> str | None:
+    """The state of the trials that are full results, as `bandstand.search.best.full_results`; None while none counts.
+
+    Of an objective that takes each trial's best epoch every trial is one; the state is then that of the best.
+    """
+    best = connection.execute(_best_query(objective.direction, objective.epoch), {"study": study_id}).one_or_none()
+    return None if best is None else str(best.state)
 
 
 def _better_seen(connection: Connection, study_id: int, objective: Objective, than: float) -> Seen | None:

@@ -14,7 +14,7 @@ from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
 from bandstand.report.text import counted, label, measured
-from bandstand.report.timeline import values_of
+from bandstand.report.timeline import ranked_from_the_best, values_of
 from bandstand.study.study import Objective
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ def learning_curves_data(record: StudyRecord) -> CurvesData | str:
         return "No trial was measured for more than one epoch, so there are no curves."
     states = dict(zip(record.trials["number"], record.trials["state"], strict=True))
     best_trial = record.best.number if record.best else None
-    losses = (measured["value"] * record.spec.objective.sign).groupby(measured["trial"]).min().sort_values()
-    ranked = sorted((int(trial) for trial in losses.index), key=lambda trial: trial != best_trial)
+    sign = record.spec.objective.sign
+    reached = sign * (measured["value"] * sign).groupby(measured["trial"]).min()
+    ranked = ranked_from_the_best(record, {int(trial): float(value) for trial, value in reached.items()})  # type: ignore[call-overload]
     kept = sample_best_and_evenly(ranked, MAX_CURVES)
     pairs = read_pairs(record)
     groups = dict(iter(measured[measured["trial"].isin(kept)].sort_values("epoch").groupby("trial")))

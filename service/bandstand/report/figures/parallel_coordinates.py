@@ -20,7 +20,7 @@ from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, make_figure
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
-from bandstand.report.timeline import values_of
+from bandstand.report.timeline import ranked_from_the_best, values_of
 from bandstand.study.study import Objective
 from bandstand_spaces import Parameter, Value
 
@@ -92,11 +92,9 @@ def parallel_data(record: StudyRecord) -> ParallelData | str:
     ended = trials[is_shown & trials["value"].notna()]
     if len(ended) < 2:
         return f"Two ended trials with a value are needed to compare their parameters; there are {len(ended)} so far."
-    ranked = sorted(
-        ((int(trial), float(value)) for trial, value in zip(ended["number"], ended["value"], strict=True)),
-        key=lambda pair: (pair[0] != best, sign * pair[1], pair[0]),
-    )
-    kept = sample_best_and_evenly(ranked, MAX_LINES)
+    values = {int(trial): float(value) for trial, value in zip(ended["number"], ended["value"], strict=True)}
+    ranked = ranked_from_the_best(record, values)
+    kept = [(trial, values[trial]) for trial in sample_best_and_evenly(ranked, MAX_LINES)]
     bounds = make_bounds((value for _, value in kept), sign)
     if bounds is None:
         return "No trial has a finite value."
@@ -111,7 +109,7 @@ def parallel_data(record: StudyRecord) -> ParallelData | str:
     )
     shown = {trial for trial, _ in kept}
     pruned = int(ended.loc[ended["number"].isin(shown), "state"].eq("pruned").sum())
-    return ParallelData(axes, lines, ranked[0][0] == best, len(ranked), pruned, failed, bounds.beyond)
+    return ParallelData(axes, lines, ranked[0] == best, len(ranked), pruned, failed, bounds.beyond)
 
 
 def _objective_axis(objective: Objective, bounds: Bounds) -> Axis:

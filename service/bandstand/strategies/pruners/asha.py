@@ -14,8 +14,8 @@ from bandstand.search.events import Action, Event, Measured
 from bandstand.search.history import Trial
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.pruners.first_rung import FirstRung
-from bandstand.strategies.pruners.rungs import Key, Rung, rung_epochs
-from bandstand.strategies.randomness import coin_for
+from bandstand.strategies.pruners.rungs import Rung, rung_epochs
+from bandstand.strategies.randomness import Key, key_with_coin
 from bandstand.strategies.strategy import Judgement
 
 if TYPE_CHECKING:
@@ -121,4 +121,4 @@ class ASHAPruner:
 
 def key_of(trial: Trial, spec: StudySpec) -> Key:
     """What a trial is ranked by at the rung that it has just reached."""
-    return spec.objective.sign * trial.values[-1], coin_for(spec.seed, trial.number), trial.number
+    return key_with_coin(spec.objective.sign * trial.values[-1], spec.seed, trial.number)

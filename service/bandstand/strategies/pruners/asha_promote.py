@@ -14,7 +14,8 @@ from bandstand.search.history import Trial
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
 from bandstand.strategies.pruners.first_rung import FirstRung
-from bandstand.strategies.pruners.rungs import Key, WaitingRung, rung_epochs
+from bandstand.strategies.pruners.rungs import WaitingRung, rung_epochs
+from bandstand.strategies.randomness import Key
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
 
 if TYPE_CHECKING:

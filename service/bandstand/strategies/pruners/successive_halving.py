@@ -11,7 +11,8 @@ from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted
 from bandstand.search.history import Trial
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
-from bandstand.strategies.pruners.rungs import Key, rung_epochs
+from bandstand.strategies.pruners.rungs import rung_epochs
+from bandstand.strategies.randomness import Key
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
 
 if TYPE_CHECKING:
