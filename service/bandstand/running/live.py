@@ -20,7 +20,7 @@ from rich.text import Text
 from bandstand.report.text import counted
 from bandstand.search.budget import Spent, spent_of_limits, spent_share
 from bandstand.store.views import EndedTrial, StudyProgress
-from bandstand.strategies.samplers.grid_points import grid_of
+from bandstand.strategies import facts_of
 from bandstand.study.study import StudySpec
 
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ def _limits(progress: StudyProgress) -> dict[str, Spent]:
         wall_seconds=progress.wall_seconds, gpu_seconds=progress.gpu_seconds,
     )  # fmt: skip
     limits = {_UNITS.get(name, name): each for name, each in spent.items()}
-    if progress.spec.sampler == "grid" and (size := grid_of(progress.spec).size):
-        limits["points of the grid"] = Spent(progress.spent_trials, size)
+    points = facts_of(progress.spec).points
+    if points:
+        limits["points of the grid"] = Spent(progress.spent_trials, points)
     return limits
 
 

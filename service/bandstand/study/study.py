@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from bandstand.errors import InputError
-from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES, facts_of
 from bandstand.study.broken_rules import did_you_mean, rule_from
 from bandstand.study.directions import Direction, better_words, direction_from_name
 from bandstand.study.references import Reference
@@ -279,7 +279,7 @@ class StudySpec(_Frozen):
             _check_option("pruner", self.pruner, PRUNERS)
             SAMPLERS[self.sampler].check(self)
             PRUNERS[self.pruner].check(self)
-        if self.budget.is_open and (self.sampler != "grid"):
+        if self.budget.is_open and facts_of(self).points is None:
             raise ValueError(
                 "budget must limit at least one of epochs, trials, wall_seconds, gpu_hours; got none: "
                 "say [budget] epochs = 200"
