@@ -18,6 +18,7 @@ from bandstand.search.budget import Spent, spent_of_limits, spent_share
 from bandstand.store import tables
 from bandstand.store.best_rows import counts, order_of_places
 from bandstand.store.spent_rows import trial_is_spent
+from bandstand.strategies import strategy_name
 from bandstand.study.directions import Direction, better_words
 from bandstand.submissions.queue import TURN
 from bandstand.submissions.records import SubmissionState
@@ -236,7 +237,6 @@ def shown_state() -> sa.ColumnElement[str]:
 
 def _summary_from(row: sa.RowMapping) -> StudySummary:
     spec: dict[str, Any] = row["spec"]
-    pruner = spec.get("pruner") or "none"
     budget: dict[str, Any] = spec["budget"] | (row["extended"] or {})
     own = set(StudySummary.__dataclass_fields__) - {"metric", "direction", "strategy", "max_epochs", "budget"}
     return StudySummary(
@@ -244,7 +244,7 @@ def _summary_from(row: sa.RowMapping) -> StudySummary:
         epochs=int(row["epochs"]),
         metric=spec["objective"]["metric"],
         direction=spec["objective"]["direction"],
-        strategy=spec["sampler"] if pruner == "none" else f"{spec['sampler']} + {pruner}",
+        strategy=strategy_name(spec["sampler"], spec.get("pruner") or ""),
         max_epochs=spec["max_epochs"],
         budget={name: limit for name, limit in budget.items() if limit is not None},
     )

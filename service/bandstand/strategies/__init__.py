@@ -59,6 +59,7 @@ __all__ = [
     "StrategyFacts",
     "facts_of",
     "make_strategy",
+    "strategy_name",
 ]
 
 SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
@@ -113,6 +114,17 @@ def make_strategy(spec: StudySpec) -> Strategy:
         return STRATEGIES[spec.sampler].make(spec)
     pruner = PRUNERS[spec.pruner].make(spec)
     return SampleAndPrune(SAMPLERS[spec.sampler].make(spec, pruner.ask_epochs()), pruner)
+
+
+def strategy_name(sampler: str, pruner: str, plus: str = " + ") -> str:
+    """Sampler and pruner in one phrase, such as `tpe + asha`; one word where one does it all.
+
+    Args:
+        sampler: or the whole strategy.
+        pruner: empty where the strategy is a whole one.
+        plus: what stands between the two.
+    """
+    return sampler if pruner in ("", "none") else f"{sampler}{plus}{pruner}"
 
 
 def facts_of(spec: StudySpec) -> StrategyFacts:
