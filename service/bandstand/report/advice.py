@@ -15,6 +15,7 @@ from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import and_list, counted, measured, number, value_text
 from bandstand.report.timeline import ranked_trials, values_of
+from bandstand.search.events import FINAL_STATES, RESULT_STATES, TrialState
 from bandstand.strategies import facts_of, make_strategy
 from bandstand_spaces import Categorical, Value
 
@@ -58,7 +59,7 @@ def _is_over(record: StudyRecord) -> bool:
 
 def _nothing_completed(record: StudyRecord) -> Iterator[str]:
     trials = record.trials
-    if _is_over(record) and len(trials) and not (trials["state"] == "complete").any():
+    if _is_over(record) and len(trials) and not (trials["state"] == TrialState.COMPLETE).any():
         yield (
             f"No trial was completed, that is trained all of its {counted(record.spec.max_epochs, 'epoch')}: what is "
             f"best here is best of short trainings. Give the study more than its budget of {record.budget}, or "
@@ -71,7 +72,7 @@ def _too_small(record: StudyRecord) -> Iterator[str]:
     spec, trials, facts = record.spec, record.trials, facts_of(record.spec)
     if not _is_over(record) or not len(trials):
         return
-    ended = int(values_of(trials[trials["state"].isin(["complete", "pruned"])]).notna().sum())
+    ended = int(values_of(trials[trials["state"].isin(RESULT_STATES)]).notna().sum())
     startup, factor = facts.draws_at_random_first, facts.reduction_factor
     if startup and (len(trials) <= startup or ended < startup):
         yield (
@@ -133,7 +134,7 @@ def _wants_a_logarithm(record: StudyRecord) -> Iterator[str]:
 
 def _best_tenth(record: StudyRecord) -> list[int]:
     trials = record.trials
-    ended = trials[trials["state"].isin(["complete", "pruned"])]
+    ended = trials[trials["state"].isin(RESULT_STATES)]
     rows = zip(ended["number"], values_of(ended), strict=True)
     values = {int(trial): float(value) for trial, value in rows if not np.isnan(value)}
     return ranked_trials(record, values)[: len(values) // 10]
@@ -157,7 +158,7 @@ def _disagreeing_repeats(record: StudyRecord) -> Iterator[str]:
     A trial that went on from another one is no repeat: it began from other weights.
     """
     params, trials = params_by_trial(record), record.trials
-    complete = trials[(trials["state"] == "complete") & values_of(trials).notna() & trials["parent"].isna()]
+    complete = trials[(trials["state"] == TrialState.COMPLETE) & values_of(trials).notna() & trials["parent"].isna()]
     groups: dict[tuple[tuple[str, Value], ...], list[float]] = {}
     for trial, value in zip(complete["number"], values_of(complete), strict=True):
         groups.setdefault(tuple(params[int(trial)].items()), []).append(float(record.spec.objective.sign * value))
@@ -180,9 +181,9 @@ def _failed_cells(record: StudyRecord) -> Iterator[str]:
     params, trials = params_by_trial(record), record.trials
     cells = {
         state: {tuple(params[int(trial)].items()) for trial in trials.loc[trials["state"] == state, "number"]}
-        for state in ("complete", "pruned", "failed")
+        for state in FINAL_STATES
     }
-    failed = cells["failed"] - cells["complete"] - cells["pruned"]
+    failed = cells[TrialState.FAILED] - cells[TrialState.COMPLETE] - cells[TrialState.PRUNED]
     if failed:
         shown = sorted(", ".join(f"{name} {value_text(value)}" for name, value in cell) for cell in failed)
         more = f" and {len(shown) - EXAMPLES:,} more" if len(shown) > EXAMPLES else ""

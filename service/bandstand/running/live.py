@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -19,6 +19,7 @@ from rich.text import Text
 
 from bandstand.report.text import counted
 from bandstand.search.budget import Spent, spent_of_limits, spent_share
+from bandstand.search.events import FINAL_STATES, TrialState
 from bandstand.store.views import EndedTrial, StudyProgress
 from bandstand.strategies import facts_of
 from bandstand.study.study import StudySpec
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bandstand.store.store import Store
 
 __all__ = [
+    "STATE_WORDS",
     "Display",
     "LiveDisplay",
     "NoDisplay",
@@ -42,6 +44,10 @@ _REFRESH_SECONDS = 0.5
 _SHOWN_TRIALS = 12
 _UNITS = {"wall_seconds": "s", "gpu_hours": "GPU hours"}
 """Of the limits that are not named by their unit."""
+STATE_WORDS: Mapping[TrialState, str] = MappingProxyType(
+    {state: "done" if state is TrialState.COMPLETE else str(state) for state in (TrialState.RUNNING, *FINAL_STATES)}
+)
+"""What trials of a state are called where they are counted in a line; the others seldom matter."""
 
 
 class Display(Protocol):
@@ -163,10 +169,9 @@ def params_text(params: Mapping[str, Any]) -> str:
 
 
 def _counts(progress: StudyProgress) -> str:
-    words = {"running": "running", "complete": "done", "pruned": "pruned", "failed": "failed"}
     counts = progress.counts
-    words |= {state: state for state in ("paused", "waiting") if counts.get(state)}
-    shown = [f"{counts.get(state, 0)} {word}" for state, word in words.items()]
+    shown = [f"{counts.get(state, 0)} {word}" for state, word in STATE_WORDS.items()]
+    shown += [f"{counts[state]} {state}" for state in (TrialState.PAUSED, TrialState.WAITING) if counts.get(state)]
     return f"trials   {', '.join(shown)}"
 
 
@@ -387,5 +392,6 @@ class PlainDisplay(NoDisplay):
 
 def _line_from(ended: EndedTrial, spec: StudySpec) -> str:
     value = "" if ended.value is None else f", {spec.objective.metric} {ended.value:.4f}"
-    why = f" ({ended.message or ended.reason})" if ended.state != "complete" or ended.reason != "max_epochs" else ""
+    as_usual = (ended.state, ended.reason) == (TrialState.COMPLETE, "max_epochs")
+    why = "" if as_usual else f" ({ended.message or ended.reason})"
     return f"trial {ended.number} {ended.state} after {counted(ended.epochs, 'epoch')}{value}{why}"

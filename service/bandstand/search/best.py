@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bandstand.search.events import TrialState
+from bandstand.search.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
     from bandstand.study.study import Objective
@@ -126,7 +126,7 @@ class BestTrial:
         """Why there is no file of its model, for people; empty where there is."""
         if self.model_path is not None:
             return ""
-        if self.state not in ("complete", "pruned", "failed"):
+        if self.state not in FINAL_STATES:
             return "its model is saved when the trial ends, or the study is stopped"
         return "its model is not there: no file or checkpoint with the weights of this epoch was left when it ended"
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.search.best import BestTrial, Seen
+from bandstand.search.events import RESULT_STATES, TrialState
 from bandstand.store import tables
 from bandstand.study.study import Objective, StudySpec
 
@@ -21,7 +22,7 @@ NOT_FINITE = ("nan", "inf", "-inf")
 """Numbers that JSON has no word for, as they are stored."""
 _STUDY = sa.bindparam("study", type_=sa.BigInteger)
 _TRIAL = tables.trial.c
-_IS_PRUNED = _TRIAL.state == "pruned"
+_IS_PRUNED = _TRIAL.state == TrialState.PRUNED
 
 
 def counts(takes_last: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
@@ -30,7 +31,7 @@ def counts(takes_last: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     Args:
         takes_last: whether the study's objective takes each trial's last epoch.
     """
-    return sa.and_(_TRIAL.value.is_not(None), sa.or_(sa.not_(takes_last), _TRIAL.state == "complete", _IS_PRUNED))
+    return sa.and_(_TRIAL.value.is_not(None), sa.or_(sa.not_(takes_last), _TRIAL.state.in_(RESULT_STATES)))
 
 
 def order_of_places(

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from bandstand.search.events import TrialState
+from bandstand.search.events import FINAL_STATES
 
 __all__ = ["trial_is_spent"]
-
-_FINAL = tuple(str(state) for state in TrialState if state.is_final)
 
 
 def trial_is_spent(trial: sa.FromClause) -> sa.ColumnElement[bool]:
     """As `bandstand.search.budget.spends_a_trial`, of a row of `trial`."""
-    return sa.and_(trial.c.parent.is_(None), trial.c.state.in_(_FINAL))
+    return sa.and_(trial.c.parent.is_(None), trial.c.state.in_(FINAL_STATES))

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.search.budget import Spent, spent_of_limits, spent_share
+from bandstand.search.events import TrialState
 from bandstand.store import tables
 from bandstand.store.best_rows import counts, order_of_places
 from bandstand.store.spent_rows import trial_is_spent
@@ -184,7 +185,7 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
         sa.select(
             sa.func.count().label("trials"),
             sa.func.count().filter(trial_is_spent(trial)).label("spent_trials"),
-            sa.func.count().filter(trial.c.state == "running").label("running"),
+            sa.func.count().filter(trial.c.state == TrialState.RUNNING).label("running"),
             sa.func.coalesce(sa.func.sum(trial.c.epochs - trial.c.from_epoch), 0).label("epochs"),
         )
         .where(of_study)
@@ -274,7 +275,7 @@ def _latest(study: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     latest_epoch = (
         sa.select(sa.func.max(measured.c.seq))
         .join(trial, sa.and_(trial.c.study_id == measured.c.study_id, trial.c.number == measured.c.trial))
-        .where(trial.c.study_id == study, trial.c.state == "running", measured.c.epoch == trial.c.epochs)
+        .where(trial.c.study_id == study, trial.c.state == TrialState.RUNNING, measured.c.epoch == trial.c.epochs)
     )
     parts = [query.correlate(study.table).scalar_subquery() for query in (latest_event, latest_epoch)]
     return sa.func.greatest(*parts, 0)

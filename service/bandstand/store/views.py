@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from bandstand.errors import StudyNotFoundError
 from bandstand.search.best import BestTrial, Seen
-from bandstand.search.events import Combined
+from bandstand.search.events import Combined, TrialState
 from bandstand.store import tables
 from bandstand.store.best_rows import read_best
 from bandstand.store.event_rows import event_from
@@ -294,7 +294,7 @@ def _running_query() -> sa.Select[Any]:
                 measured.c.epoch == trial.c.epochs,
             ),
         )
-        .where(trial.c.study_id == _STUDY, trial.c.state == "running")
+        .where(trial.c.study_id == _STUDY, trial.c.state == TrialState.RUNNING)
         .order_by(trial.c.number)
     )
 

@@ -45,6 +45,7 @@ def show(client: Client, name: str, as_json: bool) -> None:
 
     from bandstand.client.answers import progress_from, spec_from
     from bandstand.running.live import progress_view
+    from bandstand.search.events import TrialState
 
     study = client.study(name)
     detail = study.detail()
@@ -59,7 +60,7 @@ def show(client: Client, name: str, as_json: bool) -> None:
         console.print(line, markup=False)
     trials = list(study.iter_trials())
     _print_top(trials, spec.objective)
-    for trial in [trial for trial in trials if trial["state"] == "failed"][:_TOP]:
+    for trial in [trial for trial in trials if trial["state"] == TrialState.FAILED][:_TOP]:
         console.print(f"trial {trial['number']} failed: {trial['message'] or trial['reason']}", markup=False)
 
 
