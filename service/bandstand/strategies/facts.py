@@ -1,6 +1,7 @@
 """What others must know of a strategy, as its class says it: the report, the live view, the rules of a study.
 
-Knows the questions and the usual answers. Must not know any strategy by name.
+Knows the questions and the usual answers. Must not know any strategy by name. A class that has another base names the
+facts last: they are protocols, whose `__init__` does nothing.
 """
 
 from __future__ import annotations
