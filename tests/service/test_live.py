@@ -35,6 +35,7 @@ def make_progress(budget: dict[str, Any], **changes: Any) -> StudyProgress:
         "state": "running",
         "reason": "",
         "counts": {"running": 1, "complete": 4, "pruned": 5, "failed": 1},
+        "spent_trials": 10,
         "epochs": 60,
         "wall_seconds": 30.0,
         "gpu_seconds": 1800.0,

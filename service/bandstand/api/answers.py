@@ -157,6 +157,8 @@ class Progress(_FromRecord):
     reason: str
     counts: dict[str, int]
     """Trials by state."""
+    spent_trials: int
+    """Trials of the budget that have ended; a trial that goes on from another one is none."""
     epochs: int
     wall_seconds: float
     gpu_seconds: float

@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from bandstand.running.live import budget_used, params_text, progress_view
+from bandstand.running.live import STATE_WORDS, budget_used, params_text, progress_view
 from bandstand.store.views import StudyProgress
 
 __all__ = ["LineView", "PipeView", "TerminalView", "View", "is_notebook", "make_view", "progress_line"]
@@ -65,8 +65,7 @@ def is_notebook() -> bool:
 def progress_line(progress: StudyProgress) -> str:
     """A study's progress in one line."""
     counts, best, objective = progress.counts, progress.best, progress.spec.objective
-    words = {"running": "running", "complete": "done", "pruned": "pruned", "failed": "failed"}
-    trials = ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts.get(state))
+    trials = ", ".join(f"{counts[state]} {word}" for state, word in STATE_WORDS.items() if counts.get(state))
     parts = [
         f"{progress.spec.name}: {progress.state}",
         f"{budget_used(progress):.0%}",

@@ -13,6 +13,7 @@ import typer
 
 from bandstand.commands.compare import DataMayDiffer, compare
 from bandstand.commands.internals import UsageError
+from bandstand.commands.options import Workers
 from bandstand.commands.report import check_folder, figure, report
 from bandstand.commands.requests import enqueue, extend
 from bandstand.commands.serve import serve
@@ -52,9 +53,6 @@ for server_command in (submit, submit_comparison, watch, logs, resume, delete, l
 
 Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", "-w", help="Trainers at the same time; as many as fit when left out.")
-]
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bandstand.commands.options import Workers
 from bandstand.errors import INTERRUPTED
 from bandstand.study.budget_text import BUDGET_FORMS
 
@@ -53,9 +54,7 @@ def compare(
     max_epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the study's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the first repeat, instead of the study's.")] = None,
     as_name: AsName = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-w", help="Trainers at the same time; as many as fit when left out.")
-    ] = None,
+    workers: Workers = None,
     reuse: Annotated[
         bool, typer.Option("--reuse", help="Take finished studies with the same settings instead of running them.")
     ] = False,

@@ -13,6 +13,7 @@ from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.text import counted
 from bandstand.report.timeline import places_of
 from bandstand.running.live import params_text
+from bandstand.search.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.client.answers import ListedStudy
@@ -121,7 +122,7 @@ def _print_top(record: StudyRecord, console: Console) -> None:
 
 
 def _print_failures(record: StudyRecord, console: Console) -> None:
-    failed = record.trials[record.trials["state"] == "failed"]
+    failed = record.trials[record.trials["state"] == TrialState.FAILED]
     if failed.empty:
         return
     console.print(Text("failures", style="bold red"))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bandstand.errors import InputError
+from bandstand.strategies import strategy_name
 from bandstand.study.lineup import StrategyChoice, strategies_from
 from bandstand.study.study import NAME_LIMIT, StudySpec
 
@@ -123,7 +124,7 @@ def make_plan(name: str, spec: StudySpec, strategies: Sequence[str], repeats: in
 
 
 def _own(spec: StudySpec) -> StrategyChoice:
-    return strategies_from([spec.sampler if spec.pruner in ("", "none") else f"{spec.sampler}+{spec.pruner}"])[0]
+    return strategies_from([strategy_name(spec.sampler, spec.pruner, "+")])[0]
 
 
 def _with_all_options(arm: StrategyChoice, spec: StudySpec) -> StrategyChoice:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bandstand.errors import StudyNotFoundError
 from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measurements
+from bandstand.search.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.comparison.plan import ComparisonPlan, PlannedStudy
@@ -127,7 +128,7 @@ def _run(repeat: int, record: StudyRecord) -> Run:
         test_value=float(tested) if tested is not None and isfinite(tested) else None,
         best_params=dict(best.params) if best else {},
         trials=len(states),
-        failed_trials=int((states == "failed").sum()),
+        failed_trials=int((states == TrialState.FAILED).sum()),
         epochs=int(record.trials["epochs"].sum()),
         train_seconds=float(record.trials["seconds"].sum()),
         wall_seconds=record.wall_seconds,

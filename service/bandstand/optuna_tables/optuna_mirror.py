@@ -214,7 +214,8 @@ class OptunaMirror:
         for key in ("reason", "message", "epochs", "best_epoch"):
             if row[key] != "":
                 storage.set_trial_user_attr(trial_id, key, row[key])
-        state = {"complete": OptunaState.COMPLETE, "pruned": OptunaState.PRUNED}.get(row["state"], OptunaState.FAIL)
+        results = {TrialState.COMPLETE: OptunaState.COMPLETE, TrialState.PRUNED: OptunaState.PRUNED}
+        state = results.get(row["state"], OptunaState.FAIL)
         value = row["value"]
         usable = state is not OptunaState.FAIL and value is not None and isfinite(value)
         storage.set_trial_state_values(trial_id, state, [value] if usable else None)

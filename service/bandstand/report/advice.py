@@ -14,11 +14,9 @@ from bandstand.report.border import border_of
 from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import and_list, counted, measured, number, value_text
-from bandstand.report.timeline import values_of
-from bandstand.strategies import make_strategy
-from bandstand.strategies.pruners.asha import ASHAOptions
-from bandstand.strategies.samplers.surrogate_models import SurrogateOptions
-from bandstand.strategies.samplers.tpe import TPEOptions
+from bandstand.report.timeline import ranked_trials, values_of
+from bandstand.search.events import FINAL_STATES, RESULT_STATES, TrialState
+from bandstand.strategies import facts_of, make_strategy
 from bandstand_spaces import Categorical, Value
 
 if TYPE_CHECKING:
@@ -35,12 +33,6 @@ CROWDED = 0.1
 CROWD = 5
 """Fewer trials in the best tenth say nothing."""
 EXAMPLES = 3
-
-_LEARNING = {"tpe": TPEOptions().startup_trials} | dict.fromkeys(
-    ("gp", "forest", "extra_trees", "gbrt"), SurrogateOptions().startup_trials
-)
-"""Samplers that draw at random first -> how many trials, where the study does not say."""
-_HALVING = ("asha", "asha-promote", "hyperband", "successive-halving")
 
 
 def search_warnings(record: StudyRecord, importance: ImportanceData | str) -> list[str]:
@@ -67,7 +59,7 @@ def _is_over(record: StudyRecord) -> bool:
 
 def _nothing_completed(record: StudyRecord) -> Iterator[str]:
     trials = record.trials
-    if _is_over(record) and len(trials) and not (trials["state"] == "complete").any():
+    if _is_over(record) and len(trials) and not (trials["state"] == TrialState.COMPLETE).any():
         yield (
             f"No trial was completed, that is trained all of its {counted(record.spec.max_epochs, 'epoch')}: what is "
             f"best here is best of short trainings. Give the study more than its budget of {record.budget}, or "
@@ -77,20 +69,17 @@ def _nothing_completed(record: StudyRecord) -> Iterator[str]:
 
 def _too_small(record: StudyRecord) -> Iterator[str]:
     """Budgets that end before the strategy has begun to do what it is chosen for."""
-    spec, trials = record.spec, record.trials
+    spec, trials, facts = record.spec, record.trials, facts_of(record.spec)
     if not _is_over(record) or not len(trials):
         return
-    ended = int(values_of(trials[trials["state"].isin(["complete", "pruned"])]).notna().sum())
-    if spec.sampler in _LEARNING:
-        startup = int(spec.sampler_options.get("startup_trials", _LEARNING[spec.sampler]))
-        if len(trials) <= startup or ended < startup:
-            yield (
-                f"The budget is too small for {spec.sampler}: it draws at random until {startup} trials have a value, "
-                f"and the study has {ended} of {counted(len(trials), 'trial')}, so this was random search."
-            )
-    if spec.pruner in _HALVING:
-        # The learned first rung is an option of asha alone; the factor is every halving pruner's.
-        factor = int(spec.pruner_options.get("reduction_factor", ASHAOptions().reduction_factor))
+    ended = int(values_of(trials[trials["state"].isin(RESULT_STATES)]).notna().sum())
+    startup, factor = facts.draws_at_random_first, facts.reduction_factor
+    if startup and (len(trials) <= startup or ended < startup):
+        yield (
+            f"The budget is too small for {spec.sampler}: it draws at random until {startup} trials have a value, "
+            f"and the study has {ended} of {counted(len(trials), 'trial')}, so this was random search."
+        )
+    if factor is not None:
         rungs = make_strategy(spec).ask_epochs()[:-1]
         if not rungs:
             return
@@ -98,9 +87,9 @@ def _too_small(record: StudyRecord) -> Iterator[str]:
         reached = int((trials["epochs"] >= second).sum())
         if reached < factor:
             yield (
-                f"The budget is too small for {spec.pruner}: {counted(reached, 'trial')} reached epoch {second}, its "
-                f"{'second' if len(rungs) > 1 else 'only'} rung, and one in {factor} goes on, so hardly anything was "
-                "chosen there. Give it more epochs, or fewer to a trial."
+                f"The budget is too small for {spec.pruner or spec.sampler}: {counted(reached, 'trial')} reached epoch "
+                f"{second}, its {'second' if len(rungs) > 1 else 'only'} rung, and one in {factor} goes on, so hardly "
+                "anything was chosen there. Give it more epochs, or fewer to a trial."
             )
 
 
@@ -145,9 +134,10 @@ def _wants_a_logarithm(record: StudyRecord) -> Iterator[str]:
 
 def _best_tenth(record: StudyRecord) -> list[int]:
     trials = record.trials
-    ended = trials[trials["state"].isin(["complete", "pruned"])]
-    losses = (record.spec.objective.sign * values_of(ended)).dropna().sort_values(kind="stable")
-    return [int(ended.loc[index, "number"]) for index in losses.index[: len(losses) // 10]]
+    ended = trials[trials["state"].isin(RESULT_STATES)]
+    rows = zip(ended["number"], values_of(ended), strict=True)
+    values = {int(trial): float(value) for trial, value in rows if not np.isnan(value)}
+    return ranked_trials(record, values)[: len(values) // 10]
 
 
 def _never_mattered(importance: ImportanceData | str) -> Iterator[str]:
@@ -168,7 +158,7 @@ def _disagreeing_repeats(record: StudyRecord) -> Iterator[str]:
     A trial that went on from another one is no repeat: it began from other weights.
     """
     params, trials = params_by_trial(record), record.trials
-    complete = trials[(trials["state"] == "complete") & values_of(trials).notna() & trials["parent"].isna()]
+    complete = trials[(trials["state"] == TrialState.COMPLETE) & values_of(trials).notna() & trials["parent"].isna()]
     groups: dict[tuple[tuple[str, Value], ...], list[float]] = {}
     for trial, value in zip(complete["number"], values_of(complete), strict=True):
         groups.setdefault(tuple(params[int(trial)].items()), []).append(float(record.spec.objective.sign * value))
@@ -186,14 +176,14 @@ def _disagreeing_repeats(record: StudyRecord) -> Iterator[str]:
 
 
 def _failed_cells(record: StudyRecord) -> Iterator[str]:
-    if record.spec.sampler != "grid":
+    if facts_of(record.spec).points is None:
         return
     params, trials = params_by_trial(record), record.trials
     cells = {
         state: {tuple(params[int(trial)].items()) for trial in trials.loc[trials["state"] == state, "number"]}
-        for state in ("complete", "pruned", "failed")
+        for state in FINAL_STATES
     }
-    failed = cells["failed"] - cells["complete"] - cells["pruned"]
+    failed = cells[TrialState.FAILED] - cells[TrialState.COMPLETE] - cells[TrialState.PRUNED]
     if failed:
         shown = sorted(", ".join(f"{name} {value_text(value)}" for name, value in cell) for cell in failed)
         more = f" and {len(shown) - EXAMPLES:,} more" if len(shown) > EXAMPLES else ""

@@ -12,6 +12,7 @@ from bandstand.report.border import border_of
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.params import condition_text
 from bandstand.report.text import and_list, counted, duration, measured, shortened, value_text
+from bandstand.search.events import FINAL_STATES, TrialState
 from bandstand_spaces import Categorical, Parameter, Value
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ __all__ = ["answer_from", "failures_table", "params_json", "params_table", "rema
 
 MESSAGE_LIMIT = 400
 MAX_FAILURE_ROWS = 20
-_FATES = {
-    "pruned": " It was pruned later, as others looked more promising there: its best epoch counts all the same.",
-    "failed": " It failed later: its best epoch counts all the same.",
-    "paused": " It is paused.",
-    "waiting": " It waits for a trainer to go on.",
-    "running": " It is still training.",
+_FATES: dict[str, str] = {
+    TrialState.PRUNED: (
+        " It was pruned later, as others looked more promising there: its best epoch counts all the same."
+    ),
+    TrialState.FAILED: " It failed later: its best epoch counts all the same.",
+    TrialState.PAUSED: " It is paused.",
+    TrialState.WAITING: " It waits for a trainer to go on.",
+    TrialState.RUNNING: " It is still training.",
 }
 """By state, what became of the best trial, where it was not completed."""
 
@@ -39,7 +42,7 @@ def answer_from(record: StudyRecord) -> list[str]:
 
 def remark_for_optuna(record: StudyRecord) -> list[str]:
     """For readers of the study in Optuna, which has a best trial of its own: why it may be another one."""
-    if record.best is None or record.best.state == "complete":
+    if record.best is None or record.best.state == TrialState.COMPLETE:
         return []
     return [
         "Optuna's own best trial is another one, as it counts complete trials only; the study's user attribute "
@@ -68,7 +71,7 @@ def _best_sentence(record: StudyRecord) -> str:
             f" Its weights come from {'trials' if len(record.best_ancestors) > 1 else 'trial'} {before}, with other "
             "params: what it was trained with, epoch by epoch, is its schedule."
         )
-    if objective.epoch == "last" and best.state == "pruned":
+    if objective.epoch == "last" and best.state == TrialState.PRUNED:
         return f"{words} It was pruned: no trial has been completed, so this is the best of short trainings."
     return words + _FATES.get(best.state, "")
 
@@ -100,7 +103,7 @@ def _model_sentences(record: StudyRecord) -> list[str]:
 def _cost_sentence(record: StudyRecord) -> str:
     trials = record.trials
     epochs = int(trials["epochs"].sum()) if len(trials) else 0
-    counts = {state: int((trials["state"] == state).sum()) for state in ("complete", "pruned", "failed")}
+    counts = {str(state): int((trials["state"] == state).sum()) for state in FINAL_STATES}
     counts["not ended"] = len(trials) - sum(counts.values())
     fates = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
     parts = [f"{counted(epochs, 'epoch')} in {counted(len(trials), 'trial')}" + (f" ({fates})" if fates else "")]
@@ -173,7 +176,7 @@ def params_json(best: BestTrial) -> str:
 
 def failures_table(record: StudyRecord) -> Table | None:
     """Failed trials by reason and message, the most frequent first; None where none failed."""
-    failed = record.trials[record.trials["state"] == "failed"]
+    failed = record.trials[record.trials["state"] == TrialState.FAILED]
     groups: dict[tuple[str, str], list[int]] = {}
     for trial, reason, message in zip(failed["number"], failed["reason"], failed["message"], strict=True):
         groups.setdefault((str(reason), shortened(str(message or ""), MESSAGE_LIMIT)), []).append(int(trial))

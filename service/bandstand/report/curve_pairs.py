@@ -15,6 +15,7 @@ import pandas as pd
 from bandstand.report.diagnosis import Diagnosis, Logged, Reference, diagnose
 from bandstand.report.diagnosis_rules import Rules
 from bandstand.report.family import best_path, read_members
+from bandstand.search.events import FINAL_STATES
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
@@ -55,7 +56,7 @@ def read_pairs(record: StudyRecord, rules: Rules | None = None) -> Mapping[int, 
     if validation not in measured.columns or measured.empty:
         return {}
     trials = record.trials
-    ended = set(trials.loc[trials["state"].isin(["complete", "pruned", "failed"]), "number"])
+    ended = set(trials.loc[trials["state"].isin(FINAL_STATES), "number"])
     measured = measured[measured["trial"].isin(ended)].sort_values(["trial", "epoch"], kind="stable")
     if measured.empty:
         return {}

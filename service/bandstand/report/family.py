@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from bandstand.report.drawing.sampling import sample_evenly
+from bandstand.strategies import facts_of
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
 
-__all__ = ["POPULATIONS", "Member", "Step", "best_path", "lay_out", "read_members", "related"]
-
-
-POPULATIONS = ("pbt", "pb2", "tune-pbt", "tune-pb2")
-"""Strategies whose brackets are the members of a population."""
+__all__ = ["Member", "Step", "best_path", "lay_out", "read_members", "related"]
 
 
 class Member(NamedTuple):
@@ -48,7 +45,7 @@ class Step(NamedTuple):
 def read_members(record: StudyRecord) -> list[Member]:
     """All trials, in their order."""
     trials = record.trials
-    takes_best = record.spec.sampler_options.get("weights") == "best"
+    takes_best = facts_of(record.spec).inherits_best
     best_epochs = dict(zip(trials["number"], trials["best_epoch"], strict=True))
     columns = ("number", "parent", "from_epoch", "epochs", "state", "value", "origin", "bracket")
     return [

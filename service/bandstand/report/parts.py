@@ -14,6 +14,7 @@ from bandstand.report.diagnosis_rules import describe_rules
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.study_file import toml_from
 from bandstand.report.text import counted
+from bandstand.search.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
@@ -92,7 +93,7 @@ def diagnosis_rules() -> tuple[Block, ...]:
 def failures(record: StudyRecord) -> tuple[Block, ...]:
     """Failed trials by reason; nothing where none failed."""
     table = failures_table(record)
-    failed = int((record.trials["state"] == "failed").sum()) if table else 0
+    failed = int((record.trials["state"] == TrialState.FAILED).sum()) if table else 0
     return (Prose(f"{counted(failed, 'trial')} failed, by reason:"), Sheet(table, "messages")) if table else ()
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bandstand.search.best import Place, place_of
+from bandstand.search.best import Place, full_results, ranked_by_loss, ranked_places
 from bandstand.search.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
 
-__all__ = ["BestCurve", "make_best_curve", "ordered_measurements", "places_of", "values_of"]
+__all__ = [
+    "BestCurve",
+    "make_best_curve",
+    "ordered_measurements",
+    "places_of",
+    "ranked_from_the_best",
+    "ranked_trials",
+    "values_of",
+]
 
 
 def values_of(frame: pd.DataFrame) -> pd.Series[float]:
@@ -53,12 +62,23 @@ class BestCurve(NamedTuple):
 
 def places_of(record: StudyRecord) -> list[Place]:
     """The places of the trials that count, the best first; see `bandstand.search.best`."""
-    trials, objective = record.trials, record.spec.objective
-    found = [
-        place_of(objective, TrialState(state), float(value), int(number))
-        for state, value, number in zip(trials["state"], values_of(trials), trials["number"], strict=True)
-    ]
-    return sorted(place for place in found if place is not None)
+    columns = (record.trials["state"], values_of(record.trials), record.trials["number"])
+    rows = zip(*columns, strict=True)
+    return ranked_places(
+        record.spec.objective, ((TrialState(state), float(value), int(number)) for state, value, number in rows)
+    )
+
+
+def ranked_trials(record: StudyRecord, values: Mapping[int, float]) -> list[int]:
+    """Trials by a value of each that can be compared, the best value first, of equal ones the earlier trial."""
+    sign = record.spec.objective.sign
+    return ranked_by_loss({trial: sign * value for trial, value in values.items()})
+
+
+def ranked_from_the_best(record: StudyRecord, values: Mapping[int, float]) -> list[int]:
+    """As `ranked_trials`, with the study's best trial in front, where it is among them."""
+    best = record.best.number if record.best else None
+    return sorted(ranked_trials(record, values), key=lambda trial: trial != best)
 
 
 def make_best_curve(record: StudyRecord) -> BestCurve:
@@ -70,8 +90,7 @@ def make_best_curve(record: StudyRecord) -> BestCurve:
     ordered, objective = ordered_measurements(record), record.spec.objective
     counted = ordered
     if objective.epoch == "last":
-        places = places_of(record)
-        full = [place.number for place in places if place.behind is places[0].behind]
+        full = [place.number for place in full_results(places_of(record))]
         counted = ordered[ordered["trial"].isin(full)]
         counted = counted[~counted["trial"].duplicated(keep="last")]
     losses = (objective.sign * counted["value"]).dropna()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -18,14 +18,17 @@ from rich.table import Table
 from rich.text import Text
 
 from bandstand.report.text import counted
+from bandstand.search.budget import Spent, spent_of_limits, spent_share
+from bandstand.search.events import FINAL_STATES, TrialState
 from bandstand.store.views import EndedTrial, StudyProgress
-from bandstand.strategies.samplers.grid_points import grid_of
+from bandstand.strategies import facts_of
 from bandstand.study.study import StudySpec
 
 if TYPE_CHECKING:
     from bandstand.store.store import Store
 
 __all__ = [
+    "STATE_WORDS",
     "Display",
     "LiveDisplay",
     "NoDisplay",
@@ -39,6 +42,12 @@ __all__ = [
 
 _REFRESH_SECONDS = 0.5
 _SHOWN_TRIALS = 12
+_UNITS = {"wall_seconds": "s", "gpu_hours": "GPU hours"}
+"""Of the limits that are not named by their unit."""
+STATE_WORDS: Mapping[TrialState, str] = MappingProxyType(
+    {state: "done" if state is TrialState.COMPLETE else str(state) for state in (TrialState.RUNNING, *FINAL_STATES)}
+)
+"""What trials of a state are called where they are counted in a line; the others seldom matter."""
 
 
 class Display(Protocol):
@@ -82,26 +91,25 @@ def make_display(store: Store) -> Display:
 
 def budget_used(progress: StudyProgress) -> float:
     """How much of its budget a study has used, 0 to 1: of several limits, the one that is nearest."""
-    return min(1.0, max((used / limit for used, limit, _ in _limits(progress)), default=0.0))
+    return spent_share(_limits(progress).values()) or 0.0
 
 
-def _limits(progress: StudyProgress) -> list[tuple[float, float, str]]:
-    """(used, limit, unit) of everything that is limited."""
-    budget, spec = progress.budget, progress.spec
-    over = sum(progress.counts.get(state, 0) for state in ("complete", "pruned", "failed"))
-    limits = [
-        (progress.epochs, budget.epochs, "epochs"),
-        (over, budget.trials, "trials"),
-        (progress.wall_seconds, budget.wall_seconds, "s"),
-        (progress.gpu_seconds / 3600, budget.gpu_hours, "GPU hours"),
-        (over, grid_of(spec).size if spec.sampler == "grid" else None, "points of the grid"),
-    ]
-    return [(used, limit, unit) for used, limit, unit in limits if limit]
+def _limits(progress: StudyProgress) -> dict[str, Spent]:
+    """What is spent of everything that is limited, by unit."""
+    spent = spent_of_limits(
+        progress.budget.model_dump(exclude_none=True), epochs=progress.epochs, trials=progress.spent_trials,
+        wall_seconds=progress.wall_seconds, gpu_seconds=progress.gpu_seconds,
+    )  # fmt: skip
+    limits = {_UNITS.get(name, name): each for name, each in spent.items()}
+    points = facts_of(progress.spec).points
+    if points:
+        limits["points of the grid"] = Spent(progress.spent_trials, points)
+    return limits
 
 
 def budget_spent(progress: StudyProgress) -> str:
     """What was spent of what, in words."""
-    parts = [f"{round(used, 2):g} of {limit:g} {unit}" for used, limit, unit in _limits(progress)]
+    parts = [f"{round(spent, 2):g} of {limit:g} {unit}" for unit, (spent, limit) in _limits(progress).items()]
     if progress.budget.epochs is None:
         parts.append(f"{progress.epochs} epochs")
     return ", ".join(parts)
@@ -161,10 +169,9 @@ def params_text(params: Mapping[str, Any]) -> str:
 
 
 def _counts(progress: StudyProgress) -> str:
-    words = {"running": "running", "complete": "done", "pruned": "pruned", "failed": "failed"}
     counts = progress.counts
-    words |= {state: state for state in ("paused", "waiting") if counts.get(state)}
-    shown = [f"{counts.get(state, 0)} {word}" for state, word in words.items()]
+    shown = [f"{counts.get(state, 0)} {word}" for state, word in STATE_WORDS.items()]
+    shown += [f"{counts[state]} {state}" for state in (TrialState.PAUSED, TrialState.WAITING) if counts.get(state)]
     return f"trials   {', '.join(shown)}"
 
 
@@ -385,5 +392,6 @@ class PlainDisplay(NoDisplay):
 
 def _line_from(ended: EndedTrial, spec: StudySpec) -> str:
     value = "" if ended.value is None else f", {spec.objective.metric} {ended.value:.4f}"
-    why = f" ({ended.message or ended.reason})" if ended.state != "complete" or ended.reason != "max_epochs" else ""
+    as_usual = (ended.state, ended.reason) == (TrialState.COMPLETE, "max_epochs")
+    why = "" if as_usual else f" ({ended.message or ended.reason})"
     return f"trial {ended.number} {ended.state} after {counted(ended.epochs, 'epoch')}{value}{why}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import replace
 
+from bandstand.search.budget import takes_a_trial
 from bandstand.search.endings import Endings
 from bandstand.search.events import Promoted, Proposed, Started
 from bandstand.search.history import Trial
@@ -150,7 +151,7 @@ class Allocation:
             return None
         if not isinstance(step, Retirement) and ledger.epochs_left <= 0:
             return None
-        if isinstance(step, Proposal) and step.parent is None and not ledger.room_for_new_trial:
+        if isinstance(step, Proposal) and takes_a_trial(step.parent) and not ledger.room_for_new_trial:
             return None
         return self._take(step)
 

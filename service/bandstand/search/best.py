@@ -1,4 +1,4 @@
-"""Which trial is a study's best: the one rule, which whoever tells a best trial follows, and what is told of it.
+"""Which trial is better than which, and so which is a study's best: the one rule, and what is told of the best.
 
 Knows what a trial's end says of its value. Must not know where trials are kept: `bandstand.store.best_rows` says the
 same in SQL, and is tested to agree.
@@ -11,17 +11,28 @@ stop it, so it counts while no trial is complete; that of a failed one never doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bandstand.search.events import TrialState
+from bandstand.search.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
     from bandstand.study.study import Objective
 
-__all__ = ["BestTrial", "Place", "Seen", "epoch_counts", "place_of"]
+__all__ = [
+    "BestTrial",
+    "Place",
+    "Seen",
+    "by_loss",
+    "complete_first",
+    "epoch_counts",
+    "full_results",
+    "place_of",
+    "ranked_by_loss",
+    "ranked_places",
+]
 
 
 class Place(NamedTuple):
@@ -30,8 +41,24 @@ class Place(NamedTuple):
     behind: bool
     """It is no full result: it counts only while there is none."""
     loss: float
+    """The value, signed so that smaller is better."""
     number: int
     """Of equal trials the earlier is the better one."""
+
+
+def complete_first(state: TrialState, loss: float, number: int) -> Place:
+    """The place of a trial among others that ended anywhere: complete ones first, then by value, then the earlier."""
+    return Place(state is not TrialState.COMPLETE, loss, number)
+
+
+def by_loss(loss: float, number: int) -> Place:
+    """The place of a trial among others whose values can be compared as they are: by value, then the earlier."""
+    return Place(False, loss, number)
+
+
+def ranked_by_loss(losses: Mapping[int, float]) -> list[int]:
+    """Numbers of trials by their losses, in the order of `by_loss`."""
+    return [place.number for place in sorted(by_loss(loss, number) for number, loss in losses.items())]
 
 
 def epoch_counts(value: float | None, metrics: Mapping[str, float]) -> bool:
@@ -56,10 +83,19 @@ def place_of(objective: Objective, state: TrialState, value: float | None, numbe
     if value is None or not isfinite(value):
         return None
     if objective.epoch == "best":
-        return Place(False, objective.sign * value, number)
-    if state not in (TrialState.COMPLETE, TrialState.PRUNED):
-        return None
-    return Place(state is TrialState.PRUNED, objective.sign * value, number)
+        return by_loss(objective.sign * value, number)
+    return complete_first(state, objective.sign * value, number) if state.is_result else None
+
+
+def ranked_places(objective: Objective, trials: Iterable[tuple[TrialState, float | None, int]]) -> list[Place]:
+    """The places of the trials that count, the best first; each is given as the last arguments of `place_of`."""
+    found = (place_of(objective, state, value, number) for state, value, number in trials)
+    return sorted(place for place in found if place is not None)
+
+
+def full_results(places: Sequence[Place]) -> list[Place]:
+    """Of places in order, those that the study's best is among: the full results, or all while there is none."""
+    return [place for place in places if place.behind is places[0].behind]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +126,7 @@ class BestTrial:
         """Why there is no file of its model, for people; empty where there is."""
         if self.model_path is not None:
             return ""
-        if self.state not in ("complete", "pruned", "failed"):
+        if self.state not in FINAL_STATES:
             return "its model is saved when the trial ends, or the study is stopped"
         return "its model is not there: no file or checkpoint with the weights of this epoch was left when it ended"
 

@@ -1,14 +1,63 @@
-"""What a study has spent and what is left of its budget."""
+"""What a study has spent and what is left of its budget.
+
+Knows the limits of a budget and what counts towards each. Must not know who shows it: `bandstand.store.spent_rows` says
+in SQL which trials are spent, and is tested to agree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from bandstand.search.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.study.study import Budget
 
-__all__ = ["Ledger", "extended"]
+__all__ = ["Ledger", "Spent", "extended", "spends_a_trial", "spent_of_limits", "spent_share", "takes_a_trial"]
+
+
+def takes_a_trial(parent: int | None) -> bool:
+    """Whether a trial is booked on `budget.trials` when it is proposed: a child goes on in its parent's place.
+
+    Args:
+        parent: the trial's; None where it has none.
+    """
+    return parent is None
+
+
+def spends_a_trial(parent: int | None, state: TrialState) -> bool:
+    """Whether a trial of this parent and state is one of the trials of the budget that are spent: it has ended."""
+    return takes_a_trial(parent) and state.is_final
+
+
+class Spent(NamedTuple):
+    """How much of one limit is spent, in the limit's unit."""
+
+    spent: float
+    limit: float
+
+
+def spent_of_limits(
+    budget: Mapping[str, float], *, epochs: int, trials: int, wall_seconds: float, gpu_seconds: float
+) -> dict[str, Spent]:
+    """What is spent of each limit, by the limit's name and in the order of `budget`.
+
+    Args:
+        budget: the limits that are set.
+        epochs: recorded, of all trials together.
+        trials: that are spent, by `spends_a_trial`.
+        wall_seconds: booked so far.
+        gpu_seconds: likewise.
+    """
+    spent = {"epochs": epochs, "trials": trials, "wall_seconds": wall_seconds, "gpu_hours": gpu_seconds / 3600}
+    return {name: Spent(spent[name], limit) for name, limit in budget.items()}
+
+
+def spent_share(limits: Iterable[Spent]) -> float | None:
+    """The share of the limit that is nearest to its end, 0 to 1; None where nothing is limited."""
+    shares = [each.spent / each.limit for each in limits]
+    return min(1.0, max(shares)) if shares else None
 
 
 class Ledger:
@@ -18,6 +67,7 @@ class Ledger:
         self._budget = budget
         self._max_epochs = max_epochs
         self.trials = 0
+        """Trials booked: those that `takes_a_trial` counts, from when they are proposed."""
         self.booked_epochs = 0
         """Epochs recorded, and those granted to trials that still live."""
         self.epochs = 0

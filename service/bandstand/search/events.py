@@ -13,6 +13,8 @@ from typing import Any
 
 __all__ = [
     "EVENTS",
+    "FINAL_STATES",
+    "RESULT_STATES",
     "Action",
     "CheckpointRefused",
     "Checkpointed",
@@ -62,9 +64,20 @@ class TrialState(StrEnum):
         return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 
     @property
+    def is_result(self) -> bool:
+        """Whether the trial has ended and has not failed."""
+        return self in (TrialState.COMPLETE, TrialState.PRUNED)
+
+    @property
     def is_resting(self) -> bool:
         """Whether no worker has the trial or is wanted for it: it has ended, or it is paused and may never go on."""
         return self is TrialState.PAUSED or self.is_final
+
+
+FINAL_STATES = tuple(state for state in TrialState if state.is_final)
+"""Complete, pruned, failed."""
+RESULT_STATES = tuple(state for state in TrialState if state.is_result)
+"""Complete, pruned."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 from bandstand.search.best import Place, epoch_counts, place_of
-from bandstand.search.budget import Ledger
+from bandstand.search.budget import Ledger, takes_a_trial
 from bandstand.search.events import (
     Action,
     Checkpointed,
@@ -207,9 +207,8 @@ class History:
         if event.request is not None:
             self.enqueued.pop(event.request, None)
         self.waiting[trial.number] = None
-        if trial.parent is None:
-            self.ledger.trials += 1
-        else:
+        self.ledger.trials += takes_a_trial(trial.parent)
+        if trial.parent is not None:
             self.children.setdefault(trial.parent, []).append(trial.number)
         self.ledger.booked_epochs += trial.booked
         return trial
@@ -312,5 +311,5 @@ class History:
             self._best = place
         if trial.state.is_final and (self._best_ended is None or place < self._best_ended):
             self._best_ended = place
-        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+        if trial.state.is_result:
             self.has_result = True

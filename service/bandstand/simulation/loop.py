@@ -321,7 +321,7 @@ class _Simulation:
         history, tally = self._search.history, self._tally
         states: Counter[str] = Counter(str(trial.state) for trial in history.trials)
         reasons: Counter[str] = Counter(
-            "pruned" if trial.state is TrialState.PRUNED else f"{trial.state} ({trial.reason})"
+            str(trial.state) if trial.state is TrialState.PRUNED else f"{trial.state} ({trial.reason})"
             for trial in history.trials
         )
         return Outcome(

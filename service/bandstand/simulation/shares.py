@@ -15,6 +15,7 @@ from bandstand.report.drawing.axes import log_ticks
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import STATE_STYLES, STUDY_COLORS, make_figure
 from bandstand.report.text import counted, label, number
+from bandstand.search.events import TrialState
 from bandstand.simulation.comparison import Comparison
 from bandstand.simulation.outcome import Outcome
 from bandstand.simulation.summary import RUNGS_CAPTION, rung_table, rungs_of
@@ -99,7 +100,10 @@ def _end_order(word: str) -> tuple[int, bool, str]:
 def draw_trial_ends(comparison: Comparison) -> Drawing:
     """Complete, pruned, failed, and why."""
     data = end_data(comparison)
-    shades = {"complete": ("#2f80c9", "#7fb4e0", "#bcd8ef"), "failed": ("#d6455d", "#e68a9a", "#f1bcc5")}
+    shades: dict[str, tuple[str, ...]] = {
+        TrialState.COMPLETE: ("#2f80c9", "#7fb4e0", "#bcd8ef"),
+        TrialState.FAILED: ("#d6455d", "#e68a9a", "#f1bcc5"),
+    }
     colors: dict[str, str] = {}
     for word in data.shares:
         state = word.split(" ")[0]

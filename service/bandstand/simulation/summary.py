@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bandstand.report.text import and_list, counted, duration, measured, number
+from bandstand.search.events import FINAL_STATES, TrialState
 from bandstand.simulation.comparison import Comparison, Entry
 from bandstand.strategies import make_strategy
 
@@ -71,9 +72,9 @@ def _row(entry: Entry, firsts: float, sign: float) -> Row:
         chosen=median(chosen) if chosen else nan,
         firsts=firsts,
         trials=median(o.trials for o in outcomes),
-        complete=median(o.states.get("complete", 0) for o in outcomes),
-        pruned=median(o.states.get("pruned", 0) for o in outcomes),
-        failed=median(o.states.get("failed", 0) for o in outcomes),
+        complete=median(o.states.get(TrialState.COMPLETE, 0) for o in outcomes),
+        pruned=median(o.states.get(TrialState.PRUNED, 0) for o in outcomes),
+        failed=median(o.states.get(TrialState.FAILED, 0) for o in outcomes),
         epochs=median(o.epochs for o in outcomes),
         seconds=median(o.seconds for o in outcomes),
         idle_share=median(o.idle_share for o in outcomes),
@@ -119,7 +120,7 @@ def work_table(comparison: Comparison) -> Cells:
     """
     found = make_rows(comparison)
     dying = any(row.wasted_share for row in found)
-    header = ["strategy", "epochs", "trials", "complete", "pruned", "failed", "idle", *["void"] * dying, "decision"]
+    header = ["strategy", "epochs", "trials", *map(str, FINAL_STATES), "idle", *["void"] * dying, "decision"]
     rows = []
     for row in found:
         cells = [row.label]

@@ -12,16 +12,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.search.best import BestTrial, Seen
+from bandstand.search.events import RESULT_STATES, TrialState
 from bandstand.store import tables
 from bandstand.study.study import Objective, StudySpec
 
-__all__ = ["counts", "order_of_places", "read_best"]
+__all__ = ["counts", "order_of_places", "read_best", "read_full_state"]
 
 NOT_FINITE = ("nan", "inf", "-inf")
 """Numbers that JSON has no word for, as they are stored."""
 _STUDY = sa.bindparam("study", type_=sa.BigInteger)
 _TRIAL = tables.trial.c
-_IS_PRUNED = _TRIAL.state == "pruned"
+_IS_PRUNED = _TRIAL.state == TrialState.PRUNED
 
 
 def counts(takes_last: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
@@ -30,7 +31,7 @@ def counts(takes_last: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     Args:
         takes_last: whether the study's objective takes each trial's last epoch.
     """
-    return sa.and_(_TRIAL.value.is_not(None), sa.or_(sa.not_(takes_last), _TRIAL.state == "complete", _IS_PRUNED))
+    return sa.and_(_TRIAL.value.is_not(None), sa.or_(sa.not_(takes_last), _TRIAL.state.in_(RESULT_STATES)))
 
 
 def order_of_places(
@@ -64,6 +65,15 @@ def read_best(connection: Connection, row: sa.Row[Any], spec: StudySpec) -> Best
         model_path=row.model_uri if has_model else None,
         seen=_better_seen(connection, row.id, objective, best.value) if objective.epoch == "last" else None,
     )
+
+
+def read_full_state(connection: Connection, study_id: int, objective: Objective) -> str | None:
+    """The state of the trials that are full results, as `bandstand.search.best.full_results`; None while none counts.
+
+    Of an objective that takes each trial's best epoch every trial is one; the state is then that of the best.
+    """
+    best = connection.execute(_best_query(objective.direction, objective.epoch), {"study": study_id}).one_or_none()
+    return None if best is None else str(best.state)
 
 
 def _better_seen(connection: Connection, study_id: int, objective: Objective, than: float) -> Seen | None:

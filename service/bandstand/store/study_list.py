@@ -14,8 +14,12 @@ from typing import Any, Literal, NamedTuple, get_args
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bandstand.search.budget import Spent, spent_of_limits, spent_share
+from bandstand.search.events import TrialState
 from bandstand.store import tables
 from bandstand.store.best_rows import counts, order_of_places
+from bandstand.store.spent_rows import trial_is_spent
+from bandstand.strategies import strategy_name
 from bandstand.study.directions import Direction, better_words
 from bandstand.submissions.queue import TURN
 from bandstand.submissions.records import SubmissionState
@@ -50,7 +54,7 @@ class StudySummary:
     strategy: str  # sampler and pruner
     max_epochs: int
     trials: int
-    roots: int  # trials without a parent, which is what a budget counts
+    spent_trials: int  # of the budget's, by the rule of `bandstand.search.budget`
     running: int  # trials that a worker has
     epochs: int
     events: int  # changes whenever anything happens
@@ -73,14 +77,15 @@ class StudySummary:
     @property
     def budget_used(self) -> float | None:
         """The share of the budget that is spent, of the limit that is nearest; None where nothing is limited."""
-        spent = {
-            "epochs": self.epochs,
-            "trials": self.roots,
-            "wall_seconds": self.wall_seconds,
-            "gpu_hours": self.gpu_seconds / 3600,
-        }
-        shares = [spent[name] / limit for name, limit in self.budget.items() if limit]
-        return min(1.0, max(shares)) if shares else None
+        return spent_share(self.spent.values())
+
+    @property
+    def spent(self) -> dict[str, Spent]:
+        """What is spent of each limit that is set, by the limit's name."""
+        return spent_of_limits(
+            self.budget, epochs=self.epochs, trials=self.spent_trials, wall_seconds=self.wall_seconds,
+            gpu_seconds=self.gpu_seconds,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +184,8 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
     tally = (
         sa.select(
             sa.func.count().label("trials"),
-            sa.func.count().filter(trial.c.parent.is_(None)).label("roots"),
-            sa.func.count().filter(trial.c.state == "running").label("running"),
+            sa.func.count().filter(trial_is_spent(trial)).label("spent_trials"),
+            sa.func.count().filter(trial.c.state == TrialState.RUNNING).label("running"),
             sa.func.coalesce(sa.func.sum(trial.c.epochs - trial.c.from_epoch), 0).label("epochs"),
         )
         .where(of_study)
@@ -233,7 +238,6 @@ def shown_state() -> sa.ColumnElement[str]:
 
 def _summary_from(row: sa.RowMapping) -> StudySummary:
     spec: dict[str, Any] = row["spec"]
-    pruner = spec.get("pruner") or "none"
     budget: dict[str, Any] = spec["budget"] | (row["extended"] or {})
     own = set(StudySummary.__dataclass_fields__) - {"metric", "direction", "strategy", "max_epochs", "budget"}
     return StudySummary(
@@ -241,7 +245,7 @@ def _summary_from(row: sa.RowMapping) -> StudySummary:
         epochs=int(row["epochs"]),
         metric=spec["objective"]["metric"],
         direction=spec["objective"]["direction"],
-        strategy=spec["sampler"] if pruner == "none" else f"{spec['sampler']} + {pruner}",
+        strategy=strategy_name(spec["sampler"], spec.get("pruner") or ""),
         max_epochs=spec["max_epochs"],
         budget={name: limit for name, limit in budget.items() if limit is not None},
     )
@@ -271,7 +275,7 @@ def _latest(study: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     latest_epoch = (
         sa.select(sa.func.max(measured.c.seq))
         .join(trial, sa.and_(trial.c.study_id == measured.c.study_id, trial.c.number == measured.c.trial))
-        .where(trial.c.study_id == study, trial.c.state == "running", measured.c.epoch == trial.c.epochs)
+        .where(trial.c.study_id == study, trial.c.state == TrialState.RUNNING, measured.c.epoch == trial.c.epochs)
     )
     parts = [query.correlate(study.table).scalar_subquery() for query in (latest_event, latest_epoch)]
     return sa.func.greatest(*parts, 0)

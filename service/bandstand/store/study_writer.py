@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from bandstand.errors import LeaseLostError
 from bandstand.optuna_tables.optuna_mirror import OptunaMirror
-from bandstand.search.events import Event, TrialState
+from bandstand.search.events import FINAL_STATES, Event
 from bandstand.search.history import History
 from bandstand.store import tables
 from bandstand.store.event_rows import Rows, event_from, measured_from, rows_from
@@ -295,7 +295,7 @@ def _trials_changed(columns: tuple[str, ...]) -> sa.Insert:
     trial = insert(tables.trial)
     changed: dict[str, Any] = {name: trial.excluded[name] for name in columns if name not in ("study_id", "number")}
     # Not `in_`: its expanding parameters cannot be used with many rows.
-    final = sa.or_(*(trial.excluded.state == str(state) for state in TrialState if state.is_final))
+    final = sa.or_(*(trial.excluded.state == state for state in FINAL_STATES))
     changed["ended_at"] = sa.case((final, sa.func.clock_timestamp()), else_=None)
     return trial.on_conflict_do_update(index_elements=["study_id", "number"], set_=changed)
 

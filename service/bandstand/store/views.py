@@ -15,12 +15,13 @@ from sqlalchemy.engine import Connection
 
 from bandstand.errors import StudyNotFoundError
 from bandstand.search.best import BestTrial, Seen
-from bandstand.search.events import Combined
+from bandstand.search.events import Combined, TrialState
 from bandstand.store import tables
 from bandstand.store.best_rows import read_best
 from bandstand.store.event_rows import event_from
 from bandstand.store.replays import Replayed, read_replays
 from bandstand.store.requests import Request, read_budget, read_requests
+from bandstand.store.spent_rows import trial_is_spent
 from bandstand.store.study_list import Stamp, read_stamps
 from bandstand.strategies import make_strategy
 from bandstand.study.study import Budget, StudySpec
@@ -83,6 +84,7 @@ class StudyProgress:
     state: str
     reason: str
     counts: dict[str, int]  # trials per state: waiting, running, paused, complete, pruned, failed
+    spent_trials: int  # of the budget's, by the rule of `bandstand.search.budget`
     epochs: int
     wall_seconds: float
     gpu_seconds: float
@@ -177,8 +179,9 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
         budget=read_budget(connection, row.id, spec),
         state=stamp.state,
         reason=row.reason,
-        counts={state: count for state, count, _ in counted},
-        epochs=int(sum(epochs for _, _, epochs in counted)),
+        counts={state: count for state, count, _, _ in counted},
+        spent_trials=sum(spent for _, _, spent, _ in counted),
+        epochs=int(sum(epochs for *_, epochs in counted)),
         wall_seconds=row.wall_seconds,
         gpu_seconds=row.gpu_seconds,
         best=read_best(connection, row, spec),
@@ -192,8 +195,9 @@ def read_progress(connection: Connection, row: Row) -> StudyProgress:
 @cache
 def _counts_query() -> sa.Select[Any]:
     trial = tables.trial.c
+    spent = sa.func.count().filter(trial_is_spent(tables.trial))
     return (
-        sa.select(trial.state, sa.func.count(), sa.func.sum(trial.epochs - trial.from_epoch))
+        sa.select(trial.state, sa.func.count(), spent, sa.func.sum(trial.epochs - trial.from_epoch))
         .where(trial.study_id == _STUDY)
         .group_by(trial.state)
     )
@@ -290,7 +294,7 @@ def _running_query() -> sa.Select[Any]:
                 measured.c.epoch == trial.c.epochs,
             ),
         )
-        .where(trial.c.study_id == _STUDY, trial.c.state == "running")
+        .where(trial.c.study_id == _STUDY, trial.c.state == TrialState.RUNNING)
         .order_by(trial.c.number)
     )
 

@@ -6,7 +6,8 @@ study's history: told every event, holding nothing that cannot be rebuilt from t
 seeded by (study seed, trial number, purpose). None of them knows a clock, a worker, a database, Ray or Keras. So the
 same code decides in production, in a simulation and in a unit test.
 
-To add one: a file with a class that fulfils the contract in `strategy.py`, a line in a registry below.
+To add one: a file with a class that fulfils the contract in `strategy.py`, a line in a registry below. What others must
+know of it, as the report and the live view do, its class says (`facts.py`); no list of names stands elsewhere.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bandstand.strategies.facts import PolicyFacts, StrategyFacts
 from bandstand.strategies.policies.bohb import BOHB
 from bandstand.strategies.policies.lr_restarts import LearningRateRestarts
 from bandstand.strategies.policies.pb2 import PopulationBasedBandits
@@ -46,7 +48,19 @@ from bandstand.strategies.strategy import Policy, Pruner, Sampler, Strategy
 if TYPE_CHECKING:
     from bandstand.study.study import StudySpec
 
-__all__ = ["PRUNERS", "SAMPLERS", "STRATEGIES", "Policy", "Pruner", "Sampler", "Strategy", "make_strategy"]
+__all__ = [
+    "PRUNERS",
+    "SAMPLERS",
+    "STRATEGIES",
+    "Policy",
+    "Pruner",
+    "Sampler",
+    "Strategy",
+    "StrategyFacts",
+    "facts_of",
+    "make_strategy",
+    "strategy_name",
+]
 
 SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
@@ -100,3 +114,35 @@ def make_strategy(spec: StudySpec) -> Strategy:
         return STRATEGIES[spec.sampler].make(spec)
     pruner = PRUNERS[spec.pruner].make(spec)
     return SampleAndPrune(SAMPLERS[spec.sampler].make(spec, pruner.ask_epochs()), pruner)
+
+
+def strategy_name(sampler: str, pruner: str, plus: str = " + ") -> str:
+    """Sampler and pruner in one phrase, such as `tpe + asha`; one word where one does it all.
+
+    Args:
+        sampler: or the whole strategy.
+        pruner: empty where the strategy is a whole one.
+        plus: what stands between the two.
+    """
+    return sampler if pruner in ("", "none") else f"{sampler}{plus}{pruner}"
+
+
+def facts_of(spec: StudySpec) -> StrategyFacts:
+    """What others must know of the strategy that a study names, as its class says it."""
+    if spec.sampler in STRATEGIES:
+        policy = STRATEGIES[spec.sampler]
+        return StrategyFacts(
+            draws_at_random_first=policy.draws_at_random_first(spec),
+            points=policy.points(spec),
+            reduction_factor=policy.reduction_factor(spec),
+            has_members=policy.has_members,
+            inherits_best=policy.inherits_best(spec),
+        )
+    sampler = SAMPLERS[spec.sampler]
+    return StrategyFacts(
+        draws_at_random_first=sampler.draws_at_random_first(spec),
+        points=sampler.points(spec),
+        reduction_factor=PRUNERS[spec.pruner].reduction_factor(spec),
+        has_members=PolicyFacts.has_members,
+        inherits_best=PolicyFacts.inherits_best(spec),
+    )

@@ -9,7 +9,10 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["coin_for", "explores", "generator_for", "trial_seed"]
+__all__ = ["Key", "coin_for", "explores", "generator_for", "key_with_coin", "trial_seed"]
+
+Key = tuple[float, float, int]
+"""What a trial is ranked by where a coin settles ties: its loss, the coin, its number."""
 
 _PURPOSES = {"propose": 0, "train": 1, "tie": 2, "order": 3, "exploit": 4, "explore": 5, "restart": 6}
 
@@ -36,3 +39,14 @@ def trial_seed(seed: int, trial: int) -> int:
 def coin_for(seed: int, trial: int) -> float:
     """A number in [0, 1) that settles ties between equal values without favour for early or late trials."""
     return float(generator_for(seed, trial, "tie").random())
+
+
+def key_with_coin(loss: float, seed: int, trial: int) -> Key:
+    """What a trial is ranked by where neither the earlier nor the later of equal ones may always win.
+
+    Args:
+        loss: its value, signed so that smaller is better.
+        seed: the study's.
+        trial: its number.
+    """
+    return loss, coin_for(seed, trial), trial

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 from bandstand.search.combination import Combination
 from bandstand.search.events import Action, Event
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PolicyFacts, PrunerFacts, SamplerFacts
 
 if TYPE_CHECKING:
     from bandstand.study.study import StudySpec
@@ -161,8 +162,8 @@ class ForeseeingStrategy(Strategy, Protocol):
         ...
 
 
-class Policy(Strategy, Protocol):
-    """A whole strategy that is chosen by one name."""
+class Policy(Strategy, PolicyFacts, Protocol):
+    """A whole strategy that is chosen by one name; what others must know of it, it has from `PolicyFacts`."""
 
     summary: ClassVar[str]
     """One line for the help and the README's table."""
@@ -191,8 +192,8 @@ class CombiningPolicy(Policy, Protocol):
         ...
 
 
-class Sampler(Protocol):
-    """Proposes params."""
+class Sampler(SamplerFacts, Protocol):
+    """Proposes params; what others must know of it, it has from `SamplerFacts`."""
 
     summary: ClassVar[str]
     """One line for the help and the README's table."""
@@ -237,8 +238,8 @@ class NotifyingSampler(Sampler, Protocol):
         ...
 
 
-class Pruner(Protocol):
-    """Decides how long a trial runs."""
+class Pruner(PrunerFacts, Protocol):
+    """Decides how long a trial runs; what others must know of it, it has from `PrunerFacts`."""
 
     summary: ClassVar[str]
     """One line for the help and the README's table."""

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from bandstand.errors import InputError
-from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES, facts_of, strategy_name
 from bandstand.study.broken_rules import did_you_mean, rule_from
 from bandstand.study.directions import Direction, better_words, direction_from_name
 from bandstand.study.references import Reference
@@ -279,7 +279,7 @@ class StudySpec(_Frozen):
             _check_option("pruner", self.pruner, PRUNERS)
             SAMPLERS[self.sampler].check(self)
             PRUNERS[self.pruner].check(self)
-        if self.budget.is_open and (self.sampler != "grid"):
+        if self.budget.is_open and facts_of(self).points is None:
             raise ValueError(
                 "budget must limit at least one of epochs, trials, wall_seconds, gpu_hours; got none: "
                 "say [budget] epochs = 200"
@@ -308,7 +308,7 @@ class StudySpec(_Frozen):
     @property
     def strategy_name(self) -> str:
         """Sampler and pruner in one phrase, such as `tpe + asha`; one word where one does it all."""
-        return self.sampler if self.pruner in ("", "none") else f"{self.sampler} + {self.pruner}"
+        return strategy_name(self.sampler, self.pruner)
 
     def notices(self) -> list[str]:
         """What the user should know before the study begins, though no rule is broken."""

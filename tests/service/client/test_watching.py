@@ -22,8 +22,8 @@ def told(spec: StudySpec, **changes: object) -> dict[str, object]:
             "model_path": None}  # fmt: skip
     return {
         "budget": {"epochs": 30}, "state": "running", "reason": "", "counts": {"complete": 3, "running": 1},
-        "epochs": 12, "wall_seconds": 4.0, "gpu_seconds": 0.0, "best": best, "rungs": {"1": 4, "4": 3}, "notices": [],
-        "events": 20, "running": [
+        "spent_trials": 3, "epochs": 12, "wall_seconds": 4.0, "gpu_seconds": 0.0, "best": best,
+        "rungs": {"1": 4, "4": 3}, "notices": [], "events": 20, "running": [
             {"number": 4, "params": {"rate": 0.1}, "epochs": 2, "granted": 4, "bracket": 0, "value": "NaN"},
         ],
     } | changes  # fmt: skip

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bandstand.report.timeline import make_best_curve, ordered_measurements
+from bandstand.report.timeline import make_best_curve, ordered_measurements, ranked_from_the_best, ranked_trials
 from bandstand.study.study import Objective
 
 
@@ -66,3 +66,16 @@ def test_the_curve_can_be_asked_for_any_number_of_epochs(make_record, run):
 
 def test_a_study_without_measurements_has_an_empty_curve(make_record):
     assert make_best_curve(make_record([])) == ((), (), 0)
+
+
+@pytest.mark.parametrize(("direction", "ranks"), [("minimize", [3, 1, 2, 0]), ("maximize", [0, 1, 2, 3])])
+def test_trials_stand_by_value_then_the_earlier_and_the_study_s_best_may_be_asked_for_in_front(
+    make_record, make_spec, run, direction, ranks
+):
+    spec = make_spec(objective=Objective(metric="val_accuracy", direction=direction, epoch="last"))
+    record = make_record([run([0.9], "pruned"), run([0.5]), run([0.5]), run([0.1], "failed")], spec=spec)
+    values = {2: 0.5, 0: 0.9, 1: 0.5, 3: 0.1}
+    assert ranked_trials(record, values) == ranks
+    assert record.best.number == 1
+    assert ranked_from_the_best(record, values) == [1, *(number for number in ranks if number != 1)]
+    assert ranked_from_the_best(record, {2: 0.5, 3: 0.1}) == [number for number in ranks if number in (2, 3)]

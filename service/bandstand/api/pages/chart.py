@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
+from bandstand.store.best_rows import read_full_state
 from bandstand.study.study import Objective
 
 __all__ = ["HEIGHT", "WIDTH", "BestSoFar", "Chart", "make_chart", "read_best_so_far"]
@@ -71,11 +72,8 @@ class Chart:
 
 def read_best_so_far(connection: Connection, study: int, objective: Objective) -> BestSoFar:
     """Read how the study's best came about, by the rule of `bandstand.search.best`."""
-    trial, measured = tables.trial, tables.measurement
-    is_complete = sa.select(trial.c.number).where(
-        trial.c.study_id == study, trial.c.state == "complete", trial.c.value.is_not(None)
-    )
-    state = "pruned" if connection.execute(is_complete.limit(1)).scalar() is None else "complete"
+    measured = tables.measurement
+    state = read_full_state(connection, study, objective)
     given = {"study": study, "sign": objective.sign, "state": state, "any_epoch": objective.epoch == "best"}
     epochs = connection.execute(sa.select(sa.func.count()).where(measured.c.study_id == study)).scalar_one()
     changes = connection.execute(sa.text(_CHANGES), given).all()

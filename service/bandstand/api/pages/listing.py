@@ -215,13 +215,14 @@ def _study_entry(row: sa.Row[Any], summary: StudySummary, optuna_study_id: int) 
 
 def _spent(summary: StudySummary) -> str:
     """What was spent of what, in words."""
-    spent = {
-        "epochs": f"{summary.epochs:,}",
-        "trials": f"{summary.roots:,}",
-        "wall_seconds": duration(summary.wall_seconds),
-        "gpu_hours": f"{summary.gpu_seconds / 3600:.2g}",
-    }
-    return ", ".join(f"{spent[name]} of {_limit(name, limit)}" for name, limit in summary.budget.items()) or "the grid"
+    parts = [f"{_amount(name, spent)} of {_limit(name, limit)}" for name, (spent, limit) in summary.spent.items()]
+    return ", ".join(parts) or "the grid"
+
+
+def _amount(name: str, spent: float) -> str:
+    if name == "wall_seconds":
+        return duration(spent)
+    return f"{spent:.2g}" if name == "gpu_hours" else f"{spent:,}"
 
 
 def _limit(name: str, limit: float) -> str:

@@ -45,6 +45,7 @@ def show(client: Client, name: str, as_json: bool) -> None:
 
     from bandstand.client.answers import progress_from, spec_from
     from bandstand.running.live import progress_view
+    from bandstand.search.events import TrialState
 
     study = client.study(name)
     detail = study.detail()
@@ -59,7 +60,7 @@ def show(client: Client, name: str, as_json: bool) -> None:
         console.print(line, markup=False)
     trials = list(study.iter_trials())
     _print_top(trials, spec.objective)
-    for trial in [trial for trial in trials if trial["state"] == "failed"][:_TOP]:
+    for trial in [trial for trial in trials if trial["state"] == TrialState.FAILED][:_TOP]:
         console.print(f"trial {trial['number']} failed: {trial['message'] or trial['reason']}", markup=False)
 
 
@@ -84,21 +85,18 @@ def _standing(detail: Mapping[str, Any]) -> list[str]:
 def _print_top(trials: list[dict[str, Any]], objective: Objective) -> None:
     from bandstand.report.forms.terminal_tables import make_console, print_table
     from bandstand.running.live import params_text
-    from bandstand.search.best import place_of
+    from bandstand.search.best import ranked_places
     from bandstand.search.events import TrialState
 
-    by_place = {}
-    for one in trials:
-        value = None if one["value"] is None else float(one["value"])
-        place = place_of(objective, TrialState(one["state"]), value, one["number"])
-        if place is not None:
-            by_place[place] = one
-    found = [by_place[place] for place in sorted(by_place)]
-    if not found:
+    by_number = {one["number"]: one for one in trials}
+    values = {number: None if one["value"] is None else float(one["value"]) for number, one in by_number.items()}
+    states = {number: TrialState(one["state"]) for number, one in by_number.items()}
+    places = ranked_places(objective, ((states[number], values[number], number) for number in by_number))
+    if not places:
         return
     rows = [
         (str(one["number"]), f"{float(one['value']):.4f}", str(one["epochs"]), one["state"], params_text(one["params"]))
-        for one in found[:_TOP]
+        for one in (by_number[place.number] for place in places[:_TOP])
     ]
     print_table(make_console(), ("trial", objective.metric, "epochs", "state", "params"), rows, folded=(4,))
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bandstand.commands.compare import AsName, Strategies
+from bandstand.commands.options import workers_option
 from bandstand.commands.server.asking import Name
 from bandstand.commands.server.choice import TokenFile, Url, open_client
 
@@ -22,10 +23,7 @@ Code = Annotated[
         show_default=False,
     ),
 ]
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", "-w", min=1, help="Trainers at the same time; as many as fit when left out."),
-]
+Workers = Annotated[int | None, workers_option(min=1)]
 Priority = Annotated[int, typer.Option(help="The higher, the sooner.")]
 Labels = Annotated[
     list[str] | None,

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from bandstand.search.events import TrialState
+
 __all__ = ["BEST_COLOR", "STATE_STYLES", "STUDY_COLORS", "THEMES", "StateStyle", "make_figure"]
 
 BEST_COLOR = "#e8770c"
@@ -27,12 +29,12 @@ class StateStyle(NamedTuple):
 
 STATE_STYLES: Mapping[str, StateStyle] = MappingProxyType(
     {
-        "complete": StateStyle("#2f80c9", "circle"),
-        "pruned": StateStyle("#94a0ae", "triangle-down"),
-        "failed": StateStyle("#d6455d", "x"),
-        "running": StateStyle("#2a9d7f", "circle-open"),
-        "paused": StateStyle("#8c7bb5", "square-open"),
-        "waiting": StateStyle("#b08900", "diamond-open"),
+        TrialState.COMPLETE: StateStyle("#2f80c9", "circle"),
+        TrialState.PRUNED: StateStyle("#94a0ae", "triangle-down"),
+        TrialState.FAILED: StateStyle("#d6455d", "x"),
+        TrialState.RUNNING: StateStyle("#2a9d7f", "circle-open"),
+        TrialState.PAUSED: StateStyle("#8c7bb5", "square-open"),
+        TrialState.WAITING: StateStyle("#b08900", "diamond-open"),
     }
 )
 """In the order of legends and stacks."""

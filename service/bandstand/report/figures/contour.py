@@ -16,6 +16,7 @@ from bandstand.report.drawing.style import BEST_COLOR, make_figure
 from bandstand.report.figures.importances import comparable_values, importances_data
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import label, measured, value_text
+from bandstand.report.timeline import ranked_trials
 from bandstand.study.study import Objective
 from bandstand_spaces import Parameter, Value
 
@@ -61,7 +62,7 @@ def contour_data(record: StudyRecord) -> ContourData | str:
     chosen = [parameters[name] for name in names]
     epoch, values = comparable_values(record)
     params, sign = params_by_trial(record), record.spec.objective.sign
-    kept = sample_best_and_evenly(sorted(values, key=lambda trial: sign * values[trial]), MAX_POINTS)
+    kept = sample_best_and_evenly(ranked_trials(record, values), MAX_POINTS)
     bounds = make_bounds((values[trial] for trial in kept), sign)
     assert bounds is not None  # comparable values are finite
     sides = [_side(name, parameter) for name, parameter in zip(names, chosen, strict=True)]

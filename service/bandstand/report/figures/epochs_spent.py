@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import STATE_STYLES, make_figure
 from bandstand.report.text import counted, label
+from bandstand.search.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
@@ -88,12 +89,14 @@ def epochs_spent_data(record: StudyRecord) -> EpochsData | str:
 
 def reason_kind(state: str, reason: str) -> str:
     """A reason without what differs from trial to trial, so that equal ones can be counted."""
-    if state not in ("complete", "pruned", "failed"):
+    if state not in FINAL_STATES:
         return "not ended yet"
     rung = _RUNG.match(reason)
     if rung:
         return f"rung {rung[1]}"
-    return "judged worse" if state == "pruned" else _WORDS.get(reason, reason.replace("_", " ") or "no reason given")
+    if state == TrialState.PRUNED:
+        return "judged worse"
+    return _WORDS.get(reason, reason.replace("_", " ") or "no reason given")
 
 
 def _reason_bars(counts: Counter[tuple[str, str]], spent: Counter[tuple[str, str]]) -> tuple[ReasonBar, ...]:
@@ -199,16 +202,17 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 def _caption(data: EpochsData) -> str:
     by_state = {state: sum(bar.epochs for bar in data.reasons if bar.state == state) for state in STATE_STYLES}
+    complete, pruned, failed = (by_state[state] for state in FINAL_STATES)
     parts = [
         "Above, how many trials trained how long; below, what the epochs went into.",
-        f"Of {counted(data.epochs, 'epoch')}, {by_state['complete']:,} "
-        f"({by_state['complete'] / data.epochs:.0%}) went into trials that were completed",
+        f"Of {counted(data.epochs, 'epoch')}, {complete:,} ({complete / data.epochs:.0%}) went into trials that were "
+        "completed",
     ]
-    if by_state["pruned"]:
-        parts[-1] += f" and {by_state['pruned']:,} ({by_state['pruned'] / data.epochs:.0%}) into pruned ones"
+    if pruned:
+        parts[-1] += f" and {pruned:,} ({pruned / data.epochs:.0%}) into pruned ones"
     parts[-1] += "."
-    if by_state["pruned"]:
+    if pruned:
         parts.append("Pruning pays where many trials end at the first rung and few epochs went into them.")
-    if by_state["failed"]:
-        parts.append(f"{counted(by_state['failed'], 'epoch')} went into trials that failed.")
+    if failed:
+        parts.append(f"{counted(failed, 'epoch')} went into trials that failed.")
     return " ".join(parts)

@@ -15,6 +15,7 @@ from bandstand.report.drawing.sampling import sample_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
 from bandstand.report.text import counted, label, measured
 from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measurements, values_of
+from bandstand.search.events import FINAL_STATES, TrialState
 from bandstand.study.study import Objective
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["HistoryData", "TrialPoint", "draw", "history_data", "history_figure"]
 
 MAX_POINTS = 1000
-FINAL = ("complete", "pruned", "failed")
 
 
 class TrialPoint(NamedTuple):
@@ -50,7 +50,7 @@ class HistoryData(NamedTuple):
 def history_data(record: StudyRecord) -> HistoryData | str:
     """The points and the best so far, or why there are none."""
     trials = record.trials
-    ended = trials[trials["state"].isin(FINAL)].assign(value=values_of(trials))
+    ended = trials[trials["state"].isin(FINAL_STATES)].assign(value=values_of(trials))
     if len(ended) < 2:
         so_far = "one trial has" if len(ended) else "no trial has"
         return f"A history needs two ended trials; so far {so_far} ended ({len(trials) - len(ended):,} under way)."
@@ -92,7 +92,7 @@ def history_figure(data: HistoryData) -> go.Figure:
     bounds = make_bounds([point.value for point in data.points if point.value is not None], data.objective.sign)
     without = any(point.value is None for point in data.points)
     traces: list[Any] = []
-    for state in FINAL:
+    for state in FINAL_STATES:
         for has_value in (True, False):
             points = [point for point in data.points if point.state == state and (point.value is not None) is has_value]
             if points:
@@ -171,17 +171,17 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 
 def _caption(data: HistoryData) -> str:
-    counts = {state: sum(point.state == state for point in data.points) for state in FINAL}
+    counts = {state: sum(point.state == state for point in data.points) for state in FINAL_STATES}
     parts = [
         "Each marker is a trial at the moment it ended: further right means that the study had trained more epochs by "
         "then. The line is the best so far; where it is flat, the search found nothing better."
     ]
-    if counts["pruned"]:
+    if counts[TrialState.PRUNED]:
         parts.append(
             "Pruned trials ended early, so their values are those of short trainings and are mostly worse for it."
         )
     best = data.best.values[-1] if data.best.values else None
-    others = [point.value for point in data.points if point.state != "complete" and point.value is not None]
+    others = [point.value for point in data.points if point.state != TrialState.COMPLETE and point.value is not None]
     if best is not None and any(data.objective.is_better(value, best) for value in others):
         parts.append(
             "The objective takes each trial's last epoch, which only a complete trial has chosen: no other one "

@@ -16,6 +16,7 @@ from bandstand.report.drawing.style import STUDY_COLORS, make_figure
 from bandstand.report.params import condition_text, params_by_trial
 from bandstand.report.text import and_list, counted, label
 from bandstand.report.timeline import values_of
+from bandstand.search.events import RESULT_STATES, TrialState
 from bandstand_spaces import Value
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def comparable_values(record: StudyRecord) -> tuple[int | None, dict[int, float]
     instead: the latest epoch that at least half of them (and no fewer than `MIN_TRIALS`) have a value for.
     """
     trials = record.trials.assign(value=values_of(record.trials))
-    ended = trials[trials["state"].isin(["complete", "pruned"]) & trials["value"].notna()]
-    complete = ended[ended["state"] == "complete"]
+    ended = trials[trials["state"].isin(RESULT_STATES) & trials["value"].notna()]
+    complete = ended[ended["state"] == TrialState.COMPLETE]
     results = {int(trial): float(value) for trial, value in zip(complete["number"], complete["value"], strict=True)}
     if len(results) >= MIN_TRIALS and 2 * len(results) >= len(ended):
         return None, results

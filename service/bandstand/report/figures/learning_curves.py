@@ -14,7 +14,8 @@ from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
 from bandstand.report.text import counted, label, measured
-from bandstand.report.timeline import values_of
+from bandstand.report.timeline import ranked_from_the_best, values_of
+from bandstand.search.events import TrialState
 from bandstand.study.study import Objective
 
 if TYPE_CHECKING:
@@ -56,15 +57,16 @@ def learning_curves_data(record: StudyRecord) -> CurvesData | str:
         return "No trial was measured for more than one epoch, so there are no curves."
     states = dict(zip(record.trials["number"], record.trials["state"], strict=True))
     best_trial = record.best.number if record.best else None
-    losses = (measured["value"] * record.spec.objective.sign).groupby(measured["trial"]).min().sort_values()
-    ranked = sorted((int(trial) for trial in losses.index), key=lambda trial: trial != best_trial)
+    sign = record.spec.objective.sign
+    reached = sign * (measured["value"] * sign).groupby(measured["trial"]).min()
+    ranked = ranked_from_the_best(record, {int(trial): float(value) for trial, value in reached.items()})  # type: ignore[call-overload]
     kept = sample_best_and_evenly(ranked, MAX_CURVES)
     pairs = read_pairs(record)
     groups = dict(iter(measured[measured["trial"].isin(kept)].sort_values("epoch").groupby("trial")))
     curves = tuple(
         Curve(
             trial,
-            str(states.get(trial, "running")),
+            str(states.get(trial, TrialState.RUNNING)),
             tuple(int(epoch) for epoch in groups[trial]["epoch"]),
             tuple(float(value) for value in groups[trial]["value"]),
             str(pairs[trial].diagnosis.kind) if trial in pairs else "",
@@ -83,7 +85,7 @@ def learning_curves_figure(data: CurvesData) -> go.Figure:
             continue
         traces.append(_lines(curves, state, style.color, data.objective.metric))
         # A trial of one epoch has no line, so that its end must show it.
-        ended = [curve for curve in curves if state != "complete" or len(curve.epochs) == 1]
+        ended = [curve for curve in curves if state != TrialState.COMPLETE or len(curve.epochs) == 1]
         if ended:
             traces.append(_ends(ended, state))
     best = [curve for curve in data.curves if curve.trial == data.best_trial]
@@ -183,12 +185,12 @@ def _caption(data: CurvesData) -> str:
     parts = ["Each line is a trial, epoch by epoch" + ("; the thick one is the best." if best_shown else ".")]
     if any(curve.diagnosis for curve in data.curves):
         parts.append("Pointing at a line tells how the trial ended and how its curves are diagnosed.")
-    if "pruned" in states:
+    if TrialState.PRUNED in states:
         parts.append(
             "Grey ones were pruned: the triangle marks the epoch at which the pruner judged them worse than others. "
             "If many of them were still improving steeply there, pruning came too early."
         )
-    if "failed" in states:
+    if TrialState.FAILED in states:
         parts.append("A red cross is the last finite value before a failure.")
     bounds = make_bounds((value for curve in data.curves for value in curve.values), data.objective.sign)
     if bounds and bounds.beyond:

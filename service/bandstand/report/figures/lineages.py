@@ -12,9 +12,10 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.axes import log_ticks
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
-from bandstand.report.family import POPULATIONS, Member, Step, best_path, lay_out, read_members, related
+from bandstand.report.family import Member, Step, best_path, lay_out, read_members, related
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
+from bandstand.strategies import facts_of
 from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def lineages_data(record: StudyRecord) -> LineagesData | str:
     members = read_members(record)
     best = record.best
     path = best_path({member.trial: member for member in members}, best.number, best.epoch) if best else []
-    by_slot = record.spec.sampler in POPULATIONS
+    by_slot = facts_of(record.spec).has_members
     lines = lay_out(members, [step.trial for step in path], MAX_TRIALS, by_slot=by_slot)
     params = params_by_trial(record)
     return LineagesData(

@@ -20,7 +20,8 @@ from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, make_figure
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
-from bandstand.report.timeline import values_of
+from bandstand.report.timeline import ranked_from_the_best, values_of
+from bandstand.search.events import RESULT_STATES, TrialState
 from bandstand.study.study import Objective
 from bandstand_spaces import Parameter, Value
 
@@ -87,16 +88,14 @@ def parallel_data(record: StudyRecord) -> ParallelData | str:
     """The rows and the lines, or why there are none."""
     trials = record.trials.assign(value=values_of(record.trials))
     sign, best = record.spec.objective.sign, record.best.number if record.best else None
-    failed = int(((trials["state"] == "failed") & (trials["number"] != best)).sum())
-    is_shown = trials["state"].isin(["complete", "pruned"]) | (trials["number"] == best)
+    failed = int(((trials["state"] == TrialState.FAILED) & (trials["number"] != best)).sum())
+    is_shown = trials["state"].isin(RESULT_STATES) | (trials["number"] == best)
     ended = trials[is_shown & trials["value"].notna()]
     if len(ended) < 2:
         return f"Two ended trials with a value are needed to compare their parameters; there are {len(ended)} so far."
-    ranked = sorted(
-        ((int(trial), float(value)) for trial, value in zip(ended["number"], ended["value"], strict=True)),
-        key=lambda pair: (pair[0] != best, sign * pair[1], pair[0]),
-    )
-    kept = sample_best_and_evenly(ranked, MAX_LINES)
+    values = {int(trial): float(value) for trial, value in zip(ended["number"], ended["value"], strict=True)}
+    ranked = ranked_from_the_best(record, values)
+    kept = [(trial, values[trial]) for trial in sample_best_and_evenly(ranked, MAX_LINES)]
     bounds = make_bounds((value for _, value in kept), sign)
     if bounds is None:
         return "No trial has a finite value."
@@ -110,8 +109,8 @@ def parallel_data(record: StudyRecord) -> ParallelData | str:
         _line(trial, value, params[trial], parameters, record.spec.objective, bounds) for trial, value in kept
     )
     shown = {trial for trial, _ in kept}
-    pruned = int(ended.loc[ended["number"].isin(shown), "state"].eq("pruned").sum())
-    return ParallelData(axes, lines, ranked[0][0] == best, len(ranked), pruned, failed, bounds.beyond)
+    pruned = int(ended.loc[ended["number"].isin(shown), "state"].eq(TrialState.PRUNED).sum())
+    return ParallelData(axes, lines, ranked[0] == best, len(ranked), pruned, failed, bounds.beyond)
 
 
 def _objective_axis(objective: Objective, bounds: Bounds) -> Axis:

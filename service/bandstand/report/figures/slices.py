@@ -17,6 +17,7 @@ from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
 from bandstand.report.figures.importances import comparable_values
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import counted, label, measured, value_text
+from bandstand.report.timeline import ranked_trials
 from bandstand.study.study import Objective
 from bandstand_spaces import Parameter
 
@@ -73,8 +74,8 @@ def slices_data(record: StudyRecord) -> SlicesData | str:
             "Two trials with comparable values, completed or measured at the same epoch, are needed to see the effect "
             f"of a parameter; there {'is one' if values else 'are none'} so far."
         )
-    params, sign = params_by_trial(record), record.spec.objective.sign
-    kept = sorted(sample_best_and_evenly(sorted(values, key=lambda trial: sign * values[trial]), MAX_POINTS))
+    params = params_by_trial(record)
+    kept = sorted(sample_best_and_evenly(ranked_trials(record, values), MAX_POINTS))
     panels = []
     for name, parameter, _ in record.spec.space.flat():
         having = [trial for trial in kept if name in params[trial]]

@@ -10,9 +10,8 @@ import plotly.graph_objects as go
 
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import STATE_STYLES, make_figure
-from bandstand.report.family import POPULATIONS
 from bandstand.report.text import counted, duration, label, time_unit
-from bandstand.strategies import make_strategy
+from bandstand.strategies import facts_of, make_strategy
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
@@ -68,7 +67,7 @@ def time_spent_data(record: StudyRecord) -> TimeData | str:
     ends = [epoch for epoch in asks if epoch < record.spec.max_epochs]
     names = [_stretch(start + 1, end) for start, end in zip([0, *ends], [*ends, record.spec.max_epochs], strict=True)]
     where = pd.cut(frame["epoch"], [0, *ends, float("inf")], labels=False)
-    word = "member" if record.spec.sampler in POPULATIONS else "bracket"
+    word = "member" if facts_of(record.spec).has_members else "bracket"
     brackets = [_share(f"{word} {bracket}", part) for bracket, part in frame.groupby("bracket")]
     kept, left_out = _longest(brackets, word)
     states = [state for state in STATE_STYLES if (frame["state"] == state).any()]

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bandstand.search.events import TrialState
 from bandstand.store import tables
 from bandstand.store.monitoring.pulse import Figures
 from bandstand.store.study_list import STATES, shown_state
 from bandstand.submissions.records import RunState, SubmissionState
 
 __all__ = ["Census", "read_census"]
-
-_TRIAL_STATES = ("waiting", "running", "paused", "complete", "pruned", "failed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ def read_census(connection: Connection) -> Census:
     oldest = connection.execute(sa.select(waited).where(submission.c.state == SubmissionState.QUEUED)).scalar()
     return Census(
         studies=dict.fromkeys(STATES, 0) | studies,
-        trials=dict.fromkeys(_TRIAL_STATES, 0) | {state: count for state, count, _ in trials},
+        trials=dict.fromkeys(map(str, TrialState), 0) | {state: count for state, count, _ in trials},
         submissions=dict.fromkeys(map(str, SubmissionState), 0) | _counted(connection, submission.c.state, submission),
         runs=dict.fromkeys(map(str, RunState), 0) | _counted(connection, tables.run.c.state, tables.run),
         oldest_seconds=float(oldest or 0.0),

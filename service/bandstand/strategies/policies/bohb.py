@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bandstand.search.events import Event
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PolicyFacts, SamplerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.pruners.hyperband import HyperbandPruner
 from bandstand.strategies.randomness import explores, generator_for
@@ -42,7 +43,7 @@ class BOHBOptions(Options):
     parameters + 3, the paper's N_min + 2."""
 
 
-class BOHB(SampleAndPrune):
+class BOHB(SampleAndPrune, PolicyFacts):
     """BOHB (Falkner, Klein, Hutter, ICML 2018, arXiv 1807.01774), on any number of workers.
 
     Brackets are those of pruner hyperband. A third of the trials are random; the others come from a Parzen estimator
@@ -81,7 +82,7 @@ class BOHB(SampleAndPrune):
         return cls(spec)
 
 
-class _PartlyRandom:
+class _PartlyRandom(SamplerFacts):
     """A `Sampler`: random draws and, among them, a model's."""
 
     summary: ClassVar[str] = "TPE, some of the trials at random"

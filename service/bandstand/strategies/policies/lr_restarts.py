@@ -10,6 +10,7 @@ from bandstand.search.combination import Combination
 from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
 from bandstand.search.failures import PARENT_CHECKPOINT
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.policies.restart_bandit import Arm, Bandit
 from bandstand.strategies.policies.restart_options import checked_options, configurations, cycle_lengths
 from bandstand.strategies.randomness import generator_for
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LearningRateRestarts"]
 
 
-class LearningRateRestarts:
+class LearningRateRestarts(PolicyFacts):
     """Restarts of the learning rate as a search (after SGDR, Loshchilov and Hutter, ICLR 2017).
 
     Every configuration drawn from the space trains one cycle, in which the learning rate follows a schedule. What comes
@@ -61,6 +62,11 @@ class LearningRateRestarts:
     def check(cls, spec: StudySpec) -> None:
         """As `Sampler.check`."""
         checked_options(spec)
+
+    @classmethod
+    def inherits_best(cls, spec: StudySpec) -> bool:
+        """As `PolicyFacts.inherits_best`."""
+        return checked_options(spec).weights == "best"
 
     @classmethod
     def make(cls, spec: StudySpec) -> LearningRateRestarts:

@@ -8,12 +8,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 from bandstand.search.history import Trial
-from bandstand.strategies.randomness import coin_for
+from bandstand.strategies.randomness import Key, key_with_coin
 
 __all__ = ["Places"]
-
-_Key = tuple[float, float, int]
-"""The latest loss, a coin against ties, the trial's number."""
 
 
 class Places:
@@ -22,8 +19,8 @@ class Places:
     def __init__(self, sign: float, seed: int):
         """`sign` turns an objective's value into a loss, `seed` is the study's."""
         self._sign, self._seed = sign, seed
-        self._order: list[_Key] = []
-        self._trials: dict[int, tuple[_Key, Trial]] = {}
+        self._order: list[Key] = []
+        self._trials: dict[int, tuple[Key, Trial]] = {}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -33,7 +30,7 @@ class Places:
 
     def put(self, trial: Trial) -> None:
         """To where its latest value, which must be finite, belongs."""
-        key = (self._sign * trial.values[-1], coin_for(self._seed, trial.number), trial.number)
+        key = key_with_coin(self._sign * trial.values[-1], self._seed, trial.number)
         before = self._trials.get(trial.number)
         if before is None or before[0] != key:
             self.discard(trial)

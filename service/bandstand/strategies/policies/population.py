@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 from itertools import count
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ from bandstand.search.events import (
     TrialState,
 )
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.options import Options
 from bandstand.strategies.policies.places import Places
 from bandstand.strategies.randomness import generator_for
@@ -67,12 +68,13 @@ def check_interval(interval: int | None, spec: StudySpec, sampler: str) -> None:
         )
 
 
-class Population:
+class Population(PolicyFacts):
     """The slots of a study's population and the trial in each, read from the trials' brackets.
 
     When all members have ended and there is budget left, another population begins in further slots.
     """
 
+    has_members: ClassVar[bool] = True
     closed = "its population is complete by itself, and a trial from outside would have no place in it"
 
     def __init__(self, spec: StudySpec, options: PopulationOptions):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
 from bandstand.search.failures import PARENT_CHECKPOINT
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
 
@@ -41,7 +42,7 @@ class ReplayOptions(Options):
     trial: int | None = None
 
 
-class Replay:
+class Replay(PolicyFacts):
     """Trains one lineage: the first segment is a trial, each further one a child of the one before.
 
     `bandstand replay` makes such a study of what population-based training or learning-rate restarts have found.

@@ -12,10 +12,11 @@ from pydantic import Field
 
 from bandstand.search.events import Action, Event, Measured
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.pruners.first_rung import FirstRung
-from bandstand.strategies.pruners.rungs import Key, Rung, rung_epochs
-from bandstand.strategies.randomness import coin_for
+from bandstand.strategies.pruners.rungs import Rung, rung_epochs
+from bandstand.strategies.randomness import Key, key_with_coin
 from bandstand.strategies.strategy import Judgement
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def check_halving(owner: str, spec: StudySpec, model: type[ASHAOptions] = ASHAOp
     check_min_epochs(owner, options.lowest_rung, spec.max_epochs)
 
 
-class ASHAPruner:
+class ASHAPruner(PrunerFacts):
     """Asynchronous successive halving that stops instead of pausing.
 
     Rungs at min_epochs·η^k, counted from epoch 1 (Li et al., A System for Massively Parallel Hyperparameter Tuning,
@@ -72,6 +73,11 @@ class ASHAPruner:
     def check(cls, spec: StudySpec) -> None:
         """As `Pruner.check`."""
         check_halving("pruner asha", spec)
+
+    @classmethod
+    def reduction_factor(cls, spec: StudySpec) -> int | None:
+        """As `PrunerFacts.reduction_factor`."""
+        return options_from("pruner asha", ASHAOptions, spec.pruner_options).reduction_factor
 
     @classmethod
     def make(cls, spec: StudySpec) -> ASHAPruner:
@@ -121,4 +127,4 @@ class ASHAPruner:
 
 def key_of(trial: Trial, spec: StudySpec) -> Key:
     """What a trial is ranked by at the rung that it has just reached."""
-    return spec.objective.sign * trial.values[-1], coin_for(spec.seed, trial.number), trial.number
+    return key_with_coin(spec.objective.sign * trial.values[-1], spec.seed, trial.number)

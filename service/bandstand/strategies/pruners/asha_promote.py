@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bandstand.search.events import Action, Ended, Event, Extended, Lost, Measured, Paused, Promoted, TrialState
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
 from bandstand.strategies.pruners.first_rung import FirstRung
-from bandstand.strategies.pruners.rungs import Key, WaitingRung, rung_epochs
+from bandstand.strategies.pruners.rungs import WaitingRung, rung_epochs
+from bandstand.strategies.randomness import Key
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PromotingASHAPruner"]
 
 
-class PromotingASHAPruner:
+class PromotingASHAPruner(PrunerFacts):
     """Asynchronous successive halving with promotion (Li et al., MLSys 2020, algorithm 2).
 
     A free worker takes the best paused trial of the highest rung that has one among its best ⌊n/η⌋; only where there is
@@ -62,6 +64,11 @@ class PromotingASHAPruner:
     def check(cls, spec: StudySpec) -> None:
         """As `Pruner.check`."""
         check_halving(cls.owner, spec)
+
+    @classmethod
+    def reduction_factor(cls, spec: StudySpec) -> int | None:
+        """As `PrunerFacts.reduction_factor`."""
+        return options_from(cls.owner, ASHAOptions, spec.pruner_options).reduction_factor
 
     @classmethod
     def make(cls, spec: StudySpec) -> PromotingASHAPruner:

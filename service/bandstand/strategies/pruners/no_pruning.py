@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bandstand.search.events import Action, Event
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["NoPruner"]
 
 
-class NoPruner:
+class NoPruner(PrunerFacts):
     """Never stops a trial."""
 
     summary: ClassVar[str] = "every trial trains all its epochs"

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bandstand.search.events import Action, Event
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.strategy import Judgement
 
@@ -29,7 +30,7 @@ class PatienceOptions(Options):
     """The first epoch that is judged; never before patience + 1."""
 
 
-class PatiencePruner:
+class PatiencePruner(PrunerFacts):
     """Stops a trial when the best of its last `patience` epochs does not improve on its best before by `min_delta`.
 
     The comparison of Optuna's PatientPruner around no other pruner, with `min_delta` as in Keras's EarlyStopping: an

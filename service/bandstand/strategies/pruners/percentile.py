@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from bandstand.search.events import Action, Ended, Event, TrialState
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.strategy import Judgement
 
@@ -42,7 +43,7 @@ class PercentileOptions(CurveOptions):
     """The best so many percent of completed trials set the mark: the smaller, the more are stopped."""
 
 
-class PercentilePruner:
+class PercentilePruner(PrunerFacts):
     """Stops a trial whose best value so far is worse than a percentile of what completed trials had at this epoch.
 
     As Optuna's PercentilePruner: single values, not running averages, and the percentile is interpolated linearly

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-__all__ = ["Key", "Rung", "WaitingRung", "rung_epochs"]
+from bandstand.strategies.randomness import Key
 
-Key = tuple[float, float, int]
-"""What a trial is ranked by at a rung: its loss there, a coin against ties, its number."""
+__all__ = ["Rung", "WaitingRung", "rung_epochs"]
 
 
 def rung_epochs(min_epochs: int, reduction_factor: int, max_epochs: int) -> tuple[int, ...]:

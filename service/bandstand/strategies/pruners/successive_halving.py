@@ -9,9 +9,11 @@ from pydantic import Field
 
 from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
-from bandstand.strategies.pruners.rungs import Key, rung_epochs
+from bandstand.strategies.pruners.rungs import rung_epochs
+from bandstand.strategies.randomness import Key
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class SuccessiveHalvingOptions(ASHAOptions):
     """Trials of a bracket; left out, as many as leave one at the last rung: η to the number of rungs."""
 
 
-class SuccessiveHalvingPruner:
+class SuccessiveHalvingPruner(PrunerFacts):
     """Successive halving (Jamieson and Talwalkar, AISTATS 2016; the inner loop of Hyperband, Li et al., JMLR 18, 2018).
 
     n trials train to the first rung; the best ⌊n/η⌋ go on to the second, the best ⌊n/η²⌋ to the third, and so on. While
@@ -55,6 +57,11 @@ class SuccessiveHalvingPruner:
     def check(cls, spec: StudySpec) -> None:
         """As `Pruner.check`."""
         check_halving("pruner successive-halving", spec, SuccessiveHalvingOptions)
+
+    @classmethod
+    def reduction_factor(cls, spec: StudySpec) -> int | None:
+        """As `PrunerFacts.reduction_factor`."""
+        return options_from("pruner successive-halving", SuccessiveHalvingOptions, spec.pruner_options).reduction_factor
 
     @classmethod
     def make(cls, spec: StudySpec) -> SuccessiveHalvingPruner:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bandstand.search.events import Action, Event
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.strategy import Judgement
 
@@ -28,7 +29,7 @@ class ThresholdOptions(Options):
     """The first epoch that is judged."""
 
 
-class ThresholdPruner:
+class ThresholdPruner(PrunerFacts):
     """Stops a trial whose latest value is below `lower` or above `upper`; a value on a bound is within.
 
     As Optuna's ThresholdPruner. A value that is not finite has ended the trial as failed before any pruner sees it.

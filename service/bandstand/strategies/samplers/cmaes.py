@@ -31,6 +31,7 @@ from pydantic import Field
 
 from bandstand.search.events import Event, Proposed
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import fraction_of, value_at
@@ -80,7 +81,7 @@ class _Draw:
     choices: Mapping[str, Value]
 
 
-class CMAESSampler:
+class CMAESSampler(SamplerFacts):
     """CMA-ES whose distribution is rebuilt from the trials that have ended or been paused.
 
     Parameters below a choice that was not made are drawn all the same, and dropped. To the numbers they stay as drawn:

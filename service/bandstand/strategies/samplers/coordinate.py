@@ -11,6 +11,7 @@ from pydantic import Field
 
 from bandstand.search.events import Ended, Event, Measured, Proposed
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import fraction_of
@@ -63,7 +64,7 @@ class _Descent:
     settled: int | None = None  # the best trial, if nothing is left to try around it
 
 
-class CoordinateSampler:
+class CoordinateSampler(SamplerFacts):
     """Cyclic coordinate search with compass steps (Kolda, Lewis and Torczon, SIAM Review 45, 2003) on nested grids.
 
     At the first resolution a parameter takes each of a few values all over its scale, then the next parameter its own

@@ -17,15 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from bandstand.search.events import Ended, Event, Measured, TrialState
 from bandstand.search.history import Trial
-from bandstand.strategies.randomness import coin_for
+from bandstand.strategies.randomness import Key, key_with_coin
 
 if TYPE_CHECKING:
     from bandstand.study.study import StudySpec
 
 __all__ = ["Elites"]
-
-_Place = tuple[float, float, int]
-"""The loss of a trial at a rung, a coin against ties, its number."""
 
 
 class Elites:
@@ -48,7 +45,7 @@ class Elites:
         self._sign = spec.objective.sign
         self._share, self._least, self._most = share, least, most
         self._enough = max(len(spec.space.flat()) + 1, 2 * least)
-        self._rungs: dict[int, list[_Place]] = {epoch: [] for epoch in ask_epochs}
+        self._rungs: dict[int, list[Key]] = {epoch: [] for epoch in ask_epochs}
         self._params: dict[int, Mapping[str, Any]] = {}
 
     def best(self) -> list[Mapping[str, Any]]:
@@ -82,5 +79,5 @@ class Elites:
             if epoch <= trial.epochs and isfinite(trial.value_at(epoch)):
                 del places[bisect_left(places, self._place(trial, trial.value_at(epoch)))]
 
-    def _place(self, trial: Trial, value: float) -> _Place:
-        return self._sign * value, coin_for(self._seed, trial.number), trial.number
+    def _place(self, trial: Trial, value: float) -> Key:
+        return key_with_coin(self._sign * value, self._seed, trial.number)

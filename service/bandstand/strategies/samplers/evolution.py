@@ -17,6 +17,7 @@ from pydantic import Field
 
 from bandstand.search.events import Event, Proposed
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import fraction_of, value_at
@@ -46,7 +47,7 @@ class EvolutionOptions(Options):
     """The probability that a parameter mutates; left out, one divided by the number of active parameters."""
 
 
-class EvolutionSampler:
+class EvolutionSampler(SamplerFacts):
     """A genetic algorithm over params; what a child's choices call for and no parent has is drawn at random."""
 
     summary: ClassVar[str] = "genetic algorithm, steady-state: tournament, uniform crossover, mutation, elitism"

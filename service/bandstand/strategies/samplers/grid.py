@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandstand.search.events import Ended, Event, Proposed, TrialState
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.grid_points import affordable_trainings, grid_of
 from bandstand.strategies.samplers.lattice import Lattice
@@ -21,7 +22,7 @@ __all__ = ["GridSampler"]
 MAX_POINTS = 1_000_000
 
 
-class GridSampler:
+class GridSampler(SamplerFacts):
     """Visits the grid in a seeded order that covers early, so that a study cut short has still looked everywhere."""
 
     summary: ClassVar[str] = "every point of a finite space exactly once, a failed one once more"
@@ -50,6 +51,11 @@ class GridSampler:
         """As `Sampler.make`."""
         space = grid_of(spec)
         return cls(space, spec.seed, _notices_on(spec, space.size or 0))
+
+    @classmethod
+    def points(cls, spec: StudySpec) -> int | None:
+        """As `SamplerFacts.points`."""
+        return grid_of(spec).size
 
     def notices(self) -> list[str]:
         """As `Strategy.notices`: says so where the budget is less than a full training of each point."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandstand.search.events import Event
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 
@@ -20,7 +21,7 @@ MAX_POINTS = 2**30
 """Points of the sequence; where a study has more, they begin again."""
 
 
-class QMCSampler:
+class QMCSampler(SamplerFacts):
     """Spreads trials more evenly than chance: a Sobol sequence, scrambled by the seed (Owen, J. Complexity 14, 1998).
 
     Trial n has point n, whatever became of the others. Every parameter of the space has a coordinate of its own; those

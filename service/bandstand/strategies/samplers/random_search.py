@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandstand.search.events import Event
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["RandomSampler"]
 
 
-class RandomSampler:
+class RandomSampler(SamplerFacts):
     """Draws each parameter uniformly, log-uniformly where the space says log (Bergstra and Bengio, JMLR 13, 2012)."""
 
     summary: ClassVar[str] = "independent draws from the space"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import TYPE_CHECKING
 
+from bandstand.search.best import Place, complete_first
 from bandstand.search.events import Decided, Event, Promoted, Proposed, TrialState
 from bandstand.search.history import Trial
 from bandstand.strategies.randomness import coin_for
@@ -77,9 +78,8 @@ class Ranking:
         """
         return self._as_model(trial) < self._as_model(than)
 
-    def _as_model(self, trial: Trial) -> tuple[bool, float, int]:
-        """Smaller is better."""
-        return trial.state is not TrialState.COMPLETE, self._loss_at(trial, trial.epochs), trial.number
+    def _as_model(self, trial: Trial) -> Place:
+        return complete_first(trial.state, self._loss_at(trial, trial.epochs), trial.number)
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
         """Trials that have come to rest, the best first, the failed ones last; a coin for each trial settles ties.

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from bandstand.search.best import by_loss
 from bandstand.search.events import Ended, Event, Measured, TrialState
 from bandstand.search.history import Trial
 
@@ -58,9 +59,10 @@ class Standings:
             None while no trial has a value at a rung.
         """
         for losses in self._usable():
-            standing = [(losses[trial], trial) for trial in (losses if among is None else among) if trial in losses]
-            if standing:
-                return min(standing)[1]
+            found = (trial for trial in (losses if among is None else among) if trial in losses)
+            first = min((by_loss(losses[trial], trial) for trial in found), default=None)
+            if first is not None:
+                return first.number
         return None
 
     def gap(self, trial: int, other: int) -> float | None:

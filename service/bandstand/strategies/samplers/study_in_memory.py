@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
+from bandstand.search.best import ranked_by_loss
 from bandstand.search.events import Ended, Event, Measured, Promoted, Proposed, TrialState
 from bandstand.search.history import Trial
 from bandstand.strategies.randomness import generator_for
@@ -131,9 +132,8 @@ class StudyInMemory:
         surplus = len(ended) - self._most
         if surplus > 0:
             sign = self._spec.objective.sign
-            known = [trial for trial in ended if isfinite(self._value(trial))]
-            known.sort(key=lambda trial: sign * self._value(trial))
-            best = {trial.number for trial in known[: self._most // 4]}
+            known = {trial.number: sign * self._value(trial) for trial in ended if isfinite(self._value(trial))}
+            best = set(ranked_by_loss(known)[: self._most // 4])
             oldest = [trial.number for trial in ended if trial.number not in best][:surplus]
             dropped = set(oldest)
             ended = [trial for trial in ended if trial.number not in dropped]

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from bandstand.search.events import Event, Proposed
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import explores, generator_for
 from bandstand.strategies.samplers.study_in_memory import StudyInMemory
@@ -78,7 +79,7 @@ class BoostingOptions(SurrogateOptions):
     """Stages of boosting, for each of three quantiles."""
 
 
-class _SurrogateSampler:
+class _SurrogateSampler(SamplerFacts):
     """Everything but the model."""
 
     summary: ClassVar[str]
@@ -106,6 +107,11 @@ class _SurrogateSampler:
     def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> _SurrogateSampler:
         """As `Sampler.make`."""
         return cls(spec, ask_epochs)
+
+    @classmethod
+    def draws_at_random_first(cls, spec: StudySpec) -> int:
+        """As `SamplerFacts.draws_at_random_first`."""
+        return options_from(f"sampler {cls.name}", cls.options, spec.sampler_options).startup_trials
 
     def propose(self, number: int) -> Mapping[str, Any]:
         """As `Sampler.propose`."""

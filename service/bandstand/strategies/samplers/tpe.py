@@ -13,6 +13,7 @@ from pydantic import Field
 
 from bandstand.search.events import Event
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.samplers.study_in_memory import StudyInMemory
 
@@ -35,7 +36,7 @@ class TPEOptions(Options):
     """Trials that the model is fitted on: a quarter are the best, the others the latest."""
 
 
-class TPESampler:
+class TPESampler(SamplerFacts):
     """Optuna's TPE: multivariate, grouped for conditional spaces, running trials counted in as bad."""
 
     summary: ClassVar[str] = "tree-structured Parzen estimator (Optuna), fitted per rung"
@@ -53,6 +54,11 @@ class TPESampler:
     def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> TPESampler:
         """As `Sampler.make`."""
         return cls(spec, ask_epochs)
+
+    @classmethod
+    def draws_at_random_first(cls, spec: StudySpec) -> int:
+        """As `SamplerFacts.draws_at_random_first`."""
+        return options_from("sampler tpe", TPEOptions, spec.sampler_options).startup_trials
 
     def propose(self, number: int) -> Mapping[str, Any]:
         """As `Sampler.propose`."""

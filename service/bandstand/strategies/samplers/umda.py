@@ -17,6 +17,7 @@ from pydantic import Field
 
 from bandstand.search.events import Event, Proposed
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import explores, generator_for
 from bandstand.strategies.samplers.elites import Elites
@@ -46,7 +47,7 @@ class UMDAOptions(Options):
     """Standard deviation of a number around an elite's, as a fraction of the parameter's range on its own scale."""
 
 
-class UMDASampler:
+class UMDASampler(SamplerFacts):
     """Independent draws from the values that each parameter has among the best trials.
 
     The univariate marginal distribution algorithm (Mühlenbein and Paaß, From Recombination of Genes to the Estimation

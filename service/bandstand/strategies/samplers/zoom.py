@@ -11,6 +11,7 @@ from pydantic import Field
 
 from bandstand.search.events import Event, Proposed
 from bandstand.search.history import Trial
+from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
@@ -54,7 +55,7 @@ class _Side:
     choice: Value | None = None
 
 
-class ZoomSampler:
+class ZoomSampler(SamplerFacts):
     """Uniform draws from a box around the best trial, on each parameter's own scale (logarithmic where it says log).
 
     A recursive random search (Ye and Kalyanaraman, SIGMETRICS 2003) with sides of their own. After each round a side is

@@ -1,0 +1,61 @@
+"""What others must know of a strategy, as its class says it: the report, the live view, the rules of a study.
+
+Knows the questions and the usual answers. Must not know any strategy by name. A class that has another base names the
+facts last: they are protocols, whose `__init__` does nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from bandstand.study.study import StudySpec
+
+__all__ = ["PolicyFacts", "PrunerFacts", "SamplerFacts", "StrategyFacts"]
+
+
+class SamplerFacts(Protocol):
+    """What a sampler's class says of a study that names it. A sampler inherits the usual answers."""
+
+    @classmethod
+    def draws_at_random_first(cls, spec: StudySpec) -> int:
+        """How many trials with a value it waits for before it fits a model to them; 0 where it does not wait."""
+        return 0
+
+    @classmethod
+    def points(cls, spec: StudySpec) -> int | None:
+        """How many points it tries, each of them once, so that the study needs no budget; None where it has no grid."""
+        return None
+
+
+class PrunerFacts(Protocol):
+    """What a pruner's class says of a study that names it. A pruner inherits the usual answer."""
+
+    @classmethod
+    def reduction_factor(cls, spec: StudySpec) -> int | None:
+        """Of how many trials at a rung one goes on; None where it does not choose among those at a rung."""
+        return None
+
+
+class PolicyFacts(SamplerFacts, PrunerFacts, Protocol):
+    """What the class of a whole strategy says of a study that names it. It inherits the usual answers."""
+
+    has_members: ClassVar[bool] = False
+    """Whether its brackets are the members of a population: the trials of one follow one another."""
+
+    @classmethod
+    def inherits_best(cls, spec: StudySpec) -> bool:
+        """Whether a child begins with the weights of its parent's best epoch rather than of its last."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyFacts:
+    """The answers of a study's own strategy, whichever parts it is made of."""
+
+    draws_at_random_first: int
+    points: int | None
+    reduction_factor: int | None
+    has_members: bool
+    inherits_best: bool
