@@ -126,7 +126,10 @@ class Dashboard:
         if self._process.stdout.readline() != b"ready\n":
             raise _not_now(f"its process {ending_of(self._process.wait(10))}; the server's log has the story")
         self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(path)), base_url="http://dashboard", timeout=_ANSWER_SECONDS
+            # A connection for each request, so that one that is open is one that is answered.
+            transport=httpx.HTTPTransport(uds=str(path), limits=httpx.Limits(max_keepalive_connections=0)),
+            base_url="http://dashboard",
+            timeout=_ANSWER_SECONDS,
         )
 
     def _end(self) -> None:
