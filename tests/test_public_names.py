@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "bandstand": {
         "BandstandError", "Budget", "Categorical", "Client", "Context", "DataFacts", "Float", "InputError", "Int",
-        "Objective", "RemoteComparison", "RemoteStudy", "Resources", "SearchSpace", "ServiceError", "StudyFailedError",
-        "StudyResult", "StudySpec", "run_study",
+        "InternalError", "Objective", "PassingError", "RemoteComparison", "RemoteStudy", "Resources", "SearchSpace",
+        "ServiceError", "StudyFailedError", "StudyResult", "StudySpec", "UserError", "run_study",
     },
     "bandstand_workers": {"LR_SCHEDULES", "CycleSchedule", "RandomRestarts", "TableSchedule", "WarmRestarts"},
     "bandstand_spaces": {

@@ -1,18 +1,14 @@
-"""Writes TOML, which Python's tomllib only reads.
+"""Plain data as TOML text, which Python's tomllib only reads.
 
-Just what plain data need: tables, lists of scalars, and scalars. Whatever is written here is read back by tomllib as
-the same data with the same types; a float keeps every bit.
+Knows which data TOML text is to hold; tomlkit writes them. Whatever is written here is read back by tomllib as the same
+data with the same types; a float keeps every bit.
 """
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
-_CONTROLS = {chr(code): f"\\u{code:04x}" for code in (*range(0x20), 0x7F)}
-_TRANSLATION = str.maketrans(_CONTROLS | _ESCAPES)
+__all__ = ["make_toml"]
 
 
 def make_toml(document: Mapping[str, Any]) -> str:
@@ -21,34 +17,23 @@ def make_toml(document: Mapping[str, Any]) -> str:
     Raises:
         ValueError: a value is neither a table, a list of scalars nor a scalar, or is not finite.
     """
-    return "\n".join(_lines(document, ())).strip("\n") + "\n"
+    import tomlkit  # takes twice as long to import as all spaces together, and few ask for text
+
+    return tomlkit.dumps(_plain_table(document))
 
 
-def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    scalars = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-    # A table that only holds tables needs no header of its own; an empty one would vanish without it.
-    if path and (scalars or not table):
-        yield f"\n[{'.'.join(map(_key, path))}]"
-    for key, value in scalars.items():
-        yield f"{_key(key)} = {_value(value)}"
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _lines(value, (*path, key))
+def _plain_table(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _plain_table(value) if isinstance(value, Mapping) else _plain_value(value) for key, value in table.items()
+    }
 
 
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _value(key)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'"{value.translate(_TRANSLATION)}"'
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return repr(value)
+def _plain_value(value: object) -> object:
+    """A value in types that tomlkit knows."""
+    if isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return f"[{', '.join(map(_value, value))}]"
+        return [_plain_value(each) for each in value]
     raise ValueError(
         f"TOML text is written from finite numbers, strings, booleans, lists and tables; got {value!r}; convert it"
     )

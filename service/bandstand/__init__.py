@@ -26,7 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bandstand.client import Client, RemoteComparison, RemoteStudy
-    from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
+    from bandstand.errors import (
+        BandstandError,
+        InputError,
+        InternalError,
+        PassingError,
+        ServiceError,
+        StudyFailedError,
+        UserError,
+    )
     from bandstand.running.run import StudyResult, run_study
     from bandstand.study.context import Context, DataFacts
     from bandstand.study.study import Budget, Objective, Resources, StudySpec
@@ -42,7 +50,9 @@ __all__ = [
     "Float",
     "InputError",
     "Int",
+    "InternalError",
     "Objective",
+    "PassingError",
     "RemoteComparison",
     "RemoteStudy",
     "Resources",
@@ -51,12 +61,21 @@ __all__ = [
     "StudyFailedError",
     "StudyResult",
     "StudySpec",
+    "UserError",
     "run_study",
 ]
 
 _HOMES = {
     "bandstand.client": ("Client", "RemoteComparison", "RemoteStudy"),
-    "bandstand.errors": ("BandstandError", "InputError", "ServiceError", "StudyFailedError"),
+    "bandstand.errors": (
+        "BandstandError",
+        "InputError",
+        "InternalError",
+        "PassingError",
+        "ServiceError",
+        "StudyFailedError",
+        "UserError",
+    ),
     "bandstand.running.run": ("StudyResult", "run_study"),
     "bandstand.study.context": ("Context", "DataFacts"),
     "bandstand.study.study": ("Budget", "Objective", "Resources", "StudySpec"),

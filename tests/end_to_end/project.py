@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from bandstand.errors import BandstandError, InputError, answer_to
 from bandstand_spaces.toml_writer import make_toml
 
 CODE = """
@@ -185,10 +186,10 @@ class Project:
         )
 
 
-def refused(project: Project, *arguments: str) -> str:
+def refused(project: Project, *arguments: str, cause: type[BandstandError] = InputError) -> str:
     """The one line that the command says no with."""
     done = project.command(*arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.returncode == answer_to(cause).exit_code, done.stdout + done.stderr
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("bandstand: ")

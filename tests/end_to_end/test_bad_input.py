@@ -1,4 +1,4 @@
-"""What cannot be done is answered in one line, with exit code 2, and nothing is written."""
+"""What cannot be done is answered in one line, with the exit code of its cause, and nothing is written."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bandstand.errors import DatabaseUnreachableError, StudyInUseError
 from bandstand.store import tables
 from bandstand.store.store import Store
 from tests.end_to_end.databases import make_database
@@ -111,7 +112,7 @@ def test_an_unreachable_database_is_named_without_its_password(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BANDSTAND_DATABASE_URL", "postgresql://someone:s3cret@127.0.0.1:9/things")
-    line = refused(project, "list")
+    line = refused(project, "list", cause=DatabaseUnreachableError)
     assert "database 'things' at 127.0.0.1:9 does not" in line
     assert "BANDSTAND_DATABASE_URL" in line
     assert "s3cret" not in line
@@ -188,7 +189,7 @@ def test_a_study_that_is_open_elsewhere_is_refused_with_who_has_it(project: Proj
     spec = StudySpec.model_validate(project.settings(name="held", budget={"epochs": 4}))
     writer = store.claim(spec, "ada@engine, process 4711")
     try:
-        line = refused(project, "run", str(file), "--workers", "1")
+        line = refused(project, "run", str(file), "--workers", "1", cause=StudyInUseError)
     finally:
         writer.close()
     assert "ada@engine, process 4711 has it since" in line

@@ -16,7 +16,8 @@ import pytest
 import ray
 import requests
 
-from bandstand_workers.dispatch.cluster import Cluster, ClusterAwayError, JobRefusedError
+from bandstand.errors import ClusterUnreachableError, JobRefusedError
+from bandstand_workers.dispatch.cluster import Cluster
 from bandstand_workers.internals import ray_job_parts
 from tests.internals.processes import told_by
 
@@ -118,7 +119,7 @@ def test_a_failing_job_server_is_away_and_one_that_says_no_refuses() -> None:
     with job_server() as server:
         cluster = Cluster(server.address, "python")
         server.fails_with = (503, "warming up")
-        with pytest.raises(ClusterAwayError, match=r"answers 503: warming up"):
+        with pytest.raises(ClusterUnreachableError, match=r"answers 503: warming up"):
             cluster.stop("one")
         server.fails_with = (400, "no such thing")
         with pytest.raises(JobRefusedError) as refused:

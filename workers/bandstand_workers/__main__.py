@@ -19,7 +19,7 @@ import sys
 import threading
 from typing import Any
 
-from bandstand.errors import BandstandError, InputError, ServiceError
+from bandstand.errors import BandstandError, InputError, ServiceError, answer_to
 from bandstand.settings import database_url
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
@@ -66,11 +66,11 @@ def _run_for_caller() -> int:
         run_job(_job_from(json.loads(line)), _url(), stop, tell)
     except BandstandError as error:
         tell(exit_message(error))
-        return error.exit_code
+        return answer_to(type(error)).exit_code
     except Exception as error:
         logging.getLogger("bandstand_workers").exception("the workers ended")
         tell(exit_message(ServiceError(f"the workers ended: {type(error).__name__}: {error}")))
-        return 1
+        return answer_to(ServiceError).exit_code
     return 0
 
 

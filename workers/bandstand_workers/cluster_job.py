@@ -1,7 +1,8 @@
 """The driver of a server's job on the Ray cluster: it reads its order from the database and runs it.
 
-Knows the run it is, and what its end means to whoever reads its exit code: 0, all is done or was stopped; 1, it died
-and may be tried again; 2, it was refused; 143, it paused because of SIGTERM. What it prints is the job's log.
+Knows the run it is, and what its end means to whoever reads its exit code: 0, all is done or was stopped; 143, it
+paused because of SIGTERM; else what `answer_to` says of its error. Input that is refused is so for good, all else may
+be tried again. What it prints is the job's log.
 """
 
 from __future__ import annotations
@@ -13,8 +14,15 @@ import sys
 import threading
 from typing import Any
 
-from bandstand import errors
-from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError
+from bandstand.errors import (
+    BandstandError,
+    DatabaseUnreachableError,
+    InputError,
+    InternalError,
+    StudyFailedError,
+    answer_to,
+    error_named,
+)
 from bandstand.running.live import PlainDisplay
 from bandstand.settings import checkpoints_uri, database_url
 from bandstand.store.store import Store
@@ -26,8 +34,6 @@ __all__ = ["run_cluster_job"]
 
 _LOOK_SECONDS = 1.0
 _TERMINATED = 128 + signal.SIGTERM
-_PASSING = (errors.ClusterUnreachableError, errors.DatabaseUnreachableError, errors.StudyInUseError)
-"""Refusals that another try may not meet."""
 _log = logging.getLogger(__name__)
 
 
@@ -43,10 +49,10 @@ def run_cluster_job(run: str) -> int:
         return _ClusterJob(store, run, begin_job(store, run)).run()
     except BandstandError as error:
         print(f"bandstand: {error}", flush=True)
-        return error.exit_code
+        return answer_to(type(error)).exit_code
     except Exception:  # noqa: BLE001  # the job's log and exit code are all that anybody sees of it
         _log.exception("the job ended")
-        return 1
+        return answer_to(InternalError).exit_code
 
 
 class _ClusterJob:
@@ -93,13 +99,12 @@ class _ClusterJob:
     def _exit_code(self) -> int:
         if self._refusal is not None:
             print(f"bandstand: {self._refusal}", flush=True)
-            if not isinstance(self._refusal, InputError) or isinstance(self._refusal, _PASSING):
-                return 1
-            refuse_job(self._store, self._run, str(self._refusal))
-            return 2
+            if isinstance(self._refusal, InputError):
+                refuse_job(self._store, self._run, str(self._refusal))
+            return answer_to(type(self._refusal)).exit_code
         if self._terminated:
             return _TERMINATED
-        return 1 if self._failed else 0
+        return answer_to(StudyFailedError).exit_code if self._failed else 0
 
     def _tell(self, message: dict[str, Any]) -> None:
         """Hear of the studies' milestones; called by `run_job`, in the main thread."""
@@ -114,7 +119,7 @@ class _ClusterJob:
         self._draw(lambda: self._display.ended(name))
         match message["state"]:
             case "refused":
-                self._refusal = getattr(errors, message["kind"], errors.ServiceError)(message["reason"])
+                self._refusal = error_named(message["kind"], message["reason"])
             case "failed":
                 self._failed = True
             case "stopped":  # whoever stops a study of a comparison, stops its job

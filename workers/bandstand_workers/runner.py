@@ -237,4 +237,4 @@ class _StudyRun:
 
 def exit_message(error: BandstandError) -> dict[str, Any]:
     """What the process says when it cannot go on."""
-    return {"event": "refused", "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+    return {"event": "refused", "kind": type(error).__name__, "message": str(error)}

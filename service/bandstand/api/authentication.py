@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
+from bandstand.errors import NotAllowedError, NotLoggedInError
 from bandstand.store.accounts import Role, TokenRecord
 from bandstand.store.store import Store
 
@@ -36,7 +37,7 @@ async def authenticate(
     """The token of whoever asks.
 
     Raises:
-        HTTPException: 401, no token that is good.
+        NotLoggedInError: no token that is good.
     """
     found: TokenRecord | None = None
     if bearer is not None:
@@ -44,10 +45,8 @@ async def authenticate(
     elif cookie is not None:
         found = await run_in_threadpool(request.app.state.sessions.token_of, cookie, request)
     if found is None:
-        raise HTTPException(
-            401,
-            "a good token is needed; make one with `bandstand token create` on the server's machine, or log in",
-            {"WWW-Authenticate": "Bearer"},
+        raise NotLoggedInError(
+            "a good token is needed; make one with `bandstand token create` on the server's machine, or log in"
         )
     request.state.token = found
     return found
@@ -57,14 +56,13 @@ def requires(role: Role) -> Callable[..., Awaitable[TokenRecord]]:
     """A dependency: whoever asks, with at least this role.
 
     Raises:
-        HTTPException: 401 without a good token, 403 with one of a lesser role.
+        NotLoggedInError: no token that is good.
+        NotAllowedError: one of a lesser role.
     """
 
     async def check(token: Annotated[TokenRecord, Depends(authenticate)]) -> TokenRecord:
         if token.role < role:
-            raise HTTPException(
-                403, f"it takes the role {role}; this token is a {token.role}'s: ask an admin for another"
-            )
+            raise NotAllowedError(f"it takes the role {role}; this token is a {token.role}'s: ask an admin for another")
         return token
 
     return check
@@ -84,8 +82,8 @@ def check_may_change(token: TokenRecord, submitter: str | None, name: str) -> No
         name: of it, for the message.
 
     Raises:
-        HTTPException: 403.
+        NotAllowedError: it is another's, and the token no admin's.
     """
     if token.role < Role.ADMIN and submitter != token.user_name:
         whose = f"{submitter}'s" if submitter else "nobody's, made on the command line"
-        raise HTTPException(403, f"submitters change their own studies; {name!r} is {whose}: ask an admin")
+        raise NotAllowedError(f"submitters change their own studies; {name!r} is {whose}: ask an admin")

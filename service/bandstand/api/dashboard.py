@@ -27,6 +27,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bandstand.api.authentication import COOKIE, Viewer, store_of
 from bandstand.api.pages.addresses import is_same_origin
+from bandstand.errors import NotLoggedInError
 from bandstand.running.child_death import ending_of
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
@@ -125,7 +126,10 @@ class Dashboard:
         if self._process.stdout.readline() != b"ready\n":
             raise _not_now(f"its process {ending_of(self._process.wait(10))}; the server's log has the story")
         self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(path)), base_url="http://dashboard", timeout=_ANSWER_SECONDS
+            # A connection for each request, so that one that is open is one that is answered.
+            transport=httpx.HTTPTransport(uds=str(path), limits=httpx.Limits(max_keepalive_connections=0)),
+            base_url="http://dashboard",
+            timeout=_ANSWER_SECONDS,
         )
 
     def _end(self) -> None:
@@ -181,7 +185,8 @@ def _role_of_writer(request: Request) -> Role:
     """The role of whoever wants to change something.
 
     Raises:
-        HTTPException: 401 without a good token, 403 if a browser sends the cookie from elsewhere.
+        NotLoggedInError: no token that is good.
+        HTTPException: 403, a browser sends the cookie from elsewhere.
     """
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -191,7 +196,7 @@ def _role_of_writer(request: Request) -> Role:
     else:
         found = request.app.state.sessions.holder_of(request.cookies.get(COOKIE, ""))
     if found is None:
-        raise HTTPException(401, "a good token is needed; log in again", {"WWW-Authenticate": "Bearer"})
+        raise NotLoggedInError("a good token is needed; log in again")
     return found.role
 
 

@@ -1,6 +1,6 @@
 """Errors as answers: every one is a problem in the form of RFC 9457, in one line for people.
 
-Knows our errors and HTTP's statuses. Must not know what was asked.
+Knows our errors and what HTTP wants beside a status. Must not know what was asked.
 """
 
 from __future__ import annotations
@@ -18,29 +18,12 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandstand.errors import (
-    BandstandError,
-    ComparisonNotFoundError,
-    DatabaseUnreachableError,
-    InputError,
-    StudyInUseError,
-    StudyNameTakenError,
-    StudyNotFoundError,
-)
+from bandstand.errors import BandstandError, DatabaseUnreachableError, answer_to
 
 __all__ = ["AnswerFailures", "Problem", "answers", "problem", "register_problems"]
 
-_STATUSES: dict[type[BandstandError], int] = {
-    StudyNotFoundError: 404,
-    ComparisonNotFoundError: 404,
-    StudyNameTakenError: 409,
-    StudyInUseError: 409,
-    DatabaseUnreachableError: 503,
-    InputError: 422,
-    BandstandError: 500,
-}
-"""The nearest class of an error's own says its status."""
-_RETRY_SECONDS = "5"
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+"""What goes with a status."""
 _log = logging.getLogger(__name__)
 
 
@@ -101,10 +84,10 @@ def register_problems(app: FastAPI) -> None:
 
     @app.exception_handler(BandstandError)
     async def of_ours(request: Request, error: BandstandError) -> JSONResponse:
-        status = next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
-        if status == 503:
+        if isinstance(error, DatabaseUnreachableError):  # whose message has the database's address
             return _unavailable()
-        return problem(status, str(error), differences=getattr(error, "differences", None))
+        status = answer_to(type(error)).status
+        return problem(status, str(error), _HEADERS.get(status), getattr(error, "differences", None))
 
     @app.exception_handler(RequestValidationError)
     async def of_the_form(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -151,4 +134,5 @@ class AnswerFailures:
 
 
 def _unavailable() -> JSONResponse:
-    return problem(503, "the database does not answer; try again in a moment", {"Retry-After": _RETRY_SECONDS})
+    status = answer_to(DatabaseUnreachableError).status
+    return problem(status, "the database does not answer; try again in a moment", _HEADERS[status])

@@ -128,7 +128,7 @@ def delete_with_files(request: Request, token: TokenRecord, name: str, afterward
 
     Raises:
         HTTPException: 403.
-        StudyNotFoundError, StudyInUseError: as `SubmissionQueue.delete`.
+        StudyNotFoundError, StudyInUseError, StudyNameTakenError: as `SubmissionQueue.delete`.
     """
     store = store_of(request)
     check_owner(store, token, name)

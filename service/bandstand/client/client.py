@@ -37,6 +37,7 @@ class Client:
         TooManyRequestsError: it was asked too often, even after waiting.
         ServerUnreachableError: it does not answer, even after waiting.
         ServerAnswerError: what answers is no Bandstand server, or one of another version.
+        ServerMistakeError: it says that it made a mistake.
     """
 
     def __init__(self, url: str | None = None, *, token: str | None = None, retry_seconds: float = 90.0):

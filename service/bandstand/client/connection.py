@@ -21,11 +21,13 @@ from bandstand.errors import (
     NotAllowedError,
     NotLoggedInError,
     ServerAnswerError,
+    ServerMistakeError,
     ServerUnreachableError,
     StudyInUseError,
     StudyNameTakenError,
     StudyNotFoundError,
     TooManyRequestsError,
+    answer_to,
     one_line,
 )
 
@@ -39,15 +41,13 @@ _MAX_PAUSE_SECONDS = 8.0
 _MAX_RETRY_AFTER_SECONDS = 120.0
 _BUSY = (502, 503, 504)
 _ERRORS: dict[int, type[BandstandError]] = {
-    401: NotLoggedInError,
-    403: NotAllowedError,
-    404: StudyNotFoundError,
-    409: StudyInUseError,
-    429: TooManyRequestsError,
-    502: ServerUnreachableError,
-    503: ServerUnreachableError,
-    504: ServerUnreachableError,
+    **dict.fromkeys(_BUSY, ServerUnreachableError),
+    **{
+        answer_to(kind).status: kind
+        for kind in (NotLoggedInError, NotAllowedError, StudyNotFoundError, StudyInUseError, TooManyRequestsError)
+    },
 }
+"""What an answer of a status means, where nothing else tells it more exactly."""
 
 
 def path_of(*parts: str) -> str:
@@ -67,6 +67,7 @@ class Connection:
         NotLoggedInError, NotAllowedError, TooManyRequestsError: the server refuses the token, or its use.
         ServerUnreachableError: it does not answer.
         ServerAnswerError: it answers with what is not ours.
+        ServerMistakeError: it says that it made a mistake.
         StudyNotFoundError, ComparisonNotFoundError, StudyNameTakenError, StudyInUseError, InputError: as the server
             says.
     """
@@ -178,7 +179,7 @@ class Connection:
         if status == 409 and differences is not None:
             return StudyNameTakenError(detail, [str(each) for each in differences])
         if status >= 500 and status not in _BUSY:
-            return ServerAnswerError(f"{self.url}: {detail}")
+            return ServerMistakeError(f"{self.url}: {detail}")
         path = response.url.path.removeprefix(httpx.URL(self.url).path.rstrip("/"))
         if status == 404 and path.startswith("/comparisons/"):
             return ComparisonNotFoundError(detail)

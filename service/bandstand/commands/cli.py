@@ -23,7 +23,7 @@ from bandstand.commands.server.login import login, logout
 from bandstand.commands.server.submitting import logs, submit, submit_comparison, watch
 from bandstand.commands.simulate import simulate
 from bandstand.commands.token import token
-from bandstand.errors import INTERRUPTED
+from bandstand.errors import INTERRUPTED, BandstandError, InputError, StudyFailedError, answer_to
 from bandstand.report.text import counted
 
 if TYPE_CHECKING:
@@ -57,19 +57,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on stan
 
 def main() -> None:
     """Entry point: every error a user can cause is one line on standard error."""
-    from bandstand.errors import BandstandError
-
     try:
         code = app(standalone_mode=False)
     except BandstandError as error:
         typer.echo(f"bandstand: {error}", err=True)
-        sys.exit(error.exit_code)
+        sys.exit(answer_to(type(error)).exit_code)
     except UsageError as error:
         where = error.ctx.command_path if error.ctx else "bandstand"
         message = error.format_message().rstrip(".")
         if message:  # empty where the help was printed instead
             typer.echo(f"bandstand: {message}; see `{where} --help`", err=True)
-        sys.exit(2)
+        sys.exit(answer_to(InputError).exit_code)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
@@ -133,7 +131,7 @@ def run(
     if outcome["state"] == "failed":
         typer.echo(f"bandstand: study {found.spec.name!r} failed: {outcome['reason']}", err=True)
         typer.echo(f"`bandstand show {shlex.quote(found.spec.name)}` has the failures", err=True)
-        return 1
+        return answer_to(StudyFailedError).exit_code
     if outcome["state"] == "stopped":
         typer.echo(f"stopped; `bandstand run {shlex.quote(file)}` goes on where it stopped")
         return 0
@@ -218,7 +216,6 @@ def export(
     name: Name, output: Annotated[Path, typer.Option("--output", "-o", help="A .csv or .parquet file.")]
 ) -> None:
     """Write a study's trials as CSV or Parquet."""
-    from bandstand.errors import InputError
     from bandstand.store.store import Store
 
     if output.suffix not in (".csv", ".parquet"):

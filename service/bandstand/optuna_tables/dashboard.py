@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-import threading
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+import sys
 
 import typer
 
@@ -14,10 +14,8 @@ from bandstand.store.store import Store
 
 __all__ = ["serve_dashboard"]
 
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """A line for each of the page's polls would bury everything else."""
+_THREADS = 8
+"""More than a browser has connections to one server."""
 
 
 def serve_dashboard(port: int) -> None:
@@ -27,18 +25,18 @@ def serve_dashboard(port: int) -> None:
         InputError: the port is taken.
     """
     import optuna_dashboard
+    import waitress
 
     store = Store.open()
     application = optuna_dashboard.wsgi(open_storage(store.url))
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # or each poll that has to wait is a line
     try:
-        server = make_server("127.0.0.1", port, application, handler_class=_Quiet)
+        server = waitress.create_server(application, host="127.0.0.1", port=port, threads=_THREADS)
     except OSError as error:
         raise InputError(
             f"the port must be free; {port} is not ({error.strerror}): choose another with --port"
         ) from None
-    with server:
-        typer.echo(f"Optuna Dashboard: http://127.0.0.1:{server.server_port}/dashboard  (Ctrl-C ends it)")
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Not by an exception: raised while a request is answered, the server would swallow it and go on.
-            signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-        server.serve_forever()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit())  # which ends `run`, once the threads have answered
+    typer.echo(f"Optuna Dashboard: http://127.0.0.1:{server.effective_port}/dashboard  (Ctrl-C ends it)")
+    server.run()

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socketserver
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler
 
 import psutil
 
@@ -30,72 +29,55 @@ __all__ = ["main"]
 IDLE_SECONDS = 600.0
 LARGEST_BYTES = 1_000_000_000
 _WATCH_SECONDS = 5.0
+_ANSWER_SECONDS = 60.0
+"""That requests under way may take when the process is to end."""
+_THREADS = 8
+"""As many as the server asks at once."""
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Answers each request in a thread; at its end it waits for those."""
+class _Dashboard:
+    """The dashboard's application, and when somebody last asked it."""
 
-    request_queue_size = 64
-    server_name, server_port = "localhost", 0
-    asked_at = time.monotonic()
-
-    def __init__(self, path: str, application: Callable[..., Iterable[bytes]]):
-        super().__init__(path, _Handler)
-        self.application = application
-        self.base_environ = {
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "0",
-            "GATEWAY_INTERFACE": "CGI/1.1",
-            "REMOTE_HOST": "",
-            "CONTENT_LENGTH": "",
-            "SCRIPT_NAME": "",
-        }
-
-    def get_app(self) -> Callable[..., Iterable[bytes]]:
-        """As wsgiref's handler asks for it."""
-        return self.application
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Note when somebody last asked."""
+    def __init__(self, application: Callable[..., Iterable[bytes]]):
+        self._application = application
         self.asked_at = time.monotonic()
-        super().process_request(request, client_address)
 
-
-class _Handler(WSGIRequestHandler):
-    def setup(self) -> None:
-        """A peer on such a socket has no address."""
-        self.client_address = ("server", 0)
-        super().setup()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """A line for each of the page's polls would bury everything else."""
+    def __call__(self, environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request, as WSGI has it."""
+        self.asked_at = time.monotonic()
+        return self._application(environment, start_response)
 
 
 def main(path: str) -> None:
     """Serve on a socket until there is a reason to end."""
     import optuna_dashboard
+    import waitress
 
-    server = _Server(path, optuna_dashboard.wsgi(open_storage(database_url() or "")))
-    Path(path).chmod(0o600)
-    threading.Thread(target=_end_with_starter, args=(server,), daemon=True).start()
-    threading.Thread(target=_end_in_time, args=(server,), daemon=True).start()
+    dashboard = _Dashboard(optuna_dashboard.wsgi(open_storage(database_url() or "")))
+    server = waitress.create_server(dashboard, unix_socket=path, unix_socket_perms="600", threads=_THREADS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # which ends `run`
+    threading.Thread(target=_end_with_starter, args=(path,), daemon=True).start()
+    threading.Thread(target=_end_in_time, args=(server, dashboard), daemon=True).start()
     print("ready", flush=True)
-    with server:
-        server.serve_forever()
+    server.run()
     shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
-def _end_with_starter(server: _Server) -> None:
-    sys.stdin.buffer.read()
-    shutil.rmtree(Path(str(server.server_address)).parent, ignore_errors=True)
+def _end_with_starter(path: str) -> None:
+    while os.read(0, 4096):  # not by `sys.stdin`, whose lock would be held when the process ends by itself
+        pass
+    shutil.rmtree(Path(path).parent, ignore_errors=True)
     os._exit(0)  # nobody waits for what it is doing
 
 
-def _end_in_time(server: _Server) -> None:
+def _end_in_time(server: Any, dashboard: _Dashboard) -> None:
     process = psutil.Process()
-    while time.monotonic() - server.asked_at < IDLE_SECONDS and process.memory_info().rss < LARGEST_BYTES:
+    while time.monotonic() - dashboard.asked_at < IDLE_SECONDS and process.memory_info().rss < LARGEST_BYTES:
         time.sleep(_WATCH_SECONDS)
-    server.shutdown()
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while server.active_channels and time.monotonic() < deadline:  # a request each: the server keeps no connection
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandstand import errors
-from bandstand.errors import InputError, ServiceError, StudyFailedError
+from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError, error_named
 from bandstand.functions.kept import keep_functions, kept_folders
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
@@ -209,12 +208,12 @@ def _finished(store: Store, spec: StudySpec) -> dict[str, str] | None:
     return {"state": "finished", "reason": store.progress(spec.name).reason} if store.is_over(spec.name) else None
 
 
-def _error(kind: str, message: str, log: Path | None = None) -> errors.BandstandError:
+def _error(kind: str, message: str, log: Path | None = None) -> BandstandError:
     """The workers' error as one of this process."""
-    error_type: type[errors.BandstandError] = getattr(errors, kind, ServiceError)
-    if error_type is ServiceError and log is not None:
-        message = f"{message.splitlines()[0]} (the whole story is in {log})"
-    return error_type(message)
+    error = error_named(kind, message)
+    if isinstance(error, ServiceError) and log is not None:
+        return ServiceError(f"{message.splitlines()[0]} (the whole story is in {log})")
+    return error
 
 
 class WorkerProcess:

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bandstand.errors import InputError, one_line
+from bandstand.errors import BandstandError, InputError, one_line
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.user_modules import find_clash, serve_modules
 
@@ -102,9 +102,9 @@ def _from_python(path: Path, attribute: str) -> StudySpec:
         # It may import TensorFlow, which would fill the screen with what it looked for and did not find.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         module = importlib.import_module(path.stem)
-    except InputError:
-        raise
     except (Exception, SystemExit) as error:  # a user's file may raise anything
+        if isinstance(error, BandstandError):  # which says all there is to say
+            raise
         raise InputError(
             f"a study's Python file must import; {path.name} raised {type(error).__name__}: {one_line(error)}"
         ) from error

@@ -235,6 +235,7 @@ class SubmissionQueue:
         Raises:
             StudyNotFoundError: there is none of this name.
             StudyInUseError: it is queued or runs: stop it first.
+            StudyNameTakenError: it is a comparison's, and deleted with that.
         """
         with self._store.connection() as connection, connection.begin():
             found = find_submission(connection, name, lock=True)
@@ -248,7 +249,7 @@ class SubmissionQueue:
                 if found.kind == "comparison":
                     connection.execute(sa.delete(tables.comparison).where(tables.comparison.c.name == name))
             elif found is not None:
-                raise StudyInUseError(
+                raise StudyNameTakenError(
                     f"a comparison's study is deleted with it; {name!r} belongs to {found.name!r}: delete that"
                 )
             else:

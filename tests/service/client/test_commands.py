@@ -139,7 +139,7 @@ def test_what_changes_a_study_asks_the_server(logged_in, file, store):
     assert store.queue.find(name).state == "ended"
     assert logged_in("resume", name).code == 0
     assert store.queue.find(name).state == "queued"
-    assert logged_in("delete", name, "--yes").code == 2
+    assert logged_in("delete", name, "--yes").code == 75  # until it has ended
     logged_in("stop", name)
     assert logged_in("delete", name, typed="n\n").code == 130
     assert store.queue.find(name) is not None

@@ -38,13 +38,21 @@ def test_when_one_is_always_better_p_is_the_least_that_so_many_pairs_can_have(pa
     assert paired(mine, mine - np.linspace(0.1, 0.3, pairs)).p == pytest.approx(p)
 
 
-def test_p_is_that_of_scipys_paired_permutation_test():
+@pytest.mark.parametrize("pairs", range(2, 13))
+@pytest.mark.parametrize("digits", [15, 1])  # with one digit many differences are equal or none
+def test_p_is_that_of_scipys_paired_permutation_test(pairs, digits):
     rng = np.random.default_rng(5)
-    mine, theirs = rng.normal(0.4, 1, 9), rng.normal(0, 1, 9)
+    mine, theirs = rng.normal(0.4, 1, pairs).round(digits), rng.normal(0, 1, pairs).round(digits)
     reference = stats.permutation_test(
         (mine - theirs,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
     )
     assert paired(mine, theirs).p == pytest.approx(reference.pvalue)
+
+
+def test_differences_that_cancel_out_have_p_1_whatever_their_sum_is_rounded_to():
+    differences = [-0.2, -0.4, -0.6, 0.8, 0.4]
+    assert 0 < abs(sum(differences)) < 1e-15
+    assert paired(differences, np.zeros(5)).p == 1.0
 
 
 def test_p_of_many_pairs_is_near_the_exact_one():
@@ -111,6 +119,23 @@ def test_a_band_of_five_reaches_from_the_worst_to_the_best():
     assert np.isnan([median[0], low[0], high[0]]).all()
     assert (median[1], low[1], high[1]) == (3.0, 1.0, 5.0)
     assert (median[2], low[2], high[2]) == (7.0, 7.0, 7.0)
+
+
+def test_a_band_of_one_is_its_curve():
+    band = median_band(np.array([[np.nan, 2.0]]))
+    assert [line[1] for line in band] == [2.0, 2.0, 2.0]
+    assert np.isnan([line[0] for line in band]).all()
+
+
+@pytest.mark.parametrize("repeats", [2, 3, 5, 8, 20])
+def test_a_band_is_the_percentiles_of_medians_of_repeats_drawn_with_replacement(repeats):
+    curves = np.random.default_rng(repeats).normal(size=(repeats, 30)).cumsum(axis=1)
+    curves[0, :3] = np.nan
+    drawn = np.random.default_rng(0).integers(repeats, size=(4_000, repeats))
+    medians = np.median(curves[drawn], axis=1)
+    low, high = np.quantile(medians, (0.025, 0.975), axis=0)
+    for found, expected in zip(median_band(curves), (np.median(curves, axis=0), low, high), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_a_speed_up_is_the_median_of_the_repeats_ratios():

@@ -140,7 +140,7 @@ def test_a_comparison_is_one_submission_whose_studies_run_in_its_order(queue, di
     queue.stop("compared")
     again, is_new = queue.submit_comparison(dataclasses.replace(plan, repeats=3), order)
     assert (again.id, is_new) == (submission.id, True)
-    with pytest.raises(StudyInUseError, match="belongs to 'compared'"):
+    with pytest.raises(StudyNameTakenError, match="belongs to 'compared'"):
         queue.delete(plan.studies()[0].spec.name)
 
 

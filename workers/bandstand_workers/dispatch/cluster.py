@@ -14,18 +14,10 @@ import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus
 
-from bandstand.errors import BandstandError, one_line
+from bandstand.errors import ClusterUnreachableError, JobRefusedError, one_line
 from bandstand_workers.internals.ray_job_parts import PatientClient, answer_in, quiet_client
 
-__all__ = ["Cluster", "ClusterAwayError", "Job", "JobRefusedError"]
-
-
-class ClusterAwayError(BandstandError):
-    """The job server does not answer, or not as one that works; the same again later may succeed."""
-
-
-class JobRefusedError(BandstandError):
-    """The job server does not take this job as it is."""
+__all__ = ["Cluster", "Job"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class Cluster:
     """The jobs of one cluster.
 
     Raises, from any method:
-        ClusterAwayError: see there.
+        ClusterUnreachableError: the job server does not answer, or not as one that works.
     """
 
     def __init__(self, address: str, python: str):
@@ -126,18 +118,18 @@ class Cluster:
         try:
             return getattr(self._connected(), method)(*arguments, **options)
         except AuthenticationError as error:
-            raise ClusterAwayError(
+            raise ClusterUnreachableError(
                 f"the Ray cluster's job server at {self._address} refuses the token: set RAY_AUTH_MODE=token and "
                 "RAY_AUTH_TOKEN_PATH to the cluster's"
             ) from error
         except (ConnectionError, requests.RequestException) as error:
-            raise ClusterAwayError(
+            raise ClusterUnreachableError(
                 f"the Ray cluster's job server must answer; {self._address} does not: {type(error).__name__}"
             ) from error
         except (RuntimeError, ValueError) as error:  # ValueError: a folder that Ray cannot use
             answer = answer_in(error)
             if answer and answer[0] >= 500:
-                raise ClusterAwayError(
+                raise ClusterUnreachableError(
                     f"the Ray cluster's job server at {self._address} answers {answer[0]}: {_last_line(answer[1])}"
                 ) from error
             raise JobRefusedError(_last_line(answer[1] if answer else str(error))) from error

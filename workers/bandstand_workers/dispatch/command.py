@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 
-from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError
+from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError, answer_to
 from bandstand.settings import bandstand_home, database_url, ray_job_server
 from bandstand.store.store import Store
 from bandstand_workers.dispatch.ending import Ending, Patience
@@ -31,7 +31,7 @@ def run_dispatcher(arguments: list[str]) -> int:
         return _run(options, Ending())
     except BandstandError as error:
         print(f"bandstand: {error}", file=sys.stderr)
-        return error.exit_code
+        return answer_to(type(error)).exit_code
 
 
 def _run(options: Options, ending: Ending) -> int:

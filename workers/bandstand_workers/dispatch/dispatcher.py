@@ -10,14 +10,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from bandstand.errors import DatabaseUnreachableError, InputError
+from bandstand.errors import ClusterUnreachableError, InputError, JobRefusedError
 from bandstand.store.store import Store
 from bandstand.submissions import Dispatch, SubmissionState
 from bandstand.submissions.code import PROJECT_FOLDER
 from bandstand.submissions.dispatch import ClaimedRun
 from bandstand.submissions.job import refuse_job
 from bandstand.submissions.records import RunState
-from bandstand_workers.dispatch.cluster import Cluster, ClusterAwayError, Job, JobRefusedError
+from bandstand_workers.dispatch.cluster import Cluster, Job
 from bandstand_workers.dispatch.job_logs import JobLogs
 
 __all__ = ["MAX_LOG_CHARACTERS", "Dispatcher"]
@@ -39,7 +39,7 @@ class Dispatcher:
     """One server's dispatcher.
 
     Raises, from any method:
-        DatabaseUnreachableError, ClusterAwayError: nothing is lost by calling again later.
+        DatabaseUnreachableError, ClusterUnreachableError: nothing is lost by calling again later.
     """
 
     def __init__(
@@ -156,14 +156,12 @@ class Dispatcher:
                     folder=None if code is None else Path(folder),
                     metadata={"name": submission.name, "submitter": submission.submitter},
                 )
-        except DatabaseUnreachableError:
-            raise  # which is an InputError, too, and says nothing of the code
         except InputError as error:
             refuse_job(self._store, run.id, str(error))
             self._end(claimed, RunState.FAILED, str(error))
         except JobRefusedError as error:
             self._end(claimed, RunState.FAILED, f"the cluster does not take its job: {error}")
-        except ClusterAwayError as error:
+        except ClusterUnreachableError as error:
             self._cluster.check()  # raises if it is away for all; what fails for one job alone must not hold up others
             if not self._has_seen(run.id, "not taken"):
                 _log.warning("%s: %s; it is tried again", submission.name, error)

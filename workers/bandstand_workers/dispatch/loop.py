@@ -12,9 +12,9 @@ import os
 import socket
 import time
 
-from bandstand.errors import DatabaseUnreachableError
+from bandstand.errors import PassingError
 from bandstand.store.store import Store
-from bandstand_workers.dispatch.cluster import Cluster, ClusterAwayError
+from bandstand_workers.dispatch.cluster import Cluster
 from bandstand_workers.dispatch.dispatcher import Dispatcher
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
@@ -59,7 +59,7 @@ class Loop:
         while not self._ending.is_wanted():
             try:
                 under_way = self._enter().step()
-            except (DatabaseUnreachableError, ClusterAwayError) as error:
+            except PassingError as error:
                 if self._local is not None and not self._local.is_alive():
                     _log.warning("the local Ray has died")
                     self._leave(pause=False)
@@ -90,7 +90,7 @@ class Loop:
             if pause:
                 self._dispatcher.pause(_PAUSE_SECONDS)
             self._dispatcher.leave()
-        except (DatabaseUnreachableError, ClusterAwayError) as error:
+        except PassingError as error:
             _log.warning("%s; leaving without a word", error)  # others will notice
 
 

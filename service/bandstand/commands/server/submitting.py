@@ -152,6 +152,7 @@ def _say(note: str) -> None:
 
 def _exit_code(state: str) -> int:
     """What a watched study ends the command with."""
-    from bandstand.errors import INTERRUPTED
+    from bandstand.errors import INTERRUPTED, StudyFailedError, answer_to
 
-    return {"finished": 0, "stopped": 0, "failed": 1, "deleted": 1}.get(state, INTERRUPTED)
+    failed = answer_to(StudyFailedError).exit_code
+    return {"finished": 0, "stopped": 0, "failed": failed, "deleted": failed}.get(state, INTERRUPTED)
