@@ -21,12 +21,12 @@ from urllib.parse import quote
 
 import psutil
 
-from bandstand.search.events import Action
 from bandstand.search.search import Search
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 

@@ -13,9 +13,9 @@ import keras
 import pytest
 import sqlalchemy as sa
 
+from bandstand.problem.budget import Budget
 from bandstand.store import tables
 from bandstand.store.store import Store
-from bandstand.study.study import Budget
 from tests.end_to_end.processes import kill_one, let_it_train
 from tests.end_to_end.project import Project
 from tests.waiting import wait_until

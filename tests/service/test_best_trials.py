@@ -11,10 +11,10 @@ import pytest
 
 from bandstand.api.pages.chart import read_best_so_far
 from bandstand.report.timeline import make_best_curve, places_of
-from bandstand.search.history import History
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
+from bandstand.trials.history import History
 from tests.service.search.virtual_cluster import VirtualCluster
 from tests.service.written_study import flush, make_spec
 

@@ -12,7 +12,7 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from bandstand.optuna_tables.dashboard_notes import LARGEST, DashboardNotes
 from bandstand.optuna_tables.optuna_mirror import open_storage
 from bandstand.report.drawing.drawing import Drawing
-from bandstand.search.history import History
+from bandstand.trials.history import History
 from tests.service.comparison.conftest import spec_of
 
 

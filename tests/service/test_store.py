@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from bandstand.errors import ForeignWriteError, LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.optuna_storage import SoleWriterStorage
 from bandstand.optuna_tables.optuna_mirror import OptunaMirror
-from bandstand.search.events import Action, Measured
 from bandstand.search.search import Search
 from bandstand.store import study_writer, tables
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
+from bandstand.trials.events import Action, Measured
 from tests.service.written_study import flush, make_spec, train_one
 
 

@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.errors import InputError, StudyNotFoundError
+from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
 from bandstand.store import study_writer, tables
 from bandstand.store.monitoring.pulse import Figures
 from bandstand.store.requests import params_from
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
-from bandstand.study.study import Budget
 from tests.service.written_study import flush, make_spec
 
 PARAMS = {"zeta": 0.1, "alpha": True, "optimizer": "adam"}

@@ -13,12 +13,12 @@ from bandstand.api.pages.listing import read_listing
 from bandstand.api.pages.standing import read_standing
 from bandstand.client.answers import progress_from
 from bandstand.running.live import budget_spent, budget_used
-from bandstand.search.budget import spends_a_trial
-from bandstand.search.events import TrialState
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.spent_rows import trial_is_spent
 from bandstand.store.store import Store
+from bandstand.trials.events import TrialState
+from bandstand.trials.ledger import spends_a_trial
 from tests.service.search.virtual_cluster import VirtualCluster
 from tests.service.written_study import flush, make_spec
 

@@ -12,10 +12,10 @@ from collections import Counter
 import pytest
 import sqlalchemy as sa
 
+from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.store import Store
-from bandstand.study.study import Budget
 from tests.service.written_study import make_spec
 
 # As a coordinator does it, without trainers: claim, rebuild, take in what waits, at each of its heartbeats.

@@ -11,7 +11,7 @@ from bandstand.api.authentication import Submitter, store_of
 from bandstand.api.problems import answers
 from bandstand.api.submitting import check_owner
 from bandstand.api.values import Name, Storable
-from bandstand.study.study import Budget
+from bandstand.problem.budget import Budget
 from bandstand.submissions import SubmissionState
 from bandstand.submissions.queue import Order
 

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bandstand.errors import InputError, ServerAnswerError
-from bandstand.search.best import BestTrial, Seen
-from bandstand.study.study import Budget, StudySpec, study_spec_from
+from bandstand.problem.budget import Budget
+from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.trials.best import BestTrial, Seen
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyProgress

@@ -344,7 +344,7 @@ def _print_best(record: StudyRecord) -> None:
             f"`bandstand schedule {shlex.quote(record.spec.name)}` shows them epoch by epoch"
         )
     if record.combined is not None:
-        from bandstand.search.combination import sentence_on
+        from bandstand.trials.combination import sentence_on
 
         typer.echo(sentence_on(record.combined, metric))
     if record.test_metrics:

@@ -27,9 +27,9 @@ def extend(
     ],
 ) -> None:
     """Let a study spend more, whether it runs, is stopped or has finished. Its strategy stays as it is."""
+    from bandstand.problem.budget import Budget
     from bandstand.store.store import Store
     from bandstand.study.budget_text import budget_from
-    from bandstand.study.study import Budget
 
     store = Store.open()
     wanted = Budget.model_validate(budget_from(budget))

@@ -13,7 +13,7 @@ from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.text import counted
 from bandstand.report.timeline import places_of
 from bandstand.running.live import params_text
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.client.answers import ListedStudy

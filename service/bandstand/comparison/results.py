@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bandstand.errors import StudyNotFoundError
 from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measurements
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.comparison.plan import ComparisonPlan, PlannedStudy

@@ -12,10 +12,10 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import DatabaseVersionError, StudyNameTakenError
-from bandstand.search.events import Ended, Event, Lost, Measured, Paused, Proposed, Started, TrialState
-from bandstand.search.history import History, Trial
 from bandstand.store.event_rows import best_from, clean_text
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Ended, Event, Lost, Measured, Paused, Proposed, Started, TrialState
+from bandstand.trials.history import History, Trial
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -27,7 +27,7 @@ __all__ = ["OptunaMirror", "open_storage"]
 NUMBER = "bandstand:trial"
 """User attribute that holds our number of a trial; Optuna's is the same unless somebody else adds trials."""
 BEST = "bandstand:best"
-"""User attribute of the study: trial, value, epoch and state of its best trial, by the rule of `bandstand.search.best`.
+"""User attribute of the study: trial, value, epoch and state of its best trial, by the rule of `bandstand.trials.best`.
 
 Optuna's own `best_trial` counts complete trials only.
 """

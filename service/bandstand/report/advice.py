@@ -15,8 +15,8 @@ from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import and_list, counted, measured, number, value_text
 from bandstand.report.timeline import ranked_trials, values_of
-from bandstand.search.events import FINAL_STATES, RESULT_STATES, TrialState
 from bandstand.strategies import facts_of, make_strategy
+from bandstand.trials.events import FINAL_STATES, RESULT_STATES, TrialState
 from bandstand_spaces import Categorical, Value
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from bandstand.report.border import border_of
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.params import condition_text
 from bandstand.report.text import and_list, counted, duration, measured, shortened, value_text
-from bandstand.search.events import FINAL_STATES, TrialState
+from bandstand.trials.events import FINAL_STATES, TrialState
 from bandstand_spaces import Categorical, Parameter, Value
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pandas as pd
 from bandstand.report.diagnosis import Diagnosis, Logged, Reference, diagnose
 from bandstand.report.diagnosis_rules import Rules
 from bandstand.report.family import best_path, read_members
-from bandstand.search.events import FINAL_STATES
+from bandstand.trials.events import FINAL_STATES
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord

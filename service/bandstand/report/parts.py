@@ -14,7 +14,7 @@ from bandstand.report.diagnosis_rules import describe_rules
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.study_file import toml_from
 from bandstand.report.text import counted
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bandstand.search.best import Place, full_results, ranked_by_loss, ranked_places
-from bandstand.search.events import TrialState
+from bandstand.trials.best import Place, full_results, ranked_by_loss, ranked_places
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord
@@ -61,7 +61,7 @@ class BestCurve(NamedTuple):
 
 
 def places_of(record: StudyRecord) -> list[Place]:
-    """The places of the trials that count, the best first; see `bandstand.search.best`."""
+    """The places of the trials that count, the best first; see `bandstand.trials.best`."""
     columns = (record.trials["state"], values_of(record.trials), record.trials["number"])
     rows = zip(*columns, strict=True)
     return ranked_places(
@@ -84,7 +84,7 @@ def ranked_from_the_best(record: StudyRecord, values: Mapping[int, float]) -> li
 def make_best_curve(record: StudyRecord) -> BestCurve:
     """How the study's best came about.
 
-    It ends at the value of the best trial, by the rule of `bandstand.search.best`. Where the objective takes a trial's
+    It ends at the value of the best trial, by the rule of `bandstand.trials.best`. Where the objective takes a trial's
     best epoch, a value counts from the moment it was measured; where it takes the last, from the trial's end.
     """
     ordered, objective = ordered_measurements(record), record.spec.objective

@@ -1,4 +1,4 @@
-"""A study's best trial as it is read: the rule of `bandstand.search.best` in SQL.
+"""A study's best trial as it is read: the rule of `bandstand.trials.best` in SQL.
 
 Knows the rows of tables `trial` and `measurement`. Must not know who asks.
 """
@@ -11,10 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand.search.best import BestTrial, Seen
-from bandstand.search.events import RESULT_STATES, TrialState
+from bandstand.problem.objective import Objective
 from bandstand.store import tables
-from bandstand.study.study import Objective, StudySpec
+from bandstand.study.study import StudySpec
+from bandstand.trials.best import BestTrial, Seen
+from bandstand.trials.events import RESULT_STATES, TrialState
 
 __all__ = ["counts", "order_of_places", "read_best", "read_full_state"]
 
@@ -68,7 +69,7 @@ def read_best(connection: Connection, row: sa.Row[Any], spec: StudySpec) -> Best
 
 
 def read_full_state(connection: Connection, study_id: int, objective: Objective) -> str | None:
-    """The state of the trials that are full results, as `bandstand.search.best.full_results`; None while none counts.
+    """The state of the trials that are full results, as `bandstand.trials.best.full_results`; None while none counts.
 
     Of an objective that takes each trial's best epoch every trial is one; the state is then that of the best.
     """
@@ -94,7 +95,7 @@ def _best_query(direction: str, epoch: str) -> sa.Select[Any]:
 
 
 def _epoch_counts() -> tuple[sa.ColumnElement[bool], ...]:
-    """As `bandstand.search.best.epoch_counts`, of a row of `measurement`; PostgreSQL sorts NaN above infinity."""
+    """As `bandstand.trials.best.epoch_counts`, of a row of `measurement`; PostgreSQL sorts NaN above infinity."""
     value, metrics = tables.measurement.c.value, tables.measurement.c.metrics
     loss = sa.func.coalesce(metrics["loss"].as_string(), "0")
     return value > float("-inf"), value < float("inf"), loss.not_in(NOT_FINITE)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from bandstand.search.events import (
+from bandstand.trials.events import (
     EVENTS,
     Action,
     Checkpointed,
@@ -27,7 +27,7 @@ from bandstand.search.events import (
     StudyEvent,
     TrialState,
 )
-from bandstand.search.history import History, Trial
+from bandstand.trials.history import History, Trial
 
 __all__ = ["Rows", "best_from", "clean_text", "event_from", "measured_from", "rows_from"]
 

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.errors import InputError
-from bandstand.search.budget import extended
+from bandstand.problem.budget import Budget
 from bandstand.store import tables
 from bandstand.strategies import make_strategy
-from bandstand.study.study import Budget, StudySpec
+from bandstand.study.study import StudySpec
+from bandstand.trials.ledger import extended
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 __all__ = [

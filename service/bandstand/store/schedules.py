@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.errors import InputError
-from bandstand.search.events import Proposed
-from bandstand.search.lineage import Segment, lineage_of, parameter_table
 from bandstand.store import tables
 from bandstand.store.event_rows import event_from
 from bandstand.store.replays import Replayed, read_replays
 from bandstand.store.views import read_best
 from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.trials.events import Proposed
+from bandstand.trials.lineage import Segment, lineage_of, parameter_table
 
 __all__ = ["Schedule", "read_schedule", "replay_spec", "write_schedule"]
 

@@ -18,6 +18,7 @@ from bandstand.comparison.plan import ComparisonPlan
 from bandstand.comparison.plan_rows import read_plan, read_plan_names, read_plan_page, write_plan
 from bandstand.errors import InputError
 from bandstand.optuna_tables.optuna_mirror import OptunaMirror
+from bandstand.problem.budget import Budget
 from bandstand.settings import database_url
 from bandstand.store import database, tables
 from bandstand.store.accounts import Accounts
@@ -41,7 +42,7 @@ from bandstand.store.views import (
     read_record,
     read_test_metrics,
 )
-from bandstand.study.study import Budget, StudySpec
+from bandstand.study.study import StudySpec
 from bandstand.submissions.queue import SubmissionQueue
 
 __all__ = ["Store", "upgrade_database"]

@@ -14,15 +14,15 @@ from typing import Any, Literal, NamedTuple, get_args
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand.search.budget import Spent, spent_of_limits, spent_share
-from bandstand.search.events import TrialState
+from bandstand.problem.directions import Direction, better_words
 from bandstand.store import tables
 from bandstand.store.best_rows import counts, order_of_places
 from bandstand.store.spent_rows import trial_is_spent
 from bandstand.strategies import strategy_name
-from bandstand.study.directions import Direction, better_words
 from bandstand.submissions.queue import TURN
 from bandstand.submissions.records import SubmissionState
+from bandstand.trials.events import TrialState
+from bandstand.trials.ledger import Spent, spent_of_limits, spent_share
 
 __all__ = [
     "STATES",
@@ -54,7 +54,7 @@ class StudySummary:
     strategy: str  # sampler and pruner
     max_epochs: int
     trials: int
-    spent_trials: int  # of the budget's, by the rule of `bandstand.search.budget`
+    spent_trials: int  # of the budget's, by the rule of `bandstand.trials.ledger`
     running: int  # trials that a worker has
     epochs: int
     events: int  # changes whenever anything happens

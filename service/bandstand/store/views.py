@@ -14,8 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.errors import StudyNotFoundError
-from bandstand.search.best import BestTrial, Seen
-from bandstand.search.events import Combined, TrialState
+from bandstand.problem.budget import Budget
 from bandstand.store import tables
 from bandstand.store.best_rows import read_best
 from bandstand.store.event_rows import event_from
@@ -24,7 +23,9 @@ from bandstand.store.requests import Request, read_budget, read_requests
 from bandstand.store.spent_rows import trial_is_spent
 from bandstand.store.study_list import Stamp, read_stamps
 from bandstand.strategies import make_strategy
-from bandstand.study.study import Budget, StudySpec
+from bandstand.study.study import StudySpec
+from bandstand.trials.best import BestTrial, Seen
+from bandstand.trials.events import Combined, TrialState
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +85,7 @@ class StudyProgress:
     state: str
     reason: str
     counts: dict[str, int]  # trials per state: waiting, running, paused, complete, pruned, failed
-    spent_trials: int  # of the budget's, by the rule of `bandstand.search.budget`
+    spent_trials: int  # of the budget's, by the rule of `bandstand.trials.ledger`
     epochs: int
     wall_seconds: float
     gpu_seconds: float

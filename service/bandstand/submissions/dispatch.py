@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
-from bandstand.submissions.code import CodeArchive
+from bandstand.study.code_archive import CodeArchive
 from bandstand.submissions.queue import TURN, end_submission, notify, set_submission
 from bandstand.submissions.records import (
     Run,

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError
 from bandstand.store import tables
 from bandstand.store.study_rows import delete_row, has_work
-from bandstand.submissions.code import CodeArchive
+from bandstand.study.code_archive import CodeArchive
 from bandstand.submissions.records import (
     Run,
     Submission,

@@ -9,12 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bandstand.search.events import Action
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from bandstand.submissions import Dispatch
+from bandstand.trials.events import Action
 
 __all__ = ["StagedStudy", "make_spec", "run_job"]
 

@@ -68,7 +68,7 @@ def test_a_child_of_another_trial_is_judged_by_the_curves_of_its_lineage(make_re
 
 
 def test_a_metric_to_maximize_is_diagnosed_by_its_own_names(make_record, make_spec, run):
-    from bandstand.study.study import Objective
+    from bandstand.problem.objective import Objective
 
     spec = make_spec(objective=Objective(metric="val_accuracy", direction="maximize"))
     rising = [1 - value / 2.5 for value in FALL]

@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.errors import InputError
-from bandstand.search.events import Measured
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.submissions import Dispatch
 from bandstand.submissions.dispatch import MAX_ATTEMPTS
 from bandstand.submissions.job import begin_job, refuse_job
 from bandstand.submissions.records import RunState, SubmissionState
+from bandstand.trials.events import Measured
 
 
 def make_due(store):

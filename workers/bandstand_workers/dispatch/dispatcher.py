@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bandstand.errors import ClusterUnreachableError, InputError, JobRefusedError
 from bandstand.store.store import Store
+from bandstand.study.code_archive import PROJECT_FOLDER
 from bandstand.submissions import Dispatch, SubmissionState
-from bandstand.submissions.code import PROJECT_FOLDER
 from bandstand.submissions.dispatch import ClaimedRun
 from bandstand.submissions.job import refuse_job
 from bandstand.submissions.records import RunState

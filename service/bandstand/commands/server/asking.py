@@ -26,8 +26,8 @@ def stop(client: Client, name: str) -> None:
 
 def extend(client: Client, name: str, budget: list[str]) -> None:
     """As `bandstand extend`."""
+    from bandstand.problem.budget import Budget
     from bandstand.study.budget_text import budget_from
-    from bandstand.study.study import Budget
 
     wanted = Budget.model_validate(budget_from(budget))
     client.study(name).extend(wanted)

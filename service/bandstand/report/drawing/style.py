@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 
 __all__ = ["BEST_COLOR", "STATE_STYLES", "STUDY_COLORS", "THEMES", "StateStyle", "make_figure"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import make_bounds
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.parameter_axes import cell_of, cells_of, place_of, ticks_of
@@ -17,7 +18,6 @@ from bandstand.report.figures.importances import comparable_values, importances_
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import label, measured, value_text
 from bandstand.report.timeline import ranked_trials
-from bandstand.study.study import Objective
 from bandstand_spaces import Parameter, Value
 
 if TYPE_CHECKING:

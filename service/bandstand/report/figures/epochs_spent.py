@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import STATE_STYLES, make_figure
 from bandstand.report.text import counted, label
-from bandstand.search.events import FINAL_STATES, TrialState
+from bandstand.trials.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
     from bandstand.store.views import StudyRecord

@@ -16,7 +16,7 @@ from bandstand.report.drawing.style import STUDY_COLORS, make_figure
 from bandstand.report.params import condition_text, params_by_trial
 from bandstand.report.text import and_list, counted, label
 from bandstand.report.timeline import values_of
-from bandstand.search.events import RESULT_STATES, TrialState
+from bandstand.trials.events import RESULT_STATES, TrialState
 from bandstand_spaces import Value
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import Bounds, linear_ticks, log_ticks, make_bounds
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.parameter_axes import place_of, share, ticks_of
@@ -21,8 +22,7 @@ from bandstand.report.drawing.style import BEST_COLOR, make_figure
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
 from bandstand.report.timeline import ranked_from_the_best, values_of
-from bandstand.search.events import RESULT_STATES, TrialState
-from bandstand.study.study import Objective
+from bandstand.trials.events import RESULT_STATES, TrialState
 from bandstand_spaces import Parameter, Value
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import make_bounds, objective_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.parameter_axes import cells_of, place_of, ticks_of
@@ -18,7 +19,6 @@ from bandstand.report.figures.importances import comparable_values
 from bandstand.report.params import params_by_trial
 from bandstand.report.text import counted, label, measured, value_text
 from bandstand.report.timeline import ranked_trials
-from bandstand.study.study import Objective
 from bandstand_spaces import Parameter
 
 if TYPE_CHECKING:

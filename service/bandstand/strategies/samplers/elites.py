@@ -15,12 +15,12 @@ from itertools import islice
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any
 
-from bandstand.search.events import Ended, Event, Measured, TrialState
-from bandstand.search.history import Trial
 from bandstand.strategies.randomness import Key, key_with_coin
+from bandstand.trials.events import Ended, Event, Measured, TrialState
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
 
 __all__ = ["Elites"]
 
@@ -31,7 +31,7 @@ class Elites:
     A trial that its own early stopping ended stands at later rungs with its last value; a failed one stands nowhere.
     """
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...], *, share: float, least: int, most: int):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...], *, share: float, least: int, most: int):
         """No trial yet.
 
         Args:

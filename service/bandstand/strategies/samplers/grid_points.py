@@ -15,7 +15,7 @@ from bandstand.strategies.options import Options, options_from
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
     from bandstand_spaces import Parameter, Value
 
 __all__ = ["GridOptions", "affordable_trainings", "grid_of", "points_per_parameter"]
@@ -36,7 +36,7 @@ class GridOptions(Options):
     table that names parameters. `auto`: as many as the budget affords. Left out: all that the space has."""
 
 
-def grid_of(spec: StudySpec) -> SearchSpace:
+def grid_of(spec: Problem) -> SearchSpace:
     """The space whose points are the study's grid: the study's own, or one with fewer values of each number.
 
     Raises:
@@ -63,7 +63,7 @@ def grid_of(spec: StudySpec) -> SearchSpace:
     return space
 
 
-def points_per_parameter(spec: StudySpec) -> dict[str, int]:
+def points_per_parameter(spec: Problem) -> dict[str, int]:
     """How many values each parameter has in the study's grid."""
     return {name: parameter.size or 0 for name, parameter, _ in grid_of(spec).flat()}
 
@@ -80,7 +80,7 @@ def _check_names(space: SearchSpace, points: Mapping[str, int]) -> None:
             raise ValueError(f"option points of sampler grid may name the numbers of the space, {known}; got {name!r}")
 
 
-def _affordable_points(spec: StudySpec) -> dict[str, int]:
+def _affordable_points(spec: Problem) -> dict[str, int]:
     """As equally many values of each number as a full training of each point allows.
 
     A value more is given in turn to each number that has the fewest, as long as the grid stays affordable; choices are
@@ -103,7 +103,7 @@ def _affordable_points(spec: StudySpec) -> dict[str, int]:
     return counts
 
 
-def affordable_trainings(spec: StudySpec) -> int | None:
+def affordable_trainings(spec: Problem) -> int | None:
     """How many full trainings the budget holds; None where it is a time, of which nothing is known before."""
     limits = []
     if spec.budget.epochs is not None:

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import TYPE_CHECKING
 
-from bandstand.search.best import Place, complete_first
-from bandstand.search.events import Decided, Event, Promoted, Proposed, TrialState
-from bandstand.search.history import Trial
 from bandstand.strategies.randomness import coin_for
+from bandstand.trials.best import Place, complete_first
+from bandstand.trials.events import Decided, Event, Promoted, Proposed, TrialState
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
 
 __all__ = ["Ranking"]
 
@@ -40,7 +40,7 @@ class _Record:
 class Ranking:
     """Ranks trials that have ended or been paused at a rung; follows the decisions about all of them."""
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         self._spec = spec
         self._records: dict[int, _Record] = {}
 

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from bandstand.search.best import by_loss
-from bandstand.search.events import Ended, Event, Measured, TrialState
-from bandstand.search.history import Trial
+from bandstand.trials.best import by_loss
+from bandstand.trials.events import Ended, Event, Measured, TrialState
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
 
 __all__ = ["Standings"]
 
@@ -28,7 +28,7 @@ class Standings:
     A trial that its own early stopping ended stands at later rungs with its last value; a failed one stands nowhere.
     """
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         """No trial yet; `ask_epochs` are where trials may be compared, ascending, the last one completes them."""
         self._sign = spec.objective.sign
         self._enough = len(spec.space.flat()) + 1

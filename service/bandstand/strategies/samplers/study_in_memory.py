@@ -15,15 +15,15 @@ from collections.abc import Callable, Mapping
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
-from bandstand.search.best import ranked_by_loss
-from bandstand.search.events import Ended, Event, Measured, Promoted, Proposed, TrialState
-from bandstand.search.history import Trial
 from bandstand.strategies.randomness import generator_for
+from bandstand.trials.best import ranked_by_loss
+from bandstand.trials.events import Ended, Event, Measured, Promoted, Proposed, TrialState
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
 
 __all__ = ["StudyInMemory"]
 
@@ -36,7 +36,7 @@ class StudyInMemory:
     seeded by the trial's number.
     """
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...], enough: int, most: int):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...], enough: int, most: int):
         """No trial yet.
 
         Args:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from bandstand.search.events import Combined
+from bandstand.trials.events import Combined
 
 if TYPE_CHECKING:
-    from bandstand.study.study import Objective
+    from bandstand.problem.objective import Objective
 
 __all__ = ["LEAST_MEMBERS", "Combination", "sentence_on", "weigh"]
 

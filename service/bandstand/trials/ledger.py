@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.study.study import Budget
+    from bandstand.problem.budget import Budget
 
 __all__ = ["Ledger", "Spent", "extended", "spends_a_trial", "spent_of_limits", "spent_share", "takes_a_trial"]
 

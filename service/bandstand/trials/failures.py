@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bandstand.search.events import Ended, TrialState
+from bandstand.trials.events import Ended, TrialState
 
 __all__ = ["HOPELESS", "PARENT_CHECKPOINT", "FailureWatch", "is_own_failure"]
 

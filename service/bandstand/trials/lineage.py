@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bandstand.search.events import Proposed
+from bandstand.trials.events import Proposed
 
 __all__ = ["Segment", "lineage_of", "parameter_table"]
 

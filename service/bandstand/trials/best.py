@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bandstand.search.events import FINAL_STATES, TrialState
+from bandstand.trials.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
-    from bandstand.study.study import Objective
+    from bandstand.problem.objective import Objective
 
 __all__ = [
     "BestTrial",

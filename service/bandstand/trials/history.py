@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from bandstand.search.best import Place, epoch_counts, place_of
-from bandstand.search.budget import Ledger, takes_a_trial
-from bandstand.search.events import (
+from bandstand.trials.best import Place, epoch_counts, place_of
+from bandstand.trials.events import (
     Action,
     Checkpointed,
     CheckpointRefused,
@@ -36,10 +35,11 @@ from bandstand.search.events import (
     StudyEvent,
     TrialState,
 )
-from bandstand.search.failures import FailureWatch
+from bandstand.trials.failures import FailureWatch
+from bandstand.trials.ledger import Ledger, takes_a_trial
 
 if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
 
 __all__ = ["FAULTS", "History", "Trial"]
 
@@ -115,7 +115,7 @@ class Trial:
 class History:
     """All facts of one study, brought up to date by `apply` and nothing else."""
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         self.spec = spec
         self.trials: list[Trial] = []
         self.waiting: dict[int, None] = {}
@@ -146,7 +146,7 @@ class History:
 
     @property
     def best(self) -> Trial | None:
-        """The best trial so far, by the rule of `bandstand.search.best`; it need not have ended."""
+        """The best trial so far, by the rule of `bandstand.trials.best`; it need not have ended."""
         return None if self._best is None else self.trials[self._best.number]
 
     @property
