@@ -117,7 +117,7 @@ def running_studies(store: Store) -> Iterator[list[str]]:
     with ExitStack() as stack:
         for number in range(STUDIES):
             spec = _spec(f"benchmark-{time.time_ns()}-{number}")
-            own = stack.enter_context(closing(Store(store.url)))  # each keeps a connection for as long as it lives
+            own = stack.enter_context(closing(Store(store.database.url)))  # each keeps a connection
             writer = stack.enter_context(closing(own.claim(spec, "a benchmark")))
             search = Search(spec)
             for _ in range(TRIALS):

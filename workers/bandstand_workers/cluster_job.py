@@ -89,7 +89,7 @@ class _ClusterJob:
         self._draw(lambda: self._display.starting(self._order.specs))
         threading.Thread(target=self._watch, daemon=True).start()
         try:
-            run_job(job, self._store.url, self._stop, self._tell)
+            run_job(job, self._store.database.url, self._stop, self._tell)
         except BandstandError as error:
             self._refusal = error
         finally:

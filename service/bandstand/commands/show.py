@@ -17,9 +17,9 @@ from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.client.answers import ListedStudy
-    from bandstand.store.schedules import Schedule
-    from bandstand.store.study_list import StudySummary
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.schedules import Schedule
+    from bandstand.store.reading.study_list import StudySummary
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["print_record", "print_schedule", "print_studies"]
 

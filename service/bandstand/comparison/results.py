@@ -15,9 +15,9 @@ from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measur
 from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.comparison.plan import ComparisonPlan, PlannedStudy
+    from bandstand.store.reading.views import StudyRecord
     from bandstand.store.store import Store
-    from bandstand.store.views import StudyRecord
+    from bandstand.study.comparison_plan import ComparisonPlan, PlannedStudy
 
 __all__ = ["Arm", "Results", "Run", "make_results", "read_results"]
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from bandstand.report.drawing.drawing import Drawing
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["REPORTS", "Report"]
 

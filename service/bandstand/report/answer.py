@@ -16,7 +16,7 @@ from bandstand.trials.events import FINAL_STATES, TrialState
 from bandstand_spaces import Categorical, Parameter, Value
 
 if TYPE_CHECKING:
-    from bandstand.store.views import BestTrial, StudyRecord
+    from bandstand.store.reading.views import BestTrial, StudyRecord
 
 __all__ = ["answer_from", "failures_table", "params_json", "params_table", "remark_for_optuna", "settings_sentence"]
 

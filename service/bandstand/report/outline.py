@@ -19,7 +19,7 @@ from bandstand.report.content import Block, Document, Figure, Prose, Section
 from bandstand.report.text import and_list, counted
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["STYLES", "best_sections", "make_report", "make_writeup"]
 

@@ -1,7 +1,7 @@
 """Which trial is better than which, and so which is a study's best: the one rule, and what is told of the best.
 
-Knows what a trial's end says of its value. Must not know where trials are kept: `bandstand.store.best_rows` says the
-same in SQL, and is tested to agree.
+Knows what a trial's end says of its value. Must not know where trials are kept: `bandstand.store.rows.best_rows` says
+the same in SQL, and is tested to agree.
 
 Where a study takes each trial's best epoch, its best trial is the one with the best value that was seen, at any epoch
 of any trial, whatever becomes of that trial: one that is pruned or fails later had these weights all the same. Where a

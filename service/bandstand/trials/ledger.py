@@ -1,7 +1,7 @@
 """What a study has spent and what is left of its budget.
 
-Knows the limits of a budget and what counts towards each. Must not know who shows it: `bandstand.store.spent_rows` says
-in SQL which trials are spent, and is tested to agree.
+Knows the limits of a budget and what counts towards each. Must not know who shows it: `bandstand.store.rows.spent_rows`
+says in SQL which trials are spent, and is tested to agree.
 """
 
 from __future__ import annotations

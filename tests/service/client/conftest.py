@@ -39,7 +39,7 @@ def server(store: Store) -> Iterator[LoopbackServer]:
     server.start()
     yield server
     server.stop()
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.delete(tables.submission))
         connection.execute(sa.delete(tables.server))
 

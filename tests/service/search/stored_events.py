@@ -2,7 +2,7 @@
 
 import json
 
-from bandstand.store.event_rows import event_from, measured_from, rows_from
+from bandstand.store.rows.event_rows import event_from, measured_from, rows_from
 from bandstand.trials.history import History
 
 __all__ = ["read_back", "through_the_rows"]

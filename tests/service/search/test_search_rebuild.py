@@ -6,7 +6,7 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from bandstand.store.event_rows import rows_from
+from bandstand.store.rows.event_rows import rows_from
 from bandstand.strategies import SAMPLERS
 from bandstand.trials.events import (
     EVENTS,

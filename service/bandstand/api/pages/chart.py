@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from bandstand.problem.objective import Objective
 from bandstand.store import tables
-from bandstand.store.best_rows import read_full_state
+from bandstand.store.rows.best_rows import read_full_state
 
 __all__ = ["HEIGHT", "WIDTH", "BestSoFar", "Chart", "make_chart", "read_best_so_far"]
 

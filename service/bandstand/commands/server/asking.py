@@ -37,7 +37,7 @@ def extend(client: Client, name: str, budget: list[str]) -> None:
 def enqueue(client: Client, name: str, params: list[str]) -> None:
     """As `bandstand enqueue`."""
     from bandstand.commands.requests import texts_from
-    from bandstand.store.requests import params_from
+    from bandstand.store.rows.request_rows import params_from
 
     study = client.study(name)
     study.enqueue(params_from(study.spec.space, texts_from(params)))

@@ -21,7 +21,7 @@ from bandstand.report.timeline import ranked_trials
 from bandstand_spaces import Parameter, Value
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["ContourData", "Side", "contour_data", "contour_figure", "draw"]
 

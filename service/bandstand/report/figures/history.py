@@ -19,7 +19,7 @@ from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measur
 from bandstand.trials.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["HistoryData", "TrialPoint", "draw", "history_data", "history_figure"]
 

@@ -19,7 +19,7 @@ from bandstand.report.timeline import ranked_from_the_best, values_of
 from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["Curve", "CurvesData", "draw", "learning_curves_data", "learning_curves_figure"]
 

@@ -22,7 +22,7 @@ from bandstand.report.timeline import ranked_trials
 from bandstand_spaces import Parameter
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["Panel", "Point", "SlicesData", "draw", "slices_data", "slices_figure"]
 

@@ -16,11 +16,10 @@ from sqlalchemy.engine import Connection
 
 from bandstand.problem.directions import Direction, better_words
 from bandstand.store import tables
-from bandstand.store.best_rows import counts, order_of_places
-from bandstand.store.spent_rows import trial_is_spent
+from bandstand.store.rows.best_rows import counts, order_of_places
+from bandstand.store.rows.spent_rows import trial_is_spent
+from bandstand.store.rows.submission_rows import TURN, SubmissionState
 from bandstand.strategies import strategy_name
-from bandstand.submissions.queue import TURN
-from bandstand.submissions.records import SubmissionState
 from bandstand.trials.events import TrialState
 from bandstand.trials.ledger import Spent, spent_of_limits, spent_share
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
-from bandstand.comparison.plan import ComparisonPlan
 from bandstand.errors import ComparisonNotFoundError, StudyNameTakenError
 from bandstand.store import tables
+from bandstand.study.comparison_plan import ComparisonPlan
 from bandstand.study.lineup import StrategyChoice
 from bandstand.study.study import StudySpec
 

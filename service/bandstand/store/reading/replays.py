@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
-from bandstand.store.study_list import read_summaries
+from bandstand.store.reading.study_list import read_summaries
 
 __all__ = ["Replayed", "read_replayed_data", "read_replays"]
 

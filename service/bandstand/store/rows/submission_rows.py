@@ -1,6 +1,6 @@
-"""What readers get of submissions and runs.
+"""Submissions and their runs, as rows and as what readers get of them.
 
-Knows the rows. Must not know how they change.
+Knows the rows. Must not know how they change: `bandstand.submissions` does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from sqlalchemy.engine import Connection
 from bandstand.errors import StudyNotFoundError
 from bandstand.store import tables
 
-__all__ = ["Run", "RunState", "Submission", "SubmissionState", "find_submission", "read_runs", "read_studies"]
+__all__ = ["TURN", "Run", "RunState", "Submission", "SubmissionState", "find_submission", "read_runs", "read_studies"]
+
+
+TURN: tuple[Any, ...] = (tables.submission.c.priority.desc(), tables.submission.c.queued_at, tables.submission.c.id)
+"""The order in which submissions are run."""
 
 
 class SubmissionState(StrEnum):

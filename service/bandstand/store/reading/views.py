@@ -16,12 +16,12 @@ from sqlalchemy.engine import Connection
 from bandstand.errors import StudyNotFoundError
 from bandstand.problem.budget import Budget
 from bandstand.store import tables
-from bandstand.store.best_rows import read_best
-from bandstand.store.event_rows import event_from
-from bandstand.store.replays import Replayed, read_replays
-from bandstand.store.requests import Request, read_budget, read_requests
-from bandstand.store.spent_rows import trial_is_spent
-from bandstand.store.study_list import Stamp, read_stamps
+from bandstand.store.reading.replays import Replayed, read_replays
+from bandstand.store.reading.study_list import Stamp, read_stamps
+from bandstand.store.rows.best_rows import read_best
+from bandstand.store.rows.event_rows import event_from
+from bandstand.store.rows.request_rows import Request, read_budget, read_requests
+from bandstand.store.rows.spent_rows import trial_is_spent
 from bandstand.strategies import make_strategy
 from bandstand.study.study import StudySpec
 from bandstand.trials.best import BestTrial, Seen

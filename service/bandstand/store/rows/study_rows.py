@@ -6,12 +6,12 @@ Knows the tables and the locks on them. Must not know connections, nor what a st
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
-from bandstand.optuna_tables.optuna_mirror import OptunaMirror
 from bandstand.store import tables
 from bandstand.study.study import StudySpec
 
@@ -57,13 +57,13 @@ def find_row(connection: Connection, spec: StudySpec) -> Row | None:
     return row
 
 
-def find_or_create(connection: Connection, spec: StudySpec, mirror: OptunaMirror, state: str) -> int:
+def find_or_create(connection: Connection, spec: StudySpec, create_in_optuna: Callable[[], int], state: str) -> int:
     """The id of this study, which is created where there is none.
 
     Args:
         connection: in a transaction that holds `CREATE_LOCK`.
         spec: the study.
-        mirror: its mirror in Optuna's tables.
+        create_in_optuna: creates the study in Optuna's tables; returns its id there.
         state: of a new one.
 
     Raises:
@@ -76,7 +76,7 @@ def find_or_create(connection: Connection, spec: StudySpec, mirror: OptunaMirror
         "name": spec.name,
         "spec": spec.model_dump(mode="json"),
         "state": state,
-        "optuna_study_id": mirror.create_study(),
+        "optuna_study_id": create_in_optuna(),
     }
     return int(connection.execute(sa.insert(tables.study).values(values).returning(tables.study.c.id)).scalar_one())
 
