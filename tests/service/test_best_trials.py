@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from bandstand.api.pages.chart import read_best_so_far
-from bandstand.report.timeline import make_best_curve, places_of
+from bandstand.report.records.timeline import make_best_curve, places_of
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec

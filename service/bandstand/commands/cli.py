@@ -136,7 +136,7 @@ def run(
         typer.echo(f"stopped; `bandstand run {shlex.quote(file)}` goes on where it stopped")
         return 0
     from bandstand.optuna_tables.dashboard_notes import DashboardNotes
-    from bandstand.report.answer import answer_from, remark_for_optuna
+    from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
 
     DashboardNotes(store.database.url).put(found.spec.name, [*answer_from(record), *remark_for_optuna(record)])
     _print_best(record)

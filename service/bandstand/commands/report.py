@@ -58,7 +58,7 @@ def report(
 def _publish(store: Store, record: StudyRecord, document: Document) -> None:
     """Show reviewers in Optuna Dashboard what the report says first."""
     from bandstand.optuna_tables.dashboard_notes import DashboardNotes
-    from bandstand.report.answer import answer_from, remark_for_optuna
+    from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
 
     figures = _main_drawings(document, "best_so_far", "history", "importances")
     sentences = [*answer_from(record), *remark_for_optuna(record)]
@@ -96,7 +96,7 @@ def figure(
 ) -> None:
     """Write one figure of the report of a study or a comparison."""
     from bandstand.errors import InputError
-    from bandstand.report.drawing.image import check_suffix, write_drawing
+    from bandstand.report.forms.image import check_suffix, write_drawing
     from bandstand.store.store import Store
 
     check_folder(output, "figure")
@@ -111,7 +111,7 @@ def figure(
 
 
 def _figure(store: Store, name: str, which: str, against: list[str] | None) -> tuple[str, Drawing | str]:
-    from bandstand.report import REPORTS
+    from bandstand.report.figures import REPORTS
 
     _check_figure(which, REPORTS)
     others = [store.record(other) for other in against or []]

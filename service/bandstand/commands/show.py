@@ -10,8 +10,8 @@ from rich.text import Text
 
 from bandstand import stored_files
 from bandstand.report.forms.terminal_tables import make_console, print_table
+from bandstand.report.records.timeline import places_of
 from bandstand.report.text import counted
-from bandstand.report.timeline import places_of
 from bandstand.running.live import params_text
 from bandstand.trials.events import TrialState
 

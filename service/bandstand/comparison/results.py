@@ -11,7 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bandstand.errors import StudyNotFoundError
-from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measurements
+from bandstand.report.records.timeline import BestCurve, make_best_curve, ordered_measurements
 from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 import pytest
 
 from bandstand.problem.budget import Budget
-from bandstand.report.advice import search_warnings
-from bandstand.report.border import border_of
+from bandstand.report.conclusions.advice import search_warnings
+from bandstand.report.conclusions.border import border_of
 from bandstand.report.figures.importances import ImportanceData
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from bandstand.errors import InputError
 from bandstand.problem.objective import Objective
-from bandstand.report import REPORTS
+from bandstand.report.figures import REPORTS
 from bandstand.report.forms.page import FORMATS, format_of, write_report
 from bandstand.report.outline import CURVES, EFFECTS, HEADINGS, LINEAGES, SEARCH, SPENT
 

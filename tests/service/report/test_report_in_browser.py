@@ -5,9 +5,9 @@ import math
 import pytest
 
 from bandstand.problem.objective import Objective
-from bandstand.report import REPORTS
 from bandstand.report.drawing.drawing import Drawing
-from bandstand.report.drawing.image import write_drawing
+from bandstand.report.figures import REPORTS
+from bandstand.report.forms.image import write_drawing
 from bandstand.report.forms.page import write_report
 from tests.service.report.browser import open_page, require_chromium
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from bandstand.problem.objective import Objective
-from bandstand.report import REPORTS
 from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.figures import REPORTS
 from bandstand.report.forms.page import write_report
 from bandstand.trials.best import Seen
 from bandstand.trials.events import Combined

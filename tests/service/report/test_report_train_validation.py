@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from bandstand.report.curve_pairs import metric_names, read_pairs
-from bandstand.report.diagnosis import Kind
+from bandstand.report.curves.curve_pairs import metric_names, read_pairs
+from bandstand.report.curves.diagnosis import Kind
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.figures.train_validation import draw, train_validation_data
 

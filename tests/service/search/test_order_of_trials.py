@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.problem.objective import Objective
-from bandstand.strategies.samplers.ranking import Ranking
+from bandstand.strategies.past_trials.ranking import Ranking
 from bandstand.trials.best import full_results, place_of, ranked_by_loss, ranked_places
 from bandstand.trials.events import TrialState
 from bandstand.trials.history import Trial

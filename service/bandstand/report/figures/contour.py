@@ -15,9 +15,9 @@ from bandstand.report.drawing.parameter_axes import cell_of, cells_of, place_of,
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, make_figure
 from bandstand.report.figures.importances import comparable_values, importances_data
-from bandstand.report.params import params_by_trial
+from bandstand.report.records.params import params_by_trial
+from bandstand.report.records.timeline import ranked_trials
 from bandstand.report.text import label, measured, value_text
-from bandstand.report.timeline import ranked_trials
 from bandstand_spaces import Parameter, Value
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from bandstand.report.drawing.axes import make_bounds
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.sampling import sample_evenly
 from bandstand.report.drawing.style import STUDY_COLORS, make_figure
-from bandstand.report.params import condition_text, params_by_trial
+from bandstand.report.records.params import condition_text, params_by_trial
+from bandstand.report.records.timeline import values_of
 from bandstand.report.text import and_list, counted, label
-from bandstand.report.timeline import values_of
 from bandstand.trials.events import RESULT_STATES, TrialState
 from bandstand_spaces import Value
 

@@ -19,9 +19,9 @@ from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.parameter_axes import place_of, share, ticks_of
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, make_figure
-from bandstand.report.params import params_by_trial
+from bandstand.report.records.params import params_by_trial
+from bandstand.report.records.timeline import ranked_from_the_best, values_of
 from bandstand.report.text import counted, label, measured, number, value_text
-from bandstand.report.timeline import ranked_from_the_best, values_of
 from bandstand.trials.events import RESULT_STATES, TrialState
 from bandstand_spaces import Parameter, Value
 

@@ -16,9 +16,9 @@ from bandstand.report.drawing.parameter_axes import cells_of, place_of, ticks_of
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
 from bandstand.report.figures.importances import comparable_values
-from bandstand.report.params import params_by_trial
+from bandstand.report.records.params import params_by_trial
+from bandstand.report.records.timeline import ranked_trials
 from bandstand.report.text import counted, label, measured, value_text
-from bandstand.report.timeline import ranked_trials
 from bandstand_spaces import Parameter
 
 if TYPE_CHECKING:

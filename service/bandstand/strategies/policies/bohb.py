@@ -9,11 +9,11 @@ from pydantic import Field
 
 from bandstand.strategies.facts import PolicyFacts, SamplerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
+from bandstand.strategies.past_trials.study_in_memory import StudyInMemory
 from bandstand.strategies.pruners.asha import ASHAOptions
 from bandstand.strategies.pruners.hyperband import HyperbandPruner
 from bandstand.strategies.randomness import explores, generator_for
 from bandstand.strategies.sample_and_prune import SampleAndPrune
-from bandstand.strategies.samplers.study_in_memory import StudyInMemory
 from bandstand.trials.events import Event
 from bandstand.trials.history import Trial
 

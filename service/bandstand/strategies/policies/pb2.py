@@ -11,9 +11,9 @@ import numpy as np
 
 from bandstand.optuna_samplers.one_thread import one_thread
 from bandstand.strategies.options import options_from
+from bandstand.strategies.points.fractions import fraction_of, value_at
 from bandstand.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
 from bandstand.strategies.policies.time_varying_gp import Numbers, TimeVaryingGP
-from bandstand.strategies.samplers.fractions import fraction_of, value_at
 from bandstand.trials.events import Ended, Event, Measured, Proposed, TrialState
 from bandstand.trials.failures import is_own_failure
 from bandstand.trials.history import Trial

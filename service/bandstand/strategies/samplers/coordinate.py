@@ -11,10 +11,10 @@ from pydantic import Field
 
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.standings import Standings
+from bandstand.strategies.points.fractions import fraction_of
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.fractions import fraction_of
-from bandstand.strategies.samplers.standings import Standings
-from bandstand.strategies.samplers.visited import Visited
 from bandstand.trials.events import Ended, Event, Measured, Proposed
 from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical

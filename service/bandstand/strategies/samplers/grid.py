@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bandstand.strategies.facts import SamplerFacts
+from bandstand.strategies.points.grid_points import affordable_trainings, grid_of
+from bandstand.strategies.points.lattice import Lattice
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.grid_points import affordable_trainings, grid_of
-from bandstand.strategies.samplers.lattice import Lattice
-from bandstand.strategies.samplers.visited import Visited
 from bandstand.trials.events import Ended, Event, Proposed, TrialState
 from bandstand.trials.history import Trial
 

@@ -17,9 +17,9 @@ from pydantic import Field
 
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.study_in_memory import StudyInMemory
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import explores, generator_for
-from bandstand.strategies.samplers.study_in_memory import StudyInMemory
-from bandstand.strategies.samplers.visited import Visited
 from bandstand.trials.events import Event, Proposed
 from bandstand.trials.history import Trial
 

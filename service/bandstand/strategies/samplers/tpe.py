@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
-from bandstand.strategies.samplers.study_in_memory import StudyInMemory
+from bandstand.strategies.past_trials.study_in_memory import StudyInMemory
 from bandstand.trials.events import Event
 from bandstand.trials.history import Trial
 

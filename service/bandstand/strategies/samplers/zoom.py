@@ -11,10 +11,10 @@ from pydantic import Field
 
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.standings import Standings
+from bandstand.strategies.points.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
-from bandstand.strategies.samplers.standings import Standings
-from bandstand.strategies.samplers.visited import Visited
 from bandstand.trials.events import Event, Proposed
 from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical

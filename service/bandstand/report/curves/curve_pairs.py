@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bandstand.report.diagnosis import Diagnosis, Logged, Reference, diagnose
-from bandstand.report.diagnosis_rules import Rules
-from bandstand.report.family import best_path, read_members
+from bandstand.report.curves.diagnosis import Diagnosis, Logged, Reference, diagnose
+from bandstand.report.curves.diagnosis_rules import Rules
+from bandstand.report.records.family import best_path, read_members
 from bandstand.trials.events import FINAL_STATES
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bandstand.report.border import border_of
+from bandstand.report.conclusions.border import border_of
 from bandstand.report.drawing.drawing import Table
-from bandstand.report.params import condition_text
+from bandstand.report.records.params import condition_text
 from bandstand.report.text import and_list, counted, duration, measured, shortened, value_text
 from bandstand.trials.events import FINAL_STATES, TrialState
 from bandstand_spaces import Categorical, Parameter, Value

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandstand.report.border import border_of
+from bandstand.report.conclusions.border import border_of
 from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
-from bandstand.report.params import params_by_trial
+from bandstand.report.records.params import params_by_trial
+from bandstand.report.records.timeline import ranked_trials, values_of
 from bandstand.report.text import and_list, counted, measured, number, value_text
-from bandstand.report.timeline import ranked_trials, values_of
 from bandstand.strategies import facts_of, make_strategy
 from bandstand.trials.events import FINAL_STATES, RESULT_STATES, TrialState
 from bandstand_spaces import Categorical, Value
