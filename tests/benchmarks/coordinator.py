@@ -21,11 +21,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.study.study import Resources, StudySpec, study_spec_from
+from bandstand.trials.events import Action
 from bandstand_workers.messages import Measurement, Outcome
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section

@@ -18,12 +18,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from bandstand.search.events import Action, Event
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
-from bandstand.strategies.samplers.fractions import fraction_of
+from bandstand.strategies.points.fractions import fraction_of
 from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.trials.events import Action, Event
 from bandstand_spaces import SEARCH_SPACES, Float, SearchSpace
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section

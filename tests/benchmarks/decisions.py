@@ -20,12 +20,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import study_spec_from
+from bandstand.trials.events import Action
 from tests.benchmarks.cells import run_cell
 from tests.benchmarks.results import Section
 

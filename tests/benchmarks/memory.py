@@ -112,7 +112,7 @@ class _NullLink:
     """Grants everything, as a coordinator that keeps no model."""
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
-        from bandstand.search.events import Action
+        from bandstand.trials.events import Action
 
         return Verdict(action=Action.STOP, until_epoch=measurement.epoch)
 

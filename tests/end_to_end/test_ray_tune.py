@@ -19,8 +19,8 @@ import sqlalchemy as sa
 
 from bandstand.running.live import NoDisplay
 from bandstand.running.run import run_studies
+from bandstand.store.reading.views import StudyRecord
 from bandstand.store.store import Store
-from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
 from tests.end_to_end.databases import make_database
 from tests.end_to_end.processes import kill_one, let_it_train
@@ -64,7 +64,9 @@ def record(store: Store, outcomes: dict[str, dict[str, str]]) -> Any:
 
 
 def optuna_study(store: Store, name: str) -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=store.url.replace("postgresql://", "postgresql+psycopg://"))
+    return optuna.load_study(
+        study_name=name, storage=store.database.url.replace("postgresql://", "postgresql+psycopg://")
+    )
 
 
 def test_all_finish_and_tune_s_folder_is_empty(outcomes: dict[str, dict[str, str]], home: Path) -> None:
@@ -230,9 +232,9 @@ def plant_address(store: Store, folder: Path) -> str:
     user = name = f"{PLANTED}-{folder.name}"
     host = folder / f"{PLANTED}-host"
     host.mkdir()
-    (socket,) = Path(unquote(store.url.partition("?host=")[2])).glob(".s.PGSQL.*[0-9]")
+    (socket,) = Path(unquote(store.database.url.partition("?host=")[2])).glob(".s.PGSQL.*[0-9]")
     (host / f".s.PGSQL.{PORT}").symlink_to(socket)
-    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with store.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text(f"CREATE ROLE \"{user}\" SUPERUSER LOGIN PASSWORD '{PLANTED}-password'"))
     make_database(store, name)
     return f"postgresql://{user}:{PLANTED}-password@/{name}?host={quote(str(host), safe='')}&port={PORT}"

@@ -10,11 +10,11 @@ import optuna
 import pytest
 
 from bandstand.api.pages.chart import read_best_so_far
-from bandstand.report.timeline import make_best_curve, places_of
-from bandstand.search.history import History
+from bandstand.report.records.timeline import make_best_curve, places_of
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
+from bandstand.trials.history import History
 from tests.service.search.virtual_cluster import VirtualCluster
 from tests.service.written_study import flush, make_spec
 
@@ -54,11 +54,11 @@ def check_all_agree(store: Store, history: History, study_id: int) -> None:
     assert (best is None) is (value is None)
     record, progress = store.record(spec.name), store.progress(spec.name)
     (summary,) = store.studies(names=[spec.name])
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         chart = read_best_so_far(connection, study_id, spec.objective)
     curve = make_best_curve(record)
     assert chart.changes == list(zip(curve.epochs, curve.values, strict=True))
-    url = store.url.replace("postgresql://", "postgresql+psycopg://")
+    url = store.database.url.replace("postgresql://", "postgresql+psycopg://")
     told = optuna.load_study(study_name=spec.name, storage=url).user_attrs.get("bandstand:best")
     if best is None:
         assert (record.best, progress.best, summary.best_trial, chart.changes, told) == (None, None, None, [], None)

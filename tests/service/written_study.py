@@ -9,12 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 
 NAMES = (f"store-{number}" for number in itertools.count())
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Verdict
+from bandstand.trials.events import Action
 from bandstand_workers.messages import Measurement
 
 __all__ = ["PausingLink"]

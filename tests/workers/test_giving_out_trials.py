@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bandstand.search.events import Action, TrialState
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, TrialState
 from bandstand_workers.coordinator.affinity import Affinity
 from bandstand_workers.coordinator.pauses import Pauses
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bandstand.search.search import Search
-from bandstand.store.event_rows import Rows
+from bandstand.store.rows.event_rows import Rows
 from bandstand.store.store import Store
 from bandstand_workers.coordinator.journal import Journal
 from tests.service.written_study import make_spec

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Verdict
 from bandstand.search.search import Search
+from bandstand.trials.events import Action
 
 __all__ = ["EpochLink", "Measurement", "Outcome", "WorkerGoneError"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from bandstand.api.values import Number
-from bandstand.study.study import Budget
+from bandstand.problem.budget import Budget
 
 __all__ = [
     "Best", "Page", "Progress", "RunOut", "RunningTrialOut", "StudyDetail", "StudyOut", "SubmissionOut", "TrialOut",

@@ -14,8 +14,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from bandstand.api.answers import Progress
 from bandstand.errors import DatabaseUnreachableError, StudyNotFoundError
+from bandstand.store.reading.study_list import Stamp
 from bandstand.store.store import Store
-from bandstand.store.study_list import Stamp
 
 __all__ = ["Feeds", "News"]
 

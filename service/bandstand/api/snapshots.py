@@ -12,8 +12,8 @@ from typing import Any
 
 from bandstand.api.answers import Progress
 from bandstand.api.latest import keep_latest
+from bandstand.store.reading.study_list import StudySummary
 from bandstand.store.store import Store
-from bandstand.store.study_list import StudySummary
 
 __all__ = ["Snapshots"]
 

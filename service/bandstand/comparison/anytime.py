@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from bandstand.comparison.statistics import median_band
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.bands import Band, band_figure
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.text import and_list, counted
-from bandstand.study.study import Objective
 
 if TYPE_CHECKING:
     from bandstand.comparison.judgement import Judgement

@@ -20,8 +20,8 @@ from bandstand.errors import StudyNotFoundError
 from bandstand.running.live import Display, NoDisplay, budget_used, progress_view
 
 if TYPE_CHECKING:
-    from bandstand.comparison.plan import PlannedStudy
     from bandstand.store.store import Store
+    from bandstand.study.comparison_plan import PlannedStudy
     from bandstand.study.study import StudySpec
 
 __all__ = ["make_comparison_display"]

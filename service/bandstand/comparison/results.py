@@ -11,13 +11,13 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bandstand.errors import StudyNotFoundError
-from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measurements
-from bandstand.search.events import TrialState
+from bandstand.report.records.timeline import BestCurve, make_best_curve, ordered_measurements
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.comparison.plan import ComparisonPlan, PlannedStudy
+    from bandstand.store.reading.views import StudyRecord
     from bandstand.store.store import Store
-    from bandstand.store.views import StudyRecord
+    from bandstand.study.comparison_plan import ComparisonPlan, PlannedStudy
 
 __all__ = ["Arm", "Results", "Run", "make_results", "read_results"]
 

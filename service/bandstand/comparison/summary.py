@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from bandstand.comparison.statistics import CONFIDENCE, Interval, SpeedUp
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.text import and_list, counted, duration, measured, number, value_text
-from bandstand.strategies.samplers.fractions import fraction_of
-from bandstand.strategies.samplers.grid_points import affordable_trainings, grid_of, points_per_parameter
+from bandstand.strategies.points.fractions import fraction_of
+from bandstand.strategies.points.grid_points import affordable_trainings, grid_of, points_per_parameter
 from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from bandstand.errors import BandstandError, InputError, ServiceError, StudyFail
 from bandstand.functions.kept import keep_functions, kept_folders
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
+from bandstand.store.reading.views import StudyRecord
 from bandstand.store.store import Store
-from bandstand.store.views import StudyRecord
 from bandstand.study.code_check import check_files, check_modules, clash_notes
 from bandstand.study.source_check import check_source, source_notes
 from bandstand.study.study import StudySpec, study_spec_from
@@ -182,7 +182,7 @@ def run_studies(
         "checkpoints_uri": checkpoints_uri(),
         "data_may_differ": data_may_differ,
     }
-    with display, WorkerProcess.started(job, store.url) as process:
+    with display, WorkerProcess.started(job, store.database.url) as process:
         display.starting(to_run)
         for spec in to_run:
             for note in [*clash_notes(spec, code_path), *source_notes(spec, code_path)]:

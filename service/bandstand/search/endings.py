@@ -5,10 +5,10 @@ Knows what an end says of a trial. Must not know what is tried next.
 
 from __future__ import annotations
 
-from bandstand.search.events import Action, Ended, StudyEnded, TrialState
-from bandstand.search.history import Trial
 from bandstand.search.state import SearchState
 from bandstand.strategies.strategy import Retirement
+from bandstand.trials.events import Action, Ended, StudyEnded, TrialState
+from bandstand.trials.history import Trial
 
 __all__ = ["Endings"]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bandstand.search.best import epoch_counts
-from bandstand.search.events import Action, Decided, Measured
-from bandstand.search.history import Trial
 from bandstand.search.protocol import Verdict
 from bandstand.search.state import SearchState
 from bandstand.strategies.strategy import Judgement
+from bandstand.trials.best import epoch_counts
+from bandstand.trials.events import Action, Decided, Measured
+from bandstand.trials.history import Trial
 
 __all__ = ["Judging"]
 

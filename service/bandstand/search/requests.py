@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bandstand.search.budget import extended
-from bandstand.search.events import Enqueued, Extended, Reopened
 from bandstand.search.state import SearchState
+from bandstand.strategies import strategy_name
+from bandstand.trials.events import Enqueued, Extended, Reopened
+from bandstand.trials.ledger import extended
 
 if TYPE_CHECKING:
-    from bandstand.study.study import Budget
+    from bandstand.problem.budget import Budget
 
 __all__ = ["Requests"]
 
@@ -42,7 +43,8 @@ class Requests:
         if request in self._state.history.requests:
             return ""
         if self._state.strategy.closed:
-            return f"{self._state.spec.strategy_name} takes no trials from outside: {self._state.strategy.closed}"
+            name = strategy_name(self._state.spec.sampler, self._state.spec.pruner)
+            return f"{name} takes no trials from outside: {self._state.strategy.closed}"
         try:
             self._state.spec.space.check(params)
         except ValueError as error:

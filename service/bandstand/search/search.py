@@ -11,11 +11,19 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
+from bandstand.problem.budget import Budget
+from bandstand.problem.problem import Problem
 from bandstand.search.allocation import Allocation
-from bandstand.search.combination import Combination, sentence_on
-from bandstand.search.data_fingerprint import DataPrint, difference_between, refusal_of, words_on
 from bandstand.search.endings import Endings
-from bandstand.search.events import (
+from bandstand.search.judging import Judging
+from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.requests import Requests
+from bandstand.search.state import SearchState
+from bandstand.strategies import Strategy
+from bandstand.strategies.strategy import Step
+from bandstand.trials.combination import Combination, sentence_on
+from bandstand.trials.data_fingerprint import DataPrint, difference_between, refusal_of, words_on
+from bandstand.trials.events import (
     Action,
     Checkpointed,
     CheckpointRefused,
@@ -30,15 +38,8 @@ from bandstand.search.events import (
     StudyEnded,
     TrialState,
 )
-from bandstand.search.failures import HOPELESS, PARENT_CHECKPOINT
-from bandstand.search.history import Trial
-from bandstand.search.judging import Judging
-from bandstand.search.protocol import Assignment, Verdict
-from bandstand.search.requests import Requests
-from bandstand.search.state import SearchState
-from bandstand.strategies import Strategy
-from bandstand.strategies.strategy import Step
-from bandstand.study.study import Budget, StudySpec
+from bandstand.trials.failures import HOPELESS, PARENT_CHECKPOINT
+from bandstand.trials.history import Trial
 
 __all__ = ["Search"]
 
@@ -50,7 +51,7 @@ class Search:
     exactly once. Epochs trained again after a loss are answered from what is recorded and count once.
     """
 
-    def __init__(self, spec: StudySpec, strategy: Strategy | None = None):
+    def __init__(self, spec: Problem, strategy: Strategy | None = None):
         self._state = SearchState(spec, strategy)
         self.spec = spec
         self.history = self._state.history
@@ -61,7 +62,7 @@ class Search:
         self._requests = Requests(self._state)
 
     @classmethod
-    def restore(cls, spec: StudySpec, events: Iterable[Event], strategy: Strategy | None = None) -> Search:
+    def restore(cls, spec: Problem, events: Iterable[Event], strategy: Strategy | None = None) -> Search:
         """The Search that these stored events lead to. Trials that were running still are: call `lost` on each."""
         search = cls(spec, strategy)
         for event in events:

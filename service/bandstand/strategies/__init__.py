@@ -46,7 +46,7 @@ from bandstand.strategies.samplers.zoom import ZoomSampler
 from bandstand.strategies.strategy import Policy, Pruner, Sampler, Strategy
 
 if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
 
 __all__ = [
     "PRUNERS",
@@ -108,7 +108,7 @@ STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
 )
 
 
-def make_strategy(spec: StudySpec) -> Strategy:
+def make_strategy(spec: Problem) -> Strategy:
     """The strategy that a study names."""
     if spec.sampler in STRATEGIES:
         return STRATEGIES[spec.sampler].make(spec)
@@ -127,7 +127,7 @@ def strategy_name(sampler: str, pruner: str, plus: str = " + ") -> str:
     return sampler if pruner in ("", "none") else f"{sampler}{plus}{pruner}"
 
 
-def facts_of(spec: StudySpec) -> StrategyFacts:
+def facts_of(spec: Problem) -> StrategyFacts:
     """What others must know of the strategy that a study names, as its class says it."""
     if spec.sampler in STRATEGIES:
         policy = STRATEGIES[spec.sampler]

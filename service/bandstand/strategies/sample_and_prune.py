@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bandstand.search.events import Event
-from bandstand.search.history import Trial
 from bandstand.strategies.strategy import (
     ForeseeingSampler,
     Judgement,
@@ -21,6 +19,8 @@ from bandstand.strategies.strategy import (
     Situation,
     Step,
 )
+from bandstand.trials.events import Event
+from bandstand.trials.history import Trial
 
 __all__ = ["SampleAndPrune"]
 

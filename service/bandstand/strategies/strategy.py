@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from bandstand.search.combination import Combination
-from bandstand.search.events import Action, Event
-from bandstand.search.history import Trial
 from bandstand.strategies.facts import PolicyFacts, PrunerFacts, SamplerFacts
+from bandstand.trials.combination import Combination
+from bandstand.trials.events import Action, Event
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
 
 __all__ = [
     "CombiningPolicy",
@@ -169,12 +169,12 @@ class Policy(Strategy, PolicyFacts, Protocol):
     """One line for the help and the README's table."""
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         ...
 
     @classmethod
-    def make(cls, spec: StudySpec) -> Policy:
+    def make(cls, spec: Problem) -> Policy:
         """The strategy of a study."""
         ...
 
@@ -199,7 +199,7 @@ class Sampler(SamplerFacts, Protocol):
     """One line for the help and the README's table."""
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """Refuse what cannot work.
 
         Raises:
@@ -208,7 +208,7 @@ class Sampler(SamplerFacts, Protocol):
         ...
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> Sampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> Sampler:
         """The sampler of a study whose trials may be compared at `ask_epochs` (ascending, the last completes)."""
         ...
 
@@ -245,12 +245,12 @@ class Pruner(PrunerFacts, Protocol):
     """One line for the help and the README's table."""
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         ...
 
     @classmethod
-    def make(cls, spec: StudySpec) -> Pruner:
+    def make(cls, spec: Problem) -> Pruner:
         """The pruner of a study."""
         ...
 

@@ -1,7 +1,7 @@
 """A Search that a test moves by hand."""
 
-from bandstand.search.events import Action
 from bandstand.search.search import Search
+from bandstand.trials.events import Action
 from tests.service.search.stored_events import through_the_rows
 
 __all__ = ["Desk"]

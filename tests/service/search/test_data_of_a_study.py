@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.data_fingerprint import ArrayPrint
 from bandstand.search.search import Search
+from bandstand.trials.data_fingerprint import ArrayPrint
 
 
 def array(name: str = "x", digest: str = "a", shape: tuple[int, ...] = (20, 4), first: float = 0.5) -> ArrayPrint:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 from tests.service.search.endings import check_ending
 from tests.service.search.first_rungs import LEARNERS, is_known, settling_at
 from tests.service.search.odd_values import ODD_VALUES

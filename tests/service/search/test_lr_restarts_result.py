@@ -4,10 +4,10 @@ from math import inf, nan
 
 import pytest
 
-from bandstand.search.combination import Combination, weigh
-from bandstand.search.events import Action, Noticed, TrialState
+from bandstand.problem.objective import Objective
 from bandstand.search.search import Search
-from bandstand.study.study import Objective
+from bandstand.trials.combination import Combination, weigh
+from bandstand.trials.events import Action, Noticed, TrialState
 
 SPACE = {
     "rate": {"type": "float", "low": 0.001, "high": 1.0, "log": True},

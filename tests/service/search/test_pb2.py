@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from bandstand.search.events import Action
 from bandstand.search.search import Search
 from bandstand.strategies.policies import pb2
 from bandstand.strategies.policies.time_varying_gp import TimeVaryingGP
+from bandstand.trials.events import Action
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 LINE = SearchSpace({"rate": Float(1e-5, 1.0, log=True)})

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bandstand.search.events import Action, Enqueued, Extended, Proposed, Reopened, TrialState
+from bandstand.problem.budget import Budget
 from bandstand.strategies import make_strategy
-from bandstand.study.study import Budget
+from bandstand.trials.events import Action, Enqueued, Extended, Proposed, Reopened, TrialState
 from tests.service.search.endings import check_ending
 from tests.service.search.pairs import PAIRS, settings_for
 

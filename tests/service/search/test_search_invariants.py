@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 from tests.service.search.endings import check_ending
 from tests.service.search.first_rungs import LEARNERS
 from tests.service.search.pairs import PAIRS, SHORT_STARTS, replay_options

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import StaleAttemptError
 from bandstand.search.search import Search
+from bandstand.trials.events import Action
 from tests.service.search.stored_events import through_the_rows
 
 __all__ = ["VirtualCluster", "learning_curve"]

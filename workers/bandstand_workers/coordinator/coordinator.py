@@ -22,12 +22,12 @@ import ray
 
 from bandstand import stored_files
 from bandstand.errors import BandstandError, InputError, ServiceError, one_line
-from bandstand.search.data_fingerprint import DataPrint, describe_print
 from bandstand.search.protocol import Assignment, StaleAttemptError, Verdict
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
 from bandstand.study.study import StudySpec
+from bandstand.trials.data_fingerprint import DataPrint, describe_print
 from bandstand_workers.coordinator.affinity import Affinity
 from bandstand_workers.coordinator.blame import Blame
 from bandstand_workers.coordinator.chosen_model import ChosenModel

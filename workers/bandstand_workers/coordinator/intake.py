@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 
+from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
-from bandstand.store.requests import Request
+from bandstand.store.rows.request_rows import Request
 from bandstand.store.study_writer import StudyWriter
-from bandstand.study.study import Budget
 from bandstand_workers.coordinator.journal import Journal
 
 __all__ = ["Intake"]

@@ -29,7 +29,7 @@ def front(
     """The studies, the newest first."""
     store = store_of(request)
     state = state if state in STATES else ""
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         listing = read_listing(connection, state=state, submitter=token.user_name if mine else "", page=page)
     return render(
         request,

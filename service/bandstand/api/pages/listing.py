@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.api.pages.words import duration
+from bandstand.problem.objective import Objective
 from bandstand.store import tables
-from bandstand.store.study_list import StudySummary, read_summaries
-from bandstand.study.study import Objective
+from bandstand.store.reading.study_list import StudySummary, read_summaries
 
 __all__ = ["PAGE_SIZE", "STATES", "Entry", "Listing", "Member", "read_entry_state", "read_listing", "read_members"]
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import make_figure
-from bandstand.report.pauses import clock_seconds, cut_out, find_pauses
+from bandstand.report.records.pauses import clock_seconds, cut_out, find_pauses
 from bandstand.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = [
     "PHASES",

@@ -12,10 +12,10 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import STATE_STYLES, make_figure
 from bandstand.report.text import counted, label
-from bandstand.search.events import FINAL_STATES, TrialState
+from bandstand.trials.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["EndBar", "EpochsData", "ReasonBar", "draw", "epochs_spent_data", "epochs_spent_figure"]
 

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import make_bounds, objective_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.sampling import sample_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
+from bandstand.report.records.timeline import BestCurve, make_best_curve, ordered_measurements, values_of
 from bandstand.report.text import counted, label, measured
-from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measurements, values_of
-from bandstand.search.events import FINAL_STATES, TrialState
-from bandstand.study.study import Objective
+from bandstand.trials.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["HistoryData", "TrialPoint", "draw", "history_data", "history_figure"]
 

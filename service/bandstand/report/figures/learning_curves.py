@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from bandstand.report.curve_pairs import read_pairs
+from bandstand.problem.objective import Objective
+from bandstand.report.curves.curve_pairs import read_pairs
 from bandstand.report.drawing.axes import epoch_axis, make_bounds, objective_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
+from bandstand.report.records.timeline import ranked_from_the_best, values_of
 from bandstand.report.text import counted, label, measured
-from bandstand.report.timeline import ranked_from_the_best, values_of
-from bandstand.search.events import TrialState
-from bandstand.study.study import Objective
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["Curve", "CurvesData", "draw", "learning_curves_data", "learning_curves_figure"]
 

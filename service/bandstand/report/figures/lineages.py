@@ -12,14 +12,14 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.axes import log_ticks
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
-from bandstand.report.family import Member, Step, best_path, lay_out, read_members, related
-from bandstand.report.params import params_by_trial
+from bandstand.report.records.family import Member, Step, best_path, lay_out, read_members, related
+from bandstand.report.records.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
 from bandstand.strategies import facts_of
 from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["LineagesData", "Schedule", "draw", "lineages_data", "lineages_figure"]
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandstand.search.events import Event, Measured
-from bandstand.search.history import Trial
+from bandstand.trials.events import Event, Measured
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
 
 __all__ = ["FirstRung", "rank_correlation"]
 
@@ -43,7 +43,7 @@ class FirstRung:
     starts a rung higher all the same.
     """
 
-    def __init__(self, spec: StudySpec, rungs: tuple[int, ...], factor: int):
+    def __init__(self, spec: Problem, rungs: tuple[int, ...], factor: int):
         """No trial yet.
 
         Args:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bandstand.search.events import Ended, Event, Measured, Proposed
-from bandstand.search.history import Trial
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.standings import Standings
+from bandstand.strategies.points.fractions import fraction_of
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.fractions import fraction_of
-from bandstand.strategies.samplers.standings import Standings
-from bandstand.strategies.samplers.visited import Visited
+from bandstand.trials.events import Ended, Event, Measured, Proposed
+from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+    from bandstand.problem.problem import Problem
     from bandstand_spaces import Parameter, Value
 
 __all__ = ["CoordinateSampler"]
@@ -80,7 +80,7 @@ class CoordinateSampler(SamplerFacts):
 
     summary: ClassVar[str] = "one parameter at a time around the best point, first coarse, then fine; then a new start"
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler coordinate", CoordinateOptions, spec.sampler_options)
         self._space = spec.space
         self._parameters = {name: parameter for name, parameter, _ in spec.space.flat()}
@@ -97,12 +97,12 @@ class CoordinateSampler(SamplerFacts):
         self._importances: dict[str, float] = {}
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from("sampler coordinate", CoordinateOptions, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> CoordinateSampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> CoordinateSampler:
         """As `Sampler.make`."""
         return cls(spec, ask_epochs)
 
