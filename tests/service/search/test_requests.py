@@ -6,8 +6,8 @@ import pytest
 from bandstand.search.events import Action, Enqueued, Extended, Proposed, Reopened, TrialState
 from bandstand.strategies import make_strategy
 from bandstand.study.study import Budget
-from tests.service.search.endings import check_ending
-from tests.service.search.pairs import PAIRS, settings_for
+from tests.service.search.harness.endings import check_ending
+from tests.service.search.harness.pairs import PAIRS, settings_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
