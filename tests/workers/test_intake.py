@@ -16,7 +16,7 @@ from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.store import Store
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 # As a coordinator does it, without trainers: claim, rebuild, take in what waits, at each of its heartbeats.
 TAKE_IN = """

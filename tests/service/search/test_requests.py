@@ -6,8 +6,8 @@ import pytest
 from bandstand.problem.budget import Budget
 from bandstand.strategies import make_strategy
 from bandstand.trials.events import Action, Enqueued, Extended, Proposed, Reopened, TrialState
-from tests.service.search.endings import check_ending
-from tests.service.search.pairs import PAIRS, settings_for
+from tests.service.search.harness.endings import check_ending
+from tests.service.search.harness.pairs import PAIRS, settings_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
