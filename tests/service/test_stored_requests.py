@@ -38,7 +38,7 @@ def test_a_request_is_there_until_it_is_granted_and_its_event_and_its_mark_are_o
     assert extension < trial
     assert writer.heartbeat().requests
     assert [request.id for request in writer.open_requests()] == [extension, trial]
-    assert search.extend(extension, Budget(epochs=60), "ada") == search.enqueue(trial, PARAMS) == ""
+    assert search.extend(extension, Budget(epochs=60), "ada") is search.enqueue(trial, PARAMS) is None
 
     def killed(*_: Any) -> None:
         raise RuntimeError("killed")
@@ -55,7 +55,7 @@ def test_a_request_is_there_until_it_is_granted_and_its_event_and_its_mark_are_o
     restored = Search.restore(writer.spec, writer.events())
     assert restored.history.requests == {extension, trial}
     assert [(request.kind, request.by, request.answer, request.refused) for request in store.read_requests(name)] == [
-        ("extend", "ada", "", False), ("enqueue", "", "", False),
+        ("extend", "ada", None, False), ("enqueue", None, None, False),
     ]  # fmt: skip
     assert all(request.taken_at for request in store.read_requests(name))
 

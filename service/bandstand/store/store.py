@@ -295,7 +295,7 @@ class Store:
             connection.execute(sa.update(tables.study).where(tables.study.c.id == study_id).values(stop_requested=True))
             return True
 
-    def request_budget(self, name: str, budget: Budget, by: str = "") -> int:
+    def request_budget(self, name: str, budget: Budget, by: str | None = None) -> int:
         """Ask that a study may spend more; a finished one goes on when it is run again.
 
         Args:
@@ -319,7 +319,7 @@ class Store:
             check_extension(spec, now, budget)
             return write_request(connection, study_id, "extend", budget.model_dump(exclude_none=True), by)
 
-    def request_trial(self, name: str, params: Mapping[str, Any], by: str = "") -> int:
+    def request_trial(self, name: str, params: Mapping[str, Any], by: str | None = None) -> int:
         """Ask that these params be trained next: before anything new that the strategy wants, within the budget.
 
         Args:
