@@ -58,7 +58,7 @@ def test_requests_are_taken_once_though_the_coordinator_dies_around_them(
     assert (record.state, len(record.measurements)) == ("finished", 30)
     assert (record.budget.epochs, record.spec.budget.epochs) == (30, 20)
     requests = store.requests.read(name)
-    assert [(request.kind, request.answer) for request in requests] == [("extend", ""), *[("enqueue", "")] * 3]
+    assert [(request.kind, request.answer) for request in requests] == [("extend", None), *[("enqueue", None)] * 3]
     assert all(request.taken_at for request in requests)
     taken = [event["request"] for event in events(store, name, "extended", "enqueued")]
     assert sorted(taken) == [request.id for request in requests]

@@ -48,7 +48,7 @@ def check(project: Project, store: Store, name: str, result: str, score: Callabl
     """What is stored, told and on disk says the same; returns what was stored of the combination."""
     (combined,) = events(store, name, "combined")
     assert combined["how"] == result
-    assert combined["problem"] == ""
+    assert combined["problem"] is None
     assert len(combined["trials"]) >= 2
     record = store.record(name)
     assert record.best is not None

@@ -55,7 +55,7 @@ def test_a_request_is_there_until_it_is_granted_and_its_event_and_its_mark_are_o
     restored = Search.restore(writer.spec, writer.events())
     assert restored.history.requests == {extension, trial}
     assert [(request.kind, request.by, request.answer, request.refused) for request in store.requests.read(name)] == [
-        ("extend", "ada", "", False), ("enqueue", "", "", False),
+        ("extend", "ada", None, False), ("enqueue", None, None, False),
     ]  # fmt: skip
     assert all(request.taken_at for request in store.requests.read(name))
 

@@ -42,15 +42,15 @@ class Request:
     id: int
     kind: Literal["extend", "enqueue"]
     data: Mapping[str, Any]  # limits of a budget, or params
-    by: str  # who asked; empty where it is not known
+    by: str | None  # who asked, where it is known
     created_at: datetime
     taken_at: datetime | None  # when the study's coordinator took it in
-    answer: str  # why it was refused; empty where it was granted or is not taken yet
+    answer: str | None  # why it was refused; None where it was granted or is not taken yet
 
     @property
     def refused(self) -> bool:
         """Whether it was taken and not granted."""
-        return self.taken_at is not None and bool(self.answer)
+        return self.taken_at is not None and self.answer is not None
 
 
 def check_extension(spec: StudySpec, budget: Budget, wanted: Budget) -> None:
@@ -124,9 +124,9 @@ def _check_executor(spec: StudySpec) -> None:
 # -- rows -----------------------------------------------------------------------------------------------------------
 
 
-def write_request(connection: Connection, study_id: int, kind: str, data: Mapping[str, Any], by: str) -> int:
+def write_request(connection: Connection, study_id: int, kind: str, data: Mapping[str, Any], by: str | None) -> int:
     """Store a request that was found to be sound; returns its number."""
-    row = {"study_id": study_id, "kind": kind, "data": dict(data), "by": by}
+    row = {"study_id": study_id, "kind": kind, "data": dict(data), "by": by or ""}
     return int(connection.execute(sa.insert(tables.request).values(row).returning(tables.request.c.id)).scalar_one())
 
 
@@ -158,4 +158,5 @@ def _extension_query() -> sa.Select[Any]:
 
 
 def _request_from(row: Any) -> Request:
-    return Request(**{name: row[name] for name in ("id", "kind", "data", "by", "created_at", "taken_at", "answer")})
+    columns = {name: row[name] for name in ("id", "kind", "data", "created_at", "taken_at")}
+    return Request(**columns, by=row["by"] or None, answer=row["answer"] or None)
