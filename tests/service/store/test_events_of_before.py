@@ -1,8 +1,8 @@
 """Events as databases of before hold them."""
 
 import pytest
-from bandstand.search.events import Combined, Ended, Enqueued, Proposed, Started, TrialState
-from bandstand.store.event_rows import event_from
+from bandstand.trials.events import Combined, Ended, Enqueued, Proposed, Started, TrialState
+from bandstand.store.rows.event_rows import event_from
 
 
 @pytest.mark.parametrize(
