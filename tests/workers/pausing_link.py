@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bandstand.search.events import Action
-from bandstand.search.protocol import Verdict
-from bandstand_workers.messages import Measurement
+from bandstand.search.protocol import Measurement, Verdict
 
 __all__ = ["PausingLink"]
 

@@ -12,9 +12,9 @@ import pytest
 
 from bandstand.search.events import Action
 from bandstand.search.failures import HOPELESS
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import Measurement, Outcome
+from bandstand_workers.messages import Outcome
 from bandstand_workers.training.training import Training
 
 CODE = """
