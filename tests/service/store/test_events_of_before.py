@@ -1,8 +1,9 @@
 """Events as databases of before hold them."""
 
 import pytest
-from bandstand.trials.events import Combined, Ended, Enqueued, Proposed, Started, TrialState
+
 from bandstand.store.rows.event_rows import event_from
+from bandstand.trials.events import Combined, Ended, Enqueued, Proposed, Started, TrialState
 
 
 @pytest.mark.parametrize(
