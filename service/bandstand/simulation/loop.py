@@ -22,7 +22,7 @@ from bandstand.search.events import Action, TrialState
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.simulation.cluster import Cluster, WorkerLuck
-from bandstand.simulation.curves import Advance, Curve, Curves, State
+from bandstand.simulation.learning_curves.curves import Advance, Curve, Curves, State
 from bandstand.simulation.outcome import Improvement, Outcome
 from bandstand.study.study import StudySpec
 

@@ -9,8 +9,8 @@ import pytest
 
 from bandstand.errors import InputError
 from bandstand.simulation import open_source
-from bandstand.simulation.analytic import AnalyticCurves
-from bandstand.simulation.unit_cube import fraction_of
+from bandstand.simulation.learning_curves.analytic import AnalyticCurves
+from bandstand.simulation.learning_curves.unit_cube import fraction_of
 from bandstand.study.study import Objective
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
 

@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 import pytest
 
-from bandstand.api.pages.chart import read_best_so_far
+from bandstand.api.pages.content.chart import read_best_so_far
 from bandstand.report.timeline import make_best_curve, places_of
 from bandstand.search.history import History
 from bandstand.search.search import Search

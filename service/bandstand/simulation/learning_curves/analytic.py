@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from bandstand.simulation.curves import Advance, Setting, State
-from bandstand.simulation.unit_cube import fraction_of
+from bandstand.simulation.learning_curves.curves import Advance, Setting, State
+from bandstand.simulation.learning_curves.unit_cube import fraction_of
 from bandstand.study.study import Objective
 from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 

@@ -18,7 +18,7 @@ from bandstand.report.text import counted, label, number
 from bandstand.search.events import TrialState
 from bandstand.simulation.comparison import Comparison
 from bandstand.simulation.outcome import Outcome
-from bandstand.simulation.summary import RUNGS_CAPTION, rung_table, rungs_of
+from bandstand.simulation.report.summary import RUNGS_CAPTION, rung_table, rungs_of
 
 __all__ = [
     "ShareData",
