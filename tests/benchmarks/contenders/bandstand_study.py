@@ -32,7 +32,7 @@ def run(workload: Workload, **settings: Any) -> Trained:
     spec = study_spec_from(_settings(workload) | settings, "benchmark")
     store, display = Store.open(), Stopwatch()
     outcomes = run_studies(store, [spec], workers=workload.processes, code_path=[str(_ROOT)], display=display)
-    assert outcomes[spec.name]["state"] == "finished", outcomes
+    assert outcomes[spec.name].state == "finished", outcomes
     record = store.record(spec.name)
     store.close()
     return Trained(

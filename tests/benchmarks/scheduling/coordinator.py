@@ -146,7 +146,7 @@ def coordinator_rate(trainers: int) -> float:
     coordinator = CoordinatorActor.remote(path, spec.model_dump(mode="json"), tempfile.mkdtemp())
     outcome = ray.get(coordinator.run.remote(_make_trainers(ray, trainers)))
     ray.shutdown()
-    assert outcome["state"] == "finished", outcome
+    assert outcome.state == "finished", outcome
     return _rate_of(Store(url), spec)
 
 

@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.running.live import NoDisplay
+from bandstand.running.messages import StudyOutcome
 from bandstand.running.run import run_studies
 from bandstand.store.store import Store
 from bandstand.store.views import StudyRecord
@@ -51,7 +52,7 @@ STUDIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(home: Path, store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+def outcomes(home: Path, store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, StudyOutcome]:
     """The outcome of every study, all run one after the other by one process of workers."""
     project = Project(tmp_path_factory.mktemp("tune"))
     specs = [StudySpec.model_validate(project.settings(name=name, **changes)) for name, changes in STUDIES.items()]
@@ -59,7 +60,7 @@ def outcomes(home: Path, store: Store, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def record(store: Store, outcomes: dict[str, dict[str, str]]) -> Any:
+def record(store: Store, outcomes: dict[str, StudyOutcome]) -> Any:
     return store.record
 
 
@@ -67,8 +68,8 @@ def optuna_study(store: Store, name: str) -> optuna.Study:
     return optuna.load_study(study_name=name, storage=store.url.replace("postgresql://", "postgresql+psycopg://"))
 
 
-def test_all_finish_and_tune_s_folder_is_empty(outcomes: dict[str, dict[str, str]], home: Path) -> None:
-    assert {name: outcome["state"] for name, outcome in outcomes.items()} == dict.fromkeys(STUDIES, "finished")
+def test_all_finish_and_tune_s_folder_is_empty(outcomes: dict[str, StudyOutcome], home: Path) -> None:
+    assert {name: outcome.state for name, outcome in outcomes.items()} == dict.fromkeys(STUDIES, "finished")
     assert list((home / "tune").iterdir()) == []
 
 

@@ -13,6 +13,7 @@ import pytest
 from bandstand import run_study
 from bandstand.errors import StudyFailedError
 from bandstand.running.live import NoDisplay
+from bandstand.running.messages import StudyOutcome
 from bandstand.running.run import run_studies
 from bandstand.store.store import Store
 from bandstand.store.views import StudyRecord
@@ -42,7 +43,7 @@ STUDIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(home: Path, store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+def outcomes(home: Path, store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, StudyOutcome]:
     """The outcome of every study, all run one after the other by one process of workers."""
     project = Project(tmp_path_factory.mktemp("outcomes"))
     specs = [StudySpec.model_validate(project.settings(name=name, **changes)) for name, changes in STUDIES.items()]
@@ -50,7 +51,7 @@ def outcomes(home: Path, store: Store, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def record(store: Store, outcomes: dict[str, dict[str, str]]) -> Any:
+def record(store: Store, outcomes: dict[str, StudyOutcome]) -> Any:
     return store.record
 
 
@@ -58,8 +59,8 @@ def ended(record: StudyRecord, state: str) -> pd.DataFrame:
     return record.trials[record.trials["state"] == state]
 
 
-def test_all_but_the_broken_study_finish(outcomes: dict[str, dict[str, str]]) -> None:
-    states = {name: outcome["state"] for name, outcome in outcomes.items()}
+def test_all_but_the_broken_study_finish(outcomes: dict[str, StudyOutcome]) -> None:
+    states = {name: outcome.state for name, outcome in outcomes.items()}
     assert states == dict.fromkeys(STUDIES, "finished") | {"outcome-broken": "failed"}
 
 
@@ -119,8 +120,8 @@ def test_a_grid_visits_each_point_once_and_failed_ones_once_more(record: Any) ->
     }  # fmt: skip
 
 
-def test_a_training_that_always_raises_stops_the_study_early(outcomes: dict[str, dict[str, str]], record: Any) -> None:
-    reason = outcomes["outcome-broken"]["reason"]
+def test_a_training_that_always_raises_stops_the_study_early(outcomes: dict[str, StudyOutcome], record: Any) -> None:
+    reason = outcomes["outcome-broken"].reason
     # While another one is under way, a few more failures are waited for.
     said = r"each of its first [3-9] trials failed the same way: RuntimeError: no such layer \(project\.py:\d+\)"
     assert re.fullmatch(said, reason)

@@ -18,7 +18,7 @@ from bandstand.running.run import workers_environment
 from bandstand.study.code_check import check_modules, clash_notes
 from bandstand.study.needed_modules import needed_modules
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import find_clash, find_clashes, find_hidden_folder, find_module
+from bandstand.study.user_modules import CodePlace, find_clash, find_clashes, find_hidden_folder, find_module
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -178,7 +178,7 @@ def test_workers_get_the_path_of_their_caller_without_the_users_folders(
 ) -> None:
     (tmp_path / "tools").mkdir()
     monkeypatch.chdir(tmp_path)
-    place = {"folders": [str(tmp_path / "project")], "current_folder": str(tmp_path)}
+    place = CodePlace(folders=(str(tmp_path / "project"),), current_folder=str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["project", "tools", ".", "/opt/parts", ""]))
     assert workers_environment(place)["PYTHONPATH"] == os.pathsep.join([str(tmp_path / "tools"), "/opt/parts"])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
