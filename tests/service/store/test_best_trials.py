@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 import pytest
 
-from bandstand.api.pages.chart import read_best_so_far
+from bandstand.api.pages.content.chart import read_best_so_far
 from bandstand.report.records.timeline import make_best_curve, places_of
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
