@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from bandstand.running.live import NoDisplay
 from bandstand.running.run import run_studies
-from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from tests.end_to_end.databases import make_database

@@ -14,7 +14,7 @@ from bandstand import run_study
 from bandstand.errors import StudyFailedError
 from bandstand.running.live import NoDisplay
 from bandstand.running.run import run_studies
-from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from tests.end_to_end.project import Project, refused

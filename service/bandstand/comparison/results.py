@@ -15,7 +15,7 @@ from bandstand.report.records.timeline import BestCurve, make_best_curve, ordere
 from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
     from bandstand.store.store import Store
     from bandstand.study.comparison_plan import ComparisonPlan, PlannedStudy
 

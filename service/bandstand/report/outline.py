@@ -20,7 +20,7 @@ from bandstand.report.figures import REPORTS
 from bandstand.report.text import and_list, counted
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["STYLES", "best_sections", "make_report", "make_writeup"]
 

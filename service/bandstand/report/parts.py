@@ -23,7 +23,7 @@ from bandstand.report.text import counted
 from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = [
     "answer",

@@ -20,7 +20,7 @@ from bandstand.trials.events import FINAL_STATES, RESULT_STATES, TrialState
 from bandstand_spaces import Categorical, Value
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["search_warnings"]
 

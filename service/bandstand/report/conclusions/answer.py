@@ -16,7 +16,8 @@ from bandstand.trials.events import FINAL_STATES, TrialState
 from bandstand_spaces import Categorical, Parameter, Value
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import BestTrial, StudyRecord
+    from bandstand.store.records import StudyRecord
+    from bandstand.trials.best import BestTrial
 
 __all__ = ["answer_from", "failures_table", "params_json", "params_table", "remark_for_optuna", "settings_sentence"]
 

@@ -18,7 +18,7 @@ from bandstand.report.records.family import best_path, read_members
 from bandstand.trials.events import FINAL_STATES
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["CurvePair", "metric_names", "read_pairs"]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from bandstand.report.drawing.drawing import Drawing
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["REPORTS", "Report"]
 

@@ -15,7 +15,7 @@ from bandstand.report.records.timeline import BestCurve, make_best_curve
 from bandstand.report.text import and_list, counted, duration, label, measured, number, shortened
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["ComparisonData", "StudyLine", "best_so_far_data", "best_so_far_figure", "comparison_table", "draw"]
 

@@ -19,7 +19,7 @@ from bandstand.report.records.pauses import clock_seconds, cut_out, find_pauses
 from bandstand.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = [
     "PHASES",

@@ -21,7 +21,7 @@ from bandstand.report.text import label, measured, value_text
 from bandstand_spaces import Parameter, Value
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["ContourData", "Side", "contour_data", "contour_figure", "draw"]
 

@@ -15,7 +15,7 @@ from bandstand.report.text import counted, label
 from bandstand.trials.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["EndBar", "EpochsData", "ReasonBar", "draw", "epochs_spent_data", "epochs_spent_figure"]
 

@@ -19,7 +19,7 @@ from bandstand.report.text import counted, label, measured
 from bandstand.trials.events import FINAL_STATES, TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["HistoryData", "TrialPoint", "draw", "history_data", "history_figure"]
 

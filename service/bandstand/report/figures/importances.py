@@ -22,7 +22,7 @@ from bandstand_spaces import Value
 if TYPE_CHECKING:
     import optuna
 
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["ImportanceData", "comparable_values", "draw", "importances_data", "importances_figure"]
 

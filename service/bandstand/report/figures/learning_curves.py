@@ -19,7 +19,7 @@ from bandstand.report.text import counted, label, measured
 from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["Curve", "CurvesData", "draw", "learning_curves_data", "learning_curves_figure"]
 

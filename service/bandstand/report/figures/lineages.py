@@ -19,7 +19,7 @@ from bandstand.strategies import facts_of
 from bandstand_spaces import Categorical
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["LineagesData", "Schedule", "draw", "lineages_data", "lineages_figure"]
 

@@ -26,7 +26,7 @@ from bandstand.trials.events import RESULT_STATES, TrialState
 from bandstand_spaces import Parameter, Value
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["Axis", "Group", "ParallelData", "TrialLine", "draw", "parallel_data", "parallel_figure"]
 

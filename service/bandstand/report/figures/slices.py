@@ -22,7 +22,7 @@ from bandstand.report.text import counted, label, measured, value_text
 from bandstand_spaces import Parameter
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["Panel", "Point", "SlicesData", "draw", "slices_data", "slices_figure"]
 

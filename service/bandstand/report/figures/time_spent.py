@@ -14,7 +14,7 @@ from bandstand.report.text import counted, duration, label, time_unit
 from bandstand.strategies import facts_of, make_strategy
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["Share", "TimeData", "draw", "time_spent_data", "time_spent_figure"]
 

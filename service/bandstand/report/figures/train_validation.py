@@ -18,7 +18,7 @@ from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
 from bandstand.report.text import and_list, counted, label, measured
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["PairData", "draw", "train_validation_data", "train_validation_figure"]
 

@@ -21,7 +21,7 @@ from bandstand.report.figures.concurrency import Cut, cut_sentence, cut_shapes, 
 from bandstand.report.text import counted, duration, time_unit
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["TrainerLine", "TrainersData", "draw", "trainers_data", "trainers_figure"]
 

@@ -18,7 +18,7 @@ from bandstand.report.forms.markdown_form import markdown_from
 from bandstand.report.outline import STYLES
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["FORMATS", "format_of", "write_document", "write_report"]
 

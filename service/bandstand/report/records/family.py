@@ -14,7 +14,7 @@ from bandstand.report.drawing.sampling import sample_evenly
 from bandstand.strategies import facts_of
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["Member", "Step", "best_path", "lay_out", "read_members", "related"]
 

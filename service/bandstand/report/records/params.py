@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bandstand_spaces import Categorical, Int, Parameter, Value
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["condition_text", "params_by_trial"]
 

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["clock_seconds", "cut_out", "find_pauses"]
 

@@ -12,7 +12,7 @@ from bandstand.trials.best import Place, full_results, ranked_by_loss, ranked_pl
 from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = [
     "BestCurve",
