@@ -27,8 +27,8 @@ from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action
-from tests.benchmarks.cells import run_cell
-from tests.benchmarks.results import Section
+from tests.benchmarks.measuring.cells import run_cell
+from tests.benchmarks.measuring.results import Section
 
 __all__ = ["main"]
 

@@ -14,7 +14,7 @@ from bandstand.store.store import Store
 from bandstand.submissions import Dispatch, SubmissionQueue
 from bandstand.submissions.job import begin_job, must_stop
 from bandstand.submissions.queue import Order
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 NAMES = (f"cluster-job-{number}" for number in itertools.count())
 

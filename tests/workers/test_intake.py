@@ -16,7 +16,7 @@ from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.store import Store
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 # As a coordinator does it, without trainers: claim, rebuild, take in what waits, at each of its heartbeats.
 TAKE_IN = """
@@ -86,7 +86,7 @@ def test_requests_are_taken_once_though_the_process_that_takes_them_in_is_killed
         rows = connection.execute(sa.select(event.c.kind, event.c.data).where(event.c.study_id == study)).all()
     taken = Counter(row.data["request"] for row in rows if row.kind in ("extended", "enqueued"))
     assert taken == Counter(asked)
-    assert all(request.answer == "" for request in store.requests.read(spec.name))
+    assert all(request.answer is None for request in store.requests.read(spec.name))
     writer = store.claim(spec, "a test")
     history = Search.restore(spec, writer.events()).history
     writer.close()

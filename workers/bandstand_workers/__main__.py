@@ -4,25 +4,23 @@
     python -m bandstand_workers job RUN     the driver of a server's job on the Ray cluster (`cluster_job`)
     python -m bandstand_workers dispatch    takes submissions from the queue to the Ray cluster (`dispatch`)
 
-The first reads one job as a line of JSON from standard input and writes events as lines of JSON to standard output;
-whatever else would be printed goes to standard error. When standard input ends, or on SIGINT or SIGTERM, the running
-study is paused at the end of its epochs and the process ends; nobody is left training for a caller that is gone.
+The first reads one job as a line of JSON from standard input and writes what happens as lines of JSON to standard
+output, all as `bandstand.running.messages` says; whatever else would be printed goes to standard error. When standard
+input ends, or on SIGINT or SIGTERM, the running study is paused at the end of its epochs and the process ends; nobody
+is left training for a caller that is gone.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import sys
 import threading
-from typing import Any
 
 from bandstand.errors import BandstandError, InputError, ServiceError, answer_to
+from bandstand.running.messages import Job, Message, Refused, line_from
 from bandstand.settings import database_url
-from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace
 
 
 def main() -> int:
@@ -48,9 +46,9 @@ def _run_for_caller() -> int:
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # libraries that print must not speak on the channel
 
-    def tell(message: dict[str, Any]) -> None:
+    def tell(message: Message) -> None:
         try:
-            channel.write(json.dumps(message) + "\n")
+            channel.write(line_from(message))
         except BrokenPipeError:
             stop.set()
 
@@ -58,31 +56,20 @@ def _run_for_caller() -> int:
     line = sys.stdin.readline()
     threading.Thread(target=_stop_with_caller, args=(stop,), daemon=True).start()
 
-    from bandstand_workers.runner import exit_message, run_job
+    from bandstand_workers.runner import run_job
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run_job(_job_from(json.loads(line)), _url(), stop, tell)
+        run_job(Job.from_line(line), _url(), stop, tell)
     except BandstandError as error:
-        tell(exit_message(error))
+        tell(Refused.because_of(error))
         return answer_to(type(error)).exit_code
     except Exception as error:
         logging.getLogger("bandstand_workers").exception("the workers ended")
-        tell(exit_message(ServiceError(f"the workers ended: {type(error).__name__}: {error}")))
+        tell(Refused.because_of(ServiceError(f"the workers ended: {type(error).__name__}: {error}")))
         return answer_to(ServiceError).exit_code
     return 0
-
-
-def _job_from(settings: dict[str, Any]) -> Any:
-    from bandstand_workers.runner import Job
-
-    specs = [StudySpec.model_validate(spec) for spec in settings.pop("specs")]
-    code = settings.pop("code")
-    place = CodePlace(
-        folders=tuple(code["folders"]), current_folder=code["current_folder"], arguments=tuple(code["arguments"])
-    )
-    return Job(specs=specs, code=place, **settings)
 
 
 def _url() -> str:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
 
 from bandstand.errors import (
     BandstandError,
@@ -21,9 +21,9 @@ from bandstand.errors import (
     InternalError,
     StudyFailedError,
     answer_to,
-    error_named,
 )
 from bandstand.running.live import PlainDisplay
+from bandstand.running.messages import Ended, Job, Message, Note, Running
 from bandstand.settings import checkpoints_uri, database_url
 from bandstand.store.store import Store
 from bandstand.study.code_archive import PROJECT_FOLDER
@@ -68,16 +68,17 @@ class _ClusterJob:
         self._over = threading.Event()
         self._terminated = False
         self._failed = False
+        self._study: str | None = None  # that runs
         self._refusal: BandstandError | None = None
 
     def run(self) -> int:
-        from bandstand_workers.runner import Job, run_job
+        from bandstand_workers.runner import run_job
 
         if not self._order.specs:
             print("there is nothing left to do", flush=True)
             return 0
         job = Job(
-            specs=self._order.specs,
+            specs=tuple(self._order.specs),
             workers=self._order.workers,
             # Each of its processes begins in a copy of the job's working directory, which holds the project.
             code=CodePlace(folders=(PROJECT_FOLDER,), current_folder=PROJECT_FOLDER),
@@ -92,6 +93,7 @@ class _ClusterJob:
             run_job(job, self._store.database.url, self._stop, self._tell)
         except BandstandError as error:
             self._refusal = error
+            self._show_end(self._study)
         finally:
             self._over.set()
         return self._exit_code()
@@ -106,24 +108,26 @@ class _ClusterJob:
             return _TERMINATED
         return answer_to(StudyFailedError).exit_code if self._failed else 0
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _tell(self, message: Message) -> None:
         """Hear of the studies' milestones; called by `run_job`, in the main thread."""
         self._obey_signals()  # Ray has set a handler of its own meanwhile
-        name = message["study"]
-        if message["event"] == "running":
-            self._draw(lambda: self._display.running(name, message["workers"]))
-            return
-        if message["event"] == "note":
-            self._draw(lambda: self._display.note(name, message["message"]))
-            return
-        self._draw(lambda: self._display.ended(name))
-        match message["state"]:
-            case "refused":
-                self._refusal = error_named(message["kind"], message["reason"])
-            case "failed":
-                self._failed = True
-            case "stopped":  # whoever stops a study of a comparison, stops its job
-                self._stop.set()
+        match message:
+            case Running(study=name, workers=workers):
+                self._study = name
+                self._draw(lambda: self._display.running(name, workers))
+            case Note(study=name, message=note):
+                self._draw(lambda: self._display.note(name, note))
+            case Ended(study=name, outcome=outcome):
+                self._show_end(name)
+                self._failed = self._failed or outcome.state == "failed"
+                if outcome.state == "stopped":  # whoever stops a study of a comparison, stops its job
+                    self._stop.set()
+
+    def _show_end(self, study: str | None) -> None:
+        """Say what a study has come to, if one has run."""
+        self._study = None
+        if study is not None:
+            self._draw(lambda: self._display.ended(study))
 
     def _watch(self) -> None:
         """Print what has happened, and look whether to stop, until the run is over."""
@@ -135,7 +139,7 @@ class _ClusterJob:
             except DatabaseUnreachableError:
                 continue  # the coordinator has its own ways of waiting
 
-    def _draw(self, draw: Any) -> None:
+    def _draw(self, draw: Callable[[], None]) -> None:
         """Print with the database's help, if it is there: a job does not die of what it could not print."""
         with self._drawing:
             try:

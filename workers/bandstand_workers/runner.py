@@ -8,41 +8,26 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bandstand.errors import BandstandError, ServiceError
+from bandstand.errors import ServiceError
+from bandstand.running.messages import Ended, Job, Message, Note, Running, StudyOutcome
 from bandstand.settings import ray_address
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace
-from bandstand_workers.coordinator.coordinator_start import start_coordinator
+from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
 from bandstand_workers.fleet.fleet import Fleet, check_room, connect_ray, fitting_trainers, protect_local_ray
 
-__all__ = ["Job", "run_job"]
+__all__ = ["Tell", "run_job"]
 
 _COORDINATOR_STARTS = 10
 _GROW_SECONDS = 15.0
 """Between two looks whether there is work for more trainers."""
 _log = logging.getLogger(__name__)
 
-Tell = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a process of workers is asked to do."""
-
-    specs: list[StudySpec]  # run in this order
-    workers: int | None
-    code: CodePlace
-    checkpoints_uri: str
-    data_may_differ: bool = False
-    """Whether trainers are given work whose data are not those of the study's first trainer."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """That the nodes of its trainers must have, as Ray's label selectors."""
+Tell = Callable[[Message], None]
 
 
 def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> None:
@@ -52,11 +37,12 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
         job: what to do.
         database_url: a secret.
         stop: set to have the running study paused and the rest left.
-        tell: is given {"event": "running" | "note" | "ended", "study": name, ...}; a note has a "message" for
-            people and may come at any time. A study stopped while it waits for its first trainer neither runs nor ends.
+        tell: is given what happens, in this thread. A study stopped while it waits for its first trainer neither runs
+            nor ends; of one that is refused, the error is all that is told.
 
     Raises:
         InputError: a study is refused; nothing of it was written.
+        BandstandError: its coordinator refuses it, as while another one runs it.
         ServiceError: the machinery does not run.
     """
     protect_local_ray()
@@ -103,9 +89,7 @@ def _run_all(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> 
                     if following and (following.executor, following.resources) == ("actors", spec.resources):
                         upcoming = _StudyRun(job, following, fleet, database_url, stop, tell)
                     outcome = study.run()
-            tell({"event": "ended", "study": spec.name, **outcome})
-            if outcome["state"] == "refused":
-                return
+            tell(Ended(study=spec.name, outcome=outcome))
     finally:
         if upcoming is not None:
             upcoming.close()
@@ -118,7 +102,7 @@ def _fleet_size(job: Job, spec: StudySpec) -> int | None:
     return job.workers
 
 
-def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell) -> dict[str, str]:
+def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell) -> StudyOutcome:
     from bandstand_workers.tune.executor import TuneRun, run_under_tune
 
     workers = job.workers or fitting_trainers(spec.resources)
@@ -130,8 +114,8 @@ def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threadin
         database_url=database_url,
         data_may_differ=job.data_may_differ,
         stop=stop,
-        running=lambda: tell({"event": "running", "study": spec.name, "workers": workers}),
-        note=lambda message: tell({"event": "note", "study": spec.name, "message": message}),
+        running=lambda: tell(Running(study=spec.name, workers=workers)),
+        note=lambda message: tell(Note(study=spec.name, message=message)),
     )
     return run_under_tune(run)
 
@@ -150,9 +134,7 @@ class _StudyRun:
         self._stop = stop
         self._stop_sent = False
         self._tell = tell
-        self._shortage = ShortageNotes(
-            fleet, lambda message: tell({"event": "note", "study": spec.name, "message": message})
-        )
+        self._shortage = ShortageNotes(fleet, lambda message: tell(Note(study=spec.name, message=message)))
         self._url_files: list[Path] = []
         self._coordinator = self._start_coordinator()
 
@@ -177,10 +159,14 @@ class _StudyRun:
 
         gather(self._fleet, self._stop, self._shortage)
         self._shortage.begun()
-        self._tell({"event": "running", "study": self._spec.name, "workers": self._fleet.placed})
+        self._tell(Running(study=self._spec.name, workers=self._fleet.placed))
 
-    def run(self) -> dict[str, str]:
-        """The study's outcome, from as many coordinators as it takes; `begin` comes first."""
+    def run(self) -> StudyOutcome:
+        """The study's outcome, from as many coordinators as it takes; `begin` comes first.
+
+        Raises:
+            BandstandError: the coordinator refuses the study.
+        """
         import ray
 
         for start in range(_COORDINATOR_STARTS):
@@ -204,7 +190,7 @@ class _StudyRun:
         coordinator.warm_up.remote()
         return coordinator
 
-    def _attend(self, coordinator: Any) -> dict[str, str]:
+    def _attend(self, coordinator: Any) -> StudyOutcome:
         """Wait for the outcome; give the coordinator trainers as they come, replace them as they go; pass on a stop."""
         import ray
 
@@ -216,8 +202,7 @@ class _StudyRun:
             awaited = [outcome, departure, *self._fleet.awaited, *([] if idle is None else [idle])]
             ready, _ = ray.wait(awaited, num_returns=1, timeout=0.2)
             if outcome in ready:
-                answer: dict[str, str] = ray.get(outcome)
-                return answer
+                return settled(ray.get(outcome))
             if departure in ready:
                 name, reason = ray.get(departure)
                 departure = coordinator.departure.remote()
@@ -233,8 +218,3 @@ class _StudyRun:
             if self._stop.is_set() and not self._stop_sent:
                 coordinator.stop.remote()
                 self._stop_sent = True
-
-
-def exit_message(error: BandstandError) -> dict[str, Any]:
-    """What the process says when it cannot go on."""
-    return {"event": "refused", "kind": type(error).__name__, "message": str(error)}

@@ -129,11 +129,11 @@ def run(
         typer.echo(f"stopped before it began; `bandstand run {shlex.quote(file)}` begins", err=True)
         return INTERRUPTED
     record = store.record(found.spec.name)
-    if outcome["state"] == "failed":
-        typer.echo(f"bandstand: study {found.spec.name!r} failed: {outcome['reason']}", err=True)
+    if outcome.state == "failed":
+        typer.echo(f"bandstand: study {found.spec.name!r} failed: {outcome.reason}", err=True)
         typer.echo(f"`bandstand show {shlex.quote(found.spec.name)}` has the failures", err=True)
         return answer_to(StudyFailedError).exit_code
-    if outcome["state"] == "stopped":
+    if outcome.state == "stopped":
         typer.echo(f"stopped; `bandstand run {shlex.quote(file)}` goes on where it stopped")
         return 0
     from bandstand.optuna_tables.dashboard_notes import DashboardNotes
@@ -266,6 +266,7 @@ def replay(
 ) -> int:
     """Train the schedule of a study's best model once more from fresh weights, as a study beside it."""
     from bandstand.running.live import make_display
+    from bandstand.running.messages import StudyOutcome
     from bandstand.running.run import run_studies
     from bandstand.store.reading.schedules import replay_spec
     from bandstand.store.store import Store
@@ -283,9 +284,9 @@ def replay(
     except KeyboardInterrupt:
         typer.echo("paused; the same command goes on where it stopped", err=True)
         return INTERRUPTED
-    outcome = outcomes.get(spec.name, {"state": "stopped", "reason": "before it began"})
-    if outcome["state"] != "finished":
-        typer.echo(f"bandstand: the replay is {outcome['state']}: {outcome['reason']}", err=True)
+    outcome = outcomes.get(spec.name, StudyOutcome(state="stopped", reason="before it began"))
+    if outcome.state != "finished":
+        typer.echo(f"bandstand: the replay is {outcome.state}: {outcome.reason}", err=True)
         return 1
     for replayed in store.schedule(spec.name).replays:
         if replayed.replay == spec.name:

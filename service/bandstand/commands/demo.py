@@ -37,8 +37,8 @@ def run_demo(workers: int | None) -> Path:
     )
     outcomes = run_studies(store, [ours, random], workers=workers, code_path=[], display=make_display(store))
     for name, outcome in outcomes.items():
-        if outcome["state"] != "finished":
-            raise StudyFailedError(f"study {name!r} is {outcome['state']}: {outcome['reason']}")
+        if outcome.state != "finished":
+            raise StudyFailedError(f"study {name!r} is {outcome.state}: {outcome.reason}")
     _compare(store, ours, random)
     from bandstand.report.forms.page import write_report
 

@@ -42,8 +42,8 @@ class Run(NamedTuple):
     epochs: int
     train_seconds: float
     wall_seconds: float
-    data: str
-    """Fingerprint of the data that it trained with, empty where none was taken."""
+    data: str | None
+    """Fingerprint of the data that it trained with; None where none was taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,5 +132,5 @@ def _run(repeat: int, record: StudyRecord) -> Run:
         epochs=int(record.trials["epochs"].sum()),
         train_seconds=float(record.trials["seconds"].sum()),
         wall_seconds=record.wall_seconds,
-        data=record.environment.get("data", ""),
+        data=record.environment.get("data") or None,
     )

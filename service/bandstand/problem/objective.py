@@ -74,11 +74,11 @@ class Objective(Frozen):
         return "lowest" if self.direction == "minimize" else "highest"
 
     @property
-    def contradiction(self) -> str:
-        """For people, what a given direction has against the metric's name; empty where they agree or it tells none."""
+    def contradiction(self) -> str | None:
+        """For people, what a given direction has against the metric's name; None where they agree or it tells none."""
         named = direction_from_name(self.metric)
         if named in (None, self.direction):
-            return ""
+            return None
         return (
             f"{self.metric} is taken as {self.better}, as objective.direction = {self.direction!r} says, though a "
             f"metric of this name usually means that {better_words(named)}"

@@ -5,7 +5,6 @@ Knows the store and the workers' process protocol. Must not know Ray or Keras, n
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import signal
@@ -13,15 +12,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError, error_named
+from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
 from bandstand.functions.kept import keep_functions, kept_folders
 from bandstand.running.child_death import end_of_log, ending_of
+from bandstand.running.messages import (
+    Ended,
+    Job,
+    Message,
+    Note,
+    Refused,
+    Running,
+    StudyOutcome,
+    line_from,
+    message_from,
+)
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
@@ -29,7 +39,7 @@ from bandstand.study.code_check import check_files, check_modules, clash_notes
 from bandstand.study.source_check import check_source, source_notes
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.study_file import default_code_path
-from bandstand.study.user_modules import stop_script
+from bandstand.study.user_modules import CodePlace, stop_script
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,8 +117,8 @@ def run_study(
     outcome = outcomes.get(study.name)
     if outcome is None:
         raise ServiceError(f"study {study.name!r} was stopped before it began: its workers were told to end")
-    if outcome["state"] == "failed":
-        raise StudyFailedError(f"study {study.name!r} failed: {outcome['reason']}")
+    if outcome.state == "failed":
+        raise StudyFailedError(f"study {study.name!r} failed: {outcome.reason}")
     return result_from(store.record(study.name))
 
 
@@ -136,7 +146,7 @@ def run_studies(
     display: Display,
     arguments: Sequence[str] = (),
     data_may_differ: bool = False,
-) -> dict[str, dict[str, str]]:
+) -> dict[str, StudyOutcome]:
     """Run studies one after the other on the same workers.
 
     Args:
@@ -149,7 +159,7 @@ def run_studies(
         data_may_differ: as `run_study`.
 
     Returns:
-        Name -> {"state": finished | stopped | failed, "reason": …} of those that were begun.
+        The outcomes, by name, of those that were begun.
 
     Raises:
         InputError, ServiceError, KeyboardInterrupt: as `run_study`.
@@ -175,44 +185,44 @@ def run_studies(
         for spec in to_run:
             check_modules(spec, code_path)
             check_source(spec, code_path)
-    job = {
-        "specs": [spec.model_dump(mode="json") for spec in to_run],
-        "workers": workers,
-        "code": {"folders": list(code_path), "current_folder": str(Path.cwd()), "arguments": list(arguments)},
-        "checkpoints_uri": checkpoints_uri(),
-        "data_may_differ": data_may_differ,
-    }
+    job = Job(
+        specs=tuple(to_run),
+        workers=workers,
+        code=CodePlace(folders=tuple(code_path), current_folder=str(Path.cwd()), arguments=tuple(arguments)),
+        checkpoints_uri=checkpoints_uri(),
+        data_may_differ=data_may_differ,
+    )
     with display, WorkerProcess.started(job, store.database.url) as process:
         display.starting(to_run)
         for spec in to_run:
             for note in [*clash_notes(spec, code_path), *source_notes(spec, code_path)]:
                 display.note(spec.name, note)
         for message in process.messages(display.tick):
-            match message["event"]:
-                case "running":
-                    display.running(message["study"], message["workers"])
-                case "note":
-                    display.note(message["study"], message["message"])
-                case "ended" if message["state"] == "refused":
-                    raise _error(message["kind"], message["reason"])
-                case "ended":
-                    outcomes[message["study"]] = {"state": message["state"], "reason": message["reason"]}
-                    display.ended(message["study"])
-                case "refused":
-                    raise _error(message["kind"], message["message"], process.log)
+            match message:
+                case Running():
+                    display.running(message.study, message.workers)
+                case Note():
+                    display.note(message.study, message.message)
+                case Ended():
+                    outcomes[message.study] = message.outcome
+                    display.ended(message.study)
+                case Refused():
+                    raise _error(message, process.log)
     return outcomes
 
 
-def _finished(store: Store, spec: StudySpec) -> dict[str, str] | None:
+def _finished(store: Store, spec: StudySpec) -> StudyOutcome | None:
     """The outcome of a study that has nothing left to do."""
-    return {"state": "finished", "reason": store.progress(spec.name).reason} if store.is_over(spec.name) else None
+    if not store.is_over(spec.name):
+        return None
+    return StudyOutcome(state="finished", reason=store.progress(spec.name).reason)
 
 
-def _error(kind: str, message: str, log: Path | None = None) -> BandstandError:
+def _error(refused: Refused, log: Path) -> BandstandError:
     """The workers' error as one of this process."""
-    error = error_named(kind, message)
-    if isinstance(error, ServiceError) and log is not None:
-        return ServiceError(f"{message.splitlines()[0]} (the whole story is in {log})")
+    error = refused.error()
+    if isinstance(error, ServiceError):
+        return ServiceError(f"{refused.message.splitlines()[0]} (the whole story is in {log})")
     return error
 
 
@@ -229,7 +239,7 @@ class WorkerProcess:
 
     @classmethod
     @contextmanager
-    def started(cls, job: Mapping[str, Any], url: str) -> Iterator[WorkerProcess]:
+    def started(cls, job: Job, url: str) -> Iterator[WorkerProcess]:
         """Start it with a job; it has ended when this context has. `url` is a secret and travels by environment."""
         folder = bandstand_home() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
@@ -242,19 +252,19 @@ class WorkerProcess:
                 stderr=file,
                 text=True,
                 errors="replace",
-                env=workers_environment(job["code"]) | {"BANDSTAND_DATABASE_URL": url},
+                env=workers_environment(job.code) | {"BANDSTAND_DATABASE_URL": url},
             )
         assert process.stdin is not None
         worker = cls(process, log)
         try:
             with suppress(BrokenPipeError):  # it is dead already: `messages` says so
-                process.stdin.write(json.dumps(job) + "\n")
+                process.stdin.write(line_from(job))
                 process.stdin.flush()
             yield worker
         finally:
             worker.end()
 
-    def messages(self, tick: Any) -> Iterator[dict[str, Any]]:
+    def messages(self, tick: Callable[[], None]) -> Iterator[Message]:
         """What it says, until it ends; `tick` is called between. Ctrl-C pauses it first, then raises.
 
         Raises:
@@ -273,8 +283,8 @@ class WorkerProcess:
                 continue
             if line is None:
                 break
-            message = json.loads(line)
-            refused = refused or message["event"] == "refused"
+            message = message_from(line)
+            refused = refused or isinstance(message, Refused)
             yield message
         code = self._process.wait()
         if self._interrupts:
@@ -316,13 +326,13 @@ class WorkerProcess:
             self._lines.put(None)
 
 
-def workers_environment(code: Mapping[str, Any]) -> dict[str, str]:
+def workers_environment(code: CodePlace) -> dict[str, str]:
     """This process's, without the user's folders in PYTHONPATH: workers find the modules there by other means.
 
     Of what stays, relative folders are made absolute: workers do not stand where this process does.
     """
     environment = dict(os.environ)
     path = [Path(folder).absolute() for folder in environment.pop("PYTHONPATH", "").split(os.pathsep) if folder]
-    users = {Path(folder).resolve() for folder in (*code["folders"], code["current_folder"])}
+    users = {Path(folder).resolve() for folder in (*code.folders, code.current_folder) if folder is not None}
     kept = [str(folder) for folder in path if folder.resolve() not in users]
     return environment | ({"PYTHONPATH": os.pathsep.join(kept)} if kept else {})

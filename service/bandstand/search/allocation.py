@@ -28,7 +28,7 @@ class Allocation:
         self._state = state
         self._endings = endings
 
-    def next(self, preferred: Container[int] = (), worker: str = "") -> Assignment | None:
+    def next(self, preferred: Container[int] = (), worker: str | None = None) -> Assignment | None:
         """As `Search.next`."""
         if self._state.halting or self._state.history.ledger.time_is_up:
             return None

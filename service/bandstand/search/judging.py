@@ -96,8 +96,8 @@ class Judging:
             )
         )
 
-    def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> str:
-        """Why the trial cannot go on, whatever the strategy thinks; empty if it can. `metrics`: of a new epoch."""
+    def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> str | None:
+        """Why the trial cannot go on, whatever the strategy thinks; None if it can. `metrics`: of a new epoch."""
         if metrics is not None:
             value = metrics.get(self._state.spec.objective.metric)
             if value is None:
@@ -108,7 +108,7 @@ class Judging:
             return "max_epochs"
         if ended:
             return ended
-        return "budget" if self._state.history.ledger.time_is_up else ""
+        return "budget" if self._state.history.ledger.time_is_up else None
 
     def _judgement(self, trial: Trial) -> tuple[Judgement, int]:
         """The strategy's word, and how far the budget lets the trial go."""

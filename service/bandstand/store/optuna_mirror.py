@@ -189,7 +189,7 @@ class OptunaMirror:
 
         attributes: dict[str, Any] = {NUMBER: number, "bracket": made.bracket}
         if made.parent is not None:
-            attributes |= {"parent": made.parent, "from_epoch": made.from_epoch, "origin": made.origin}
+            attributes |= {"parent": made.parent, "from_epoch": made.from_epoch, "origin": made.origin or ""}
 
         template = optuna.trial.create_trial(
             state=optuna.trial.TrialState.WAITING,
@@ -224,8 +224,8 @@ class OptunaMirror:
 def _standing(trial: Trial, history: History) -> dict[str, Any]:
     return {
         "state": str(trial.state),
-        "reason": trial.reason,
-        "message": clean_text(trial.message),
+        "reason": trial.reason or "",
+        "message": clean_text(trial.message or ""),
         "epochs": trial.epochs,
         "best_epoch": trial.best_epoch,
         "value": history.value_of(trial),

@@ -28,15 +28,15 @@ class Request:
     id: int
     kind: Literal["extend", "enqueue"]
     data: Mapping[str, Any]  # limits of a budget, or params
-    by: str  # who asked; empty where it is not known
+    by: str | None  # who asked, where it is known
     created_at: datetime
     taken_at: datetime | None  # when the study's coordinator took it in
-    answer: str  # why it was refused; empty where it was granted or is not taken yet
+    answer: str | None  # why it was refused; None where it was granted or is not taken yet
 
     @property
     def refused(self) -> bool:
         """Whether it was taken and not granted."""
-        return self.taken_at is not None and bool(self.answer)
+        return self.taken_at is not None and self.answer is not None
 
 
 @dataclass(frozen=True, kw_only=True)

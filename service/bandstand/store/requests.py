@@ -44,7 +44,7 @@ class StudyRequests:
         with self._database.reading() as connection:
             return read_requests(connection, get_row(connection, name)._mapping["id"])
 
-    def extend(self, name: str, budget: Budget, by: str = "") -> int:
+    def extend(self, name: str, budget: Budget, by: str | None = None) -> int:
         """Ask that a study may spend more; a finished one goes on when it is run again.
 
         Args:
@@ -68,7 +68,7 @@ class StudyRequests:
             check_extension(spec, now, budget)
             return write_request(connection, study_id, "extend", budget.model_dump(exclude_none=True), by)
 
-    def enqueue(self, name: str, params: Mapping[str, Any], by: str = "") -> int:
+    def enqueue(self, name: str, params: Mapping[str, Any], by: str | None = None) -> int:
         """Ask that these params be trained next: before anything new that the strategy wants, within the budget.
 
         Args:

@@ -29,7 +29,7 @@ class SampleAndPrune:
     """A `Strategy` of one sampler and one pruner, neither of which knows the other."""
 
     exhausted = "every point of the grid was visited"
-    closed = ""
+    closed = None
 
     def __init__(self, sampler: Sampler, pruner: Pruner):
         self._sampler = sampler

@@ -48,7 +48,7 @@ class Proposal:
     from_epoch: int = 0
     weights: str = "last"
     learning_rates: tuple[float, ...] = ()
-    origin: str = ""
+    origin: str | None = None
     request: int | None = None
 
 
@@ -101,8 +101,10 @@ class Strategy(Protocol):
     exhausted: str
     """Why a study ends whose strategy has nothing more to try while there is budget left."""
 
-    closed: str
-    """Why no trial can be brought in from outside; empty where `adopt` makes one."""
+    @property
+    def closed(self) -> str | None:
+        """Why no trial can be brought in from outside; None where `adopt` makes one."""
+        ...
 
     def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
         """What trial `number` with params that a user wants tried should be, None where it must wait.

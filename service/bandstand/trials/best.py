@@ -122,18 +122,18 @@ class BestTrial:
     seen: Seen | None = None  # a better value that does not count, where the objective takes each trial's last epoch
 
     @property
-    def model_words(self) -> str:
-        """Why there is no file of its model, for people; empty where there is."""
+    def model_words(self) -> str | None:
+        """Why there is no file of its model, for people; None where there is."""
         if self.model_path is not None:
-            return ""
+            return None
         if self.state not in FINAL_STATES:
             return "its model is saved when the trial ends, or the study is stopped"
         return "its model is not there: no file or checkpoint with the weights of this epoch was left when it ended"
 
-    def seen_words(self, objective: Objective) -> str:
-        """What was seen beyond the best that counts, and why it does not, for people; empty where this is the best."""
+    def seen_words(self, objective: Objective) -> str | None:
+        """What was seen beyond the best that counts, and why it does not, for people; None where this is the best."""
         if self.seen is None:
-            return ""
+            return None
         return (
             f"objective.epoch = {objective.epoch!r} takes each trial's last epoch; the {objective.best_word} seen is "
             f"{self.seen.value:.4f}, in epoch {self.seen.epoch} of trial {self.seen.number} ({self.seen.state})"

@@ -36,8 +36,8 @@ def weigh(
     *,
     value: float | None,
     snapshot_value: float | None,
-    uri: str = "",
-    problem: str = "",
+    uri: str | None = None,
+    problem: str | None = None,
 ) -> Combined:
     """Whether the combined model is the study's: where it is not worse than the best snapshot.
 

@@ -92,7 +92,7 @@ class Proposed:
     from_epoch: int = 0  # the epoch of the parent's checkpoint that it goes on from; 0: fresh weights
     weights: str = "last"  # of the parent's checkpoint: last (its end, optimizer included) or best (of its epochs)
     learning_rates: tuple[float, ...] = ()  # of its epochs, from the first; empty: as the builder says
-    origin: str = ""  # why it is there, for people; empty where the strategy wanted it and it has no parent
+    origin: str | None = None  # why it is there, for people; None where the strategy wanted it and it has no parent
     request: int | None = None  # the request that asked for it, where it was not the strategy's idea
 
 
@@ -112,7 +112,7 @@ class Started:
     trial: int
     attempt: int  # counted from 1
     from_epoch: int  # the checkpoint's epoch; 0: from scratch
-    worker: str = ""  # which one, as whoever asked calls it
+    worker: str | None = None  # which one, as whoever asked calls it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,9 +186,9 @@ class Ended:
     attempt: int
     state: TrialState
     reason: str  # max_epochs, early_stopping, budget, a pruner's word, or the failure's kind
-    message: str = ""
-    signature: str = ""  # equal for failures that have the same cause
-    detail: str = ""  # a failure's traceback
+    message: str | None = None
+    signature: str | None = None  # equal for failures that have the same cause
+    detail: str | None = None  # a failure's traceback
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,8 +222,8 @@ class Combined:
     taken: bool  # the combined model is the study's, and not the snapshot
     value: float | None  # of the combined model: the objective on validation data, None where there is none
     snapshot_value: float | None  # of the best snapshot, measured alike
-    uri: str = ""  # the combined model's file
-    problem: str = ""  # why it could not be made or scored
+    uri: str | None = None  # the combined model's file
+    problem: str | None = None  # why it could not be made or scored
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,7 +240,7 @@ class Extended:
 
     request: int
     budget: Mapping[str, float]  # all limits from here on
-    by: str = ""  # who asked
+    by: str | None = None  # who asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,7 +249,7 @@ class Enqueued:
 
     request: int
     params: Mapping[str, Any]
-    by: str = ""  # who asked
+    by: str | None = None  # who asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

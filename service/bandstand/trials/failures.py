@@ -30,11 +30,11 @@ class FailureWatch:
 
     def __init__(self) -> None:
         self._signature: str | None = None
-        self._message = ""
+        self._message: str | None = None
         self._count = 0
         self._mixed = False
         self._reached = 0
-        self._hopeless = ""
+        self._hopeless: str | None = None
 
     def note(self, ended: Ended, epochs: int) -> None:
         """A trial has ended after so many epochs."""
@@ -47,8 +47,8 @@ class FailureWatch:
         self._reached = max(self._reached, epochs)
         self._count += 1
 
-    def verdict(self, under_way: Iterable[int]) -> str:
-        """Why the study should stop, or an empty string.
+    def verdict(self, under_way: Iterable[int]) -> str | None:
+        """Why the study should stop; None where it need not.
 
         Args:
             under_way: the epochs that each running trial has. One that is past where the others failed shows that the
@@ -57,13 +57,13 @@ class FailureWatch:
         if self._hopeless:
             return self._hopeless
         if self._mixed or not self._count:
-            return ""
+            return None
         limit = {"missing_metric": 1, "diverged": SAME_DIVERGENCES}.get(self._signature or "", SAME_FAILURES)
         epochs = list(under_way)
         if self._count < limit or any(number > self._reached for number in epochs):
-            return ""
+            return None
         if self._count == 1:
             return f"its first trial failed: {self._message}"
         if epochs and self._count < limit * _PATIENCE:
-            return ""
+            return None
         return f"each of its first {self._count} trials failed the same way: {self._message}"

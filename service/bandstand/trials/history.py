@@ -61,7 +61,7 @@ class Trial:
     """The epoch of the parent's checkpoint that it began from; 0: fresh weights. Its own epochs come after it."""
     weights: str = "last"
     learning_rates: tuple[float, ...] = ()
-    origin: str = ""
+    origin: str | None = None
     request: int | None = None
     """The request that asked for it, where it was not the strategy's idea."""
     state: TrialState = TrialState.WAITING
@@ -80,9 +80,9 @@ class Trial:
     """Of the last decision, if that was STOP: it ends as one that was not judged worse."""
     action: Action | None = None
     """The last decision of the current attempt; STOP stays."""
-    reason: str = ""
+    reason: str | None = None
     """Of the last decision, then of the final state."""
-    message: str = ""
+    message: str | None = None
     """What went wrong, for people."""
 
     @property
@@ -155,7 +155,7 @@ class History:
         return None if self._best_ended is None else self.trials[self._best_ended.number]
 
     @property
-    def fault(self) -> str:
+    def fault(self) -> str | None:
         """Why the study is broken, if it is: its trials fail one like the other."""
         return self.failures.verdict(self.trials[number].epochs for number in self.running)
 

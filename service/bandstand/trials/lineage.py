@@ -26,7 +26,7 @@ class Segment:
         float, ...
     ]  # of these epochs, where the study's strategy set them; empty: as the builder said
     weights: str = "last"  # of the segment before it, that it began with
-    origin: str = ""
+    origin: str | None = None
 
     @property
     def epochs(self) -> int:

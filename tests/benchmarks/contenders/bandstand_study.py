@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.contenders import Trained
-from tests.benchmarks.workloads import Workload
+from tests.benchmarks.measuring.workloads import Workload
 
 _ROOT = Path(__file__).parents[3]
 
@@ -32,7 +32,7 @@ def run(workload: Workload, **settings: Any) -> Trained:
     spec = study_spec_from(_settings(workload) | settings, "benchmark")
     store, display = Store.open(), Stopwatch()
     outcomes = run_studies(store, [spec], workers=workload.processes, code_path=[str(_ROOT)], display=display)
-    assert outcomes[spec.name]["state"] == "finished", outcomes
+    assert outcomes[spec.name].state == "finished", outcomes
     record = store.record(spec.name)
     store.close()
     return Trained(

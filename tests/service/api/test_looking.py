@@ -11,7 +11,7 @@ from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from tests.service.written_study import flush, make_spec
+from tests.service.store.written_study import flush, make_spec
 
 
 @pytest.fixture(scope="module")

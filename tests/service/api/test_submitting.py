@@ -10,7 +10,7 @@ from bandstand.store.accounts import Role
 from bandstand.store.rows.submission_rows import RunState
 from bandstand.store.store import Store
 from bandstand.submissions import CodeArchive, Dispatch, SubmissionQueue
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 
 def order(**changes):

@@ -30,7 +30,7 @@ from bandstand.store.accounts import Role
 from bandstand.store.rows.submission_rows import RunState
 from bandstand.submissions import Dispatch, SubmissionQueue
 from tests.service.client.notebooks import run_cells
-from tests.service.written_study import train
+from tests.service.store.written_study import train
 
 
 def test_a_study_is_submitted_once_with_its_code(client, spec, project, store):

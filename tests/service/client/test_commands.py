@@ -12,8 +12,8 @@ from bandstand.client.login import config_file
 from bandstand.submissions import SubmissionQueue
 from bandstand_spaces.toml_writer import make_toml
 from tests.service.client.servers import TOKEN, ScriptedServer
-from tests.service.commands import Bandstand
-from tests.service.written_study import train
+from tests.service.commands.in_process import Bandstand
+from tests.service.store.written_study import train
 
 
 @pytest.fixture

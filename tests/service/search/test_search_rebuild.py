@@ -31,8 +31,8 @@ from bandstand.trials.events import (
     StudyEnded,
     TrialState,
 )
-from tests.service.search.first_rungs import LEARNERS, is_known
-from tests.service.search.pairs import PAIRS, settings_for
+from tests.service.search.harness.pairs import PAIRS, settings_for
+from tests.service.strategies.pruners.first_rungs import LEARNERS, is_known
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

@@ -13,7 +13,7 @@ from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from bandstand.submissions import Dispatch, SubmissionQueue
 from bandstand.submissions.queue import Order
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 NAMES = (f"submitted-{number}" for number in itertools.count())
 SpecMaker = Callable[..., StudySpec]

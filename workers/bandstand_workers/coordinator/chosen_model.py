@@ -102,7 +102,7 @@ class ChosenModel:
             await self._journal.durable()
         combined = self._search.history.combined
         assert combined is not None
-        if combined.taken and study.model_uri != combined.uri:
+        if combined.taken and combined.uri and study.model_uri != combined.uri:
             await self._take(best, combined.uri)
         elif combined.uri and not combined.taken:
             await asyncio.to_thread(stored_files.delete, combined.uri)
@@ -112,7 +112,7 @@ class ChosenModel:
     ) -> Combined:
         """What came of making the combined model and scoring both on validation data, in the same way."""
         objective = self._search.spec.objective
-        uri, value, snapshot_value, problem = "", None, None, ""
+        uri, value, snapshot_value, problem = None, None, None, None
         name, params, members = objective.metric.removeprefix("val_"), dict(best.params), _members_of(combination)
         try:
             if snapshot is None:

@@ -22,6 +22,7 @@ import ray
 
 from bandstand import stored_files
 from bandstand.errors import BandstandError, InputError, ServiceError, one_line
+from bandstand.running.messages import Refused, StudyOutcome
 from bandstand.search.protocol import Assignment, StaleAttemptError, Verdict
 from bandstand.search.search import Search
 from bandstand.store.store import Store
@@ -41,7 +42,7 @@ from bandstand_workers.coordinator.pulse import PulseCounter
 from bandstand_workers.fleet.places import wait_for_verdict
 from bandstand_workers.messages import Measurement
 
-__all__ = ["Coordinator", "CoordinatorActor", "StudyOutcome"]
+__all__ = ["Coordinator", "CoordinatorActor"]
 
 _TICK_SECONDS = 1.0
 _ACCOUNT_SECONDS = 10.0
@@ -52,9 +53,6 @@ it trained for any study, is replaced."""
 _AHEAD, _AHEAD_LIMIT = 4, 32
 """Trials that wait for each that can be trained at a time, and in all, where the strategy can foresee them."""
 _log = logging.getLogger(__name__)
-
-StudyOutcome = dict[str, str]
-"""`state` (finished, stopped, failed, refused), `reason` and, where refused, the error's `kind`."""
 
 
 class Coordinator:
@@ -113,12 +111,12 @@ class Coordinator:
             self._store = Store(self._url)
         return self._store
 
-    async def run(self, trainers: Mapping[str, Any]) -> StudyOutcome:
+    async def run(self, trainers: Mapping[str, Any]) -> StudyOutcome | Refused:
         """Run the study to its end, or until it is stopped."""
         try:
             await self._open()
         except BandstandError as error:
-            return {"state": "refused", "reason": str(error), "kind": type(error).__name__}
+            return Refused.because_of(error)
         tasks = [asyncio.create_task(self._journal.write_batches())]
         try:
             if not await self._have_the_data(trainers):
@@ -135,7 +133,7 @@ class Coordinator:
                 await self._until_done()
             return outcome
         except BandstandError as error:
-            return {"state": "failed", "reason": str(error), "kind": type(error).__name__}
+            return StudyOutcome(state="failed", reason=str(error))
         finally:
             for task in [*tasks, *self._serving.values()]:
                 task.cancel()
@@ -298,12 +296,12 @@ class Coordinator:
         await self._journal.durable()
         return not refusal
 
-    async def _refused(self) -> StudyOutcome:
-        """The outcome of a study that stops because a trainer has other data; it can be taken up again."""
+    async def _refused(self) -> Refused:
+        """What is answered of a study that stops because a trainer has other data; it can be taken up again."""
         state: Any = await self._journal.call(self._writer.study_columns)
         if state.state in ("queued", "running"):
             await self._journal.call(partial(self._writer.set_study, state="stopped", reason=self._other_data))
-        return {"state": "refused", "reason": self._other_data, "kind": InputError.__name__}
+        return Refused.because_of(InputError(self._other_data))
 
     async def _until_done(self) -> None:
         while not (self._search.done and not self._crew.busy):
@@ -320,7 +318,7 @@ class Coordinator:
         for name, trainer in self._crew.trainers.items():
             self._seat(name, trainer)
 
-    async def _conclude(self) -> StudyOutcome | None:
+    async def _conclude(self) -> StudyOutcome | Refused | None:
         """What came of the study; None where a user has asked for more meanwhile, so that it goes on."""
         self._concluding = True
         self._account()
@@ -332,14 +330,13 @@ class Coordinator:
             if self._other_data:
                 return await self._refused()
             await self._journal.call(partial(self._writer.set_study, state="stopped"))
-            outcome = {"state": "stopped", "reason": "it was stopped before its budget was used"}
+            outcome = StudyOutcome(state="stopped", reason="it was stopped before its budget was used")
         else:
             if not ended.failed:
                 await model.settle(self._crew.trainers.values())
                 await self._journal.forget_checkpoints()  # a failed one may be run again, from where its trials stand
-            state = "failed" if ended.failed else "finished"
-            await self._journal.call(partial(self._writer.set_study, state=state, reason=ended.reason))
-            outcome = {"state": state, "reason": ended.reason}
+            outcome = StudyOutcome(state="failed" if ended.failed else "finished", reason=ended.reason)
+            await self._journal.call(partial(self._writer.set_study, state=outcome.state, reason=outcome.reason))
             if not ended.failed:
                 await self._intake.take()
                 if self._search.history.ended is None and not self._stop_requested:

@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bandstand.running.messages import Refused, StudyOutcome
 from bandstand.study.study import StudySpec
 
-__all__ = ["start_coordinator"]
+__all__ = ["settled", "start_coordinator"]
 
 
 def start_coordinator(
@@ -39,3 +40,14 @@ def start_coordinator(
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = actor.options(scheduling_strategy=here)
     return options.remote(path, spec.model_dump(mode="json"), checkpoints_uri, *more), Path(path)
+
+
+def settled(answer: StudyOutcome | Refused) -> StudyOutcome:
+    """What a coordinator's run has come to.
+
+    Raises:
+        BandstandError: it refuses the study.
+    """
+    if isinstance(answer, Refused):
+        raise answer.error()
+    return answer

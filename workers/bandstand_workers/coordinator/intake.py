@@ -41,7 +41,7 @@ class Intake:
             if requests:
                 await self._journal.durable()
 
-    def _answer(self, request: Request) -> str:
+    def _answer(self, request: Request) -> str | None:
         if request.kind == "extend":
             return self._search.extend(request.id, Budget.model_validate(request.data), request.by)
         return self._search.enqueue(request.id, request.data, request.by)

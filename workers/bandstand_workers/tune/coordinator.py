@@ -11,8 +11,9 @@ from typing import Any
 
 import ray
 
-from bandstand.errors import BandstandError
-from bandstand_workers.coordinator.coordinator import Coordinator, StudyOutcome
+from bandstand.errors import BandstandError, InputError, ServiceError
+from bandstand.running.messages import Refused, StudyOutcome
+from bandstand_workers.coordinator.coordinator import Coordinator
 from bandstand_workers.tune.errands import Desk, Errand, Errands
 
 __all__ = ["DeskCoordinator", "DeskCoordinatorActor"]
@@ -30,18 +31,18 @@ class DeskCoordinator(Coordinator):
 
     # -- for the process that runs studies --------------------------------------------------------------------------
 
-    async def run_at_desks(self, number: int) -> StudyOutcome:
+    async def run_at_desks(self, number: int) -> StudyOutcome | Refused:
         """Have the study checked, then run it to its end, or until it is stopped."""
         try:
             refusal = await Desk(self._errands).prepare.remote(self._spec.model_dump(mode="json"), True)
             if refusal:
-                return {"state": "refused", "reason": refusal, "kind": "InputError"}
+                return Refused.because_of(InputError(refusal))
             self._checked.set()
             return await self.run(dict(self._new_desk() for _ in range(number)))
         except BandstandError as error:
-            return {"state": "refused", "reason": str(error), "kind": type(error).__name__}
+            return Refused.because_of(error)
         except ray.exceptions.RayError as error:
-            return {"state": "refused", "reason": f"it could not be checked: {error}", "kind": "ServiceError"}
+            return Refused.because_of(ServiceError(f"it could not be checked: {error}"))
         finally:
             self._errands.close()
 

@@ -16,11 +16,12 @@ from typing import Any
 import ray
 
 from bandstand.errors import ServiceError
+from bandstand.running.messages import Refused, StudyOutcome
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
-from bandstand_workers.coordinator.coordinator_start import start_coordinator
+from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
 from bandstand_workers.tune.coordinator import DeskCoordinatorActor
 from bandstand_workers.tune.population_run import run_population
 from bandstand_workers.tune.searcher import ErrandSearcher, VerdictScheduler
@@ -52,11 +53,12 @@ class TuneRun:
     note: Callable[[str], None]  # is given sentences for the user
 
 
-def run_under_tune(run: TuneRun) -> dict[str, str]:
-    """The study's outcome, as `Coordinator.run` says it, from as many coordinators and Tuners as it takes.
+def run_under_tune(run: TuneRun) -> StudyOutcome:
+    """The study's outcome, from as many coordinators and Tuners as it takes.
 
     Raises:
         InputError: the study is refused; nothing was written.
+        BandstandError: its coordinator refuses it, as while another one runs it.
         ServiceError: Tune or the coordinator does not run.
         NotBegunError: it was stopped while a population waited for a first trainer.
     """
@@ -73,7 +75,7 @@ def run_under_tune(run: TuneRun) -> dict[str, str]:
     raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
 
 
-def _run_desks(run: TuneRun, folder: Path) -> dict[str, str]:
+def _run_desks(run: TuneRun, folder: Path) -> StudyOutcome:
     coordinator, url_file = start_coordinator(
         DeskCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.data_may_differ
     )
@@ -95,13 +97,13 @@ def _run_desks(run: TuneRun, folder: Path) -> dict[str, str]:
         fit = Fit(tuner)
         answer = _attend(coordinator, outcome, fit, run)
         fit.end()
-        return answer
+        return settled(answer)
     finally:
         url_file.unlink(missing_ok=True)
         ray.kill(coordinator)
 
 
-def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> dict[str, str]:
+def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> StudyOutcome | Refused:
     """Wait for the outcome; pass on a wish to stop."""
     checked = coordinator.checked.remote()
     waiting = [checked]
@@ -110,7 +112,7 @@ def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> dict[str,
     while True:
         ready, _ = ray.wait([outcome, *waiting], num_returns=1, timeout=0.2)
         if outcome in ready:
-            answer: dict[str, str] = ray.get(outcome)
+            answer: StudyOutcome | Refused = ray.get(outcome)
             return answer
         if checked in ready:
             waiting = []

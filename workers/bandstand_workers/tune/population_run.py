@@ -15,8 +15,9 @@ import ray
 from ray import tune
 
 from bandstand.errors import ServiceError
+from bandstand.running.messages import StudyOutcome
 from bandstand.settings import ray_address
-from bandstand_workers.coordinator.coordinator_start import start_coordinator
+from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.gathering import gather
 from bandstand_workers.fleet.shortage import ShortageNotes
@@ -36,11 +37,12 @@ _IDLE_TUNERS = 3
 """Tuners in a row that train no epoch, after which a study cannot be run."""
 
 
-def run_population(run: TuneRun, folder: Path) -> dict[str, str]:
-    """The study's outcome, as `Coordinator.run` says it.
+def run_population(run: TuneRun, folder: Path) -> StudyOutcome:
+    """The study's outcome.
 
     Raises:
         InputError: the study is refused; nothing was written.
+        BandstandError: its coordinator refuses it, as while another one runs it.
         RayActorError: the coordinator died.
         ServiceError: Tune does not run.
     """
@@ -62,9 +64,9 @@ def run_population(run: TuneRun, folder: Path) -> dict[str, str]:
         if seats is not None and ray.get(coordinator.wants_model.remote()):
             with _one_trainer(run) as trainers:
                 coordinator.close_population.remote(trainers)
-                return _outcome(outcome)
+                return settled(ray.get(outcome))
         coordinator.close_population.remote({})
-        return _outcome(outcome)
+        return settled(ray.get(outcome))
     finally:
         url_file.unlink(missing_ok=True)
         ray.kill(coordinator)
@@ -112,11 +114,6 @@ def _answer(coordinator: Any, answer: Any, outcome: Any, run: TuneRun) -> Any:
     if run.stop.is_set():
         coordinator.stop.remote()
     return ray.get(answer) if answer in ready else None
-
-
-def _outcome(outcome: Any) -> dict[str, str]:
-    answer: dict[str, str] = ray.get(outcome)
-    return answer
 
 
 @contextmanager

@@ -21,8 +21,8 @@ class Border(NamedTuple):
     """An end that a value lies at."""
 
     end: str  # lower or upper
-    wider: str
-    """The range to try next; empty where there is nothing beyond, such as below 0 for a rate."""
+    wider: str | None
+    """The range to try next; None where there is nothing beyond, such as below 0 for a rate."""
 
 
 def border_of(parameter: Parameter, value: Value) -> Border | None:
@@ -40,7 +40,7 @@ def _scaled(value: float, log: bool) -> float:
     return math.log10(value) if log else value
 
 
-def _wider(parameter: Float | Int, below: bool) -> str:
+def _wider(parameter: Float | Int, below: bool) -> str | None:
     """Half of the range more on that side, on the range's own scale; a fraction stays one."""
     low, high = float(parameter.low), float(parameter.high)
     if parameter.log:
@@ -59,7 +59,7 @@ def _wider(parameter: Float | Int, below: bool) -> str:
     if isinstance(parameter, Int):
         low, high = _whole(parameter, low, high)
     if (low, high) == (float(parameter.low), float(parameter.high)):
-        return ""
+        return None
     return f"{number(low)} to {number(high)}{', logarithmic' if parameter.log else ''}"
 
 

@@ -273,28 +273,28 @@ def _end(pair: _Pair) -> str:
     return measured(pair.scale.value_of(pair.validation.end))
 
 
-def _doubts(pair: _Pair, rules: Rules) -> str:
-    """Why a pair that has levelled off may not be well fit after all; empty where nothing speaks against it."""
+def _doubts(pair: _Pair, rules: Rules) -> str | None:
+    """Why a pair that has levelled off may not be well fit after all; None where nothing speaks against it."""
     train, validation, reference = pair.train, pair.validation, pair.reference
     if train.gain.is_above(rules.gain):
         return "training is still getting better"
     if validation.end - train.end > rules.gap * train.gained.value * train.unit:
         return "it is far behind training: more data, more regularization or a more even split may help, or nothing"
     if reference is None or pair.scale.best is None:
-        return ""
+        return None
     times = _times(validation.end, pair.scale, reference.validation, validation)
     if times > rules.near:
         return "other trials of the study do better"
     if times > rules.harder and train.end > rules.harder * validation.end:
         return "other trials do better, and training has larger errors than validation: too much regularization, maybe"
-    return ""
+    return None
 
 
 def _not_clear(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Diagnosis:
     """Why none of the kinds is clear."""
     risen = [pair for pair in pairs if pair.validation.rise.is_above(rules.rise)]
     others = [pair for pair in pairs if pair not in risen]
-    doubt = _doubts(pairs[0], rules) if _are_level(pairs, rules) else ""
+    doubt = _doubts(pairs[0], rules) if _are_level(pairs, rules) else None
     noisy = [pair for pair in pairs if 2 * pair.validation.rise.error > rules.no_rise]
     if risen and others:
         reason = f"{_turned(risen[0], epochs)}, but {others[0].name} did not clearly get worse."

@@ -35,7 +35,7 @@ class Curve(NamedTuple):
     state: str
     epochs: tuple[int, ...]  # counted from 1
     values: tuple[float, ...]  # NaN where an epoch had no finite value
-    diagnosis: str = ""  # of its training and validation curves; empty where there is none
+    diagnosis: str | None = None  # of its training and validation curves, where there is one
 
 
 class CurvesData(NamedTuple):
@@ -69,7 +69,7 @@ def learning_curves_data(record: StudyRecord) -> CurvesData | str:
             str(states.get(trial, TrialState.RUNNING)),
             tuple(int(epoch) for epoch in groups[trial]["epoch"]),
             tuple(float(value) for value in groups[trial]["value"]),
-            str(pairs[trial].diagnosis.kind) if trial in pairs else "",
+            str(pairs[trial].diagnosis.kind) if trial in pairs else None,
         )
         for trial in kept
     )

@@ -31,6 +31,9 @@ from bandstand.trials.history import History, Trial
 
 __all__ = ["Rows", "best_from", "clean_text", "event_from", "measured_from", "rows_from"]
 
+_MAY_BE_MISSING = {
+    kind: {field.name for field in dataclasses.fields(event) if field.default is None} for kind, event in EVENTS.items()
+}
 _KINDS = {kind: name for name, kind in EVENTS.items()}
 
 
@@ -88,7 +91,7 @@ def _add_projections(rows: Rows, study_id: int, event: Event) -> None:
     """What an event means for the tables that are handy to query."""
     match event:
         case Started():
-            rows.attempts_begun.append({"study_id": study_id} | _fields(event))
+            rows.attempts_begun.append({"study_id": study_id} | _fields(event) | {"worker": event.worker or ""})
         case Paused() | Lost() | Ended():
             outcome = {Paused: "paused", Lost: "lost"}.get(type(event)) or str(getattr(event, "state", ""))
             if event.attempt:
@@ -114,10 +117,10 @@ def _trial_row(study_id: int, history: History, trial: Trial) -> dict[str, Any]:
         "bracket": trial.bracket,
         "parent": trial.parent,
         "from_epoch": trial.from_epoch,
-        "origin": trial.origin,
+        "origin": trial.origin or "",
         "state": str(trial.state),
-        "reason": trial.reason,
-        "message": clean_text(trial.message),
+        "reason": trial.reason or "",
+        "message": clean_text(trial.message or ""),
         "attempt": trial.attempt,
         "epochs": trial.epochs,
         "granted": trial.granted,
@@ -161,7 +164,12 @@ def event_from(kind: str, data: Mapping[str, Any]) -> Event:
         fields["action"] = Action(fields["action"])
     elif kind == "ended":
         fields["state"] = TrialState(fields["state"])
-    return EVENTS[kind](**fields)
+    return EVENTS[kind](**{name: _none_for_none(kind, name, value) for name, value in fields.items()})
+
+
+def _none_for_none(kind: str, name: str, value: Any) -> Any:
+    """Databases of before hold an empty text where an event says nothing."""
+    return None if value == "" and name in _MAY_BE_MISSING[kind] else value
 
 
 def measured_from(row: Mapping[str, Any]) -> Measured:

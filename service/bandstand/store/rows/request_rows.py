@@ -104,9 +104,9 @@ def _check_executor(spec: StudySpec) -> None:
 # -- rows -----------------------------------------------------------------------------------------------------------
 
 
-def write_request(connection: Connection, study_id: int, kind: str, data: Mapping[str, Any], by: str) -> int:
+def write_request(connection: Connection, study_id: int, kind: str, data: Mapping[str, Any], by: str | None) -> int:
     """Store a request that was found to be sound; returns its number."""
-    row = {"study_id": study_id, "kind": kind, "data": dict(data), "by": by}
+    row = {"study_id": study_id, "kind": kind, "data": dict(data), "by": by or ""}
     return int(connection.execute(sa.insert(tables.request).values(row).returning(tables.request.c.id)).scalar_one())
 
 
@@ -138,4 +138,5 @@ def _extension_query() -> sa.Select[Any]:
 
 
 def _request_from(row: Any) -> Request:
-    return Request(**{name: row[name] for name in ("id", "kind", "data", "by", "created_at", "taken_at", "answer")})
+    columns = {name: row[name] for name in ("id", "kind", "data", "created_at", "taken_at")}
+    return Request(**columns, by=row["by"] or None, answer=row["answer"] or None)

@@ -38,7 +38,7 @@ class LearningRateRestarts(PolicyFacts):
 
     summary: ClassVar[str] = "learning-rate schedules in cycles; a bandit gives restarts to what gains from them"
     exhausted = "every configuration has had its cycles"
-    closed = ""
+    closed = None
 
     def __init__(self, spec: Problem):
         self._spec = spec

@@ -37,7 +37,7 @@ class ReplayOptions(Options):
 
     segments: Annotated[tuple[ReplaySegment, ...], Field(min_length=1)]
     """In the order in which they are trained; each goes on from the last weights of the one before."""
-    study: str = ""
+    study: str | None = None
     """Where they come from, for people."""
     trial: int | None = None
 

@@ -9,8 +9,9 @@ GECCO 2024, arXiv:2405.09962), and never below a floor, so that no choice dies o
 A generation is any λ trials that have ended or been paused at a rung, in the order in which they first were, so that no
 worker ever waits for another. A trial that goes on after a pause moves up within its generation while that still grows;
 to learn from it once more at each later rung is no better: with 800 epochs of at most 27, the mean log10 of the loss of
-`tests/service/search/landscapes.py` (exact and with noise, medians of 7 seeds) is -.77 with asha-promote, and -.79 with
-the repetition; to learn from trials that have ended only, -.64, and with successive-halving -.97 instead of -2.04.
+`tests/service/strategies/samplers/landscapes.py` (exact and with noise, medians of 7 seeds) is -.77 with asha-promote,
+and -.79 with the repetition; to learn from trials that have ended only, -.64, and with successive-halving -.97 instead
+of -2.04.
 
 Proposals come from the distribution as it is at the time; trials that an earlier one proposed count like all others. To
 draw those in to where the current one could have put them, as injected solutions are (Hansen, arXiv:1110.4181), was

@@ -49,7 +49,7 @@ class _Move:
     params: Mapping[str, Any]
     descent: int
     resolution: int = 0
-    name: str = ""  # the parameter that differs from the base's; empty: a random start
+    name: str | None = None  # the parameter that differs from the base's; None: a random start
     base: int = -1
 
 
@@ -223,6 +223,8 @@ class CoordinateSampler(SamplerFacts):
         A parameter weighs the largest change of the loss that it has made, where both trials had a value then.
         """
         move = self._descents[self._descent_of[number]].moves[number]
-        change = self._standings.gap(number, move.base) if move.name else None
+        if move.name is None:
+            return
+        change = self._standings.gap(number, move.base)
         if change is not None:
             self._importances[move.name] = max(change, self._importances.get(move.name, 0.0))
