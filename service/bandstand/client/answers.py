@@ -17,7 +17,7 @@ from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.trials.best import BestTrial, Seen
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyProgress
+    from bandstand.store.records import StudyProgress
 
 __all__ = ["Best", "ListedStudy", "Me", "progress_from", "record_from", "spec_from"]
 
@@ -87,7 +87,7 @@ def progress_from(spec: StudySpec, answer: Mapping[str, Any]) -> StudyProgress:
     Raises:
         ServerAnswerError: something is missing.
     """
-    from bandstand.store.reading.views import RunningTrial, StudyProgress
+    from bandstand.store.records import RunningTrial, StudyProgress
 
     try:
         known = {

@@ -20,7 +20,7 @@ from bandstand.study.study import StudySpec
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bandstand.store.reading.views import StudyProgress
+    from bandstand.store.records import StudyProgress
 
 __all__ = ["RemoteStudy"]
 

@@ -27,7 +27,8 @@ from bandstand.errors import INTERRUPTED, BandstandError, InputError, StudyFaile
 from bandstand.report.text import counted
 
 if TYPE_CHECKING:
-    from bandstand.store.reading.views import BestTrial, StudyRecord
+    from bandstand.store.records import StudyRecord
+    from bandstand.trials.best import BestTrial
 
 __all__ = ["app", "main"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bandstand.comparison.results import Results
     from bandstand.report.content import Document
     from bandstand.report.drawing.drawing import Drawing
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
     from bandstand.store.store import Store
 
 __all__ = ["check_folder", "check_report_file", "figure", "report", "write_comparison_report"]

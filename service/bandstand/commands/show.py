@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bandstand.client.answers import ListedStudy
     from bandstand.store.reading.schedules import Schedule
     from bandstand.store.reading.study_list import StudySummary
-    from bandstand.store.reading.views import StudyRecord
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["print_record", "print_schedule", "print_studies"]
 

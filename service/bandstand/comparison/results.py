@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from bandstand.errors import StudyNotFoundError
 from bandstand.report.records.timeline import BestCurve, make_best_curve, ordered_measurements
+from bandstand.store.records import StudyRecord
+from bandstand.store.store import Store
+from bandstand.study.comparison_plan import ComparisonPlan, PlannedStudy
 from bandstand.trials.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
-    from bandstand.store.store import Store
-    from bandstand.study.comparison_plan import ComparisonPlan, PlannedStudy
 
 __all__ = ["Arm", "Results", "Run", "make_results", "read_results"]
 

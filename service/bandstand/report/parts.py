@@ -6,7 +6,6 @@ Knows a record. Must not know in which order the parts stand.
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 from bandstand.report.conclusions.answer import (
     answer_from,
@@ -20,10 +19,8 @@ from bandstand.report.curves.diagnosis_rules import describe_rules
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.study_file import toml_from
 from bandstand.report.text import counted
+from bandstand.store.records import StudyRecord
 from bandstand.trials.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = [
     "answer",

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bandstand.report.text import counted
-from bandstand.store.reading.views import EndedTrial, StudyProgress
+from bandstand.store.records import EndedTrial, StudyProgress
 from bandstand.strategies import facts_of
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import FINAL_STATES, TrialState

@@ -33,7 +33,7 @@ from bandstand.running.messages import (
     message_from,
 )
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
-from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.code_check import check_files, check_modules, clash_notes
 from bandstand.study.source_check import check_source, source_notes

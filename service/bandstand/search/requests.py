@@ -6,15 +6,13 @@ Knows what a request changes, and when it lets an ended study go on. Must not kn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bandstand.problem.budget import Budget
 from bandstand.search.state import SearchState
 from bandstand.strategies import strategy_name
 from bandstand.trials.events import Enqueued, Extended, Reopened
 from bandstand.trials.ledger import extended
-
-if TYPE_CHECKING:
-    from bandstand.problem.budget import Budget
 
 __all__ = ["Requests"]
 

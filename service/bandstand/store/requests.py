@@ -15,15 +15,9 @@ from bandstand.errors import InputError
 from bandstand.problem.budget import Budget
 from bandstand.store import tables
 from bandstand.store.database import Database
+from bandstand.store.records import Request
 from bandstand.store.rows.plan_rows import read_plan_names
-from bandstand.store.rows.request_rows import (
-    Request,
-    check_extension,
-    checked_params,
-    read_budget,
-    read_requests,
-    write_request,
-)
+from bandstand.store.rows.request_rows import check_extension, checked_params, read_budget, read_requests, write_request
 from bandstand.store.rows.study_rows import get_row, try_to_hold
 from bandstand.study.study import StudySpec
 

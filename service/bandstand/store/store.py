@@ -33,21 +33,14 @@ from bandstand.store.reading.study_list import (
     read_summaries,
     read_trials,
 )
-from bandstand.store.reading.views import (
-    BestTrial,
-    EndedTrial,
-    StudyProgress,
-    StudyRecord,
-    read_best,
-    read_ended,
-    read_progress,
-    read_record,
-    read_test_metrics,
-)
+from bandstand.store.reading.views import read_ended, read_progress, read_record, read_test_metrics
+from bandstand.store.records import EndedTrial, StudyProgress, StudyRecord
 from bandstand.store.requests import StudyRequests
+from bandstand.store.rows.best_rows import read_best
 from bandstand.store.rows.study_rows import find_or_create, find_row, get_row, has_work, wait_to_hold
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
+from bandstand.trials.best import BestTrial
 
 __all__ = ["Store", "upgrade_database"]
 

@@ -22,8 +22,9 @@ from bandstand.errors import LeaseLostError
 from bandstand.store import tables
 from bandstand.store.monitoring.pulse import Figures
 from bandstand.store.optuna_mirror import OptunaMirror
+from bandstand.store.records import Request
 from bandstand.store.rows.event_rows import Rows, event_from, measured_from, rows_from
-from bandstand.store.rows.request_rows import Request, open_requests
+from bandstand.store.rows.request_rows import open_requests
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import FINAL_STATES, Event
 from bandstand.trials.history import History

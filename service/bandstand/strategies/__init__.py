@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts, StrategyFacts
 from bandstand.strategies.policies.bohb import BOHB
 from bandstand.strategies.policies.lr_restarts import LearningRateRestarts
@@ -44,9 +44,6 @@ from bandstand.strategies.samplers.tpe import TPESampler
 from bandstand.strategies.samplers.umda import UMDASampler
 from bandstand.strategies.samplers.zoom import ZoomSampler
 from bandstand.strategies.strategy import Policy, Pruner, Sampler, Strategy
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = [
     "PRUNERS",

@@ -7,10 +7,9 @@ facts last: they are protocols, whose `__init__` does nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
+from bandstand.problem.problem import Problem
 
 __all__ = ["NeededExecutor", "PolicyFacts", "PrunerFacts", "SamplerFacts", "StrategyFacts"]
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts, PrunerFacts, SamplerFacts
 from bandstand.trials.combination import Combination
 from bandstand.trials.events import Action, Event
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = [
     "CombiningPolicy",

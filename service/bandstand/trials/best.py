@@ -14,12 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from bandstand.problem.objective import Objective
 from bandstand.trials.events import FINAL_STATES, TrialState
-
-if TYPE_CHECKING:
-    from bandstand.problem.objective import Objective
 
 __all__ = [
     "BestTrial",

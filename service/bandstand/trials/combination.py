@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING
 
+from bandstand.problem.objective import Objective
 from bandstand.trials.events import Combined
-
-if TYPE_CHECKING:
-    from bandstand.problem.objective import Objective
 
 __all__ = ["LEAST_MEMBERS", "Combination", "sentence_on", "weigh"]
 

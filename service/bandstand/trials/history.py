@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bandstand.problem.problem import Problem
 from bandstand.trials.best import Place, epoch_counts, place_of
 from bandstand.trials.events import (
     Action,
@@ -37,9 +38,6 @@ from bandstand.trials.events import (
 )
 from bandstand.trials.failures import FailureWatch
 from bandstand.trials.ledger import Ledger, takes_a_trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["FAULTS", "History", "Trial"]
 

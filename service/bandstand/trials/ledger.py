@@ -7,12 +7,10 @@ says in SQL which trials are spent, and is tested to agree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from bandstand.problem.budget import Budget
 from bandstand.trials.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.problem.budget import Budget
 
 __all__ = ["Ledger", "Spent", "extended", "spends_a_trial", "spent_of_limits", "spent_share", "takes_a_trial"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand_workers.learning_rates import TableSchedule
 from tests.end_to_end.harness.project import Project

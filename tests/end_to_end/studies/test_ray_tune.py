@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from bandstand.running.live import NoDisplay
 from bandstand.running.messages import StudyOutcome
 from bandstand.running.run import run_studies
-from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from tests.end_to_end.harness.databases import make_database

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bandstand.problem.budget import Budget
-from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 from bandstand.study.study import StudySpec
 from bandstand.trials.best import BestTrial, place_of
 from bandstand.trials.events import TrialState

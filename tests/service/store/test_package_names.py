@@ -166,7 +166,7 @@ def test_a_built_in_study_that_was_stored_before_is_the_same_study_after(
     try:
         assert store.check_name(spec)
         assert store.spec(name) == spec
-        with store.connecting.connection() as connection, connection.begin():
+        with store.database.connection() as connection, connection.begin():
             write_plan(connection, plan)  # refuses another comparison of this name
             assert read_plan(connection, plan.name).spec == plan.spec
         assert name in bandstand("list").out

@@ -12,7 +12,7 @@ from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.reading.schedules import replay_spec
-from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 from bandstand.store.rows.study_rows import delete_row
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec

@@ -16,7 +16,7 @@ import pytest
 
 from bandstand.search.protocol import Assignment
 from bandstand.store.reading.schedules import replay_spec, write_schedule
-from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from bandstand_workers.learning_rates import TableSchedule

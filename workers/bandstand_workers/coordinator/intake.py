@@ -9,7 +9,7 @@ import asyncio
 
 from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
-from bandstand.store.rows.request_rows import Request
+from bandstand.store.records import Request
 from bandstand.store.study_writer import StudyWriter
 from bandstand_workers.coordinator.journal import Journal
 

@@ -6,7 +6,6 @@ Knows a study's record and how importance is told. Must not know pages or figure
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,12 +14,10 @@ from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.records.timeline import ranked_trials, values_of
 from bandstand.report.text import and_list, counted, measured, number, value_text
+from bandstand.store.records import StudyRecord
 from bandstand.strategies import facts_of, make_strategy
 from bandstand.trials.events import FINAL_STATES, RESULT_STATES, TrialState
 from bandstand_spaces import Categorical, Value
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["search_warnings"]
 

@@ -6,17 +6,15 @@ All of it is plain text; the page escapes it.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from bandstand.report.conclusions.border import border_of
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.records.params import condition_text
 from bandstand.report.text import and_list, counted, duration, measured, shortened, value_text
+from bandstand.store.records import StudyRecord
+from bandstand.trials.best import BestTrial
 from bandstand.trials.events import FINAL_STATES, TrialState
 from bandstand_spaces import Categorical, Parameter, Value
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import BestTrial, StudyRecord
 
 __all__ = ["answer_from", "failures_table", "params_json", "params_table", "remark_for_optuna", "settings_sentence"]
 

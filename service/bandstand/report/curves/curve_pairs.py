@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,8 @@ import pandas as pd
 from bandstand.report.curves.diagnosis import Diagnosis, Logged, Reference, diagnose
 from bandstand.report.curves.diagnosis_rules import Rules
 from bandstand.report.records.family import best_path, read_members
+from bandstand.store.records import StudyRecord
 from bandstand.trials.events import FINAL_STATES
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["CurvePair", "metric_names", "read_pairs"]
 

@@ -14,11 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-if TYPE_CHECKING:
-    from bandstand.report.drawing.drawing import Drawing
-    from bandstand.store.reading.views import StudyRecord
+from bandstand.report.drawing.drawing import Drawing
+from bandstand.store.records import StudyRecord
 
 __all__ = ["REPORTS", "Report"]
 

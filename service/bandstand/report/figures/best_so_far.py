@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
@@ -13,9 +13,7 @@ from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import DASHES, STUDY_COLORS, make_figure
 from bandstand.report.records.timeline import BestCurve, make_best_curve
 from bandstand.report.text import and_list, counted, duration, label, measured, number, shortened
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 
 __all__ = ["ComparisonData", "StudyLine", "best_so_far_data", "best_so_far_figure", "comparison_table", "draw"]
 

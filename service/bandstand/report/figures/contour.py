@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,10 +18,8 @@ from bandstand.report.figures.importances import comparable_values, importances_
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.records.timeline import ranked_trials
 from bandstand.report.text import label, measured, value_text
+from bandstand.store.records import StudyRecord
 from bandstand_spaces import Parameter, Value
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["ContourData", "Side", "contour_data", "contour_figure", "draw"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,8 @@ from bandstand.report.drawing.sampling import sample_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
 from bandstand.report.records.timeline import BestCurve, make_best_curve, ordered_measurements, values_of
 from bandstand.report.text import counted, label, measured
+from bandstand.store.records import StudyRecord
 from bandstand.trials.events import FINAL_STATES, TrialState
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["HistoryData", "TrialPoint", "draw", "history_data", "history_figure"]
 

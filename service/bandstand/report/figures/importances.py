@@ -16,13 +16,13 @@ from bandstand.report.drawing.style import STUDY_COLORS, make_figure
 from bandstand.report.records.params import condition_text, params_by_trial
 from bandstand.report.records.timeline import values_of
 from bandstand.report.text import and_list, counted, label
+from bandstand.store.records import StudyRecord
 from bandstand.trials.events import RESULT_STATES, TrialState
 from bandstand_spaces import Value
 
 if TYPE_CHECKING:
     import optuna
 
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["ImportanceData", "comparable_values", "draw", "importances_data", "importances_figure"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,10 +16,8 @@ from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
 from bandstand.report.records.timeline import ranked_from_the_best, values_of
 from bandstand.report.text import counted, label, measured
+from bandstand.store.records import StudyRecord
 from bandstand.trials.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["Curve", "CurvesData", "draw", "learning_curves_data", "learning_curves_figure"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isclose
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -15,11 +15,9 @@ from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
 from bandstand.report.records.family import Member, Step, best_path, lay_out, read_members, related
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
+from bandstand.store.records import StudyRecord
 from bandstand.strategies import facts_of
 from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["LineagesData", "Schedule", "draw", "lineages_data", "lineages_figure"]
 

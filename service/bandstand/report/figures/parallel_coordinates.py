@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log10
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -22,11 +22,9 @@ from bandstand.report.drawing.style import BEST_COLOR, make_figure
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.records.timeline import ranked_from_the_best, values_of
 from bandstand.report.text import counted, label, measured, number, value_text
+from bandstand.store.records import StudyRecord
 from bandstand.trials.events import RESULT_STATES, TrialState
 from bandstand_spaces import Parameter, Value
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["Axis", "Group", "ParallelData", "TrialLine", "draw", "parallel_data", "parallel_figure"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,10 +19,8 @@ from bandstand.report.figures.importances import comparable_values
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.records.timeline import ranked_trials
 from bandstand.report.text import counted, label, measured, value_text
+from bandstand.store.records import StudyRecord
 from bandstand_spaces import Parameter
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["Panel", "Point", "SlicesData", "draw", "slices_data", "slices_figure"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
@@ -16,9 +16,7 @@ from bandstand.report.drawing.axes import Bounds, epoch_axis, objective_axis
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
 from bandstand.report.text import and_list, counted, label, measured
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 
 __all__ = ["PairData", "draw", "train_validation_data", "train_validation_figure"]
 

@@ -6,15 +6,13 @@ Knows trials as a frame. Must not know how they are drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from bandstand.report.drawing.sampling import sample_evenly
+from bandstand.store.records import StudyRecord
 from bandstand.strategies import facts_of
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["Member", "Step", "best_path", "lay_out", "read_members", "related"]
 

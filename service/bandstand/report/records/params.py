@@ -6,12 +6,10 @@ back.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bandstand.store.records import StudyRecord
 from bandstand_spaces import Categorical, Int, Parameter, Value
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = ["condition_text", "params_by_trial"]
 

@@ -5,14 +5,13 @@ Knows a record's times. Must not know what trainers did in between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
+from bandstand.store.records import StudyRecord
 
 __all__ = ["clock_seconds", "cut_out", "find_pauses"]
 

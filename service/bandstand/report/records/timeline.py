@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from bandstand.store.records import StudyRecord
 from bandstand.trials.best import Place, full_results, ranked_by_loss, ranked_places
 from bandstand.trials.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.store.reading.views import StudyRecord
 
 __all__ = [
     "BestCurve",

@@ -5,7 +5,6 @@ Knows which study replays which trial, and how both came out. Must not know how 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,33 +13,9 @@ from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
 from bandstand.store.reading.study_list import read_summaries
+from bandstand.store.records import Replayed
 
-__all__ = ["Replayed", "read_replayed_data", "read_replays"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Replayed:
-    """A trial whose schedule another study trains again."""
-
-    study: str
-    trial: int
-    metric: str
-    value: float | None  # of the trial; None where its study was deleted
-    replay: str  # the study that trains it again
-    replay_state: str
-    replay_value: float | None  # of that study's best trial, so far unless it has finished
-
-    @property
-    def sentence(self) -> str:
-        """What the trial reached, and what its schedule did when it was trained again, for people."""
-        known, trained = self.value is not None, self.replay_value is not None
-        reached = f"reached {self.metric} {self.value:.6g}" if known else "is not there any more"
-        again = f"{self.metric} {self.replay_value:.6g}" if trained else "no value yet"
-        if self.replay_state != "finished":
-            again += f" ({self.replay_state})"
-        return (
-            f"trial {self.trial} of {self.study} {reached}; trained again from fresh weights, as {self.replay}: {again}"
-        )
+__all__ = ["read_replayed_data", "read_replays"]
 
 
 def read_replays(connection: Connection, row: sa.Row[Any]) -> list[Replayed]:

@@ -15,8 +15,9 @@ from sqlalchemy.engine import Connection
 
 from bandstand.errors import InputError
 from bandstand.store import tables
-from bandstand.store.reading.replays import Replayed, read_replays
-from bandstand.store.reading.views import read_best
+from bandstand.store.reading.replays import read_replays
+from bandstand.store.records import Replayed
+from bandstand.store.rows.best_rows import read_best
 from bandstand.store.rows.event_rows import event_from
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.trials.events import Proposed

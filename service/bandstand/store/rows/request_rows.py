@@ -7,10 +7,8 @@ which ones can be granted, and their rows. Must not know what they change.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -18,13 +16,13 @@ from sqlalchemy.engine import Connection
 from bandstand.errors import InputError
 from bandstand.problem.budget import Budget
 from bandstand.store import tables
+from bandstand.store.records import Request
 from bandstand.strategies import make_strategy
 from bandstand.study.study import StudySpec
 from bandstand.trials.ledger import extended
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 __all__ = [
-    "Request",
     "check_extension",
     "checked_params",
     "open_requests",
@@ -33,24 +31,6 @@ __all__ = [
     "read_requests",
     "write_request",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What somebody asked of a study."""
-
-    id: int
-    kind: Literal["extend", "enqueue"]
-    data: Mapping[str, Any]  # limits of a budget, or params
-    by: str | None  # who asked, where it is known
-    created_at: datetime
-    taken_at: datetime | None  # when the study's coordinator took it in
-    answer: str | None  # why it was refused; None where it was granted or is not taken yet
-
-    @property
-    def refused(self) -> bool:
-        """Whether it was taken and not granted."""
-        return self.taken_at is not None and self.answer is not None
 
 
 def check_extension(spec: StudySpec, budget: Budget, wanted: Budget) -> None:

@@ -13,14 +13,12 @@ from bisect import bisect_left, insort
 from collections.abc import Mapping
 from itertools import islice
 from math import ceil, isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.randomness import Key, key_with_coin
 from bandstand.trials.events import Ended, Event, Measured, TrialState
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["Elites"]
 

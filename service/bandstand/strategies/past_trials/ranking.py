@@ -14,15 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf, isfinite
-from typing import TYPE_CHECKING
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.randomness import coin_for
 from bandstand.trials.best import Place, complete_first
 from bandstand.trials.events import Decided, Event, Promoted, Proposed, TrialState
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["Ranking"]
 

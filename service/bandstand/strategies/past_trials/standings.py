@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import isfinite
-from typing import TYPE_CHECKING
 
+from bandstand.problem.problem import Problem
 from bandstand.trials.best import by_loss
 from bandstand.trials.events import Ended, Event, Measured, TrialState
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["Standings"]
 

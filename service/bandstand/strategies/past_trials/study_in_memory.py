@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.randomness import generator_for
 from bandstand.trials.best import ranked_by_loss
 from bandstand.trials.events import Ended, Event, Measured, Promoted, Proposed, TrialState
@@ -23,7 +24,6 @@ from bandstand.trials.history import Trial
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from bandstand.problem.problem import Problem
 
 __all__ = ["StudyInMemory"]
 

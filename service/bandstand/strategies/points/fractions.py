@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from math import log, nextafter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand_spaces import Float, Int, Parameter, Value
+from bandstand_spaces import Categorical, Float, Int, Parameter, Value
 
 __all__ = ["ALMOST_ONE", "fraction_of", "reach_at", "value_at"]
 

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import exp, log
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.options import Options, options_from
-from bandstand_spaces import Categorical, Float, Int, SearchSpace
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
-    from bandstand_spaces import Parameter, Value
+from bandstand_spaces import Categorical, Float, Int, Parameter, SearchSpace, Value
 
 __all__ = ["GridOptions", "affordable_trainings", "grid_of", "points_per_parameter"]
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand_spaces import Parameter, SearchSpace, Value
+from bandstand_spaces import Categorical, Parameter, SearchSpace, Value
 
 __all__ = ["Lattice"]
 

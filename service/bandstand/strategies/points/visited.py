@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from bandstand_spaces import SearchSpace
+from bandstand_spaces import SearchSpace
 
 __all__ = ["Visited"]
 

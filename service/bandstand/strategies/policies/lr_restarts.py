@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from bandstand.learning_rates import Cycle, Reset, rates
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.policies.restart_bandit import Arm, Bandit
 from bandstand.strategies.policies.restart_options import checked_options, configurations, cycle_lengths
@@ -16,9 +17,6 @@ from bandstand.trials.events import Action, Ended, Event, Lost, Paused, Promoted
 from bandstand.trials.failures import PARENT_CHECKPOINT
 from bandstand.trials.history import Trial
 from bandstand_spaces import Float
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["LearningRateRestarts"]
 

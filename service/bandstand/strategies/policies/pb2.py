@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from bandstand.optuna_samplers.one_thread import one_thread
+from bandstand.problem.problem import Problem
 from bandstand.strategies.options import options_from
 from bandstand.strategies.points.fractions import fraction_of, value_at
 from bandstand.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
@@ -17,11 +18,7 @@ from bandstand.strategies.policies.time_varying_gp import Numbers, TimeVaryingGP
 from bandstand.trials.events import Ended, Event, Measured, Proposed, TrialState
 from bandstand.trials.failures import is_own_failure
 from bandstand.trials.history import Trial
-from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
-    from bandstand_spaces import Float, Int
+from bandstand_spaces import Categorical, Float, Int
 
 __all__ = ["PB2Options", "PopulationBasedBandits"]
 

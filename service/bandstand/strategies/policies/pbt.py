@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.explore import (
     Change,
@@ -27,7 +28,6 @@ from bandstand.trials.history import Trial
 if TYPE_CHECKING:
     import numpy as np
 
-    from bandstand.problem.problem import Problem
 
 __all__ = ["PBTOptions", "PopulationBasedTraining"]
 

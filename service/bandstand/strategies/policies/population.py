@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 from itertools import count
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.options import Options
 from bandstand.strategies.policies.places import Places
@@ -32,9 +33,6 @@ from bandstand.trials.events import (
     TrialState,
 )
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["Population", "PopulationOptions", "changes", "check_interval"]
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
 from bandstand.trials.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
 from bandstand.trials.failures import PARENT_CHECKPOINT
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["Replay"]
 

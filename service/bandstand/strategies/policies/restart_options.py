@@ -5,16 +5,14 @@ Knows options and a study's limits. Must not know trials, nor who gets which cyc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from bandstand.learning_rates import LEARNING_RATES
+from bandstand.problem.problem import Problem
 from bandstand.strategies.options import Options, options_from
 from bandstand_spaces import Float
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["RestartOptions", "checked_options", "configurations", "cycle_lengths"]
 

@@ -8,10 +8,11 @@ on with them. Must not know Ray.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import NeededExecutor
 from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.explore import Factors, Resample, check_changeable, usually_changed
@@ -19,9 +20,6 @@ from bandstand.strategies.policies.population import Population, PopulationOptio
 from bandstand.strategies.strategy import Promotion, Situation, Step
 from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["TunePB2", "TunePB2Options", "TunePBT", "TunePBTOptions"]
 

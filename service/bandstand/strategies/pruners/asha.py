@@ -6,10 +6,11 @@ The kind that pauses and promotes is in `asha_promote`.
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.pruners.first_rung import FirstRung
@@ -18,9 +19,6 @@ from bandstand.strategies.randomness import Key, key_with_coin
 from bandstand.strategies.strategy import Judgement
 from bandstand.trials.events import Action, Event, Measured
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["ASHAOptions", "ASHAPruner", "check_halving", "key_of"]
 

@@ -7,8 +7,9 @@ good, even where those that come later turn out worse.
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
@@ -18,9 +19,6 @@ from bandstand.strategies.randomness import Key
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
 from bandstand.trials.events import Action, Ended, Event, Extended, Lost, Measured, Paused, Promoted, TrialState
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["PromotingASHAPruner"]
 

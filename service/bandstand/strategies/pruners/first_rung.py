@@ -9,15 +9,12 @@ had .21 on LCBench, where the first epoch hardly ranks trials, and .08 on TaskSe
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bandstand.problem.problem import Problem
 from bandstand.trials.events import Event, Measured
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["FirstRung", "rank_correlation"]
 

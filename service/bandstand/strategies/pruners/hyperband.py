@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.pruners.asha import ASHAOptions
 from bandstand.strategies.pruners.asha_promote import PromotingASHAPruner
 from bandstand.strategies.pruners.rungs import rung_epochs
 from bandstand.trials.events import Event, Proposed
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["HyperbandPruner", "bracket_table"]
 

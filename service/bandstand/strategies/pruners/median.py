@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.options import check_min_epochs, options_from
 from bandstand.strategies.pruners.percentile import CurveOptions, PercentilePruner
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["MedianPruner"]
 

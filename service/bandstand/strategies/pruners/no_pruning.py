@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement
 from bandstand.trials.events import Action, Event
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["NoPruner"]
 

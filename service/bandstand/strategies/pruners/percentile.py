@@ -5,18 +5,16 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 from math import floor, isfinite
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.strategy import Judgement
 from bandstand.trials.events import Action, Ended, Event, TrialState
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["CurveOptions", "PercentilePruner"]
 

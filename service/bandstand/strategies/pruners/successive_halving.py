@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
@@ -15,9 +16,6 @@ from bandstand.strategies.randomness import Key
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
 from bandstand.trials.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["SuccessiveHalvingPruner"]
 

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.past_trials.ranking import Ranking
@@ -43,7 +44,6 @@ from bandstand_spaces import Categorical, Int, Parameter, Value
 if TYPE_CHECKING:
     from cmaes import CMAwM
 
-    from bandstand.problem.problem import Problem
 
 __all__ = ["CMAESSampler"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.past_trials.standings import Standings
@@ -17,11 +18,7 @@ from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
 from bandstand.trials.events import Ended, Event, Measured, Proposed
 from bandstand.trials.history import Trial
-from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
-    from bandstand_spaces import Parameter, Value
+from bandstand_spaces import Categorical, Parameter, Value
 
 __all__ = ["CoordinateSampler"]
 

@@ -10,11 +10,12 @@ most are small (the breeder genetic algorithm, Mühlenbein and Schlierkamp-Voose
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.past_trials.ranking import Ranking
@@ -24,9 +25,6 @@ from bandstand.strategies.randomness import generator_for
 from bandstand.trials.events import Event, Proposed
 from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical, Parameter, Value
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
 
 __all__ = ["EvolutionSampler"]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.points.grid_points import affordable_trainings, grid_of
 from bandstand.strategies.points.lattice import Lattice
@@ -12,10 +13,7 @@ from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
 from bandstand.trials.events import Ended, Event, Proposed, TrialState
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
-    from bandstand_spaces import SearchSpace
+from bandstand_spaces import SearchSpace
 
 __all__ = ["GridSampler"]
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
 from bandstand.trials.events import Event
 from bandstand.trials.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
-    from bandstand_spaces import SearchSpace
+from bandstand_spaces import SearchSpace
 
 __all__ = ["QMCSampler"]
 

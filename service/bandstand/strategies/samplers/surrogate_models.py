@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from bandstand import optuna_samplers
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.past_trials.study_in_memory import StudyInMemory
@@ -25,9 +27,6 @@ from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
-
-    from bandstand import optuna_samplers
-    from bandstand.problem.problem import Problem
 
 __all__ = ["ExtraTreesSampler", "ForestSampler", "GBRTSampler", "GPSampler"]
 
@@ -121,8 +120,6 @@ class _SurrogateSampler(SamplerFacts):
         return self._study.propose(number, self._make_sampler)
 
     def _make_sampler(self, seed: int) -> BaseSampler:
-        from bandstand import optuna_samplers
-
         if self._known is None:
             box = optuna_samplers.Box(self._distributions, self._conditions)
             self._known = optuna_samplers.Visited((), box)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.past_trials.study_in_memory import StudyInMemory
@@ -20,7 +21,6 @@ from bandstand.trials.history import Trial
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from bandstand.problem.problem import Problem
 
 __all__ = ["TPEOptions", "TPESampler"]
 

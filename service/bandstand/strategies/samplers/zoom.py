@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.past_trials.standings import Standings
@@ -17,11 +18,7 @@ from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
 from bandstand.trials.events import Event, Proposed
 from bandstand.trials.history import Trial
-from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.problem.problem import Problem
-    from bandstand_spaces import Float, Int, Parameter, Value
+from bandstand_spaces import Categorical, Float, Int, Parameter, Value
 
 __all__ = ["ZoomSampler"]
 

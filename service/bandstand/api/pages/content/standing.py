@@ -20,8 +20,8 @@ from bandstand.running.live import budget_spent, budget_used
 from bandstand.store import tables
 from bandstand.store.accounts import Role, TokenRecord
 from bandstand.store.monitoring.pulse import Pulse, read_pulse
-from bandstand.store.reading.views import EndedTrial, StudyProgress
-from bandstand.store.rows.request_rows import Request, read_requests
+from bandstand.store.records import EndedTrial, Request, StudyProgress
+from bandstand.store.rows.request_rows import read_requests
 from bandstand.store.store import Store
 from bandstand.submissions import Run, Submission, SubmissionQueue
 
