@@ -16,7 +16,6 @@ brings neither TensorFlow nor Ray nor pandas. Keras callbacks and schedules are 
     store        keeps (PostgreSQL), beside Optuna's own tables (`optuna_tables`)
     running      starts workers and follows them
     report       what a search was worth; `comparison` and `simulation` put it beside others
-    functions    those of a user's that no module holds, on their way to where they train
     submissions  what a server (`api`) is asked to run, by its users (`client`)
     commands     the command line
 

@@ -12,7 +12,7 @@ PostgreSQL holds all of it, so that any server may die and another goes on.
 from __future__ import annotations
 
 from bandstand.store.rows.submission_rows import Run, Submission, SubmissionState
-from bandstand.study.code_archive import MAX_CODE_BYTES, CodeArchive
+from bandstand.study.users_code.code_archive import MAX_CODE_BYTES, CodeArchive
 from bandstand.submissions.dispatch import Dispatch
 from bandstand.submissions.queue import SubmissionQueue
 

@@ -25,7 +25,7 @@ from bandstand.store.rows.submission_rows import (
     run_from,
     submission_from,
 )
-from bandstand.study.code_archive import CodeArchive
+from bandstand.study.users_code.code_archive import CodeArchive
 from bandstand.submissions.queue import end_submission, notify, set_submission
 
 if TYPE_CHECKING:

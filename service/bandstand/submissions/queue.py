@@ -29,7 +29,7 @@ from bandstand.store.rows.submission_rows import (
     read_submission,
     submission_from,
 )
-from bandstand.study.code_archive import CodeArchive
+from bandstand.study.users_code.code_archive import CodeArchive
 
 if TYPE_CHECKING:
     from bandstand.store.store import Store
