@@ -100,7 +100,7 @@ def test_what_a_wheel_holds_works_without_the_checkout(wheel: Path, tmp_path: Pa
     """Its studies, migrations, templates and entry points are found beside it."""
     script = f"""
 import bandstand, bandstand_spaces, bandstand_workers.__main__ as workers
-from bandstand.api.pages.templates import render
+from bandstand.api.pages.rendering import render
 from bandstand.store import connecting
 from bandstand.study.study_file import built_in_studies, find_study
 for module in (bandstand, bandstand_spaces, workers):

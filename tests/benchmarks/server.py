@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import psutil
 
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
@@ -155,7 +156,9 @@ def _train(search: Search) -> None:
     given = search.next()
     assert given is not None
     for epoch in itertools.count(given.from_epoch + 1):
-        verdict = search.report(given.trial, given.attempt, epoch, {"val_loss": random.random()}, seconds=1.0)
+        verdict = search.report(
+            given.trial, given.attempt, Measurement(epoch=epoch, metrics={"val_loss": random.random()}, seconds=1.0)
+        )
         if verdict.action is not Action.CONTINUE:
             break
     if verdict.action is Action.STOP:

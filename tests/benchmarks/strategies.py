@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from bandstand.simulation import Cluster, compare, open_source
-from bandstand.simulation.curves import CurveSource
+from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.simulation.regret import POOL_SIZE, Pool, mean_ranks, mean_regret, normalized_regret, pool_of
 from bandstand.simulation.simulated_study import make_study
 from bandstand.study.lineup import strategies_from

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bandstand.search.protocol import Verdict
+from bandstand.search.protocol import Measurement, Verdict
 from bandstand.trials.events import Action
-from bandstand_workers.messages import Measurement
 
 __all__ = ["PausingLink"]
 

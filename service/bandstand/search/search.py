@@ -16,7 +16,7 @@ from bandstand.problem.problem import Problem
 from bandstand.search.allocation import Allocation
 from bandstand.search.endings import Endings
 from bandstand.search.judging import Judging
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.search.requests import Requests
 from bandstand.search.state import SearchState
 from bandstand.strategies import Strategy
@@ -176,36 +176,19 @@ class Search:
 
     # -- what happened ----------------------------------------------------------------------------------------------
 
-    def report(
-        self,
-        trial_number: int,
-        attempt: int,
-        epoch: int,
-        metrics: Mapping[str, float],
-        *,
-        seconds: float | None = None,
-        learning_rate: float | None = None,
-        ended: str = "",
-    ) -> Verdict:
+    def report(self, trial_number: int, attempt: int, measurement: Measurement) -> Verdict:
         """An epoch has ended.
 
         Args:
             trial_number: the trial.
             attempt: which attempt of it speaks.
-            epoch: counted from 1; epochs come in order, those recorded by an earlier attempt may come again.
-            metrics: all of the epoch's logs.
-            seconds: duration of the epoch, validation included.
-            learning_rate: the optimizer's, at the end of the epoch.
-            ended: why the training ended by itself, if it did: `early_stopping` for the user's own callbacks, `budget`
-                at a deadline. Such a report may repeat the latest epoch.
+            measurement: of the epoch. Epochs come in order; those recorded by an earlier attempt may come again.
 
         Raises:
             StaleAttemptError: another attempt has the trial now.
             ValueError: an epoch was skipped.
         """
-        return self._judging.report(
-            trial_number, attempt, epoch, metrics, seconds=seconds, learning_rate=learning_rate, ended=ended
-        )
+        return self._judging.report(trial_number, attempt, measurement)
 
     def checkpointed(self, trial_number: int, attempt: int, epoch: int, uri: str) -> None:
         """A durable checkpoint of the trial exists at this epoch.

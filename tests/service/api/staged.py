@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.store import Store
@@ -87,7 +88,9 @@ class StagedStudy:
             value = best * (1 - math.exp(-epoch / 2))
             metrics = {"val_accuracy": value, "accuracy": value, "val_loss": 1 - value, "loss": 1 - value}
             verdict = self.search.report(
-                assignment.trial, assignment.attempt, epoch, metrics, seconds=0.4, learning_rate=0.01
+                assignment.trial,
+                assignment.attempt,
+                Measurement(epoch=epoch, metrics=metrics, seconds=0.4, learning_rate=0.01),
             )
             if error:
                 self.search.fail(assignment.trial, assignment.attempt, "exception", error)

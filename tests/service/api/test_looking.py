@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from bandstand.api import ServerSettings, make_app
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.accounts import Role
@@ -22,7 +23,11 @@ def trained(store: Store) -> str:
     for _ in range(5):
         given = search.next()
         for epoch in range(1, given.until_epoch + 1):
-            search.report(given.trial, given.attempt, epoch, {"val_loss": 1 / (given.trial + epoch)}, seconds=2.0)
+            search.report(
+                given.trial,
+                given.attempt,
+                Measurement(epoch=epoch, metrics={"val_loss": 1 / (given.trial + epoch)}, seconds=2.0),
+            )
         search.finish(given.trial, given.attempt)
     flush(search, writer, mirror=False)
     writer.set_study(state="stopped")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import bandstand.api.pages
-from bandstand.api.pages.chart import BestSoFar, make_chart, read_best_so_far
+from bandstand.api.pages.content.chart import BestSoFar, make_chart, read_best_so_far
 from bandstand.api.pages.words import ago, count, duration, number, plain_text
 from bandstand.report.records.timeline import make_best_curve
 from bandstand.store import tables

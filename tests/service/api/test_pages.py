@@ -48,7 +48,7 @@ def test_the_front_page_has_each_study_with_its_state_best_and_cost(browser, sto
 
 
 def test_the_list_is_filtered_by_state_and_by_whose_it_is_and_comes_in_pages(browser, store, monkeypatch):
-    monkeypatch.setattr("bandstand.api.pages.listing.PAGE_SIZE", 2)
+    monkeypatch.setattr("bandstand.api.pages.content.listing.PAGE_SIZE", 2)
     monkeypatch.setattr("bandstand.api.pages.front.PAGE_SIZE", 2)
     for number, user in enumerate(["ada", "grace", "ada", "ada"]):
         SubmissionQueue(store).submit_study(make_spec(name=f"paged-{number}"), Order(submitter=user))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from bandstand.errors import ForeignWriteError, LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.optuna_storage import SoleWriterStorage
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import study_writer, tables
 from bandstand.store.optuna_mirror import OptunaMirror
@@ -181,7 +182,7 @@ def test_optuna_catches_up_with_what_a_killed_writer_left_out(writer: StudyWrite
     train_one(search, 0.1)
     assignment = search.next()
     assert assignment is not None
-    search.report(assignment.trial, assignment.attempt, 1, {"val_loss": 0.7, "loss": 0.7})
+    search.report(assignment.trial, assignment.attempt, Measurement(epoch=1, metrics={"val_loss": 0.7, "loss": 0.7}))
     flush(search, writer, mirror=False)  # killed before Optuna's tables followed
     assert len(study_in_optuna(store, writer.spec.name).trials) == 1
     writer.catch_up_mirror(search.history)
@@ -202,7 +203,7 @@ def test_a_batch_that_optunas_tables_refuse_leaves_nothing_there_until_they_catc
     assert assignment is not None
     flush(search, writer)
     train_one(search)
-    search.report(assignment.trial, assignment.attempt, 1, {"val_loss": 0.7, "loss": 0.7})
+    search.report(assignment.trial, assignment.attempt, Measurement(epoch=1, metrics={"val_loss": 0.7, "loss": 0.7}))
     study.tell(0, state=optuna.trial.TrialState.FAIL)
     with pytest.raises(ForeignWriteError):
         flush(search, writer)
@@ -286,7 +287,9 @@ def test_an_attempt_has_its_worker_and_ends_when_it_pauses_not_when_its_trial_is
     for worker in ("trainer-1", "trainer-2"):
         given = search.next(worker=worker)
         assert given is not None
-        verdict = search.report(given.trial, given.attempt, 1, {"val_loss": 0.5 + given.trial}, seconds=0.1)
+        verdict = search.report(
+            given.trial, given.attempt, Measurement(epoch=1, metrics={"val_loss": 0.5 + given.trial}, seconds=0.1)
+        )
         assert verdict.action is Action.PAUSE
         search.checkpointed(given.trial, given.attempt, 1, "/checkpoints/1")
         search.paused(given.trial, given.attempt)
@@ -328,7 +331,7 @@ def test_where_a_checkpoint_was_refused_the_next_attempt_s_of_the_same_epoch_tak
         given = search.next()
         assert given is not None
         assert (given.attempt, given.from_epoch) == (2 * attempt - 1, 0)
-        search.report(given.trial, given.attempt, 1, {"val_loss": 0.5}, seconds=0.1)
+        search.report(given.trial, given.attempt, Measurement(epoch=1, metrics={"val_loss": 0.5}, seconds=0.1))
         search.checkpointed(given.trial, given.attempt, 1, f"/checkpoints/{attempt}")
         flush(search, writer)
         assert writer.checkpoint_uri(given.trial, 1) == f"/checkpoints/{attempt}"

@@ -8,9 +8,9 @@ from itertools import product
 import pytest
 import sqlalchemy as sa
 
-from bandstand.api.answers import Progress
-from bandstand.api.pages.listing import read_listing
-from bandstand.api.pages.standing import read_standing
+from bandstand.api.pages.content.listing import read_listing
+from bandstand.api.pages.content.standing import read_standing
+from bandstand.api.schemas.answers import Progress
 from bandstand.client.answers import progress_from
 from bandstand.running.live import budget_spent, budget_used
 from bandstand.search.search import Search

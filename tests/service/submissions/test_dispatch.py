@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.errors import InputError
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.rows.submission_rows import RunState, SubmissionState
@@ -113,7 +114,11 @@ def test_runs_that_bring_epochs_are_followed_by_others_without_end(store, queue,
         for trial in search.history.trials:
             search.lost(trial.number, trial.attempt, "it died", blamed=False)
         given = search.next()
-        search.report(given.trial, given.attempt, given.from_epoch + 1, {"val_loss": 1.0 / number, "loss": 0.5})
+        search.report(
+            given.trial,
+            given.attempt,
+            Measurement(epoch=given.from_epoch + 1, metrics={"val_loss": 1.0 / number, "loss": 0.5}),
+        )
         events = search.take_events()
         assert any(isinstance(event, Measured) for event in events) or number > 1
         writer.write(writer.rows_from(events, search.history))

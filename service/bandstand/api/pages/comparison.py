@@ -9,10 +9,10 @@ from statistics import fmean
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from bandstand.api.authentication import Viewer, store_of
-from bandstand.api.pages.listing import Member, read_entry_state, read_members
-from bandstand.api.pages.standing import may_change
-from bandstand.api.pages.templates import render
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.pages.content.listing import Member, read_entry_state, read_members
+from bandstand.api.pages.content.standing import may_change
+from bandstand.api.pages.rendering import render
 from bandstand.errors import StudyNotFoundError
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from bandstand.api.authentication import Viewer, store_of
-from bandstand.api.pages.listing import PAGE_SIZE, STATES, read_listing
-from bandstand.api.pages.templates import render
-from bandstand.api.pages.waiting import read_waiting
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.pages.content.listing import PAGE_SIZE, STATES, read_listing
+from bandstand.api.pages.content.waiting import read_waiting
+from bandstand.api.pages.rendering import render
 from bandstand.store.accounts import Role
 
 __all__ = ["router"]

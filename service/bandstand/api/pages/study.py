@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
-from bandstand.api.authentication import Viewer, store_of
-from bandstand.api.pages.fields import budget_fields, param_fields
-from bandstand.api.pages.standing import may_change, read_standing, whole_log
-from bandstand.api.pages.templates import render
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.pages.content.fields import budget_fields, param_fields
+from bandstand.api.pages.content.standing import may_change, read_standing, whole_log
+from bandstand.api.pages.rendering import render
 from bandstand.submissions import SubmissionQueue
 
 __all__ = ["router"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.strategies.policies import pb2
 from bandstand.strategies.policies.time_varying_gp import TimeVaryingGP
@@ -271,7 +272,7 @@ def train_to_the_end(spec, workers=4):
         trial, attempt, epoch = assignment.trial, assignment.attempt, epoch + 1
         best = -1 - 3 * epoch / 40
         loss *= 1 - 0.25 * math.exp(-(((math.log10(assignment.params["rate"]) - best) / 0.7) ** 2))
-        verdict = search.report(trial, attempt, epoch, {"val_loss": loss})
+        verdict = search.report(trial, attempt, Measurement(epoch=epoch, metrics={"val_loss": loss}))
         if verdict.action is Action.CONTINUE:
             busy.append((assignment, epoch, loss))
             continue

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from fastapi.concurrency import run_in_threadpool
 
-from bandstand.api.answers import Progress
+from bandstand.api.schemas.answers import Progress
 from bandstand.errors import DatabaseUnreachableError, StudyNotFoundError
 from bandstand.store.reading.study_list import Stamp
 from bandstand.store.store import Store

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from bandstand.report.content import Bullets, Document, Figure, Prose, Section, Sheet
 from bandstand.report.drawing.drawing import Table
-from bandstand.simulation import best_so_far, shares
 from bandstand.simulation.comparison import Comparison
-from bandstand.simulation.summary import Cells, answer_from, result_table, settings_sentence, work_table
+from bandstand.simulation.report import best_so_far, shares
+from bandstand.simulation.report.summary import Cells, answer_from, result_table, settings_sentence, work_table
 
 __all__ = ["make_simulation_report"]
 

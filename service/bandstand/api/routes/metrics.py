@@ -17,9 +17,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandstand.api.authentication import Viewer
-from bandstand.api.feeds import Feeds
-from bandstand.api.problems import answers
+from bandstand.api.access.authentication import Viewer
+from bandstand.api.feeds.study_feeds import Feeds
+from bandstand.api.schemas.problems import answers
 from bandstand.store.monitoring.census import Census
 from bandstand.store.store import Store
 

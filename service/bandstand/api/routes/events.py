@@ -11,10 +11,10 @@ from fastapi import APIRouter, Header, HTTPException, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from bandstand.api.authentication import Viewer
-from bandstand.api.feeds import Feeds, News
-from bandstand.api.problems import answers
-from bandstand.api.values import Name
+from bandstand.api.access.authentication import Viewer
+from bandstand.api.feeds.study_feeds import Feeds, News
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Name
 
 __all__ = ["router"]
 

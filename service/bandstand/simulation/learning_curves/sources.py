@@ -15,7 +15,7 @@ from typing import cast
 
 from bandstand.errors import InputError
 from bandstand.problem.broken_rules import did_you_mean
-from bandstand.simulation.curves import CurveSource
+from bandstand.simulation.learning_curves.curves import CurveSource
 
 __all__ = ["CURVES", "CurveKind", "choose", "data_files", "open_source"]
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 
-from bandstand.api.answers import Best, Page, RunOut, StudyDetail, StudyOut, SubmissionOut, TrialOut, TrialPage
-from bandstand.api.authentication import Viewer, store_of
-from bandstand.api.problems import answers
-from bandstand.api.snapshots import Snapshots
-from bandstand.api.values import Limit, Name, Storable
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.feeds.snapshots import Snapshots
+from bandstand.api.schemas.answers import Best, Page, RunOut, StudyDetail, StudyOut, SubmissionOut, TrialOut, TrialPage
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Limit, Name, Storable
 from bandstand.errors import StudyNotFoundError
 from bandstand.store.reading.study_list import State
 from bandstand.submissions import SubmissionQueue

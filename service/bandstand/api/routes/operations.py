@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from bandstand.api.authentication import Viewer, store_of
-from bandstand.api.problems import answers
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.schemas.problems import answers
 
 __all__ = ["router"]
 

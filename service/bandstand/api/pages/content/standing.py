@@ -12,8 +12,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand.api.pages.chart import Chart, make_chart, read_best_so_far
-from bandstand.api.pages.listing import read_entry_state
+from bandstand.api.pages.content.chart import Chart, make_chart, read_best_so_far
+from bandstand.api.pages.content.listing import read_entry_state
 from bandstand.api.pages.words import plain_text
 from bandstand.errors import StudyNotFoundError
 from bandstand.running.live import budget_spent, budget_used

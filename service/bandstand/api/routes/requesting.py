@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from bandstand.api.authentication import Submitter, store_of
-from bandstand.api.problems import answers
-from bandstand.api.submitting import check_owner
-from bandstand.api.values import Name, Storable
+from bandstand.api.access.authentication import Submitter, store_of
+from bandstand.api.routes.submitting import check_owner
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Name, Storable
 from bandstand.problem.budget import Budget
 from bandstand.submissions import SubmissionQueue, SubmissionState
 from bandstand.submissions.queue import Order

@@ -8,10 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bandstand.api.answers import RunOut, StudyOut, SubmissionOut
-from bandstand.api.authentication import Submitter, Viewer, check_may_change, store_of
-from bandstand.api.problems import answers
-from bandstand.api.submitting import (
+from bandstand.api.access.authentication import Submitter, Viewer, check_may_change, store_of
+from bandstand.api.routes.submitting import (
     SPEC_EXAMPLE,
     Labels,
     Priority,
@@ -21,7 +19,9 @@ from bandstand.api.submitting import (
     resume_study,
     stop_study,
 )
-from bandstand.api.values import Limit, Name, Sha256, Storable, check_new_name
+from bandstand.api.schemas.answers import RunOut, StudyOut, SubmissionOut
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Limit, Name, Sha256, Storable, check_new_name
 from bandstand.errors import ComparisonNotFoundError, InputError
 from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store

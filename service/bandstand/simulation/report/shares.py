@@ -17,7 +17,7 @@ from bandstand.report.drawing.style import STATE_STYLES, STUDY_COLORS, make_figu
 from bandstand.report.text import counted, label, number
 from bandstand.simulation.comparison import Comparison
 from bandstand.simulation.outcome import Outcome
-from bandstand.simulation.summary import RUNGS_CAPTION, rung_table, rungs_of
+from bandstand.simulation.report.summary import RUNGS_CAPTION, rung_table, rungs_of
 from bandstand.trials.events import TrialState
 
 __all__ = [

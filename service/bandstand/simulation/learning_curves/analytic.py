@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from bandstand.problem.objective import Objective
-from bandstand.simulation.curves import Advance, Setting, State
-from bandstand.simulation.unit_cube import fraction_of
+from bandstand.simulation.learning_curves.curves import Advance, Setting, State
+from bandstand.simulation.learning_curves.unit_cube import fraction_of
 from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 
 __all__ = ["AnalyticCurve", "AnalyticCurves", "AnalyticSource", "make_source"]

@@ -21,18 +21,18 @@ from http import HTTPStatus
 from pathlib import Path
 
 import httpx
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from bandstand.api.authentication import COOKIE, Viewer, store_of
-from bandstand.api.pages.addresses import is_same_origin
+from bandstand.api.access.authentication import COOKIE, Viewer, store_of
+from bandstand.api.access.same_origin import is_same_origin
 from bandstand.errors import NotLoggedInError
 from bandstand.running.child_death import ending_of
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 
-__all__ = ["Dashboard", "router"]
+__all__ = ["Dashboard", "register_dashboard"]
 
 router = APIRouter()
 _NOTE = re.compile(r"/api/studies/\d+(/\d+)?/note")
@@ -209,3 +209,9 @@ def _refusal(status: int, why: str) -> JSONResponse:
 def _dashboard_of(request: Request) -> Dashboard:
     dashboard: Dashboard = request.app.state.dashboard
     return dashboard
+
+
+def register_dashboard(app: FastAPI) -> None:
+    """Add Optuna Dashboard to the application."""
+    app.state.dashboard = Dashboard(app.state.store)
+    app.include_router(router, include_in_schema=False)

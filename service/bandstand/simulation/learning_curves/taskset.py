@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from bandstand.problem.objective import Objective
-from bandstand.simulation.curves import RecordedCurve, Setting
-from bandstand.simulation.sources import choose, data_files
-from bandstand.simulation.unit_cube import fraction_of
+from bandstand.simulation.learning_curves.curves import RecordedCurve, Setting
+from bandstand.simulation.learning_curves.sources import choose, data_files
+from bandstand.simulation.learning_curves.unit_cube import fraction_of
 from bandstand_spaces import Float, SearchSpace
 
 __all__ = ["TaskSetSource", "make_source"]

@@ -13,7 +13,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from bandstand.api.authentication import COOKIE
+from bandstand.api.access.authentication import COOKIE
 from bandstand.api.pages import words
 from bandstand.api.pages.addresses import address_of
 from bandstand.running.live import params_text

@@ -11,9 +11,9 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
-from bandstand.api.authentication import Submitter, Viewer, store_of
-from bandstand.api.problems import answers
-from bandstand.api.values import Sha256InPath
+from bandstand.api.access.authentication import Submitter, Viewer, store_of
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Sha256InPath
 from bandstand.store.store import Store
 from bandstand.submissions import CodeArchive, SubmissionQueue
 

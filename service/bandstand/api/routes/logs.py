@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel
 
-from bandstand.api.authentication import Viewer, store_of
-from bandstand.api.problems import answers
-from bandstand.api.values import Name
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Name
 from bandstand.errors import StudyNotFoundError
 from bandstand.submissions import SubmissionQueue
 

@@ -14,9 +14,9 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
-from bandstand.api.authentication import Viewer, store_of
-from bandstand.api.problems import answers
-from bandstand.api.values import Name
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Name
 from bandstand.errors import StudyNotFoundError
 from bandstand.running.child_death import ending_of
 from bandstand.settings import bandstand_home

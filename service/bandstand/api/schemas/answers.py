@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bandstand.api.values import Number
+from bandstand.api.schemas.values import Number
 from bandstand.problem.budget import Budget
 
 __all__ = [

@@ -10,8 +10,8 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from bandstand.api.answers import Progress
 from bandstand.api.latest import keep_latest
+from bandstand.api.schemas.answers import Progress
 from bandstand.store.reading.study_list import StudySummary
 from bandstand.store.store import Store
 

@@ -9,11 +9,11 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bandstand import stored_files
-from bandstand.api.answers import StudyDetail, SubmissionOut
-from bandstand.api.authentication import Submitter, check_may_change, store_of
-from bandstand.api.problems import answers
-from bandstand.api.studies import study_detail
-from bandstand.api.values import Name, Sha256, Storable, check_new_name
+from bandstand.api.access.authentication import Submitter, check_may_change, store_of
+from bandstand.api.routes.studies import study_detail
+from bandstand.api.schemas.answers import StudyDetail, SubmissionOut
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Name, Sha256, Storable, check_new_name
 from bandstand.errors import StudyNotFoundError, one_line
 from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store
