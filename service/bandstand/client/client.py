@@ -18,7 +18,7 @@ from bandstand.client.sending import send_code
 from bandstand.client.study import RemoteStudy
 from bandstand.errors import ComparisonNotFoundError, InputError, StudyNameTakenError, StudyNotFoundError
 from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.study.user_modules import stop_script
+from bandstand.study.users_code.user_modules import stop_script
 
 if TYPE_CHECKING:
     import pandas as pd

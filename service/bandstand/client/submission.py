@@ -13,8 +13,8 @@ from bandstand.client.connection import Connection, path_of
 from bandstand.client.packing import pack_study
 from bandstand.client.sending import send_code
 from bandstand.errors import InputError
-from bandstand.functions.packed import is_packed
 from bandstand.study.study import StudySpec
+from bandstand.study.users_code.packed_functions import is_packed
 
 __all__ = ["ENDED", "POLL_SECONDS", "RemoteSubmission"]
 

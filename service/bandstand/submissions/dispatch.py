@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -25,11 +25,9 @@ from bandstand.store.rows.submission_rows import (
     run_from,
     submission_from,
 )
-from bandstand.study.code_archive import CodeArchive
+from bandstand.store.store import Store
+from bandstand.study.users_code.code_archive import CodeArchive
 from bandstand.submissions.queue import end_submission, notify, set_submission
-
-if TYPE_CHECKING:
-    from bandstand.store.store import Store
 
 __all__ = ["ClaimedRun", "Dispatch"]
 

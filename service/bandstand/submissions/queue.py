@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -29,12 +29,10 @@ from bandstand.store.rows.submission_rows import (
     read_submission,
     submission_from,
 )
-from bandstand.study.code_archive import CodeArchive
-
-if TYPE_CHECKING:
-    from bandstand.store.store import Store
-    from bandstand.study.comparison_plan import ComparisonPlan
-    from bandstand.study.study import StudySpec
+from bandstand.store.store import Store
+from bandstand.study.comparison_plan import ComparisonPlan
+from bandstand.study.study import StudySpec
+from bandstand.study.users_code.code_archive import CodeArchive
 
 __all__ = ["Order", "SubmissionQueue"]
 

@@ -211,7 +211,7 @@ class Coordinator:
         self._search = Search.restore(self._spec, events)
         replayed = await asyncio.to_thread(store.replayed_data, self._spec.name)
         if replayed is not None and self._search.history.data is None:
-            self._search.see_data(replayed)
+            self._search.data.see(replayed)
         self._pauses = Pauses(self._search)
         self._journal = Journal(self._search, self._writer, self._wake_all)
         self._intake = Intake(self._search, self._writer, self._journal)
@@ -283,12 +283,12 @@ class Coordinator:
             remarks: on the data, of which the study tells its user where they are the first.
         """
         if self._search.history.data is None:
-            self._search.see_data(fingerprint)
+            self._search.data.see(fingerprint)
             for remark in remarks:
                 self._search.note(remark)
             if self._opened.is_set():
                 await self._note_environment()
-        refusal = self._search.compare_data(fingerprint, may_differ=self._data_may_differ)
+        refusal = self._search.data.compare(fingerprint, may_differ=self._data_may_differ)
         if refusal and not self._other_data:
             self._other_data = refusal
             await self.stop()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from bandstand.errors import ClusterUnreachableError, InputError, ServiceError
 from bandstand.settings import ray_address
 from bandstand.study.study import Resources, StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 
 if TYPE_CHECKING:
     from bandstand_workers.fleet.places import Place

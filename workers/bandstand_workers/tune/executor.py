@@ -20,7 +20,7 @@ from bandstand.running.messages import Refused, StudyOutcome
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
 from bandstand_workers.tune.coordinator import DeskCoordinatorActor
 from bandstand_workers.tune.population_run import run_population

@@ -76,8 +76,8 @@ class PopulationCoordinator(Coordinator):
         """The members to build a Tuner of, the population's next ones made where there is budget; none: it is over."""
         await self._opened.wait()
         self._begin_tuner()
-        while isinstance(step := self._search.wanted(), Proposal):
-            self._search.direct(step)
+        while isinstance(step := self._search.allocation.wanted(), Proposal):
+            self._search.allocation.direct(step)
         history = self._search.history
         seated = dict(history.waiting)
         if history.ledger.epochs_left > 0:
@@ -188,7 +188,7 @@ class PopulationCoordinator(Coordinator):
                 self._cloned[member] = clone
                 trial = self._clone(member, trial, history.trials[clone[0]], clone[1], params)
         if trial.state is TrialState.PAUSED:
-            self._search.direct(Promotion(trial=trial.number, reason="Ray Tune lets it train on"))
+            self._search.allocation.direct(Promotion(trial=trial.number, reason="Ray Tune lets it train on"))
         if trial.state is not TrialState.WAITING:
             await self._journal.durable()
             return None
@@ -217,16 +217,16 @@ class PopulationCoordinator(Coordinator):
         Where the parent has trained on since Tune compared it, the checkpoint may be gone: its latest is taken then, if
         there is any.
         """
-        there = self._search.needed_checkpoints(parent.number)
+        there = self._search.models.needed_checkpoints(parent.number)
         if epoch not in there:
             epoch = max(there, default=0) if parent.has_own_checkpoint else 0
         if not 0 < epoch < self._spec.max_epochs or self._search.history.ledger.epochs_left <= 0:
             return trial
         if not trial.state.is_final:
             reason = f"epoch {trial.epochs}: Ray Tune clones trial {parent.number} instead"
-            if self._search.direct(Retirement(trial=trial.number, reason=reason)) is None:
+            if self._search.allocation.direct(Retirement(trial=trial.number, reason=reason)) is None:
                 return trial
-        child = self._search.direct(
+        child = self._search.allocation.direct(
             Proposal(
                 params=params,
                 bracket=trial.bracket,
