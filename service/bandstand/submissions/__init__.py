@@ -14,6 +14,16 @@ from __future__ import annotations
 from bandstand.submissions.code import MAX_CODE_BYTES, CodeArchive
 from bandstand.submissions.dispatch import Dispatch
 from bandstand.submissions.queue import SubmissionQueue
-from bandstand.submissions.records import Run, Submission, SubmissionState
+from bandstand.submissions.records import Run, Submission, SubmissionKind, SubmissionOutcome, SubmissionState
 
-__all__ = ["MAX_CODE_BYTES", "CodeArchive", "Dispatch", "Run", "Submission", "SubmissionQueue", "SubmissionState"]
+__all__ = [
+    "MAX_CODE_BYTES",
+    "CodeArchive",
+    "Dispatch",
+    "Run",
+    "Submission",
+    "SubmissionKind",
+    "SubmissionOutcome",
+    "SubmissionQueue",
+    "SubmissionState",
+]

@@ -18,7 +18,25 @@ from sqlalchemy.engine import Connection
 from bandstand.errors import StudyNotFoundError
 from bandstand.store import tables
 
-__all__ = ["Run", "RunState", "Submission", "SubmissionState", "find_submission", "read_runs", "read_studies"]
+__all__ = [
+    "Run",
+    "RunState",
+    "Submission",
+    "SubmissionKind",
+    "SubmissionOutcome",
+    "SubmissionState",
+    "find_submission",
+    "read_runs",
+    "read_studies",
+]
+
+
+class SubmissionKind(StrEnum):
+    """What a submission consists of."""
+
+    STUDY = "study"
+    COMPARISON = "comparison"
+    """The studies of one."""
 
 
 class SubmissionState(StrEnum):
@@ -29,6 +47,15 @@ class SubmissionState(StrEnum):
     STOPPING = "stopping"
     """It runs, and somebody has asked it to stop."""
     ENDED = "ended"
+
+
+class SubmissionOutcome(StrEnum):
+    """How a submission has ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """It can be resumed."""
 
 
 class RunState(StrEnum):
@@ -57,7 +84,7 @@ class Submission:
 
     id: int
     name: str  # of the study, or of the comparison
-    kind: str  # study, comparison
+    kind: SubmissionKind
     submitter: str
     code: str | None  # SHA-256 of the archive; None: the cluster has the modules
     workers: int | None  # trainers at the same time; None: as many as fit
@@ -65,11 +92,11 @@ class Submission:
     labels: Mapping[str, str]  # that a node must have to run it, as Ray's label selectors
     data_may_differ: bool  # whether trainers are taken whose data are not those of the study's first
     state: SubmissionState
-    outcome: str  # of an ended one: finished, failed, stopped
-    message: str
+    outcome: SubmissionOutcome | None  # None: it has not ended
+    message: str | None
     attempts: int  # runs in a row that have not trained an epoch yet
     not_before: datetime | None  # when it is tried again
-    server: str
+    server: str | None  # whose it is, while it has a run
     queued_at: datetime
     created_at: datetime
     ended_at: datetime | None
@@ -83,7 +110,7 @@ class Run:
     submission_id: int
     number: int  # from 1
     state: RunState
-    message: str
+    message: str | None
     log_characters: int
     created_at: datetime
     started_at: datetime | None
@@ -93,13 +120,23 @@ class Run:
 def submission_from(row: sa.Row[tuple[object, ...]]) -> Submission:
     """The record of a row."""
     values = {name: row._mapping[name] for name in Submission.__dataclass_fields__}
-    return Submission(**values | {"state": SubmissionState(values["state"])})
+    outcome = values["outcome"]
+    return Submission(
+        **values
+        | {
+            "kind": SubmissionKind(values["kind"]),
+            "state": SubmissionState(values["state"]),
+            "outcome": SubmissionOutcome(outcome) if outcome else None,
+            "message": values["message"] or None,
+            "server": values["server"] or None,
+        }
+    )
 
 
 def run_from(row: sa.Row[tuple[object, ...]]) -> Run:
     """The record of a row."""
     values = {name: row._mapping[name] for name in Run.__dataclass_fields__}
-    return Run(**values | {"state": RunState(values["state"])})
+    return Run(**values | {"state": RunState(values["state"]), "message": values["message"] or None})
 
 
 def find_submission(connection: Connection, name: str, *, lock: bool = False) -> Submission | None:

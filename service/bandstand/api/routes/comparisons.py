@@ -29,6 +29,7 @@ from bandstand.store.store import Store
 from bandstand.study.lineup import strategies_from
 from bandstand.study.study import study_spec_from
 from bandstand.submissions.queue import Order
+from bandstand.submissions.records import SubmissionState
 
 __all__ = ["last", "router"]
 
@@ -67,7 +68,7 @@ class ComparisonOut(BaseModel):
     strategies: list[str]
     repeats: int
     submitter: str | None
-    state: str | None
+    state: SubmissionState | None
     """queued, running, stopping or ended; null for one that was made on the command line."""
     created_at: datetime
 
