@@ -21,12 +21,13 @@ from urllib.parse import quote
 
 import psutil
 
-from bandstand.search.events import Action
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section
 
@@ -117,7 +118,7 @@ def running_studies(store: Store) -> Iterator[list[str]]:
     with ExitStack() as stack:
         for number in range(STUDIES):
             spec = _spec(f"benchmark-{time.time_ns()}-{number}")
-            own = stack.enter_context(closing(Store(store.url)))  # each keeps a connection for as long as it lives
+            own = stack.enter_context(closing(Store(store.database.url)))  # each keeps a connection
             writer = stack.enter_context(closing(own.claim(spec, "a benchmark")))
             search = Search(spec)
             for _ in range(TRIALS):
@@ -155,7 +156,9 @@ def _train(search: Search) -> None:
     given = search.next()
     assert given is not None
     for epoch in itertools.count(given.from_epoch + 1):
-        verdict = search.report(given.trial, given.attempt, epoch, {"val_loss": random.random()}, seconds=1.0)
+        verdict = search.report(
+            given.trial, given.attempt, Measurement(epoch=epoch, metrics={"val_loss": random.random()}, seconds=1.0)
+        )
         if verdict.action is not Action.CONTINUE:
             break
     if verdict.action is Action.STOP:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.search.search import Search
-from bandstand_workers.messages import Measurement, WorkerGoneError
+from bandstand_workers.messages import WorkerGoneError
 
 __all__ = ["LocalLink"]
 
@@ -23,7 +23,7 @@ class LocalLink:
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
         self.take_checkpoints()
-        verdict = measurement.report_to(self.search, self.assignment.trial, self.assignment.attempt)
+        verdict = self.search.report(self.assignment.trial, self.assignment.attempt, measurement)
         if measurement.epoch == self.dies_after:
             raise WorkerGoneError("killed")
         return verdict

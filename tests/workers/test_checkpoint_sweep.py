@@ -2,9 +2,9 @@
 
 import pytest
 
-from bandstand.search.events import Checkpointed, Ended
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Checkpointed, Ended
 from bandstand_workers.coordinator.checkpoint_sweep import CheckpointSweep
 from tests.service.search.harness.virtual_cluster import VirtualCluster
 

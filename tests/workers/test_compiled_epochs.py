@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.events import Action
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 from bandstand_spaces import SEARCH_SPACES
-from bandstand_workers.messages import Measurement
 from bandstand_workers.training.training import Training
 
 EPOCHS = 3

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bandstand.search.events import Action, TrialState
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, TrialState
 from bandstand_workers.coordinator.affinity import Affinity
 from bandstand_workers.coordinator.pauses import Pauses
 
@@ -30,7 +31,10 @@ def make_search(trials: int = 3) -> Search:
         search.next()
     search.stop()
     for number in range(trials):
-        assert search.report(number, 1, 1, {"val_loss": 1.0, "val_accuracy": 0.5}).action is Action.PAUSE
+        assert (
+            search.report(number, 1, Measurement(epoch=1, metrics={"val_loss": 1.0, "val_accuracy": 0.5})).action
+            is Action.PAUSE
+        )
     return search
 
 

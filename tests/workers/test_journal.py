@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
-from bandstand.store.event_rows import Rows
+from bandstand.store.rows.event_rows import Rows
 from bandstand.store.store import Store
 from bandstand_workers.coordinator.journal import Journal
 from tests.service.store.written_study import make_spec
@@ -23,7 +24,7 @@ def test_a_checkpoint_stays_until_what_makes_it_superfluous_is_stored(
 
     def train(trial: int, value: float) -> None:
         for epoch in (1, 2):
-            search.report(trial, 1, epoch, {"val_loss": value, "loss": value}, seconds=0.1)
+            search.report(trial, 1, Measurement(epoch=epoch, metrics={"val_loss": value, "loss": value}, seconds=0.1))
         path = tmp_path / f"{trial}.checkpoint"
         path.write_text("weights")
         search.checkpointed(trial, 1, 2, str(path))

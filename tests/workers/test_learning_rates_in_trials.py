@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.events import Action
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import Measurement, WorkerGoneError
+from bandstand.trials.events import Action
+from bandstand_workers.messages import WorkerGoneError
 from bandstand_workers.training.training import Training
 
 CODE = """

@@ -12,11 +12,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bandstand.search.events import Action, TrialState
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
+from bandstand.trials.events import Action, TrialState
 from bandstand_workers.coordinator.outcomes import Outcomes
 from bandstand_workers.coordinator.pauses import Pauses
-from bandstand_workers.messages import Measurement, Outcome
+from bandstand_workers.messages import Outcome
 from bandstand_workers.tune.population_coordinator import Interval, Order, PopulationCoordinator
 
 SPEC = {

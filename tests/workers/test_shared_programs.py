@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import Measurement
 from bandstand_workers.programs import python_state
 from bandstand_workers.training.training import Training
 from tests.workers.pausing_link import PausingLink

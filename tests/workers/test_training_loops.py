@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.search.events import Action
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import Measurement, Outcome
+from bandstand.trials.events import Action
+from bandstand_workers.messages import Outcome
 from bandstand_workers.programs.choice import MeasuredProgram
 from bandstand_workers.training import callbacks
 from bandstand_workers.training import training as training_module

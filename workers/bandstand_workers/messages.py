@@ -5,46 +5,17 @@ Its own module because whoever unpickles a message imports it, and the coordinat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from bandstand.search.events import Action
-from bandstand.search.protocol import Verdict
-from bandstand.search.search import Search
+from bandstand.search.protocol import Measurement, Verdict
+from bandstand.trials.events import Action
 
-__all__ = ["EpochLink", "Measurement", "Outcome", "WorkerGoneError"]
+__all__ = ["EpochLink", "Outcome", "WorkerGoneError"]
 
 
 class WorkerGoneError(Exception):
     """Whoever would take this training's reports is gone, or has given the trial to somebody else."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Measurement:
-    """What an epoch measured."""
-
-    epoch: int  # counted from 1
-    metrics: Mapping[str, float]  # every key of the epoch's logs
-    seconds: float = 0.0  # validation included
-    learning_rate: float | None = None  # at the end of the epoch
-    ended: str = ""  # why the training ended by itself, if it did; see `Search.report`
-
-    def report_to(self, search: Search, trial: int, attempt: int) -> Verdict:
-        """Search's answer to it.
-
-        Raises:
-            StaleAttemptError: another attempt has the trial now.
-        """
-        return search.report(
-            trial,
-            attempt,
-            self.epoch,
-            self.metrics,
-            seconds=self.seconds,
-            learning_rate=self.learning_rate,
-            ended=self.ended,
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,24 +6,22 @@ out; what is missing is an answer that is not ours.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from bandstand.errors import InputError, ServerAnswerError
-from bandstand.search.best import BestTrial
-from bandstand.search.events import TrialState
-from bandstand.study.directions import Direction
+from bandstand.problem.directions import Direction
+from bandstand.study.states import RunState, StudyState, SubmissionState
 from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.study.study_state import StudyState
-from bandstand.submissions.records import RunState, SubmissionState
+from bandstand.trials.best import BestTrial
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyProgress
+    from bandstand.store.records import StudyProgress
 
 __all__ = [
     "Best",
@@ -44,6 +42,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_READERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,10 +191,11 @@ def record_from(kind: type[T], answer: object) -> T:
     return record
 
 
-@cache
-def _reader(kind: Hashable) -> TypeAdapter[Any]:
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
     """Made once: that takes longer than to read an answer."""
-    return TypeAdapter(kind)
+    if kind not in _READERS:
+        _READERS[kind] = TypeAdapter(kind)
+    return _READERS[kind]
 
 
 def spec_from(answer: object) -> StudySpec:
@@ -218,6 +218,6 @@ def progress_from(spec: StudySpec, answer: Mapping[str, object]) -> StudyProgres
     Raises:
         ServerAnswerError: something is missing.
     """
-    from bandstand.store.views import StudyProgress
+    from bandstand.store.records import StudyProgress
 
     return record_from(StudyProgress, {"spec": spec, **answer})

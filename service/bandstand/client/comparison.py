@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from bandstand.client.answers import ComparisonDetail, record_from, spec_from
 from bandstand.client.connection import path_of
 from bandstand.client.submission import ENDED, POLL_SECONDS, RemoteSubmission
+from bandstand.study.states import StudyState
 from bandstand.study.study import StudySpec
-from bandstand.study.study_state import StudyState
 
 if TYPE_CHECKING:
     import pandas as pd

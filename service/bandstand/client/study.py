@@ -13,13 +13,14 @@ from bandstand.client.answers import Best, Ended, StudyDetail, progress_from, re
 from bandstand.client.stream import follow_events
 from bandstand.client.submission import RemoteSubmission
 from bandstand.errors import BandstandError
-from bandstand.study.study import Budget, StudySpec
-from bandstand.study.study_state import StudyState
+from bandstand.problem.budget import Budget
+from bandstand.study.states import StudyState
+from bandstand.study.study import StudySpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bandstand.store.views import StudyProgress
+    from bandstand.store.records import StudyProgress
 
 __all__ = ["RemoteStudy"]
 

@@ -15,8 +15,8 @@ from bandstand.client.packing import pack_study
 from bandstand.client.sending import send_code
 from bandstand.errors import InputError
 from bandstand.functions.packed import is_packed
+from bandstand.study.states import StudyState
 from bandstand.study.study import StudySpec
-from bandstand.study.study_state import StudyState
 
 __all__ = ["ENDED", "POLL_SECONDS", "RemoteSubmission"]
 

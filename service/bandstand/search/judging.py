@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bandstand.search.best import epoch_counts
-from bandstand.search.events import Action, Decided, Measured
-from bandstand.search.history import Trial
-from bandstand.search.protocol import Verdict
+from bandstand.search.protocol import Measurement, Verdict
 from bandstand.search.state import SearchState
 from bandstand.strategies.strategy import Judgement
+from bandstand.trials.best import epoch_counts
+from bandstand.trials.events import Action, Decided, Measured
+from bandstand.trials.history import Trial
 
 __all__ = ["Judging"]
 
@@ -27,22 +27,12 @@ class Judging:
         """For the study that stands there."""
         self._state = state
 
-    def report(
-        self,
-        trial_number: int,
-        attempt: int,
-        epoch: int,
-        metrics: Mapping[str, float],
-        *,
-        seconds: float | None = None,
-        learning_rate: float | None = None,
-        ended: str = "",
-    ) -> Verdict:
+    def report(self, trial_number: int, attempt: int, measurement: Measurement) -> Verdict:
         """As `Search.report`."""
-        trial = self._state.current(trial_number, attempt)
+        trial, epoch = self._state.current(trial_number, attempt), measurement.epoch
         if epoch > trial.epochs + 1:
             raise ValueError(f"epochs must come in order; trial {trial_number} has {trial.epochs}, got {epoch}")
-        if epoch < trial.epochs and not ended:  # trained again after a loss: it was answered then
+        if epoch < trial.epochs and not measurement.ended:  # trained again after a loss: it was answered then
             return Verdict(action=Action.PAUSE if self._state.halting else Action.CONTINUE, until_epoch=trial.granted)
         new = epoch > trial.epochs
         if new:
@@ -50,14 +40,14 @@ class Judging:
                 trial=trial_number,
                 attempt=attempt,
                 epoch=epoch,
-                value=metrics.get(self._state.spec.objective.metric),
-                metrics=dict(metrics),
-                seconds=seconds,
-                learning_rate=learning_rate,
+                value=measurement.metrics.get(self._state.spec.objective.metric),
+                metrics=dict(measurement.metrics),
+                seconds=measurement.seconds,
+                learning_rate=measurement.learning_rate,
             )
             self._state.record(measured)
         if trial.action is not Action.STOP:
-            self._decide(trial, metrics if new else None, ended)
+            self._decide(trial, measurement.metrics if new else None, measurement.ended)
         keep_epoch, keep_end = 0, False
         if trial.action is Action.STOP:
             combining, history = self._state.combining, self._state.history
@@ -71,7 +61,7 @@ class Judging:
             keep_end=keep_end,
         )
 
-    def _decide(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> None:
+    def _decide(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str | None) -> None:
         """Settle what follows the trial's latest epoch; record it where the trial asked or cannot go on."""
         ending = self._reason_to_end(trial, metrics, ended)
         if ending:
@@ -96,8 +86,8 @@ class Judging:
             )
         )
 
-    def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str) -> str:
-        """Why the trial cannot go on, whatever the strategy thinks; empty if it can. `metrics`: of a new epoch."""
+    def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str | None) -> str | None:
+        """Why the trial cannot go on, whatever the strategy thinks; None if it can. `metrics`: of a new epoch."""
         if metrics is not None:
             value = metrics.get(self._state.spec.objective.metric)
             if value is None:
@@ -108,7 +98,7 @@ class Judging:
             return "max_epochs"
         if ended:
             return ended
-        return "budget" if self._state.history.ledger.time_is_up else ""
+        return "budget" if self._state.history.ledger.time_is_up else None
 
     def _judgement(self, trial: Trial) -> tuple[Judgement, int]:
         """The strategy's word, and how far the budget lets the trial go."""

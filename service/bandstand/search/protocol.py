@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bandstand.search.events import Action
+from bandstand.trials.events import Action
 
-__all__ = ["Assignment", "StaleAttemptError", "Verdict"]
+__all__ = ["Assignment", "Measurement", "StaleAttemptError", "Verdict"]
 
 
 class StaleAttemptError(Exception):
@@ -32,6 +32,19 @@ class Assignment:
     weights: str = "last"  # of a parent's checkpoint; see event `Proposed`
     first_epoch: int = 1  # of the trial's own epochs
     learning_rates: tuple[float, ...] = ()  # of the trial's own epochs, from `first_epoch`; empty: as the builder says
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """What an epoch of a trial measured."""
+
+    epoch: int  # counted from 1
+    metrics: Mapping[str, float]  # every key of the epoch's logs
+    seconds: float | None = None  # duration, validation included
+    learning_rate: float | None = None  # the optimizer's, at the end of the epoch
+    ended: str | None = None
+    """Why the training ended by itself, if it did: `early_stopping` for the user's own callbacks, `budget` at a
+    deadline. Such a measurement may repeat the latest epoch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

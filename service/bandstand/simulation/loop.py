@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from math import inf, isfinite, nextafter
 from typing import Literal
 
-from bandstand.search.events import Action, TrialState
-from bandstand.search.protocol import Assignment
+from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.simulation.cluster import Cluster, WorkerLuck
 from bandstand.simulation.learning_curves.curves import Advance, Curve, Curves, State
 from bandstand.simulation.outcome import Improvement, Outcome
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, TrialState
 
 __all__ = ["CHECKPOINT_SECONDS", "simulate"]
 
@@ -197,7 +197,9 @@ class _Simulation:
             self._train_epoch(number)
         else:  # it was told to stop before its last worker died
             worker.pending, worker.began_at = None, self._now
-            self._search.report(assignment.trial, assignment.attempt, worker.epoch, {}, ended="budget")
+            self._search.report(
+                assignment.trial, assignment.attempt, Measurement(epoch=worker.epoch, metrics={}, ended="budget")
+            )
             self._search.finish(assignment.trial, assignment.attempt, "budget")
             self._release(number)
 
@@ -242,7 +244,9 @@ class _Simulation:
         trial, attempt = assignment.trial, assignment.attempt
         recorded = self._search.history.ledger.epochs
         began = self._stopwatch()
-        verdict = self._search.report(trial, attempt, worker.epoch, ended.metrics, seconds=seconds)
+        verdict = self._search.report(
+            trial, attempt, Measurement(epoch=worker.epoch, metrics=ended.metrics, seconds=seconds)
+        )
         self._decided(began)
         if self._search.history.ledger.epochs > recorded:
             self._note(trial, ended)

@@ -6,15 +6,16 @@ studies in order. A *run* is one such job. A submission waits (`queued`), has a 
 PostgreSQL holds all of it, so that any server may die and another goes on.
 
 `queue` is what users do, `dispatch` what a server does with the queue, `job` what the job itself says of its run,
-`code` the archives; `records` is what readers get. None of them knows HTTP or Ray.
+`store.rows.submission_rows` has what readers get. None of them knows HTTP or Ray.
 """
 
 from __future__ import annotations
 
-from bandstand.submissions.code import MAX_CODE_BYTES, CodeArchive
+from bandstand.store.rows.submission_rows import Run, Submission
+from bandstand.study.code_archive import MAX_CODE_BYTES, CodeArchive
+from bandstand.study.states import SubmissionKind, SubmissionOutcome, SubmissionState
 from bandstand.submissions.dispatch import Dispatch
 from bandstand.submissions.queue import SubmissionQueue
-from bandstand.submissions.records import Run, Submission, SubmissionKind, SubmissionOutcome, SubmissionState
 
 __all__ = [
     "MAX_CODE_BYTES",

@@ -21,12 +21,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from bandstand.search.events import Action
-from bandstand.search.protocol import Assignment
+from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.study.study import Resources, StudySpec, study_spec_from
-from bandstand_workers.messages import Measurement, Outcome
+from bandstand.trials.events import Action
+from bandstand_workers.messages import Outcome
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section
 
@@ -182,7 +182,11 @@ def parts_of_an_answer(together: int) -> dict[str, float]:
         began = time.perf_counter()
         for assignment in assignments if epoch else ():
             assert assignment is not None
-            search.report(assignment.trial, assignment.attempt, epoch, _METRICS, seconds=0.01, learning_rate=0.01)
+            search.report(
+                assignment.trial,
+                assignment.attempt,
+                Measurement(epoch=epoch, metrics=_METRICS, seconds=0.01, learning_rate=0.01),
+            )
         times = [began, time.perf_counter()]
         events = search.take_events()
         rows = writer.rows_from(events, search.history)

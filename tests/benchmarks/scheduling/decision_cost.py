@@ -18,12 +18,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from bandstand.search.events import Action, Event
-from bandstand.search.protocol import Assignment
+from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
-from bandstand.strategies.samplers.fractions import fraction_of
+from bandstand.strategies.points.fractions import fraction_of
 from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.trials.events import Action, Event
 from bandstand_spaces import SEARCH_SPACES, Float, SearchSpace
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section
@@ -156,7 +156,7 @@ class _Desk:
     def _train(self, assignment: Assignment, losses: list[float]) -> None:
         trial, attempt, search = assignment.trial, assignment.attempt, self._search
         for epoch in range(assignment.from_epoch + 1, _MAX_EPOCHS + 1):
-            verdict = search.report(trial, attempt, epoch, {self._metric: losses[epoch - 1]})
+            verdict = search.report(trial, attempt, Measurement(epoch=epoch, metrics={self._metric: losses[epoch - 1]}))
             if verdict.action is not Action.CONTINUE:
                 break
         if verdict.action is Action.PAUSE:

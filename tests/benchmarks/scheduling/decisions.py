@@ -20,12 +20,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bandstand.search.events import Action
-from bandstand.search.protocol import Assignment
+from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import study_spec_from
+from bandstand.trials.events import Action
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section
 
@@ -160,7 +160,9 @@ def _decide(worker: Worker, search: Search) -> None:
         search.finish(trial, attempt)
         worker.wants, worker.granted = "next", False
         return
-    verdict = search.report(trial, attempt, worker.epoch, _metrics(trial, worker.epoch), seconds=_EPOCH_SECONDS)
+    verdict = search.report(
+        trial, attempt, Measurement(epoch=worker.epoch, metrics=_metrics(trial, worker.epoch), seconds=_EPOCH_SECONDS)
+    )
     worker.granted = verdict.action is Action.CONTINUE
     worker.epoch += 1
     if not worker.granted:

@@ -285,8 +285,8 @@ class _Link:
         self.values: list[float] = []
 
     def report(self, measurement: Any, *, wait: bool) -> Any:
-        from bandstand.search.events import Action
         from bandstand.search.protocol import Verdict
+        from bandstand.trials.events import Action
 
         self.values.append(measurement.metrics[self._metric])
         over = measurement.epoch == self._epochs

@@ -24,13 +24,12 @@ from typing import Any
 
 import psutil
 
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.settings import bandstand_home
 from bandstand.strategies.randomness import trial_seed
 from bandstand.strategies.samplers.random_search import RandomSampler
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import find_study
-from bandstand_workers.messages import Measurement
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section
 
@@ -112,7 +111,7 @@ class _NullLink:
     """Grants everything, as a coordinator that keeps no model."""
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict | None:
-        from bandstand.search.events import Action
+        from bandstand.trials.events import Action
 
         return Verdict(action=Action.STOP, until_epoch=measurement.epoch)
 

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 
 from bandstand.store import tables
 from bandstand.store.store import Store
+from bandstand.study.states import RunState
 from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.submissions import CodeArchive, Dispatch, Submission
+from bandstand.submissions import CodeArchive, Dispatch, Submission, SubmissionQueue
 from bandstand.submissions.queue import Order
-from bandstand.submissions.records import RunState
 from tests.end_to_end.harness.databases import make_database
 from tests.end_to_end.harness.project import CODE, SETTINGS
 from tests.end_to_end.harness.ray_cluster import RayCluster
@@ -48,7 +48,7 @@ def team(store: Store) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def cluster(team: Store) -> Iterator[RayCluster]:
-    started = RayCluster(team.url, "a" * 64)
+    started = RayCluster(team.database.url, "a" * 64)
     yield started
     started.end()
 
@@ -59,7 +59,7 @@ def start(team: Store, cluster: RayCluster, tmp_path: Path) -> Iterator[Callable
     started: list[subprocess.Popen[bytes]] = []
 
     def start_one(*arguments: str) -> subprocess.Popen[bytes]:
-        environment = os.environ | cluster.environment | {"BANDSTAND_DATABASE_URL": team.url}
+        environment = os.environ | cluster.environment | {"BANDSTAND_DATABASE_URL": team.database.url}
         with (tmp_path / "dispatcher").open("a") as output:
             command = [sys.executable, "-m", "bandstand_workers", "dispatch", *arguments]
             started.append(
@@ -72,7 +72,7 @@ def start(team: Store, cluster: RayCluster, tmp_path: Path) -> Iterator[Callable
         one.kill()
         one.wait()
     print((tmp_path / "dispatcher").read_text())
-    with team.connection() as connection, connection.begin():
+    with team.database.connection() as connection, connection.begin():
         connection.execute(sa.delete(tables.submission))
         connection.execute(sa.delete(tables.server))
 
@@ -87,29 +87,29 @@ def make_order(code: str = CODE, **changes: Any) -> Order:
 
 def wait_for_end(store: Store, name: str, seconds: float = 420) -> Submission:
     def ended() -> Submission | None:
-        found = store.queue.find(name)
+        found = SubmissionQueue(store).find(name)
         return found if found is not None and found.state == "ended" else None
 
     return wait_until(f"{name} has ended", ended, seconds)
 
 
 def is_running(store: Store, name: str) -> bool:
-    runs = store.queue.runs(name)
+    runs = SubmissionQueue(store).runs(name)
     return bool(runs) and runs[-1].state == "running"
 
 
 def whole_log(store: Store, run: str) -> str:
-    return store.queue.log(run, limit=10**7)
+    return SubmissionQueue(store).log(run, limit=10**7)
 
 
 def test_a_study_is_run_and_its_log_kept_and_one_that_cannot_be_is_refused_once(team, cluster, start) -> None:
     good, bad = make_spec(), make_spec(model="project:no_such_builder")
-    team.queue.submit_study(good, make_order(labels={"zone": "here"}))
-    team.queue.submit_study(bad, make_order())
+    SubmissionQueue(team).submit_study(good, make_order(labels={"zone": "here"}))
+    SubmissionQueue(team).submit_study(bad, make_order())
     dispatcher = start()
     ended = wait_for_end(team, good.name)
     assert (ended.outcome, ended.message) == ("finished", "")
-    [run] = team.queue.runs(good.name)
+    [run] = SubmissionQueue(team).runs(good.name)
     log = whole_log(team, run.id)
     assert len(log) == run.log_characters
     assert log.count(f"{good.name}: running on 1 worker\n") == 1
@@ -121,13 +121,13 @@ def test_a_study_is_run_and_its_log_kept_and_one_that_cannot_be_is_refused_once(
     assert refused.outcome == "failed"
     assert "no_such_builder" in refused.message
     assert len(refused.message.splitlines()) == 1
-    [run] = team.queue.runs(bad.name)
+    [run] = SubmissionQueue(team).runs(bad.name)
     assert run.state == "refused"
     assert f"bandstand: {refused.message}\n" in whole_log(team, run.id)
 
     dispatcher.send_signal(signal.SIGTERM)
     assert dispatcher.wait(20) == 0
-    with team.connection() as connection:
+    with team.database.connection() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(tables.server)).scalar() == 0
 
 
@@ -136,40 +136,40 @@ def test_a_dispatcher_finds_out_what_became_of_the_runs_of_one_that_has_vanished
     forgotten, unheard = make_spec(), make_spec()
     vanished = Dispatch(team, "a machine that is gone")
     for spec in (forgotten, unheard):
-        team.queue.submit_study(spec, make_order())
+        SubmissionQueue(team).submit_study(spec, make_order())
     runs = [vanished.claim(per_user=9).run.id for _ in range(2)]
     vanished.submitted(runs[0])
     vanished.leave()
     start()
     assert wait_for_end(team, unheard.name).outcome == "finished"
-    assert [run.id for run in team.queue.runs(unheard.name)] == [runs[1]], "it was only just starting"
+    assert [run.id for run in SubmissionQueue(team).runs(unheard.name)] == [runs[1]], "it was only just starting"
     assert wait_for_end(team, forgotten.name).outcome == "finished"
-    lost, later = team.queue.runs(forgotten.name)
+    lost, later = SubmissionQueue(team).runs(forgotten.name)
     assert (lost.id, lost.state) == (runs[0], RunState.LOST)
     assert later.state == RunState.SUCCEEDED
 
 
 def test_a_job_that_does_not_pause_is_ended_by_ray_after_a_while(team, cluster, start) -> None:
     spec = make_spec(model="project:build_for_ever")
-    team.queue.submit_study(spec, make_order(DOES_NOT_PAUSE))
+    SubmissionQueue(team).submit_study(spec, make_order(DOES_NOT_PAUSE))
     start("--stop-grace-seconds", "4")
     wait_until("it runs", lambda: is_running(team, spec.name))
-    [run] = team.queue.runs(spec.name)
+    [run] = SubmissionQueue(team).runs(spec.name)
     driver = wait_until("its driver", lambda: cluster.driver(run.id))
-    team.queue.stop(spec.name)
+    SubmissionQueue(team).stop(spec.name)
     assert wait_for_end(team, spec.name, 60).outcome == "stopped"
     assert not driver.is_running()
 
 
 def test_the_database_may_be_away_for_half_a_minute(team, store, start, tmp_path) -> None:
     spec = make_spec(callbacks=["project:slow_journal"], budget={"epochs": 40}, checkpoint_every=1)
-    team.queue.submit_study(spec, make_order())
+    SubmissionQueue(team).submit_study(spec, make_order())
     dispatcher = start()
     wait_until("it trains", lambda: team.progress(spec.name).epochs >= 3, 120)
     close(store, "dispatched")
     time.sleep(30)
     assert dispatcher.poll() is None
-    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with store.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ALTER DATABASE dispatched ALLOW_CONNECTIONS true"))
     assert wait_for_end(team, spec.name).outcome == "finished"
     assert len(team.record(spec.name).measurements) == 40
@@ -180,7 +180,7 @@ def test_the_database_may_be_away_for_half_a_minute(team, store, start, tmp_path
 
 def close(store: Store, database: str) -> None:
     """Nobody gets into the database, and whoever is in it is thrown out."""
-    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with store.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false"))
         out = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
         connection.execute(sa.text(out), {"name": database})

@@ -60,7 +60,7 @@ def nodes(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayNodes]:
         for name, value in nodes.settings.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("RAY_ADDRESS", nodes.address)
-        monkeypatch.setenv("BANDSTAND_DATABASE_URL", store.url)
+        monkeypatch.setenv("BANDSTAND_DATABASE_URL", store.database.url)
         yield nodes
 
 
@@ -127,5 +127,5 @@ def losses(store: Store, name: str) -> list[dict[str, Any]]:
     """What is stored of attempts whose worker died."""
     event, study = tables.event, tables.study
     rows = sa.select(event.c.data).join(study, study.c.id == event.c.study_id)
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         return list(connection.execute(rows.where(study.c.name == name, event.c.kind == "lost")).scalars())

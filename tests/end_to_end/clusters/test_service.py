@@ -15,7 +15,7 @@ import pytest
 
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from bandstand.submissions import CodeArchive
+from bandstand.submissions import CodeArchive, SubmissionQueue
 from tests.end_to_end.harness.databases import make_database
 from tests.end_to_end.harness.project import CODE, SETTINGS
 from tests.end_to_end.harness.ray_cluster import RayCluster
@@ -71,7 +71,7 @@ def start(team: Store, tmp_path: Path) -> Iterator[Callable[..., Server]]:
     started: list[Server] = []
 
     def start_one(**environment: str) -> Server:
-        started.append(Server(tmp_path / "server", {"BANDSTAND_DATABASE_URL": team.url} | environment))
+        started.append(Server(tmp_path / "server", {"BANDSTAND_DATABASE_URL": team.database.url} | environment))
         return started[-1]
 
     yield start_one
@@ -86,18 +86,18 @@ def epochs(team: Store, name: str) -> int:
 
 
 def outcome(team: Store, name: str) -> str:
-    found = team.queue.find(name)
+    found = SubmissionQueue(team).find(name)
     return found.outcome if found is not None and found.state == "ended" else ""
 
 
 def run_states(team: Store, name: str) -> list[str]:
-    return [str(run.state) for run in team.queue.runs(name)]
+    return [str(run.state) for run in SubmissionQueue(team).runs(name)]
 
 
 def test_studies_of_two_users_end_as_they_should_though_a_job_and_a_server_are_killed(
     team: Store, home: Path, tmp_path: Path, start: Callable[..., Server]
 ) -> None:
-    with contextlib.closing(RayClosing(RayCluster(team.url, RAY_TOKEN))) as closing:
+    with contextlib.closing(RayClosing(RayCluster(team.database.url, RAY_TOKEN))) as closing:
         cluster = closing.cluster
         users = [User(team, "ada"), User(team, "grace")]
         secrets = [PASSWORD, RAY_TOKEN, *(user.token.split("_", 2)[2] for user in users)]
@@ -112,10 +112,10 @@ def test_studies_of_two_users_end_as_they_should_though_a_job_and_a_server_are_k
         assert first.process.poll() is None
         check_command_lines(secrets)
 
-        driver = cluster.driver(team.queue.runs("killed")[0].id)
+        driver = cluster.driver(SubmissionQueue(team).runs("killed")[0].id)
         assert driver is not None
         driver.kill()
-        wait_until("another run", lambda: len(team.queue.runs("killed")) == 2, PATIENCE_SECONDS)
+        wait_until("another run", lambda: len(SubmissionQueue(team).runs("killed")) == 2, PATIENCE_SECONDS)
         first.kill()
 
         second = start(**cluster.environment)
@@ -208,5 +208,7 @@ def test_without_a_cluster_a_local_ray_is_found_again_and_ends_with_the_server(
     assert not Path(left["folder"]).exists()
     # It was paused, not killed: every epoch that was trained is there, and the next server goes on with it.
     assert run_states(team, "local") == ["failed"]
-    assert team.queue.find("local").state == "queued"
-    assert "local: stopped: it can go on" in team.queue.log(team.queue.runs("local")[0].id, limit=10**6)
+    assert SubmissionQueue(team).find("local").state == "queued"
+    assert "local: stopped: it can go on" in SubmissionQueue(team).log(
+        SubmissionQueue(team).runs("local")[0].id, limit=10**6
+    )

@@ -74,7 +74,7 @@ def test_code_and_data_are_checked_before_anything_is_written(
 
 
 def optuna_studies(store: Store) -> list[str]:
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         if not sa.inspect(connection).has_table("studies"):
             return []
         return [row.study_name for row in connection.execute(sa.text("SELECT study_name FROM studies"))]
@@ -174,7 +174,7 @@ def test_a_name_used_by_another_spec_or_by_optuna_itself_is_refused(project: Pro
     line = refused(project, "run", str(again))
     assert "'taken' exists with other settings (seed: 99 here, 3 stored): give this one a new name" in line
 
-    url = store.url.replace("postgresql://", "postgresql+psycopg://")
+    url = store.database.url.replace("postgresql://", "postgresql+psycopg://")
     optuna.create_study(study_name="theirs", storage=url)
     line = refused(project, "run", str(project.write_study(name="theirs")), "--workers", "1")
     assert "an Optuna study 'theirs' that Bandstand did not make" in line

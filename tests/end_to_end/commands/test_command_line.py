@@ -233,12 +233,12 @@ def test_a_schema_that_is_too_old_is_refused_and_db_upgrade_mends_it(
 ) -> None:
     from alembic import command
 
-    from bandstand.store import database
+    from bandstand.store import connecting
 
     url = make_database(store, "old_schema")
-    engine = database.connect(url)
+    engine = connecting.connect(url)
     with engine.begin() as connection:
-        command.downgrade(database._alembic_config(connection), "0001")
+        command.downgrade(connecting._alembic_config(connection), "0001")
     engine.dispose()
     monkeypatch.setenv("BANDSTAND_DATABASE_URL", url)
     assert "it is at 0001: run `bandstand db upgrade`" in refused(project, "list")

@@ -13,7 +13,7 @@ import optuna
 import pytest
 from optuna_dashboard import get_note
 
-from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.store.optuna_mirror import open_storage
 from bandstand.store.store import Store
 from tests.end_to_end.harness.project import Project
 from tests.waiting import wait_until
@@ -55,7 +55,7 @@ def test_every_arm_is_an_ordinary_study_with_exactly_the_same_budget(
 def test_reviewers_in_optuna_dashboard_see_the_answer_in_each_study(
     compared: tuple[Project, Any], store: Store
 ) -> None:
-    storage = open_storage(store.url)
+    storage = open_storage(store.database.url)
     for arm in ("random+asha", "random", "grid"):
         note = get_note(optuna.load_study(study_name=f"small-comparison/{arm}/1", storage=storage))
         assert "repeat 1, of the comparison small-comparison." in note
@@ -121,12 +121,12 @@ def test_what_cannot_be_compared_is_refused_in_one_line_and_nothing_is_kept(
     compared: tuple[Project, Any], store: Store, arguments: list[str], message: str
 ) -> None:
     project, _ = compared
-    before = [store.comparison(name) for name in store.comparisons()]
+    before = [store.plans.get(name) for name in store.plans.names()]
     done = project.command("compare", "small.toml", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert [store.comparison(name) for name in store.comparisons()] == before
+    assert [store.plans.get(name) for name in store.plans.names()] == before
 
 
 @pytest.mark.slow

@@ -102,6 +102,6 @@ def test_functions_of_a_session_train_on_this_machine_and_are_known_again(
     assert model.startswith("bandstand_notebook_")
     kept = home / "functions" / f"{model.partition(':')[0]}.pkl"
     assert kept.stat().st_mode & 0o077 == 0, "others may not read it"
-    assert store.url.encode() not in kept.read_bytes()
+    assert store.database.url.encode() not in kept.read_bytes()
     other = run_cells([*cells[:2], LOCAL.replace("FACTOR", "4")], tmp_path)
     assert "'from-a-notebook' exists with other settings (model: " in other.stderr

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.store.views import StudyRecord
 from bandstand_workers.learning_rates import TableSchedule
 from tests.end_to_end.harness.project import Project
 

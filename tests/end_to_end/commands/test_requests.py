@@ -13,9 +13,9 @@ import keras
 import pytest
 import sqlalchemy as sa
 
+from bandstand.problem.budget import Budget
 from bandstand.store import tables
 from bandstand.store.store import Store
-from bandstand.study.study import Budget
 from tests.end_to_end.harness.processes import kill_one, let_it_train
 from tests.end_to_end.harness.project import Project
 from tests.waiting import wait_until
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 def events(store: Store, name: str, *kinds: str) -> list[Any]:
     event, study = tables.event, tables.study
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         of_study = sa.select(study.c.id).where(study.c.name == name).scalar_subquery()
         query = sa.select(event.c.data).where(event.c.study_id == of_study, event.c.kind.in_(kinds))
         return list(connection.execute(query.order_by(event.c.seq)).scalars())
@@ -40,15 +40,15 @@ def test_requests_are_taken_once_though_the_coordinator_dies_around_them(
     wanted = [{"units": units, "rate": 0.01} for units in (10, 11, 12)]
     first = project.start("run", str(file), "--workers", "2")
     let_it_train(first, store, name, 2, rng)
-    store.request_budget(name, Budget(epochs=30), by="ada")
+    store.requests.extend(name, Budget(epochs=30), by="ada")
     for params in wanted[:2]:
-        store.request_trial(name, params, by="ada")
+        store.requests.enqueue(name, params, by="ada")
         time.sleep(rng.uniform(0, 1.5))
         kill_one(first, "Coordinator", rng)
         let_it_train(first, store, name, 2, rng)
-    pulse = wait_until("a pulse", lambda: store.read_pulse(name))
+    pulse = wait_until("a pulse", lambda: store.monitoring.pulse(name))
     assert pulse.figures.trainers >= 1
-    store.request_trial(name, wanted[2])
+    store.requests.enqueue(name, wanted[2])
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
 
@@ -57,8 +57,8 @@ def test_requests_are_taken_once_though_the_coordinator_dies_around_them(
     record = store.record(name)
     assert (record.state, len(record.measurements)) == ("finished", 30)
     assert (record.budget.epochs, record.spec.budget.epochs) == (30, 20)
-    requests = store.read_requests(name)
-    assert [(request.kind, request.answer) for request in requests] == [("extend", ""), *[("enqueue", "")] * 3]
+    requests = store.requests.read(name)
+    assert [(request.kind, request.answer) for request in requests] == [("extend", None), *[("enqueue", None)] * 3]
     assert all(request.taken_at for request in requests)
     taken = [event["request"] for event in events(store, name, "extended", "enqueued")]
     assert sorted(taken) == [request.id for request in requests]

@@ -15,6 +15,7 @@ from bandstand.client import Client
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.study.study_file import find_study
+from bandstand.submissions import SubmissionQueue
 from tests.end_to_end.harness.databases import make_database
 from tests.end_to_end.harness.project import Project, refused
 from tests.end_to_end.harness.servers import Server
@@ -142,15 +143,15 @@ def test_a_server_that_stands_in_the_project_runs_it_on_its_local_ray(
 ) -> None:
     team = Store(make_database(store, "users-project"))
     token = team.accounts.create_token("ada", Role.SUBMITTER, 1).text
-    server = Server(tmp_path / "server", {"BANDSTAND_DATABASE_URL": team.url}, cwd=folder)
+    server = Server(tmp_path / "server", {"BANDSTAND_DATABASE_URL": team.database.url}, cwd=folder)
     try:
         told: list[str] = []
         with Client(server.url, token=token) as client:
             spec = find_study(str(folder / "study.toml")).spec
             client.submit(spec, code=folder, workers=1, say=told.append)
             wait_until("it ends", lambda: _outcome(team, "from-toml"), PATIENCE_SECONDS)
-        assert _outcome(team, "from-toml") == "finished", team.queue.log(
-            team.queue.runs("from-toml")[0].id, limit=10**6
+        assert _outcome(team, "from-toml") == "finished", SubmissionQueue(team).log(
+            SubmissionQueue(team).runs("from-toml")[0].id, limit=10**6
         )
         assert any("random.py has the name of a module of Python's own" in line for line in told)
     finally:
@@ -160,7 +161,7 @@ def test_a_server_that_stands_in_the_project_runs_it_on_its_local_ray(
 
 
 def _outcome(team: Store, name: str) -> str:
-    found = team.queue.find(name)
+    found = SubmissionQueue(team).find(name)
     return found.outcome if found is not None and found.state == "ended" else ""
 
 

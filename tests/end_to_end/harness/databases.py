@@ -9,6 +9,6 @@ from bandstand.store.store import Store
 
 def make_database(store: Store, name: str) -> str:
     """A new database on the session's server."""
-    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with store.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
-    return store.url.replace("/bandstand?", f"/{name}?")
+    return store.database.url.replace("/bandstand?", f"/{name}?")

@@ -33,7 +33,7 @@ def check_what_is_stored(store: Store, name: str, project: Project, epochs: int)
 
 def check_resumed_from_last_checkpoints(store: Store, name: str) -> None:
     event = tables.event
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         study = connection.execute(sa.select(tables.study.c.id).where(tables.study.c.name == name)).scalar_one()
         rows = connection.execute(sa.select(event).where(event.c.study_id == study).order_by(event.c.seq)).all()
     ended = Counter(row.trial for row in rows if row.kind == "ended")
@@ -72,7 +72,7 @@ def own_epochs(trial: Any) -> range:
 def check_optuna_agrees(store: Store, record: Any) -> None:
     import optuna
 
-    url = store.url.replace("postgresql://", "postgresql+psycopg://")
+    url = store.database.url.replace("postgresql://", "postgresql+psycopg://")
     study = optuna.load_study(study_name=record.spec.name, storage=url)
     assert len(study.trials) == len(record.trials)
     for theirs, (_, ours) in zip(study.trials, record.trials.iterrows(), strict=True):

@@ -115,7 +115,7 @@ def check_peak(project: Project, store: Store, name: str, state: str, epochs: in
 def optuna_best(store: Store, name: str) -> Any:
     import optuna
 
-    url = store.url.replace("postgresql://", "postgresql+psycopg://")
+    url = store.database.url.replace("postgresql://", "postgresql+psycopg://")
     return optuna.load_study(study_name=name, storage=url).user_attrs["bandstand:best"]
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 def events(store: Store, name: str, kind: str) -> list[Any]:
     event, study = tables.event, tables.study
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         of_study = sa.select(study.c.id).where(study.c.name == name).scalar_subquery()
         query = sa.select(event.c.data).where(event.c.study_id == of_study, event.c.kind == kind)
         return list(connection.execute(query).scalars())
@@ -48,7 +48,7 @@ def check(project: Project, store: Store, name: str, result: str, score: Callabl
     """What is stored, told and on disk says the same; returns what was stored of the combination."""
     (combined,) = events(store, name, "combined")
     assert combined["how"] == result
-    assert combined["problem"] == ""
+    assert combined["problem"] is None
     assert len(combined["trials"]) >= 2
     record = store.record(name)
     assert record.best is not None

@@ -47,7 +47,7 @@ def damage(files: list[Path], trap: Path) -> None:
 
 def events_of(store: Store, name: str) -> list[Any]:
     event = tables.event
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         study = connection.execute(sa.select(tables.study.c.id).where(tables.study.c.name == name)).scalar_one()
         return list(connection.execute(sa.select(event).where(event.c.study_id == study).order_by(event.c.seq)))
 

@@ -20,8 +20,8 @@ import sqlalchemy as sa
 from bandstand.running.live import NoDisplay
 from bandstand.running.messages import StudyOutcome
 from bandstand.running.run import run_studies
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
 from tests.end_to_end.harness.databases import make_database
 from tests.end_to_end.harness.processes import kill_one, let_it_train
@@ -65,7 +65,9 @@ def record(store: Store, outcomes: dict[str, StudyOutcome]) -> Any:
 
 
 def optuna_study(store: Store, name: str) -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=store.url.replace("postgresql://", "postgresql+psycopg://"))
+    return optuna.load_study(
+        study_name=name, storage=store.database.url.replace("postgresql://", "postgresql+psycopg://")
+    )
 
 
 def test_all_finish_and_tune_s_folder_is_empty(outcomes: dict[str, StudyOutcome], home: Path) -> None:
@@ -231,9 +233,9 @@ def plant_address(store: Store, folder: Path) -> str:
     user = name = f"{PLANTED}-{folder.name}"
     host = folder / f"{PLANTED}-host"
     host.mkdir()
-    (socket,) = Path(unquote(store.url.partition("?host=")[2])).glob(".s.PGSQL.*[0-9]")
+    (socket,) = Path(unquote(store.database.url.partition("?host=")[2])).glob(".s.PGSQL.*[0-9]")
     (host / f".s.PGSQL.{PORT}").symlink_to(socket)
-    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with store.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text(f"CREATE ROLE \"{user}\" SUPERUSER LOGIN PASSWORD '{PLANTED}-password'"))
     make_database(store, name)
     return f"postgresql://{user}:{PLANTED}-password@/{name}?host={quote(str(host), safe='')}&port={PORT}"

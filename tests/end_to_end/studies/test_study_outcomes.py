@@ -15,8 +15,8 @@ from bandstand.errors import StudyFailedError
 from bandstand.running.live import NoDisplay
 from bandstand.running.messages import StudyOutcome
 from bandstand.running.run import run_studies
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
 from tests.end_to_end.harness.project import Project, refused
 

@@ -29,7 +29,7 @@ def start(store: Store) -> Iterator[Start]:
     def run(*options: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "bandstand", "dashboard", *options],
-            env=os.environ | {"BANDSTAND_DATABASE_URL": store.url},
+            env=os.environ | {"BANDSTAND_DATABASE_URL": store.database.url},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -83,7 +83,7 @@ def test_a_servers_dashboard_ends_when_it_is_idle_but_answers_whoever_is_asking(
     path.parent.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-c", IDLE_AFTER_A_SECOND, str(path)],
-        env=os.environ | {"BANDSTAND_DATABASE_URL": store.url},
+        env=os.environ | {"BANDSTAND_DATABASE_URL": store.database.url},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -6,9 +6,9 @@ import pytest
 import typer
 
 from bandstand.commands.cli import app
-from bandstand.comparison.plan import make_plan
 from bandstand.store.store import Store
 from bandstand.strategies import strategy_name
+from bandstand.study.comparison_plan import make_plan
 from tests.service.store.written_study import make_spec, train
 
 PAIRS = [("tpe", "asha", "tpe + asha"), ("tpe", "none", "tpe"), ("pbt", "", "pbt")]

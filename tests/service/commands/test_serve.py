@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from bandstand.store import tables
 from bandstand.store.store import Store
+from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import Order
 from tests.service.store.written_study import make_spec
 from tests.waiting import wait_until
@@ -75,7 +76,7 @@ def serve(tmp_path: Path, store: Store) -> Iterator[Callable[..., Served]]:
 
 
 def servers(store: Store) -> set[str]:
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         return set(connection.execute(sa.select(tables.server.c.place)).scalars())
 
 
@@ -95,7 +96,7 @@ def test_a_server_is_up_soon_small_and_without_what_trains(serve) -> None:
 
 def test_a_server_without_users_says_how_to_make_one(serve, store) -> None:
     for token in store.accounts.list_tokens():
-        with store.connection() as connection, connection.begin():
+        with store.database.connection() as connection, connection.begin():
             connection.execute(sa.delete(tables.token).where(tables.token.c.id == token.id))
     serve("--no-dispatch").wait_for("nobody has a token yet; `bandstand token create NAME --role admin`")
 
@@ -140,21 +141,21 @@ def test_a_dispatcher_that_dies_is_followed_by_another_and_the_last_one_signs_of
     assert served.process.wait(30) == 130
     assert not child.is_running()
     assert servers(store) == {first}, "the killed one could not"
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.delete(tables.server))
 
 
 def test_while_the_cluster_is_away_submissions_wait_and_it_is_said_once(serve, store) -> None:
     served = serve(RAY_API_SERVER_ADDRESS=NOBODY_LISTENS, RAY_AUTH_MODE="disabled")
     spec = make_spec(name="waits for a cluster")
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     served.wait_for(f"job server must answer; {NOBODY_LISTENS} does not: ConnectionError; waiting")
     time.sleep(4)
     assert served.output.read_text().count("waiting") == 1
-    assert store.queue.find(spec.name).state == "queued"
+    assert SubmissionQueue(store).find(spec.name).state == "queued"
     [child] = psutil.Process(served.process.pid).children()
     served.process.kill()
     psutil.wait_procs([child], timeout=30)
     assert not child.is_running(), "a dispatcher ends with its server, however that ends"
     assert servers(store) == set(), "and signs off"
-    store.queue.stop(spec.name)
+    SubmissionQueue(store).stop(spec.name)

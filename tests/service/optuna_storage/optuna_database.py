@@ -8,7 +8,7 @@ import psycopg
 from optuna.storages import RDBStorage
 
 from bandstand.optuna_storage import SoleWriterStorage
-from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.store.optuna_mirror import open_storage
 from bandstand.store.store import Store
 
 
@@ -40,9 +40,9 @@ CONTENT = {
 
 def make_database(store: Store, name: str) -> str:
     """A database of its own with Optuna's tables; returns its URL."""
-    with psycopg.connect(store.url, autocommit=True) as connection:
+    with psycopg.connect(store.database.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
-    url = store.url.replace("/bandstand?", f"/{name}?")
+    url = store.database.url.replace("/bandstand?", f"/{name}?")
     SoleWriterStorage.open(url).close()
     return url
 

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from bandstand.running.live import PlainDisplay, budget_used, params_text, progress_view
 from bandstand.search.search import Search
+from bandstand.store.records import RunningTrial, StudyProgress
 from bandstand.store.store import Store
-from bandstand.store.views import BestTrial, RunningTrial, StudyProgress
 from bandstand.study.study import StudySpec
+from bandstand.trials.best import BestTrial
 from tests.service.store.written_study import flush, make_spec, train
 
 

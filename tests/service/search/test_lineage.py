@@ -1,7 +1,7 @@
 """The way from fresh weights to a trial, on lineages small enough to write down."""
 
-from bandstand.search.events import Proposed
-from bandstand.search.lineage import lineage_of, parameter_table
+from bandstand.trials.events import Proposed
+from bandstand.trials.lineage import lineage_of, parameter_table
 
 
 def proposed(trial, rate, **changes):

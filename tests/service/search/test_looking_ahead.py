@@ -2,9 +2,9 @@
 
 import pytest
 
-from bandstand.search.events import Action
 from bandstand.search.search import Search
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
+from bandstand.trials.events import Action
 from tests.service.search.harness.desk import Desk
 from tests.service.search.harness.pairs import settings_for
 from tests.service.search.harness.stored_events import through_the_rows

@@ -4,8 +4,8 @@ from math import inf, isfinite, nan
 
 import pytest
 
-from bandstand.search.events import TrialState
 from bandstand.strategies import SAMPLERS
+from bandstand.trials.events import TrialState
 from bandstand_spaces import SEARCH_SPACES
 from tests.service.search.harness.endings import check_ending
 from tests.service.search.harness.odd_values import ODD_VALUES

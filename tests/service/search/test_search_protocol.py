@@ -2,8 +2,8 @@
 
 import pytest
 
-from bandstand.search.events import Action, Checkpointed, Decided, Ended, Lost, TrialState
-from bandstand.search.protocol import StaleAttemptError
+from bandstand.search.protocol import Measurement, StaleAttemptError
+from bandstand.trials.events import Action, Checkpointed, Decided, Ended, Lost, TrialState
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def kinds(search):
 @pytest.mark.parametrize(
     "speak",
     [
-        lambda search: search.report(0, 1, 1, {"val_loss": 0.5}),
+        lambda search: search.report(0, 1, Measurement(epoch=1, metrics={"val_loss": 0.5})),
         lambda search: search.checkpointed(0, 1, 1, "uri"),
         lambda search: search.finish(0, 1),
         lambda search: search.paused(0, 1),
@@ -247,7 +247,9 @@ def test_a_search_restored_while_trials_ran_begins_them_again_without_blame(desk
 def test_each_epoch_s_metrics_time_and_learning_rate_are_recorded(desk):
     desk.start()
     desk.search.take_events()
-    desk.search.report(0, 1, 1, {"loss": 1.0, "val_loss": 0.5}, seconds=2.5, learning_rate=0.01)
+    desk.search.report(
+        0, 1, Measurement(epoch=1, metrics={"loss": 1.0, "val_loss": 0.5}, seconds=2.5, learning_rate=0.01)
+    )
     measured = desk.search.take_events()[0]
     assert (measured.value, measured.metrics) == (0.5, {"loss": 1.0, "val_loss": 0.5})
     assert (measured.seconds, measured.learning_rate) == (2.5, 0.01)

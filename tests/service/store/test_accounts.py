@@ -15,7 +15,7 @@ def test_a_token_is_found_by_its_text_alone_and_its_secret_is_stored_nowhere(sto
     found = store.accounts.find(token.text)
     assert (found.user_name, found.role) == ("ada", Role.SUBMITTER)
     secret = token.text.split("_", 2)[2]
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         rows = [str(row) for row in connection.execute(sa.select(tables.token))]
     assert not any(secret in row for row in rows)
     assert secret not in repr(token)
@@ -31,7 +31,7 @@ def test_a_text_that_is_nearly_a_token_is_none(store, change):
 
 def test_an_expired_token_is_none(store):
     token = store.accounts.create_token("ada", Role.VIEWER, days=1)
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         past = sa.text("clock_timestamp() - interval '1 second'")
         connection.execute(sa.update(tables.token).where(tables.token.c.id == token.record.id).values(expires_at=past))
     assert store.accounts.find(token.text) is None

@@ -10,11 +10,12 @@ import optuna
 import pytest
 
 from bandstand.api.pages.content.chart import read_best_so_far
-from bandstand.report.timeline import make_best_curve, places_of
-from bandstand.search.history import History
+from bandstand.report.records.timeline import make_best_curve, places_of
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
+from bandstand.trials.history import History
 from tests.service.search.harness.virtual_cluster import VirtualCluster
 from tests.service.store.written_study import flush, make_spec
 
@@ -54,11 +55,11 @@ def check_all_agree(store: Store, history: History, study_id: int) -> None:
     assert (best is None) is (value is None)
     record, progress = store.record(spec.name), store.progress(spec.name)
     (summary,) = store.studies(names=[spec.name])
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         chart = read_best_so_far(connection, study_id, spec.objective)
     curve = make_best_curve(record)
     assert chart.changes == list(zip(curve.epochs, curve.values, strict=True))
-    url = store.url.replace("postgresql://", "postgresql+psycopg://")
+    url = store.database.url.replace("postgresql://", "postgresql+psycopg://")
     told = optuna.load_study(study_name=spec.name, storage=url).user_attrs.get("bandstand:best")
     if best is None:
         assert (record.best, progress.best, summary.best_trial, chart.changes, told) == (None, None, None, [], None)
@@ -123,7 +124,9 @@ def test_of_a_study_that_takes_last_epochs_a_better_value_that_does_not_count_is
             given = search.next()
             assert given is not None
             for number, value in enumerate(values, 1):
-                search.report(given.trial, given.attempt, number, {"val_loss": value, "loss": value})
+                search.report(
+                    given.trial, given.attempt, Measurement(epoch=number, metrics={"val_loss": value, "loss": value})
+                )
             search.finish(given.trial, given.attempt)
         flush(search, writer)
     finally:
@@ -146,11 +149,11 @@ def test_a_model_of_another_epoch_than_the_best_is_not_shown_as_that_of_the_best
         writer.catch_up_mirror(search.history)
         given = search.next()
         assert given is not None
-        search.report(given.trial, given.attempt, 1, {"val_loss": 0.5, "loss": 0.5})
+        search.report(given.trial, given.attempt, Measurement(epoch=1, metrics={"val_loss": 0.5, "loss": 0.5}))
         flush(search, writer)
         writer.set_study(model_uri="/kept.keras", model_trial=0, model_epoch=1, test_metrics={"loss": 1.0})
         assert read_path(store, spec) == "/kept.keras"
-        search.report(given.trial, given.attempt, 2, {"val_loss": 0.4, "loss": 0.4})
+        search.report(given.trial, given.attempt, Measurement(epoch=2, metrics={"val_loss": 0.4, "loss": 0.4}))
         flush(search, writer)
         assert read_path(store, spec) is None
         writer.set_study(model_epoch=None)  # as an earlier release kept it, at a trial's end

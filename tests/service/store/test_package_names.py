@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from alembic import command
 
-from bandstand.comparison.plan import make_plan
-from bandstand.comparison.plan_rows import read_plan, write_plan
 from bandstand.search.search import Search
-from bandstand.store import database
+from bandstand.store import connecting
+from bandstand.store.rows.plan_rows import read_plan, write_plan
 from bandstand.store.store import Store
+from bandstand.study.comparison_plan import make_plan
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import find_study
 from tests.service.commands.in_process import Bandstand
@@ -50,17 +50,17 @@ def url(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database of its own, which the environment names, at the release before's revision."""
     url = make_database(store, next(DATABASES))
     monkeypatch.setenv("BANDSTAND_DATABASE_URL", url)
-    engine = database.connect(url)
+    engine = connecting.connect(url)
     engine.dispose()
     move(url, "0007")
     return url
 
 
 def move(url: str, revision: str) -> None:
-    engine = database.connect(url, any_schema=True)
+    engine = connecting.connect(url, any_schema=True)
     with engine.begin() as connection:
         change = command.upgrade if revision == "head" else command.downgrade
-        change(database._alembic_config(connection), revision)
+        change(connecting._alembic_config(connection), revision)
     engine.dispose()
 
 
@@ -141,7 +141,7 @@ def test_a_database_without_optunas_tables_is_upgraded(url: str) -> None:
 
 
 def test_every_module_that_is_renamed_is_there() -> None:
-    path = next((database._MIGRATIONS / "versions").glob("0008_*.py"))
+    path = next((connecting._MIGRATIONS / "versions").glob("0008_*.py"))
     spec = importlib.util.spec_from_file_location("package_names", path)
     assert spec is not None
     assert spec.loader is not None
@@ -166,7 +166,7 @@ def test_a_built_in_study_that_was_stored_before_is_the_same_study_after(
     try:
         assert store.check_name(spec)
         assert store.spec(name) == spec
-        with store.connection() as connection, connection.begin():
+        with store.database.connection() as connection, connection.begin():
             write_plan(connection, plan)  # refuses another comparison of this name
             assert read_plan(connection, plan.name).spec == plan.spec
         assert name in bandstand("list").out

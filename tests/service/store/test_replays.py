@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store import tables
-from bandstand.store.schedules import replay_spec
+from bandstand.store.reading.schedules import replay_spec
+from bandstand.store.records import StudyRecord
+from bandstand.store.rows.study_rows import delete_row
 from bandstand.store.store import Store
-from bandstand.store.study_rows import delete_row
-from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
 from tests.service.commands.in_process import Bandstand
 from tests.service.store.written_study import flush, make_spec, train_lineages
@@ -66,7 +66,7 @@ def sentence(original: StudyRecord, replay: StudyRecord) -> str:
 
 
 def delete(store: Store, name: str) -> None:
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         delete_row(connection, name)
     store.delete_optuna_studies([name])
 
@@ -140,7 +140,7 @@ def test_a_replay_that_has_not_finished_says_how_far_it_is(bandstand: Bandstand,
     name = write(store, population()).spec.name
     spec = replay_spec(store.schedule(name), f"{name}-begun")
     store.claim(spec, "a test").close()
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.update(tables.study).where(tables.study.c.name == spec.name).values(state="stopped"))
     assert f"as {spec.name}: no value yet (stopped)\n" in bandstand("best", name).out
 

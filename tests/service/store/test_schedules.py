@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 from bandstand.search.protocol import Assignment
-from bandstand.store.schedules import replay_spec, write_schedule
+from bandstand.store.reading.schedules import replay_spec, write_schedule
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.store.views import StudyRecord
 from bandstand.study.study import StudySpec
 from bandstand_workers.learning_rates import TableSchedule
 from tests.service.commands.in_process import Bandstand

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 
 from bandstand.errors import ForeignWriteError, LeaseLostError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.optuna_storage import SoleWriterStorage
-from bandstand.optuna_tables.optuna_mirror import OptunaMirror
-from bandstand.search.events import Action, Measured
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import study_writer, tables
+from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
+from bandstand.trials.events import Action, Measured
 from tests.service.store.written_study import flush, make_spec, train_one
 
 
@@ -31,7 +32,7 @@ def writer(store: Store) -> Iterator[StudyWriter]:
 
 
 def study_in_optuna(store: Store, name: str) -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=store.url.replace("postgresql:", "postgresql+psycopg:"))
+    return optuna.load_study(study_name=name, storage=store.database.url.replace("postgresql:", "postgresql+psycopg:"))
 
 
 def test_a_search_read_back_from_the_store_goes_on_with_the_same_decisions(writer: StudyWriter) -> None:
@@ -97,7 +98,7 @@ def test_params_come_back_as_they_went_in_with_types_and_order(writer: StudyWrit
 def test_a_second_writer_is_refused_with_the_name_of_the_first(
     writer: StudyWriter, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bandstand.store.study_rows._KILLED_HOLDER_SECONDS", 0.3)
+    monkeypatch.setattr("bandstand.store.rows.study_rows._KILLED_HOLDER_SECONDS", 0.3)
     with pytest.raises(StudyInUseError, match="a test has it since"):
         store.claim(writer.spec, "another test")
 
@@ -131,7 +132,7 @@ def test_names_with_markup_and_foreign_letters_are_kept(store: Store) -> None:
 
 
 def kill_connection_of(writer: StudyWriter, store: Store) -> None:
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         lock = sa.text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = :cls AND objid = :id")
         pid = connection.execute(lock, {"cls": tables.LEASE_CLASS, "id": writer.study_id}).scalar_one()
         connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
@@ -181,7 +182,7 @@ def test_optuna_catches_up_with_what_a_killed_writer_left_out(writer: StudyWrite
     train_one(search, 0.1)
     assignment = search.next()
     assert assignment is not None
-    search.report(assignment.trial, assignment.attempt, 1, {"val_loss": 0.7, "loss": 0.7})
+    search.report(assignment.trial, assignment.attempt, Measurement(epoch=1, metrics={"val_loss": 0.7, "loss": 0.7}))
     flush(search, writer, mirror=False)  # killed before Optuna's tables followed
     assert len(study_in_optuna(store, writer.spec.name).trials) == 1
     writer.catch_up_mirror(search.history)
@@ -202,7 +203,7 @@ def test_a_batch_that_optunas_tables_refuse_leaves_nothing_there_until_they_catc
     assert assignment is not None
     flush(search, writer)
     train_one(search)
-    search.report(assignment.trial, assignment.attempt, 1, {"val_loss": 0.7, "loss": 0.7})
+    search.report(assignment.trial, assignment.attempt, Measurement(epoch=1, metrics={"val_loss": 0.7, "loss": 0.7}))
     study.tell(0, state=optuna.trial.TrialState.FAIL)
     with pytest.raises(ForeignWriteError):
         flush(search, writer)
@@ -231,16 +232,17 @@ def test_a_study_deleted_in_optuna_is_made_again_from_the_events(writer: StudyWr
     search = Search(writer.spec)
     train_one(search)
     flush(search, writer)
-    optuna.delete_study(study_name=writer.spec.name, storage=store.url.replace("postgresql:", "postgresql+psycopg:"))
+    url = store.database.url.replace("postgresql:", "postgresql+psycopg:")
+    optuna.delete_study(study_name=writer.spec.name, storage=url)
     writer.catch_up_mirror(search.history)
     assert len(study_in_optuna(store, writer.spec.name).trials) == 1
 
 
 def test_a_database_user_called_bandstand_gets_two_schemas_that_do_not_mix(store: Store) -> None:
-    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with store.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("CREATE ROLE bandstand LOGIN"))
         connection.execute(sa.text("CREATE DATABASE owned OWNER bandstand"))
-    url = store.url.replace("postgres@", "bandstand@").replace("/bandstand?", "/owned?")
+    url = store.database.url.replace("postgres@", "bandstand@").replace("/bandstand?", "/owned?")
     theirs = Store(url)
     spec = make_spec()
     for _ in range(2):  # the second time finds the tables that the first has made
@@ -254,7 +256,7 @@ def test_catching_up_waits_for_what_a_killed_predecessor_has_under_way(store: St
     search = Search(writer.spec)
     search.next()
     flush(search, writer, mirror=False)
-    predecessor = SoleWriterStorage(store.url)
+    predecessor = SoleWriterStorage(store.database.url)
     study_id = predecessor.get_study_id_from_name(writer.spec.name)
     added = threading.Event()
 
@@ -285,7 +287,9 @@ def test_an_attempt_has_its_worker_and_ends_when_it_pauses_not_when_its_trial_is
     for worker in ("trainer-1", "trainer-2"):
         given = search.next(worker=worker)
         assert given is not None
-        verdict = search.report(given.trial, given.attempt, 1, {"val_loss": 0.5 + given.trial}, seconds=0.1)
+        verdict = search.report(
+            given.trial, given.attempt, Measurement(epoch=1, metrics={"val_loss": 0.5 + given.trial}, seconds=0.1)
+        )
         assert verdict.action is Action.PAUSE
         search.checkpointed(given.trial, given.attempt, 1, "/checkpoints/1")
         search.paused(given.trial, given.attempt)
@@ -310,7 +314,7 @@ def test_a_study_was_run_while_its_time_was_booked_and_paused_in_between(writer:
         search.spend(wall_seconds=seconds)
     flush(search, writer, mirror=False)
     event, earlier = tables.event.c, tables.event.c.created_at - sa.text("interval '1 hour'")
-    with store._engine.begin() as connection:
+    with store.database.engine.begin() as connection:
         bookings = connection.scalars(sa.select(event.seq).where(event.kind == "spent").order_by(event.seq)).all()
         connection.execute(sa.update(tables.event).where(event.seq.in_(bookings[:2])).values(created_at=earlier))
     first, second = store.record(writer.spec.name).runs
@@ -327,7 +331,7 @@ def test_where_a_checkpoint_was_refused_the_next_attempt_s_of_the_same_epoch_tak
         given = search.next()
         assert given is not None
         assert (given.attempt, given.from_epoch) == (2 * attempt - 1, 0)
-        search.report(given.trial, given.attempt, 1, {"val_loss": 0.5}, seconds=0.1)
+        search.report(given.trial, given.attempt, Measurement(epoch=1, metrics={"val_loss": 0.5}, seconds=0.1))
         search.checkpointed(given.trial, given.attempt, 1, f"/checkpoints/{attempt}")
         flush(search, writer)
         assert writer.checkpoint_uri(given.trial, 1) == f"/checkpoints/{attempt}"
@@ -344,7 +348,7 @@ def test_where_a_checkpoint_was_refused_the_next_attempt_s_of_the_same_epoch_tak
 
 def test_a_study_whose_creation_was_cut_off_between_optunas_tables_and_ours_is_created(store: Store) -> None:
     spec = make_spec()
-    mirror = OptunaMirror(store.url, spec)
+    mirror = OptunaMirror(store.database.url, spec)
     mirror.create_study()
     mirror.close()
     store.claim(spec, "a test").close()

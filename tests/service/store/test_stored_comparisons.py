@@ -17,18 +17,18 @@ def name():
 
 def test_a_plan_comes_back_as_it_was_kept(store, name):
     plan = plan_of(["tpe:startup_trials=3+asha", "pbt"], 3, name=name)
-    assert store.keep_comparison(plan) == plan
-    assert store.comparison(name) == plan
-    assert store.comparisons()[0] == name
+    assert store.plans.keep(plan) == plan
+    assert store.plans.get(name) == plan
+    assert store.plans.names()[0] == name
 
 
 def test_keeping_more_arms_and_repeats_extends_it(store, name):
-    store.keep_comparison(plan_of(["tpe+asha"], 2, name=name))
-    kept = store.keep_comparison(plan_of(["qmc"], 1, name=name))
+    store.plans.keep(plan_of(["tpe+asha"], 2, name=name))
+    kept = store.plans.keep(plan_of(["qmc"], 1, name=name))
     assert [arm.label for arm in kept.arms] == ["tpe+asha", "random", "grid", "qmc"]
     assert kept.repeats == 2
-    assert store.comparison(name) == kept
-    assert store.keep_comparison(plan_of(["qmc"], 4, name=name)).repeats == 4
+    assert store.plans.get(name) == kept
+    assert store.plans.keep(plan_of(["qmc"], 4, name=name)).repeats == 4
 
 
 @pytest.mark.parametrize(
@@ -40,23 +40,23 @@ def test_keeping_more_arms_and_repeats_extends_it(store, name):
     ],
 )
 def test_another_comparison_of_the_same_name_is_refused_and_nothing_is_kept(store, name, changes, message):
-    plan = store.keep_comparison(plan_of(["tpe+asha"], 2, name=name))
+    plan = store.plans.keep(plan_of(["tpe+asha"], 2, name=name))
     with pytest.raises(StudyNameTakenError, match=message):
-        store.keep_comparison(plan_of(["tpe+asha", "qmc"], 3, name=name, **changes))
-    assert store.comparison(name) == plan
+        store.plans.keep(plan_of(["tpe+asha", "qmc"], 3, name=name, **changes))
+    assert store.plans.get(name) == plan
 
 
 def test_studies_taken_from_before_are_remembered(store, name):
     plan = dataclasses.replace(plan_of([], 2, name=name), taken={("random", 1): "yesterday"})
-    store.keep_comparison(plan)
-    store.keep_comparison(plan_of([], 3, name=name))
-    assert store.comparison(name).taken == {("random", 1): "yesterday"}
+    store.plans.keep(plan)
+    store.plans.keep(plan_of([], 3, name=name))
+    assert store.plans.get(name).taken == {("random", 1): "yesterday"}
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are(store, name):
-    store.keep_comparison(plan_of([], 1, name=name))
+    store.plans.keep(plan_of([], 1, name=name))
     with pytest.raises(ComparisonNotFoundError, match=f"there is no comparison 'none'.*the latest are '{name}'"):
-        store.comparison("none")
+        store.plans.get("none")
 
 
 def test_studies_with_the_same_settings_are_found_whatever_their_names(store, name):
@@ -68,7 +68,7 @@ def test_studies_with_the_same_settings_are_found_whatever_their_names(store, na
     other = store.claim(planned.spec.model_copy(update={"name": f"{name}-seed", "seed": 99}), "test")
     other.set_study(state="finished")
     other.close()
-    assert store.finished_like([planned.spec])[planned.spec.name] == [f"{name}-finished"]
+    assert store.plans.finished_like([planned.spec])[planned.spec.name] == [f"{name}-finished"]
 
 
 def test_studies_of_data_that_have_changed_since_are_not_found(store, name):
@@ -78,7 +78,7 @@ def test_studies_of_data_that_have_changed_since_are_not_found(store, name):
         writer = store.claim(planned.spec.model_copy(update={"name": f"{name}-{study}"}), "test")
         writer.set_study(state="finished", environment={"data": fingerprint})
         writer.close()
-    assert store.finished_like([planned.spec])[planned.spec.name] == [f"{name}-new"]
+    assert store.plans.finished_like([planned.spec])[planned.spec.name] == [f"{name}-new"]
 
 
 def test_a_pruner_alone_has_random_sampling():

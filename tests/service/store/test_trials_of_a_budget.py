@@ -13,12 +13,12 @@ from bandstand.api.pages.content.standing import read_standing
 from bandstand.api.schemas.answers import Progress
 from bandstand.client.answers import progress_from
 from bandstand.running.live import budget_spent, budget_used
-from bandstand.search.budget import spends_a_trial
-from bandstand.search.events import TrialState
 from bandstand.search.search import Search
 from bandstand.store import tables
-from bandstand.store.spent_rows import trial_is_spent
+from bandstand.store.rows.spent_rows import trial_is_spent
 from bandstand.store.store import Store
+from bandstand.trials.events import TrialState
+from bandstand.trials.ledger import spends_a_trial
 from tests.service.search.harness.virtual_cluster import VirtualCluster
 from tests.service.store.written_study import flush, make_spec
 
@@ -34,7 +34,7 @@ def texts_and_shares(store: Store, name: str) -> tuple[set[str], set[float | Non
     progress = store.progress(name)
     told = progress_from(progress.spec, json.loads(Progress.model_validate(progress).model_dump_json()))
     standing = read_standing(store, name)
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         (entry,) = [one for one in read_listing(connection, state="", submitter="", page=1).entries if one.name == name]
     (summary,) = store.studies(names=[name])
     texts = (budget_spent(progress), budget_spent(told), standing.spent, entry.spent)
@@ -72,7 +72,7 @@ def test_a_row_of_a_trial_is_spent_by_the_same_rule_as_the_trial(store: Store) -
         [(str(state), parent) for state, parent in product(states, parents)]
     )
     query = sa.select(given.c.state, given.c.parent, trial_is_spent(given))
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         by_row = {(state, parent): spent for state, parent, spent in connection.execute(query)}
     assert by_row == {(state, parent): spends_a_trial(parent, state) for state, parent in product(states, parents)}
     assert sum(by_row.values()) == 3

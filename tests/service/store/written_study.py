@@ -9,12 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bandstand.search.events import Action
-from bandstand.search.protocol import Assignment
+from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 
 NAMES = (f"store-{number}" for number in itertools.count())
 
@@ -59,10 +59,12 @@ def train_one(search: Search, value: float = 0.5, metrics: dict[str, float] | No
         verdict = search.report(
             assignment.trial,
             assignment.attempt,
-            epoch,
-            {"val_loss": value, "loss": value} | (metrics or {}),
-            seconds=0.1,
-            learning_rate=0.01,
+            Measurement(
+                epoch=epoch,
+                metrics={"val_loss": value, "loss": value} | (metrics or {}),
+                seconds=0.1,
+                learning_rate=0.01,
+            ),
         )
         search.checkpointed(assignment.trial, assignment.attempt, epoch, f"/checkpoints/{epoch}")
         if verdict.action is not Action.CONTINUE:
@@ -108,7 +110,11 @@ def train_lineages(
             for epoch in itertools.count(given.from_epoch + 1):
                 metrics = {spec.objective.metric: value_at(given, epoch)}
                 rate = rate_at(given, epoch)
-                verdict = search.report(given.trial, given.attempt, epoch, metrics, seconds=0.1, learning_rate=rate)
+                verdict = search.report(
+                    given.trial,
+                    given.attempt,
+                    Measurement(epoch=epoch, metrics=metrics, seconds=0.1, learning_rate=rate),
+                )
                 if verdict.action is not Action.CONTINUE:
                     break
             if verdict.action is Action.PAUSE:

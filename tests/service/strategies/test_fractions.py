@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
+from bandstand.strategies.points.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
 from bandstand_spaces import Categorical, Float, Int
 from tests.service.strategies.samplers.landscapes import ODD_SPACES
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 from rich.console import Console
 
-from bandstand.report.advice import search_warnings
+from bandstand.report.conclusions.advice import search_warnings
 from bandstand.report.figures.lineages import lineages_data
 from bandstand.report.figures.time_spent import time_spent_data
 from bandstand.running.live import budget_spent, progress_view

@@ -3,8 +3,9 @@
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.study.directions import direction_from_name
-from bandstand.study.study import Objective, StudySpec, study_spec_from
+from bandstand.problem.directions import direction_from_name
+from bandstand.problem.objective import Objective
+from bandstand.study.study import StudySpec, study_spec_from
 
 DOWN = [
     "loss", "val_loss", "val_output_a_loss", "mean_squared_error", "val_mean_squared_error_2", "mse", "rmse",

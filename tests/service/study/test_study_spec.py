@@ -10,11 +10,12 @@ import types
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.search.events import Noticed
+from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from bandstand.study.references import InteractiveReference
-from bandstand.study.study import Budget, StudySpec, study_spec_from
+from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.trials.events import Noticed
 from bandstand_spaces import SEARCH_SPACES
 
 SETTINGS = {

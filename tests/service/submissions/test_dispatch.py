@@ -9,22 +9,23 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.errors import InputError
-from bandstand.search.events import Measured
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
+from bandstand.study.states import RunState, SubmissionState
 from bandstand.submissions import Dispatch
 from bandstand.submissions.dispatch import MAX_ATTEMPTS
 from bandstand.submissions.job import begin_job, refuse_job
-from bandstand.submissions.records import RunState, SubmissionState
+from bandstand.trials.events import Measured
 
 
 def make_due(store):
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.update(tables.submission).values(not_before=None))
 
 
 def silence(store, server):
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         ago = sa.text("clock_timestamp() - interval '1 minute'")
         connection.execute(sa.update(tables.server).where(tables.server.c.id == server).values(heartbeat_at=ago))
 
@@ -113,7 +114,11 @@ def test_runs_that_bring_epochs_are_followed_by_others_without_end(store, queue,
         for trial in search.history.trials:
             search.lost(trial.number, trial.attempt, "it died", blamed=False)
         given = search.next()
-        search.report(given.trial, given.attempt, given.from_epoch + 1, {"val_loss": 1.0 / number, "loss": 0.5})
+        search.report(
+            given.trial,
+            given.attempt,
+            Measurement(epoch=given.from_epoch + 1, metrics={"val_loss": 1.0 / number, "loss": 0.5}),
+        )
         events = search.take_events()
         assert any(isinstance(event, Measured) for event in events) or number > 1
         writer.write(writer.rows_from(events, search.history))
@@ -172,7 +177,7 @@ def test_a_vanished_coordinator_loses_its_lease(store, queue, dispatch, spec, or
     queue.submit_study(study, order)
     run = dispatch.claim(per_user=9).run.id
     writer = store.claim(study, "a machine that is gone")
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         ago = sa.text("clock_timestamp() - interval '5 minutes'")
         connection.execute(
             sa.update(tables.lease).where(tables.lease.c.study_id == writer.study_id).values(heartbeat_at=ago)

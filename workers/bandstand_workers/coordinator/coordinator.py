@@ -23,12 +23,12 @@ import ray
 from bandstand import stored_files
 from bandstand.errors import BandstandError, InputError, ServiceError, one_line
 from bandstand.running.messages import Refused, StudyOutcome
-from bandstand.search.data_fingerprint import DataPrint, describe_print
-from bandstand.search.protocol import Assignment, StaleAttemptError, Verdict
+from bandstand.search.protocol import Assignment, Measurement, StaleAttemptError, Verdict
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
 from bandstand.study.study import StudySpec
+from bandstand.trials.data_fingerprint import DataPrint, describe_print
 from bandstand_workers.coordinator.affinity import Affinity
 from bandstand_workers.coordinator.blame import Blame
 from bandstand_workers.coordinator.chosen_model import ChosenModel
@@ -40,7 +40,6 @@ from bandstand_workers.coordinator.outcomes import Outcomes
 from bandstand_workers.coordinator.pauses import Pauses
 from bandstand_workers.coordinator.pulse import PulseCounter
 from bandstand_workers.fleet.places import wait_for_verdict
-from bandstand_workers.messages import Measurement
 
 __all__ = ["Coordinator", "CoordinatorActor"]
 
@@ -176,7 +175,7 @@ class Coordinator:
         try:
             for measurement in measurements:
                 with self._pulse.deciding():
-                    verdict = measurement.report_to(self._search, trial, attempt)
+                    verdict = self._search.report(trial, attempt, measurement)
         except StaleAttemptError as error:
             _log.warning("%s", error)
             return None

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from bandstand.errors import InputError
-from bandstand.search.data_fingerprint import DataPrint
-from bandstand.search.events import Action
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import Resources, StudySpec
 from bandstand.study.user_modules import CodePlace
-from bandstand_workers.messages import Measurement, Outcome, WorkerGoneError
+from bandstand.trials.data_fingerprint import DataPrint
+from bandstand.trials.events import Action
+from bandstand_workers.messages import Outcome, WorkerGoneError
 
 if TYPE_CHECKING:
     from bandstand_workers.training.training import Training

@@ -13,11 +13,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from bandstand.search.best import epoch_counts
-from bandstand.search.events import Action
-from bandstand.search.protocol import Verdict
-from bandstand.study.study import Objective
-from bandstand_workers.messages import EpochLink, Measurement
+from bandstand.problem.objective import Objective
+from bandstand.search.protocol import Measurement, Verdict
+from bandstand.trials.best import epoch_counts
+from bandstand.trials.events import Action
+from bandstand_workers.messages import EpochLink
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.overriding import overrides
 from bandstand_workers.training import model_state
@@ -179,7 +179,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
             metrics=metrics,
             seconds=seconds,
             learning_rate=self._learning_rate(),
-            ended="early_stopping" if ended_itself else "",
+            ended="early_stopping" if ended_itself else None,
         )
         self._obey(self._link.report(measurement, wait=wait), wait, seconds)
         if self.verdict is not None and self.verdict.keep_end:

@@ -18,13 +18,13 @@ import psutil
 
 from bandstand import stored_files
 from bandstand.errors import InputError, one_line
-from bandstand.search.data_fingerprint import DataPrint
-from bandstand.search.events import Action
-from bandstand.search.failures import HOPELESS
-from bandstand.search.protocol import Assignment, Verdict
+from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import EpochLink, Measurement, Outcome, WorkerGoneError
+from bandstand.trials.data_fingerprint import DataPrint
+from bandstand.trials.events import Action
+from bandstand.trials.failures import HOPELESS
+from bandstand_workers.messages import EpochLink, Outcome, WorkerGoneError
 from bandstand_workers.programs.kept import KeptModel
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.loop import train_epochs

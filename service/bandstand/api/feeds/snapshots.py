@@ -14,8 +14,8 @@ from pydantic import JsonValue
 
 from bandstand.api.latest import keep_latest
 from bandstand.api.schemas.answers import Progress
+from bandstand.store.reading.study_list import State, StudySummary
 from bandstand.store.store import Store
-from bandstand.store.study_list import State, StudySummary
 
 __all__ = ["Snapshots", "Standing", "StudyQuery"]
 

@@ -14,9 +14,9 @@ from fastapi.concurrency import run_in_threadpool
 
 from bandstand.api.schemas.answers import Progress
 from bandstand.errors import DatabaseUnreachableError, StudyNotFoundError
+from bandstand.store.reading.study_list import Stamp
 from bandstand.store.store import Store
-from bandstand.store.study_list import Stamp
-from bandstand.study.study_state import StudyState
+from bandstand.study.states import StudyState
 
 __all__ = ["Feeds", "News"]
 

@@ -29,7 +29,7 @@ def front(
     """The studies, the newest first."""
     store = store_of(request)
     shown = next((one for one in STATES if one == state), None)
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         listing = read_listing(connection, state=shown, submitter=token.user_name if mine else None, page=page)
     return render(
         request,

@@ -16,7 +16,7 @@ from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Sha256InPath
 from bandstand.errors import InputError
 from bandstand.store.store import Store
-from bandstand.submissions import CodeArchive
+from bandstand.submissions import CodeArchive, SubmissionQueue
 
 __all__ = ["router"]
 
@@ -70,12 +70,12 @@ async def put_code(request: Request, response: Response, token: Submitter, sha25
 
 def _keep(store: Store, spool: IO[bytes]) -> bool:
     spool.seek(0)
-    return store.queue.keep_code(CodeArchive(spool.read()))
+    return SubmissionQueue(store).keep_code(CodeArchive(spool.read()))
 
 
 @router.head("/code/{sha256}", responses=answers(401, 404, 422, 429, 503))
 def has_code(request: Request, token: Viewer, sha256: Sha256InPath) -> Response:
     """Whether the server has this archive, so that it need not be sent."""
-    if not store_of(request).queue.has_code(sha256):
+    if not SubmissionQueue(store_of(request)).has_code(sha256):
         raise HTTPException(404, f"there is no code with SHA-256 {sha256}: send it")
     return Response(status_code=200)

@@ -22,14 +22,15 @@ from bandstand.api.routes.submitting import (
 from bandstand.api.schemas.answers import RunOut, StudyOut, SubmissionOut
 from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Limit, Name, Sha256, Storable, check_new_name
-from bandstand.comparison.plan import ComparisonPlan, make_plan
 from bandstand.errors import ComparisonNotFoundError, InputError
 from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store
+from bandstand.study.comparison_plan import ComparisonPlan, make_plan
 from bandstand.study.lineup import strategies_from
+from bandstand.study.states import SubmissionState
 from bandstand.study.study import study_spec_from
+from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import Order
-from bandstand.submissions.records import SubmissionState
 
 __all__ = ["last", "router"]
 
@@ -124,13 +125,13 @@ def submit_comparison(
             "more: repeat less"
         )
     _check_owner(store, token, name)
-    if order.code is not None and not store.queue.has_code(order.code):
+    if order.code is not None and not SubmissionQueue(store).has_code(order.code):
         raise InputError(f"code must be kept before it is used; there is none with SHA-256 {order.code}: send it first")
     plan = make_plan(name, spec, order.strategies, order.repeats)
     how = Order(
         submitter=token.user_name, code=order.code, workers=order.workers, priority=order.priority, labels=order.labels
     )
-    _, is_new = store.queue.submit_comparison(plan, how)
+    _, is_new = SubmissionQueue(store).submit_comparison(plan, how)
     request.app.state.snapshots.forget_lists()
     response.status_code = 201 if is_new else 200
     return _detail(store, name)
@@ -144,7 +145,7 @@ def list_comparisons(
     limit: Limit = 50,
 ) -> ComparisonPage:
     """Comparisons, the newest first, a page at a time."""
-    found = store_of(request).comparison_page(after, limit + 1)
+    found = store_of(request).plans.page(after, limit + 1)
     page = [
         ComparisonOut(
             name=row.name, strategies=[arm["label"] for arm in row.arms], repeats=row.repeats,
@@ -158,21 +159,21 @@ def list_comparisons(
 @router.post("/comparisons/{name:path}/stop", responses=answers(401, 403, 404, 422, 429, 503))
 def stop_comparison(request: Request, token: Submitter, name: Name) -> SubmissionOut:
     """Pause a comparison at the end of the epochs that train now; it can be resumed."""
-    store_of(request).comparison(name)
+    store_of(request).plans.get(name)
     return stop_study(request, token, name)
 
 
 @router.post("/comparisons/{name:path}/resume", responses=answers(400, 401, 403, 404, 409, 413, 422, 429, 503))
 def resume_comparison(request: Request, token: Submitter, name: Name, how: Resumption | None = None) -> SubmissionOut:
     """Have a comparison that ended go on where it stands."""
-    store_of(request).comparison(name)
+    store_of(request).plans.get(name)
     return resume_study(request, token, name, how)
 
 
 @router.delete("/comparisons/{name:path}", status_code=204, responses=answers(401, 403, 404, 409, 422, 429, 503))
 def delete_comparison(request: Request, token: Submitter, name: Name, afterwards: BackgroundTasks) -> None:
     """Delete a comparison that has ended, with its studies."""
-    store_of(request).comparison(name)
+    store_of(request).plans.get(name)
     delete_with_files(request, token, name, afterwards)
 
 
@@ -183,10 +184,10 @@ def get_comparison(request: Request, token: Viewer, name: Name) -> ComparisonDet
 
 
 def _detail(store: Store, name: str) -> ComparisonDetail:
-    plan: ComparisonPlan = store.comparison(name)
+    plan: ComparisonPlan = store.plans.get(name)
     names = plan.study_names()
     there = {study.name: study for study in store.studies(names=list(names.values()))}
-    submission, runs = store.queue.look_up(name)
+    submission, runs = SubmissionQueue(store).look_up(name)
     return ComparisonDetail(
         name=name,
         spec=plan.spec.model_dump(mode="json"),
@@ -205,12 +206,12 @@ def _detail(store: Store, name: str) -> ComparisonDetail:
 
 
 def _check_owner(store: Store, token: TokenRecord, name: str) -> None:
-    there = store.queue.find(name)
+    there = SubmissionQueue(store).find(name)
     if there is not None:
         check_may_change(token, there.submitter, name)
         return
     try:
-        store.comparison(name)
+        store.plans.get(name)
     except ComparisonNotFoundError:
         return
     check_may_change(token, None, name)

@@ -15,7 +15,7 @@ from bandstand.api.access.authentication import Viewer
 from bandstand.api.feeds.study_feeds import Feeds, News
 from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Name
-from bandstand.study.study_state import StudyState
+from bandstand.study.states import StudyState
 
 __all__ = ["router"]
 

@@ -11,6 +11,7 @@ from bandstand.api.access.authentication import Viewer, store_of
 from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Name, TextOrEmpty
 from bandstand.errors import StudyNotFoundError
+from bandstand.submissions import SubmissionQueue
 
 __all__ = ["router"]
 
@@ -44,7 +45,7 @@ def get_log(
 ) -> Log:
     """A piece of what a job of the study's has printed. Ask again from `next` for more, as long as it has not ended."""
     store = store_of(request)
-    submission, runs = store.queue.look_up(name)
+    submission, runs = SubmissionQueue(store).look_up(name)
     if submission is None and not store.studies(names=[name]):
         raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
     if not runs and run is None:
@@ -52,7 +53,7 @@ def get_log(
     chosen = next((one for one in runs if one.number == run), None) if run is not None else runs[-1]
     if chosen is None:
         raise StudyNotFoundError(f"study {name!r} has {len(runs)} runs; there is no run {run}")
-    text = store.queue.log(chosen.id, start, limit)
+    text = SubmissionQueue(store).log(chosen.id, start, limit)
     following = start + len(text)
     ended = chosen.state.has_ended and following >= chosen.log_characters
     return Log(run=chosen.number, state=chosen.state, ended=ended, start=start, text=text, next=following)

@@ -58,7 +58,7 @@ class Metrics:
         """
         with self._lock:
             if self._census is None or time.monotonic() - self._taken_at > _CENSUS_SECONDS:
-                before, self._census = self._census, self._store.census()
+                before, self._census = self._census, self._store.monitoring.census()
                 self._taken_at = time.monotonic()
                 # A deleted study takes its epochs with it, and a counter that shrinks would look like a restart.
                 self._epochs += max(0, self._census.epochs - (before.epochs if before else 0))

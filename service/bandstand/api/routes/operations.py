@@ -40,7 +40,7 @@ async def healthz() -> Health:
 @router.get("/readyz", responses=answers(503))
 def readyz(request: Request) -> Health:
     """Whether requests can be answered: the database answers."""
-    with store_of(request).reading() as connection:
+    with store_of(request).database.reading() as connection:
         connection.execute(sa.text("SELECT 1"))
     return Health()
 

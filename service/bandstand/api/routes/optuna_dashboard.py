@@ -61,7 +61,7 @@ class Dashboard:
     """The process that has the dashboard; started when it is first asked for, and again when it has ended."""
 
     def __init__(self, store: Store):
-        self._url = store.url
+        self._url = store.database.url
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._process: subprocess.Popen[bytes] | None = None

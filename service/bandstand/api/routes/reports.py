@@ -89,7 +89,7 @@ class ReportWriter:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                env=os.environ | {"BANDSTAND_DATABASE_URL": self._store.url},
+                env=os.environ | {"BANDSTAND_DATABASE_URL": self._store.database.url},
             )
             try:
                 _, told = await asyncio.wait_for(process.communicate(), _SECONDS)
@@ -149,5 +149,5 @@ async def get_comparison_report(request: Request, token: Viewer, name: Name, for
 
 
 def _comparison_version(store: Store, name: str) -> str:
-    plan = store.comparison(name)
+    plan = store.plans.get(name)
     return repr((plan.repeats, sorted(store.stamps(list(plan.study_names().values())).items())))

@@ -11,8 +11,8 @@ from bandstand.api.access.authentication import Submitter, store_of
 from bandstand.api.routes.submitting import check_owner
 from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Name, Storable
-from bandstand.study.study import Budget
-from bandstand.submissions import SubmissionOutcome, SubmissionState
+from bandstand.problem.budget import Budget
+from bandstand.submissions import SubmissionOutcome, SubmissionQueue, SubmissionState
 from bandstand.submissions.queue import Order
 
 __all__ = ["router"]
@@ -53,10 +53,10 @@ def extend_study(request: Request, token: Submitter, name: Name, extension: Exte
     """Let a study spend more. One that has finished is queued again; one that was stopped waits until it is resumed."""
     store = store_of(request)
     check_owner(store, token, name)
-    number = store.request_budget(name, extension.budget, by=token.user_name)
-    there = store.queue.find(name)
+    number = store.requests.extend(name, extension.budget, by=token.user_name)
+    there = SubmissionQueue(store).find(name)
     if there is not None and there.state is SubmissionState.ENDED and there.outcome is SubmissionOutcome.FINISHED:
-        store.queue.resume(name, Order(submitter=there.submitter))
+        SubmissionQueue(store).resume(name, Order(submitter=there.submitter))
     return Requested(request=number)
 
 
@@ -65,4 +65,4 @@ def enqueue_trial(request: Request, token: Submitter, name: Name, trial: Enqueue
     """Have these params trained next, before anything new that the strategy wants, within the budget."""
     store = store_of(request)
     check_owner(store, token, name)
-    return Requested(request=store.request_trial(name, trial.params, by=token.user_name))
+    return Requested(request=store.requests.enqueue(name, trial.params, by=token.user_name))

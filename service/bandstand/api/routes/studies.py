@@ -12,7 +12,8 @@ from bandstand.api.schemas.answers import Best, Page, RunOut, StudyDetail, Study
 from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Limit, Name, Storable
 from bandstand.errors import StudyNotFoundError
-from bandstand.store.study_list import State
+from bandstand.store.reading.study_list import State
+from bandstand.submissions import SubmissionQueue
 
 __all__ = ["last", "router", "study_detail"]
 
@@ -79,7 +80,7 @@ def study_detail(request: Request, name: str) -> StudyDetail:
     if not found:
         raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
     standing = snapshots.standing(found[0])
-    submission, runs = store.queue.look_up(name)
+    submission, runs = SubmissionQueue(store).look_up(name)
     return StudyDetail(
         **StudyOut.model_validate(found[0]).__dict__,
         spec=standing.spec,

@@ -18,6 +18,7 @@ from bandstand.errors import StudyNotFoundError, one_line
 from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store
 from bandstand.study.study import study_spec_from
+from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import Order
 
 __all__ = ["SPEC_EXAMPLE", "Labels", "Priority", "Workers", "check_owner", "router"]
@@ -80,10 +81,10 @@ def submit_study(request: Request, response: Response, token: Submitter, order: 
     spec = study_spec_from(order.spec, "spec")
     check_new_name(spec.name)
     store = store_of(request)
-    there = store.queue.find(spec.name)
+    there = SubmissionQueue(store).find(spec.name)
     if there is not None:
         check_may_change(token, there.submitter, spec.name)
-    _, is_new = store.queue.submit_study(
+    _, is_new = SubmissionQueue(store).submit_study(
         spec,
         Order(
             submitter=token.user_name, code=order.code, workers=order.workers, priority=order.priority,
@@ -100,7 +101,7 @@ def stop_study(request: Request, token: Submitter, name: Name) -> SubmissionOut:
     """Pause a study at the end of the epochs that train now; it can be resumed. What has ended stays as it is."""
     store = store_of(request)
     check_owner(store, token, name)
-    stopped = store.queue.stop(name)
+    stopped = SubmissionQueue(store).stop(name)
     request.app.state.snapshots.forget_lists()
     return SubmissionOut.model_validate(stopped)
 
@@ -112,7 +113,7 @@ def resume_study(request: Request, token: Submitter, name: Name, how: Resumption
     check_owner(store, token, name)
     how = how or Resumption()
     order = Order(submitter=token.user_name, code=how.code, workers=how.workers, data_may_differ=how.data_may_differ)
-    resumed = store.queue.resume(name, order)
+    resumed = SubmissionQueue(store).resume(name, order)
     request.app.state.snapshots.forget_lists()
     return SubmissionOut.model_validate(resumed)
 
@@ -132,7 +133,7 @@ def delete_with_files(request: Request, token: TokenRecord, name: str, afterward
     """
     store = store_of(request)
     check_owner(store, token, name)
-    files = store.queue.delete(name)
+    files = SubmissionQueue(store).delete(name)
     request.app.state.snapshots.forget_lists()
     afterwards.add_task(_delete_files, files)
 
@@ -152,7 +153,7 @@ def check_owner(store: Store, token: TokenRecord, name: str) -> None:
         NotAllowedError: it is another's.
         StudyNotFoundError: there is none of this name.
     """
-    submission = store.queue.find(name)
+    submission = SubmissionQueue(store).find(name)
     if submission is None and not store.studies(names=[name]):
         raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
     check_may_change(token, None if submission is None else submission.submitter, name)

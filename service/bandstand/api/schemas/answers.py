@@ -11,10 +11,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from bandstand.api.schemas.values import Number, TextOrEmpty
-from bandstand.search.events import TrialState
-from bandstand.study.study import Budget
-from bandstand.study.study_state import StudyState
-from bandstand.submissions.records import RunState, SubmissionKind, SubmissionState
+from bandstand.problem.budget import Budget
+from bandstand.study.states import RunState, StudyState, SubmissionKind, SubmissionState
+from bandstand.trials.events import TrialState
 
 __all__ = [
     "Best", "Page", "Progress", "RunOut", "RunningTrialOut", "StudyDetail", "StudyOut", "SubmissionOut", "TrialOut",

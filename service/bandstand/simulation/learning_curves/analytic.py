@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from bandstand.problem.objective import Objective
 from bandstand.simulation.learning_curves.curves import Advance, Setting, State
 from bandstand.simulation.learning_curves.unit_cube import fraction_of
-from bandstand.study.study import Objective
 from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 
 __all__ = ["AnalyticCurve", "AnalyticCurves", "AnalyticSource", "make_source"]

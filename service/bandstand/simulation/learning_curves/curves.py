@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from bandstand.study.study import Objective
+from bandstand.problem.objective import Objective
 from bandstand_spaces import SearchSpace
 
 __all__ = ["Advance", "Curve", "CurveSource", "Curves", "RecordedCurve", "Setting", "State"]

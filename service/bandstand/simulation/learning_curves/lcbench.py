@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from bandstand.errors import InputError
+from bandstand.problem.objective import Objective
 from bandstand.simulation.learning_curves.curves import RecordedCurve, Setting
 from bandstand.simulation.learning_curves.sources import choose, data_files
-from bandstand.study.study import Objective
 from bandstand_spaces import Float, Int, Parameter, SearchSpace
 
 __all__ = ["LCBenchSource", "make_source"]

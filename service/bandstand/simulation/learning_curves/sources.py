@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import cast
 
 from bandstand.errors import InputError
+from bandstand.problem.broken_rules import did_you_mean
 from bandstand.simulation.learning_curves.curves import CurveSource
-from bandstand.study.broken_rules import did_you_mean
 
 __all__ = ["CURVES", "CurveKind", "choose", "data_files", "open_source"]
 

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from bandstand.problem.objective import Objective
 from bandstand.simulation.learning_curves.curves import RecordedCurve, Setting
 from bandstand.simulation.learning_curves.sources import choose, data_files
 from bandstand.simulation.learning_curves.unit_cube import fraction_of
-from bandstand.study.study import Objective
 from bandstand_spaces import Float, SearchSpace
 
 __all__ = ["TaskSetSource", "make_source"]

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.bands import Band, band_figure
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.text import duration
 from bandstand.simulation.comparison import Comparison
 from bandstand.simulation.outcome import Outcome
-from bandstand.study.study import Objective
 
 __all__ = ["BandData", "band_data", "draw_best_by_epochs", "draw_best_by_time"]
 

@@ -15,10 +15,10 @@ from bandstand.report.drawing.axes import log_ticks
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import STATE_STYLES, STUDY_COLORS, make_figure
 from bandstand.report.text import counted, label, number
-from bandstand.search.events import TrialState
 from bandstand.simulation.comparison import Comparison
 from bandstand.simulation.outcome import Outcome
 from bandstand.simulation.report.summary import RUNGS_CAPTION, rung_table, rungs_of
+from bandstand.trials.events import TrialState
 
 __all__ = [
     "ShareData",

@@ -11,9 +11,9 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bandstand.report.text import and_list, counted, duration, measured, number
-from bandstand.search.events import FINAL_STATES, TrialState
 from bandstand.simulation.comparison import Comparison, Entry
 from bandstand.strategies import make_strategy
+from bandstand.trials.events import FINAL_STATES, TrialState
 
 __all__ = [
     "RUNGS_CAPTION",

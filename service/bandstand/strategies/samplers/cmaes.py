@@ -30,20 +30,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bandstand.search.events import Event, Proposed
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.ranking import Ranking
+from bandstand.strategies.points.fractions import fraction_of, value_at
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.fractions import fraction_of, value_at
-from bandstand.strategies.samplers.ranking import Ranking
-from bandstand.strategies.samplers.visited import Visited
+from bandstand.trials.events import Event, Proposed
+from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical, Int, Parameter, Value
 
 if TYPE_CHECKING:
     from cmaes import CMAwM
 
-    from bandstand.study.study import StudySpec
 
 __all__ = ["CMAESSampler"]
 
@@ -92,7 +92,7 @@ class CMAESSampler(SamplerFacts):
 
     summary: ClassVar[str] = "CMA-ES with margin for numbers, learned probabilities for choices"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         options = options_from("sampler cmaes", CMAESOptions, spec.sampler_options)
         self._seed = spec.seed
         self._space = spec.space
@@ -112,12 +112,12 @@ class CMAESSampler(SamplerFacts):
         self._generation: dict[int, tuple[Trial, _Draw]] = {}
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from("sampler cmaes", CMAESOptions, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> CMAESSampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> CMAESSampler:
         """As `Sampler.make`."""
         return cls(spec)
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from bandstand.problem.budget import Budget
+from bandstand.problem.objective import Objective
 from bandstand.report.figures.best_so_far import best_so_far_data, comparison_table, draw
-from bandstand.study.study import Budget, Objective
 
 
 @pytest.fixture

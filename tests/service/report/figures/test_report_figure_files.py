@@ -3,9 +3,9 @@
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.report import REPORTS
-from bandstand.report.drawing import image
-from bandstand.report.drawing.image import check_suffix, write_drawing
+from bandstand.report.figures import REPORTS
+from bandstand.report.forms import image
+from bandstand.report.forms.image import check_suffix, write_drawing
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import math
 
+from bandstand.problem.objective import Objective
 from bandstand.report.figures.history import MAX_POINTS, draw, history_data
-from bandstand.study.study import Objective
 
 
 def test_a_trial_stands_where_the_study_was_when_the_trial_ended(make_record, run):

@@ -2,9 +2,9 @@
 
 import pytest
 
+from bandstand.problem.objective import Objective
 from bandstand.report.figures.parallel_coordinates import INACTIVE, draw, parallel_data
-from bandstand.report.params import params_by_trial
-from bandstand.study.study import Objective
+from bandstand.report.records.params import params_by_trial
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SGD = {"learning_rate": 0.1, "optimizer": "sgd", "momentum": 0.45}

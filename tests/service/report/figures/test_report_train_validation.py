@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from bandstand.report.curve_pairs import metric_names, read_pairs
-from bandstand.report.diagnosis import Kind
+from bandstand.report.curves.curve_pairs import metric_names, read_pairs
+from bandstand.report.curves.diagnosis import Kind
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.figures.train_validation import draw, train_validation_data
 
@@ -68,7 +68,7 @@ def test_a_child_of_another_trial_is_judged_by_the_curves_of_its_lineage(make_re
 
 
 def test_a_metric_to_maximize_is_diagnosed_by_its_own_names(make_record, make_spec, run):
-    from bandstand.study.study import Objective
+    from bandstand.problem.objective import Objective
 
     spec = make_spec(objective=Objective(metric="val_accuracy", direction="maximize"))
     rising = [1 - value / 2.5 for value in FALL]

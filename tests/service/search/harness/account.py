@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from bandstand.search.events import (
+from bandstand.trials.events import (
     Action,
     Checkpointed,
     CheckpointRefused,

@@ -1,7 +1,8 @@
 """A Search that a test moves by hand."""
 
-from bandstand.search.events import Action
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
+from bandstand.trials.events import Action
 from tests.service.search.harness.stored_events import through_the_rows
 
 __all__ = ["Desk"]
@@ -25,7 +26,9 @@ class Desk:
 
     def report(self, trial, epoch, value, **options):
         metrics = value if isinstance(value, dict) else {self.search.spec.objective.metric: value}
-        return self.search.report(trial, self.trials[trial].attempt, epoch, metrics, **options)
+        return self.search.report(
+            trial, self.trials[trial].attempt, Measurement(epoch=epoch, metrics=metrics, **options)
+        )
 
     def checkpoint(self, trial, epoch):
         self.search.checkpointed(trial, self.trials[trial].attempt, epoch, f"trial-{trial}/epoch-{epoch}")

@@ -2,8 +2,8 @@
 
 import json
 
-from bandstand.search.history import History
-from bandstand.store.event_rows import event_from, measured_from, rows_from
+from bandstand.store.rows.event_rows import event_from, measured_from, rows_from
+from bandstand.trials.history import History
 
 __all__ = ["read_back", "through_the_rows"]
 

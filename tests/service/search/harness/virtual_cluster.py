@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bandstand.search.events import Action
-from bandstand.search.protocol import StaleAttemptError
+from bandstand.search.protocol import Measurement, StaleAttemptError
 from bandstand.search.search import Search
+from bandstand.trials.events import Action
 from tests.service.search.harness.stored_events import through_the_rows
 
 __all__ = ["VirtualCluster", "learning_curve"]
@@ -143,7 +143,9 @@ class VirtualCluster:
         if assignment.until_epoch > assignment.from_epoch:
             verdict = yield from self._fit(assignment)
         else:  # it was told to stop before its last worker died
-            verdict = self.search.report(trial, attempt, assignment.from_epoch, {}, ended="budget")
+            verdict = self.search.report(
+                trial, attempt, Measurement(epoch=assignment.from_epoch, metrics={}, ended="budget")
+            )
             yield from self._durably()
         yield
         if verdict is None:
@@ -168,7 +170,11 @@ class VirtualCluster:
             healthy = all(isfinite(value) for value in metrics.values()) and self.spec.objective.metric in metrics
             ended = "early_stopping" if epoch < self.spec.max_epochs and self._happens("stop_early") else ""
             wait = epoch >= until or bool(ended) or not healthy or pause_wanted
-            answer = self.search.report(assignment.trial, assignment.attempt, epoch, metrics, seconds=1.0, ended=ended)
+            answer = self.search.report(
+                assignment.trial,
+                assignment.attempt,
+                Measurement(epoch=epoch, metrics=metrics, seconds=1.0, ended=ended),
+            )
             if healthy and (wait or (self._checkpoint_every and epoch % self._checkpoint_every == 0)):
                 uri = f"trial-{assignment.trial}/epoch-{epoch}-attempt-{assignment.attempt}"
                 self.search.checkpointed(assignment.trial, assignment.attempt, epoch, uri)
@@ -225,7 +231,9 @@ class VirtualCluster:
         blamed = trial.lost < self.spec.max_attempts - 1 and self._happens("blame")
         self.search.lost(held.trial, held.attempt, "it was killed", blamed=blamed)
         with pytest.raises(StaleAttemptError):
-            self.search.report(held.trial, held.attempt, held.from_epoch + 1, {"val_loss": 0.0})
+            self.search.report(
+                held.trial, held.attempt, Measurement(epoch=held.from_epoch + 1, metrics={"val_loss": 0.0})
+            )
 
     def _kill_coordinator(self):
         self.troubles -= 1

@@ -3,7 +3,7 @@
 import pytest
 
 from bandstand.strategies import make_strategy
-from bandstand.strategies.samplers.grid_points import grid_of, points_per_parameter
+from bandstand.strategies.points.grid_points import grid_of, points_per_parameter
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace(

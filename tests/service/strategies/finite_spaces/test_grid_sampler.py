@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from bandstand.search.events import Proposed, TrialState
 from bandstand.search.search import Search
+from bandstand.trials.events import Proposed, TrialState
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACES = {

@@ -7,7 +7,7 @@ from statistics import mean
 import numpy as np
 import pytest
 
-from bandstand.strategies.samplers.lattice import Lattice
+from bandstand.strategies.points.lattice import Lattice
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 CONDITIONAL = SearchSpace(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bandstand.strategies.samplers.visited import Visited
+from bandstand.strategies.points.visited import Visited
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 FINITE = SearchSpace({"a": Int(1, 3), "b": Categorical(["x", "y"], branches={"y": {"c": Int(0, 1)}})})

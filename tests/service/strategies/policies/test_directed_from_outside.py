@@ -2,9 +2,9 @@
 
 import pytest
 
-from bandstand.search.events import TrialState
 from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT
 from bandstand.strategies.strategy import Promotion, Proposal, Retirement
+from bandstand.trials.events import TrialState
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace({"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 8), "batch": Categorical([16, 32, 64])})

@@ -4,10 +4,10 @@ from math import inf, nan
 
 import pytest
 
-from bandstand.search.combination import Combination, weigh
-from bandstand.search.events import Action, Noticed, TrialState
+from bandstand.problem.objective import Objective
 from bandstand.search.search import Search
-from bandstand.study.study import Objective
+from bandstand.trials.combination import Combination, weigh
+from bandstand.trials.events import Action, Noticed, TrialState
 
 SPACE = {
     "rate": {"type": "float", "low": 0.001, "high": 1.0, "log": True},
@@ -151,7 +151,7 @@ def test_it_is_taken_where_it_is_not_worse_than_the_snapshot(direction, value, s
         Combination(how="average", trials=(0, 1)), objective, value=value, snapshot_value=snapshot_value, uri="file"
     )
     assert outcome.taken is taken
-    assert (outcome.value, outcome.snapshot_value, outcome.problem) == (value, snapshot_value, "")
+    assert (outcome.value, outcome.snapshot_value, outcome.problem) == (value, snapshot_value, None)
 
 
 @pytest.mark.parametrize(("value", "snapshot_value"), [(nan, 0.5), (inf, 0.5), (None, 0.5), (0.5, None), (0.5, nan)])

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from bandstand.search.events import Action
+from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.strategies.policies import pb2
 from bandstand.strategies.policies.time_varying_gp import TimeVaryingGP
+from bandstand.trials.events import Action
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 LINE = SearchSpace({"rate": Float(1e-5, 1.0, log=True)})
@@ -271,7 +272,7 @@ def train_to_the_end(spec, workers=4):
         trial, attempt, epoch = assignment.trial, assignment.attempt, epoch + 1
         best = -1 - 3 * epoch / 40
         loss *= 1 - 0.25 * math.exp(-(((math.log10(assignment.params["rate"]) - best) / 0.7) ** 2))
-        verdict = search.report(trial, attempt, epoch, {"val_loss": loss})
+        verdict = search.report(trial, attempt, Measurement(epoch=epoch, metrics={"val_loss": loss}))
         if verdict.action is Action.CONTINUE:
             busy.append((assignment, epoch, loss))
             continue

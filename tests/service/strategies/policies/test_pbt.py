@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bandstand.search.events import TrialState
-from bandstand.search.failures import HOPELESS
 from bandstand.strategies.policies.explore import Change, explored, usually_changed
+from bandstand.trials.events import TrialState
+from bandstand.trials.failures import HOPELESS
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace({"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 8), "batch": Categorical([16, 32, 64])})

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bandstand.search.events import TrialState
 from bandstand.strategies.policies.restart_bandit import Bandit, _bound
+from bandstand.trials.events import TrialState
 
 CONFIGURATIONS = 30
 MOST = 6  # cycles of each

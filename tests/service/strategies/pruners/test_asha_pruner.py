@@ -2,7 +2,7 @@
 
 import pytest
 
-from bandstand.search.events import Action, TrialState
+from bandstand.trials.events import Action, TrialState
 
 GO, STOP = Action.CONTINUE, Action.STOP
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bandstand.search.events import TrialState
 from bandstand.strategies.pruners.first_rung import rank_correlation
+from bandstand.trials.events import TrialState
 
 AGREE = [(number / 10, number / 10) for number in range(8)]
 """Values at epochs 1 and 3 of eight trials, whose ranks agree."""

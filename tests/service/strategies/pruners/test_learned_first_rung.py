@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 from tests.service.search.harness.endings import check_ending
 from tests.service.search.harness.odd_values import ODD_VALUES
 from tests.service.search.harness.pairs import default_options

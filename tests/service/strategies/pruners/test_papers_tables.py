@@ -9,7 +9,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from bandstand.search.events import Action
+from bandstand.trials.events import Action
 
 RUNGS = (1, 3, 9, 27, 81)
 FACTOR = 3

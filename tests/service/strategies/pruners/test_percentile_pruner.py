@@ -2,8 +2,8 @@
 
 import pytest
 
-from bandstand.search.events import Action, TrialState
 from bandstand.strategies.pruners.percentile import _percentile_of
+from bandstand.trials.events import Action, TrialState
 
 GO, STOP = Action.CONTINUE, Action.STOP
 

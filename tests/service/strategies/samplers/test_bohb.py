@@ -6,7 +6,7 @@ from statistics import median
 import optuna
 import pytest
 
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 from bandstand_spaces import Float, SearchSpace
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

@@ -7,9 +7,9 @@ from math import log, log10
 
 import pytest
 
-from bandstand.search.events import Proposed
-from bandstand.search.history import Trial
 from bandstand.strategies import SAMPLERS
+from bandstand.trials.events import Proposed
+from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 from tests.service.strategies.samplers.landscapes import MIXED, ODD_SPACES
 

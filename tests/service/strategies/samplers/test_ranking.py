@@ -4,7 +4,7 @@ from math import nan
 
 import pytest
 
-from bandstand.strategies.samplers.ranking import Ranking
+from bandstand.strategies.past_trials.ranking import Ranking
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from math import nan
 
 import pytest
 
-from bandstand.strategies.samplers.standings import Standings
+from bandstand.strategies.past_trials.standings import Standings
 from bandstand_spaces import Float, SearchSpace
 
 RUNGS = (1, 3, 9)

@@ -6,7 +6,7 @@ from statistics import median
 
 import pytest
 
-from bandstand.search.events import Action
+from bandstand.trials.events import Action
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 from tests.service.strategies.samplers.landscapes import LANDSCAPES, MIXED
 

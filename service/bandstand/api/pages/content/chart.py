@@ -12,9 +12,9 @@ from math import log10
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bandstand.problem.objective import Objective
 from bandstand.store import tables
-from bandstand.store.best_rows import read_full_state
-from bandstand.study.study import Objective
+from bandstand.store.rows.best_rows import read_full_state
 
 __all__ = ["HEIGHT", "WIDTH", "BestSoFar", "Chart", "make_chart", "read_best_so_far"]
 
@@ -71,7 +71,7 @@ class Chart:
 
 
 def read_best_so_far(connection: Connection, study: int, objective: Objective) -> BestSoFar:
-    """Read how the study's best came about, by the rule of `bandstand.search.best`."""
+    """Read how the study's best came about, by the rule of `bandstand.trials.best`."""
     measured = tables.measurement
     state = read_full_state(connection, study, objective)
     given = {"study": study, "sign": objective.sign, "state": state, "any_epoch": objective.epoch == "best"}

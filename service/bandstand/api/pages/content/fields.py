@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bandstand.study.study import Budget, StudySpec
+from bandstand.problem.budget import Budget
+from bandstand.study.study import StudySpec
 from bandstand_spaces import Categorical, Float, Int
 
 __all__ = ["Field", "budget_fields", "param_fields"]

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.api.pages.words import duration
+from bandstand.problem.objective import Objective
 from bandstand.store import tables
-from bandstand.store.study_list import StudySummary, read_summaries
-from bandstand.study.study import Objective
-from bandstand.study.study_state import StudyState
+from bandstand.store.reading.study_list import StudySummary, read_summaries
+from bandstand.study.states import StudyState
 
 __all__ = ["PAGE_SIZE", "STATES", "Entry", "Listing", "Member", "read_entry_state", "read_listing", "read_members"]
 

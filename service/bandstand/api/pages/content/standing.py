@@ -20,11 +20,11 @@ from bandstand.running.live import budget_spent, budget_used
 from bandstand.store import tables
 from bandstand.store.accounts import Role, TokenRecord
 from bandstand.store.monitoring.pulse import Pulse, read_pulse
-from bandstand.store.requests import Request, read_requests
+from bandstand.store.records import EndedTrial, Request, StudyProgress
+from bandstand.store.rows.request_rows import read_requests
 from bandstand.store.store import Store
-from bandstand.store.views import EndedTrial, StudyProgress
-from bandstand.study.study_state import StudyState
-from bandstand.submissions import Run, Submission
+from bandstand.study.states import StudyState
+from bandstand.submissions import Run, Submission, SubmissionQueue
 
 __all__ = ["Log", "Standing", "may_change", "read_standing", "whole_log"]
 
@@ -89,10 +89,10 @@ def read_standing(store: Store, name: str) -> Standing:
         StudyNotFoundError: there is none of this name.
     """
     progress = store.progress(name)
-    submission = store.queue.find(name)
+    submission = SubmissionQueue(store).find(name)
     study = tables.study
     columns = (study.c.id, study.c.optuna_study_id, study.c.created_at, study.c.ended_at)
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         row = connection.execute(sa.select(*columns).where(study.c.name == name)).one_or_none()
         state = read_entry_state(connection, "study", name)
         if row is None or state is None:
@@ -102,7 +102,7 @@ def read_standing(store: Store, name: str) -> Standing:
         comparison = _comparison_of(connection, name)
         requests = read_requests(connection, row.id)
         pulse = read_pulse(connection, row.id) if state in (StudyState.RUNNING, StudyState.STOPPING) else None
-    runs = [] if submission is None else store.queue.runs(submission.name)
+    runs = [] if submission is None else SubmissionQueue(store).runs(submission.name)
     return Standing(
         name=name,
         state=state,
@@ -134,7 +134,7 @@ def may_change(token: TokenRecord, submission: Submission | None) -> bool:
 def whole_log(store: Store, run: Run) -> Iterator[str]:
     """All that a run has printed so far, in pieces."""
     for start in range(0, run.log_characters, _PIECE):
-        yield store.queue.log(run.id, start, _PIECE)
+        yield SubmissionQueue(store).log(run.id, start, _PIECE)
 
 
 def _not_granted(requests: Sequence[Request]) -> list[Request]:
@@ -144,7 +144,7 @@ def _not_granted(requests: Sequence[Request]) -> list[Request]:
 
 def _end_of_log(store: Store, run: Run) -> Log:
     skipped = max(0, run.log_characters - _LOG_CHARACTERS)
-    text = plain_text(store.queue.log(run.id, skipped, _LOG_CHARACTERS))
+    text = plain_text(SubmissionQueue(store).log(run.id, skipped, _LOG_CHARACTERS))
     if skipped:
         text = text.partition("\n")[2]
     return Log(run=run, text=text, skipped=skipped)

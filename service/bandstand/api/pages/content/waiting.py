@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from bandstand.api.pages.words import count, duration
 from bandstand.store import tables
 from bandstand.store.store import Store
-from bandstand.submissions import Submission
+from bandstand.submissions import Submission, SubmissionQueue
 from bandstand.submissions.dispatch import HAS_RUN, SERVER_IS_GONE_SECONDS
 
 __all__ = ["Waiting", "read_waiting"]
@@ -32,7 +32,7 @@ class Waiting:
 
 def read_waiting(store: Store) -> Sequence[Waiting]:
     """All that waits, the next one first."""
-    waiting = store.queue.waiting()
+    waiting = SubmissionQueue(store).waiting()
     if not waiting:
         return []
     alive, active = _servers_and_active(store)
@@ -52,7 +52,7 @@ def _servers_and_active(store: Store) -> tuple[int, dict[str, int]]:
         .where(submission.c.state.in_(HAS_RUN))
         .group_by(submission.c.submitter)
     )
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         alive = int(connection.execute(servers).scalar_one())
         return alive, {row.submitter: row.runs for row in connection.execute(runs)}
 
