@@ -11,9 +11,20 @@ PostgreSQL holds all of it, so that any server may die and another goes on.
 
 from __future__ import annotations
 
-from bandstand.store.rows.submission_rows import Run, Submission, SubmissionState
+from bandstand.store.rows.submission_rows import Run, Submission
+from bandstand.study.states import SubmissionKind, SubmissionOutcome, SubmissionState
 from bandstand.study.users_code.code_archive import MAX_CODE_BYTES, CodeArchive
 from bandstand.submissions.dispatch import Dispatch
 from bandstand.submissions.queue import SubmissionQueue
 
-__all__ = ["MAX_CODE_BYTES", "CodeArchive", "Dispatch", "Run", "Submission", "SubmissionQueue", "SubmissionState"]
+__all__ = [
+    "MAX_CODE_BYTES",
+    "CodeArchive",
+    "Dispatch",
+    "Run",
+    "Submission",
+    "SubmissionKind",
+    "SubmissionOutcome",
+    "SubmissionQueue",
+    "SubmissionState",
+]

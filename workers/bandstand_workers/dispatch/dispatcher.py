@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from bandstand.errors import ClusterUnreachableError, InputError, JobRefusedError
-from bandstand.store.rows.submission_rows import RunState
 from bandstand.store.store import Store
+from bandstand.study.states import RunState
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
 from bandstand.submissions import Dispatch, SubmissionState
 from bandstand.submissions.dispatch import ClaimedRun

@@ -18,8 +18,9 @@ from bandstand.problem.directions import Direction, better_words
 from bandstand.store import tables
 from bandstand.store.rows.best_rows import counts, order_of_places
 from bandstand.store.rows.spent_rows import trial_is_spent
-from bandstand.store.rows.submission_rows import TURN, SubmissionState
+from bandstand.store.rows.submission_rows import TURN
 from bandstand.strategies import strategy_name
+from bandstand.study.states import SubmissionState
 from bandstand.trials.events import TrialState
 from bandstand.trials.ledger import Spent, spent_of_limits, spent_share
 
