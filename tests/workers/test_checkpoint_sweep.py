@@ -5,7 +5,7 @@ import pytest
 from bandstand.search.events import Checkpointed, Ended
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
-from bandstand_workers.coordinator.checkpoint_sweep import CheckpointSweep
+from bandstand_workers.coordinator.recording.checkpoint_sweep import CheckpointSweep
 from tests.service.search.virtual_cluster import VirtualCluster
 
 SPACE = {

@@ -108,7 +108,7 @@ class Listener:
         last = measurement.epoch == EPOCHS
         return Verdict(action=Action.STOP if last else Action.CONTINUE, until_epoch=EPOCHS)
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         raise AssertionError("no checkpoint was asked for")
 
 
@@ -148,8 +148,8 @@ def curves(training: Training, folder: Path, *trials: Mapping[str, Any], seed: i
             trial=number, attempt=1, params=params, seed=seed + number, from_epoch=0, until_epoch=EPOCHS
         )
         outcome = training.run(assignment, listener, folder=str(folder), resume_uri=None)
-        assert not outcome.kind, outcome.detail
-        assert outcome.reason_for_fit == ""
+        assert outcome.failure is None, outcome.failure
+        assert outcome.reason_for_fit is None
         reported.append(listener.epochs)
     return reported
 

@@ -18,7 +18,7 @@ from bandstand.search.search import Search
 from bandstand.strategies.randomness import trial_seed
 from bandstand.study.context import Context, asks_for_context
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import Outcome, WorkerGoneError
+from bandstand_workers.messages import Outcome, TrialUnwantedError
 from bandstand_workers.training.training import Training
 from tests.workers.local_link import LocalLink
 
@@ -164,10 +164,10 @@ class Study:
         place = str(self.folder / f"trial-{assignment.trial:05d}")
         try:
             outcome = self.training.run(assignment, link, folder=place, resume_uri=self.uris.get(assignment.from_epoch))
-            if not outcome.kind:
+            if outcome.failure is None:
                 self.search.finish(assignment.trial, assignment.attempt)
             return outcome
-        except WorkerGoneError:
+        except TrialUnwantedError:
             self.training.wait_for_checkpoints()
             link.take_checkpoints()
             self.search.lost(assignment.trial, assignment.attempt, "killed", blamed=False)
@@ -216,7 +216,7 @@ def test_a_resumed_trial_has_its_folder_and_says_how_far_it_is(module: Any, tmp_
 def test_a_callbacks_function_gets_what_it_asks_for(name: str, what: str, module: Any, tmp_path: Path) -> None:
     study = Study(spec_for(name), tmp_path)
     outcome = study.run()
-    assert outcome is not None and not outcome.kind, outcome
+    assert outcome is not None and outcome.failure is None, outcome
     got = study.seen(module, what)[0]
     params, context = (got if what == "both" else (got, got))[:2] if what != "build" else ({"unused": 0}, got)
     if what in ("params", "both"):
@@ -248,7 +248,7 @@ def test_files_of_kerass_callbacks_are_the_trials_own(module: Any, tmp_path: Pat
     study = Study(spec_for("of_keras"), tmp_path / "studies")
     for _ in range(2):
         outcome = study.run()
-        assert outcome is not None and not outcome.kind, outcome
+        assert outcome is not None and outcome.failure is None, outcome
         assert outcome.notes == ()
     for number in (0, 1):
         files = tmp_path / "studies" / f"trial-{number:05d}" / "files"
@@ -266,7 +266,7 @@ def test_a_resumed_trials_log_has_each_epoch_once(callbacks: str, trainer: str, 
     before = list(csv.reader(file.open()))
     assert epochs_in(file)[:2] == [0, 1], "there is something to lose"
     outcome = study.run()
-    assert outcome is not None and not outcome.kind, outcome
+    assert outcome is not None and outcome.failure is None, outcome
     assert epochs_in(file) == [0, 1, 2, 3, 4]
     assert list(csv.reader(file.open()))[:3] == before[:3]
     assert outcome.unkept == ()
@@ -306,7 +306,7 @@ def test_a_backup_never_takes_a_trial_elsewhere_than_its_checkpoint(module: Any,
     backup = tmp_path / "b" / "trial-00000" / "files" / "backup"
     assert (backup / "latest.weights.h5").exists(), "it would restore epoch 3, the checkpoint is of epoch 2"
     outcome = study.run()
-    assert outcome is not None and not outcome.kind, outcome
+    assert outcome is not None and outcome.failure is None, outcome
     got, expected = study.losses(), straight.losses()
     assert len(expected) == 5
     assert got == pytest.approx(expected, rel=1e-5)
@@ -316,7 +316,7 @@ def test_a_backup_never_takes_a_trial_elsewhere_than_its_checkpoint(module: Any,
 def test_a_backup_that_trials_would_share_is_left_out_and_told(module: Any, tmp_path: Path) -> None:
     study = Study(spec_for("shared_backup"), tmp_path)
     outcome = study.run()
-    assert outcome is not None and not outcome.kind, outcome
+    assert outcome is not None and outcome.failure is None, outcome
     assert not (tmp_path / "backup").exists()
     assert outcome.notes[0].startswith("BackupAndRestore is left out, because all trials would share its folder")
 
@@ -332,7 +332,7 @@ def test_a_backup_that_trials_would_share_is_left_out_and_told(module: Any, tmp_
 def test_what_gives_no_callbacks_is_named_in_one_line(name: str, says: str, module: Any, tmp_path: Path) -> None:
     outcome = Study(spec_for(name), tmp_path).run()
     assert outcome is not None
-    assert says in outcome.message
+    assert outcome.failure is not None and says in outcome.failure.message
 
 
 class _Asker:

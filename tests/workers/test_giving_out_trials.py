@@ -8,8 +8,8 @@ from bandstand.search.events import Action, TrialState
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
-from bandstand_workers.coordinator.affinity import Affinity
-from bandstand_workers.coordinator.pauses import Pauses
+from bandstand_workers.coordinator.recording.pauses import Pauses
+from bandstand_workers.coordinator.trainers.affinity import Affinity
 
 
 def make_search(trials: int = 3) -> Search:
@@ -45,7 +45,7 @@ def test_a_trial_is_given_back_when_its_checkpoint_is_durable() -> None:
     assert search.history.trials[0].state is TrialState.RUNNING
     assert pauses.under_way("one")
     search.checkpointed(0, 1, 1, "file")
-    pauses.written(0, 1, 1, "")
+    pauses.written(0, 1, 1, None)
     assert search.history.trials[0].state is TrialState.WAITING
     assert not pauses.under_way("one")
 
@@ -54,7 +54,7 @@ def test_the_file_may_be_durable_before_the_trainer_says_that_it_pauses() -> Non
     search = make_search()
     pauses = Pauses(search)
     search.checkpointed(0, 1, 1, "file")
-    pauses.written(0, 1, 1, "")
+    pauses.written(0, 1, 1, None)
     assert search.history.trials[0].state is TrialState.RUNNING
     pauses.wanted("one", 0, 1, 1)
     assert search.history.trials[0].state is TrialState.WAITING
@@ -97,7 +97,7 @@ def after_four_trials() -> Affinity:
     affinity.trained("one", 0, "small")
     affinity.trained("two", 1, "small")
     affinity.trained("two", 2, "large")
-    affinity.trained("one", 3, "")
+    affinity.trained("one", 3, None)
     return affinity
 
 

@@ -23,8 +23,8 @@ TAKE_IN = """
 import asyncio, sys
 from bandstand.search.search import Search
 from bandstand.store.store import Store
-from bandstand_workers.coordinator.intake import Intake
-from bandstand_workers.coordinator.journal import Journal
+from bandstand_workers.coordinator.recording.user_requests import UserRequests
+from bandstand_workers.coordinator.recording.journal import Journal
 
 store = Store.open()
 spec = store.spec(sys.argv[1])
@@ -33,13 +33,13 @@ async def run():
     writer = store.claim(spec, "a process")
     search = Search.restore(spec, writer.events())
     journal = Journal(search, writer, lambda: None)
-    intake = Intake(search, writer, journal)
+    requests = UserRequests(search, writer, journal)
     writing = asyncio.create_task(journal.write_batches())
     print("claimed", flush=True)
     while True:
         heard = await journal.call(writer.heartbeat)
         if heard.requests:
-            await intake.take()
+            await requests.take()
         if heard.stop:
             break
         await asyncio.sleep(0.001)

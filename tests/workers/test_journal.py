@@ -11,7 +11,7 @@ from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store.event_rows import Rows
 from bandstand.store.store import Store
-from bandstand_workers.coordinator.journal import Journal
+from bandstand_workers.coordinator.recording.journal import Journal
 from tests.service.written_study import make_spec
 
 

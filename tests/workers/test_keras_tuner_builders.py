@@ -71,7 +71,7 @@ class Listener:
         self.reported.append(measurement)
         return Verdict(action=Action.STOP if measurement.epoch >= 2 else Action.CONTINUE, until_epoch=2)
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         assert not error
 
 
@@ -102,7 +102,7 @@ def train(training: Training, folder: Path, number: int, params: dict[str, Any])
     listener = Listener()
     assignment = Assignment(trial=number, attempt=1, params=params, seed=number, from_epoch=0, until_epoch=2)
     outcome = training.run(assignment, listener, folder=str(folder), resume_uri=None)
-    assert not outcome.kind, outcome.detail
+    assert outcome.failure is None, outcome.failure
     return outcome, listener
 
 

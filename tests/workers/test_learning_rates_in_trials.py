@@ -12,7 +12,7 @@ import pytest
 from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import WorkerGoneError
+from bandstand_workers.messages import TrialUnwantedError
 from bandstand_workers.training.training import Training
 
 CODE = """
@@ -78,14 +78,14 @@ class Link:
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict:
         if measurement.epoch == self.dies_after:
-            raise WorkerGoneError("killed")
+            raise TrialUnwantedError("killed")
         assert measurement.learning_rate is not None
         metrics = measurement.metrics
         self.curve[measurement.epoch] = (measurement.learning_rate, metrics["loss"], metrics["val_loss"])
         action = Action.STOP if measurement.epoch == EPOCHS else Action.CONTINUE
         return Verdict(action=action, until_epoch=EPOCHS)
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         assert not error
         self.checkpoints[epoch] = uri
 
@@ -146,9 +146,9 @@ def curve(
         )  # fmt: skip
         try:
             outcome = training.run(assignment, link, folder=str(folder), resume_uri=checkpoints.get(begin))
-            assert not outcome.kind, outcome.detail
-            assert outcome.reason_for_fit == ""
-        except WorkerGoneError:
+            assert outcome.failure is None, outcome.failure
+            assert outcome.reason_for_fit is None
+        except TrialUnwantedError:
             assert death is not None
         training.wait_for_checkpoints()
         epochs |= link.curve

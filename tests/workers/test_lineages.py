@@ -72,7 +72,7 @@ class Listener:
         action = Action.PAUSE if measurement.epoch >= self.until else Action.CONTINUE
         return Verdict(action=action, until_epoch=self.until)
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         self.written.put((epoch, uri, error))
 
 
@@ -131,7 +131,7 @@ def test_a_child_begins_with_its_parent_s_weights_and_counts_on_from_its_epoch(
     child, _, outcome = train(
         training, tmp_path, 1, PARAMS | {"rate": STILL, "momentum": 0.0}, until=5, uri=uri, **child_of(0, 3)
     )
-    assert outcome.action is Action.PAUSE, outcome.message
+    assert outcome.action is Action.PAUSE, outcome.failure
     assert [measurement.epoch for measurement in child] == [4, 5]
     assert child[0].metrics["val_loss"] == pytest.approx(parent[-1].metrics["val_loss"], rel=1e-4)
     assert child[0].learning_rate == pytest.approx(STILL)
@@ -157,15 +157,17 @@ def test_a_child_that_changes_whether_there_is_dropout_or_momentum_takes_over_th
     parent, uri, _ = train(training, tmp_path, 0, PARAMS, until=2)
     changed = PARAMS | {"dropout": 0.0, "momentum": 0.0, "rate": STILL}
     child, _, outcome = train(training, tmp_path, 1, changed, until=3, uri=uri, **child_of(0, 2))
-    assert not outcome.kind, outcome.message
+    assert outcome.failure is None, outcome.failure
     assert child[0].metrics["val_loss"] == pytest.approx(parent[-1].metrics["val_loss"], rel=1e-4)
 
 
 def test_a_child_of_another_shape_fails_with_the_reason(training: Training, tmp_path: Path) -> None:
     _, uri, _ = train(training, tmp_path, 0, PARAMS, until=1)
     _, _, outcome = train(training, tmp_path, 1, PARAMS | {"units": 16}, until=2, uri=uri, **child_of(0, 1))
-    assert outcome.kind == HOPELESS
-    assert outcome.message.startswith("a child must have the shape of its parent's model; got weights of other shapes")
+    assert outcome.failure is not None and outcome.failure.kind == HOPELESS
+    assert outcome.failure.message.startswith(
+        "a child must have the shape of its parent's model; got weights of other shapes"
+    )
 
 
 def test_a_child_of_the_best_weights_begins_where_its_parent_was_best(training: Training, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_an_array_of_one_number_is_a_number(metric: str, trainer: str, module: s
     assignment = search.next()
     assert isinstance(assignment, Assignment)
     outcome = training.run(assignment, LocalLink(search, assignment), folder=str(tmp_path), resume_uri=None)
-    assert not outcome.kind, outcome.detail
+    assert outcome.failure is None, outcome.failure
     trial = search.history.trials[0]
     assert len(trial.values) == 2
     scores = training.evaluate(str(outcome.model_uri), trial.params, "validation")

@@ -130,8 +130,8 @@ def train(
         assignment, link, folder=str(folder), resume_uri=None if before is None else before.checkpoint
     )
     training.wait_for_checkpoints()
-    assert not outcome.kind, outcome.detail
-    assert outcome.refused or bool(outcome.signature) == (training.spec.trainer == "auto")
+    assert outcome.failure is None, outcome.failure
+    assert outcome.refusal is not None or bool(outcome.program_signature) == (training.spec.trainer == "auto")
     return link, outcome
 
 

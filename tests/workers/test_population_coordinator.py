@@ -15,8 +15,7 @@ from typing import Any
 from bandstand.search.events import Action, TrialState
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
-from bandstand_workers.coordinator.outcomes import Outcomes
-from bandstand_workers.coordinator.pauses import Pauses
+from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.messages import Outcome
 from bandstand_workers.tune.population_coordinator import Interval, Order, PopulationCoordinator
 
@@ -51,24 +50,21 @@ class Population:
             file.write("postgresql://nobody@127.0.0.1/none")  # it is read when it starts, and never opened here
         self.coordinator = PopulationCoordinator(file.name, {**SPEC, **changes}, "checkpoints", False, workers)
         assert not Path(file.name).exists()
-        self.search = Search(self.coordinator._spec)
-        self.coordinator._search = self.search
-        self.coordinator._pauses = Pauses(self.search)
-        self.coordinator._journal = MemoryJournal()  # type: ignore[assignment]
-        self.coordinator._writer = SimpleNamespace(  # type: ignore[assignment]
-            study_id=1, checkpoint_uri=lambda trial, epoch: f"{trial} at {epoch}"
-        )
-        parts = self.coordinator._writer, self.coordinator._journal, self.coordinator._pauses
-        self.coordinator._outcomes = Outcomes(self.search, *parts)
-        self.coordinator._opened.set()
+        self.search = Search(self.coordinator.spec)
+        self.writer = SimpleNamespace(study_id=1, checkpoint_uri=lambda trial, epoch: f"{trial} at {epoch}")
+        parts: Any = self.writer, MemoryJournal()
+        study = OpenedStudy(self.search, *parts, self.coordinator.signals, "checkpoints")
+        self.run = self.coordinator.make_run(study)
+        self.coordinator._study_run = self.run
+        self.coordinator.signals.taken_up.set()
 
     @property
     def trials(self) -> Any:
         return self.search.history.trials
 
     async def order(self, member: str, checkpoint: Any = None, params: Any = None) -> Order | None:
-        seat = int(member)
-        return await self.coordinator.order(member, seat, checkpoint, params or dict(self.trials[seat].params))
+        first = int(member)
+        return await self.coordinator.order(member, first, checkpoint, params or dict(self.trials[first].params))
 
     async def train(self, order: Order | None, value: float) -> Interval:
         """Its interval, with its checkpoint, as a trainer would."""
@@ -81,16 +77,16 @@ class Population:
         outcome = Outcome(action=verdict.action)
         if verdict.action is Action.PAUSE:
             outcome = Outcome(action=verdict.action, paused_at=given.until_epoch)
-            await self.coordinator.checkpointed(given.trial, given.attempt, given.until_epoch, "file", "")
+            await self.coordinator.checkpointed(given.trial, given.attempt, given.until_epoch, "file", None)
         return await self.coordinator.settle(self.member_of(given.trial), given.trial, given.attempt, outcome)
 
     def member_of(self, trial: int) -> str:
-        return next(member for member, number in self.coordinator._trial_of.items() if number == trial)
+        return next(member for member, number in self.run._trial_of.items() if number == trial)
 
     async def first_intervals(self) -> list[dict[str, int]]:
         """Tune's checkpoints of the three members after an interval each."""
-        seats = await self.coordinator.seats()
-        assert [seat.trial for seat in seats] == [0, 1, 2]
+        members = await self.coordinator.begin_tuner()
+        assert [each.trial for each in members] == [0, 1, 2]
         reached = [await self.train(await self.order(str(number)), number / 10) for number in range(3)]
         return [{"trial": at.trial, "epoch": at.epoch} for at in reached]
 
@@ -118,12 +114,12 @@ def test_a_member_whose_checkpoint_is_no_longer_there_begins_again_in_the_next_t
     async def story() -> None:
         population = Population()
         own = await population.first_intervals()
-        population.coordinator._writer.checkpoint_uri = lambda trial, epoch: None
+        population.writer.checkpoint_uri = lambda trial, epoch: None
         assert await population.order("1", own[1]) is None
         assert (population.trials[1].state, population.trials[1].checkpoint_epoch) == (TrialState.WAITING, 0)
         assert await population.order("2", own[0], {"rate": 0.5}) is None
         assert (population.trials[3].state, population.trials[3].reason) == (TrialState.FAILED, "parent_checkpoint")
-        assert 1 in [seat.trial for seat in await population.coordinator.seats()]
+        assert 1 in [each.trial for each in await population.coordinator.begin_tuner()]
 
     run(story())
 
@@ -176,7 +172,7 @@ def test_a_member_whose_process_died_goes_on_with_the_trial_it_has_and_is_not_cl
 def test_no_more_members_train_than_there_are_workers() -> None:
     async def story() -> None:
         population = Population(workers=1)
-        await population.coordinator.seats()
+        await population.coordinator.begin_tuner()
         first = await population.order("0")
         second = asyncio.create_task(population.order("1"))
         await asyncio.sleep(0.01)
@@ -193,12 +189,12 @@ def test_the_next_tuner_has_the_members_that_are_left_and_none_when_the_budget_i
         own = await population.first_intervals()
         order = await population.order("0", own[0])
         assert order is not None  # its process dies, and Tune with it
-        seats = await population.coordinator.seats()
-        assert [seat.trial for seat in seats] == [0], "the two epochs left are its own"
+        members = await population.coordinator.begin_tuner()
+        assert [each.trial for each in members] == [0], "the two epochs left are its own"
         assert population.trials[0].state is TrialState.WAITING
         await population.train(await population.order("0", own[0]), 0.1)
         assert await population.order("1", own[1]) is None
-        assert await population.coordinator.seats() == []
+        assert await population.coordinator.begin_tuner() == []
 
     run(story())
 
@@ -209,7 +205,7 @@ def test_a_stopped_study_gives_no_more_orders() -> None:
         own = await population.first_intervals()
         await population.coordinator.stop()
         assert await population.order("0", own[0]) is None
-        assert await population.coordinator.seats() == []
+        assert await population.coordinator.begin_tuner() == []
         assert not await population.coordinator.wants_model()
 
     run(story())

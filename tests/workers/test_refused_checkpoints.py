@@ -17,9 +17,9 @@ import pytest
 from bandstand.search.events import Action, CheckpointRefused, Measured, Noticed, TrialState
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
-from bandstand_workers.coordinator.outcomes import Outcomes
-from bandstand_workers.coordinator.pauses import Pauses
-from bandstand_workers.messages import Outcome, WorkerGoneError
+from bandstand_workers.coordinator.recording.outcomes import Outcomes
+from bandstand_workers.coordinator.recording.pauses import Pauses
+from bandstand_workers.messages import Outcome, TrialUnwantedError
 from bandstand_workers.training.checkpoints import CheckpointError
 from bandstand_workers.training.training import Training
 from tests.workers.local_link import LocalLink
@@ -112,7 +112,7 @@ class Study:
         outcome: Outcome | None = None
         try:
             outcome = training.run(assignment, link, folder=folder, resume_uri=uri)
-        except WorkerGoneError:
+        except TrialUnwantedError:
             pass
         training.wait_for_checkpoints()
         link.take_checkpoints()
@@ -187,9 +187,10 @@ def test_a_trial_whose_checkpoint_is_damaged_begins_again_and_ends_as_one_that_n
     break_it(Path(uri))
     assignment, outcome = study.train()
     assert assignment.from_epoch == 2
-    assert uri in outcome.refused
-    assert words in outcome.refused
-    assert not outcome.kind
+    assert outcome.refusal is not None
+    assert uri in outcome.refusal.reason
+    assert words in outcome.refusal.reason
+    assert outcome.failure is None
     assert not Path(uri).with_name("trap").exists()
     assignment, outcome = study.train()
     assert (assignment.trial, assignment.attempt, assignment.from_epoch) == (0, 3, 0)
@@ -209,12 +210,12 @@ def test_a_trial_whose_builder_has_changed_begins_again_with_a_note_that_says_so
     (tmp_path / "refused_user.py").write_text(code.replace("UNITS = 16", "UNITS = 17  # more"))
     sys.modules.pop("refused_user")
     _, outcome = study.train()
-    assert outcome.refused == (
+    assert outcome.refusal.reason == (
         f"a checkpoint must fit the model that the builder makes; {study.uris[0, 2]} has variables of other shapes: "
         "the builder has changed since the study began"
     )
     assignment, outcome = study.train()
-    assert (assignment.from_epoch, outcome.refused, outcome.kind) == (0, "", "")
+    assert (assignment.from_epoch, outcome.refusal, outcome.failure) == (0, None, None)
     assert study.search.history.trials[0].state is TrialState.COMPLETE
     assert any("the builder has changed" in event.message for event in study.told(Noticed))
 
@@ -226,10 +227,10 @@ def test_a_trial_whose_callbacks_have_changed_begins_again_too(tmp_path: Path) -
     study = Study(tmp_path)
     study.train(dies_after=3)
     _, outcome = study.train(change=change)
-    assert "must be of the study's callbacks, EarlyStopping; " in outcome.refused
-    assert "has those of ReduceLROnPlateau: the callbacks have changed since the study began" in outcome.refused
+    assert "must be of the study's callbacks, EarlyStopping; " in outcome.refusal.reason
+    assert "has those of ReduceLROnPlateau: the callbacks have changed since the study began" in outcome.refusal.reason
     _, outcome = study.train(change=change)
-    assert not outcome.refused
+    assert outcome.refusal is None
 
 
 def test_what_is_wrong_with_many_checkpoints_is_noted_once(tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ def test_where_a_parent_s_checkpoint_is_damaged_another_parent_is_chosen(tmp_pat
     trials = study.search.history.trials
     for _ in range(12):
         child, outcome = study.train(spoil_parents=True)
-        if outcome.refused:
+        if outcome.refusal is not None:
             break
     failed, first = trials[child.trial], child.checkpoint_of
     assert (failed.state, failed.reason, failed.parent) == (TrialState.FAILED, "parent_checkpoint", first)
@@ -265,7 +266,7 @@ def test_where_a_parent_s_checkpoint_is_damaged_another_parent_is_chosen(tmp_pat
     other, outcome = study.train()
     assert trials[other.trial].bracket == failed.bracket
     assert other.checkpoint_of not in (None, first, other.trial)
-    assert (outcome.refused, outcome.action) == ("", Action.PAUSE)
+    assert (outcome.refusal, outcome.action) == (None, Action.PAUSE)
     assert study.search.history.ended is None
 
 

@@ -12,7 +12,7 @@ import pytest
 from bandstand.search.events import Measured
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import Outcome, WorkerGoneError
+from bandstand_workers.messages import Outcome, TrialUnwantedError
 from bandstand_workers.training.training import Training
 from tests.workers.local_link import LocalLink
 
@@ -165,7 +165,7 @@ def run(spec: StudySpec, folder: Path, dies_after: tuple[int, ...] = ()) -> tupl
             outcomes.append(training.run(assignment, link, folder=str(folder), resume_uri=uri))
             assert not (outcomes[-1].kind or outcomes[-1].refused), outcomes[-1]
             search.finish(assignment.trial, assignment.attempt)
-        except WorkerGoneError:
+        except TrialUnwantedError:
             training.wait_for_checkpoints()
             link.take_checkpoints()
             search.lost(assignment.trial, assignment.attempt, "killed", blamed=False)

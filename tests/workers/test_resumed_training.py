@@ -13,7 +13,7 @@ from bandstand.search.events import Action
 from bandstand.search.protocol import Measurement, Verdict
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import WorkerGoneError
+from bandstand_workers.messages import TrialUnwantedError
 from bandstand_workers.training.training import Training
 from tests.workers.local_link import LocalLink
 
@@ -99,9 +99,9 @@ def run(spec: StudySpec, folder: Path, dies_after: tuple[int, ...] = ()) -> tupl
         resume_uri = checkpoints.get(assignment.from_epoch)
         try:
             outcome = training.run(assignment, link, folder=str(folder), resume_uri=resume_uri)
-            assert not outcome.kind, outcome.detail
+            assert outcome.failure is None, outcome.failure
             search.finish(assignment.trial, assignment.attempt)
-        except WorkerGoneError:
+        except TrialUnwantedError:
             training.wait_for_checkpoints()
             link.take_checkpoints()
             search.lost(assignment.trial, assignment.attempt, "killed", blamed=False)

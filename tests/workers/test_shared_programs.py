@@ -311,7 +311,7 @@ def train(training: Training, folder: Path, number: int, params: Mapping[str, An
     listener = PausingLink(EPOCHS)
     assignment = Assignment(trial=number, attempt=1, params=params, seed=5, from_epoch=0, until_epoch=EPOCHS)
     outcome = training.run(assignment, listener, folder=str(folder), resume_uri=None)
-    assert not outcome.kind, outcome.detail
+    assert outcome.failure is None, outcome.failure
     assert not outcome.reason_for_fit, outcome.reason_for_fit
     return listener.epochs
 
@@ -401,7 +401,7 @@ def test_the_saved_model_has_the_weights_that_were_evaluated_whatever_callbacks_
     training, keeps = training_of(module, "averaged", trainer, callbacks), Keeps(EPOCHS)
     assignment = Assignment(trial=0, attempt=1, params=POINTS[0], seed=5, from_epoch=0, until_epoch=EPOCHS)
     outcome = training.run(assignment, keeps, folder=str(tmp_path), resume_uri=None)
-    assert outcome.model_uri is not None, outcome.detail
+    assert outcome.model_uri is not None, outcome.failure
     scored = training.evaluate(outcome.model_uri, POINTS[0], "validation")
     assert scored["loss"] == pytest.approx(keeps.epochs[-1]["val_loss"], rel=1e-5)
 
@@ -517,7 +517,7 @@ def test_a_model_that_was_never_called_keeps_its_weights_and_says_so(
     assignment = Assignment(trial=0, attempt=1, params={"value": 2.0}, seed=5, from_epoch=0, until_epoch=EPOCHS)
     keeps = Keeps(EPOCHS)
     outcome = training.run(assignment, keeps, folder=str(tmp_path), resume_uri=None)
-    assert not outcome.kind, outcome.detail
+    assert outcome.failure is None, outcome.failure
     assert outcome.model_uri is not None and outcome.model_uri.endswith(".weights.h5")
     assert "its weights are kept" in outcome.notes[0]
     scored = training.evaluate(outcome.model_uri, {"value": 2.0}, "validation")
@@ -552,6 +552,6 @@ def run(
         checkpoint_of=0 if resume else None,
     )  # fmt: skip
     outcome = training.run(assignment, listener, folder=str(folder), resume_uri=resume or None)
-    assert not outcome.kind and not outcome.refused, outcome.detail or outcome.refused
+    assert outcome.failure is None and outcome.refusal is None, outcome
     assert not outcome.reason_for_fit, outcome.reason_for_fit
     training.wait_for_checkpoints()

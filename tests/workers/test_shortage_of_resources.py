@@ -10,7 +10,7 @@ import pytest
 from bandstand.study.study import Resources, StudySpec
 from bandstand.study.user_modules import CodePlace
 from bandstand_workers.fleet.fleet import Fleet
-from bandstand_workers.fleet.shortage import ShortageNotes, note_of_size, note_of_waiting
+from bandstand_workers.fleet.resource_notes import ResourceNotes, note_of_size, note_of_waiting
 
 GB = 1e9
 
@@ -145,7 +145,7 @@ def test_a_lack_of_trainers_is_told_once_and_again_after_it_was_over(monkeypatch
     now = [0.0]
     told: list[str] = []
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    monkeypatch.setattr("bandstand_workers.fleet.shortage.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bandstand_workers.fleet.resource_notes.time.monotonic", lambda: now[0])
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0})
     monkeypatch.setattr("ray.available_resources", dict)
     monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])
@@ -154,7 +154,7 @@ def test_a_lack_of_trainers_is_told_once_and_again_after_it_was_over(monkeypatch
         resources, size, placed = Resources(cpus=4), None, 0
 
     fleet: Any = OfSize()
-    notes = ShortageNotes(fleet, told.append)
+    notes = ResourceNotes(fleet, told.append)
 
     def look_until(seconds: float) -> None:
         while now[0] < seconds:

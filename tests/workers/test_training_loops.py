@@ -129,7 +129,7 @@ class Listener:
         last = measurement.epoch >= self.until or bool(measurement.ended)
         return Verdict(action=Action.STOP if last else Action.CONTINUE, until_epoch=self.until)
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         assert not error
 
 
@@ -165,7 +165,7 @@ def train(
     listener = Listener(until, options.pop("pause", lambda: None))
     assignment = Assignment(trial=number, attempt=1, params=params, seed=number, from_epoch=0, until_epoch=until)
     outcome = training.run(assignment, listener, folder=str(folder), resume_uri=None, **options)
-    assert not outcome.kind, outcome.detail
+    assert outcome.failure is None, outcome.failure
     return outcome, listener
 
 
@@ -192,7 +192,7 @@ def test_where_a_compiled_epoch_cannot_be_fit_trains_and_says_why(
     settings: dict[str, Any], params: dict[str, Any], reason: str, module: Any, tmp_path: Path
 ) -> None:
     outcome, listener = train(training_with(**settings), tmp_path, params=params)
-    assert reason in outcome.reason_for_fit
+    assert outcome.reason_for_fit is not None and reason in outcome.reason_for_fit
     assert len(listener.reported) == 2
 
 
@@ -200,7 +200,7 @@ def test_a_model_of_the_users_own_class_without_a_shape_trains_by_programs_too(m
     curves = []
     for trainer in ("compiled", "fit"):
         outcome, listener = train(training_with(trainer=trainer, model="loops_user:build_unsymbolic"), tmp_path)
-        assert outcome.reason_for_fit == ""
+        assert outcome.reason_for_fit is None
         curves.append([measurement.metrics["val_loss"] for measurement in listener.reported])
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
 
@@ -209,8 +209,9 @@ def test_what_raises_in_both_loops_is_the_trials_failure(module: Any, tmp_path: 
     training = training_with(model="loops_user:build_that_breaks_in_a_loop")
     assignment = Assignment(trial=0, attempt=1, params={}, seed=0, from_epoch=0, until_epoch=1)
     outcome = training.run(assignment, Listener(1), folder=str(tmp_path), resume_uri=None)
-    assert outcome.kind == "exception"
-    assert outcome.message.startswith("TypeError")  # fit's own word, which is the user's to read
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "exception"
+    assert outcome.failure.message.startswith("TypeError")  # fit's own word, which is the user's to read
     assert training.programs == 0
 
 
@@ -239,7 +240,7 @@ def test_a_checkpoint_callback_that_saves_by_the_epoch_does_not_need_fit(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where the callback saves
     outcome, _ = train(training_with(callbacks=["loops_user:saves"]), tmp_path)
-    assert outcome.reason_for_fit == ""
+    assert outcome.reason_for_fit is None
 
 
 @pytest.mark.parametrize("trainer", ["fit", "compiled"])

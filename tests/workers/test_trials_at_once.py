@@ -205,7 +205,7 @@ def curves(trainer, at_once, numbers, seconds_left=None):
                                 until_epoch=link.last)
         outcome = training.run(assignment, link, folder=folder.name, resume_uri=None,
                                seconds_left=seconds_left)
-        assert not outcome.kind, outcome.detail
+        assert outcome.failure is None, outcome.failure
         assert not outcome.reason_for_fit, outcome.reason_for_fit
         return link.epochs
 

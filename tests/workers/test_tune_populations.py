@@ -11,7 +11,7 @@ from ray.tune.schedulers.pb2 import PB2
 from ray.tune.schedulers.pbt import _explore
 
 from bandstand.study.study import StudySpec
-from bandstand_workers.tune.population import SEAT, PopulationConfig
+from bandstand_workers.tune.population import MEMBER, PopulationConfig
 
 PARAMS = {"rate": 1e-3, "dropout": 0.25, "units": 5, "batch": 32, "kind": "relu"}
 
@@ -41,11 +41,11 @@ def make_spec(sampler: str, **options: Any) -> StudySpec:
 
 
 @pytest.mark.parametrize("sampler", ["tune-pbt", "tune-pb2"])
-def test_a_seat_s_config_means_its_params(sampler: str) -> None:
+def test_a_member_s_config_means_its_params(sampler: str) -> None:
     config = PopulationConfig(make_spec(sampler))
-    seat = config.seat(7, PARAMS)
-    assert seat["trial"] == 7
-    assert config.params({SEAT: seat}) == pytest.approx(PARAMS)
+    start = config.member(7, PARAMS)
+    assert start["trial"] == 7
+    assert config.params({MEMBER: start}) == pytest.approx(PARAMS)
 
 
 def test_whatever_tune_s_explore_does_the_params_stay_in_the_space() -> None:
@@ -53,13 +53,13 @@ def test_whatever_tune_s_explore_does_the_params_stay_in_the_space() -> None:
     config = PopulationConfig(spec)
     scheduler = config.make_scheduler()
     assert isinstance(scheduler, PopulationBasedTraining)
-    member, seen = {SEAT: config.seat(0, PARAMS)}, set()
+    member, seen = {MEMBER: config.member(0, PARAMS)}, set()
     for _ in range(200):
         member, _ = _explore(member, scheduler._hyperparam_mutations, 0.25, (0.8, 1.2), None)
         params = config.params(member)
         spec.space.check(params)
         seen.add(params["batch"])
-        member = {SEAT: config.seat(0, params)}
+        member = {MEMBER: config.member(0, params)}
     assert seen == {16, 32, 64}
 
 
@@ -68,11 +68,11 @@ def test_pb2_is_given_bounds_and_logarithms_where_the_space_has_a_log_scale() ->
     config = PopulationConfig(spec)
     scheduler = config.make_scheduler()
     assert isinstance(scheduler, PB2)
-    assert scheduler._hyperparam_bounds[SEAT]["params"] == {"rate": pytest.approx([-4, -1]), "units": [4.0, 40.0]}
-    seat = config.seat(0, PARAMS)
-    assert seat["params"] == {**PARAMS, "rate": pytest.approx(math.log10(1e-3)), "units": 5.0}
-    seat["params"] |= {"rate": -0.5, "units": 17.6}
-    params = config.params({SEAT: seat})
+    assert scheduler._hyperparam_bounds[MEMBER]["params"] == {"rate": pytest.approx([-4, -1]), "units": [4.0, 40.0]}
+    start = config.member(0, PARAMS)
+    assert start["params"] == {**PARAMS, "rate": pytest.approx(math.log10(1e-3)), "units": 5.0}
+    start["params"] |= {"rate": -0.5, "units": 17.6}
+    params = config.params({MEMBER: start})
     assert params == {**PARAMS, "rate": pytest.approx(0.1), "units": 18}
     spec.space.check(params)
 
@@ -82,7 +82,7 @@ def test_the_scheduler_has_the_study_s_options_and_draws_alike_from_the_same_see
     draws = []
     for _ in range(2):
         scheduler = PopulationConfig(spec).make_scheduler()
-        member = {SEAT: {"trial": 0, "params": dict(PARAMS)}}
+        member = {MEMBER: {"trial": 0, "params": dict(PARAMS)}}
         draws.append(_explore(member, scheduler._hyperparam_mutations, 0.5, (0.5, 2.0), None)[0])
     assert draws[0] == draws[1]
     assert (scheduler._quantile_fraction, scheduler._perturbation_interval, scheduler._synch) == (0.5, 3, True)

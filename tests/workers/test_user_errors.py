@@ -186,10 +186,11 @@ def test_a_parameter_that_is_not_active_fails_the_trial_and_says_so(folder: Path
     while (assignment := search.next()) is not None:
         outcome = study.run(assignment, LocalLink(search, assignment), folder=str(tmp_path / "t"), resume_uri=None)
         if assignment.params["optimizer"] == "adam":
-            messages.append(outcome.message)
-            search.fail(assignment.trial, assignment.attempt, outcome.kind, outcome.message)
+            assert outcome.failure is not None
+            messages.append(outcome.failure.message)
+            search.fail(assignment.trial, assignment.attempt, outcome.failure.kind, outcome.failure.message)
         else:
-            assert not outcome.kind, outcome
+            assert outcome.failure is None, outcome
             search.finish(assignment.trial, assignment.attempt)
     assert messages, "no trial drew adam"
     line = line_of('params["momentum"]')

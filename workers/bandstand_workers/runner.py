@@ -52,7 +52,7 @@ def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> N
         prepare_tune()
     import ray
 
-    from bandstand_workers.fleet.gathering import NotBegunError
+    from bandstand_workers.fleet.first_trainer import NotBegunError
 
     cpus = max((job.workers or 1) * spec.resources.cpus for spec in job.specs)
     connect_ray(job.specs[0].resources, cpus)
@@ -103,7 +103,8 @@ def _fleet_size(job: Job, spec: StudySpec) -> int | None:
 
 
 def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell) -> StudyOutcome:
-    from bandstand_workers.tune.executor import TuneRun, run_under_tune
+    from bandstand_workers.tune.executor import run_under_tune
+    from bandstand_workers.tune.tune_run import TuneRun
 
     workers = job.workers or fitting_trainers(spec.resources)
     run = TuneRun(
@@ -125,7 +126,7 @@ class _StudyRun:
 
     def __init__(self, job: Job, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event, tell: Tell):
         """Begin to start the coordinator, which takes a second or two; it touches nothing before `run`."""
-        from bandstand_workers.fleet.shortage import ShortageNotes
+        from bandstand_workers.fleet.resource_notes import ResourceNotes
 
         self._job = job
         self._spec = spec
@@ -134,7 +135,7 @@ class _StudyRun:
         self._stop = stop
         self._stop_sent = False
         self._tell = tell
-        self._shortage = ShortageNotes(fleet, lambda message: tell(Note(study=spec.name, message=message)))
+        self._shortage = ResourceNotes(fleet, lambda message: tell(Note(study=spec.name, message=message)))
         self._url_files: list[Path] = []
         self._coordinator = self._start_coordinator()
 
@@ -153,11 +154,11 @@ class _StudyRun:
         """Wait until a trainer of the fleet, which has taken up the study, is ready and has checked it.
 
         Raises:
-            InputError, ServiceError, NotBegunError: as `gather`.
+            InputError, ServiceError, NotBegunError: as `wait_for_first_trainer`.
         """
-        from bandstand_workers.fleet.gathering import gather
+        from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
 
-        gather(self._fleet, self._stop, self._shortage)
+        wait_for_first_trainer(self._fleet, self._stop, self._shortage)
         self._shortage.begun()
         self._tell(Running(study=self._spec.name, workers=self._fleet.placed))
 

@@ -50,12 +50,12 @@ class TrialModel:
     model: Any
     lent: KeptModel | None = None  # with the program that trains it by compiled epochs; None: `fit` trains it
     kept: bool = False  # it was there before the trial
-    reason: str = ""  # why `fit` trains it, where compiled epochs were wanted
+    reason: str | None = None  # why `fit` trains it, where compiled epochs were wanted
 
     @property
-    def signature(self) -> str:
-        """Of its program; empty where there is none."""
-        return "" if self.lent is None else self.lent.signature
+    def signature(self) -> str | None:
+        """Of its program; None where there is none."""
+        return None if self.lent is None else self.lent.signature
 
 
 class ModelSource:

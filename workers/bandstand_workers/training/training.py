@@ -24,7 +24,7 @@ from bandstand.search.failures import HOPELESS
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
-from bandstand_workers.messages import EpochLink, Outcome, WorkerGoneError
+from bandstand_workers.messages import CheckpointRefusal, EpochLink, Failure, Outcome, TrialUnwantedError
 from bandstand_workers.programs.kept import KeptModel
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.loop import train_epochs
@@ -130,7 +130,7 @@ class Training:
             used, with which nothing was trained.
 
         Raises:
-            WorkerGoneError: from the link; nobody wants the outcome.
+            TrialUnwantedError: from the link; nobody wants the outcome.
         """
         deadline = None if seconds_left is None else time.monotonic() + seconds_left
         trial_model: TrialModel | None = None
@@ -144,19 +144,20 @@ class Training:
                 assignment.trial, params, assignment.seed, callbacks, context, restores=_goes_on(assignment)
             )
             outcome = self._train(trial_model, callbacks, assignment, link, folder, resume_uri, deadline)
-        except WorkerGoneError:
+        except TrialUnwantedError:
             if trial_model is not None:
                 self.source.give_back(trial_model)
             raise
         except CheckpointError as error:
-            outcome = Outcome(refused=one_line(error), cause=error.kind)
+            outcome = Outcome(refusal=CheckpointRefusal(reason=one_line(error), cause=error.kind))
         except model_state.OtherShapeError as error:
-            outcome = dataclasses.replace(self._failure(error, params), kind=HOPELESS, message=one_line(error))
+            failure = dataclasses.replace(self._failure(error, params), kind=HOPELESS, message=one_line(error))
+            outcome = Outcome(failure=failure)
         except Exception as error:  # noqa: BLE001  # the user's builder may raise anything
-            outcome = self._failure(error, params)
+            outcome = Outcome(failure=self._failure(error, params))
         if context.folder is not None:
             remove_if_empty(context.folder)
-        if not outcome.kind and not outcome.refused and trial_model is not None:
+        if outcome.failure is None and outcome.refusal is None and trial_model is not None:
             self.source.give_back(trial_model)
         self.source.clean_up(trial_model)
         return dataclasses.replace(
@@ -202,7 +203,7 @@ class Training:
         place = f"{folder}/model-attempt-{assignment.attempt}"
         try:
             verdict = self._train_epochs(trial_model, user_callbacks, assignment, report, resume)
-        except (WorkerGoneError, CheckpointError, model_state.OtherShapeError):
+        except (TrialUnwantedError, CheckpointError, model_state.OtherShapeError):
             raise
         except Exception as error:  # noqa: BLE001  # the user's model may raise anything
             return self._failed(error, assignment.params, model, report, place)
@@ -220,7 +221,7 @@ class Training:
             model_uri=model_uri,
             model_epoch=report.best.epoch if keep else 0,
             end_uri=end_uri,
-            signature=trial_model.signature,
+            program_signature=trial_model.signature,
             reason_for_fit=trial_model.reason,
             unkept=tuple(sorted(report.unkept)),
         )
@@ -262,17 +263,17 @@ class Training:
         self, error: Exception, params: Mapping[str, Any], model: Any, report: ReportEpochs, place: str
     ) -> Outcome:
         """What came of a training that raised, with the model of its best epoch, which may be the study's best."""
-        failure = self._failure(error, params)
+        outcome = Outcome(failure=self._failure(error, params))
         if self.spec.objective.epoch == "last" or not report.best.weights:
-            return failure
+            return outcome
         try:
             with keras_session.EXCLUSIVE:
                 model_uri = self._save(model, report.best.weights, place)
         except Exception:  # noqa: BLE001  # what broke the training may break this too; the failure is what is told
-            return failure
-        return dataclasses.replace(failure, model_uri=model_uri, model_epoch=report.best.epoch)
+            return outcome
+        return dataclasses.replace(outcome, model_uri=model_uri, model_epoch=report.best.epoch)
 
-    def _failure(self, error: Exception, params: Mapping[str, Any]) -> Outcome:
+    def _failure(self, error: Exception, params: Mapping[str, Any]) -> Failure:
         """What is told of a training that raised."""
         failure = _failure(error)
         asked = missing_param(error, params, [name for name, _, _ in self.spec.space.flat()])
@@ -472,11 +473,11 @@ def _goes_on(assignment: Assignment) -> bool:
     return assignment.checkpoint_of == assignment.trial
 
 
-def _failure(error: Exception) -> Outcome:
+def _failure(error: Exception) -> Failure:
     out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return Outcome(
+    return Failure(
         kind="out_of_memory" if out_of_memory else "exception",
         message=said_with_place(error),
         cause=f"{type(error).__name__} at {place}",

@@ -17,8 +17,8 @@ from bandstand.search.events import Action, TrialState
 from bandstand.search.protocol import Assignment, StaleAttemptError
 from bandstand.search.search import Search
 from bandstand.store.study_writer import StudyWriter
-from bandstand_workers.coordinator.journal import Journal
-from bandstand_workers.coordinator.pauses import Pauses
+from bandstand_workers.coordinator.recording.journal import Journal
+from bandstand_workers.coordinator.recording.pauses import Pauses
 from bandstand_workers.messages import Outcome
 
 __all__ = ["Outcomes"]
@@ -39,20 +39,21 @@ class Outcomes:
         self._defaulted: set[str] = set()
         self._unkept: set[str] = set()
         self._refusals: set[str] = set()
-        self._notes: set[str] = set()
 
-    async def take(self, trainer: str, trial: int, attempt: int, outcome: Outcome) -> None:
+    async def take(self, trainer: str, trial: int, attempt: int, outcome: Outcome | None) -> None:
         """Record an outcome; durable when this returns, save for a pause whose checkpoint is still being written.
 
         Args:
             trainer: its name.
             trial: what it trained.
             attempt: by which it did.
-            outcome: what came of it. One of an attempt that is no longer the trial's changes nothing.
+            outcome: what came of it; None where the trainer found that nobody wants it. One of an attempt that is no
+                longer the trial's changes nothing.
         """
         async with self._taking:
             try:
-                await self._record(trainer, trial, attempt, outcome)
+                if outcome is not None:
+                    await self._record(trainer, trial, attempt, outcome)
             except StaleAttemptError as error:
                 _log.warning("%s", error)
                 return
@@ -67,15 +68,14 @@ class Outcomes:
         self._refuse(assignment.trial, assignment.attempt, reason, "forgotten")
 
     async def _record(self, trainer: str, trial: int, attempt: int, outcome: Outcome) -> None:
-        if outcome.kind == "gone":
-            return
         self._note(trial, outcome)
-        if outcome.refused:
-            self._refuse(trial, attempt, outcome.refused, outcome.cause)
-        elif outcome.kind:
+        refusal, failure = outcome.refusal, outcome.failure
+        if refusal is not None:
+            self._refuse(trial, attempt, refusal.reason, refusal.cause)
+        elif failure is not None:
             async with self._model_kept(trial, attempt, TrialState.FAILED, outcome):
                 self._search.fail(
-                    trial, attempt, outcome.kind, outcome.message, signature=outcome.cause, detail=outcome.detail
+                    trial, attempt, failure.kind, failure.message, signature=failure.cause, detail=failure.detail
                 )
         elif outcome.action is Action.PAUSE:
             self._pauses.wanted(trainer, trial, attempt, outcome.paused_at)
@@ -90,19 +90,15 @@ class Outcomes:
 
     def _note(self, trial: int, outcome: Outcome) -> None:
         """Say once for the study what holds for many of its trials."""
-        if outcome.reason_for_fit and outcome.reason_for_fit not in self._reasons_for_fit:
+        if outcome.reason_for_fit is not None and outcome.reason_for_fit not in self._reasons_for_fit:
             self._reasons_for_fit.add(outcome.reason_for_fit)
             self._search.note(f"trainings use fit where {outcome.reason_for_fit}; the first was trial {trial}")
-        for note in outcome.notes:
-            self._search.note(note)
         for setting in outcome.defaulted:
             if setting not in self._defaulted:
                 self._defaulted.add(setting)
                 self._search.note(f"not in the space, so it kept its default: {setting}")
         for note in outcome.notes:
-            if note not in self._notes:
-                self._notes.add(note)
-                self._search.note(note)
+            self._search.note(note)
         for attribute in outcome.unkept:
             if attribute not in self._unkept:
                 self._unkept.add(attribute)

@@ -11,12 +11,12 @@ from bandstand.search.search import Search
 from bandstand.store.requests import Request
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import Budget
-from bandstand_workers.coordinator.journal import Journal
+from bandstand_workers.coordinator.recording.journal import Journal
 
-__all__ = ["Intake"]
+__all__ = ["UserRequests"]
 
 
-class Intake:
+class UserRequests:
     """The requests of one study.
 
     What is granted is an event that carries the request's number, and its row is marked in the event's transaction; so

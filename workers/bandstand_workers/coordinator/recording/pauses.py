@@ -24,26 +24,26 @@ class Pauses:
         Raises:
             StaleAttemptError: another attempt has the trial now.
         """
-        error = self._failed.pop((trial, attempt, epoch), "")
-        if error:
+        error = self._failed.pop((trial, attempt, epoch), None)
+        if error is not None:
             self._fail(trial, attempt, error)
         elif self._search.history.trials[trial].checkpoint_epoch >= epoch:
             self._search.paused(trial, attempt)
         else:
             self._waiting[trial, attempt] = trainer, epoch
 
-    def written(self, trial: int, attempt: int, epoch: int, error: str) -> None:
-        """The checkpoint of this epoch is durable, or could not be written.
+    def written(self, trial: int, attempt: int, epoch: int, error: str | None) -> None:
+        """The checkpoint of this epoch is durable, or could not be written: `error` says why.
 
         Raises:
             StaleAttemptError: another attempt has the trial now.
         """
         if self._waiting.get((trial, attempt), ("", 0))[1] != epoch:
-            if error:
+            if error is not None:
                 self._failed[trial, attempt, epoch] = error
             return
         del self._waiting[trial, attempt]
-        if error:
+        if error is not None:
             self._fail(trial, attempt, error)
         else:
             self._search.paused(trial, attempt)

@@ -16,7 +16,7 @@ from bandstand.study.study import Resources
 if TYPE_CHECKING:
     from bandstand_workers.fleet.fleet import Fleet
 
-__all__ = ["ShortageNotes", "describe_bundle", "note_of_size", "note_of_waiting"]
+__all__ = ["ResourceNotes", "describe_bundle", "note_of_size", "note_of_waiting"]
 
 _SOON_SECONDS = 1.5
 """A cluster with room gives a place within milliseconds; what takes longer is waiting."""
@@ -48,7 +48,7 @@ def note_of_size(bundle: Mapping[str, float], nodes: list[Mapping[str, float]]) 
     )
 
 
-class ShortageNotes:
+class ResourceNotes:
     """Tells of a fleet's shortage, each thing once as long as it lasts. A local Ray has none."""
 
     def __init__(self, fleet: Fleet, note: Callable[[str], None]):

@@ -20,8 +20,8 @@ _Shape = frozenset[tuple[str, Any]]
 class Affinity:
     """What the trainers of one study remember."""
 
-    def __init__(self, batch_size: int | str = "") -> None:
-        """`batch_size`, as in the study, may name a parameter; left out where programs depend on it."""
+    def __init__(self, batch_size: int | str | None = None) -> None:
+        """`batch_size`, as in the study, may name a parameter; None where programs depend on it."""
         self._batch_size = batch_size
         self._trials: dict[int, str] = {}  # trial -> the trainer that trained it last
         self._signatures: dict[int, str] = {}  # trial -> its program
@@ -33,11 +33,11 @@ class Affinity:
         """A trainer begins a trial with these params."""
         self._shapes[trainer].add(self._shape(params))
 
-    def trained(self, trainer: str, trial: int, signature: str) -> None:
-        """A trainer has trained a trial by the program of this signature; an empty one is none."""
+    def trained(self, trainer: str, trial: int, signature: str | None) -> None:
+        """A trainer has trained a trial by the program of this signature; None: by no program."""
         self._trials[trial] = trainer
         self._passed_over.pop(trial, None)
-        if signature:
+        if signature is not None:
             self._signatures[trial] = signature
             self._programs[trainer].add(signature)
 

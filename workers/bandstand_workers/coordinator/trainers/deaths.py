@@ -1,4 +1,4 @@
-"""Which trials are to blame for the death of the trainer that trained them.
+"""Deaths of trainers: which of the trials that one trained are to blame.
 
 Knows what trainers died of, and with which trials. Must not know what follows for a trial.
 """
@@ -9,26 +9,26 @@ from collections.abc import Mapping
 
 from bandstand_workers.fleet.places import node_died
 
-__all__ = ["Blame"]
+__all__ = ["Deaths"]
 
 _NODES = 3
 """Nodes that may die under a trial, from the same checkpoint on, before it is suspected of killing them."""
 
 
-class Blame:
+class Deaths:
     """What is known of the deaths under one study's trials."""
 
     def __init__(self) -> None:
-        self._nodes = _Deaths()
-        self._processes = _Deaths()  # of those that had several trials
+        self._nodes = _Counts()
+        self._processes = _Counts()  # of those that had several trials
         self._judged: dict[str, set[int]] = {}  # trainer that died -> trials to blame
 
-    def falls_on(self, trial: int, trainer: str, error: BaseException, under_way: Mapping[int, int]) -> bool:
-        """Whether a death counts against a trial.
+    def are_due_to(self, trial: int, trainer: str, error: BaseException, under_way: Mapping[int, int]) -> bool:
+        """Whether a trainer's death counts against a trial.
 
         A dead process may have died of what its trial did. Of several that were under way together those are to blame
         under which most processes have died since they last came further, if that was not the first: whoever trained
-        beside them by chance trains beside others next time (`is_suspect`). Of a dead node nothing is assumed, unless
+        beside them by chance trains beside others next time (`make_suspect`). Of a dead node nothing is assumed, unless
         one follows the other and the trial comes no further: it may use up the memory of whole machines.
 
         Args:
@@ -41,7 +41,7 @@ class Blame:
             self._judged[trainer] = self._judge(error, under_way)
         return trial in self._judged[trainer]
 
-    def is_suspect(self, trial: int, epoch: int) -> bool:
+    def make_suspect(self, trial: int, epoch: int) -> bool:
         """Whether a process died under a trial and others, and it has come no further than to `epoch` since."""
         return self._processes.of(trial, epoch) > 0
 
@@ -55,7 +55,7 @@ class Blame:
         return {trial for trial, count in counts.items() if count == most > 1}
 
 
-class _Deaths:
+class _Counts:
     """Deaths under each trial since it last came further."""
 
     def __init__(self) -> None:

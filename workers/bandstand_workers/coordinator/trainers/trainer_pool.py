@@ -1,4 +1,4 @@
-"""The crew of a study: which trainers there are, which trials each has under way, who is to go.
+"""The trainers of a study: which there are, which trials each has under way, who is to go.
 
 Knows names. Must not know what a trial is, nor how a trainer is told anything.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Crew"]
+__all__ = ["TrainerPool"]
 
 
-class Crew:
+class TrainerPool:
     """Trainers by name, each with as many *seats* as it trains trials at once."""
 
     def __init__(self, trials_at_once: int):
@@ -71,9 +71,9 @@ class Crew:
         """Give a trainer no more work; what it has under way goes on."""
         self._leaving.setdefault(name, reason)
 
-    def dismissed(self, name: str) -> str:
-        """Why a trainer may go now, its work done; empty if it may not."""
-        return "" if self.under_way(name) else self._leaving.get(name, "")
+    def dismissed(self, name: str) -> str | None:
+        """Why a trainer may go now, its work done; None if it may not."""
+        return None if self.under_way(name) else self._leaving.get(name)
 
     def leave(self, name: str) -> bool:
         """A trainer is gone; whether it was there until now."""

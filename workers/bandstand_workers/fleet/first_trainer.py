@@ -13,9 +13,9 @@ import ray
 from bandstand.errors import InputError, ServiceError
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.places import node_died
-from bandstand_workers.fleet.shortage import ShortageNotes
+from bandstand_workers.fleet.resource_notes import ResourceNotes
 
-__all__ = ["NotBegunError", "gather"]
+__all__ = ["NotBegunError", "wait_for_first_trainer"]
 
 _LOOK_SECONDS = 0.2
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class NotBegunError(Exception):
     """It was stopped while it waited for its first trainer; nothing of it was written."""
 
 
-def gather(fleet: Fleet, stop: threading.Event, shortage: ShortageNotes) -> None:
+def wait_for_first_trainer(fleet: Fleet, stop: threading.Event, shortage: ResourceNotes) -> None:
     """Wait until a trainer is ready and has checked the study. Others may come later.
 
     Args:

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 
 from bandstand.store.monitoring.pulse import Figures
 
-__all__ = ["PulseCounter"]
+__all__ = ["TimeUse"]
 
 
-class PulseCounter:
+class TimeUse:
     """The figures of one coordinator's life."""
 
-    def __init__(self, crew: Callable[[], tuple[int, int]], clock: Callable[[], float] = time.monotonic):
-        """`crew` says how many trainers there are and how many of them are busy; call `turn` before that changes."""
-        self._crew = crew
+    def __init__(self, count: Callable[[], tuple[int, int]], clock: Callable[[], float] = time.monotonic):
+        """`count` says how many trainers there are and how many of them are busy; call `turn` before that changes."""
+        self._count = count
         self._clock = clock
         self._turned_at = clock()
         self._trainer_seconds = 0.0
@@ -30,10 +30,10 @@ class PulseCounter:
         self._store_seconds = 0.0
 
     def turn(self) -> None:
-        """Book the time since the last call as the crew stands."""
+        """Book the time since the last call as the trainers stand."""
         now = self._clock()
         seconds, self._turned_at = now - self._turned_at, now
-        trainers, busy = self._crew()
+        trainers, busy = self._count()
         self._trainer_seconds += seconds * trainers
         self._idle_seconds += seconds * max(0, trainers - busy)
 
@@ -57,7 +57,7 @@ class PulseCounter:
     def figures(self) -> Figures:
         """As of now."""
         self.turn()
-        trainers, busy = self._crew()
+        trainers, busy = self._count()
         return Figures(
             trainers=trainers,
             busy=busy,

@@ -19,7 +19,7 @@ from bandstand.search.events import Event
 from bandstand.search.search import Search
 from bandstand.store.event_rows import Rows
 from bandstand.store.study_writer import StudyWriter
-from bandstand_workers.coordinator.checkpoint_sweep import CheckpointSweep
+from bandstand_workers.coordinator.recording.checkpoint_sweep import CheckpointSweep
 
 __all__ = ["Journal"]
 
