@@ -33,7 +33,7 @@ STEPS = {
         "import bandstand.commands.cli, bandstand.running.run, bandstand.running.live, bandstand.store.store"
     ),
     "the workers' process imports what it needs": (
-        "import ray, bandstand_workers.runner, bandstand_workers.coordinator.coordinator, "
+        "import ray, bandstand_workers.running.runner, bandstand_workers.coordinator.coordinator, "
         "bandstand_workers.fleet.trainer"
     ),
     "Ray starts and stops": (

@@ -13,7 +13,7 @@ from bandstand import stored_files
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import BestWeights, CallbackState, Checkpoint, CheckpointError
-from bandstand_workers.training.model_files import local_copy, save_model
+from bandstand_workers.training.trial_models.model_files import local_copy, save_model
 
 
 def make_checkpoint(epoch: int = 3) -> Checkpoint:

@@ -14,9 +14,10 @@ import pytest
 
 from bandstand import stored_files
 from bandstand.study.study import StudySpec
-from bandstand_workers.training import checkpoints, model_state
+from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
 from bandstand_workers.training.training import Training
+from bandstand_workers.training.trial_models import model_state
 
 CODE = """
 import keras
@@ -121,7 +122,7 @@ def test_an_average_has_the_statistics_of_its_own_weights(training: Training, us
 
 
 def test_frozen_batch_normalization_keeps_its_statistics(user_code: Any) -> None:
-    from bandstand_workers.training.combined_models import renew_statistics
+    from bandstand_workers.training.trial_models.combined_models import renew_statistics
 
     model = user_code.build(PARAMS)
     model.layers[1].trainable = False
@@ -130,7 +131,7 @@ def test_frozen_batch_normalization_keeps_its_statistics(user_code: Any) -> None
 
 
 def test_an_average_of_counters_is_the_last_one(user_code: Any) -> None:
-    from bandstand_workers.training.combined_models import set_average
+    from bandstand_workers.training.trial_models.combined_models import set_average
 
     class Counts(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
         def build(self, shape: Any) -> None:
@@ -191,7 +192,7 @@ def test_an_ensemble_of_one_state_scores_as_the_model_itself(
 
 
 def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
-    from bandstand_workers.training.combined_models import make_ensemble, members_of
+    from bandstand_workers.training.trial_models.combined_models import make_ensemble, members_of
 
     def build() -> Any:
         inputs = {name: keras.Input((2,), name=name) for name in ("left", "right")}
@@ -215,7 +216,7 @@ def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
 
 
 def test_a_model_with_a_test_step_of_its_own_makes_no_ensemble() -> None:
-    from bandstand_workers.training.combined_models import make_ensemble
+    from bandstand_workers.training.trial_models.combined_models import make_ensemble
 
     class Own(keras.Sequential):  # type: ignore[misc]  # keras has no types
         def test_step(self, data: Any) -> Any:

@@ -7,8 +7,8 @@ import pytest
 from bandstand.errors import InputError
 from bandstand.study.study import StudySpec
 from bandstand_workers.training.compiled_directions import _DOWN, _UP, compiled_direction
+from bandstand_workers.training.contexts import Contexts
 from bandstand_workers.training.study_check import check_study
-from bandstand_workers.training.user_code.contexts import Contexts
 
 X, Y = np.zeros((4, 3), "float32"), np.zeros((4, 1), "float32")
 DATA = {"train": (X, Y), "validation": (X, Y)}

@@ -15,10 +15,10 @@ import pytest
 import tensorflow as tf
 
 from bandstand.errors import InputError
-from bandstand_workers.training import keras_session
+from bandstand_workers import keras_session
+from bandstand_workers.training.contexts import Contexts
 from bandstand_workers.training.data import remarks as remarks_module
 from bandstand_workers.training.study_check import check_study
-from bandstand_workers.training.user_code.contexts import Contexts
 from tests.workers.made_up_data import RNG, ROWS, TEXTS, X, Y, both, loaded, loaded_from, numeric, refusal
 
 SEEDED = """

@@ -16,7 +16,7 @@ import pytest
 
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
-from bandstand_workers.programs import python_state
+from bandstand_workers.programs.python_state import walk
 from bandstand_workers.training.training import Training
 from tests.workers.pausing_link import PausingLink
 
@@ -383,7 +383,7 @@ def test_what_a_callback_changes_before_the_first_step_is_trained_and_stays_with
 def test_what_a_walk_overlooked_is_found_when_a_program_is_lent(
     build: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(python_state, "_digest_of", lambda tokens: "the same for all")
+    monkeypatch.setattr(walk, "_digest_of", lambda tokens: "the same for all")
     training = training_of(module, build, "auto")
     notes: list[str] = []
     take = training.source.take_notes

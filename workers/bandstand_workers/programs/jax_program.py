@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from bandstand_workers import keras_session
 from bandstand_workers.programs.building import metrics_built
 from bandstand_workers.programs.constants import Slot
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.loop import Order
 from bandstand_workers.programs.together import Together
-from bandstand_workers.training import keras_session
 
 __all__ = ["JaxFunctions", "JaxProgram"]
 

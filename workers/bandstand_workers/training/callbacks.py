@@ -20,9 +20,9 @@ from bandstand.study.study import Objective
 from bandstand_workers.messages import EpochLink
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.overriding import overrides
-from bandstand_workers.training import model_state
 from bandstand_workers.training.checkpoints import Arrays, BestWeights, Checkpoint
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback
+from bandstand_workers.training.trial_models import model_state
 from bandstand_workers.training.user_code.callback_files import goes_on_by_its_files
 
 __all__ = ["FollowLearningRates", "KeepEvaluated", "ReportEpochs", "SeedEpochs"]

@@ -24,8 +24,8 @@ from bandstand.study.user_modules import (
     find_hidden_folder,
     served_folders,
 )
-from bandstand_workers.training.data.seeding import note_seeds_of
 from bandstand_workers.training.user_code.errors import place_of
+from bandstand_workers.training.user_code.seeding import note_seeds_of
 
 __all__ = ["UnansweredError", "answer_no_questions", "load_function", "way_from_missing_file"]
 

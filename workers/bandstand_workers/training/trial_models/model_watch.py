@@ -12,7 +12,7 @@ import keras
 
 from bandstand_workers.programs.constants import Slot
 from bandstand_workers.programs.overriding import overrides
-from bandstand_workers.programs.python_state import read_python_state
+from bandstand_workers.programs.python_state.reading import read_python_state
 
 __all__ = ["WatchModel"]
 

@@ -16,8 +16,8 @@ import keras
 import numpy as np
 
 from bandstand_workers.internals import keras_parts
-from bandstand_workers.training import model_state
 from bandstand_workers.training.checkpoints import Checkpoint
+from bandstand_workers.training.trial_models import model_state
 
 __all__ = ["make_ensemble", "members_of", "renew_statistics", "set_average", "surplus_penalty"]
 

@@ -72,7 +72,7 @@ class _ClusterJob:
         self._refusal: BandstandError | None = None
 
     def run(self) -> int:
-        from bandstand_workers.runner import run_job
+        from bandstand_workers.running.runner import run_job
 
         if not self._order.specs:
             print("there is nothing left to do", flush=True)

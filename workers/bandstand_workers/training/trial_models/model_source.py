@@ -16,20 +16,19 @@ import keras
 
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
+from bandstand_workers import keras_session
 from bandstand_workers.internals import keras_parts
-from bandstand_workers.programs.choice import MeasuredProgram
-from bandstand_workers.programs.code_origin import is_users
 from bandstand_workers.programs.constants import find_slots
-from bandstand_workers.programs.kept import KeptModel, KeptModels
-from bandstand_workers.programs.lending_check import difference_in_steps, difference_in_validation
-from bandstand_workers.programs.loop import EpochProgram
-from bandstand_workers.programs.python_state import PythonState, read_python_state
-from bandstand_workers.programs.signature import signature_of
+from bandstand_workers.programs.python_state.code_origin import is_users
+from bandstand_workers.programs.python_state.found import PythonState
+from bandstand_workers.programs.python_state.reading import read_python_state
+from bandstand_workers.programs.reuse.kept import KeptModel, KeptModels
+from bandstand_workers.programs.reuse.lending_check import difference_in_steps, difference_in_validation
+from bandstand_workers.programs.reuse.signature import signature_of
 from bandstand_workers.programs.suitability import reason_for_fit
-from bandstand_workers.training import keras_session, model_state
-from bandstand_workers.training.checkpoints import Checkpoint
-from bandstand_workers.training.data.batches import first_rows, for_keras
 from bandstand_workers.training.data.loading import Data
+from bandstand_workers.training.trial_models.model_building import ModelBuilding
+from bandstand_workers.training.trial_models.program_making import ProgramMaking
 from bandstand_workers.training.user_code.errors import essential_line
 
 __all__ = ["ModelSource", "TrialModel"]
@@ -71,8 +70,6 @@ class ModelSource:
             earlier: of a study with the same data, whose tensors and kept models go on serving.
         """
         self._spec = spec
-        self._build = build
-        self._data = data
         self.tensors: dict[str, Any] = {} if earlier is None else earlier.tensors
         """The data by split, as the backend's tensors; filled as they are asked for."""
         self.kept: KeptModels = KeptModels() if earlier is None else earlier.kept
@@ -86,8 +83,8 @@ class ModelSource:
         self._of_trial: dict[int, tuple[str, list[float]]] = {}
         self._litter = 0.0
         self._policy = keras.config.dtype_policy()
-        self._any_size: bool = not _may_use_xla()
-        """Whether a program serves batches of any size, so that it is none of its signature."""
+        self.building = ModelBuilding(spec, build, data)
+        self._making = ProgramMaking(spec, data, self.kept, self.tensors)
 
     @property
     def programs(self) -> int:
@@ -120,14 +117,14 @@ class ModelSource:
             lent = self.kept.take(known[0]) if known else None
             if lent is not None and known is not None:
                 if any(map(_runs_users_code, callbacks)):
-                    self._build_anew(seed, params, context)  # it may set globals that callbacks read
+                    self.building.build_anew(seed, params, context)  # it may set globals that callbacks read
                 # Not where globals have changed that its code reads: only its builder sets them again.
                 if reason_for_fit(lent.model, callbacks) is None and lent.is_as_traced:
                     lent.renew_late(known[1])
-                    self._resize(lent.program, params)
+                    self._making.resize(lent.program, params)
                     return TrialModel(model=lent.model, lent=lent, kept=True)
                 self.kept.give_back(lent)
-            model = self._build_anew(seed, params, context)
+            model = self.building.build_anew(seed, params, context)
             if self._spec.trainer == "fit":
                 return TrialModel(model=model)
             reason = reason_for_fit(model, callbacks)
@@ -137,20 +134,20 @@ class ModelSource:
 
     def _compiled(self, trial: int, params: Mapping[str, Any], seed: int, context: Context, fresh: Any) -> TrialModel:
         state = read_python_state(fresh, find_slots(fresh))
-        signature = signature_of(state, {} if self._any_size else self._sizes(params))
+        signature = signature_of(state, {} if self._making.any_size else self._making.sizes(params))
         if state.obstacle or signature in self.unshared:
             return self._traced(trial, params, seed, context, fresh, self._own_state(trial, signature, state))
         lent = self.kept.take(signature)
         if lent is None:
             return self._traced(trial, params, seed, context, fresh, (signature, state))
-        self._resize(lent.program, params)
+        self._making.resize(lent.program, params)
         difference = self._lend(lent, fresh, state, params)
         if difference:
             self.unshared.add(signature)
             self.notes.append(
                 f"a program is not shared, because trained by it trial {trial} would differ: {difference}"
             )
-            model = self._build_anew(seed, params, context)
+            model = self.building.build_anew(seed, params, context)
             state = read_python_state(model)
             return self._traced(trial, params, seed, context, model, self._own_state(trial, signature, state))
         self._of_trial[trial] = (signature, [slot.value for slot in state.slots])
@@ -194,14 +191,14 @@ class ModelSource:
         """The model with a program of its own, which others may use if its signature is theirs."""
         signature, state = of
         try:
-            lent = self._trace(signature, model, state, self._sizes(params))
+            lent = self._making.trace(signature, model, state, self._making.sizes(params))
         except Exception as error:  # noqa: BLE001  # a model may hold anything; `fit` tells what is its own fault
             reason = f"it cannot be traced as one program: {type(error).__name__}: {essential_line(error)}"
-            return TrialModel(model=self._build_anew(seed, params, context), reason=reason)
+            return TrialModel(model=self.building.build_anew(seed, params, context), reason=reason)
         hidden = lent.program.hidden_state(self._known_variables(lent))
         if hidden:
             reason = f"it uses {hidden}, which no program can put back"
-            return TrialModel(model=self._build_anew(seed, params, context), reason=reason)
+            return TrialModel(model=self.building.build_anew(seed, params, context), reason=reason)
         if "/" not in signature and self._cannot_serve_others(lent):
             self.unshared.add(signature)
             lent.signature = f"{signature}/{trial}"
@@ -221,48 +218,6 @@ class ModelSource:
         """All that a program of a model may read: what the model can reach, and the slots."""
         variables = [found.variable for found in lent.state_when_traced.variables]
         return variables + [variable for slot in lent.slots for variable in slot.backend_variables]
-
-    def _build_anew(self, seed: int, params: Mapping[str, Any], context: Context) -> Any:
-        """A trial's model with its first weights: built before anything is seeded for an epoch, as `fit` does."""
-        keras_session.begin_trial(seed)
-        model = self._build(dict(params), context)
-        self.build_on_data(model)
-        return model
-
-    def _trace(self, signature: str, model: Any, state: PythonState, sizes: Mapping[str, Any]) -> KeptModel:
-        arguments = (model, self._split("train"), self._split("validation"))
-        if keras.backend.backend() == "jax":
-            return self._trace_on_jax(signature, *arguments, state, sizes)
-        from bandstand_workers.programs.tensorflow_program import TensorFlowProgram
-
-        plain = TensorFlowProgram(*arguments, **sizes)
-        if self._any_size:
-            program: EpochProgram = plain
-        else:
-            program = MeasuredProgram(plain, lambda: TensorFlowProgram(*arguments, **sizes, xla=True))
-        kept = KeptModel(signature, model, program, state)
-        plain.trace()
-        kept.traced()
-        return kept
-
-    def _trace_on_jax(
-        self, signature: str, model: Any, train: Any, validation: Any, state: PythonState, sizes: Mapping[str, Any]
-    ) -> KeptModel:
-        from bandstand_workers.programs.jax_program import JaxFunctions, JaxProgram
-
-        batch = first_rows(train, 1)
-        sibling = self.kept.program(signature)
-        if isinstance(sibling, JaxProgram):  # traced with its model, for all of the signature
-            functions = sibling.functions
-        else:
-            width = self._spec.resources.trials_at_once
-            functions = JaxFunctions(model, state.slots, train, validation, **sizes, width=width)
-        program = JaxProgram(model, state.slots, functions, batch)
-        kept = KeptModel(signature, model, program, state)
-        if sibling is None:
-            program.trace()
-        kept.traced()
-        return kept
 
     def give_back(self, trial_model: TrialModel) -> None:
         """Have a model serve other trials, unless callbacks have changed it. One whose training raised is not given."""
@@ -291,57 +246,6 @@ class ModelSource:
                 keras_session.clear(self._policy)
                 self._litter = 0
 
-    def build_on_data(self, model: Any) -> None:
-        """Make the variables of a model that has no input shape of its own, if a call makes them."""
-        if model.built:
-            return
-        before = [(found.variable, found.value) for found in read_python_state(model).variables]
-        try:
-            model(for_keras(first_rows(self._data["train"][0], 1)))
-        except Exception:  # noqa: BLE001  # models whose own steps never call them, such as two that compete
-            model.built = False
-        for variable, value in before:  # random states, which `fit` does not use up here
-            variable.assign(value)
-
-    def build_wholly(self, model: Any, params: Mapping[str, Any]) -> None:
-        """Make all variables of a model whose values come from elsewhere, by a step where a call does not make them."""
-        self.build_on_data(model)
-        if not model.built:
-            self._take_step(model, params)
-
-    def build_for(self, model: Any, checkpoint: Checkpoint, params: Mapping[str, Any]) -> None:
-        """Make the variables that a checkpoint has values for, by a step on data where nothing less makes them."""
-        self.build_on_data(model)
-        if model_state.lacks_variables(checkpoint, model):
-            self._take_step(model, params)
-
-    def _take_step(self, model: Any, params: Mapping[str, Any]) -> None:
-        size = self._spec.batch_size_for(params)
-        x, y, *weights = for_keras(first_rows(self._data["train"], size))
-        weight = weights[0] if weights else None
-        model.fit(x, y, sample_weight=weight, batch_size=size, shuffle=False, verbose=0)
-
-    def _resize(self, program: EpochProgram, params: Mapping[str, Any]) -> None:
-        """Have a kept program take batches of a trial's size."""
-        if self._any_size:
-            from bandstand_workers.programs.tensorflow_program import TensorFlowProgram
-
-            assert isinstance(program, TensorFlowProgram)
-            program.resize(**self._sizes(params))
-
-    def _sizes(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        batch_size = self._spec.batch_size_for(params)
-        return {
-            "batch_size": batch_size,
-            "validation_batch_size": self._spec.validation_batch_size or batch_size,
-        }
-
-    def _split(self, name: str) -> Any:
-        """A split of the data as the backend's tensors, converted once."""
-        if name not in self.tensors:
-            self.tensors[name] = keras.tree.map_structure(_as_tensor, tuple(self._data[name]))
-        return self.tensors[name]
-
 
 def _runs_users_code(callback: Any) -> bool:
     """Whether a callback is of a class of the user's, or holds a function of the user's."""
@@ -352,26 +256,3 @@ def _runs_users_code(callback: Any) -> bool:
 def _parts_of(model: Any) -> frozenset[type]:
     """The classes that a model is made of."""
     return frozenset(type(part) for part in (model, model.optimizer, *keras_parts.all_layers(model)))
-
-
-def _may_use_xla() -> bool:
-    """Whether XLA may compile programs, which it does for fixed shapes.
-
-    On CPUs it took as long a step for small dense layers, 80 times as long for convolutions, and seconds to compile;
-    and where the clock chooses the program, the same study need not give the same last digits twice.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return True
-    import tensorflow as tf
-
-    return bool(tf.config.list_logical_devices("GPU"))
-
-
-def _as_tensor(array: Any) -> Any:
-    if keras.backend.backend() == "jax":
-        import jax.numpy as jnp
-
-        return jnp.asarray(array)
-    import tensorflow as tf
-
-    return tf.constant(array)

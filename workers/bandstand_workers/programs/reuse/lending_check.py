@@ -13,8 +13,9 @@ import numpy as np
 
 from bandstand_workers.internals import keras_parts
 from bandstand_workers.programs.building import build_optimizer
-from bandstand_workers.programs.kept import KeptModel
-from bandstand_workers.programs.python_state import FoundVariable, read_python_state
+from bandstand_workers.programs.python_state.found import FoundVariable
+from bandstand_workers.programs.python_state.reading import read_python_state
+from bandstand_workers.programs.reuse.kept import KeptModel
 
 __all__ = ["difference_in_steps", "difference_in_validation"]
 
