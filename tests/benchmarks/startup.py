@@ -37,7 +37,7 @@ STEPS = {
         "bandstand_workers.fleet.trainer"
     ),
     "Ray starts and stops": (
-        "from bandstand_workers.fleet.fleet import connect_ray, protect_local_ray\n"
+        "from bandstand_workers.fleet.ray_connection import connect_ray, protect_local_ray\n"
         "from bandstand.study.study import Resources\n"
         "protect_local_ray(); connect_ray(Resources(), 1)\nimport ray; ray.shutdown()"
     ),

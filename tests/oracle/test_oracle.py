@@ -84,7 +84,7 @@ def _keep_weights(patch: pytest.MonkeyPatch) -> None:
 def _check_nothing(patch: pytest.MonkeyPatch) -> None:
     """A model is lent without a look at whether its program does what the fresh one's steps do."""
     for name in ("difference_in_validation", "difference_in_steps"):
-        patch.setattr(model_source, name, lambda *of: "")
+        patch.setattr(model_source, name, lambda *of: None)
 
 
 def _resume_from_nothing(patch: pytest.MonkeyPatch) -> None:

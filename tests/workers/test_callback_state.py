@@ -209,7 +209,7 @@ def test_a_callback_that_has_not_changed_has_no_state() -> None:
     begun = BegunCallback(callback)
     callback.tracker, callback.result = callback.tracker, Result()
     state = begun.state()
-    assert (state.changes, state.arrays, state.obstacle) == ({}, [], "")
+    assert (state.changes, state.arrays, state.obstacle) == ({}, [], None)
 
 
 class OneValue(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
@@ -281,7 +281,7 @@ def test_what_is_no_data_and_stays_the_same_is_no_state(what: str) -> None:
     begun = BegunCallback(callback)
     callback.counter = 5
     state = begun.state()
-    assert (state.obstacle, list(state.changes)) == ("", ["counter"])
+    assert (state.obstacle, list(state.changes)) == (None, ["counter"])
 
 
 def test_an_iterator_goes_on_though_it_stays_the_same_object() -> None:
@@ -344,7 +344,7 @@ def test_links_to_the_model_are_no_state() -> None:
     callback.layers = list(model.layers)
     callback.set_params({"epochs": 3})
     state = begun.state()
-    assert (state.changes, state.obstacle) == ({}, "")
+    assert (state.changes, state.obstacle) == ({}, None)
 
 
 LAYER = keras.layers.Dense(1)
@@ -367,7 +367,7 @@ def test_a_difference_that_is_no_data_is_never_passed_over(what: str) -> None:
     callback = OneValue(make())
     callback.tracker = Tracker()
     begun = BegunCallback(callback)
-    assert begun.state().obstacle == ""
+    assert begun.state().obstacle is None
     change(callback)
     assert begun.state().obstacle == "OneValue.value"
 
@@ -397,7 +397,7 @@ def test_what_is_no_data_and_changes_in_place_is_noticed(what: str) -> None:
     make, change = IN_PLACE[what]
     callback = OneValue(make())
     begun = BegunCallback(callback)
-    assert begun.state().obstacle == ""
+    assert begun.state().obstacle is None
     change(callback.value)
     assert begun.state().obstacle == "OneValue.value"
 
@@ -406,14 +406,14 @@ def test_a_table_that_is_only_read_does_not_change() -> None:
     callback = OneValue(pandas.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}))
     begun = BegunCallback(callback)
     callback.value.groupby("b")["a"].sum(), callback.value.loc[0], callback.value["a"].describe()
-    assert begun.state().obstacle == ""
+    assert begun.state().obstacle is None
 
 
 def test_of_what_is_huge_and_no_data_only_the_beginning_is_looked_at() -> None:
     callback = OneValue(SimpleNamespace(n=0, rows=bytearray(1 << 25)))
     begun = BegunCallback(callback)
     callback.value.rows[-1] = 1
-    assert begun.state().obstacle == ""
+    assert begun.state().obstacle is None
     callback.value.n = 5
     assert begun.state().obstacle == "OneValue.value"
 
@@ -434,7 +434,7 @@ def test_one_thing_in_two_places_of_a_callback_never_becomes_two(what: str) -> N
     callback = OneValue(value)
     callback.other = other
     begun = BegunCallback(callback)
-    assert begun.state().obstacle == ""
+    assert begun.state().obstacle is None
     change(value)
     assert begun.state().obstacle in ("OneValue.value", "OneValue.other")
 
@@ -532,7 +532,7 @@ def test_what_answers_every_question_by_raising_may_have_changed(make: Callable[
 def test_what_raises_only_for_attributes_it_has_not_is_no_state_as_long_as_it_is_the_same() -> None:
     callback = OneValue([Raising(), with_an_empty_cell()])
     begun = BegunCallback(callback)
-    assert begun.state().obstacle == ""
+    assert begun.state().obstacle is None
 
 
 def test_a_callback_whose_own_fields_cannot_be_read_begins_anew() -> None:

@@ -148,7 +148,8 @@ def whole_and_resumed(
     second, ended = train(training_of(module, trainer), folder / "parts", params, EPOCHS, first)
     if alone.notes:
         assert paused.notes or ended.notes
-    return losses(whole), losses(first) + losses(second), [*paused.notes, *ended.notes, *filter(None, [ended.refused])]
+    refused = [] if ended.refusal is None else [ended.refusal.reason]
+    return losses(whole), losses(first) + losses(second), [*paused.notes, *ended.notes, *refused]
 
 
 @pytest.mark.parametrize("trainer", ["auto", "fit"])

@@ -163,7 +163,7 @@ def run(spec: StudySpec, folder: Path, dies_after: tuple[int, ...] = ()) -> tupl
         try:
             uri = uris.get(assignment.from_epoch)
             outcomes.append(training.run(assignment, link, folder=str(folder), resume_uri=uri))
-            assert not (outcomes[-1].kind or outcomes[-1].refused), outcomes[-1]
+            assert outcomes[-1].failure is None and outcomes[-1].refusal is None, outcomes[-1]
             search.finish(assignment.trial, assignment.attempt)
         except TrialUnwantedError:
             training.wait_for_checkpoints()

@@ -26,8 +26,8 @@ def test_the_wait_says_what_a_trainer_takes_and_what_the_cluster_has() -> None:
 
 def test_a_trainer_larger_than_every_node_is_said_and_one_that_waits_its_turn_is_not() -> None:
     nodes: list[Any] = [{"CPU": 4.0}, {"CPU": 2.0, "GPU": 1.0}]
-    assert note_of_size({"CPU": 4.0}, nodes) == ""
-    assert note_of_size({"CPU": 2.0, "GPU": 1.0}, nodes) == ""
+    assert note_of_size({"CPU": 4.0}, nodes) is None
+    assert note_of_size({"CPU": 2.0, "GPU": 1.0}, nodes) is None
     said = note_of_size({"CPU": 3.0, "GPU": 1.0}, nodes)  # the cluster has both, no node has
     assert "no node of the cluster, however idle, has room for a trainer of 3 CPUs, 1 GPU" in said
     assert "stop the study and ask for smaller resources" in said

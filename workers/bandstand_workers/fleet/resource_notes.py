@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+
+import ray
 
 from bandstand.report.text import counted
 from bandstand.settings import ray_address
 from bandstand.study.study import Resources
-
-if TYPE_CHECKING:
-    from bandstand_workers.fleet.fleet import Fleet
+from bandstand_workers.fleet.fleet import Fleet
+from bandstand_workers.fleet.places import bundle_of
 
 __all__ = ["ResourceNotes", "describe_bundle", "note_of_size", "note_of_waiting"]
 
@@ -38,10 +38,10 @@ def note_of_waiting(bundle: Mapping[str, float], there: Mapping[str, float], fre
     return f"waiting for resources: {describe_bundle(bundle)} each; the cluster has {has}, of which free: {left}"
 
 
-def note_of_size(bundle: Mapping[str, float], nodes: list[Mapping[str, float]]) -> str:
-    """That no node could hold a trainer, if it is so, else nothing."""
+def note_of_size(bundle: Mapping[str, float], nodes: list[Mapping[str, float]]) -> str | None:
+    """That no node could hold a trainer; None if one could."""
     if any(all(node.get(name, 0.0) >= amount for name, amount in bundle.items()) for node in nodes):
-        return ""
+        return None
     return (
         f"no node of the cluster, however idle, has room for a trainer of {describe_bundle(bundle)}: the study waits "
         "for the autoscaler to bring one; if it knows none of that size, stop the study and ask for smaller resources"
@@ -87,19 +87,11 @@ class ResourceNotes:
         self._counted_at = time.monotonic()
 
     def _tell_waiting(self, resources: Resources) -> None:
-        import ray
-
-        from bandstand_workers.fleet.places import bundle_of
-
         self._note(note_of_waiting(bundle_of(resources), ray.cluster_resources(), ray.available_resources()))
 
     def _tell_size(self, resources: Resources) -> None:
-        import ray
-
-        from bandstand_workers.fleet.places import bundle_of
-
         note = note_of_size(bundle_of(resources), [node["Resources"] for node in ray.nodes() if node["Alive"]])
-        if note:
+        if note is not None:
             self._note(note)
 
     def _tell_count(self) -> None:

@@ -20,7 +20,7 @@ from bandstand.study.study import Resources, StudySpec
 from bandstand.study.user_modules import CodePlace
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it imports Keras, which a process must not have before its devices are set up
     from bandstand_workers.training.training import Training
 
 __all__ = ["CoordinatorLink", "Trainer", "TrainerActor"]

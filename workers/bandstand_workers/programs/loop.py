@@ -50,16 +50,16 @@ class EpochProgram(Protocol):
         """The logs of one step of a model's own on a batch, without any program."""
         ...
 
-    def hidden_state(self, variables: Iterable[Any]) -> str:
-        """What the program reads or moves that nobody can put back; empty if nothing.
+    def hidden_state(self, variables: Iterable[Any]) -> str | None:
+        """What the program reads or moves that nobody can put back; None if nothing.
 
         Args:
             variables: all that a walk over the model has found, of Keras or of the backend.
         """
         ...
 
-    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
-        """What the program holds the value of that no walk has met; empty if nothing.
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str | None:
+        """What the program holds the value of that no walk has met; None if nothing.
 
         Args:
             variables: as `hidden_state`.

@@ -91,7 +91,7 @@ class TensorFlowProgram:
             self._validation_loop.get_concrete_function(self._validation, None, number, number, number),
         )
 
-    def hidden_state(self, variables: Iterable[Any]) -> str:
+    def hidden_state(self, variables: Iterable[Any]) -> str | None:
         """As `EpochProgram.hidden_state`, by the traces' operations and by what they have captured."""
         raw = (variable if isinstance(variable, tf.Variable) else variable.value for variable in variables)
         handles = {id(variable.handle) for variable in raw}
@@ -105,15 +105,15 @@ class TensorFlowProgram:
                 known = id(captured) in handles or tensorflow_parts.is_of_table(captured)
                 if captured.dtype == tf.resource and not known:
                     return "a variable that the model does not hold"
-        return ""
+        return None
 
-    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str | None:
         """As `EpochProgram.unknown_constants`, by what the traces have captured.
 
         That there is nothing proves little: numbers and arrays become constants of a trace without a capture.
         """
         captured = [each for traced in self._traced for each in traced.captured_inputs if each.dtype != tf.resource]
-        return "a tensor that is no part of the model" if any(id(each) not in tensors for each in captured) else ""
+        return "a tensor that is no part of the model" if any(id(each) not in tensors for each in captured) else None
 
     def probe(self, *, train: bool) -> tuple[Any, dict[str, float]]:
         """As `EpochProgram.probe`: the first batch."""

@@ -223,7 +223,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         self.unkept |= {
             state.obstacle
             for state, begun in zip(checkpoint.callbacks, self._begun, strict=True)
-            if state.obstacle and not goes_on_by_its_files(begun.callback)
+            if state.obstacle is not None and not goes_on_by_its_files(begun.callback)
         }
         return checkpoint
 

@@ -38,7 +38,8 @@ class Pauses:
         Raises:
             StaleAttemptError: another attempt has the trial now.
         """
-        if self._waiting.get((trial, attempt), ("", 0))[1] != epoch:
+        _, awaited = self._waiting.get((trial, attempt), (None, None))
+        if awaited != epoch:
             if error is not None:
                 self._failed[trial, attempt, epoch] = error
             return

@@ -53,8 +53,8 @@ class KeptModel:
         return read_python_state(self.model, self.slots).digest == self.state_when_traced.digest
 
     @property
-    def unrenewable(self) -> str:
-        """The variable that a trace made whose first value nothing tells; empty where there is none.
+    def unrenewable(self) -> str | None:
+        """The variable that a trace made whose first value nothing tells; None where there is none.
 
         Keras's optimizers and metrics of one signature begin alike. A layer that is made in the first step does not,
         nor need an optimizer of the user's own, which may begin with copies of the weights.
@@ -63,7 +63,7 @@ class KeptModel:
             begins_alike = isinstance(found.owner, keras.optimizers.Optimizer | keras.metrics.Metric)
             if not begins_alike or not type(found.owner).__module__.startswith("keras."):
                 return found.path
-        return ""
+        return None
 
     def renew(self, values: Sequence[Any], constants: Sequence[float]) -> None:
         """Make it equal to a fresh model of the same signature: every variable, and the constants.

@@ -32,8 +32,8 @@ _AGREEING = 0.9
 """Share of a variable's elements that must agree: where a gradient is next to nothing, Adam may step either way."""
 
 
-def difference_in_validation(kept: KeptModel, fresh: Any) -> str:
-    """What is different where the kept program and the fresh model's own step validate a batch; empty if nothing.
+def difference_in_validation(kept: KeptModel, fresh: Any) -> str | None:
+    """What is different where the kept program and the fresh model's own step validate a batch; None if nothing.
 
     Both have the same values of variables beforehand. Nothing but metrics changes.
     """
@@ -47,7 +47,7 @@ def difference_in_steps(
     variables: Sequence[FoundVariable],
     values: Sequence[Array],
     constants: Sequence[float],
-) -> str:
+) -> str | None:
     """What is different where both train on a batch: a first step, and a late one where the rate depends on the step.
 
     Args:
@@ -58,7 +58,7 @@ def difference_in_steps(
         constants: of the kept model's slots.
 
     Returns:
-        Empty if nothing.
+        None if nothing.
     """
     for steps_taken in (0, _LATE_STEP) if _depends_on_the_step(fresh, variables) else (0,):
         begun = [
@@ -70,12 +70,12 @@ def difference_in_steps(
         kept.renew(begun, constants)
         kept.put_back_late(fresh)
         difference = _difference_in_step(kept, fresh)
-        if difference:
+        if difference is not None:
             return difference
-    return ""
+    return None
 
 
-def _difference_in_step(kept: KeptModel, fresh: Any) -> str:
+def _difference_in_step(kept: KeptModel, fresh: Any) -> str | None:
     """As `difference_in_steps`, of one step.
 
     If a variable comes out differently, the fresh model takes its step again from values that are changed by about one
@@ -91,7 +91,7 @@ def _difference_in_step(kept: KeptModel, fresh: Any) -> str:
     own_logs = kept.program.own_step(fresh, batch, train=True)
     precision = _precision(fresh)
     difference = _difference_of_logs(logs, own_logs, precision)
-    if difference:
+    if difference is not None:
         return difference
     ours, own = _values(kept.model), _values(fresh)
     begun = late | before
@@ -101,14 +101,14 @@ def _difference_in_step(kept: KeptModel, fresh: Any) -> str:
     tolerance = _CHANGES[precision]
     differing = [path for path, value in own.items() if not _changed_alike(begun[path], ours[path], value, tolerance)]
     if not differing:
-        return ""
+        return None
     _set_shaken(fresh, begun)
     kept.program.own_step(fresh, batch, train=True)
     shaken = _values(fresh)
     for path in differing:
         if not _changed_alike(begun[path], ours[path], own[path], tolerance, shaken[path]):
             return f"{path.removeprefix('model.')} after a step"
-    return ""
+    return None
 
 
 def _depends_on_the_step(model: Any, variables: Sequence[FoundVariable]) -> bool:
@@ -143,13 +143,13 @@ def _precision(model: Any) -> str:
     return "float32" if policies <= {"float32", "float64"} else "other"
 
 
-def _difference_of_logs(ours: Mapping[str, float], own: Mapping[str, float], precision: str) -> str:
+def _difference_of_logs(ours: Mapping[str, float], own: Mapping[str, float], precision: str) -> str | None:
     if set(ours) != set(own):
         return f"metrics are {', '.join(sorted(ours))} and {', '.join(sorted(own))}"
     for name, value in own.items():
         if not np.isclose(ours[name], value, rtol=_LOGS[precision], atol=1e-6, equal_nan=True):
             return f"{name} is {ours[name]:.6g} and {value:.6g}"
-    return ""
+    return None
 
 
 def _changed_alike(begun: Array, ours: Array, own: Array, tolerance: float, shaken: Array | None = None) -> bool:

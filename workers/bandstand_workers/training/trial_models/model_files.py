@@ -17,7 +17,7 @@ from bandstand_workers.training.user_code.errors import essential_line
 __all__ = ["load_weights", "local_copy", "save_model"]
 
 
-def save_model(model: Any, weights: Arrays, stem: str) -> tuple[str, str]:
+def save_model(model: Any, weights: Arrays, stem: str) -> tuple[str, str | None]:
     """Save a model with these weights; where Keras cannot write it as a whole, the weights alone.
 
     Args:
@@ -26,13 +26,13 @@ def save_model(model: Any, weights: Arrays, stem: str) -> tuple[str, str]:
         stem: path or URL without an extension.
 
     Returns:
-        `stem` with `.keras` or `.weights.h5`, and why it is not the former, empty where it is.
+        `stem` with `.keras` or `.weights.h5`, and why it is not the former, None where it is.
     """
     model.set_weights(weights)
     try:
         if not model.built:
             raise ValueError("it was never called")
-        return _save_to(f"{stem}.keras", model.save), ""
+        return _save_to(f"{stem}.keras", model.save), None
     except OSError:
         raise  # a disk that is full would not take the weights either
     except Exception as error:  # noqa: BLE001  # what a user's get_config raises may be anything

@@ -135,14 +135,14 @@ class ModelSource:
     def _compiled(self, trial: int, params: Mapping[str, Any], seed: int, context: Context, fresh: Any) -> TrialModel:
         state = read_python_state(fresh, find_slots(fresh))
         signature = signature_of(state, {} if self._making.any_size else self._making.sizes(params))
-        if state.obstacle or signature in self.unshared:
+        if state.obstacle is not None or signature in self.unshared:
             return self._traced(trial, params, seed, context, fresh, self._own_state(trial, signature, state))
         lent = self.kept.take(signature)
         if lent is None:
             return self._traced(trial, params, seed, context, fresh, (signature, state))
         self._making.resize(lent.program, params)
         difference = self._lend(lent, fresh, state, params)
-        if difference:
+        if difference is not None:
             self.unshared.add(signature)
             self.notes.append(
                 f"a program is not shared, because trained by it trial {trial} would differ: {difference}"
@@ -157,11 +157,11 @@ class ModelSource:
         """For a program that serves one trial alone: a signature that no other has, and nothing to be varied."""
         return f"{signature}/{trial}", dataclasses.replace(state, slots=[])
 
-    def _lend(self, lent: KeptModel, fresh: Any, state: PythonState, params: Mapping[str, Any]) -> str:
+    def _lend(self, lent: KeptModel, fresh: Any, state: PythonState, params: Mapping[str, Any]) -> str | None:
         """Make a kept model equal to a fresh one, and see whether its program does what the fresh one's own steps do.
 
         Returns:
-            What differs; empty if nothing.
+            What differs; None if nothing.
         """
         constants = [slot.value for slot in state.slots]
         values = [found.value for found in state.variables]
@@ -171,7 +171,7 @@ class ModelSource:
         kind = _parts_of(fresh), changed
         try:
             difference = difference_in_validation(lent, fresh)
-            if not difference and self._compared[kind] < _COMPARED_STEPS:
+            if difference is None and self._compared[kind] < _COMPARED_STEPS:
                 self._compared[kind] += 1
                 difference = difference_in_steps(lent, fresh, state.variables, values, constants)
         except Exception as error:  # noqa: BLE001  # a user's step may raise where no program runs it
@@ -196,10 +196,10 @@ class ModelSource:
             reason = f"it cannot be traced as one program: {type(error).__name__}: {essential_line(error)}"
             return TrialModel(model=self.building.build_anew(seed, params, context), reason=reason)
         hidden = lent.program.hidden_state(self._known_variables(lent))
-        if hidden:
+        if hidden is not None:
             reason = f"it uses {hidden}, which no program can put back"
             return TrialModel(model=self.building.build_anew(seed, params, context), reason=reason)
-        if "/" not in signature and self._cannot_serve_others(lent):
+        if "/" not in signature and self._cannot_serve_others(lent) is not None:
             self.unshared.add(signature)
             lent.signature = f"{signature}/{trial}"
         if "/" not in lent.signature:  # others may be lent it
@@ -208,8 +208,8 @@ class ModelSource:
         self._of_trial[trial] = (lent.signature, [slot.value for slot in lent.slots])
         return TrialModel(model=lent.model, lent=lent)
 
-    def _cannot_serve_others(self, lent: KeptModel) -> str:
-        """What a traced program holds that no other model's values could take the place of; empty if nothing."""
+    def _cannot_serve_others(self, lent: KeptModel) -> str | None:
+        """What a traced program holds that no other model's values could take the place of; None if nothing."""
         state = lent.state_when_traced
         unknown = lent.program.unknown_constants(self._known_variables(lent), state.tensors)
         return state.obstacle or lent.unrenewable or unknown

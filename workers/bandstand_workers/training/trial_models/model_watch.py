@@ -46,7 +46,8 @@ class WatchModel(keras.callbacks.Callback):  # type: ignore[misc]  # keras has n
         self._looks = any(overrides(each, keras.callbacks.Callback, *_HOOKS) for each in user_callbacks)
         self._epochs_done = epochs_done
         self._slots = slots
-        self._begun = self._stepped = ""
+        self._begun: str | None = None  # digest
+        self._stepped: str | None = None  # likewise
         self._first_epoch_changed = self._changed_later = False
 
     def may_differ(self, *, goes_on: bool) -> bool:
@@ -69,13 +70,13 @@ class WatchModel(keras.callbacks.Callback):  # type: ignore[misc]  # keras has n
 
     def on_test_begin(self, logs: Any = None) -> None:
         """After the first epoch's steps, which make what a model lacks, and before the user's code sees its end."""
-        if not self._stepped:
+        if self._stepped is None:
             self._stepped = self._digest()
 
     def on_train_end(self, logs: Any = None) -> None:
         """What has been set since then, nothing that was traced has seen."""
-        self._changed_later = bool(self._stepped) and self._digest() != self._stepped
+        self._changed_later = self._stepped is not None and self._digest() != self._stepped
 
-    def _digest(self) -> str:
-        """Of all that is understood of the model: if it differs, something has changed."""
-        return read_python_state(self.model, self._slots).digest if self._looks else ""
+    def _digest(self) -> str | None:
+        """Of all that is understood of the model: if it differs, something has changed. None where nobody looks."""
+        return read_python_state(self.model, self._slots).digest if self._looks else None

@@ -54,7 +54,7 @@ class SavedModels:
                 f"the saved model lacks {untracked[0]}, a variable that Keras does not know of, and may score "
                 "otherwise than was reported: make it by add_weight, or hold it as an attribute of a layer"
             )
-        if obstacle:
+        if obstacle is not None:
             self._source.notes.append(
                 f"Keras cannot save the whole model ({obstacle}), so its weights are kept: build it by "
                 f"{self._spec.model} with the trial's params, call it on data, and load them by load_weights"
