@@ -233,7 +233,7 @@ if __name__ == "__main__":
 
 def test_each_trial_trains_on_jax_as_if_it_were_alone(tmp_path: Path) -> None:
     (tmp_path / "at_once_user.py").write_text(ON_JAX)
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, str(tmp_path / "at_once_user.py")],
         env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(root)},

@@ -187,7 +187,7 @@ def test_restarts_that_cannot_be_are_refused(options: dict[str, Any], message: s
 
 
 def test_the_lines_in_the_readme_work_as_they_stand() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
     code = re.search(r"```python\n(# rates.py\n.*?)```", readme, re.DOTALL)
     assert code is not None
     names: dict[str, Any] = {}
