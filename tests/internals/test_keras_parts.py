@@ -20,7 +20,7 @@ BUILT = """
     from bandstand.study.context import Context
     from bandstand.study.study import study_spec_from
     from bandstand_workers.programs.building import metrics_built
-    from bandstand_workers.training.model_source import ModelSource
+    from bandstand_workers.training.trial_models.model_source import ModelSource
 
 
     def build(params, context=None):
@@ -72,7 +72,7 @@ FRESH = """
     print(json.dumps(numbers()))
 """
 AFTER_OTHERS = """
-    from bandstand_workers.training.keras_session import begin_trial
+    from bandstand_workers.keras_session import begin_trial
 
     keras.utils.set_random_seed(3)
     numbers(), numbers()

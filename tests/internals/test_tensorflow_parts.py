@@ -32,7 +32,7 @@ FRESH = """
     print(json.dumps(draws()))
 """
 AFTER_OTHERS = """
-    from bandstand_workers.training.keras_session import begin_trial
+    from bandstand_workers.keras_session import begin_trial
 
     keras.utils.set_random_seed(3)
     draws(), draws()

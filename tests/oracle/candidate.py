@@ -38,7 +38,7 @@ class _Link:
 
     def __init__(self, state: TrialState, until_epoch: int, max_epochs: int):
         self._state, self._until, self._max = state, until_epoch, max_epochs
-        self.checkpoint_error = ""
+        self.checkpoint_error: str | None = None
 
     def report(self, measurement: Measurement, *, wait: bool) -> Verdict:
         epochs = self._state.result.epochs
@@ -53,7 +53,7 @@ class _Link:
             return Verdict(action=Action.PAUSE, until_epoch=self._until)
         return Verdict(action=Action.CONTINUE, until_epoch=self._until)
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         self.checkpoint_error = error
         self._state.checkpoint = (epoch, uri)
 
@@ -132,9 +132,11 @@ def _train(program: Program, training: Training, piece: Piece, state: TrialState
     outcome = training.run(assignment, link, folder=place, resume_uri=uri)
     training.wait_for_checkpoints()
     result = state.result
-    result.reason_for_fit, result.is_compiled = outcome.reason_for_fit, bool(outcome.signature)
+    result.reason_for_fit, result.is_compiled = outcome.reason_for_fit or "", bool(outcome.program_signature)
     result.unkept += outcome.unkept + tuple(note for note in outcome.notes if "may differ" in note)
-    result.error = outcome.detail[-3000:] or outcome.refused or link.checkpoint_error
+    refused = None if outcome.refusal is None else outcome.refusal.reason
+    detail = None if outcome.failure is None else outcome.failure.detail[-3000:]
+    result.error = detail or refused or link.checkpoint_error or ""
     if outcome.end_uri:
         end = training.checkpoint_keeper.load(outcome.end_uri)
         result.variables = [("", value) for value in end.variables]

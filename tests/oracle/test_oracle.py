@@ -14,8 +14,8 @@ from typing import Any
 import keras
 import pytest
 
-from bandstand_workers.programs.kept import KeptModel
-from bandstand_workers.training import model_source, model_state
+from bandstand_workers.programs.reuse.kept import KeptModel
+from bandstand_workers.training.trial_models import model_source, model_state
 from tests.oracle import programs
 from tests.oracle.candidate import TrialState, train_pieces
 from tests.oracle.process import write_source
@@ -84,7 +84,7 @@ def _keep_weights(patch: pytest.MonkeyPatch) -> None:
 def _check_nothing(patch: pytest.MonkeyPatch) -> None:
     """A model is lent without a look at whether its program does what the fresh one's steps do."""
     for name in ("difference_in_validation", "difference_in_steps"):
-        patch.setattr(model_source, name, lambda *of: "")
+        patch.setattr(model_source, name, lambda *of: None)
 
 
 def _resume_from_nothing(patch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ SOURCES = sorted(path for folder in ("service", "workers", "search_spaces") for 
 CAUSES = (UserError, PassingError, InternalError)
 BETWEEN_PARTS = {
     "CheckpointError", "EndedError", "NotBegunError", "OtherShapeError", "OverwriteError", "ScriptStopped",
-    "StaleAttemptError", "UnansweredError", "WorkerGoneError", "_NotMadeError", "_ObstacleError", "_TooMuchError",
+    "StaleAttemptError", "UnansweredError", "TrialUnwantedError", "_NotMadeError", "_ObstacleError", "_TooMuchError",
 }  # fmt: skip
 """What one part tells another that acts on it; no caller sees them."""
 

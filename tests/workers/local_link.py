@@ -6,7 +6,7 @@ from queue import SimpleQueue
 
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.search.search import Search
-from bandstand_workers.messages import WorkerGoneError
+from bandstand_workers.messages import TrialUnwantedError
 
 __all__ = ["LocalLink"]
 
@@ -25,10 +25,10 @@ class LocalLink:
         self.take_checkpoints()
         verdict = self.search.report(self.assignment.trial, self.assignment.attempt, measurement)
         if measurement.epoch == self.dies_after:
-            raise WorkerGoneError("killed")
+            raise TrialUnwantedError("killed")
         return verdict
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         assert not error
         self._written.put((epoch, uri))
 

@@ -22,6 +22,6 @@ class PausingLink:
             return Verdict(action=Action.CONTINUE, until_epoch=self._until)
         return Verdict(action=Action.PAUSE if self._pauses else Action.STOP, until_epoch=self._until)
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         assert not error
         self.checkpoint = uri

@@ -8,6 +8,7 @@ imported when it is first asked for: `import bandstand_workers` alone brings not
 `python -m bandstand_workers` is the process that runs studies: it starts or joins a Ray cluster, keeps a fleet of
 trainers, and runs each study under a coordinator.
 
+    running      the order of things: fleet, check, coordinator, the next study
     coordinator  one per study: feeds Search with what trainers report, stores, answers; knows no Keras
     fleet        starts trainers, replaces dead ones; knows resources, no decisions
     training     builds, restores and trains one trial; knows no Ray

@@ -29,7 +29,7 @@ def main() -> int:
         case []:
             return _run_for_caller()
         case ["job", run]:
-            from bandstand_workers.cluster_job import run_cluster_job
+            from bandstand_workers.running.cluster_job import run_cluster_job
 
             return run_cluster_job(run)
         case ["dispatch", *arguments]:
@@ -56,7 +56,7 @@ def _run_for_caller() -> int:
     line = sys.stdin.readline()
     threading.Thread(target=_stop_with_caller, args=(stop,), daemon=True).start()
 
-    from bandstand_workers.runner import run_job
+    from bandstand_workers.running.runner import run_job
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -25,7 +25,7 @@ _MEETING_SECONDS = 120
 
 def run(workload: Workload) -> Trained:
     """All trainings."""
-    from bandstand_workers.fleet.fleet import protect_local_ray
+    from bandstand_workers.fleet.ray_connection import protect_local_ray
 
     protect_local_ray()
     import ray

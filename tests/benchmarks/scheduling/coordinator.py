@@ -203,7 +203,7 @@ def parts_of_an_answer(together: int) -> dict[str, float]:
 
 
 def _start_ray() -> Any:
-    from bandstand_workers.fleet.fleet import connect_ray, protect_local_ray
+    from bandstand_workers.fleet.ray_connection import connect_ray, protect_local_ray
 
     protect_local_ray()
     connect_ray(Resources(), 2)

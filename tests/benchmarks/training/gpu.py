@@ -292,7 +292,7 @@ class _Link:
         over = measurement.epoch == self._epochs
         return Verdict(action=Action.STOP if over else Action.CONTINUE, until_epoch=self._epochs)
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         """Nothing is resumed here."""
 
 
@@ -305,7 +305,7 @@ def _run(order: dict[str, Any], training: Any, number: int) -> float:
         trial=number, attempt=1, params=_params(order, number), seed=number, from_epoch=0, until_epoch=workload.epochs
     )
     outcome = training.run(assignment, link, folder=tempfile.gettempdir(), resume_uri=None)
-    assert not outcome.kind, outcome.message
+    assert outcome.failure is None, outcome.failure
     assert not outcome.reason_for_fit, outcome.reason_for_fit
     return float(workload.best(link.values))
 

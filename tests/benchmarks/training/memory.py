@@ -115,7 +115,7 @@ class _NullLink:
 
         return Verdict(action=Action.STOP, until_epoch=measurement.epoch)
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         raise AssertionError(error or uri)
 
 
@@ -134,7 +134,7 @@ def curve(trainer: str, trials: int) -> list[list[int]]:
             trial=number, attempt=1, params=params, seed=trial_seed(1, number), from_epoch=0, until_epoch=1
         )
         outcome = training.run(assignment, _NullLink(), folder=str(bandstand_home()), resume_uri=None)
-        assert not outcome.kind, outcome.message
+        assert outcome.failure is None, outcome.failure
         if (number + 1) % (trials // _POINTS) == 0:
             points.append([number + 1, _megabytes(), *_what_is_kept(training)])
             print(points[-1], flush=True)

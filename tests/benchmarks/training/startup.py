@@ -33,11 +33,11 @@ STEPS = {
         "import bandstand.commands.cli, bandstand.running.run, bandstand.running.live, bandstand.store.store"
     ),
     "the workers' process imports what it needs": (
-        "import ray, bandstand_workers.runner, bandstand_workers.coordinator.coordinator, "
+        "import ray, bandstand_workers.running.runner, bandstand_workers.coordinator.coordinator, "
         "bandstand_workers.fleet.trainer"
     ),
     "Ray starts and stops": (
-        "from bandstand_workers.fleet.fleet import connect_ray, protect_local_ray\n"
+        "from bandstand_workers.fleet.ray_connection import connect_ray, protect_local_ray\n"
         "from bandstand.study.study import Resources\n"
         "protect_local_ray(); connect_ray(Resources(), 1)\nimport ray; ray.shutdown()"
     ),

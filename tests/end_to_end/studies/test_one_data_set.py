@@ -68,7 +68,7 @@ import json
 import os
 
 from bandstand.study.study import Resources
-from bandstand_workers.fleet.fleet import connect_ray, protect_local_ray
+from bandstand_workers.fleet.ray_connection import connect_ray, protect_local_ray
 
 protect_local_ray()
 import ray

@@ -168,9 +168,9 @@ def test_a_study_survives_the_death_of_tune_s_processes_its_coordinator_and_ever
 
     first = project.start(*arguments)
     let_it_train(first, store, "tune-killed", 6, rng)
-    kill_one(first, "ErrandTrainable", rng)
+    kill_one(first, "CallTrainable", rng)
     let_it_train(first, store, "tune-killed", 8, rng)
-    kill_one(first, "DeskCoordinator", rng)
+    kill_one(first, "TuneCoordinator", rng)
     let_it_train(first, store, "tune-killed", 8, rng)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ray
 
 from bandstand import stored_files
 from bandstand.errors import one_line
-from bandstand.search.search import Search
-from bandstand.store.study_writer import StudyWriter
 from bandstand.trials.combination import LEAST_MEMBERS, Combination, weigh
 from bandstand.trials.events import Combined
 from bandstand.trials.history import Trial
-from bandstand_workers.coordinator.journal import Journal
+from bandstand_workers.coordinator.opened_study import OpenedStudy
 
 __all__ = ["ChosenModel"]
 
@@ -33,12 +30,11 @@ class _NotMadeError(Exception):
 class ChosenModel:
     """Each step is done once in a study's life: what is stored says how far a killed coordinator came."""
 
-    def __init__(self, search: Search, writer: StudyWriter, journal: Journal, folder_of: Callable[[int], str]):
-        """`folder_of` says where a trial's files go."""
-        self._search = search
-        self._writer = writer
-        self._journal = journal
-        self._folder_of = folder_of
+    def __init__(self, study: OpenedStudy):
+        """Of this study."""
+        self._study = study
+        self._search = study.search
+        self._journal = study.journal
 
     async def settle(self, trainers: Iterable[Any]) -> None:
         """Come to the study's model and its test result, by whichever of these trainers lives."""
@@ -61,10 +57,10 @@ class ChosenModel:
         """Where the best trial was paused, its model is in its last checkpoint."""
         if await self._is_there(best):
             return
-        uri = await self._journal.call(self._writer.checkpoint_uri, best.number, best.checkpoint_epoch)
+        uri = await self._journal.call(self._study.writer.checkpoint_uri, best.number, best.checkpoint_epoch)
         if uri is None:
             return
-        place = f"{self._folder_of(best.number)}/model-attempt-{best.attempt}"
+        place = f"{self._study.folder_of(best.number)}/model-attempt-{best.attempt}"
         wanted = self._search.history.result_epoch(best)
         made, error = await _ask(trainers, "make_model", uri, dict(best.params), wanted, place)
         await self._note("the chosen model could not be made from its checkpoint", error)
@@ -75,34 +71,34 @@ class ChosenModel:
         """Tell the user where the best trial's model could not be had; what is there, and tested, is another one's."""
         if await self._is_there(best):
             return
-        study: Any = await self._journal.call(self._writer.study_columns)
-        kept = "no other is kept" if study.model_uri is None else f"the model kept is that of trial {study.model_trial}"
+        row = await self._study.columns()
+        kept = "no other is kept" if row.model_uri is None else f"the model kept is that of trial {row.model_trial}"
         await self._note(
             f"the model of trial {best.number}, the best, is lost",
             f"nothing has the weights of its epoch {self._search.history.result_epoch(best)} any more; {kept}. "
-            f"`bandstand replay {shlex.quote(study.name)} --trial {best.number}` trains it again",
+            f"`bandstand replay {shlex.quote(row.name)} --trial {best.number}` trains it again",
         )
 
     async def _is_there(self, best: Trial) -> bool:
         """Whether the study has the model of its best trial's best epoch, and not one of another."""
-        study: Any = await self._journal.call(self._writer.study_columns)
-        if study.model_trial != best.number:
+        row = await self._study.columns()
+        if row.model_trial != best.number:
             return False
-        return study.model_epoch is None or study.model_epoch == self._search.history.result_epoch(best)
+        return row.model_epoch is None or row.model_epoch == self._search.history.result_epoch(best)
 
     async def _combine(self, best: Trial, trainers: list[Any]) -> None:
         """Put together what the study wants together, and take it where it is not worse than the snapshot."""
         combination = self._search.models.combination
         if combination is None:
             return
-        study: Any = await self._journal.call(self._writer.study_columns)
+        row = await self._study.columns()
         if self._search.history.combined is None:
-            snapshot = study.model_uri if await self._is_there(best) else None
+            snapshot = row.model_uri if await self._is_there(best) else None
             self._search.models.combined(await self._weighed(best, combination, snapshot, trainers))
             await self._journal.durable()
         combined = self._search.history.combined
         assert combined is not None
-        if combined.taken and combined.uri and study.model_uri != combined.uri:
+        if combined.taken and combined.uri and row.model_uri != combined.uri:
             await self._take(best, combined.uri)
         elif combined.uri and not combined.taken:
             await asyncio.to_thread(stored_files.delete, combined.uri)
@@ -118,7 +114,7 @@ class ChosenModel:
             if snapshot is None:
                 raise _NotMadeError("there is no snapshot to compare with")
             ends = await self._ends(combination)
-            place = f"{self._folder_of(best.number)}/{combination.how}"
+            place = f"{self._study.folder_of(best.number)}/{combination.how}"
             uri = await _wanted(trainers, "combine", ends, params, combination.how, place)
             scores = await _wanted(trainers, "evaluate", uri, params, "validation", members)
             snapshot_scores = await _wanted(trainers, "evaluate", snapshot, params, "validation")
@@ -135,7 +131,7 @@ class ChosenModel:
         ends = []
         for trial in combination.trials:
             epoch = self._search.history.trials[trial].checkpoint_epoch
-            ends.append(await self._journal.call(self._writer.checkpoint_uri, trial, epoch))
+            ends.append(await self._journal.call(self._study.writer.checkpoint_uri, trial, epoch))
             if ends[-1] is None:
                 raise _NotMadeError(f"the checkpoint of trial {trial} is gone")
         return ends
@@ -146,38 +142,35 @@ class ChosenModel:
         A study that was extended after that may choose another model. Who extended it had seen the test result, so the
         new one is less independent of the test data; it is measured all the same, and the study says so.
         """
-        study: Any = await self._journal.call(self._writer.study_columns)
-        if study.model_uri is None or study.tested_uri == study.model_uri:
+        row = await self._study.columns()
+        if row.model_uri is None or row.tested_uri == row.model_uri:
             return
-        if study.test_looks:
+        if row.test_looks:
             self._search.note(
-                f"the test data were looked at again, for trial {study.model_trial}: the study went on after a model "
-                f"had been tested ({_words(study.test_metrics)}) and has chosen another; whoever let it go on could "
+                f"the test data were looked at again, for trial {row.model_trial}: the study went on after a model "
+                f"had been tested ({_words(row.test_metrics)}) and has chosen another; whoever let it go on could "
                 "know that result"
             )
             await self._journal.durable()
         combined = self._search.history.combined
         members = _members_of(combined) if combined is not None and combined.taken else 1
-        params = dict(self._search.history.trials[study.model_trial].params)
-        metrics, error = await _ask(trainers, "evaluate", study.model_uri, params, "test", members)
+        params = dict(self._search.history.trials[row.model_trial].params)
+        metrics, error = await _ask(trainers, "evaluate", row.model_uri, params, "test", members)
         await self._note("the chosen model could not be tested", error)
         if metrics is not None:
-            tested = {"test_metrics": metrics, "tested_uri": study.model_uri, "test_looks": study.test_looks + 1}
-            await self._journal.call(partial(self._writer.set_study, **tested))
+            await self._study.set_columns(test_metrics=metrics, tested_uri=row.model_uri, test_looks=row.test_looks + 1)
 
     async def _take(self, best: Trial, uri: str) -> None:
         """Store that this file is the study's model; remove the one that was."""
-        study: Any = await self._journal.call(self._writer.study_columns)
-        columns = {
-            "model_uri": uri, "model_trial": best.number, "model_epoch": self._search.history.result_epoch(best)
-        }  # fmt: skip
-        await self._journal.call(partial(self._writer.set_study, **columns))
-        if study.model_uri not in (None, uri):
-            await asyncio.to_thread(stored_files.delete, study.model_uri)
+        row = await self._study.columns()
+        epoch = self._search.history.result_epoch(best)
+        await self._study.set_columns(model_uri=uri, model_trial=best.number, model_epoch=epoch)
+        if row.model_uri not in (None, uri):
+            await asyncio.to_thread(stored_files.delete, row.model_uri)
 
-    async def _note(self, words: str, error: str) -> None:
+    async def _note(self, words: str, error: str | None) -> None:
         """Tell the user that something has failed, if it has."""
-        if error:
+        if error is not None:
             self._search.note(f"{words}: {error}")
             await self._journal.durable()
 
@@ -190,15 +183,15 @@ async def _wanted(trainers: list[Any], method: str, *arguments: Any) -> Any:
     return answer
 
 
-async def _ask(trainers: list[Any], method: str, *arguments: Any) -> tuple[Any, str]:
+async def _ask(trainers: list[Any], method: str, *arguments: Any) -> tuple[Any, str | None]:
     """The answer of the first trainer that lives to give one, else None and what went wrong.
 
     What raises at one trainer is not asked of another: it would raise there too.
     """
-    error = ""
+    error = None
     for trainer in trainers:
         try:
-            return await getattr(trainer, method).remote(*arguments), ""
+            return await getattr(trainer, method).remote(*arguments), None
         except ray.exceptions.RayTaskError as raised:
             return None, one_line(raised.cause or raised)
         except ray.exceptions.RayError as raised:

@@ -17,18 +17,18 @@ from ray.job_submission import JobStatus
 from bandstand.errors import ClusterUnreachableError, JobRefusedError, one_line
 from bandstand_workers.internals.ray_job_parts import PatientClient, answer_in, quiet_client
 
-__all__ = ["Cluster", "Job"]
+__all__ = ["Cluster", "RayJob"]
 
 
-@dataclass(frozen=True)
-class Job:
+@dataclass(frozen=True, kw_only=True)
+class RayJob:
     """A job that the cluster knows."""
 
     has_ended: bool
     succeeded: bool
     is_pending: bool
-    message: str
-    """Why it ended as it did, in a line."""
+    message: str | None
+    """Why it ended as it did, in a line; None where there is nothing to say."""
 
 
 class Cluster:
@@ -79,14 +79,14 @@ class Cluster:
             if self.look_up(run) is None:
                 raise
 
-    def look_up(self, run: str) -> Job | None:
+    def look_up(self, run: str) -> RayJob | None:
         """The job of a run; None if the cluster does not know of it."""
         try:
             details = self._call("get_job_info", run)
         except JobRefusedError:
             return None
         status = details.status
-        return Job(
+        return RayJob(
             has_ended=status.is_terminal(),
             succeeded=status == JobStatus.SUCCEEDED,
             is_pending=status == JobStatus.PENDING,
@@ -135,10 +135,10 @@ class Cluster:
             raise JobRefusedError(_last_line(answer[1] if answer else str(error))) from error
 
 
-def _message_of(details: Any) -> str:
+def _message_of(details: Any) -> str | None:
     """Ray's message without the end of the log, which is kept elsewhere; for an exit code, only that."""
     if details.status == JobStatus.SUCCEEDED:
-        return ""
+        return None
     if details.driver_exit_code is not None:
         return f"its process ended with code {details.driver_exit_code}"
     if details.status == JobStatus.STOPPED:

@@ -17,7 +17,7 @@ from bandstand.store.store import Store
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
 from bandstand_workers.dispatch.options import Options
-from bandstand_workers.fleet.fleet import local_cores
+from bandstand_workers.fleet.ray_connection import local_cores
 
 __all__ = ["run_dispatcher"]
 

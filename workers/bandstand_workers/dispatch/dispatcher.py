@@ -17,7 +17,7 @@ from bandstand.study.users_code.code_archive import PROJECT_FOLDER
 from bandstand.submissions import Dispatch, SubmissionState
 from bandstand.submissions.dispatch import ClaimedRun
 from bandstand.submissions.job import refuse_job
-from bandstand_workers.dispatch.cluster import Cluster, Job
+from bandstand_workers.dispatch.cluster import Cluster, RayJob
 from bandstand_workers.dispatch.job_logs import JobLogs
 
 __all__ = ["MAX_LOG_CHARACTERS", "Dispatcher"]
@@ -171,7 +171,7 @@ class Dispatcher:
             _log.info("%s: run %d submitted", submission.name, run.number)
             self._dispatch.submitted(run.id)
 
-    def _attend_living(self, claimed: ClaimedRun, job: Job) -> None:
+    def _attend_living(self, claimed: ClaimedRun, job: RayJob) -> None:
         run = claimed.run
         if run.state is RunState.STARTING:  # an earlier dispatcher came no further
             self._dispatch.submitted(run.id)
@@ -184,8 +184,8 @@ class Dispatcher:
             self._cluster.stop(run.id)
             self._since[run.id, "stopping"] = time.monotonic()
 
-    def _end(self, claimed: ClaimedRun, state: RunState, message: str) -> None:
-        after = self._dispatch.end_run(claimed.run.id, state, message)
+    def _end(self, claimed: ClaimedRun, state: RunState, message: str | None) -> None:
+        after = self._dispatch.end_run(claimed.run.id, state, message or "")
         self._logs.leave(claimed.run.id)
         told = f": {message}" if message else ""
         then = f"{after.state}, {after.outcome}" if after.outcome else f"{after.state}"

@@ -27,7 +27,7 @@ import psutil
 
 from bandstand.errors import ServiceError
 from bandstand.running.child_death import end_of_log
-from bandstand_workers.fleet.fleet import local_cores
+from bandstand_workers.fleet.ray_connection import local_cores
 
 __all__ = ["LocalRay", "free_ports"]
 

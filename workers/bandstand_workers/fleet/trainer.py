@@ -18,10 +18,9 @@ from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import Resources, StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
-from bandstand.trials.events import Action
-from bandstand_workers.messages import Outcome, WorkerGoneError
+from bandstand_workers.messages import Outcome, TrialUnwantedError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it imports Keras, which a process must not have before its devices are set up
     from bandstand_workers.training.training import Training
 
 __all__ = ["CoordinatorLink", "Trainer", "TrainerActor"]
@@ -54,7 +53,7 @@ class CoordinatorLink:
         """As `EpochLink.report`.
 
         Raises:
-            WorkerGoneError: the coordinator is dead, or the trial is somebody else's.
+            TrialUnwantedError: the coordinator is dead, or the trial is somebody else's.
         """
         self._unsent.append(measurement)
         if self._heard is not None:
@@ -74,7 +73,7 @@ class CoordinatorLink:
         """Have everything known to the coordinator, say because the training has raised.
 
         Raises:
-            WorkerGoneError: the coordinator is dead, or the trial is somebody else's.
+            TrialUnwantedError: the coordinator is dead, or the trial is somebody else's.
         """
         if self._under_way is not None:
             self._wait_for(self._under_way)
@@ -90,7 +89,7 @@ class CoordinatorLink:
     def _is_answered(self) -> bool:
         return bool(ray.wait([self._under_way], timeout=0)[0])
 
-    def checkpointed(self, epoch: int, uri: str, error: str) -> None:
+    def checkpointed(self, epoch: int, uri: str, error: str | None) -> None:
         """As `EpochLink.checkpointed`."""
         self._coordinator.checkpointed.remote(self._trial, self._attempt, epoch, uri, error)
 
@@ -98,9 +97,9 @@ class CoordinatorLink:
         try:
             verdict = ray.get(answer)
         except ray.exceptions.RayActorError as error:
-            raise WorkerGoneError("the coordinator is gone") from error
+            raise TrialUnwantedError("the coordinator is gone") from error
         if verdict is None:
-            raise WorkerGoneError("the trial was given to another attempt")
+            raise TrialUnwantedError("the trial was given to another attempt")
         assert isinstance(verdict, Verdict)
         return verdict
 
@@ -161,8 +160,12 @@ class Trainer:
         resume_uri: str | None,
         seconds_left: float | None,
         heard: Callable[[Measurement], None] | None = None,
-    ) -> Outcome:
-        """Train an assignment of the prepared study, reporting to `coordinator`, and each epoch to `heard`."""
+    ) -> Outcome | None:
+        """Train an assignment of the prepared study, reporting to `coordinator`, and each epoch to `heard`.
+
+        Returns:
+            None where nobody wants the outcome any more.
+        """
         assert self._training is not None, "prepare comes first"
         link = CoordinatorLink(coordinator, assignment.trial, assignment.attempt, heard)
         try:
@@ -171,8 +174,8 @@ class Trainer:
             )
             link.flush()
             return outcome
-        except WorkerGoneError as error:
-            return Outcome(action=Action.STOP, kind="gone", message=str(error))
+        except TrialUnwantedError:
+            return None
 
     def fingerprint(self) -> DataPrint:
         """As `Training.fingerprint`."""

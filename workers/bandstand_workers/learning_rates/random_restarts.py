@@ -63,17 +63,7 @@ class RandomRestarts(keras.callbacks.Callback):  # type: ignore[misc]  # keras h
             ValueError: an argument is out of its range, or `fresh_model` is missing.
         """
         super().__init__()
-        for name, value, least in (("every_epochs", every_epochs, 1), ("restarts", restarts, 0)):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}; round it")
-        if weights not in _WEIGHTS:
-            raise ValueError(f"weights must be one of {', '.join(_WEIGHTS)}; got {weights!r}")
-        if mode not in ("min", "max"):
-            raise ValueError(f"mode must be min or max; got {mode!r}")
-        if weights == "fresh" and fresh_model is None:
-            raise ValueError(
-                "fresh_model must be given where weights = 'fresh'; got None; pass a function that builds the model"
-            )
+        _check_arguments(every_epochs, restarts, weights, fresh_model, mode)
         self.every_epochs: int = every_epochs
         self.restarts: int = restarts
         self.reset: Reset = reset
@@ -145,6 +135,20 @@ class RandomRestarts(keras.callbacks.Callback):  # type: ignore[misc]  # keras h
                 f"fresh_model must make weights of the shapes {expected}; got {made}; build the model that is trained"
             )
         return weights
+
+
+def _check_arguments(every_epochs: Any, restarts: Any, weights: str, fresh_model: Any, mode: str) -> None:
+    for name, value, least in (("every_epochs", every_epochs, 1), ("restarts", restarts, 0)):
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}; round it")
+    if weights not in _WEIGHTS:
+        raise ValueError(f"weights must be one of {', '.join(_WEIGHTS)}; got {weights!r}")
+    if mode not in ("min", "max"):
+        raise ValueError(f"mode must be min or max; got {mode!r}")
+    if weights == "fresh" and fresh_model is None:
+        raise ValueError(
+            "fresh_model must be given where weights = 'fresh'; got None; pass a function that builds the model"
+        )
 
 
 def _renew_optimizer(model: Any) -> None:

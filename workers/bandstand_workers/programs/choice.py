@@ -85,10 +85,10 @@ class MeasuredProgram:
         self._plain.retrace()
         self._other = self._chosen = None
 
-    def hidden_state(self, variables: Iterable[Any]) -> str:
+    def hidden_state(self, variables: Iterable[Any]) -> str | None:
         """As `EpochProgram.hidden_state`."""
         return self._plain.hidden_state(variables)
 
-    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str | None:
         """As `EpochProgram.unknown_constants`."""
         return self._plain.unknown_constants(variables, tensors)

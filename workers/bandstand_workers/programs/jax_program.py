@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from bandstand_workers import keras_session
 from bandstand_workers.programs.building import metrics_built
 from bandstand_workers.programs.constants import Slot
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.loop import Order
 from bandstand_workers.programs.together import Together
-from bandstand_workers.training import keras_session
 
 __all__ = ["JaxFunctions", "JaxProgram"]
 
@@ -281,14 +281,14 @@ class JaxProgram:
         """As `TensorFlowProgram.validate`."""
         return self._take(_Pass(train=False, fresh=True, first=0, last=self.functions.validation_steps), self._asked())
 
-    def hidden_state(self, variables: Iterable[Any]) -> str:
+    def hidden_state(self, variables: Iterable[Any]) -> str | None:
         """As `EpochProgram.hidden_state`: a stateless step has none, in `fit` no more than here."""
-        return ""
+        return None
 
-    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str | None:
         """As `EpochProgram.unknown_constants`: variables that the program does not carry, so that it holds values."""
         carried = {id(variable) for group in self._variables for variable in group}
-        return next((variable.path for variable in variables if id(variable) not in carried), "")
+        return next((variable.path for variable in variables if id(variable) not in carried), None)
 
     def probe(self, *, train: bool) -> tuple[Any, dict[str, float]]:
         """As `EpochProgram.probe`: the last batch, for which nothing is compiled that an epoch does not need."""

@@ -50,16 +50,16 @@ class EpochProgram(Protocol):
         """The logs of one step of a model's own on a batch, without any program."""
         ...
 
-    def hidden_state(self, variables: Iterable[Any]) -> str:
-        """What the program reads or moves that nobody can put back; empty if nothing.
+    def hidden_state(self, variables: Iterable[Any]) -> str | None:
+        """What the program reads or moves that nobody can put back; None if nothing.
 
         Args:
             variables: all that a walk over the model has found, of Keras or of the backend.
         """
         ...
 
-    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
-        """What the program holds the value of that no walk has met; empty if nothing.
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str | None:
+        """What the program holds the value of that no walk has met; None if nothing.
 
         Args:
             variables: as `hidden_state`.
@@ -112,22 +112,23 @@ def train_epochs(
             hooks.on_epoch_begin(epoch)
             if epoch == 0:
                 begun()
-            order = order_of(epoch + 1)
-            if out_of_time is None:
-                logs = program.train(order, 0, program.steps)
-            else:
-                logs = chunks.train(program, order, out_of_time)
+            logs = chunks.train(program, order_of(epoch + 1), out_of_time)
             if not (out_of_time and out_of_time()):
-                hooks.on_test_begin()
-                held_out = program.validate()
-                hooks.on_test_end(held_out)
-                logs = logs | {f"val_{name}": value for name, value in held_out.items()}
+                logs = logs | _validated(program, hooks)
             hooks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
     if isinstance(model.optimizer, keras.optimizers.Optimizer):
         model.optimizer.finalize_variable_values(model.trainable_weights)
     hooks.on_train_end(logs=logs)
+
+
+def _validated(program: EpochProgram, hooks: Any) -> dict[str, float]:
+    """The logs of a validation, as an epoch has them."""
+    hooks.on_test_begin()
+    held_out = program.validate()
+    hooks.on_test_end(held_out)
+    return {f"val_{name}": value for name, value in held_out.items()}
 
 
 class _Chunks:
@@ -137,8 +138,10 @@ class _Chunks:
         self._steps = steps
         self._size = max(1, steps // 20)
 
-    def train(self, program: EpochProgram, order: Order, out_of_time: Callable[[], bool]) -> dict[str, float]:
-        """Train an epoch, or as much of it as there is time for."""
+    def train(self, program: EpochProgram, order: Order, out_of_time: Callable[[], bool] | None) -> dict[str, float]:
+        """Train an epoch, or as much of it as there is time for; in one part where time is not limited."""
+        if out_of_time is None:
+            return program.train(order, 0, self._steps)
         step = 0
         logs: dict[str, float] = {}
         while step < self._steps and not (step and out_of_time()):

@@ -5,7 +5,7 @@ Knows TensorFlow's graphs. Must not know callbacks, nor which trial is trained.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -27,6 +27,9 @@ _UNCERTAIN_OPERATIONS = frozenset(
      "SampleDistortedBoundingBoxV2", "RandomCrop", "PyFunc", "PyFuncStateless", "EagerPyFunc"}
 )  # fmt: skip
 """Operations with a state of their own, which nobody can put back, or that run Python, which may do anything."""
+
+_Step = Callable[[Any, Any, Any, Any], Any]
+"""(data, order, first example, number of examples) -> logs of one step."""
 
 
 class TensorFlowProgram:
@@ -88,7 +91,7 @@ class TensorFlowProgram:
             self._validation_loop.get_concrete_function(self._validation, None, number, number, number),
         )
 
-    def hidden_state(self, variables: Iterable[Any]) -> str:
+    def hidden_state(self, variables: Iterable[Any]) -> str | None:
         """As `EpochProgram.hidden_state`, by the traces' operations and by what they have captured."""
         raw = (variable if isinstance(variable, tf.Variable) else variable.value for variable in variables)
         handles = {id(variable.handle) for variable in raw}
@@ -102,15 +105,15 @@ class TensorFlowProgram:
                 known = id(captured) in handles or tensorflow_parts.is_of_table(captured)
                 if captured.dtype == tf.resource and not known:
                     return "a variable that the model does not hold"
-        return ""
+        return None
 
-    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str:
+    def unknown_constants(self, variables: Iterable[Any], tensors: Collection[int]) -> str | None:
         """As `EpochProgram.unknown_constants`, by what the traces have captured.
 
         That there is nothing proves little: numbers and arrays become constants of a trace without a capture.
         """
         captured = [each for traced in self._traced for each in traced.captured_inputs if each.dtype != tf.resource]
-        return "a tensor that is no part of the model" if any(id(each) not in tensors for each in captured) else ""
+        return "a tensor that is no part of the model" if any(id(each) not in tensors for each in captured) else None
 
     def probe(self, *, train: bool) -> tuple[Any, dict[str, float]]:
         """As `EpochProgram.probe`: the first batch."""
@@ -160,7 +163,6 @@ class TensorFlowProgram:
     def _make_loop(self, step_name: str, examples: int, *, in_order: bool) -> Any:
         """A function (data, order, first step, end step, batch size) -> logs that runs one of the model's own steps."""
         model = self.model
-        own_step = overrides(model, keras.Model, step_name)
 
         def run_step(data: Any, order: Any, begin: Any, size: Any) -> Any:
             if in_order:
@@ -169,6 +171,17 @@ class TensorFlowProgram:
                 indices = _slice(order, begin, size)
                 batch = keras.tree.map_structure(lambda tensor: tf.gather(tensor, indices), data)
             return getattr(model, step_name)(batch)
+
+        # Keras does not let AutoGraph rewrite a `train_step` either. A step of the user's needs its logs carried
+        # along, which XLA's fixed shapes leave no simple place for.
+        own_step = overrides(model, keras.Model, step_name)
+        if self._xla and not own_step:
+            return tf.function(self._fixed_loop(run_step, examples), autograph=False, jit_compile=True)
+        return tf.function(self._flexible_loop(run_step, examples, own_step), autograph=False, jit_compile=None)
+
+    def _flexible_loop(self, run_step: _Step, examples: int, own_step: bool) -> Callable[..., Any]:
+        """For batches of any size, which is an argument of the trace."""
+        model = self.model
 
         def flexible(data: Any, order: Any, first: Any, end: Any, batch_size: Any) -> Any:
             def run(step: Any) -> Any:
@@ -180,6 +193,11 @@ class TensorFlowProgram:
                 return _loop_with_logs(model, run, first, end)
             _loop(run, first, end)
             return model.get_metrics_result()
+
+        return flexible
+
+    def _fixed_loop(self, run_step: _Step, examples: int) -> Callable[..., Any]:
+        """For batches of one size, which the trace knows."""
 
         def fixed(data: Any, order: Any, first: Any, end: Any, batch_size: int) -> Any:
             full_steps, rest = divmod(examples, batch_size)
@@ -196,12 +214,9 @@ class TensorFlowProgram:
                 _loop(run_full, first, tf.minimum(end, full_steps))
             if rest:
                 tf.cond(end > full_steps, run_rest, lambda: False)
-            return model.get_metrics_result()
+            return self.model.get_metrics_result()
 
-        # Keras does not let AutoGraph rewrite a `train_step` either. A step of the user's needs its logs carried
-        # along, which XLA's fixed shapes leave no simple place for.
-        use_xla = self._xla and not own_step
-        return tf.function(fixed if use_xla else flexible, autograph=False, jit_compile=True if use_xla else None)
+        return fixed
 
     def _reset_at(self, first: Any) -> None:
         """Set the metrics to naught before step 0: in the program, because one assignment after the other is slow."""

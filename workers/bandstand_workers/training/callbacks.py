@@ -20,9 +20,9 @@ from bandstand.trials.events import Action
 from bandstand_workers.messages import EpochLink
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.overriding import overrides
-from bandstand_workers.training import model_state
 from bandstand_workers.training.checkpoints import Arrays, BestWeights, Checkpoint
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback
+from bandstand_workers.training.trial_models import model_state
 from bandstand_workers.training.user_code.callback_files import goes_on_by_its_files
 
 __all__ = ["FollowLearningRates", "KeepEvaluated", "ReportEpochs", "SeedEpochs"]
@@ -223,7 +223,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         self.unkept |= {
             state.obstacle
             for state, begun in zip(checkpoint.callbacks, self._begun, strict=True)
-            if state.obstacle and not goes_on_by_its_files(begun.callback)
+            if state.obstacle is not None and not goes_on_by_its_files(begun.callback)
         }
         return checkpoint
 

@@ -37,13 +37,13 @@ class CheckpointKeeper:
         self._under_way: Future[None] | None = None
         self._saving = threading.Lock()
 
-    def save(self, checkpoint: Checkpoint, uri: str, tell: Callable[[str], None]) -> None:
+    def save(self, checkpoint: Checkpoint, uri: str, tell: Callable[[str | None], None]) -> None:
         """Begin to write a checkpoint.
 
         Args:
             checkpoint: nothing of it may change afterwards.
             uri: where to.
-            tell: called from the writing thread when the file is durable, with an empty string; else with the error.
+            tell: called from the writing thread when the file is durable, with None; else with the error.
         """
         with self._saving:
             self._remember(uri, checkpoint)
@@ -98,10 +98,10 @@ def _would_wait(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _write(checkpoint: Checkpoint, uri: str, tell: Callable[[str], None]) -> None:
+def _write(checkpoint: Checkpoint, uri: str, tell: Callable[[str | None], None]) -> None:
     try:
         stored_files.write(checkpoints.encode(checkpoint, uri), uri)
     except Exception as error:  # noqa: BLE001  # a full disk, a bucket that refuses: whoever waits must hear of it
         tell(f"{type(error).__name__}: {one_line(error)}")
     else:
-        tell("")
+        tell(None)

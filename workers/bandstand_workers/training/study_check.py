@@ -22,11 +22,11 @@ from bandstand.study.users_code.source_check import TENSORBOARD
 from bandstand_workers.programs.logs import numbers_of, sizes_of_arrays
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training.compiled_directions import compiled_direction
+from bandstand_workers.training.contexts import Contexts
 from bandstand_workers.training.data.batches import first_rows, for_keras
 from bandstand_workers.training.data.loading import Data
 from bandstand_workers.training.data.options import way_from_text_labels
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
-from bandstand_workers.training.user_code.contexts import Contexts
 from bandstand_workers.training.user_code.errors import essential_line, missing_param, place_of, said_with_place
 from bandstand_workers.training.user_code.read_params import WatchedParams, unread_remark
 

@@ -1,7 +1,7 @@
 """Ray Tune as executor: a study under `ray.tune.Tuner`, with Search and PostgreSQL as before.
 
-The coordinator runs the study as it does with trainer actors, but its trainers are *desks*: what it asks of one
-becomes an errand, a *Searcher* suggests the errand to Tune, and Tune starts or reuses a trainable for it. So a Tune
+The coordinator runs the study as it does with trainer actors, but its trainers are stand-ins: what it asks of one
+becomes a call, a *Searcher* suggests the call to Tune, and Tune starts or reuses a trainable for it. So a Tune
 trial is one attempt of one of our trials. The trainable tells each epoch to the coordinator, which stores it and
 answers, and to Tune, where a *TrialScheduler* returns what Search answered. A trial that pauses ends in Tune; when it
 goes on, maybe in another run, that is another attempt and another Tune trial.

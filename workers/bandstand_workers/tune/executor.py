@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import ray
@@ -19,16 +16,15 @@ from bandstand.errors import ServiceError
 from bandstand.running.messages import Refused, StudyOutcome
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2
-from bandstand.study.study import StudySpec
-from bandstand.study.users_code.user_modules import CodePlace
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
-from bandstand_workers.tune.coordinator import DeskCoordinatorActor
 from bandstand_workers.tune.population_run import run_population
-from bandstand_workers.tune.searcher import ErrandSearcher, VerdictScheduler
-from bandstand_workers.tune.trainable import ErrandTrainable
+from bandstand_workers.tune.searcher import CallSearcher, VerdictScheduler
+from bandstand_workers.tune.trainable import CallTrainable
+from bandstand_workers.tune.tune_coordinator import TuneCoordinatorActor
+from bandstand_workers.tune.tune_run import TuneRun
 from bandstand_workers.tune.tuner import Fit, make_tuner, tune_folder
 
-__all__ = ["TuneRun", "run_under_tune"]
+__all__ = ["run_under_tune"]
 
 _COORDINATOR_STARTS = 10
 _ANSWER_SECONDS = 60.0
@@ -36,21 +32,6 @@ _ANSWER_SECONDS = 60.0
 _START_SECONDS = 300.0
 """How long Tune may take to get a process and have the study checked."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuneRun:
-    """One study that is to be run; Ray must be connected."""
-
-    spec: StudySpec
-    workers: int  # trainings at the same time
-    code: CodePlace  # where the user's is
-    checkpoints_uri: str
-    database_url: str  # a secret
-    data_may_differ: bool  # whether trainers may have other data than the study's first
-    stop: Event  # set to have the study paused
-    running: Callable[[], None]  # called once the study is known to be sound
-    note: Callable[[str], None]  # is given sentences for the user
 
 
 def run_under_tune(run: TuneRun) -> StudyOutcome:
@@ -63,7 +44,7 @@ def run_under_tune(run: TuneRun) -> StudyOutcome:
         NotBegunError: it was stopped while a population waited for a first trainer.
     """
     policy = STRATEGIES.get(run.spec.sampler)
-    run_once = run_population if policy is not None and issubclass(policy, TunePB2) else _run_desks
+    run_once = run_population if policy is not None and issubclass(policy, TunePB2) else _run_by_calls
     for start in range(_COORDINATOR_STARTS):
         if start:
             _log.warning("the coordinator of %r died; starting another, and another Tuner", run.spec.name)
@@ -75,14 +56,14 @@ def run_under_tune(run: TuneRun) -> StudyOutcome:
     raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
 
 
-def _run_desks(run: TuneRun, folder: Path) -> StudyOutcome:
+def _run_by_calls(run: TuneRun, folder: Path) -> StudyOutcome:
     coordinator, url_file = start_coordinator(
-        DeskCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.data_may_differ
+        TuneCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.data_may_differ
     )
     try:
-        outcome = coordinator.run_at_desks.remote(run.workers)
+        outcome = coordinator.run_checked.remote(run.workers)
         tuner = make_tuner(
-            ErrandTrainable,
+            CallTrainable,
             run.spec,
             folder,
             parameters={
@@ -90,7 +71,7 @@ def _run_desks(run: TuneRun, folder: Path) -> StudyOutcome:
                 "spec": run.spec.model_dump(mode="json"),
                 "code": run.code,
             },
-            search_alg=ErrandSearcher(coordinator, run.workers),
+            search_alg=CallSearcher(coordinator, run.workers),
             scheduler=VerdictScheduler(),
             num_samples=-1,
         )

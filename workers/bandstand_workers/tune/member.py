@@ -17,8 +17,8 @@ from bandstand.errors import one_line
 from bandstand.study.study import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
-from bandstand_workers.messages import Outcome
-from bandstand_workers.tune.population import OBJECTIVE, SEAT, PopulationConfig
+from bandstand_workers.messages import Failure, Outcome
+from bandstand_workers.tune.population import MEMBER, OBJECTIVE, PopulationConfig
 from bandstand_workers.tune.population_coordinator import Interval, Order
 from bandstand_workers.tune.trainer_thread import TrainerThread
 
@@ -34,15 +34,18 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         self._coordinator = coordinator
         self._population = PopulationConfig(study)
         self._trainer = TrainerThread(study, code)
-        self.reset_config(dict(config))
+        self._begin_member(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """As Tune's: another member, or the same one that was cloned or has waited."""
-        if hasattr(self, "_member_config") and self._trainer.has_grown:
+        if self._trainer.has_grown:
             os._exit(0)  # Tune begins again with the member in another process
-        self._member_config = new_config
-        self._reached: dict[str, int] | None = None
+        self._begin_member(new_config)
         return True
+
+    def _begin_member(self, config: Mapping[str, Any]) -> None:
+        self._member_config = config
+        self._reached: dict[str, int] | None = None
 
     def load_checkpoint(self, checkpoint: dict[str, int]) -> None:
         """As Tune's: what this member goes on from, its own or another's."""
@@ -56,11 +59,11 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
     def step(self) -> dict[str, Any]:
         """As Tune's: one result."""
         params = self._population.params(self._member_config)
-        seat = self._member_config[SEAT]["trial"]
+        first_trial = self._member_config[MEMBER]["trial"]
         try:
             if not self._trainer.has_data(self._take_data):
                 return {"done": True}
-            order = ray.get(self._coordinator.order.remote(self.trial_id, seat, self._reached, params))
+            order = ray.get(self._coordinator.order.remote(self.trial_id, first_trial, self._reached, params))
             if order is None:
                 return {"done": True}
             reached = self._train(order)
@@ -76,11 +79,12 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         assignment = order.assignment
         arguments = self._coordinator, assignment, order.folder, order.resume_uri, order.seconds_left
         try:
-            outcome: Outcome = self._trainer.submit("train", *arguments).result()
+            outcome: Outcome | None = self._trainer.submit("train", *arguments).result()
         except Exception as error:  # noqa: BLE001  # of ours: what the user's model raises is an outcome
             message = f"{type(error).__name__}: {one_line(error)}"
             detail = "".join(traceback.format_exception(error))[-20_000:]
-            outcome = Outcome(kind="internal", message=message, cause=type(error).__name__, detail=detail)
+            failure = Failure(kind="internal", message=message, cause=type(error).__name__, detail=detail)
+            outcome = Outcome(failure=failure)
         settled = self._coordinator.settle.remote(self.trial_id, assignment.trial, assignment.attempt, outcome)
         interval: Interval = ray.get(settled)
         return interval

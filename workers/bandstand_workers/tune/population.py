@@ -19,9 +19,9 @@ from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT, Tun
 from bandstand.study.study import StudySpec
 from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 
-__all__ = ["OBJECTIVE", "SEAT", "PopulationConfig"]
+__all__ = ["MEMBER", "OBJECTIVE", "PopulationConfig"]
 
-SEAT = "seat"
+MEMBER = "member"
 """Where a member's first trial and its params are in Tune's config."""
 OBJECTIVE = "objective"
 """Where the value is in a result."""
@@ -38,13 +38,13 @@ class PopulationConfig:
         self._is_pb2 = not issubclass(policy, TunePBT)
         self._policy = policy.make(spec)
 
-    def seat(self, trial: int, params: Mapping[str, Any]) -> dict[str, Any]:
+    def member(self, trial: int, params: Mapping[str, Any]) -> dict[str, Any]:
         """The config of the member whose present trial this is."""
         return {"trial": trial, "params": {name: self._encoded(name, value) for name, value in params.items()}}
 
     def params(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The params that a config means; where Tune left the space, the nearest that are in it."""
-        return {name: self._decoded(name, value) for name, value in config[SEAT]["params"].items()}
+        return {name: self._decoded(name, value) for name, value in config[MEMBER]["params"].items()}
 
     def make_scheduler(self) -> Any:
         """A fresh scheduler of Tune's; what it draws, it draws from Python's and NumPy's generators, seeded here."""
@@ -62,9 +62,9 @@ class PopulationConfig:
         }
         if not isinstance(options, TunePBTOptions):
             bounds = {name: self._bounds(name) for name in self._changing}
-            return PB2(hyperparam_bounds={SEAT: {"params": bounds}}, **settings)
+            return PB2(hyperparam_bounds={MEMBER: {"params": bounds}}, **settings)
         return PopulationBasedTraining(
-            hyperparam_mutations={SEAT: {"params": {name: self._domain(name) for name in self._changing}}},
+            hyperparam_mutations={MEMBER: {"params": {name: self._domain(name) for name in self._changing}}},
             resample_probability=options.resample,
             perturbation_factors=options.factors,
             **settings,

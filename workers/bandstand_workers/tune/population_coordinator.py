@@ -21,13 +21,17 @@ from bandstand.strategies.strategy import Promotion, Proposal, Retirement
 from bandstand.trials.events import TrialState
 from bandstand.trials.history import Trial
 from bandstand_workers.coordinator.coordinator import Coordinator
+from bandstand_workers.coordinator.opened_study import OpenedStudy
+from bandstand_workers.coordinator.study_run import StudyRun
+from bandstand_workers.coordinator.trainers.assigner import Assigner
+from bandstand_workers.coordinator.trainers.data_check import DataCheck
 from bandstand_workers.messages import Outcome
 
-__all__ = ["Interval", "Order", "PopulationCoordinator", "PopulationCoordinatorActor", "Seat"]
+__all__ = ["Interval", "MemberStart", "Order", "PopulationCoordinator", "PopulationCoordinatorActor", "PopulationRun"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seat:
+class MemberStart:
     """A member that is to be trained, as it stands when a Tuner is built."""
 
     trial: int
@@ -54,68 +58,73 @@ class Interval:
     over: bool  # it is not to be trained on, whatever Tune thinks
 
 
-class PopulationCoordinator(Coordinator):
-    """Runs a study whose members are Tune's trials. A *member* here is the id of a Tune trial."""
+class PopulationRun(StudyRun):
+    """A run whose members are Tune's trials. A *member* here is the id of a Tune trial."""
 
-    def __init__(
-        self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool, workers: int
-    ):
-        """As `Coordinator`; so many members train at the same time at most."""
-        super().__init__(url_file, spec, checkpoints_uri, data_may_differ)
+    def __init__(self, study: OpenedStudy, data: DataCheck, workers: int):
+        """As `StudyRun`; so many members train at the same time at most."""
+        super().__init__(study, data, Assigner(study, data), always_trains=True)
         self._workers = workers
         self._places = asyncio.Semaphore(workers)
-        self._opened = asyncio.Event()
+        self._pool = self.assigner.pool
         self._is_over = False
         self._trial_of: dict[str, int] = {}  # member -> its present trial
         self._cloned: dict[str, tuple[int, int, dict[str, Any]]] = {}  # member -> its last clone: of whom, when, params
         self._placed: set[str] = set()  # members that train
 
-    # -- for the process that runs studies --------------------------------------------------------------------------
+    # -- a Tuner's life -----------------------------------------------------------------------------------------------
 
-    async def seats(self) -> list[Seat]:
+    async def begin_tuner(self) -> list[MemberStart]:
         """The members to build a Tuner of, the population's next ones made where there is budget; none: it is over."""
-        await self._opened.wait()
-        self._begin_tuner()
+        self._forget_members()
         while isinstance(step := self._search.allocation.wanted(), Proposal):
             self._search.allocation.direct(step)
-        history = self._search.history
-        seated = dict(history.waiting)
+        history, signals = self._search.history, self.study.signals
+        started = dict(history.waiting)
         if history.ledger.epochs_left > 0:
-            seated |= history.paused
-        if history.ended is not None or history.ledger.time_is_up or self._stop_requested or self._failure:
+            started |= history.paused
+        if history.ended is not None or history.ledger.time_is_up or signals.stop_requested or signals.failure:
             return []
-        await self._journal.durable()
-        return [Seat(trial=number, params=history.trials[number].params) for number in sorted(seated)]
+        await self.study.journal.durable()
+        return [MemberStart(trial=number, params=history.trials[number].params) for number in sorted(started)]
 
-    async def epochs(self) -> int:
-        """Epochs recorded so far."""
-        return self._search.history.ledger.epochs
+    def _forget_members(self) -> None:
+        """Of the Tuner before; what of theirs still runs ran in processes that are gone."""
+        for number in list(self._search.history.running):
+            trial = self._search.history.trials[number]
+            self._search.lost(number, trial.attempt, "Ray Tune gave its process up")
+        self._places = asyncio.Semaphore(self._workers)
+        for member in self._trial_of:
+            self._pool.ends(member)
+        for group in (self._trial_of, self._cloned, self._placed):
+            group.clear()
 
-    async def wants_model(self) -> bool:
-        """Whether the study is to have its result now: nobody has stopped it."""
-        return not self._stop_requested and self._failure is None
-
-    async def close_population(self, trainers: Mapping[str, Any]) -> None:
+    async def close(self, trainers: Mapping[str, Any]) -> None:
         """Let the study end; these make and test its model."""
         for name, trainer in trainers.items():
-            if await self._is_admitted(name, trainer):
-                self._crew.join(name, trainer)
+            if await self.data.admits(name, trainer):
+                self._pool.join(name, trainer)
         self._is_over = True
-        self._wake_all()
+        self.study.signals.wake()
 
-    def _may_train(self) -> bool:
-        return True  # Tune's processes do
+    async def until_done(self) -> None:
+        """As `StudyRun.until_done`: until `close`."""
+        while not self._is_over:
+            self.raise_failure()
+            await self.study.signals.change()
+        if not self._search.history.waiting:
+            self._search.next()  # so that it knows that nothing is left to do
 
-    # -- for members ------------------------------------------------------------------------------------------------
+    # -- one member ---------------------------------------------------------------------------------------------------
 
     async def order(
-        self, member: str, seat: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+        self, member: str, first_trial: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
     ) -> Order | None:
         """What a member trains for its next result, once there is a place; None: nothing any more.
 
         Args:
             member: who asks.
-            seat: its first trial in this Tuner.
+            first_trial: the one that it began this Tuner with.
             checkpoint: `trial` and `epoch` of what Tune had it restore, or of its own last result.
             params: what Tune wants it to train with.
         """
@@ -123,20 +132,20 @@ class PopulationCoordinator(Coordinator):
             await self._places.acquire()
             self._placed.add(member)
         try:
-            order = await self._order(member, seat, checkpoint, params)
+            order = await self._order(member, first_trial, checkpoint, params)
         except BandstandError as error:
-            self._failure, order = error, None
-            self._wake_all()
+            self.study.signals.fail(error)
+            order = None
         if order is None:
             self._leave_place(member)
         return order
 
-    async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome) -> Interval:
+    async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome | None) -> Interval:
         """An order has been trained; its pause is durable when this returns."""
         self._leave_place(member)
-        await self._outcomes.take(member, trial, attempt, outcome)
-        while self._pauses.under_way(member):
-            await self._change()
+        await self.study.outcomes.take(member, trial, attempt, outcome)
+        while self.study.pauses.under_way(member):
+            await self.study.signals.change()
         known = self._search.history.trials[trial]
         return Interval(
             trial=trial,
@@ -145,42 +154,46 @@ class PopulationCoordinator(Coordinator):
             over=known.state is not TrialState.PAUSED,
         )
 
-    # -- inside -----------------------------------------------------------------------------------------------------
-
-    def _begin_tuner(self) -> None:
-        """Forget the members of the Tuner before; what of theirs still runs ran in processes that are gone."""
-        for number in list(self._search.history.running):
-            trial = self._search.history.trials[number]
-            self._search.lost(number, trial.attempt, "Ray Tune gave its process up")
-        self._places = asyncio.Semaphore(self._workers)
-        for member in self._trial_of:
-            self._crew.ends(member)
-        for group in (self._trial_of, self._cloned, self._placed):
-            group.clear()
-
     def _leave_place(self, member: str) -> None:
-        self._crew.ends(member)
+        self._pool.ends(member)
         if member in self._placed:
             self._placed.discard(member)
             self._places.release()
 
-    async def _until_done(self) -> None:
-        self._opened.set()
-        while not self._is_over:
-            failure = self._failure or self._journal.failure
-            if failure:
-                raise failure
-            await self._change()
-        if not self._search.history.waiting:
-            self._search.next()  # so that it knows that nothing is left to do
-
     async def _order(
-        self, member: str, seat: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+        self, member: str, first_trial: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
     ) -> Order | None:
+        trial = self._trial_to_train(member, first_trial, checkpoint, params)
+        if trial.state is not TrialState.WAITING:
+            await self.study.journal.durable()
+            return None
+        assignment = self._search.next({trial.number})
+        await self.study.journal.durable()
+        if assignment is None:
+            return None
+        assert assignment.trial == trial.number
+        self._pool.begins(member, member, trial.number)
+        resume_uri = await self.study.resume_uri(assignment)
+        if assignment.checkpoint_of is not None and resume_uri is None:
+            self.study.outcomes.refuse_forgotten(assignment)
+            await self.study.journal.durable()
+            return None
+        ledger, gpus = self._search.history.ledger, self.study.spec.resources.gpus
+        return Order(
+            assignment=assignment,
+            folder=self.study.folder_of(trial.number),
+            resume_uri=resume_uri,
+            seconds_left=ledger.seconds_left(self._pool.busy * gpus),
+        )
+
+    def _trial_to_train(
+        self, member: str, first_trial: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+    ) -> Trial:
+        """A member's present trial, after what Tune has decided of it; it waits where it may be trained."""
         history = self._search.history
-        trial = history.trials[self._trial_of.setdefault(member, seat)]
+        trial = history.trials[self._trial_of.setdefault(member, first_trial)]
         if trial.state is TrialState.RUNNING:  # Tune begins again with a member whose process died
-            self._crew.ends(member)
+            self._pool.ends(member)
             self._search.lost(trial.number, trial.attempt, "the process that Ray Tune gave it died")
         if checkpoint is not None and checkpoint["trial"] != trial.number:
             clone = checkpoint["trial"], checkpoint["epoch"], dict(params)
@@ -189,27 +202,7 @@ class PopulationCoordinator(Coordinator):
                 trial = self._clone(member, trial, history.trials[clone[0]], clone[1], params)
         if trial.state is TrialState.PAUSED:
             self._search.allocation.direct(Promotion(trial=trial.number, reason="Ray Tune lets it train on"))
-        if trial.state is not TrialState.WAITING:
-            await self._journal.durable()
-            return None
-        assignment = self._search.next({trial.number})
-        await self._journal.durable()
-        if assignment is None:
-            return None
-        assert assignment.trial == trial.number
-        self._crew.begins(member, member, trial.number)
-        resume_uri = await self._resume_uri(assignment)
-        if assignment.checkpoint_of is not None and resume_uri is None:
-            self._outcomes.refuse_forgotten(assignment)
-            await self._journal.durable()
-            return None
-        seconds_left = history.ledger.seconds_left(self._crew.busy * self._spec.resources.gpus)
-        return Order(
-            assignment=assignment,
-            folder=self._folder_of(trial.number),
-            resume_uri=resume_uri,
-            seconds_left=seconds_left,
-        )
+        return trial
 
     def _clone(self, member: str, trial: Trial, parent: Trial, epoch: int, params: Mapping[str, Any]) -> Trial:
         """End a member's trial, and begin one from another's checkpoint; the trial it has now.
@@ -220,7 +213,7 @@ class PopulationCoordinator(Coordinator):
         there = self._search.models.needed_checkpoints(parent.number)
         if epoch not in there:
             epoch = max(there, default=0) if parent.has_own_checkpoint else 0
-        if not 0 < epoch < self._spec.max_epochs or self._search.history.ledger.epochs_left <= 0:
+        if not 0 < epoch < self.study.spec.max_epochs or self._search.history.ledger.epochs_left <= 0:
             return trial
         if not trial.state.is_final:
             reason = f"epoch {trial.epochs}: Ray Tune clones trial {parent.number} instead"
@@ -240,6 +233,57 @@ class PopulationCoordinator(Coordinator):
             return trial
         self._trial_of[member] = child
         return self._search.history.trials[child]
+
+
+class PopulationCoordinator(Coordinator):
+    """The actor of a `PopulationRun`."""
+
+    def __init__(
+        self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool, workers: int
+    ):
+        """As `Coordinator`; so many members train at the same time at most."""
+        super().__init__(url_file, spec, checkpoints_uri, data_may_differ)
+        self._workers = workers
+
+    def make_run(self, study: OpenedStudy) -> PopulationRun:
+        """As `Coordinator.make_run`."""
+        return PopulationRun(study, self.make_data_check(study), self._workers)
+
+    @property
+    def _population(self) -> PopulationRun:
+        assert isinstance(self.study_run, PopulationRun)
+        return self.study_run
+
+    # -- for the process that runs studies --------------------------------------------------------------------------
+
+    async def begin_tuner(self) -> list[MemberStart]:
+        """As `PopulationRun.begin_tuner`, once the study goes on."""
+        await self.signals.taken_up.wait()
+        return await self._population.begin_tuner()
+
+    async def epochs(self) -> int:
+        """Epochs recorded so far."""
+        return self._population.study.search.history.ledger.epochs
+
+    async def wants_model(self) -> bool:
+        """Whether the study is to have its result now: nobody has stopped it."""
+        return not self.signals.stop_requested and self.signals.failure is None
+
+    async def close_population(self, trainers: Mapping[str, Any]) -> None:
+        """As `PopulationRun.close`."""
+        await self._population.close(trainers)
+
+    # -- for members ------------------------------------------------------------------------------------------------
+
+    async def order(
+        self, member: str, first_trial: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+    ) -> Order | None:
+        """As `PopulationRun.order`."""
+        return await self._population.order(member, first_trial, checkpoint, params)
+
+    async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome | None) -> Interval:
+        """As `PopulationRun.settle`."""
+        return await self._population.settle(member, trial, attempt, outcome)
 
 
 PopulationCoordinatorActor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=10_000)(

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ray
 from ray import tune
@@ -18,16 +18,14 @@ from bandstand.errors import ServiceError
 from bandstand.running.messages import StudyOutcome
 from bandstand.settings import ray_address
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
+from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
 from bandstand_workers.fleet.fleet import Fleet
-from bandstand_workers.fleet.gathering import gather
-from bandstand_workers.fleet.shortage import ShortageNotes
+from bandstand_workers.fleet.resource_notes import ResourceNotes
 from bandstand_workers.tune.member import MemberTrainable
-from bandstand_workers.tune.population import SEAT, PopulationConfig
-from bandstand_workers.tune.population_coordinator import PopulationCoordinatorActor, Seat
+from bandstand_workers.tune.population import MEMBER, PopulationConfig
+from bandstand_workers.tune.population_coordinator import MemberStart, PopulationCoordinatorActor
+from bandstand_workers.tune.tune_run import TuneRun
 from bandstand_workers.tune.tuner import Fit, make_tuner
-
-if TYPE_CHECKING:
-    from bandstand_workers.tune.executor import TuneRun
 
 __all__ = ["run_population"]
 
@@ -55,13 +53,13 @@ def run_population(run: TuneRun, folder: Path) -> StudyOutcome:
     try:
         outcome = coordinator.run.remote({})
         idle = 0
-        while seats := _answer(coordinator, coordinator.seats.remote(), outcome, run):
+        while members := _answer(coordinator, coordinator.begin_tuner.remote(), outcome, run):
             before = ray.get(coordinator.epochs.remote())
-            _fit(run, coordinator, outcome, seats, folder)
+            _fit(run, coordinator, outcome, members, folder)
             idle = idle + 1 if ray.get(coordinator.epochs.remote()) == before else 0
             if idle == _IDLE_TUNERS:
                 raise ServiceError(f"{_IDLE_TUNERS} Tuners in a row trained nothing; Ray Tune's words are in the log")
-        if seats is not None and ray.get(coordinator.wants_model.remote()):
+        if members is not None and ray.get(coordinator.wants_model.remote()):
             with _one_trainer(run) as trainers:
                 coordinator.close_population.remote(trainers)
                 return settled(ray.get(outcome))
@@ -72,7 +70,7 @@ def run_population(run: TuneRun, folder: Path) -> StudyOutcome:
         ray.kill(coordinator)
 
 
-def _fit(run: TuneRun, coordinator: Any, outcome: Any, seats: Sequence[Seat], folder: Path) -> None:
+def _fit(run: TuneRun, coordinator: Any, outcome: Any, members: Sequence[MemberStart], folder: Path) -> None:
     """One Tuner's life."""
     config = PopulationConfig(run.spec)
     cpus = None
@@ -92,7 +90,7 @@ def _fit(run: TuneRun, coordinator: Any, outcome: Any, seats: Sequence[Seat], fo
         },
         cpus=cpus,
         failures=_MEMBER_FAILURES,
-        param_space={SEAT: tune.grid_search([config.seat(seat.trial, seat.params) for seat in seats])},
+        param_space={MEMBER: tune.grid_search([config.member(each.trial, each.params) for each in members])},
         scheduler=config.make_scheduler(),
     )
     fit = Fit(tuner)
@@ -122,7 +120,7 @@ def _one_trainer(run: TuneRun) -> Iterator[dict[str, Any]]:
     fleet = Fleet(run.spec.resources, run.code, size=1)
     try:
         fleet.take_up(run.spec)
-        gather(fleet, run.stop, ShortageNotes(fleet, run.note))
+        wait_for_first_trainer(fleet, run.stop, ResourceNotes(fleet, run.note))
         yield dict(fleet.ready)
     finally:
         fleet.end()

@@ -11,9 +11,9 @@ import ray
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from bandstand_workers.tune.errands import NO_MORE
+from bandstand_workers.tune.trainer_calls import NO_MORE
 
-__all__ = ["GOES_ON", "ErrandSearcher", "VerdictScheduler"]
+__all__ = ["GOES_ON", "CallSearcher", "VerdictScheduler"]
 
 GOES_ON = "continue"
 """The answer in a result that is not its Tune trial's last."""
@@ -24,19 +24,19 @@ _BUSY_SECONDS = 0.02
 """The same while others run: Tune handles none of their results meanwhile."""
 
 
-class ErrandSearcher(Searcher):  # type: ignore[misc]  # ray has no types
-    """Suggests the coordinator's errands."""
+class CallSearcher(Searcher):  # type: ignore[misc]  # ray has no types
+    """Suggests the coordinator's calls."""
 
-    def __init__(self, coordinator: Any, desks: int):
-        """Suggest as many errands at a time as there are desks."""
+    def __init__(self, coordinator: Any, trainers: int):
+        """Suggest as many calls at a time as there are trainers."""
         super().__init__()
         self._coordinator = coordinator
-        self._desks = desks
-        self._under_way: dict[str, int] = {}  # Tune's trial -> errand
+        self._trainers = trainers
+        self._under_way: dict[str, int] = {}  # Tune's trial -> call
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """As Tune's: a config, None for now, or FINISHED."""
-        if len(self._under_way) >= self._desks:
+        if len(self._under_way) >= self._trainers:
             return None
         try:
             config = ray.get(self._coordinator.suggest.remote(_BUSY_SECONDS if self._under_way else _IDLE_SECONDS))
@@ -46,11 +46,11 @@ class ErrandSearcher(Searcher):  # type: ignore[misc]  # ray has no types
             return None
         if config == NO_MORE:
             return str(Searcher.FINISHED)
-        self._under_way[trial_id] = config["errand"]
+        self._under_way[trial_id] = config["call"]
         return dict(config)
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """As Tune's: the errand is over, whatever became of it."""
+        """As Tune's: the call is over, whatever became of it."""
         try:
             ray.get(self._coordinator.complete.remote(self._under_way.pop(trial_id)))
         except ray.exceptions.RayActorError:
@@ -70,7 +70,7 @@ class VerdictScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
     """Returns what Search answered to a trial's report.
 
     A trial that is to pause stops as well: it has a checkpoint of ours and waits in PostgreSQL, and when Search
-    promotes it that is an errand of its own. So nothing waits in Tune that a crash would take along.
+    promotes it that is a call of its own. So nothing waits in Tune that a crash would take along.
     """
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What Tune starts in its processes: a trainer of ours that does one errand per Tune trial.
+"""What Tune starts in its processes: a trainer of ours that does one call per Tune trial.
 
 Knows Tune's Trainable and how results reach Tune. What a training is, `Trainer` knows.
 """
@@ -21,47 +21,50 @@ from bandstand.study.study import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Outcome
-from bandstand_workers.tune.errands import Errand
 from bandstand_workers.tune.searcher import GOES_ON
+from bandstand_workers.tune.trainer_calls import TrainerCall
 from bandstand_workers.tune.trainer_thread import TrainerThread
 
-__all__ = ["ErrandTrainable"]
+__all__ = ["CallTrainable"]
 
 
-class ErrandTrainable(Trainable):  # type: ignore[misc]  # ray has no types
-    """Does an errand; while that is a training, each of its epochs is a result for Tune.
+class CallTrainable(Trainable):  # type: ignore[misc]  # ray has no types
+    """Does a call; while that is a training, each of its epochs is a result for Tune.
 
     The coordinator is told first, and waited for where the trial must ask. Tune hears of an epoch when the next one
-    has ended, and of the last when the errand is answered: a process that it stops is given its next config at once.
+    has ended, and of the last when the call is answered: a process that it stops is given its next config at once.
     """
 
     def setup(self, config: Mapping[str, Any], *, coordinator: Any, spec: Mapping[str, Any], code: CodePlace) -> None:
         """As Tune's: once per process."""
         self._coordinator = coordinator
         self._trainer = TrainerThread(StudySpec.model_validate(spec), code)
-        self.reset_config(dict(config))
+        self._begin_call(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """As Tune's: once for each further errand."""
-        if hasattr(self, "_errand") and self._trainer.has_grown:
-            os._exit(0)  # the errand was not taken, so another process will begin with it
-        self._errand: int = new_config["errand"]
+        """As Tune's: once for each further call."""
+        if self._trainer.has_grown:
+            os._exit(0)  # the call was not taken, so another process will begin with it
+        self._begin_call(new_config)
+        return True
+
+    def _begin_call(self, config: Mapping[str, Any]) -> None:
+        self._call_number: int = config["call"]
         self._epochs: queue.SimpleQueue[Measurement | Future[Any]] = queue.SimpleQueue()
         self._begun = False
         self._last: Measurement | None = None
-        return True
 
     def step(self) -> dict[str, Any]:
         """As Tune's: one result."""
         if not self._begun:
             self._begun = True
             try:
-                errand = ray.get(self._coordinator.take.remote(self._errand))
+                call = ray.get(self._coordinator.take.remote(self._call_number))
             except ray.exceptions.RayActorError:
-                errand = None
-            if errand is None:
+                call = None
+            if call is None:
                 return {"answer": "over"}
-            self._begin(errand)
+            self._begin(call)
         while True:
             news = self._epochs.get()
             if isinstance(news, Future):
@@ -70,14 +73,14 @@ class ErrandTrainable(Trainable):  # type: ignore[misc]  # ray has no types
             if before is not None:
                 return _result(before, GOES_ON)
 
-    def _begin(self, errand: Errand) -> None:
-        if errand.method != "prepare" and not self._trainer.has_data(self._take_data):
+    def _begin(self, call: TrainerCall) -> None:
+        if call.method != "prepare" and not self._trainer.has_data(self._take_data):
             refused: Future[Any] = Future()
             refused.set_exception(InputError("its data are not those of the study's first trainer"))
             self._epochs.put(refused)
             return
-        options = {"heard": self._epochs.put} if errand.method == "train" else {}
-        self._trainer.submit(errand.method, *errand.arguments, **options).add_done_callback(self._epochs.put)
+        options = {"heard": self._epochs.put} if call.method == "train" else {}
+        self._trainer.submit(call.method, *call.arguments, **options).add_done_callback(self._epochs.put)
 
     def _take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
         return bool(ray.get(self._coordinator.take_data.remote(fingerprint, remarks)))
@@ -88,13 +91,13 @@ class ErrandTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         if error is None:
             value, word = done.result(), "done"
             if isinstance(value, Outcome):
-                word = str(value.action) if value.action and not value.kind else value.kind
+                word = str(value.action) if value.failure is None else value.failure.kind
         else:
             detail = "".join(traceback.format_exception(error))[-20_000:]
             reason = RuntimeError(f"{type(error).__name__}: {one_line(error)}")
-            value, word = ray.exceptions.RayTaskError("errand", detail, reason), "failed"
+            value, word = ray.exceptions.RayTaskError("call", detail, reason), "failed"
         try:
-            ray.get(self._coordinator.answer.remote(self._errand, value))
+            ray.get(self._coordinator.answer.remote(self._call_number, value))
         except ray.exceptions.RayActorError:
             return "over"
         return word

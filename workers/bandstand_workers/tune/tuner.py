@@ -77,7 +77,7 @@ class Fit:
 
     def __init__(self, tuner: Any):
         """Begin."""
-        self.error = ""
+        self.error: str | None = None
         """What it ended with, if with an error."""
         self._tuner = tuner
         self._thread = threading.Thread(target=self._fit, name="tune", daemon=True)

@@ -28,7 +28,8 @@ from bandstand_workers.training.checkpoints.object_fields import (
     set_field,
     shapes_of,
 )
-from bandstand_workers.training.checkpoints.plain_data import ArraysOnce, Packed, Places, pack, unpack
+from bandstand_workers.training.checkpoints.plain_data import Packed, Places, pack
+from bandstand_workers.training.checkpoints.unpacking import ArraysOnce, unpack
 
 __all__ = ["BegunCallback", "put_back"]
 

@@ -44,7 +44,7 @@ class CallbackState:
     name: str  # of its class, without the module, so that the class may move
     changes: dict[str, Any]  # by attribute, as JSON has it; empty where it does not differ, or begins anew
     arrays: Arrays  # that `changes` names by their places
-    obstacle: str = ""  # the attribute for which it begins anew; not written down
+    obstacle: str | None = None  # the attribute for which it begins anew; not written down
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,6 @@
-"""Python's plain values as JSON and arrays, and back.
+"""Python's plain values as JSON and arrays; `unpacking` is the way back.
 
-Knows the types that are data: a fixed table. What reads them makes values of these types and no others, calls nothing
-that the text names, and so runs no code of whoever wrote it. Must not know callbacks, nor where the text is kept.
+Knows the types that are data: a fixed table. Must not know callbacks, nor where the text is kept.
 
 Numbers, texts, true, false, null and lists are themselves in JSON; everything else is an object that says what it `is`.
 """
@@ -24,7 +23,7 @@ import numpy as np
 from bandstand_workers.training.checkpoints.array_file import bytes_of, holds
 from bandstand_workers.training.checkpoints.opaque_content import Known, content_of
 
-__all__ = ["ArraysOnce", "Packed", "Places", "Surroundings", "pack", "unpack"]
+__all__ = ["FACTORIES", "GROUPS", "WRITTEN", "Packed", "Places", "Surroundings", "is_named_tuple", "pack"]
 
 _DEPTH = 50
 _VALUES = 500_000
@@ -32,9 +31,10 @@ _VALUES = 500_000
 _LARGE = 1 << 63
 """Python reads no decimal number of more than 4,300 digits, so large ones are hexadecimal."""
 _ATOMS = frozenset({bool, str, type(None)})
-_FACTORIES: Mapping[str, Any] = {"int": int, "float": float, "list": list, "dict": dict, "set": set, "str": str}
+FACTORIES: Mapping[str, Any] = {"int": int, "float": float, "list": list, "dict": dict, "set": set, "str": str}
+"""By name: what a `defaultdict` may fill itself with."""
 
-_WRITTEN: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+WRITTEN: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "path": (type(Path()), str, Path),
     "complex": (
         complex,
@@ -47,9 +47,9 @@ _WRITTEN: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] 
     "range": (range, lambda value: [value.start, value.stop, value.step], lambda v: range(*v)),
 }
 """By name: a type of values that a few words say, how it is written, how it is read."""
-_NAMES = {kind: name for name, (kind, _, _) in _WRITTEN.items()}
-_GROUPS: Mapping[str, Callable[[Iterable[Any]], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
-_OF_LISTS = frozenset({*_GROUPS, "deque", "named tuple", "dict", "OrderedDict", "Counter", "defaultdict"})
+_NAMES = {kind: name for name, (kind, _, _) in WRITTEN.items()}
+GROUPS: Mapping[str, Callable[[Iterable[Any]], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+"""By name: types that are made of their items, in whatever order these come."""
 
 
 class Packed:
@@ -175,7 +175,7 @@ class _Packer:
             return value if -_LARGE < value < _LARGE else {"is": "int", "of": hex(value)}
         if kind in _NAMES and not (kind is datetime and type(value.tzinfo) not in (type(None), timezone)):
             name = _NAMES[kind]
-            return {"is": name, "of": _WRITTEN[name][1](value)}
+            return {"is": name, "of": WRITTEN[name][1](value)}
         return self._other(value, kind, depth)
 
     def _group(self, value: Any, kind: type, depth: int) -> Any:
@@ -202,7 +202,7 @@ class _Packer:
         if kind is defaultdict:
             factory = value.default_factory
             name = None if factory is None else getattr(factory, "__name__", "")
-            if name is not None and _FACTORIES.get(name) is not factory:
+            if name is not None and FACTORIES.get(name) is not factory:
                 return self._opaque(value)
             tree["factory"] = name
         return tree
@@ -213,7 +213,7 @@ class _Packer:
             return self._array("array", value)
         if self._surroundings.is_link(value):
             return self._same(value)
-        if isinstance(value, Enum) or _is_named_tuple(value):
+        if isinstance(value, Enum) or is_named_tuple(value):
             return self._of_a_class(value, kind, depth)
         if kind in (bytes, bytearray):
             if kind is bytearray and self._places.is_second(value, self._packed):
@@ -289,7 +289,7 @@ def _inside(cell: Any) -> Any:
         return None
 
 
-def _is_named_tuple(value: Any) -> bool:
+def is_named_tuple(value: Any) -> bool:
     """Whether it holds nothing beside its items."""
     kind = type(value)
     return isinstance(value, tuple) and isinstance(getattr(kind, "_fields", None), tuple) and not kind.__dictoffset__
@@ -301,98 +301,3 @@ def _stand_for_themselves(values: list[Any]) -> bool:
     if kinds == {float}:
         return all(map(isfinite, values))
     return kinds <= _ATOMS or (kinds == {int} and min(values) > -_LARGE and max(values) < _LARGE)
-
-
-class ArraysOnce:
-    """Arrays of which each is taken once, so that nothing becomes larger than its file."""
-
-    def __init__(self, arrays: list[np.ndarray[Any, Any]]):
-        """In the order in which text counts them."""
-        self._arrays: dict[int, np.ndarray[Any, Any]] = dict(enumerate(arrays))
-
-    def take(self, place: int) -> np.ndarray[Any, Any]:
-        """The array at a place.
-
-        Raises:
-            KeyError: there is none, or it was taken.
-        """
-        return self._arrays.pop(place)
-
-
-def unpack(tree: Any, take: Callable[[int], np.ndarray[Any, Any]], fresh: Any, surroundings: Surroundings) -> Any:
-    """The value that `pack` was given.
-
-    Args:
-        tree: from JSON.
-        take: gives the arrays that it names by their places.
-        fresh: the attribute's value in a callback that has just begun; of its class a member of an enumeration, or a
-            named tuple, may be.
-        surroundings: as those of `pack`.
-
-    Raises:
-        Exception: it is nothing that `pack` has made, in whatever way.
-    """
-
-    def value_of(tree: Any) -> Any:
-        if isinstance(tree, list):
-            return [value_of(item) for item in tree]
-        if not isinstance(tree, dict):
-            return tree
-        kind, of = tree["is"], tree["of"]
-        if kind in _OF_LISTS and not isinstance(of, list):
-            raise TypeError(f"a {kind} must be made of a list")
-        if kind in _GROUPS:
-            return _GROUPS[kind](value_of(item) for item in of)
-        if kind in ("dict", "OrderedDict", "Counter", "defaultdict"):
-            return _mapping_of(kind, [(value_of(key), value_of(item)) for key, item in of], tree)
-        if kind == "deque":
-            return deque((value_of(item) for item in of), tree["most"])
-        if kind in _WRITTEN:
-            return _WRITTEN[kind][2](of)
-        if kind == "named tuple":
-            return _like(fresh, kind, [value_of(item) for item in of])
-        if kind in ("enum", "flag"):
-            return _like(fresh, kind, of)
-        if kind == "function":
-            return surroundings.functions[of]
-        if kind == "tensor":
-            return surroundings.as_tensor(take(of))
-        return _number_of(kind, of, take)
-
-    return value_of(tree)
-
-
-def _like(fresh: Any, kind: str, of: Any) -> Any:
-    """A value of the class of what it takes the place of."""
-    if kind == "named tuple" and _is_named_tuple(fresh):
-        return type(fresh)._make(of)
-    if kind == "flag" and isinstance(fresh, Flag):
-        return type(fresh)(int(of, 16))
-    if kind == "enum" and isinstance(fresh, Enum):
-        return type(fresh)[of]
-    raise TypeError(f"a {kind} must take the place of one")
-
-
-def _mapping_of(kind: str, pairs: list[tuple[Any, Any]], tree: Mapping[str, Any]) -> Any:
-    if kind == "OrderedDict":
-        return OrderedDict(pairs)
-    if kind == "Counter":
-        return Counter(dict(pairs))
-    if kind == "defaultdict":
-        return defaultdict(None if tree["factory"] is None else _FACTORIES[tree["factory"]], pairs)
-    return dict(pairs)
-
-
-def _number_of(kind: str, of: Any, take: Callable[[int], np.ndarray[Any, Any]]) -> Any:
-    if kind == "float":
-        return float(of)
-    if kind == "int":
-        return int(of, 16)
-    array = take(of)
-    if kind == "array":
-        return array
-    if kind == "scalar":
-        return array[()]
-    if kind in ("bytes", "bytearray"):
-        return array.tobytes() if kind == "bytes" else bytearray(array.tobytes())
-    raise ValueError(f"no value is {kind!r}")

@@ -20,10 +20,10 @@ from bandstand_workers.training.data.arrays import Place, arrays_from
 from bandstand_workers.training.data.fingerprint import PARTS, fingerprint
 from bandstand_workers.training.data.options import cut_validation, on_unknown_classes, weigh_classes
 from bandstand_workers.training.data.remarks import remarks_on
-from bandstand_workers.training.data.seeding import generator_states, seed_for_load
 from bandstand_workers.training.data.streams import is_stream, read_stream
 from bandstand_workers.training.user_code.calling import call
 from bandstand_workers.training.user_code.loading import load_function, way_from_missing_file
+from bandstand_workers.training.user_code.seeding import generator_states, seed_for_load
 
 __all__ = ["Data", "LoadedData", "load_data"]
 

@@ -80,7 +80,7 @@ def on_unknown_classes(train: tuple[Any, ...], weights: Mapping[int, float]) -> 
 
 
 def way_from_text_labels(splits: Mapping[str, tuple[Any, ...]]) -> str:
-    """What to write where labels are text, which losses do not take; empty where they are not."""
+    """What to write where labels are text, which losses do not take; an empty text where they are not."""
     if not any(array.dtype.kind == "O" for array in keras.tree.flatten(splits["train"][1])):
         return ""
     return ": the labels y are text, which losses do not take: write np.unique(y, return_inverse=True)[1]"

@@ -68,8 +68,8 @@ class CallbackFiles:
             kept.append(callback)
         return kept, notes
 
-    def _note_of_shared(self, callback: Any, path: str, context: Context) -> str:
-        """What to say of a path that two trials write to; nothing of the first, or of what is meant to be shared."""
+    def _note_of_shared(self, callback: Any, path: str, context: Context) -> str | None:
+        """What to say of a path that two trials write to; None of the first, or of what is meant to be shared."""
         kind = type(callback).__name__
         if isinstance(callback, keras.callbacks.BackupAndRestore):
             return (
@@ -79,7 +79,7 @@ class CallbackFiles:
         first = self._written.setdefault((kind, path), context.trial or 0)
         appends = isinstance(callback, keras.callbacks.CSVLogger) and callback.append
         if first == context.trial or appends:
-            return ""
+            return None
         return (
             f"{kind} writes {path!r} in more than one trial, so trials overwrite it: "
             f'write "{{folder}}/{Path(path).name}"'

@@ -118,15 +118,15 @@ def _described(value: Any) -> str:
     return f"{value.__name__ if isinstance(value, type) else type(value).__name__}: {_WAY_OUT}"
 
 
-def _takes_params(function: Callable[..., Any]) -> str:
-    """How a callbacks function takes params: by position, by name, or not at all (empty)."""
+def _takes_params(function: Callable[..., Any]) -> str | None:
+    """How a callbacks function takes params: by position, by name, or not at all (None)."""
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # a callable without a signature
-        return ""
+        return None
     for name, parameter in parameters.items():
         wanted = parameter.default is parameter.empty or name == "params"
         if name != "context" and parameter.kind in _POSITIONAL and wanted:
             return "by position" if name == next(iter(parameters)) else "by name"
     params = parameters.get("params")
-    return "by name" if params is not None and params.kind is inspect.Parameter.KEYWORD_ONLY else ""
+    return "by name" if params is not None and params.kind is inspect.Parameter.KEYWORD_ONLY else None

@@ -43,12 +43,12 @@ def said_with_place(error: BaseException) -> str:
     return f"{type(error).__name__}: {essential_line(error)}{f' ({place})' if place else ''}"
 
 
-def place_of(error: BaseException) -> str:
-    """`file:line` of the innermost line of the user's own code that an error passed through; empty where none did."""
+def place_of(error: BaseException) -> str | None:
+    """`file:line` of the innermost line of the user's own code that an error passed through; None where none did."""
     if isinstance(error, SyntaxError) and error.filename and _is_users(error.filename, "__main__"):
         return f"{_short(error.filename)}:{error.lineno}"
     places = [f"{_short(frame.f_code.co_filename)}:{line}" for frame, line in _frames(error) if _is_users_frame(frame)]
-    return places[-1] if places else ""
+    return places[-1] if places else None
 
 
 def missing_param(error: BaseException, params: Mapping[str, Any], names: Iterable[str]) -> str | None:

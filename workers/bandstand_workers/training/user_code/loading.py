@@ -24,8 +24,8 @@ from bandstand.study.users_code.user_modules import (
     find_hidden_folder,
     served_folders,
 )
-from bandstand_workers.training.data.seeding import note_seeds_of
 from bandstand_workers.training.user_code.errors import place_of
+from bandstand_workers.training.user_code.seeding import note_seeds_of
 
 __all__ = ["UnansweredError", "answer_no_questions", "load_function", "way_from_missing_file"]
 
@@ -78,10 +78,10 @@ class _Heard:
         return int(self._stream.write(text) or 0)
 
     @property
-    def last(self) -> str:
-        """The last line that says something."""
+    def last(self) -> str | None:
+        """The last line that says something, if one does."""
         lines = [line.strip() for line in self._text.splitlines() if line.strip()]
-        return lines[-1] if lines else ""
+        return lines[-1] if lines else None
 
 
 def _missing_function(role: str, module: ModuleType, name: str) -> str:
@@ -101,7 +101,7 @@ def _missing_function(role: str, module: ModuleType, name: str) -> str:
     return f"{name!r} {what}: it has {there}"
 
 
-def _said(error: BaseException, told: str) -> str:
+def _said(error: BaseException, told: str | None) -> str:
     """What the import did, and where."""
     place = place_of(error)
     where = f" ({place})" if place else ""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bandstand_workers.programs.code_origin import is_users_module
+from bandstand_workers.programs.python_state.code_origin import is_users_module
 
 __all__ = ["WatchedParams", "unread_remark"]
 

@@ -1,0 +1,176 @@
+"""A study from the moment that it is opened to its outcome, with trainers that come and go.
+
+Knows the order of things: data checked, taken up, trained, concluded. Must not know who trains what, nor processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bandstand import stored_files
+from bandstand.errors import BandstandError, InputError
+from bandstand.running.messages import Refused, StudyOutcome
+from bandstand.search.protocol import Measurement, StaleAttemptError, Verdict
+from bandstand.trials.events import StudyEnded
+from bandstand_workers.coordinator.chosen_model import ChosenModel
+from bandstand_workers.coordinator.heartbeat import Heartbeat
+from bandstand_workers.coordinator.opened_study import OpenedStudy
+from bandstand_workers.coordinator.trainers.assigner import Assigner
+from bandstand_workers.coordinator.trainers.data_check import DataCheck
+
+__all__ = ["StudyRun"]
+
+_log = logging.getLogger(__name__)
+
+
+class StudyRun:
+    """One run of an opened study. All decisions happen on one event loop, so that they have one order."""
+
+    def __init__(self, study: OpenedStudy, data: DataCheck, assigner: Assigner, *, always_trains: bool = False):
+        """Nothing of the study changes before `run`.
+
+        Args:
+            study: what is run.
+            data: admits trainers by their data.
+            assigner: gives them work.
+            always_trains: time counts even where there is no trainer, because others train.
+        """
+        self.study = study
+        self.data = data
+        self.assigner = assigner
+        self._search = study.search
+        self._heartbeat = Heartbeat(study, assigner.pool, assigner.time_use, always_trains=always_trains)
+
+    async def run(self, trainers: Mapping[str, Any]) -> StudyOutcome | Refused:
+        """Run the study to its end, or until it is stopped; then give it back."""
+        study = self.study
+        tasks = [asyncio.create_task(study.journal.write_batches())]
+        try:
+            if not await self.data.all_pass(trainers):
+                return await self._refused()
+            self._heartbeat.begin()
+            await study.take_up()
+            study.signals.taken_up.set()
+            tasks.append(asyncio.create_task(self._heartbeat.beat()))
+            if self._search.history.ended is None:
+                await study.note_environment()
+            for name, trainer in trainers.items():
+                await self.join(name, trainer)
+            await self.until_done()
+            while (outcome := await self._conclude()) is None:
+                await self.until_done()
+            return outcome
+        except BandstandError as error:
+            return StudyOutcome(state="failed", reason=str(error))
+        finally:
+            for task in tasks:
+                task.cancel()
+            self.assigner.cancel()
+            await study.close()
+
+    async def join(self, name: str, trainer: Any) -> None:
+        """Give work to this trainer from now on, if it has the study's data; it must have been prepared for it."""
+        self.assigner.time_use.turn()
+        if await self.data.admits(name, trainer):
+            self.assigner.join(name, trainer)
+
+    # -- what trainers tell -------------------------------------------------------------------------------------------
+
+    async def report(self, trial: int, attempt: int, measurements: Sequence[Measurement]) -> Verdict | None:
+        """Epochs have ended; the answer to the last is durable when it is given.
+
+        Returns:
+            None where the attempt is no longer the trial's.
+        """
+        verdict = None
+        try:
+            for measurement in measurements:
+                with self.assigner.time_use.deciding():
+                    verdict = self._search.report(trial, attempt, measurement)
+        except StaleAttemptError as error:
+            _log.warning("%s", error)
+            return None
+        await self.assigner.time_use.storing(self.study.journal.durable())
+        return verdict
+
+    async def checkpointed(self, trial: int, attempt: int, epoch: int, uri: str, error: str | None) -> None:
+        """A checkpoint is durable; `error` says why it is not."""
+        wanted = False
+        try:
+            if error is not None:
+                self._search.note(f"a checkpoint of trial {trial} could not be written: {error}")
+            else:
+                self._search.checkpointed(trial, attempt, epoch, uri)
+                wanted = self._search.history.trials[trial].checkpoint_epoch == epoch
+        except StaleAttemptError as stale:
+            _log.warning("%s", stale)
+        else:
+            self.study.pauses.written(trial, attempt, epoch, error)
+        await self.study.journal.durable()
+        self.study.signals.wake()
+        if not wanted and error is None:
+            await asyncio.to_thread(stored_files.delete, uri)
+
+    # -- its end ------------------------------------------------------------------------------------------------------
+
+    async def until_done(self) -> None:
+        """Wait until nothing is left to train.
+
+        Raises:
+            BandstandError: the study cannot go on.
+        """
+        while not (self._search.done and not self.assigner.pool.busy):
+            self.raise_failure()
+            self.assigner.call_back()
+            await self.study.signals.change()
+
+    def raise_failure(self) -> None:
+        """Raise what makes the study fail, if anything does."""
+        failure = self.study.signals.failure or self.study.journal.failure
+        if failure:
+            raise failure
+
+    async def _conclude(self) -> StudyOutcome | Refused | None:
+        """What came of the study; None where a user has asked for more meanwhile, so that it goes on."""
+        self._heartbeat.takes_requests = False
+        self._heartbeat.account()
+        ended = self._search.conclude()
+        await self.study.journal.durable()
+        outcome = await (self._stopped() if ended is None else self._ended(ended))
+        if outcome is None:
+            self._heartbeat.takes_requests = True
+        if isinstance(outcome, StudyOutcome):
+            await self.study.journal.bring_optuna_up_to_date()
+        return outcome
+
+    async def _stopped(self) -> StudyOutcome | Refused:
+        await ChosenModel(self.study).keep(self.assigner.pool.trainers.values())
+        if self.data.refusal is not None:
+            return await self._refused()
+        await self.study.set_columns(state="stopped")
+        return StudyOutcome(state="stopped", reason="it was stopped before its budget was used")
+
+    async def _ended(self, ended: StudyEnded) -> StudyOutcome | None:
+        study = self.study
+        if not ended.failed:
+            await ChosenModel(study).settle(self.assigner.pool.trainers.values())
+            await study.journal.forget_checkpoints()  # a failed one may be run again, from where its trials stand
+        outcome = StudyOutcome(state="failed" if ended.failed else "finished", reason=ended.reason)
+        await study.set_columns(state=outcome.state, reason=outcome.reason)
+        if not ended.failed:
+            await study.requests.take()
+            if self._search.history.ended is None and not study.signals.stop_requested:
+                await study.set_columns(state="running", ended_at=None)
+                return None
+        return outcome
+
+    async def _refused(self) -> Refused:
+        """What is answered of a study that stops because a trainer has other data; it can be taken up again."""
+        assert self.data.refusal is not None
+        row = await self.study.columns()
+        if row.state in ("queued", "running"):
+            await self.study.set_columns(state="stopped", reason=self.data.refusal)
+        return Refused.because_of(InputError(self.data.refusal))

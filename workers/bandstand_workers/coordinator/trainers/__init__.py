@@ -1,0 +1,1 @@
+"""The trainers of one study: which there are, who trains what, and what is to blame where one dies."""

@@ -1,0 +1,209 @@
+"""Who trains what: gives trainers one assignment after the other, and says which trainers are to be replaced.
+
+Knows Search's assignments and the trainers' actor handles. Must not know how trainers come to be, nor when a study
+ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import ray
+
+from bandstand.errors import BandstandError, one_line
+from bandstand.search.protocol import Assignment
+from bandstand_workers.coordinator.opened_study import OpenedStudy
+from bandstand_workers.coordinator.time_use import TimeUse
+from bandstand_workers.coordinator.trainers.affinity import Affinity
+from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.coordinator.trainers.deaths import Deaths
+from bandstand_workers.coordinator.trainers.trainer_pool import TrainerPool
+from bandstand_workers.fleet.places import wait_for_verdict
+from bandstand_workers.messages import Outcome
+
+__all__ = ["Assigner"]
+
+_MEMORY_FACTOR = 3.0
+"""Where the study sets no memory: a trainer that has grown to so many times what it had with its data loaded, before
+it trained for any study, is replaced."""
+_AHEAD, _AHEAD_LIMIT = 4, 32
+"""Trials that wait for each that can be trained at a time, and in all, where the strategy can foresee them."""
+
+
+class Assigner:
+    """The trainers of one study at work, each with as many assignments as it trains trials at once."""
+
+    def __init__(self, study: OpenedStudy, data: DataCheck):
+        """No trainer is there yet.
+
+        Args:
+            study: what is trained.
+            data: says whether the study has stopped because of a trainer's data.
+        """
+        spec = study.spec
+        self.pool = TrainerPool(spec.resources.trials_at_once)
+        self.time_use = TimeUse(lambda: (len(self.pool.trainers), self.pool.busy))
+        self._study = study
+        self._search = study.search
+        self._signals = study.signals
+        self._data = data
+        self._serving: dict[str, asyncio.Task[None]] = {}  # by seat
+        self._baseline_memory: dict[str, int] = {}
+        # Where there is a GPU, XLA may compile, for batches of one size.
+        self._affinity = Affinity(None if spec.resources.gpus else spec.batch_size)
+        self._deaths = Deaths()
+
+    def join(self, name: str, trainer: Any) -> None:
+        """Give work to this trainer from now on; it must have been prepared for the study, and have its data."""
+        self.pool.join(name, trainer)
+        self._fill_seats(name, trainer)
+
+    def call_back(self) -> None:
+        """Have trainers serve again that went when there was nothing to do: a user has asked for more since."""
+        if self._search.done or self._signals.stop_requested:
+            return
+        for name, trainer in self.pool.trainers.items():
+            self._fill_seats(name, trainer)
+
+    def cancel(self) -> None:
+        """Give out no more, and wait for nothing that is under way."""
+        for task in self._serving.values():
+            task.cancel()
+
+    # -- one trainer --------------------------------------------------------------------------------------------------
+
+    def _fill_seats(self, name: str, trainer: Any) -> None:
+        """Have each seat of a trainer served that is not."""
+        for seat in self.pool.seats_of(name):
+            if seat not in self._serving or self._serving[seat].done():
+                self._serving[seat] = asyncio.get_running_loop().create_task(self._serve(name, seat, trainer))
+
+    async def _serve(self, name: str, seat: str, trainer: Any) -> None:
+        """Give a seat of a trainer one assignment after the other until the study is done or the trainer gone."""
+        try:
+            await self.see_baseline(name, trainer)
+            while self.pool.works(name):
+                assignment = self._next_for(name, seat)
+                if assignment is None:
+                    if self._search.done or self._signals.stop_requested:
+                        self._signals.wake()
+                        return
+                    await self._signals.change()
+                    continue
+                self.time_use.turn()
+                self.pool.begins(seat, name, assignment.trial)
+                try:
+                    await self._train(name, trainer, assignment)
+                finally:
+                    self.time_use.turn()
+                    self.pool.ends(seat)
+                    self._signals.wake()
+                await self._let_go(name)
+        except ray.exceptions.RayActorError as error:
+            self.depart(name, f"it died: {one_line(error)}")
+        except BandstandError as error:
+            self._signals.fail(error)
+
+    async def _train(self, name: str, trainer: Any, assignment: Assignment) -> None:
+        """Have one assignment trained."""
+        study, trial = self._study, assignment.trial
+        self._affinity.given(name, assignment.params)
+        folder = study.folder_of(trial)
+        await self.time_use.storing(study.journal.durable())  # what a worker is told is stored first
+        resume_uri = await study.resume_uri(assignment)
+        if assignment.checkpoint_of is not None and resume_uri is None:
+            study.outcomes.refuse_forgotten(assignment)
+            await study.journal.durable()
+            return
+        seconds_left = self._search.history.ledger.seconds_left(self.pool.busy * study.spec.resources.gpus)
+        me = ray.get_runtime_context().current_actor
+        try:
+            outcome: Outcome | None = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
+        except ray.exceptions.RayActorError as error:
+            await self._lose(name, trainer, assignment, error)
+        except ray.exceptions.RayTaskError as error:
+            await self._fail(assignment, error)
+        else:
+            self._affinity.trained(name, trial, None if outcome is None else outcome.program_signature)
+            await study.outcomes.take(name, trial, assignment.attempt, outcome)
+            if outcome is not None:
+                self.watch_memory(name, outcome.memory_bytes)
+
+    async def _lose(self, name: str, trainer: Any, assignment: Assignment, error: BaseException) -> None:
+        """A trainer has died under an assignment."""
+        trial = assignment.trial
+        under_way = self.pool.died_with(name)
+        verdict = await wait_for_verdict(trainer, error)
+        epochs = {number: self._search.history.trials[number].checkpoint_epoch for number in under_way}
+        blamed = self._deaths.are_due_to(trial, name, verdict, epochs)
+        self._search.lost(trial, assignment.attempt, one_line(verdict), blamed=blamed)
+        self.depart(name, f"it died: {one_line(verdict)}")
+        await self._study.journal.durable()
+
+    async def _fail(self, assignment: Assignment, error: Any) -> None:
+        """A trainer has raised, other than by what it trained."""
+        trial, attempt = assignment.trial, assignment.attempt
+        if self._data.refusal is not None:
+            self._search.lost(trial, attempt, self._data.refusal, blamed=False)
+        else:
+            self._search.fail(trial, attempt, "internal", one_line(error.cause or error), detail=str(error)[-20_000:])
+        await self._study.journal.durable()
+
+    # -- which assignment ---------------------------------------------------------------------------------------------
+
+    def _next_for(self, name: str, seat: str) -> Assignment | None:
+        with self.time_use.deciding():
+            if self.pool.seats > 1 and self._study.spec.trainer != "fit":
+                # Several are trained at a time, by compiled programs: so that trainers may choose among what waits.
+                self._search.look_ahead(min(_AHEAD_LIMIT, _AHEAD * self.pool.seats))
+            return self._search.next(self.preferred(name), seat)
+
+    def preferred(self, name: str) -> set[int]:
+        """The waiting trials that this trainer would have least work to take up."""
+        if self.pool.seats < 2:
+            return set()  # there is nobody to leave the others to, and a study must not depend on what it remembers
+        waiting = {number: self._search.history.trials[number] for number in self._search.history.waiting}
+        chosen = self._affinity.of(name, {number: trial.params for number, trial in waiting.items()})
+        if any(map(self._is_suspect, self.pool.under_way(name))):  # two would hide behind each other
+            chosen = {number for number in chosen or waiting if not self._is_suspect(number)}
+        return chosen
+
+    def _is_suspect(self, trial: int) -> bool:
+        return self._deaths.make_suspect(trial, self._search.history.trials[trial].checkpoint_epoch)
+
+    # -- who is to be replaced ----------------------------------------------------------------------------------------
+
+    async def see_baseline(self, name: str, trainer: Any) -> None:
+        """Learn what memory a trainer had before it trained."""
+        if name not in self._baseline_memory:
+            self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
+
+    def watch_memory(self, name: str, memory_bytes: int) -> None:
+        """Give no more work to a trainer that has grown so much that it is to be replaced."""
+        limit = self._baseline_memory[name] * _MEMORY_FACTOR
+        memory_gb = self._study.spec.resources.memory_gb
+        if memory_gb is not None:
+            limit = memory_gb * 1e9
+        if memory_bytes > limit:
+            reason = f"it used {memory_bytes / 1e9:.1f} GB of memory, more than {limit / 1e9:.1f} GB"
+            self.pool.dismiss(name, reason)
+
+    async def _let_go(self, name: str) -> None:
+        """Have a trainer replaced if it was given no more work, and has written its checkpoints."""
+        reason = self.pool.dismissed(name)
+        while reason is not None and self._study.pauses.under_way(name):
+            await self._signals.change()
+        if reason is not None and name in self.pool.trainers:
+            self._search.note(f"a trainer was replaced between two trials: {reason}")
+            self.depart(name, reason)
+
+    def depart(self, name: str, reason: str) -> None:
+        """A trainer is gone, or to go; said once, whichever of its seats finds out first."""
+        self.time_use.turn()
+        if not self.pool.leave(name):
+            return
+        self._affinity.forget(name)
+        self._study.pauses.abandon(name, reason)
+        self._signals.departures.put_nowait((name, reason))
+        self._signals.wake()

@@ -1,0 +1,83 @@
+"""The first trainer of a study: waited for as long as it takes, and asked to check the study.
+
+Knows when a study may begin. Must not know what comes then.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import ray
+
+from bandstand.errors import InputError, ServiceError
+from bandstand_workers.fleet.fleet import Fleet
+from bandstand_workers.fleet.places import node_died
+from bandstand_workers.fleet.resource_notes import ResourceNotes
+
+__all__ = ["NotBegunError", "wait_for_first_trainer"]
+
+_LOOK_SECONDS = 0.2
+_log = logging.getLogger(__name__)
+
+
+class NotBegunError(Exception):
+    """It was stopped while it waited for its first trainer; nothing of it was written."""
+
+
+def wait_for_first_trainer(fleet: Fleet, stop: threading.Event, shortage: ResourceNotes) -> None:
+    """Wait until a trainer is ready and has checked the study. Others may come later.
+
+    Args:
+        fleet: it has taken up the study.
+        stop: set to wait no longer.
+        shortage: says meanwhile what is waited for.
+
+    Raises:
+        InputError: the study is refused.
+        ServiceError: the trainers do not start.
+        NotBegunError: it was stopped.
+    """
+    checked = False
+    while not stop.is_set():
+        if fleet.ready and checked:
+            return
+        if fleet.ready:
+            checked = _is_checked(fleet, stop)
+            continue
+        if fleet.awaited:
+            fleet.advance(ray.wait(fleet.awaited, num_returns=1, timeout=_LOOK_SECONDS)[0])
+        else:
+            fleet.advance([])
+            stop.wait(_LOOK_SECONDS)
+        shortage.look()
+    raise NotBegunError
+
+
+def _is_checked(fleet: Fleet, stop: threading.Event) -> bool:
+    """Have a trainer check the study; one whose process dies over it leaves the verdict to the trials.
+
+    Returns:
+        Whether it need not be asked again.
+    """
+    checker, trainer = next(iter(fleet.ready.items()))
+    answer = trainer.check.remote()
+    while not ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
+        if stop.is_set():
+            return False
+    try:
+        refusal = ray.get(answer)
+    except ray.exceptions.ActorUnavailableError:
+        stop.wait(_LOOK_SECONDS)  # Ray takes a while to know whether the node is dead
+        return False
+    except ray.exceptions.RayActorError as error:
+        fleet.replace(checker)
+        if node_died(error):
+            return False
+        _log.warning("a trainer died when it checked the study")
+        return True
+    except ray.exceptions.RayError as error:
+        raise ServiceError(f"a trainer cannot check the study: {str(error).strip().splitlines()[-1]}") from error
+    if refusal:
+        raise InputError(refusal)
+    return True

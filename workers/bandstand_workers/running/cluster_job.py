@@ -1,0 +1,156 @@
+"""The driver of a server's job on the Ray cluster: it reads its order from the database and runs it.
+
+Knows the run it is, and what its end means to whoever reads its exit code: 0, all is done or was stopped; 143, it
+paused because of SIGTERM; else what `answer_to` says of its error. Input that is refused is so for good, all else may
+be tried again. What it prints is the job's log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from bandstand.errors import (
+    BandstandError,
+    DatabaseUnreachableError,
+    InputError,
+    InternalError,
+    StudyFailedError,
+    answer_to,
+)
+from bandstand.running.live import PlainDisplay
+from bandstand.running.messages import Ended, Job, Message, Note, Running
+from bandstand.settings import checkpoints_uri, database_url
+from bandstand.store.store import Store
+from bandstand.study.users_code.code_archive import PROJECT_FOLDER
+from bandstand.study.users_code.user_modules import CodePlace
+from bandstand.submissions.job import JobOrder, begin_job, must_stop, refuse_job
+
+__all__ = ["run_cluster_job"]
+
+_LOOK_SECONDS = 1.0
+_TERMINATED = 128 + signal.SIGTERM
+_log = logging.getLogger(__name__)
+
+
+def run_cluster_job(run: str) -> int:
+    """Run the studies of a run; returns the exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
+    try:
+        url = database_url()
+        if url is None:
+            raise InputError("BANDSTAND_DATABASE_URL must be set on every node of the Ray cluster; it is not set here")
+        store = Store(url)
+        return _ClusterJob(store, run, begin_job(store, run)).run()
+    except BandstandError as error:
+        print(f"bandstand: {error}", flush=True)
+        return answer_to(type(error)).exit_code
+    except Exception:  # noqa: BLE001  # the job's log and exit code are all that anybody sees of it
+        _log.exception("the job ended")
+        return answer_to(InternalError).exit_code
+
+
+class _ClusterJob:
+    """One run, from its order to its exit code."""
+
+    def __init__(self, store: Store, run: str, order: JobOrder):
+        self._store = store
+        self._run = run
+        self._order = order
+        self._display = PlainDisplay(store)
+        self._drawing = threading.Lock()
+        self._stop = threading.Event()
+        self._over = threading.Event()
+        self._terminated = False
+        self._failed = False
+        self._study: str | None = None  # that runs
+        self._refusal: BandstandError | None = None
+
+    def run(self) -> int:
+        from bandstand_workers.running.runner import run_job
+
+        if not self._order.specs:
+            print("there is nothing left to do", flush=True)
+            return 0
+        job = Job(
+            specs=tuple(self._order.specs),
+            workers=self._order.workers,
+            # Each of its processes begins in a copy of the job's working directory, which holds the project.
+            code=CodePlace(folders=(PROJECT_FOLDER,), current_folder=PROJECT_FOLDER),
+            checkpoints_uri=checkpoints_uri(),
+            labels=self._order.labels,
+            data_may_differ=self._order.data_may_differ,
+        )
+        self._obey_signals()
+        self._draw(lambda: self._display.starting(self._order.specs))
+        threading.Thread(target=self._watch, daemon=True).start()
+        try:
+            run_job(job, self._store.database.url, self._stop, self._tell)
+        except BandstandError as error:
+            self._refusal = error
+            self._show_end(self._study)
+        finally:
+            self._over.set()
+        return self._exit_code()
+
+    def _exit_code(self) -> int:
+        if self._refusal is not None:
+            print(f"bandstand: {self._refusal}", flush=True)
+            if isinstance(self._refusal, InputError):
+                refuse_job(self._store, self._run, str(self._refusal))
+            return answer_to(type(self._refusal)).exit_code
+        if self._terminated:
+            return _TERMINATED
+        return answer_to(StudyFailedError).exit_code if self._failed else 0
+
+    def _tell(self, message: Message) -> None:
+        """Hear of the studies' milestones; called by `run_job`, in the main thread."""
+        self._obey_signals()  # Ray has set a handler of its own meanwhile
+        match message:
+            case Running(study=name, workers=workers):
+                self._study = name
+                self._draw(lambda: self._display.running(name, workers))
+            case Note(study=name, message=note):
+                self._draw(lambda: self._display.note(name, note))
+            case Ended(study=name, outcome=outcome):
+                self._show_end(name)
+                self._failed = self._failed or outcome.state == "failed"
+                if outcome.state == "stopped":  # whoever stops a study of a comparison, stops its job
+                    self._stop.set()
+
+    def _show_end(self, study: str | None) -> None:
+        """Say what a study has come to, if one has run."""
+        self._study = None
+        if study is not None:
+            self._draw(lambda: self._display.ended(study))
+
+    def _watch(self) -> None:
+        """Print what has happened, and look whether to stop, until the run is over."""
+        while not self._over.wait(_LOOK_SECONDS):
+            self._draw(self._display.tick)
+            try:
+                if must_stop(self._store, self._run):
+                    self._stop.set()
+            except DatabaseUnreachableError:
+                continue  # the coordinator has its own ways of waiting
+
+    def _draw(self, draw: Callable[[], None]) -> None:
+        """Print with the database's help, if it is there: a job does not die of what it could not print."""
+        with self._drawing:
+            try:
+                draw()
+            except BandstandError as error:
+                _log.warning("%s", error)
+
+    def _obey_signals(self) -> None:
+        def pause(*_: object) -> None:
+            self._terminated = True
+            self._stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, pause)

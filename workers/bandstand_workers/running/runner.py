@@ -1,0 +1,52 @@
+"""Runs the studies of a job in this process: connects Ray, and lets go of it in the end.
+
+Knows the order in which Ray and its environment come. Must not import Ray before that environment is complete, nor know
+how a study is run.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from bandstand.running.messages import Job
+from bandstand_workers.fleet.ray_connection import check_room, connect_ray, protect_local_ray
+from bandstand_workers.running.tell import Tell
+
+__all__ = ["run_job"]
+
+
+def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> None:
+    """Run the job's studies.
+
+    Args:
+        job: what to do.
+        database_url: a secret.
+        stop: set to have the running study paused and the rest left.
+        tell: is given what happens, in this thread. A study stopped while it waits for its first trainer neither runs
+            nor ends; of one that is refused, the error is all that is told.
+
+    Raises:
+        InputError: a study is refused; nothing of it was written.
+        BandstandError: its coordinator refuses it, as while another one runs it.
+        ServiceError: the machinery does not run.
+    """
+    protect_local_ray()
+    if any(spec.executor == "tune" for spec in job.specs):
+        from bandstand_workers.tune.environment import prepare_tune
+
+        prepare_tune()
+    import ray
+
+    from bandstand_workers.fleet.first_trainer import NotBegunError
+    from bandstand_workers.running.studies_in_turn import run_in_turn
+
+    cpus = max((job.workers or 1) * spec.resources.cpus for spec in job.specs)
+    connect_ray(job.specs[0].resources, cpus)
+    try:
+        for spec in job.specs:
+            check_room(spec.resources, job.workers or 1)
+        run_in_turn(job, database_url, stop, tell)
+    except NotBegunError:
+        return
+    finally:
+        ray.shutdown()

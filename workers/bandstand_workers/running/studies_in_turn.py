@@ -1,0 +1,183 @@
+"""Runs studies one after the other on one fleet, and keeps coordinator and trainers alive meanwhile.
+
+Knows the order of things: fleet, check, coordinator, replacement of what dies. Must not know what a trial is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from bandstand.errors import ServiceError
+from bandstand.running.messages import Ended, Job, Note, Running, StudyOutcome
+from bandstand.settings import ray_address
+from bandstand.study.study import StudySpec
+from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
+from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
+from bandstand_workers.fleet.fleet import Fleet
+from bandstand_workers.fleet.ray_connection import fitting_trainers
+from bandstand_workers.fleet.resource_notes import ResourceNotes
+from bandstand_workers.running.tell import Tell
+
+__all__ = ["run_in_turn"]
+
+_COORDINATOR_STARTS = 10
+_GROW_SECONDS = 15.0
+"""Between two looks whether there is work for more trainers."""
+_log = logging.getLogger(__name__)
+
+
+def run_in_turn(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> None:
+    """Run one study after the other, on the same trainers where these suit; as `run_job`.
+
+    Raises:
+        NotBegunError: it was stopped while it waited for its first trainer.
+    """
+    fleet: Fleet | None = None
+    upcoming: _StudyOnFleet | None = None
+    try:
+        for spec, following in zip(job.specs, [*job.specs[1:], None], strict=True):
+            if stop.is_set():
+                return
+            if fleet is not None and (fleet.resources != spec.resources or spec.executor == "tune"):
+                fleet.end()
+                fleet = None
+            if spec.executor == "tune":
+                outcome = _run_under_tune(job, spec, database_url, stop, tell)
+            else:
+                if fleet is None:
+                    fleet = Fleet(spec.resources, job.code, _fleet_size(job, spec), job.labels)
+                fleet.take_up(spec)
+                study, upcoming = upcoming or _StudyOnFleet(job, spec, fleet, database_url, stop, tell), None
+                with closing(study):  # its coordinator starts beside the trainers, or did beside the last study
+                    study.begin()
+                    if following and (following.executor, following.resources) == ("actors", spec.resources):
+                        upcoming = _StudyOnFleet(job, following, fleet, database_url, stop, tell)
+                    outcome = study.run()
+            tell(Ended(study=spec.name, outcome=outcome))
+    finally:
+        if upcoming is not None:
+            upcoming.close()
+
+
+def _fleet_size(job: Job, spec: StudySpec) -> int | None:
+    """How many trainers a study is to have; None for as many as a cluster comes to have room for."""
+    if job.workers is None and ray_address() is None:
+        return fitting_trainers(spec.resources)
+    return job.workers
+
+
+def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell) -> StudyOutcome:
+    from bandstand_workers.tune.executor import run_under_tune
+    from bandstand_workers.tune.tune_run import TuneRun
+
+    workers = job.workers or fitting_trainers(spec.resources)
+    run = TuneRun(
+        spec=spec,
+        workers=workers,
+        code=job.code,
+        checkpoints_uri=job.checkpoints_uri,
+        database_url=database_url,
+        data_may_differ=job.data_may_differ,
+        stop=stop,
+        running=lambda: tell(Running(study=spec.name, workers=workers)),
+        note=lambda message: tell(Note(study=spec.name, message=message)),
+    )
+    return run_under_tune(run)
+
+
+class _StudyOnFleet:
+    """One study on the fleet."""
+
+    def __init__(self, job: Job, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event, tell: Tell):
+        """Begin to start the coordinator, which takes a second or two; it touches nothing before `run`."""
+        self._job = job
+        self._spec = spec
+        self._fleet = fleet
+        self._database_url = database_url
+        self._stop = stop
+        self._stop_sent = False
+        self._tell = tell
+        self._shortage = ResourceNotes(fleet, lambda message: tell(Note(study=spec.name, message=message)))
+        self._url_files: list[Path] = []
+        self._coordinator = self._start_coordinator()
+
+    def close(self) -> None:
+        """End the coordinator, and remove what one that died did not read.
+
+        Ray would keep it until a garbage collection, because its `departure` never returns.
+        """
+        ray.kill(self._coordinator)
+        for file in self._url_files:
+            file.unlink(missing_ok=True)
+
+    def begin(self) -> None:
+        """Wait until a trainer of the fleet, which has taken up the study, is ready and has checked it.
+
+        Raises:
+            InputError, ServiceError, NotBegunError: as `wait_for_first_trainer`.
+        """
+        wait_for_first_trainer(self._fleet, self._stop, self._shortage)
+        self._shortage.begun()
+        self._tell(Running(study=self._spec.name, workers=self._fleet.placed))
+
+    def run(self) -> StudyOutcome:
+        """The study's outcome, from as many coordinators as it takes; `begin` comes first.
+
+        Raises:
+            BandstandError: the coordinator refuses the study.
+        """
+        for start in range(_COORDINATOR_STARTS):
+            if start:
+                _log.warning("the coordinator of %r died; starting another", self._spec.name)
+                self._coordinator = self._start_coordinator()
+                self._stop_sent = False
+            try:
+                return self._attend(self._coordinator)
+            except ray.exceptions.RayActorError:
+                continue
+        raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
+
+    def _start_coordinator(self) -> Any:
+        # Not earlier: the trainers, which take longer, start meanwhile.
+        from bandstand_workers.coordinator.coordinator import CoordinatorActor
+
+        coordinator, url_file = start_coordinator(
+            CoordinatorActor, self._spec, self._database_url, self._job.checkpoints_uri, self._job.data_may_differ
+        )
+        self._url_files.append(url_file)
+        coordinator.warm_up.remote()
+        return coordinator
+
+    def _attend(self, coordinator: Any) -> StudyOutcome:
+        """Wait for the outcome; give the coordinator trainers as they come, replace them as they go; pass on a stop."""
+        outcome = coordinator.run.remote(dict(self._fleet.ready))
+        departure = coordinator.departure.remote()
+        idle: Any = None
+        asked_at = time.monotonic()
+        while True:
+            awaited = [outcome, departure, *self._fleet.awaited, *([] if idle is None else [idle])]
+            ready, _ = ray.wait(awaited, num_returns=1, timeout=0.2)
+            if outcome in ready:
+                return settled(ray.get(outcome))
+            if departure in ready:
+                name, reason = ray.get(departure)
+                departure = coordinator.departure.remote()
+                _log.warning("%s is replaced: %s", name, reason)
+                self._fleet.replace(name)
+            if idle is not None and idle in ready:
+                self._fleet.may_grow, idle = ray.get(idle) == 0, None
+            elif idle is None and time.monotonic() - asked_at >= _GROW_SECONDS:
+                asked_at, idle = time.monotonic(), coordinator.idle.remote()
+            for name, trainer in self._fleet.advance(ready).items():
+                coordinator.join.remote(name, trainer)
+            self._shortage.look()
+            if self._stop.is_set() and not self._stop_sent:
+                coordinator.stop.remote()
+                self._stop_sent = True

@@ -1,0 +1,118 @@
+"""The coordinator of a study whose processes are Ray Tune's.
+
+Knows that its trainers are stand-ins and that calls need an end. Must not know Tune itself, nor Keras.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+
+from bandstand.errors import BandstandError, InputError, ServiceError
+from bandstand.running.messages import Refused, StudyOutcome
+from bandstand_workers.coordinator.coordinator import Coordinator
+from bandstand_workers.coordinator.opened_study import OpenedStudy
+from bandstand_workers.coordinator.study_run import StudyRun
+from bandstand_workers.coordinator.trainers.assigner import Assigner
+from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.tune.trainer_calls import TrainerCall, TrainerCalls, TuneTrainer, TuneTrainers
+
+__all__ = ["TuneCoordinator", "TuneCoordinatorActor"]
+
+
+class TuneCoordinator(Coordinator):
+    """Runs a study by trainers that have one call at a time, which Tune finds a process for."""
+
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool = False):
+        """As `Coordinator`."""
+        super().__init__(url_file, spec, checkpoints_uri, data_may_differ)
+        self._calls = TrainerCalls()
+        self._trainers = TuneTrainers(self._calls)
+        self._checked = asyncio.Event()
+
+    def make_run(self, study: OpenedStudy) -> StudyRun:
+        """As `Coordinator.make_run`."""
+        data = self.make_data_check(study)
+        return StudyRun(study, data, _TuneAssigner(study, data, self._trainers))
+
+    def make_data_check(self, study: OpenedStudy) -> DataCheck:
+        """As `Coordinator.make_data_check`."""
+        return _DataOfProcesses(study, may_differ=self.data_may_differ)
+
+    # -- for the process that runs studies --------------------------------------------------------------------------
+
+    async def run_checked(self, trainers: int) -> StudyOutcome | Refused:
+        """Have the study checked, then run it to its end by so many trainers, or until it is stopped."""
+        try:
+            refusal = await TuneTrainer(self._calls).prepare.remote(self.spec.model_dump(mode="json"), True)
+            if refusal:
+                return Refused.because_of(InputError(refusal))
+            self._checked.set()
+            return await self.run(dict(self._trainers.add() for _ in range(trainers)))
+        except BandstandError as error:
+            return Refused.because_of(error)
+        except ray.exceptions.RayError as error:
+            return Refused.because_of(ServiceError(f"it could not be checked: {error}"))
+        finally:
+            self._calls.close()
+
+    async def checked(self) -> None:
+        """Wait until the study is known to be sound."""
+        await self._checked.wait()
+
+    # -- for Tune's searcher and its processes ----------------------------------------------------------------------
+
+    async def suggest(self, wait_seconds: float) -> dict[str, Any] | str | None:
+        """As `TrainerCalls.suggest`."""
+        return await self._calls.suggest(wait_seconds)
+
+    async def take(self, call: int) -> TrainerCall | None:
+        """As `TrainerCalls.take`."""
+        return self._calls.take(call)
+
+    async def answer(self, call: int, value: Any) -> None:
+        """As `TrainerCalls.answer`."""
+        self._calls.answer(call, value)
+
+    async def complete(self, call: int) -> None:
+        """As `TrainerCalls.complete`."""
+        self._calls.complete(call)
+
+
+class _DataOfProcesses(DataCheck):
+    """The trainers are no processes: each of Tune's asks `take` before its first training."""
+
+    async def passes(self, name: str, trainer: Any) -> bool:
+        """As `DataCheck.passes`."""
+        return True
+
+
+class _TuneAssigner(Assigner):
+    """Gives assignments to stand-ins, for which Tune chooses the process, whatever that remembers."""
+
+    def __init__(self, study: OpenedStudy, data: DataCheck, trainers: TuneTrainers):
+        super().__init__(study, data)
+        self._trainers = trainers
+
+    def preferred(self, name: str) -> set[int]:
+        """None: see above."""
+        return set()
+
+    async def see_baseline(self, name: str, trainer: Any) -> None:
+        """A process that has grown leaves by itself."""
+
+    def watch_memory(self, name: str, memory_bytes: int) -> None:
+        """A process that has grown leaves by itself."""
+
+    def depart(self, name: str, reason: str) -> None:
+        """The process of a trainer has died: there is another trainer for the next one."""
+        super().depart(name, reason)
+        self.join(*self._trainers.add())
+
+
+TuneCoordinatorActor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=10_000)(
+    TuneCoordinator
+)
