@@ -136,7 +136,7 @@ def run(
     if outcome.state == "stopped":
         typer.echo(f"stopped; `bandstand run {shlex.quote(file)}` goes on where it stopped")
         return 0
-    from bandstand.optuna_tables.dashboard_notes import DashboardNotes
+    from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
     from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
 
     DashboardNotes(store.database.url).put(found.spec.name, [*answer_from(record), *remark_for_optuna(record)])
@@ -311,7 +311,7 @@ def dashboard(
     port: Annotated[int, typer.Option(help="Port on the loopback interface.")] = 8080,
 ) -> None:
     """Optuna Dashboard on the same database, for this machine only."""
-    from bandstand.optuna_tables.dashboard import serve_dashboard
+    from bandstand.optuna_dashboard.dashboard import serve_dashboard
 
     serve_dashboard(port)
 
