@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bandstand.report import REPORTS
+from bandstand.report.figures import REPORTS
 from bandstand.simulation import CURVES
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from bandstand.strategies.policies.restart_options import RestartOptions

@@ -100,14 +100,14 @@ def test_what_a_wheel_holds_works_without_the_checkout(wheel: Path, tmp_path: Pa
     """Its studies, migrations, templates and entry points are found beside it."""
     script = f"""
 import bandstand, bandstand_spaces, bandstand_workers.__main__ as workers
-from bandstand.api.pages.templates import render
-from bandstand.store import database
+from bandstand.api.pages.rendering import render
+from bandstand.store import connecting
 from bandstand.study.study_file import built_in_studies, find_study
 for module in (bandstand, bandstand_spaces, workers):
     assert module.__file__.startswith({str(wheel)!r}), module.__file__
 assert len(built_in_studies()) >= 4
 assert find_study("digits_mlp").spec.name == "digits_mlp"
-assert database._head() >= "0008"
+assert connecting._head() >= "0008"
 """
     environment = os.environ | {"PYTHONPATH": str(wheel)}
     done = subprocess.run(

@@ -16,8 +16,9 @@ from types import MappingProxyType
 
 from bandstand_spaces import california_mlp, digits_mlp, mnist_lenet, mnist_mlp
 from bandstand_spaces.keras_tuner import KerasTunerBuilder
+from bandstand_spaces.parameter_tree import FlatParameter
 from bandstand_spaces.parameters import Categorical, Float, Int, Parameter
-from bandstand_spaces.space import FlatParameter, SearchSpace
+from bandstand_spaces.space import SearchSpace
 from bandstand_spaces.values import Value
 
 SEARCH_SPACES: Mapping[str, SearchSpace] = MappingProxyType(

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from bandstand_spaces.hyperparameters import Condition, Declaration, HyperParameters, param_name
+from bandstand_spaces.parameter_tree import sample_params
 from bandstand_spaces.parameters import Categorical, Float, Int, Parameter
-from bandstand_spaces.space import SearchSpace
 from bandstand_spaces.values import Value
 
-__all__ = ["KerasTunerBuilder", "space_from_keras_tuner", "takes_hp"]
+__all__ = ["KerasTunerBuilder", "parameters_from_keras_tuner", "takes_hp"]
 
 _Path: TypeAlias = tuple[tuple[str, Value], ...]  # (param, choice) from the top down
 
@@ -59,13 +59,13 @@ def takes_hp(function: Callable[..., Any]) -> bool:
         return False
 
 
-def space_from_keras_tuner(build_model: Callable[[Any], Any], *, max_builds: int) -> SearchSpace:
-    """The space that `build_model` asks for; see `SearchSpace.from_keras_tuner`."""
+def parameters_from_keras_tuner(build_model: Callable[[Any], Any], *, max_builds: int) -> dict[str, Parameter]:
+    """The parameters that `build_model` asks for; see `SearchSpace.from_keras_tuner`."""
     if not callable(build_model):
         raise ValueError(f"build_model must be a function of hp; got {build_model!r}; of a HyperModel pass its build")
     exploration = _Exploration(build_model, max_builds)
     exploration.run()
-    return exploration.space()
+    return exploration.parameters()
 
 
 class _Exploration:
@@ -95,7 +95,7 @@ class _Exploration:
         quiet = 0
         while self._found and quiet < _QUIET_BUILDS:
             queue = self._deciding or self._others
-            params = queue.popleft() if queue else self.space().sample(random)
+            params = queue.popleft() if queue else sample_params(self.parameters(), random)
             is_random, known = not queue, len(self._found)
             if repr(sorted(params.items())) not in self._tried:
                 if self._builds_left <= 0:
@@ -104,8 +104,8 @@ class _Exploration:
                 self._build(params)
             quiet = 0 if len(self._found) > known or not is_random else quiet + 1
 
-    def space(self) -> SearchSpace:
-        return SearchSpace(_Tree(list(self._found.values())).parameters())
+    def parameters(self) -> dict[str, Parameter]:
+        return _Tree(list(self._found.values())).parameters()
 
     def _warn(self) -> None:
         warnings.warn(

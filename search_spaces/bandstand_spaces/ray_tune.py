@@ -14,32 +14,31 @@ from decimal import Decimal
 from typing import Any
 
 from bandstand_spaces.parameters import Categorical, Float, Int, Parameter
-from bandstand_spaces.space import SearchSpace
 
-__all__ = ["space_from_tune", "tune_from_space"]
+__all__ = ["parameters_from_tune", "tune_from_parameters"]
 
 _DOMAINS = "ray.tune.search.sample"
 _UNNAMED = "tune.grid_search, tune.uniform, tune.loguniform, tune.randint, tune.lograndint, tune.choice or a constant"
 
 
-def space_from_tune(config: Mapping[str, Any]) -> SearchSpace:
-    """The space that a Tune config describes; `SearchSpace.from_tune` says what becomes what.
+def parameters_from_tune(config: Mapping[str, Any]) -> dict[str, Parameter]:
+    """The parameters that a Tune config describes; `SearchSpace.from_tune` says what becomes what.
 
     Raises:
         ValueError: an entry has no counterpart; the message names it and the way out.
     """
     if not isinstance(config, Mapping):
         raise ValueError(f"a Tune space must be a dict; got {config!r}; pass what param_space was given")
-    return SearchSpace(_parameters(config, ()))
+    return _parameters(config, ())
 
 
-def tune_from_space(space: SearchSpace) -> dict[str, Any]:
-    """The Tune config that describes `space`; `SearchSpace.to_tune` says what becomes what.
+def tune_from_parameters(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    """The Tune config that describes a space of these parameters; `SearchSpace.to_tune` says what becomes what.
 
     Raises:
         ValueError: the space has branches, for which Tune has no word.
     """
-    for name, parameter in space.parameters.items():
+    for name, parameter in parameters.items():
         if isinstance(parameter, Categorical) and parameter.branches:
             below = next(iter(next(iter(parameter.branches.values()))))
             raise ValueError(
@@ -48,7 +47,7 @@ def tune_from_space(space: SearchSpace) -> dict[str, Any]:
             )
     # By name, because only `bandstand_workers` imports Ray: reading, drawing and storing spaces must start without it.
     tune = importlib.import_module("ray.tune")
-    return {name: _domain(tune, parameter) for name, parameter in space.parameters.items()}
+    return {name: _domain(tune, parameter) for name, parameter in parameters.items()}
 
 
 def _parameters(config: Mapping[str, Any], above: tuple[str, ...]) -> dict[str, Parameter]:

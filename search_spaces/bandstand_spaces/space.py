@@ -1,20 +1,28 @@
 """`SearchSpace`: named parameters, some of which exist only under a choice of another.
 
 Names are flat: `momentum` under `optimizer = sgd` is `momentum` in params, so that a builder reads `params["momentum"]`
-and Optuna's plots show it by that name. Everything that walks the tree (drawing, suggesting, checking) goes through one
-function, `_draw`, which visits a parameter only after the choice that it hangs on.
+and Optuna's plots show it by that name. `parameter_tree` walks them, each after the choice that it hangs on.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from bandstand_spaces.parameters import Categorical, Parameter, frozen_parameters
+from bandstand_spaces.keras_tuner import parameters_from_keras_tuner
+from bandstand_spaces.parameter_tree import (
+    FlatParameter,
+    count_points,
+    draw_params,
+    flat_parameters,
+    grid_points,
+    sample_params,
+)
+from bandstand_spaces.parameters import Parameter, frozen_parameters
+from bandstand_spaces.ray_tune import parameters_from_tune, tune_from_parameters
 from bandstand_spaces.serialization import parameters_from_dict, parse_json, parse_toml
 from bandstand_spaces.toml_writer import make_toml
 from bandstand_spaces.values import Value
@@ -25,14 +33,6 @@ if TYPE_CHECKING:
 
 # 512 is the width of the column in which Optuna keeps a parameter's name.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")
-
-
-class FlatParameter(NamedTuple):
-    """One parameter of a space, with the choices that bring it into being."""
-
-    name: str
-    parameter: Parameter
-    condition: tuple[tuple[str, Value], ...]  # (name, choice) from the top down; empty: always there.
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class SearchSpace:
 
     def flat(self) -> tuple[FlatParameter, ...]:
         """All parameters of the tree in definition order, each after the choice that it hangs on."""
-        return tuple(_flatten(self.parameters, ()))
+        return tuple(flat_parameters(self.parameters))
 
     @property
     def size(self) -> int | None:
         """The number of points in the grid, a branch counting only under its choice; None if it is infinite."""
-        return _size(self.parameters)
+        return count_points(self.parameters)
 
     def grid(self) -> Iterator[dict[str, Value]]:
         """All points as params, each once; the last parameter varies fastest.
@@ -81,11 +81,11 @@ class SearchSpace:
         for name, parameter, _ in self.flat():
             if parameter.size is None:
                 raise ValueError(f"a grid needs finite parameters; got {name}, which is continuous; give it a step")
-        return _grid(tuple(self.parameters.items()))
+        return grid_points(tuple(self.parameters.items()))
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
         """Random params; one number is drawn from `rng` for each active parameter, in definition order."""
-        return _draw(self.parameters, lambda _, parameter: parameter.value_at(float(rng.random())))
+        return sample_params(self.parameters, rng)
 
     def params_by(self, choose: Callable[[str, Parameter], Value]) -> dict[str, Value]:
         """The params in which each active parameter has the value that `choose(name, parameter)` gives it.
@@ -94,11 +94,11 @@ class SearchSpace:
             choose: asked in definition order, for a branch's parameters after the choice that they hang on; its values
                 are not checked.
         """
-        return _draw(self.parameters, choose)
+        return draw_params(self.parameters, choose)
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> dict[str, Value]:
         """The params that `trial` suggests; only active parameters are asked for."""
-        return _draw(self.parameters, lambda name, parameter: parameter.suggest(name, trial))
+        return draw_params(self.parameters, lambda name, parameter: parameter.suggest(name, trial))
 
     def check(self, params: Mapping[str, object]) -> None:
         """Does nothing if `params` are a point of this space.
@@ -110,7 +110,7 @@ class SearchSpace:
         for name in params:
             if name not in conditions:
                 raise ValueError(f"params must be among {', '.join(conditions)}; got {name!r}; remove or rename it")
-        active = _draw(self.parameters, lambda name, parameter: _checked_value(name, parameter, params))
+        active = draw_params(self.parameters, lambda name, parameter: _checked_value(name, parameter, params))
         for name in params:
             if name not in active:
                 needs = " and ".join(f"{parent}={choice!r}" for parent, choice in conditions[name])
@@ -160,9 +160,7 @@ class SearchSpace:
             ValueError: an entry has no counterpart, such as `randn`, `sample_from` and, for having both a step and a
                 log scale, `qloguniform` and `qlograndint`; the message names it and the way out.
         """
-        from bandstand_spaces.ray_tune import space_from_tune
-
-        return space_from_tune(config)
+        return cls(parameters_from_tune(config))
 
     def to_tune(self) -> dict[str, Any]:
         """The space as a Ray Tune config, with all its values and no others; imports Ray.
@@ -173,9 +171,7 @@ class SearchSpace:
         Raises:
             ValueError: the space has branches; Tune's samplers know no conditions.
         """
-        from bandstand_spaces.ray_tune import tune_from_space
-
-        return tune_from_space(self)
+        return tune_from_parameters(self.parameters)
 
     @classmethod
     def from_keras_tuner(cls, build_model: Callable[[Any], Any], *, max_builds: int = 100) -> SearchSpace:
@@ -198,18 +194,7 @@ class SearchSpace:
             ValueError: the builder raises with its defaults, or a hyperparameter has no counterpart, such as one with
                 `sampling="reverse_log"`, or one name for two different ranges.
         """
-        from bandstand_spaces.keras_tuner import space_from_keras_tuner
-
-        return space_from_keras_tuner(build_model, max_builds=max_builds)
-
-
-def _draw(parameters: Mapping[str, Parameter], choose: Callable[[str, Parameter], Value]) -> dict[str, Value]:
-    params: dict[str, Value] = {}
-    for name, parameter in parameters.items():
-        params[name] = choose(name, parameter)
-        if isinstance(parameter, Categorical):
-            params |= _draw(parameter.branch(params[name]), choose)
-    return params
+        return cls(parameters_from_keras_tuner(build_model, max_builds=max_builds))
 
 
 def _checked_value(name: str, parameter: Parameter, params: Mapping[str, object]) -> Value:
@@ -218,34 +203,3 @@ def _checked_value(name: str, parameter: Parameter, params: Mapping[str, object]
     parameter.check(name, params[name])
     value: Value = params[name]  # type: ignore[assignment]  # the check has just shown that it is one
     return value
-
-
-def _flatten(parameters: Mapping[str, Parameter], condition: tuple[tuple[str, Value], ...]) -> Iterator[FlatParameter]:
-    for name, parameter in parameters.items():
-        yield FlatParameter(name, parameter, condition)
-        if isinstance(parameter, Categorical):
-            for choice, branch in parameter.branches.items():
-                yield from _flatten(branch, (*condition, (name, choice)))
-
-
-def _size(parameters: Mapping[str, Parameter]) -> int | None:
-    sizes: list[int | None] = []
-    for parameter in parameters.values():
-        if isinstance(parameter, Categorical):
-            below = [_size(parameter.branch(choice)) for choice in parameter.choices]
-            sizes.append(None if None in below else sum(size for size in below if size is not None))
-        else:
-            sizes.append(parameter.size)
-    return None if None in sizes else math.prod(size for size in sizes if size is not None)
-
-
-def _grid(items: Sequence[tuple[str, Parameter]]) -> Iterator[dict[str, Value]]:
-    if not items:
-        yield {}
-        return
-    (name, parameter), rest = items[0], items[1:]
-    for value in parameter.grid() or ():
-        branch = parameter.branch(value) if isinstance(parameter, Categorical) else {}
-        for below in _grid(tuple(branch.items())):
-            for tail in _grid(rest):
-                yield {name: value, **below, **tail}

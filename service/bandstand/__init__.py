@@ -8,8 +8,11 @@
 The names below are all that users need; each is imported when it is first asked for, so `import bandstand` is quick and
 brings neither TensorFlow nor Ray nor pandas. Keras callbacks and schedules are in `bandstand_workers`.
 
+    problem      what a search needs to know of a study, and nothing of how its trials are trained
+    trials       what happened to a study's trials: events, history, which is the best, what is spent
+    strategies   samplers, pruners and whole policies: what to try next, and for how long
+    search       decides (with these three a pure core: no clock, no database, no Ray)
     study        the spec, the file it stands in, and where a user's code is found
-    search       decides, with `strategies` (a pure core: no clock, no database, no Ray)
     store        keeps (PostgreSQL), beside Optuna's own tables (`optuna_tables`)
     running      starts workers and follows them
     report       what a search was worth; `comparison` and `simulation` put it beside others
@@ -35,9 +38,11 @@ if TYPE_CHECKING:
         StudyFailedError,
         UserError,
     )
+    from bandstand.problem.budget import Budget
+    from bandstand.problem.objective import Objective
     from bandstand.running.run import StudyResult, run_study
     from bandstand.study.context import Context, DataFacts
-    from bandstand.study.study import Budget, Objective, Resources, StudySpec
+    from bandstand.study.study import Resources, StudySpec
     from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 __all__ = [
@@ -78,7 +83,9 @@ _HOMES = {
     ),
     "bandstand.running.run": ("StudyResult", "run_study"),
     "bandstand.study.context": ("Context", "DataFacts"),
-    "bandstand.study.study": ("Budget", "Objective", "Resources", "StudySpec"),
+    "bandstand.problem.budget": ("Budget",),
+    "bandstand.problem.objective": ("Objective",),
+    "bandstand.study.study": ("Resources", "StudySpec"),
     "bandstand_spaces": ("Categorical", "Float", "Int", "SearchSpace"),
 }
 

@@ -9,24 +9,10 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import (
-    asha,
-    coordinator,
-    decision_cost,
-    decisions,
-    fixed_work,
-    gpu,
-    interventions,
-    memory,
-    overhead,
-    report_page,
-    server,
-    simulation,
-    startup,
-    store,
-    strategies,
-)
-from tests.benchmarks.results import PAGE, Section, machine_in_words, write_section
+from tests.benchmarks import interventions, report_page, server, strategies
+from tests.benchmarks.measuring.results import PAGE, Section, machine_in_words, write_section
+from tests.benchmarks.scheduling import coordinator, decision_cost, decisions, simulation, store
+from tests.benchmarks.training import asha, fixed_work, gpu, memory, overhead, startup
 
 BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "overhead": overhead.main,

@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bandstand.comparison.statistics import mean_interval
-from bandstand.search.events import TrialState
-from bandstand.search.history import Trial
 from bandstand.search.search import Search
 from bandstand.simulation import Cluster, open_source
-from bandstand.simulation.lcbench import LCBenchSource
+from bandstand.simulation.learning_curves.lcbench import LCBenchSource
+from bandstand.simulation.learning_curves.sources import data_files
+from bandstand.simulation.learning_curves.taskset import TaskSetSource
 from bandstand.simulation.loop import simulate
 from bandstand.simulation.regret import pool_of
 from bandstand.simulation.simulated_study import make_study
-from bandstand.simulation.sources import data_files
-from bandstand.simulation.taskset import TaskSetSource
 from bandstand.study.lineup import strategies_from
+from bandstand.trials.events import TrialState
+from bandstand.trials.history import Trial
 from tests.benchmarks.strategies import FULL_TRAININGS, LCBENCH, TASKSET
 
 _TEST_BALANCED_ACCURACY = 5

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.cells import run_cell
 from tests.benchmarks.contenders.traced_loop import epoch_loop
-from tests.benchmarks.results import Section
+from tests.benchmarks.measuring.cells import run_cell
+from tests.benchmarks.measuring.results import Section
 
 __all__ = ["ARMS", "RECORDED", "STUDIES", "Setting", "SmallStudy", "main", "settings_of"]
 

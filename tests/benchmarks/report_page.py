@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from bandstand.report.forms.page import write_report
-from tests.benchmarks.results import Section
+from tests.benchmarks.measuring.results import Section
 from tests.service.report.browser import open_page, require_chromium
 from tests.service.report.conftest import synthetic_study
 

@@ -21,15 +21,15 @@ from urllib.parse import quote
 
 import psutil
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
-from tests.benchmarks.cells import run_cell
-from tests.benchmarks.results import Section
+from bandstand.trials.events import Action
+from tests.benchmarks.measuring.cells import run_cell
+from tests.benchmarks.measuring.results import Section
 
 __all__ = ["main"]
 
@@ -118,7 +118,7 @@ def running_studies(store: Store) -> Iterator[list[str]]:
     with ExitStack() as stack:
         for number in range(STUDIES):
             spec = _spec(f"benchmark-{time.time_ns()}-{number}")
-            own = stack.enter_context(closing(Store(store.url)))  # each keeps a connection for as long as it lives
+            own = stack.enter_context(closing(Store(store.database.url)))  # each keeps a connection
             writer = stack.enter_context(closing(own.claim(spec, "a benchmark")))
             search = Search(spec)
             for _ in range(TRIALS):

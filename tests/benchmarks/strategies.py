@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from bandstand.simulation import Cluster, compare, open_source
-from bandstand.simulation.curves import CurveSource
+from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.simulation.regret import POOL_SIZE, Pool, mean_ranks, mean_regret, normalized_regret, pool_of
 from bandstand.simulation.simulated_study import make_study
 from bandstand.study.lineup import strategies_from
-from tests.benchmarks.results import Section
+from tests.benchmarks.measuring.results import Section
 
 __all__ = ["main", "strategies_table"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.end_to_end.project", "tests.end_to_end.stored_study")
+pytest.register_assert_rewrite("tests.end_to_end.harness.project", "tests.end_to_end.harness.stored_study")
 
-from tests.end_to_end.project import Project  # noqa: E402
+from tests.end_to_end.harness.project import Project  # noqa: E402
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import fastapi
 from starlette.testclient import TestClient
 
 from bandstand.api.app import make_app
-from bandstand.api.problems import Problem
+from bandstand.api.schemas.problems import Problem
 
 
 def references_in(described: Any) -> Iterator[str]:

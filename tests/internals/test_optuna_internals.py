@@ -9,7 +9,7 @@ import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from bandstand.optuna_storage import internals
-from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.store.optuna_mirror import open_storage
 
 NAMES = (f"canary-{number}" for number in itertools.count())
 

@@ -13,9 +13,9 @@ from typing import Any
 import keras
 
 from bandstand.errors import InputError
-from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 from bandstand_workers.training.training import Training
 from tests.oracle.programs import Program
 from tests.oracle.results import Result

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.oracle.callbacks import draw_callbacks
-from tests.oracle.data import Inputs, Targets, draw_inputs, draw_targets, load_text
-from tests.oracle.definitions import DEFINITIONS
-from tests.oracle.draw import Draw, Knob
-from tests.oracle.layers import draw_layers
-from tests.oracle.settings import draw_losses, draw_metrics, draw_optimizer
+from tests.oracle.program_parts.callbacks import draw_callbacks
+from tests.oracle.program_parts.data import Inputs, Targets, draw_inputs, draw_targets, load_text
+from tests.oracle.program_parts.definitions import DEFINITIONS
+from tests.oracle.program_parts.draw import Draw, Knob
+from tests.oracle.program_parts.layers import draw_layers
+from tests.oracle.program_parts.settings import draw_losses, draw_metrics, draw_optimizer
 
 __all__ = ["SEED", "Point", "Program", "make_program"]
 

@@ -18,8 +18,8 @@ from bandstand_workers.programs.reuse.kept import KeptModel
 from bandstand_workers.training.trial_models import model_source, model_state
 from tests.oracle import programs
 from tests.oracle.candidate import TrialState, train_pieces
-from tests.oracle.draw import Draw
 from tests.oracle.process import write_source
+from tests.oracle.program_parts.draw import Draw
 from tests.oracle.programs import Program, make_program
 from tests.oracle.reference import train_program
 from tests.oracle.run import Verdict, judge, judge_programs

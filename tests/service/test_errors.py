@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from bandstand import errors
-from bandstand.api.problems import register_problems
+from bandstand.api.schemas.problems import register_problems
 from bandstand.errors import (
     ANSWERS,
     BandstandError,
@@ -25,7 +25,7 @@ from bandstand.errors import (
     answer_to,
     error_named,
 )
-from tests.service.commands import Bandstand
+from tests.service.commands.in_process import Bandstand
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("service", "workers", "search_spaces") for path in (ROOT / folder).rglob("*.py"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Measurement, Verdict
+from bandstand.trials.events import Action
 
 __all__ = ["PausingLink"]
 

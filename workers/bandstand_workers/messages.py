@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Measurement, Verdict
+from bandstand.trials.events import Action
 
 __all__ = ["CheckpointRefusal", "EpochLink", "Failure", "Outcome", "TrialUnwantedError"]
 

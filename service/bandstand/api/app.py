@@ -10,18 +10,30 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from bandstand.api import code, comparisons, events, logs, metrics, operations, reports, requesting, studies, submitting
-from bandstand.api.feeds import Feeds
-from bandstand.api.headers import SecureHeaders
-from bandstand.api.known_tokens import KnownTokens
-from bandstand.api.limits import LimitBodies, LimitRequests
-from bandstand.api.metrics import MeasureRequests, Metrics
+from bandstand.api.access.headers import SecureHeaders
+from bandstand.api.access.known_tokens import KnownTokens
+from bandstand.api.access.limits import LimitBodies, LimitRequests
+from bandstand.api.access.sessions import Sessions
+from bandstand.api.feeds.snapshots import Snapshots
+from bandstand.api.feeds.study_feeds import Feeds
 from bandstand.api.pages import register_pages
-from bandstand.api.problems import AnswerFailures, Problem, register_problems
-from bandstand.api.reports import ReportWriter
-from bandstand.api.sessions import Sessions
+from bandstand.api.routes import (
+    code,
+    comparisons,
+    events,
+    logs,
+    metrics,
+    operations,
+    reports,
+    requesting,
+    studies,
+    submitting,
+)
+from bandstand.api.routes.metrics import MeasureRequests, Metrics
+from bandstand.api.routes.optuna_dashboard import register_dashboard
+from bandstand.api.routes.reports import ReportWriter
+from bandstand.api.schemas.problems import AnswerFailures, Problem, register_problems
 from bandstand.api.settings import ServerSettings
-from bandstand.api.snapshots import Snapshots
 from bandstand.store.store import Store
 
 __all__ = ["make_app"]
@@ -71,6 +83,7 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     app.include_router(comparisons.router)
     app.include_router(comparisons.last)
     register_pages(app)
+    register_dashboard(app)
     app.add_middleware(SecureHeaders)  # the last one added is the outermost
     return app
 

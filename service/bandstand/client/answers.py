@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bandstand.errors import InputError, ServerAnswerError
-from bandstand.search.best import BestTrial, Seen
-from bandstand.study.study import Budget, StudySpec, study_spec_from
+from bandstand.problem.budget import Budget
+from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.trials.best import BestTrial, Seen
 
 if TYPE_CHECKING:
-    from bandstand.store.views import StudyProgress
+    from bandstand.store.records import StudyProgress
 
 __all__ = ["Best", "ListedStudy", "Me", "progress_from", "record_from", "spec_from"]
 
@@ -86,7 +87,7 @@ def progress_from(spec: StudySpec, answer: Mapping[str, Any]) -> StudyProgress:
     Raises:
         ServerAnswerError: something is missing.
     """
-    from bandstand.store.views import RunningTrial, StudyProgress
+    from bandstand.store.records import RunningTrial, StudyProgress
 
     try:
         known = {

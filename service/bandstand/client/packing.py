@@ -16,12 +16,12 @@ from pathlib import Path
 from bandstand.errors import InputError
 from bandstand.functions.packed import PackedFunctions, loose_functions, pack_functions, with_packed
 from bandstand.report.text import counted
+from bandstand.study.code_archive import CodeArchive, list_files
 from bandstand.study.code_check import check_names, clash_notes
 from bandstand.study.references import InteractiveReference
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import default_code_path
 from bandstand.study.user_modules import find_module
-from bandstand.submissions.code import CodeArchive, list_files
 
 __all__ = ["PackedStudy", "pack_study"]
 

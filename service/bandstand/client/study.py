@@ -14,12 +14,13 @@ from bandstand.client.answers import Best, progress_from, record_from, spec_from
 from bandstand.client.stream import follow_events
 from bandstand.client.submission import RemoteSubmission
 from bandstand.errors import BandstandError
-from bandstand.study.study import Budget, StudySpec
+from bandstand.problem.budget import Budget
+from bandstand.study.study import StudySpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bandstand.store.views import StudyProgress
+    from bandstand.store.records import StudyProgress
 
 __all__ = ["RemoteStudy"]
 

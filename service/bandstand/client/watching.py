@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bandstand.running.live import STATE_WORDS, budget_used, params_text, progress_view
-from bandstand.store.views import StudyProgress
+from bandstand.store.records import StudyProgress
 
 __all__ = ["LineView", "PipeView", "TerminalView", "View", "is_notebook", "make_view", "progress_line"]
 

@@ -27,7 +27,8 @@ from bandstand.errors import INTERRUPTED, BandstandError, InputError, StudyFaile
 from bandstand.report.text import counted
 
 if TYPE_CHECKING:
-    from bandstand.store.views import BestTrial, StudyRecord
+    from bandstand.store.records import StudyRecord
+    from bandstand.trials.best import BestTrial
 
 __all__ = ["app", "main"]
 
@@ -112,7 +113,7 @@ def run(
     found = find_study(file) if is_file or not resume else None
     store = Store.open()
     if found is None:
-        found = find_study(file, store)
+        found = find_study(file, store.spec)
     if resume:
         store.spec(found.spec.name)  # refuses a name that is not there
     try:
@@ -136,9 +137,9 @@ def run(
         typer.echo(f"stopped; `bandstand run {shlex.quote(file)}` goes on where it stopped")
         return 0
     from bandstand.optuna_tables.dashboard_notes import DashboardNotes
-    from bandstand.report.answer import answer_from, remark_for_optuna
+    from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
 
-    DashboardNotes(store.url).put(found.spec.name, [*answer_from(record), *remark_for_optuna(record)])
+    DashboardNotes(store.database.url).put(found.spec.name, [*answer_from(record), *remark_for_optuna(record)])
     _print_best(record)
     typer.echo(f"`bandstand report {shlex.quote(found.spec.name)} -o report.html` writes the report")
     return 0
@@ -176,7 +177,7 @@ def list_studies(
     if not studies:
         typer.echo("there are no studies yet; `bandstand run digits_mlp` makes one")
         return
-    print_studies(studies, [] if everything else store.comparisons())
+    print_studies(studies, [] if everything else store.plans.names())
 
 
 @app.command()
@@ -237,7 +238,7 @@ def schedule(
 ) -> None:
     """What the best model was trained with, epoch by epoch, from fresh weights along all its ancestors."""
     from bandstand.commands.show import print_schedule
-    from bandstand.store.schedules import write_schedule
+    from bandstand.store.reading.schedules import write_schedule
     from bandstand.store.store import Store
 
     if output is not None:
@@ -267,14 +268,14 @@ def replay(
     from bandstand.running.live import make_display
     from bandstand.running.messages import StudyOutcome
     from bandstand.running.run import run_studies
-    from bandstand.store.schedules import replay_spec
+    from bandstand.store.reading.schedules import replay_spec
     from bandstand.store.store import Store
     from bandstand.study.study_file import find_study
 
     store = Store.open()
     found = store.schedule(name, trial)
     spec = replay_spec(found, as_name or f"{name}-replay")
-    code_path = find_study(name, store).code_path
+    code_path = find_study(name, store.spec).code_path
     try:
         outcomes = run_studies(
             store, [spec], workers=workers, code_path=code_path, display=make_display(store),
@@ -299,7 +300,7 @@ def stop(name: Name) -> None:
     """Ask whoever runs a study to pause it."""
     from bandstand.store.store import Store
 
-    if Store.open().request_stop(name):
+    if Store.open().requests.stop(name):
         typer.echo(f"{name}: its trials pause at the end of their epochs; `bandstand run` goes on")
     else:
         typer.echo(f"{name}: nobody runs it")
@@ -345,7 +346,7 @@ def _print_best(record: StudyRecord) -> None:
             f"`bandstand schedule {shlex.quote(record.spec.name)}` shows them epoch by epoch"
         )
     if record.combined is not None:
-        from bandstand.search.combination import sentence_on
+        from bandstand.trials.combination import sentence_on
 
         typer.echo(sentence_on(record.combined, metric))
     if record.test_metrics:

@@ -17,8 +17,8 @@ from bandstand.errors import INTERRUPTED
 from bandstand.study.budget_text import BUDGET_FORMS
 
 if TYPE_CHECKING:
-    from bandstand.comparison.plan import ComparisonPlan
     from bandstand.store.store import Store
+    from bandstand.study.comparison_plan import ComparisonPlan
 
 __all__ = ["AsName", "DataMayDiffer", "Strategies", "compare"]
 
@@ -80,7 +80,7 @@ def compare(
     given = {name: value for name, value in changes.items() if value is not None}
     plan, code_path = _plan(store, file, strategies, repeats, given, as_name)
     plan = _with_reused(store, plan, reuse, quiet=as_json)
-    plan = store.keep_comparison(plan)
+    plan = store.plans.keep(plan)
     planned = plan.studies()
     own = [each for each in planned if (each.arm, each.repeat) not in plan.taken]
     display = NoDisplay() if as_json else make_comparison_display(store, own)
@@ -115,20 +115,20 @@ def _plan(
     as_name: str | None,
 ) -> tuple[ComparisonPlan, list[str]]:
     """The plan that the options describe, and where the study's code is."""
-    from bandstand.comparison.plan import make_plan
     from bandstand.errors import InputError
     from bandstand.functions.kept import keep_functions
     from bandstand.study.budget_text import budget_from
+    from bandstand.study.comparison_plan import make_plan
     from bandstand.study.study import study_spec_from
     from bandstand.study.study_file import find_study
 
-    if file in store.comparisons():
+    if file in store.plans.names():
         if changes or as_name:
             raise InputError(
                 f"the settings of a stored comparison stay; {file!r} is one: leave --budget, --max-epochs, --seed and "
                 "--as out, or name the study's file"
             )
-        stored = store.comparison(file)
+        stored = store.plans.get(file)
         plan = make_plan(file, stored.spec, strategies, repeats or stored.repeats) if strategies else stored
         return stored.extended(plan.arms, repeats or stored.repeats), [str(Path.cwd())]
     found = find_study(file)
@@ -136,8 +136,8 @@ def _plan(
         changes = changes | {"budget": budget_from(changes["budget"])}
     spec = keep_functions(study_spec_from(found.spec.model_dump() | changes, file))
     name = as_name or f"{spec.name}-comparison"
-    if name in store.comparisons():
-        known = store.comparison(name)
+    if name in store.plans.names():
+        known = store.plans.get(name)
         strategies = strategies or [arm.label for arm in known.arms]
         repeats = repeats or known.repeats
     return make_plan(name, spec, strategies or [], repeats or _REPEATS), found.code_path
@@ -148,7 +148,7 @@ def _with_reused(store: Store, plan: ComparisonPlan, wanted: bool, *, quiet: boo
     import dataclasses
 
     own = [each for each in plan.studies() if (each.arm, each.repeat) not in plan.taken]
-    alike = store.finished_like([each.spec for each in own])
+    alike = store.plans.finished_like([each.spec for each in own])
     found = {
         (each.arm, each.repeat): others[0]
         for each in own

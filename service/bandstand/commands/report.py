@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from bandstand.comparison.results import Results
     from bandstand.report.content import Document
     from bandstand.report.drawing.drawing import Drawing
+    from bandstand.store.records import StudyRecord
     from bandstand.store.store import Store
-    from bandstand.store.views import StudyRecord
 
 __all__ = ["check_folder", "check_report_file", "figure", "report", "write_comparison_report"]
 
@@ -45,10 +45,10 @@ def report(
 
     check_report_file(output, form)  # before the database is asked
     store = Store.open()
-    if name in store.comparisons():
+    if name in store.plans.names():
         if against or style != "report":
             raise InputError(f"--against and --style are for studies; {name!r} is a comparison: leave them out")
-        write_comparison_report(store, read_results(store, store.comparison(name)), output, form)
+        write_comparison_report(store, read_results(store, store.plans.get(name)), output, form)
     else:
         record, others = store.record(name), [store.record(other) for other in against or []]
         _publish(store, record, write_report(record, output, others, form=form, style=style))
@@ -58,10 +58,11 @@ def report(
 def _publish(store: Store, record: StudyRecord, document: Document) -> None:
     """Show reviewers in Optuna Dashboard what the report says first."""
     from bandstand.optuna_tables.dashboard_notes import DashboardNotes
-    from bandstand.report.answer import answer_from, remark_for_optuna
+    from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
 
     figures = _main_drawings(document, "best_so_far", "history", "importances")
-    DashboardNotes(store.url).put(record.spec.name, [*answer_from(record), *remark_for_optuna(record)], figures)
+    sentences = [*answer_from(record), *remark_for_optuna(record)]
+    DashboardNotes(store.database.url).put(record.spec.name, sentences, figures)
 
 
 def _main_drawings(document: Document, *names: str) -> dict[str, Drawing]:
@@ -80,7 +81,7 @@ def write_comparison_report(store: Store, results: Results, output: Path, form: 
     write_document(document, output, form)
     judgement = judge(results)
     figures = _main_drawings(document, "by_epochs", "final_values")
-    notes = DashboardNotes(store.url)
+    notes = DashboardNotes(store.database.url)
     for planned in results.plan.studies():
         place = f"{planned.arm}, repeat {planned.repeat + 1}, of the comparison {results.plan.name}."
         leads = planned.arm == judgement.leader and planned.repeat == 0
@@ -95,13 +96,13 @@ def figure(
 ) -> None:
     """Write one figure of the report of a study or a comparison."""
     from bandstand.errors import InputError
-    from bandstand.report.drawing.image import check_suffix, write_drawing
+    from bandstand.report.forms.image import check_suffix, write_drawing
     from bandstand.store.store import Store
 
     check_folder(output, "figure")
     check_suffix(output)
     store = Store.open()
-    of_comparison = name in store.comparisons()
+    of_comparison = name in store.plans.names()
     title, drawing = _comparison_figure(store, name, which) if of_comparison else _figure(store, name, which, against)
     if isinstance(drawing, str):
         raise InputError(f"figure {which} of {name!r} has nothing to draw: {drawing}")
@@ -110,7 +111,7 @@ def figure(
 
 
 def _figure(store: Store, name: str, which: str, against: list[str] | None) -> tuple[str, Drawing | str]:
-    from bandstand.report import REPORTS
+    from bandstand.report.figures import REPORTS
 
     _check_figure(which, REPORTS)
     others = [store.record(other) for other in against or []]
@@ -123,7 +124,7 @@ def _comparison_figure(store: Store, name: str, which: str) -> tuple[str, Drawin
     from bandstand.comparison.results import read_results
 
     _check_figure(which, COMPARISON_FIGURES)
-    results = read_results(store, store.comparison(name))
+    results = read_results(store, store.plans.get(name))
     return COMPARISON_FIGURES[which].title, COMPARISON_FIGURES[which].draw(results, judge(results))
 
 

@@ -27,13 +27,13 @@ def extend(
     ],
 ) -> None:
     """Let a study spend more, whether it runs, is stopped or has finished. Its strategy stays as it is."""
+    from bandstand.problem.budget import Budget
     from bandstand.store.store import Store
     from bandstand.study.budget_text import budget_from
-    from bandstand.study.study import Budget
 
     store = Store.open()
     wanted = Budget.model_validate(budget_from(budget))
-    store.request_budget(name, wanted, by=_user())
+    store.requests.extend(name, wanted, by=_user())
     typer.echo(f"{name}: its budget becomes {wanted}; {_what_is_next(store, name)}")
 
 
@@ -42,13 +42,13 @@ def enqueue(
     params: Annotated[list[str], typer.Argument(help="Every parameter of a trial: units=32 learning_rate=0.01.")],
 ) -> None:
     """Have these params trained next, as a trial of the study."""
-    from bandstand.store.requests import params_from
+    from bandstand.store.rows.request_rows import params_from
     from bandstand.store.store import Store
 
     texts = texts_from(params)
     store = Store.open()
-    store.request_trial(name, params_from(store.spec(name).space, texts), by=_user())
-    asked = any(request.kind == "extend" and request.taken_at is None for request in store.read_requests(name))
+    store.requests.enqueue(name, params_from(store.spec(name).space, texts), by=_user())
+    asked = any(request.kind == "extend" and request.taken_at is None for request in store.requests.read(name))
     waits = store.progress(name).state == "finished" and not asked
     room = "; it has finished: where its budget is used, they wait until that is extended" if waits else ""
     typer.echo(f"{name}: these params are tried next, within its budget; {_what_is_next(store, name)}{room}")

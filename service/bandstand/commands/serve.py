@@ -70,7 +70,7 @@ def serve(
         from bandstand.running.dispatch_child import DispatchChild
 
         limits = [f"--per-user={per_user}", *([f"--at-once={at_once}"] if at_once else [])]
-        child = DispatchChild(store.url, limits)
+        child = DispatchChild(store.database.url, limits)
     try:
         return _run(store, child, listening, tls, behind_proxy)
     finally:

@@ -10,16 +10,16 @@ from rich.text import Text
 
 from bandstand import stored_files
 from bandstand.report.forms.terminal_tables import make_console, print_table
+from bandstand.report.records.timeline import places_of
 from bandstand.report.text import counted
-from bandstand.report.timeline import places_of
 from bandstand.running.live import params_text
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.client.answers import ListedStudy
-    from bandstand.store.schedules import Schedule
-    from bandstand.store.study_list import StudySummary
-    from bandstand.store.views import StudyRecord
+    from bandstand.store.reading.schedules import Schedule
+    from bandstand.store.reading.study_list import StudySummary
+    from bandstand.store.records import StudyRecord
 
 __all__ = ["print_record", "print_schedule", "print_studies"]
 

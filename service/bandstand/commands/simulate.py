@@ -63,8 +63,8 @@ def simulate(
     from bandstand.commands.report import check_report_file
     from bandstand.simulation.cluster import Cluster
     from bandstand.simulation.comparison import compare
+    from bandstand.simulation.learning_curves.sources import open_source
     from bandstand.simulation.simulated_study import make_study
-    from bandstand.simulation.sources import open_source
     from bandstand.study.lineup import strategies_from, strategy_of
 
     if output is not None:
@@ -89,11 +89,11 @@ def simulate(
     progress.end()
     if output is not None:
         from bandstand.report.forms.page import write_document
-        from bandstand.simulation.outline import make_simulation_report
+        from bandstand.simulation.report.outline import make_simulation_report
 
         write_document(make_simulation_report(comparison), output)
     if as_json:
-        from bandstand.simulation.summary import json_from
+        from bandstand.simulation.report.summary import json_from
 
         typer.echo(json.dumps(json_from(comparison), indent=2))
         return
@@ -145,7 +145,7 @@ def print_comparison(comparison: Comparison) -> None:
     from rich.text import Text
 
     from bandstand.report.forms.terminal_tables import make_console, print_table
-    from bandstand.simulation.summary import (
+    from bandstand.simulation.report.summary import (
         RUNGS_CAPTION,
         answer_from,
         result_table,

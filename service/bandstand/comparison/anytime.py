@@ -6,19 +6,17 @@ Knows results. Must not know the page around it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from bandstand.comparison.judgement import Judgement
+from bandstand.comparison.results import Results, Run
 from bandstand.comparison.statistics import median_band
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.bands import Band, band_figure
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.text import and_list, counted
-from bandstand.study.study import Objective
-
-if TYPE_CHECKING:
-    from bandstand.comparison.judgement import Judgement
-    from bandstand.comparison.results import Results, Run
 
 __all__ = ["AnytimeData", "anytime_data", "draw_by_epochs", "draw_by_seconds"]
 

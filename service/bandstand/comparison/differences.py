@@ -5,19 +5,17 @@ Knows judgements. Must not know the page around it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from bandstand.comparison.judgement import Judgement
+from bandstand.comparison.results import Results
 from bandstand.comparison.statistics import Interval
 from bandstand.report.drawing.axes import row_places, rows_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import STUDY_COLORS, make_figure
 from bandstand.report.text import and_list, label
-
-if TYPE_CHECKING:
-    from bandstand.comparison.judgement import Judgement
-    from bandstand.comparison.results import Results
 
 __all__ = ["Difference", "DifferenceData", "difference_data", "draw_differences"]
 

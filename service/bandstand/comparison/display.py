@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,11 +18,9 @@ from rich.text import Text
 
 from bandstand.errors import StudyNotFoundError
 from bandstand.running.live import Display, NoDisplay, budget_used, progress_view
-
-if TYPE_CHECKING:
-    from bandstand.comparison.plan import PlannedStudy
-    from bandstand.store.store import Store
-    from bandstand.study.study import StudySpec
+from bandstand.store.store import Store
+from bandstand.study.comparison_plan import PlannedStudy
+from bandstand.study.study import StudySpec
 
 __all__ = ["make_comparison_display"]
 

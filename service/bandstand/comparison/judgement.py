@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from math import nan
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from bandstand.comparison.results import Arm, Results, Run
 from bandstand.comparison.statistics import (
     CONFIDENCE,
     Interval,
@@ -25,9 +26,6 @@ from bandstand.comparison.statistics import (
     share_of_wins,
     speed_up,
 )
-
-if TYPE_CHECKING:
-    from bandstand.comparison.results import Arm, Results, Run
 
 __all__ = ["ArmJudgement", "Judgement", "Measure", "Versus", "judge"]
 

@@ -6,13 +6,11 @@ Knows what is found and judged. Must not know sentences or figures beyond the an
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bandstand.comparison.judgement import judge
+from bandstand.comparison.results import Results
 from bandstand.comparison.summary import answer_from, grid_sentences, state_sentences
-
-if TYPE_CHECKING:
-    from bandstand.comparison.results import Results
 
 __all__ = ["json_from"]
 

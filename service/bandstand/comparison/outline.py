@@ -6,10 +6,10 @@ Knows the parts by name. Must not know how one is made or shown.
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 from bandstand.comparison.figures import COMPARISON_FIGURES
 from bandstand.comparison.judgement import Judgement, judge
+from bandstand.comparison.results import Results, Run
 from bandstand.comparison.summary import (
     answer_from,
     arms_table,
@@ -24,9 +24,6 @@ from bandstand.report import parts
 from bandstand.report.content import Block, Bullets, Code, Document, Figure, Prose, Section, Sheet
 from bandstand.report.outline import best_sections
 from bandstand.report.study_file import toml_from
-
-if TYPE_CHECKING:
-    from bandstand.comparison.results import Results, Run
 
 __all__ = ["make_comparison_report"]
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from bandstand.errors import StudyNotFoundError
-from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measurements
-from bandstand.search.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.comparison.plan import ComparisonPlan, PlannedStudy
-    from bandstand.store.store import Store
-    from bandstand.store.views import StudyRecord
+from bandstand.report.records.timeline import BestCurve, make_best_curve, ordered_measurements
+from bandstand.store.records import StudyRecord
+from bandstand.store.store import Store
+from bandstand.study.comparison_plan import ComparisonPlan, PlannedStudy
+from bandstand.trials.events import TrialState
 
 __all__ = ["Arm", "Results", "Run", "make_results", "read_results"]
 
@@ -42,8 +40,8 @@ class Run(NamedTuple):
     epochs: int
     train_seconds: float
     wall_seconds: float
-    data: str
-    """Fingerprint of the data that it trained with, empty where none was taken."""
+    data: str | None
+    """Fingerprint of the data that it trained with; None where none was taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,5 +130,5 @@ def _run(repeat: int, record: StudyRecord) -> Run:
         epochs=int(record.trials["epochs"].sum()),
         train_seconds=float(record.trials["seconds"].sum()),
         wall_seconds=record.wall_seconds,
-        data=record.environment.get("data", ""),
+        data=record.environment.get("data") or None,
     )

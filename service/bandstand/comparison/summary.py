@@ -8,19 +8,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from math import floor, isfinite, log10
-from typing import TYPE_CHECKING
 
+from bandstand.comparison.judgement import ArmJudgement, Judgement, Versus
+from bandstand.comparison.results import Results
 from bandstand.comparison.statistics import CONFIDENCE, Interval, SpeedUp
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.text import and_list, counted, duration, measured, number, value_text
-from bandstand.strategies.samplers.fractions import fraction_of
-from bandstand.strategies.samplers.grid_points import affordable_trainings, grid_of, points_per_parameter
+from bandstand.strategies.points.fractions import fraction_of
+from bandstand.strategies.points.grid_points import affordable_trainings, grid_of, points_per_parameter
+from bandstand.study.lineup import StrategyChoice
 from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.comparison.judgement import ArmJudgement, Judgement, Versus
-    from bandstand.comparison.results import Results
-    from bandstand.study.lineup import StrategyChoice
 
 __all__ = [
     "answer_from",

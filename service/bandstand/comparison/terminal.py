@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.text import Text
 
 from bandstand.comparison.judgement import judge
+from bandstand.comparison.results import Results
 from bandstand.comparison.summary import (
     answer_from,
     arms_table,
@@ -16,11 +15,8 @@ from bandstand.comparison.summary import (
     settings_sentence,
     state_sentences,
 )
+from bandstand.report.drawing.drawing import Table
 from bandstand.report.forms.terminal_tables import make_console, print_table
-
-if TYPE_CHECKING:
-    from bandstand.comparison.results import Results
-    from bandstand.report.drawing.drawing import Table
 
 __all__ = ["print_results"]
 

@@ -5,17 +5,15 @@ Knows judgements. Must not know the page around it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from bandstand.comparison.judgement import Judgement
+from bandstand.comparison.results import Results
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import make_figure
 from bandstand.report.text import label
-
-if TYPE_CHECKING:
-    from bandstand.comparison.judgement import Judgement
-    from bandstand.comparison.results import Results
 
 __all__ = ["WinsData", "draw_wins", "wins_data"]
 

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from bandstand.errors import InputError
-from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.store.optuna_mirror import open_storage
 from bandstand.store.store import Store
 
 __all__ = ["serve_dashboard"]
@@ -28,7 +28,7 @@ def serve_dashboard(port: int) -> None:
     import waitress
 
     store = Store.open()
-    application = optuna_dashboard.wsgi(open_storage(store.url))
+    application = optuna_dashboard.wsgi(open_storage(store.database.url))
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # or each poll that has to wait is a line
     try:
         server = waitress.create_server(application, host="127.0.0.1", port=port, threads=_THREADS)

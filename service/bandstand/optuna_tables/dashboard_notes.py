@@ -6,12 +6,9 @@ Knows the dashboard's functions for it. Must not know what a report says or how 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from bandstand.optuna_tables.optuna_mirror import open_storage
-
-if TYPE_CHECKING:
-    from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.drawing.drawing import Drawing
+from bandstand.store.optuna_mirror import open_storage
 
 __all__ = ["DashboardNotes"]
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import psutil
 
-from bandstand.optuna_tables.optuna_mirror import open_storage
 from bandstand.settings import database_url
+from bandstand.store.optuna_mirror import open_storage
 
 __all__ = ["main"]
 

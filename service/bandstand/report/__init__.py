@@ -1,68 +1,16 @@
 """Reports: what a study was worth, as one HTML page that opens without a network.
 
-Each figure is a file of its own in two halves. The data half computes a frozen tuple of numbers from a `StudyRecord`,
-or the sentence that says why there is nothing to draw; it is tested on numbers. The figure half makes a plotly figure
-from those numbers alone. `draw` joins the two and adds the caption that says what to see, which trials are in it, and
-what was left out.
+    text         numbers, counts and names as people read them
+    drawing      what figures are drawn with; `drawing.Drawing` is a figure with its caption and table
+    content      what a document is made of: paragraphs, tables, figures, code
+    records      what a study's record says before anything is drawn: order of trials, pauses, params, families
+    curves       what learning curves look like, as rules on numbers
+    figures      a file a figure; `REPORTS` names them
+    conclusions  the answer in sentences, and what to doubt about it, as rules on numbers
+    study_file   a spec as the study file that gives it back
+    parts        what is text or a table
+    outline      parts and figures in order: a report of results, or the write-up of a project
+    forms        a document as HTML, Markdown or JSON; `forms.page.write_report` is the way in
 
-`REPORTS` names the figures, a file each in `figures`, in the order of the page; `drawing` holds what they are drawn
-with. `parts` makes what is text or a table, `outline` puts parts and figures in order (a report of results, or the
-write-up of a project), and `forms` shows what came of it; `forms.page.write_report` is the way in. Two files hold
-judgements as rules on numbers: `diagnosis` says what learning curves look like, `advice` what to doubt about a search.
-plotly, pandas and Optuna are imported when something is drawn, not before.
-
-To add a figure: a file in `figures` with `draw(record, others) -> Drawing | str`, and a line in `REPORTS`.
+Each knows only those above it. plotly, pandas and Optuna are imported when something is drawn, not before.
 """
-
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import import_module
-from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
-
-if TYPE_CHECKING:
-    from bandstand.report.drawing.drawing import Drawing
-    from bandstand.store.views import StudyRecord
-
-__all__ = ["REPORTS", "Report"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """One figure that can be made of a study."""
-
-    title: str
-    needs: str
-    """What a study must have for the figure to say anything."""
-    module: str
-    """The file of `figures` that draws it."""
-
-    def draw(self, record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | str:
-        """The figure of `record`, or the sentence that says why there is none; `others` are compared with it."""
-        module = import_module(f"bandstand.report.figures.{self.module}")
-        return cast("Drawing | str", module.draw(record, others))
-
-
-REPORTS: Mapping[str, Report] = MappingProxyType(
-    {
-        "best_so_far": Report(title="Compared with other studies", needs="another study", module="best_so_far"),
-        "history": Report(title="Optimization history", needs="two ended trials", module="history"),
-        "importances": Report(title="Parameter importance", needs="eight comparable trials", module="importances"),
-        "slices": Report(title="Effect of each parameter", needs="two trials with a value", module="slices"),
-        "contour": Report(title="The two most important parameters", needs="eight comparable trials", module="contour"),
-        "parallel_coordinates": Report(
-            title="Parameters and values", needs="two trials with a value", module="parallel_coordinates"
-        ),
-        "train_validation": Report(
-            title="Training and validation of the best trial", needs="the training metric", module="train_validation"
-        ),
-        "learning_curves": Report(title="All learning curves", needs="a trial of two epochs", module="learning_curves"),
-        "epochs_spent": Report(title="Where the epochs went", needs="two trials", module="epochs_spent"),
-        "time_spent": Report(title="Where the time went", needs="an epoch with its seconds", module="time_spent"),
-        "trainers": Report(title="What each trainer did", needs="an attempt", module="trainers"),
-        "concurrency": Report(title="What the trainers did over time", needs="an attempt", module="concurrency"),
-        "lineages": Report(title="Who went on from whom", needs="trials with parents", module="lineages"),
-    }
-)

@@ -32,7 +32,7 @@ class Sheet(NamedTuple):
 
     table: Table
     kind: Literal["", "compact", "messages"] = ""
-    summary: str = ""
+    summary: str | None = None
     """Where given, the table is folded away under it."""
 
 
@@ -50,7 +50,7 @@ class Code(NamedTuple):
     name: str
     text: str
     language: Literal["toml", "json", "sh"]
-    summary: str = ""
+    summary: str | None = None
     """Where given, the text is folded away under it."""
 
 

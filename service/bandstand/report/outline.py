@@ -12,14 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from bandstand.report import REPORTS, parts
+from bandstand.report import parts
 from bandstand.report.content import Block, Document, Figure, Prose, Section
+from bandstand.report.figures import REPORTS
 from bandstand.report.text import and_list, counted
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
 
 __all__ = ["STYLES", "best_sections", "make_report", "make_writeup"]
 

@@ -6,18 +6,21 @@ Knows a record. Must not know in which order the parts stand.
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
-from bandstand.report.answer import answer_from, failures_table, params_json, params_table, settings_sentence
+from bandstand.report.conclusions.answer import (
+    answer_from,
+    failures_table,
+    params_json,
+    params_table,
+    settings_sentence,
+)
 from bandstand.report.content import Block, Bullets, Code, Prose, Sheet
-from bandstand.report.diagnosis_rules import describe_rules
+from bandstand.report.curves.diagnosis_rules import describe_rules
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.study_file import toml_from
 from bandstand.report.text import counted
-from bandstand.search.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
+from bandstand.trials.events import TrialState
 
 __all__ = [
     "answer",
@@ -70,7 +73,7 @@ def best_configuration(record: StudyRecord) -> tuple[Block, ...]:
 
 def warnings(record: StudyRecord) -> tuple[Block, ...]:
     """What to doubt about the search."""
-    from bandstand.report.advice import search_warnings
+    from bandstand.report.conclusions.advice import search_warnings
     from bandstand.report.figures.importances import importances_data
 
     found = search_warnings(record, importances_data(record)) if len(record.trials) else []

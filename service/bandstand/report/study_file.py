@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from bandstand.study.study import StudySpec
 from bandstand_spaces.toml_writer import make_toml
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
 
 __all__ = ["toml_from"]
 

@@ -18,11 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bandstand.report.text import counted
-from bandstand.search.budget import Spent, spent_of_limits, spent_share
-from bandstand.search.events import FINAL_STATES, TrialState
-from bandstand.store.views import EndedTrial, StudyProgress
+from bandstand.store.records import EndedTrial, StudyProgress
 from bandstand.strategies import facts_of
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import FINAL_STATES, TrialState
+from bandstand.trials.ledger import Spent, spent_of_limits, spent_share
 
 if TYPE_CHECKING:
     from bandstand.store.store import Store

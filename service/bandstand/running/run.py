@@ -33,8 +33,8 @@ from bandstand.running.messages import (
     message_from,
 )
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.store.views import StudyRecord
 from bandstand.study.code_check import check_files, check_modules, clash_notes
 from bandstand.study.source_check import check_source, source_notes
 from bandstand.study.study import StudySpec, study_spec_from
@@ -192,7 +192,7 @@ def run_studies(
         checkpoints_uri=checkpoints_uri(),
         data_may_differ=data_may_differ,
     )
-    with display, WorkerProcess.started(job, store.url) as process:
+    with display, WorkerProcess.started(job, store.database.url) as process:
         display.starting(to_run)
         for spec in to_run:
             for note in [*clash_notes(spec, code_path), *source_notes(spec, code_path)]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import replace
 
-from bandstand.search.budget import takes_a_trial
 from bandstand.search.endings import Endings
-from bandstand.search.events import Promoted, Proposed, Started
-from bandstand.search.history import Trial
 from bandstand.search.protocol import Assignment
 from bandstand.search.state import SearchState
 from bandstand.strategies.randomness import trial_seed
 from bandstand.strategies.strategy import Promotion, Proposal, Retirement, Step
+from bandstand.trials.events import Promoted, Proposed, Started
+from bandstand.trials.history import Trial
+from bandstand.trials.ledger import takes_a_trial
 
 __all__ = ["Allocation"]
 
@@ -28,7 +28,7 @@ class Allocation:
         self._state = state
         self._endings = endings
 
-    def next(self, preferred: Container[int] = (), worker: str = "") -> Assignment | None:
+    def next(self, preferred: Container[int] = (), worker: str | None = None) -> Assignment | None:
         """As `Search.next`."""
         if self._state.halting or self._state.history.ledger.time_is_up:
             return None

@@ -5,10 +5,10 @@ Knows what an end says of a trial. Must not know what is tried next.
 
 from __future__ import annotations
 
-from bandstand.search.events import Action, Ended, StudyEnded, TrialState
-from bandstand.search.history import Trial
 from bandstand.search.state import SearchState
 from bandstand.strategies.strategy import Retirement
+from bandstand.trials.events import Action, Ended, StudyEnded, TrialState
+from bandstand.trials.history import Trial
 
 __all__ = ["Endings"]
 
@@ -65,6 +65,7 @@ class Endings:
             "missing_metric": f"epoch {trial.epochs} did not report {metric}",
         }
         state = trial.ends_as
+        assert trial.reason is not None, "a trial that was told to stop was told why"
         if state is TrialState.FAILED:
             self.end(trial, state, trial.reason, messages[trial.reason], signature=trial.reason)
         else:
@@ -78,7 +79,14 @@ class Endings:
             self.end(trial, TrialState.FAILED, reason, "it ended before its first epoch did", signature=reason)
 
     def end(
-        self, trial: Trial, state: TrialState, reason: str, message: str = "", *, signature: str = "", detail: str = ""
+        self,
+        trial: Trial,
+        state: TrialState,
+        reason: str,
+        message: str | None = None,
+        *,
+        signature: str | None = None,
+        detail: str | None = None,
     ) -> None:
         """Let a trial reach a final state; what it tells of the study may end that, too."""
         number, attempt = trial.number, trial.attempt

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bandstand.search.best import epoch_counts
-from bandstand.search.events import Action, Decided, Measured
-from bandstand.search.history import Trial
 from bandstand.search.protocol import Measurement, Verdict
 from bandstand.search.state import SearchState
 from bandstand.strategies.strategy import Judgement
+from bandstand.trials.best import epoch_counts
+from bandstand.trials.events import Action, Decided, Measured
+from bandstand.trials.history import Trial
 
 __all__ = ["Judging"]
 
@@ -86,8 +86,8 @@ class Judging:
             )
         )
 
-    def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str | None) -> str:
-        """Why the trial cannot go on, whatever the strategy thinks; empty if it can. `metrics`: of a new epoch."""
+    def _reason_to_end(self, trial: Trial, metrics: Mapping[str, float] | None, ended: str | None) -> str | None:
+        """Why the trial cannot go on, whatever the strategy thinks; None if it can. `metrics`: of a new epoch."""
         if metrics is not None:
             value = metrics.get(self._state.spec.objective.metric)
             if value is None:
@@ -98,7 +98,7 @@ class Judging:
             return "max_epochs"
         if ended:
             return ended
-        return "budget" if self._state.history.ledger.time_is_up else ""
+        return "budget" if self._state.history.ledger.time_is_up else None
 
     def _judgement(self, trial: Trial) -> tuple[Judgement, int]:
         """The strategy's word, and how far the budget lets the trial go."""

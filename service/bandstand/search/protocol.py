@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bandstand.search.events import Action
+from bandstand.trials.events import Action
 
 __all__ = ["Assignment", "Measurement", "StaleAttemptError", "Verdict"]
 

@@ -6,14 +6,13 @@ Knows what a request changes, and when it lets an ended study go on. Must not kn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bandstand.search.budget import extended
-from bandstand.search.events import Enqueued, Extended, Reopened
+from bandstand.problem.budget import Budget
 from bandstand.search.state import SearchState
-
-if TYPE_CHECKING:
-    from bandstand.study.study import Budget
+from bandstand.strategies import strategy_name
+from bandstand.trials.events import Enqueued, Extended, Reopened
+from bandstand.trials.ledger import extended
 
 __all__ = ["Requests"]
 
@@ -25,31 +24,32 @@ class Requests:
         """For the study that stands there."""
         self._state = state
 
-    def extend(self, request: int, wanted: Budget, by: str) -> str:
+    def extend(self, request: int, wanted: Budget, by: str | None) -> str | None:
         """As `Search.extend`."""
         if request in self._state.history.requests:
-            return ""
+            return None
         try:
             budget = extended(self._state.history.ledger.budget, wanted)
         except ValueError as error:
             return str(error)
         self._state.record(Extended(request=request, budget=budget.model_dump(exclude_none=True), by=by))
         self._go_on()
-        return ""
+        return None
 
-    def enqueue(self, request: int, params: Mapping[str, Any], by: str) -> str:
+    def enqueue(self, request: int, params: Mapping[str, Any], by: str | None) -> str | None:
         """As `Search.enqueue`."""
         if request in self._state.history.requests:
-            return ""
+            return None
         if self._state.strategy.closed:
-            return f"{self._state.spec.strategy_name} takes no trials from outside: {self._state.strategy.closed}"
+            name = strategy_name(self._state.spec.sampler, self._state.spec.pruner)
+            return f"{name} takes no trials from outside: {self._state.strategy.closed}"
         try:
             self._state.spec.space.check(params)
         except ValueError as error:
             return str(error)
         self._state.record(Enqueued(request=request, params=params, by=by))
         self._go_on()
-        return ""
+        return None
 
     def _go_on(self) -> None:
         """Let a finished study go on, if it has the means to. A failed one goes on when somebody runs it again."""

@@ -11,11 +11,19 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
+from bandstand.problem.budget import Budget
+from bandstand.problem.problem import Problem
 from bandstand.search.allocation import Allocation
-from bandstand.search.combination import Combination, sentence_on
-from bandstand.search.data_fingerprint import DataPrint, difference_between, refusal_of, words_on
 from bandstand.search.endings import Endings
-from bandstand.search.events import (
+from bandstand.search.judging import Judging
+from bandstand.search.protocol import Assignment, Measurement, Verdict
+from bandstand.search.requests import Requests
+from bandstand.search.state import SearchState
+from bandstand.strategies import Strategy
+from bandstand.strategies.strategy import Step
+from bandstand.trials.combination import Combination, sentence_on
+from bandstand.trials.data_fingerprint import DataPrint, difference_between, refusal_of, words_on
+from bandstand.trials.events import (
     Action,
     Checkpointed,
     CheckpointRefused,
@@ -30,15 +38,8 @@ from bandstand.search.events import (
     StudyEnded,
     TrialState,
 )
-from bandstand.search.failures import HOPELESS, PARENT_CHECKPOINT
-from bandstand.search.history import Trial
-from bandstand.search.judging import Judging
-from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.search.requests import Requests
-from bandstand.search.state import SearchState
-from bandstand.strategies import Strategy
-from bandstand.strategies.strategy import Step
-from bandstand.study.study import Budget, StudySpec
+from bandstand.trials.failures import HOPELESS, PARENT_CHECKPOINT
+from bandstand.trials.history import Trial
 
 __all__ = ["Search"]
 
@@ -50,7 +51,7 @@ class Search:
     exactly once. Epochs trained again after a loss are answered from what is recorded and count once.
     """
 
-    def __init__(self, spec: StudySpec, strategy: Strategy | None = None):
+    def __init__(self, spec: Problem, strategy: Strategy | None = None):
         self._state = SearchState(spec, strategy)
         self.spec = spec
         self.history = self._state.history
@@ -61,7 +62,7 @@ class Search:
         self._requests = Requests(self._state)
 
     @classmethod
-    def restore(cls, spec: StudySpec, events: Iterable[Event], strategy: Strategy | None = None) -> Search:
+    def restore(cls, spec: Problem, events: Iterable[Event], strategy: Strategy | None = None) -> Search:
         """The Search that these stored events lead to. Trials that were running still are: call `lost` on each."""
         search = cls(spec, strategy)
         for event in events:
@@ -89,7 +90,7 @@ class Search:
         """These are the data that the study trains on; once in its life."""
         self._state.record(DataSeen(splits=data))
 
-    def compare_data(self, data: DataPrint, *, may_differ: bool = False) -> str:
+    def compare_data(self, data: DataPrint, *, may_differ: bool = False) -> str | None:
         """Hold a trainer's data against those that the study trains on. Differences of rounding are noted.
 
         Args:
@@ -97,7 +98,7 @@ class Search:
             may_differ: whether other data are taken, and noted.
 
         Returns:
-            Why the trainer is to be given no work; empty where it may.
+            Why the trainer is to be given no work; None where it may.
         """
         assert self.history.data is not None, "see_data comes first"
         difference = difference_between(self.history.data, data)
@@ -112,9 +113,9 @@ class Search:
                 "study's first, and the study went on because of --data-may-differ; values of trials, and the test "
                 "result, may not be comparable"
             )
-        return refusal_of(difference) if difference.other and not may_differ else ""
+        return refusal_of(difference) if difference.other and not may_differ else None
 
-    def next(self, preferred: Container[int] = (), worker: str = "") -> Assignment | None:
+    def next(self, preferred: Container[int] = (), worker: str | None = None) -> Assignment | None:
         """What a free worker should train now, or None: nothing at present, or nothing more (see `done`).
 
         Args:
@@ -153,7 +154,7 @@ class Search:
 
     # -- what users ask for -----------------------------------------------------------------------------------------
 
-    def extend(self, request: int, wanted: Budget, by: str = "") -> str:
+    def extend(self, request: int, wanted: Budget, by: str | None = None) -> str | None:
         """Raise what the study may spend; a finished one goes on. The strategy's spec stays as it was.
 
         Args:
@@ -162,11 +163,11 @@ class Search:
             by: who asks.
 
         Returns:
-            Why it is refused; empty where it is granted.
+            Why it is refused; None where it is granted.
         """
         return self._requests.extend(request, wanted, by)
 
-    def enqueue(self, request: int, params: Mapping[str, Any], by: str = "") -> str:
+    def enqueue(self, request: int, params: Mapping[str, Any], by: str | None = None) -> str | None:
         """Have these params tried before anything new that the strategy wants, as soon as the budget has room.
 
         Args and Returns: as `extend`; `params` are a point of the space.
@@ -226,7 +227,14 @@ class Search:
         self._state.record(Paused(trial=trial_number, attempt=attempt))
 
     def fail(
-        self, trial_number: int, attempt: int, kind: str, message: str, *, signature: str = "", detail: str = ""
+        self,
+        trial_number: int,
+        attempt: int,
+        kind: str,
+        message: str,
+        *,
+        signature: str | None = None,
+        detail: str | None = None,
     ) -> None:
         """The training raised.
 

@@ -5,12 +5,12 @@ Knows the one way in which anything changes. Must not know why anything does.
 
 from __future__ import annotations
 
-from bandstand.search.events import Combined, Event, Noticed, Spent, TrialState
-from bandstand.search.history import History, Trial
+from bandstand.problem.problem import Problem
 from bandstand.search.protocol import StaleAttemptError
 from bandstand.strategies import Strategy, make_strategy
 from bandstand.strategies.strategy import CombiningPolicy, ForeseeingStrategy, Situation
-from bandstand.study.study import StudySpec
+from bandstand.trials.events import Combined, Event, Noticed, Spent, TrialState
+from bandstand.trials.history import History, Trial
 
 __all__ = ["SearchState"]
 
@@ -18,7 +18,7 @@ __all__ = ["SearchState"]
 class SearchState:
     """What all decisions of one study are made on."""
 
-    def __init__(self, spec: StudySpec, strategy: Strategy | None = None):
+    def __init__(self, spec: Problem, strategy: Strategy | None = None):
         """Nothing has happened yet."""
         self.spec = spec
         self.history = History(spec)

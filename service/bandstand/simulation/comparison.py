@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bandstand.report.text import and_list, counted
 from bandstand.simulation.cluster import Cluster
-from bandstand.simulation.curves import CurveSource
+from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.simulation.loop import simulate
 from bandstand.simulation.outcome import Outcome
 from bandstand.strategies import make_strategy

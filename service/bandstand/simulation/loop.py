@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from math import inf, isfinite, nextafter
 from typing import Literal
 
-from bandstand.search.events import Action, TrialState
 from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.simulation.cluster import Cluster, WorkerLuck
-from bandstand.simulation.curves import Advance, Curve, Curves, State
+from bandstand.simulation.learning_curves.curves import Advance, Curve, Curves, State
 from bandstand.simulation.outcome import Improvement, Outcome
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, TrialState
 
 __all__ = ["CHECKPOINT_SECONDS", "simulate"]
 

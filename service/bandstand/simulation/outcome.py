@@ -35,7 +35,7 @@ class Outcome:
     improvements: tuple[Improvement, ...]
     """Of any trial at any epoch, whatever became of it later."""
     chosen_value: float
-    """The value of the study's best trial, by the rule of `bandstand.search.best`; NaN if there is none."""
+    """The value of the study's best trial, by the rule of `bandstand.trials.best`; NaN if there is none."""
     reason: str
     """Why the study ended."""
     failed: bool

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from bandstand.errors import InputError
-from bandstand.simulation.curves import CurveSource
+from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.study.budget_text import budget_from
 from bandstand.study.study import StudySpec, study_spec_from
 

@@ -12,16 +12,13 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from bandstand.errors import InputError
 from bandstand.store import tables
-
-if TYPE_CHECKING:
-    from bandstand.store.store import Store
+from bandstand.store.database import Database
 
 __all__ = ["Accounts", "Role", "Token", "TokenRecord"]
 
@@ -95,9 +92,9 @@ class Accounts:
         DatabaseUnreachableError: the server went away.
     """
 
-    def __init__(self, store: Store):
+    def __init__(self, database: Database):
         """Use `Store.accounts`."""
-        self._store = store
+        self._database = database
 
     def create_token(self, user_name: str, role: Role, days: float) -> Token:
         """Make a token.
@@ -124,7 +121,7 @@ class Accounts:
             "role": str(role),
             "expires_at": sa.func.clock_timestamp() + timedelta(days=days),
         }
-        with self._store.connection() as connection, connection.begin():
+        with self._database.connection() as connection, connection.begin():
             row = connection.execute(sa.insert(tables.token).values(values).returning(*tables.token.c)).one()
         return Token(record=_record_from(row), text=f"{_PREFIX}_{number}_{secret}")
 
@@ -145,13 +142,13 @@ class Accounts:
         return None if row is None else _record_from(row)
 
     def _valid(self, number: str) -> sa.Row[tuple[object, ...]] | None:
-        with self._store.reading() as connection:
+        with self._database.reading() as connection:
             return connection.execute(_VALID, {"number": number}).one_or_none()
 
     def list_tokens(self) -> list[TokenRecord]:
         """All tokens, revoked and expired ones too, the newest first."""
         query = sa.select(tables.token).order_by(tables.token.c.created_at.desc())
-        with self._store.reading() as connection:
+        with self._database.reading() as connection:
             return [_record_from(row) for row in connection.execute(query)]
 
     def revoke(self, which: str) -> list[TokenRecord]:
@@ -166,7 +163,7 @@ class Accounts:
         token = tables.token
         good = sa.and_(sa.or_(token.c.id == which, token.c.user_name == which), token.c.revoked_at.is_(None))
         ended = sa.update(token).where(good).values(revoked_at=sa.func.clock_timestamp()).returning(*token.c)
-        with self._store.connection() as connection, connection.begin():
+        with self._database.connection() as connection, connection.begin():
             found = [_record_from(row) for row in connection.execute(ended)]
         if not found:
             raise InputError(f"there is no token, nor a user with tokens, {which!r}; `bandstand token list` shows them")
@@ -175,7 +172,7 @@ class Accounts:
     def signing_key(self) -> bytes:
         """The key by which all servers of this database sign what browsers keep; made when first asked for."""
         row = {"name": "signing key", "value": secrets.token_bytes(32)}
-        with self._store.connection() as connection, connection.begin():
+        with self._database.connection() as connection, connection.begin():
             connection.execute(insert(tables.secret).values(row).on_conflict_do_nothing())
             query = sa.select(tables.secret.c.value).where(tables.secret.c.name == row["name"])
             return bytes(connection.execute(query).scalar_one())

@@ -1,160 +1,117 @@
-"""Requests: what a user may ask of a study that exists, whether it runs or not.
+"""What users ask of a study that exists: more budget, a trial of their own, or to stop.
 
-A study's coordinator is the only writer of its events, so a request is a row that the coordinator takes in. Knows
-which ones can be granted, and their rows. Must not know what they change.
+Knows who may be asked for what. Must not know who asks, nor what becomes of it: the study's coordinator answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.errors import InputError
-from bandstand.search.budget import extended
+from bandstand.problem.budget import Budget
 from bandstand.store import tables
-from bandstand.strategies import make_strategy
-from bandstand.study.study import Budget, StudySpec
-from bandstand_spaces import Categorical, Float, Int, SearchSpace
+from bandstand.store.database import Database
+from bandstand.store.records import Request
+from bandstand.store.rows.plan_rows import read_plan_names
+from bandstand.store.rows.request_rows import check_extension, checked_params, read_budget, read_requests, write_request
+from bandstand.store.rows.study_rows import get_row, try_to_hold
+from bandstand.study.study import StudySpec
 
-__all__ = [
-    "Request",
-    "check_extension",
-    "checked_params",
-    "open_requests",
-    "params_from",
-    "read_budget",
-    "read_requests",
-    "write_request",
-]
+__all__ = ["StudyRequests"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What somebody asked of a study."""
+class StudyRequests:
+    """The requests of one database.
 
-    id: int
-    kind: Literal["extend", "enqueue"]
-    data: Mapping[str, Any]  # limits of a budget, or params
-    by: str  # who asked; empty where it is not known
-    created_at: datetime
-    taken_at: datetime | None  # when the study's coordinator took it in
-    answer: str  # why it was refused; empty where it was granted or is not taken yet
-
-    @property
-    def refused(self) -> bool:
-        """Whether it was taken and not granted."""
-        return self.taken_at is not None and bool(self.answer)
-
-
-def check_extension(spec: StudySpec, budget: Budget, wanted: Budget) -> None:
-    """Refuse what cannot be granted.
-
-    Args:
-        spec: the study.
-        budget: what it may spend now.
-        wanted: new totals of some limits.
-
-    Raises:
-        InputError: one line.
+    Raises, from any method:
+        DatabaseUnreachableError: the server went away.
     """
-    _check_executor(spec)
-    try:
-        extended(budget, wanted)
-    except ValueError as error:
-        raise InputError(f"{spec.name}: {error}") from None
 
+    def __init__(self, database: Database):
+        """Use `Store.requests`."""
+        self._database = database
 
-def checked_params(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The params of a trial that a study can try, in the order of its space; whole numbers become floats where due.
+    def read(self, name: str) -> list[Request]:
+        """What users have asked of a study, the oldest first, with the answers.
 
-    Raises:
-        InputError: one line.
-    """
-    _check_executor(spec)
-    closed = make_strategy(spec).closed
-    if closed:
-        raise InputError(
-            f"{spec.name}: sampler {spec.sampler} takes no trials from outside: {closed}; try these params in a study "
-            "of their own"
-        )
-    kinds = {name: parameter for name, parameter, _ in spec.space.flat()}
-    params = {
-        name: float(value) if isinstance(kinds.get(name), Float) and type(value) is int else value
-        for name, value in params.items()
-    }
-    try:
-        spec.space.check(params)
-    except ValueError as error:
-        raise InputError(f"{spec.name}: {error}") from None
-    return {name: params[name] for name in kinds if name in params}
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self._database.reading() as connection:
+            return read_requests(connection, get_row(connection, name)._mapping["id"])
 
+    def extend(self, name: str, budget: Budget, by: str | None = None) -> int:
+        """Ask that a study may spend more; a finished one goes on when it is run again.
 
-def params_from(space: SearchSpace, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Params from texts such as a command line has, each read as its parameter's kind of value."""
-    kinds = {name: parameter for name, parameter, _ in space.flat()}
-    return {name: _value_from(kinds.get(name), text) for name, text in texts.items()}
+        Args:
+            name: the study, in any state.
+            budget: new totals of limits that the study has; what is None stays.
+            by: who asks.
 
+        Returns:
+            The request's number; `read` has its answer once the study's coordinator has taken it in.
 
-def _value_from(parameter: Float | Int | Categorical | None, text: str) -> Any:
-    """What cannot be read stays a text, which the space then refuses by its rule."""
-    if isinstance(parameter, Categorical):
-        words = {str(choice): choice for choice in parameter.choices}
-        return words.get(text, words.get(text.capitalize(), text))
-    try:
-        return int(text) if isinstance(parameter, Int) else float(text) if parameter else text
-    except ValueError:
-        return text
+        Raises:
+            StudyNotFoundError: there is none of this name.
+            InputError: it cannot be granted; nothing was written.
+        """
+        with self._database.connection() as connection, connection.begin():
+            study_id, spec = self._requestable(connection, name)
+            now = read_budget(connection, study_id, spec)
+            for request in read_requests(connection, study_id):
+                if request.kind == "extend" and request.taken_at is None:  # it is granted before this one
+                    now = now.model_copy(update=dict(request.data))
+            check_extension(spec, now, budget)
+            return write_request(connection, study_id, "extend", budget.model_dump(exclude_none=True), by)
 
+    def enqueue(self, name: str, params: Mapping[str, Any], by: str | None = None) -> int:
+        """Ask that these params be trained next: before anything new that the strategy wants, within the budget.
 
-def _check_executor(spec: StudySpec) -> None:
-    if spec.executor == "tune":
-        raise InputError(
-            f"{spec.name}: a study under Ray Tune can neither be extended nor be given trials, because Tune is told "
-            'once what there is to do; executor must be "actors"'
-        )
+        Args:
+            name: the study, in any state. Where its budget is used, the trial waits until that is extended.
+            params: a point of the study's space.
+            by: who asks.
 
+        Returns, Raises: as `extend`.
+        """
+        with self._database.connection() as connection, connection.begin():
+            study_id, spec = self._requestable(connection, name)
+            return write_request(connection, study_id, "enqueue", checked_params(spec, params), by)
 
-# -- rows -----------------------------------------------------------------------------------------------------------
+    def stop(self, name: str) -> bool:
+        """Ask whoever runs a study to stop it.
 
+        Returns:
+            Whether somebody runs it.
 
-def write_request(connection: Connection, study_id: int, kind: str, data: Mapping[str, Any], by: str) -> int:
-    """Store a request that was found to be sound; returns its number."""
-    row = {"study_id": study_id, "kind": kind, "data": dict(data), "by": by}
-    return int(connection.execute(sa.insert(tables.request).values(row).returning(tables.request.c.id)).scalar_one())
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self._database.connection() as connection, connection.begin():
+            study_id = get_row(connection, name).id
+            if try_to_hold(connection, study_id):  # free, so nobody runs it
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(tables.LEASE_CLASS, study_id)))
+                return False
+            connection.execute(sa.update(tables.study).where(tables.study.c.id == study_id).values(stop_requested=True))
+            return True
 
+    def _requestable(self, connection: Connection, name: str) -> tuple[int, StudySpec]:
+        """A study's id and spec, where users may ask something of it; nobody else asks meanwhile.
 
-def read_requests(connection: Connection, study_id: int) -> list[Request]:
-    """All of a study's requests, the oldest first."""
-    of_study = sa.select(tables.request).where(tables.request.c.study_id == study_id).order_by(tables.request.c.id)
-    return [_request_from(row._mapping) for row in connection.execute(of_study)]
-
-
-def open_requests(connection: Connection, study_id: int) -> list[Request]:
-    """Those that no coordinator has taken in."""
-    return [request for request in read_requests(connection, study_id) if request.taken_at is None]
-
-
-def read_budget(connection: Connection, study_id: int, spec: StudySpec) -> Budget:
-    """What a study may spend now: as its spec says, or as it was extended."""
-    data = connection.execute(_extension_query(), {"study": study_id}).scalar()
-    return spec.budget if data is None else spec.budget.model_copy(update=dict(data["budget"]))
-
-
-@cache
-def _extension_query() -> sa.Select[Any]:
-    event, request, study = tables.event.c, tables.request.c, sa.bindparam("study", type_=sa.BigInteger)
-    was_extended = sa.exists().where(
-        request.study_id == study, request.kind == "extend", request.taken_at.is_not(None)
-    )  # else all events would be gone through in vain
-    query = sa.select(event.data).where(event.study_id == study, event.kind == "extended", was_extended)
-    return query.order_by(event.seq.desc()).limit(1)
-
-
-def _request_from(row: Any) -> Request:
-    return Request(**{name: row[name] for name in ("id", "kind", "data", "by", "created_at", "taken_at", "answer")})
+        Raises:
+            InputError: it is part of a comparison.
+        """
+        row = get_row(connection, name)._mapping
+        connection.execute(sa.select(tables.study.c.id).where(tables.study.c.id == row["id"]).with_for_update())
+        taken = tables.comparison_study.c.study_name
+        plans = [plan for plan in read_plan_names(connection) if name.startswith(f"{plan}/")]
+        if plans or connection.execute(sa.select(taken).where(taken == name).limit(1)).scalar() is not None:
+            raise InputError(
+                f"{name}: the studies of a comparison have equal budgets and no trials from outside; run a study of "
+                "its own for that"
+            )
+        return int(row["id"]), StudySpec.model_validate(row["spec"])

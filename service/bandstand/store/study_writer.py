@@ -19,14 +19,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine
 
 from bandstand.errors import LeaseLostError
-from bandstand.optuna_tables.optuna_mirror import OptunaMirror
-from bandstand.search.events import FINAL_STATES, Event
-from bandstand.search.history import History
 from bandstand.store import tables
-from bandstand.store.event_rows import Rows, event_from, measured_from, rows_from
 from bandstand.store.monitoring.pulse import Figures
-from bandstand.store.requests import Request, open_requests
+from bandstand.store.optuna_mirror import OptunaMirror
+from bandstand.store.records import Request
+from bandstand.store.rows.event_rows import Rows, event_from, measured_from, rows_from
+from bandstand.store.rows.request_rows import open_requests
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import FINAL_STATES, Event
+from bandstand.trials.history import History
 
 __all__ = ["Heard", "StudyWriter"]
 

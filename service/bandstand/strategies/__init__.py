@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts, StrategyFacts
 from bandstand.strategies.policies.bohb import BOHB
 from bandstand.strategies.policies.lr_restarts import LearningRateRestarts
@@ -44,9 +44,6 @@ from bandstand.strategies.samplers.tpe import TPESampler
 from bandstand.strategies.samplers.umda import UMDASampler
 from bandstand.strategies.samplers.zoom import ZoomSampler
 from bandstand.strategies.strategy import Policy, Pruner, Sampler, Strategy
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
 
 __all__ = [
     "PRUNERS",
@@ -108,7 +105,7 @@ STRATEGIES: Mapping[str, type[Policy]] = MappingProxyType(
 )
 
 
-def make_strategy(spec: StudySpec) -> Strategy:
+def make_strategy(spec: Problem) -> Strategy:
     """The strategy that a study names."""
     if spec.sampler in STRATEGIES:
         return STRATEGIES[spec.sampler].make(spec)
@@ -127,7 +124,7 @@ def strategy_name(sampler: str, pruner: str, plus: str = " + ") -> str:
     return sampler if pruner in ("", "none") else f"{sampler}{plus}{pruner}"
 
 
-def facts_of(spec: StudySpec) -> StrategyFacts:
+def facts_of(spec: Problem) -> StrategyFacts:
     """What others must know of the strategy that a study names, as its class says it."""
     if spec.sampler in STRATEGIES:
         policy = STRATEGIES[spec.sampler]

@@ -7,24 +7,23 @@ facts last: they are protocols, whose `__init__` does nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.problem.problem import Problem
 
-__all__ = ["PolicyFacts", "PrunerFacts", "SamplerFacts", "StrategyFacts"]
+__all__ = ["NeededExecutor", "PolicyFacts", "PrunerFacts", "SamplerFacts", "StrategyFacts"]
 
 
 class SamplerFacts(Protocol):
     """What a sampler's class says of a study that names it. A sampler inherits the usual answers."""
 
     @classmethod
-    def draws_at_random_first(cls, spec: StudySpec) -> int:
+    def draws_at_random_first(cls, spec: Problem) -> int:
         """How many trials with a value it waits for before it fits a model to them; 0 where it does not wait."""
         return 0
 
     @classmethod
-    def points(cls, spec: StudySpec) -> int | None:
+    def points(cls, spec: Problem) -> int | None:
         """How many points it tries, each of them once, so that the study needs no budget; None where it has no grid."""
         return None
 
@@ -33,9 +32,20 @@ class PrunerFacts(Protocol):
     """What a pruner's class says of a study that names it. A pruner inherits the usual answer."""
 
     @classmethod
-    def reduction_factor(cls, spec: StudySpec) -> int | None:
+    def reduction_factor(cls, spec: Problem) -> int | None:
         """Of how many trials at a rung one goes on; None where it does not choose among those at a rung."""
         return None
+
+
+class NeededExecutor(NamedTuple):
+    """The executor that a policy cannot do without."""
+
+    name: str
+    """As in the study's setting `executor`."""
+    reason: str
+    """Why, to follow on the policy's name."""
+    instead: str
+    """The policy that does without it."""
 
 
 class PolicyFacts(SamplerFacts, PrunerFacts, Protocol):
@@ -44,8 +54,11 @@ class PolicyFacts(SamplerFacts, PrunerFacts, Protocol):
     has_members: ClassVar[bool] = False
     """Whether its brackets are the members of a population: the trials of one follow one another."""
 
+    needed_executor: ClassVar[NeededExecutor | None] = None
+    """What must start and feed the processes that train; None where any executor will do."""
+
     @classmethod
-    def inherits_best(cls, spec: StudySpec) -> bool:
+    def inherits_best(cls, spec: Problem) -> bool:
         """Whether a child begins with the weights of its parent's best epoch rather than of its last."""
         return False
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bandstand.study.broken_rules import did_you_mean, rule_from
+from bandstand.problem.broken_rules import did_you_mean, rule_from
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

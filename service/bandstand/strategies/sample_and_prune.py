@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bandstand.search.events import Event
-from bandstand.search.history import Trial
 from bandstand.strategies.strategy import (
     ForeseeingSampler,
     Judgement,
@@ -21,6 +19,8 @@ from bandstand.strategies.strategy import (
     Situation,
     Step,
 )
+from bandstand.trials.events import Event
+from bandstand.trials.history import Trial
 
 __all__ = ["SampleAndPrune"]
 
@@ -29,7 +29,7 @@ class SampleAndPrune:
     """A `Strategy` of one sampler and one pruner, neither of which knows the other."""
 
     exhausted = "every point of the grid was visited"
-    closed = ""
+    closed = None
 
     def __init__(self, sampler: Sampler, pruner: Pruner):
         self._sampler = sampler

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from bandstand.search.combination import Combination
-from bandstand.search.events import Action, Event
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts, PrunerFacts, SamplerFacts
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.combination import Combination
+from bandstand.trials.events import Action, Event
+from bandstand.trials.history import Trial
 
 __all__ = [
     "CombiningPolicy",
@@ -48,7 +46,7 @@ class Proposal:
     from_epoch: int = 0
     weights: str = "last"
     learning_rates: tuple[float, ...] = ()
-    origin: str = ""
+    origin: str | None = None
     request: int | None = None
 
 
@@ -101,8 +99,10 @@ class Strategy(Protocol):
     exhausted: str
     """Why a study ends whose strategy has nothing more to try while there is budget left."""
 
-    closed: str
-    """Why no trial can be brought in from outside; empty where `adopt` makes one."""
+    @property
+    def closed(self) -> str | None:
+        """Why no trial can be brought in from outside; None where `adopt` makes one."""
+        ...
 
     def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
         """What trial `number` with params that a user wants tried should be, None where it must wait.
@@ -169,12 +169,12 @@ class Policy(Strategy, PolicyFacts, Protocol):
     """One line for the help and the README's table."""
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         ...
 
     @classmethod
-    def make(cls, spec: StudySpec) -> Policy:
+    def make(cls, spec: Problem) -> Policy:
         """The strategy of a study."""
         ...
 
@@ -199,7 +199,7 @@ class Sampler(SamplerFacts, Protocol):
     """One line for the help and the README's table."""
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """Refuse what cannot work.
 
         Raises:
@@ -208,7 +208,7 @@ class Sampler(SamplerFacts, Protocol):
         ...
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> Sampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> Sampler:
         """The sampler of a study whose trials may be compared at `ask_epochs` (ascending, the last completes)."""
         ...
 
@@ -245,12 +245,12 @@ class Pruner(PrunerFacts, Protocol):
     """One line for the help and the README's table."""
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         ...
 
     @classmethod
-    def make(cls, spec: StudySpec) -> Pruner:
+    def make(cls, spec: Problem) -> Pruner:
         """The pruner of a study."""
         ...
 

@@ -19,7 +19,7 @@ def budget_from(texts: Sequence[str]) -> dict[str, float]:
     Raises:
         InputError: it cannot be read.
     """
-    from bandstand.study.study import Budget
+    from bandstand.problem.budget import Budget
 
     budget: dict[str, float] = {}
     for text in (part.strip() for each in texts for part in each.split(",")):

@@ -6,60 +6,26 @@ Knows what a user may ask for. Must not know how a study is stored, decided or t
 from __future__ import annotations
 
 import json
-import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from bandstand.errors import InputError
+from bandstand.problem.broken_rules import did_you_mean, rule_from
+from bandstand.problem.budget import Budget
+from bandstand.problem.field_types import Frozen, Positive, Space
+from bandstand.problem.objective import Objective
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES, facts_of, strategy_name
-from bandstand.study.broken_rules import did_you_mean, rule_from
-from bandstand.study.directions import Direction, better_words, direction_from_name
 from bandstand.study.references import Reference
-from bandstand_spaces import SEARCH_SPACES, Categorical, Int, SearchSpace
+from bandstand_spaces import Categorical, Int
 
-__all__ = ["Budget", "Objective", "Resources", "StudySpec", "study_spec_from"]
+__all__ = ["Resources", "StudySpec", "study_spec_from"]
 
 NAME_LIMIT = 100
 _DEFAULT_SAMPLER = "umda"
 _TYPES = ("int", "str", "float")
-
-
-def _space_from(value: Any) -> SearchSpace:
-    if isinstance(value, SearchSpace):
-        return value
-    if isinstance(value, str):
-        if value not in SEARCH_SPACES:
-            raise ValueError(f"must be a table of parameters or one of {', '.join(SEARCH_SPACES)}; got {value!r}")
-        return SEARCH_SPACES[value]
-    if isinstance(value, Mapping):
-        return SearchSpace.from_dict(dict(value))
-    raise ValueError(f"must be a table of parameters or a name; got {type(value).__name__}")
-
-
-if TYPE_CHECKING:
-    Space = SearchSpace
-else:  # pydantic would try to read the classes of a space as models of its own
-    Space = Annotated[Any, PlainValidator(_space_from), PlainSerializer(lambda space: space.to_dict())]
-
-
-def _not_a_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError(f"must be a number; got {value}")
-    return value
 
 
 def _class_weight_from(value: Any) -> Any:
@@ -77,112 +43,7 @@ def _class_weight_from(value: Any) -> Any:
     return weights
 
 
-Positive = Annotated[int, Field(ge=1), BeforeValidator(_not_a_bool)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class Objective(_Frozen):
-    """What a trial is judged by."""
-
-    metric: str = "val_loss"
-    """A key of Keras's epoch logs, such as val_accuracy."""
-    direction: Direction = "minimize"
-    """Which way the metric is better. Left out, its name tells, where that is certain; else it must be given."""
-    epoch: Literal["best", "last"] = "best"
-    """Which epoch's value, with that epoch's weights, is the trial's result."""
-    told_by_name: bool = Field(default=False, exclude_if=operator.not_)
-    """The direction was left out and told from the metric's name. Ours to set: the first trainer then checks it."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _note_what_is_left_out(cls, settings: Any) -> Any:
-        if isinstance(settings, str):
-            settings = {"metric": settings}
-        if isinstance(settings, Mapping) and settings.get("direction") is None:
-            return {**settings, "direction": None, "told_by_name": True}
-        return settings
-
-    @field_validator("direction", mode="before")
-    @classmethod
-    def _told_by_the_name(cls, direction: Any, info: ValidationInfo) -> Any:
-        if direction is not None or "metric" not in info.data:
-            return direction
-        told = direction_from_name(info.data["metric"])
-        if told is None:
-            raise ValueError(
-                "must be minimize or maximize where the metric's name does not tell which way is better; got none for "
-                f'{info.data["metric"]!r}: say direction = "maximize" if higher is better, else "minimize"'
-            )
-        return told
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both judge alike, wherever they have their direction from."""
-        return isinstance(other, Objective) and self._judges_by == other._judges_by
-
-    def __hash__(self) -> int:
-        """As equality."""
-        return hash(self._judges_by)
-
-    @property
-    def _judges_by(self) -> tuple[str, str, str]:
-        return self.metric, self.direction, self.epoch
-
-    @property
-    def better(self) -> str:
-        """For people: `higher is better`, or `lower is better`."""
-        return better_words(self.direction)
-
-    @property
-    def best_word(self) -> str:
-        """For people: `highest` or `lowest`."""
-        return "lowest" if self.direction == "minimize" else "highest"
-
-    @property
-    def contradiction(self) -> str:
-        """For people, what a given direction has against the metric's name; empty where they agree or it tells none."""
-        named = direction_from_name(self.metric)
-        if named in (None, self.direction):
-            return ""
-        return (
-            f"{self.metric} is taken as {self.better}, as objective.direction = {self.direction!r} says, though a "
-            f"metric of this name usually means that {better_words(named)}"
-        )
-
-    @property
-    def sign(self) -> float:
-        """Factor that turns a value into a loss, where smaller is better."""
-        return 1.0 if self.direction == "minimize" else -1.0
-
-    def is_better(self, value: float, than: float) -> bool:
-        """Whether `value` is strictly better than `than`."""
-        return self.sign * value < self.sign * than
-
-
-class Budget(_Frozen):
-    """What a study may spend; whichever is used up first ends it."""
-
-    epochs: Positive | None = None
-    trials: Positive | None = None
-    wall_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Time in which trials may train, all runs of the study together. What is chosen is saved and tested after it."""
-    gpu_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """GPUs that are busy, times hours."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing is limited."""
-        return not self.model_dump(exclude_none=True)
-
-    def __str__(self) -> str:
-        words = {"epochs": "epochs", "trials": "trials", "wall_seconds": "s", "gpu_hours": "GPU hours"}
-        parts = [f"{value:g} {words[key]}" for key, value in self.model_dump(exclude_none=True).items()]
-        return ", ".join(parts) or "the whole grid"
-
-
-class Resources(_Frozen):
+class Resources(Frozen):
     """What one trainer is given, in Ray's units."""
 
     cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
@@ -201,7 +62,7 @@ class Resources(_Frozen):
         return value
 
 
-class StudySpec(_Frozen):
+class StudySpec(Frozen):
     """One study. Frozen; equal specs describe the same study.
 
     Raises pydantic's ValidationError when built directly; `study_spec_from` raises `InputError` with one line.
@@ -220,10 +81,10 @@ class StudySpec(_Frozen):
     objective: Objective = Objective()
     sampler: str = _DEFAULT_SAMPLER
     """With `asha` the pair of least mean regret at 32 workers on both sets of recorded curves of the benchmarks."""
-    sampler_options: dict[str, Any] = {}
+    sampler_options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it for each study
     pruner: str = ""
     """Left out, `asha`; a whole strategy, such as pbt, has none."""
-    pruner_options: dict[str, Any] = {}
+    pruner_options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it for each study
     max_epochs: Positive
     """Epochs that complete a trial."""
     batch_size: Positive | str = 32
@@ -293,7 +154,16 @@ class StudySpec(_Frozen):
                     f"{name} must be left out with sampler {self.sampler}, which decides by itself how long each trial "
                     f"trains; got {value!r}"
                 )
+        self._check_executor()
         STRATEGIES[self.sampler].check(self)
+
+    def _check_executor(self) -> None:
+        needed = STRATEGIES[self.sampler].needed_executor
+        if needed is not None and self.executor != needed.name:
+            raise ValueError(
+                f"executor must be {needed.name} with sampler {self.sampler}, {needed.reason}; got {self.executor!r}: "
+                f'say executor = "{needed.name}", or sampler = "{needed.instead}"'
+            )
 
     @property
     def references(self) -> tuple[str, ...]:

@@ -9,18 +9,14 @@ import importlib
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bandstand.errors import BandstandError, InputError, one_line
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.user_modules import find_clash, serve_modules
-
-if TYPE_CHECKING:
-    from bandstand.store.store import Store
 
 __all__ = ["FoundStudy", "built_in_studies", "default_code_path", "find_study"]
 
@@ -47,16 +43,17 @@ def built_in_studies() -> dict[str, str]:
     return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in files}
 
 
-def find_study(target: str, store: Store | None = None) -> FoundStudy:
+def find_study(target: str, stored_spec: Callable[[str], StudySpec] | None = None) -> FoundStudy:
     """The study that `target` names.
 
     Args:
         target: `study.toml`, `train.py:study`, or the name of a built-in study.
-        store: where to look for a stored study of this name first, to resume it without its file.
+        stored_spec: gives the spec of a stored study, such as `Store.spec`; where given, a name is one of those, so
+            that a study is resumed without its file.
 
     Raises:
         InputError: there is none, or it breaks a rule.
-        StudyNotFoundError: a store was given, and neither it nor any file has the study.
+        StudyNotFoundError: stored studies were to be looked at, and there is none of this name.
     """
     here = str(Path.cwd())
     file, _, attribute = target.partition(":")
@@ -65,8 +62,8 @@ def find_study(target: str, store: Store | None = None) -> FoundStudy:
         return FoundStudy(spec=_from_toml(path), code_path=[str(path.absolute().parent), here])
     if path.suffix == ".py":
         return FoundStudy(spec=_from_python(path, attribute or "study"), code_path=[str(path.absolute().parent), here])
-    if store is not None:
-        return FoundStudy(spec=store.spec(target), code_path=[here])
+    if stored_spec is not None:
+        return FoundStudy(spec=stored_spec(target), code_path=[here])
     built_in = built_in_studies()
     if target in built_in:
         return FoundStudy(

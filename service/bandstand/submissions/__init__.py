@@ -11,9 +11,9 @@ PostgreSQL holds all of it, so that any server may die and another goes on.
 
 from __future__ import annotations
 
-from bandstand.submissions.code import MAX_CODE_BYTES, CodeArchive
+from bandstand.store.rows.submission_rows import Run, Submission, SubmissionState
+from bandstand.study.code_archive import MAX_CODE_BYTES, CodeArchive
 from bandstand.submissions.dispatch import Dispatch
 from bandstand.submissions.queue import SubmissionQueue
-from bandstand.submissions.records import Run, Submission, SubmissionState
 
 __all__ = ["MAX_CODE_BYTES", "CodeArchive", "Dispatch", "Run", "Submission", "SubmissionQueue", "SubmissionState"]

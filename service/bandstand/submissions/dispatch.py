@@ -14,9 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
-from bandstand.submissions.code import CodeArchive
-from bandstand.submissions.queue import TURN, end_submission, notify, set_submission
-from bandstand.submissions.records import (
+from bandstand.store.rows.submission_rows import (
+    TURN,
     Run,
     RunState,
     Submission,
@@ -26,6 +25,8 @@ from bandstand.submissions.records import (
     run_from,
     submission_from,
 )
+from bandstand.study.code_archive import CodeArchive
+from bandstand.submissions.queue import end_submission, notify, set_submission
 
 if TYPE_CHECKING:
     from bandstand.store.store import Store
@@ -64,7 +65,7 @@ class Dispatch:
         """
         self.server = uuid.uuid4().hex
         self._store = store
-        with store.connection() as connection, connection.begin():
+        with store.database.connection() as connection, connection.begin():
             connection.execute(sa.insert(tables.server).values(id=self.server, place=place))
 
     def beat(self) -> None:
@@ -72,13 +73,13 @@ class Dispatch:
         server, now = tables.server, sa.func.clock_timestamp()
         row = {"id": self.server, "place": "", "heartbeat_at": now}
         alive = insert(server).values(row).on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": now})
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             connection.execute(alive)
             connection.execute(sa.delete(server).where(server.c.heartbeat_at < _ago(86_400)))
 
     def leave(self) -> None:
         """Sign off, so that others need not wait before they take over."""
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             connection.execute(sa.delete(tables.server).where(tables.server.c.id == self.server))
             notify(connection)
 
@@ -100,7 +101,7 @@ class Dispatch:
         )
         due = sa.or_(table.c.not_before.is_(None), table.c.not_before <= sa.func.clock_timestamp())
         query = sa.select(table).where(table.c.state == SubmissionState.QUEUED, due, active < per_user)
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.DISPATCH_LOCK)))  # the cap is counted
             row = connection.execute(query.order_by(*TURN).limit(1).with_for_update(skip_locked=True)).one_or_none()
             if row is None:
@@ -121,7 +122,7 @@ class Dispatch:
         table, server = tables.submission, tables.server
         alive = sa.select(server.c.id).where(server.c.heartbeat_at > _ago(SERVER_IS_GONE_SECONDS))
         query = sa.select(table).where(table.c.state.in_(("running", "stopping")), table.c.server.not_in(alive))
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             rows = connection.execute(query.with_for_update(skip_locked=True)).all()
             for row in rows:
                 set_submission(connection, row.id, server=self.server)
@@ -131,7 +132,7 @@ class Dispatch:
         """All runs that are this server's."""
         table = tables.submission
         query = sa.select(table.c.id).where(table.c.server == self.server, table.c.state.in_(("running", "stopping")))
-        with self._store.connection() as connection:
+        with self._store.database.connection() as connection:
             ids = connection.execute(query).scalars().all()
             return [self._claimed(connection, self._latest_run(connection, one)) for one in ids]
 
@@ -140,13 +141,13 @@ class Dispatch:
         if submission.code is None:
             return None
         query = sa.select(tables.code.c.content).where(tables.code.c.sha256 == submission.code)
-        with self._store.connection() as connection:
+        with self._store.database.connection() as connection:
             return CodeArchive(bytes(connection.execute(query).scalar_one()))
 
     def submitted(self, run: str) -> None:
         """The cluster has the job."""
         changed = sa.update(tables.run).where(tables.run.c.id == run, tables.run.c.state == RunState.STARTING)
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             connection.execute(changed.values(state=RunState.SUBMITTED))
 
     def append_log(self, run: str, start: int, text: str) -> None:
@@ -161,7 +162,7 @@ class Dispatch:
             return
         text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL has no place for
         row = {"run_id": run, "start": start, "text": text}
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             held = sa.select(tables.run.c.log_characters).where(tables.run.c.id == run).with_for_update()
             if connection.execute(held).scalar() != start:
                 return
@@ -177,7 +178,7 @@ class Dispatch:
             state: succeeded, failed or lost, as the cluster says. What the job itself has said stands.
             message: why.
         """
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             of_run = sa.select(tables.run).where(tables.run.c.id == run).with_for_update()
             ended = run_from(connection.execute(of_run).one())
             submission = read_submission(connection, ended.submission_id)
@@ -255,7 +256,7 @@ class Dispatch:
             "AND run.state IN ('starting', 'submitted', 'running')) "
             "AND locks.pid <> pg_backend_pid()"
         )
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             rows = connection.execute(query, {"cls": tables.LEASE_CLASS, "silent": silent_seconds})
             return [row.name for row in rows if row.freed]
 

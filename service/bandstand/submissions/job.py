@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from bandstand.errors import InputError
 from bandstand.store import tables
-from bandstand.store.study_rows import has_work
+from bandstand.store.rows.study_rows import has_work
+from bandstand.store.rows.submission_rows import RunState, SubmissionState, read_studies, read_submission, run_from
 from bandstand.study.study import StudySpec
-from bandstand.submissions.records import RunState, SubmissionState, read_studies, read_submission, run_from
 
 if TYPE_CHECKING:
     from bandstand.store.store import Store
@@ -40,7 +40,7 @@ def begin_job(store: Store, run: str) -> JobOrder:
     Raises:
         InputError: there is no such run, another one has taken its place, or it has been stopped.
     """
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         of_run = sa.select(tables.run).where(tables.run.c.id == run).with_for_update()
         row = connection.execute(of_run).one_or_none()
         if row is None:
@@ -68,7 +68,7 @@ def must_stop(store: Store, run: str) -> bool:
     """Whether the job of this run should pause: its submission is being stopped, or the run counts as over."""
     of_run = sa.select(tables.run.c.state, tables.submission.c.state.label("submission_state"))
     of_run = of_run.join(tables.submission, tables.submission.c.id == tables.run.c.submission_id)
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         row = connection.execute(of_run.where(tables.run.c.id == run)).one_or_none()
     return row is None or RunState(row.state).has_ended or row.submission_state == SubmissionState.STOPPING
 
@@ -76,5 +76,5 @@ def must_stop(store: Store, run: str) -> bool:
 def refuse_job(store: Store, run: str, message: str) -> None:
     """Say that the studies of this run cannot be run as they stand; it is not tried again."""
     ended = {"state": RunState.REFUSED, "message": message, "ended_at": sa.func.clock_timestamp()}
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.update(tables.run).where(tables.run.c.id == run).values(ended))

@@ -15,9 +15,9 @@ from sqlalchemy.engine import Connection
 
 from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError
 from bandstand.store import tables
-from bandstand.store.study_rows import delete_row, has_work
-from bandstand.submissions.code import CodeArchive
-from bandstand.submissions.records import (
+from bandstand.store.rows.study_rows import delete_row, has_work
+from bandstand.store.rows.submission_rows import (
+    TURN,
     Run,
     Submission,
     SubmissionState,
@@ -29,10 +29,11 @@ from bandstand.submissions.records import (
     read_submission,
     submission_from,
 )
+from bandstand.study.code_archive import CodeArchive
 
 if TYPE_CHECKING:
-    from bandstand.comparison.plan import ComparisonPlan
     from bandstand.store.store import Store
+    from bandstand.study.comparison_plan import ComparisonPlan
     from bandstand.study.study import StudySpec
 
 __all__ = ["Order", "SubmissionQueue"]
@@ -60,14 +61,14 @@ class SubmissionQueue:
     """
 
     def __init__(self, store: Store):
-        """Use `Store.queue`."""
+        """The queue of this store's database."""
         self._store = store
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
     def find(self, name: str) -> Submission | None:
         """The submission of a study or comparison; None if a server was never asked to run it."""
-        with self._store.reading() as connection:
+        with self._store.database.reading() as connection:
             return find_submission(connection, name)
 
     def runs(self, name: str) -> list[Run]:
@@ -83,7 +84,7 @@ class SubmissionQueue:
 
     def look_up(self, name: str) -> tuple[Submission | None, list[Run]]:
         """As `find`, with its runs, the oldest first."""
-        with self._store.reading() as connection:
+        with self._store.database.reading() as connection:
             found = find_submission(connection, name)
             return found, [] if found is None else read_runs(connection, found.id)
 
@@ -99,7 +100,7 @@ class SubmissionQueue:
         query = sa.select(log.start, log.text).where(
             log.run_id == run, log.start + sa.func.length(log.text) > start, log.start < start + limit
         )
-        with self._store.reading() as connection:
+        with self._store.database.reading() as connection:
             pieces = connection.execute(query.order_by(log.start)).all()
         text = "".join(piece.text for piece in pieces)
         skipped = max(0, start - pieces[0].start) if pieces else 0
@@ -109,12 +110,12 @@ class SubmissionQueue:
         """All that is queued, the next one first."""
         table = tables.submission
         query = sa.select(table).where(table.c.state == SubmissionState.QUEUED)
-        with self._store.reading() as connection:
+        with self._store.database.reading() as connection:
             return [submission_from(row) for row in connection.execute(query.order_by(*TURN))]
 
     def has_code(self, sha256: str) -> bool:
         """Whether an archive of this SHA-256 is kept."""
-        with self._store.reading() as connection:
+        with self._store.database.reading() as connection:
             return _is_kept(connection, sha256)
 
     # -- asking -----------------------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ class SubmissionQueue:
             InputError: it must not be unpacked.
         """
         code.check()
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             is_new = not _is_kept(connection, code.sha256)
             _keep_code(connection, code)
             _drop_unused_code(connection)
@@ -152,7 +153,7 @@ class SubmissionQueue:
         Raises:
             StudyNameTakenError: a name belongs to something with other settings or other code.
         """
-        kept = self._store.keep_comparison(plan)
+        kept = self._store.plans.keep(plan)
         return self._submit(kept.name, "comparison", [planned.spec for planned in kept.studies()], order)
 
     def _submit(
@@ -162,7 +163,7 @@ class SubmissionQueue:
             raise InputError(f"workers must be at least 1; got {order.workers}")
         if isinstance(order.code, CodeArchive):
             order.code.check()
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
             there = find_submission(connection, name, lock=True)
             if there is not None:
@@ -183,7 +184,7 @@ class SubmissionQueue:
         Raises:
             StudyNotFoundError: nothing of this name was submitted.
         """
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             found = get_submission(connection, name)
             if found.state is SubmissionState.QUEUED:
                 end_submission(connection, found.id, "stopped", "it was stopped while it waited")
@@ -210,7 +211,7 @@ class SubmissionQueue:
             if self._store.is_over(name):
                 raise _nothing_left(name)
             return self.submit_study(self._store.spec(name), order)[0]
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             found = get_submission(connection, name)
             if found.state is not SubmissionState.ENDED:
                 return found
@@ -237,7 +238,7 @@ class SubmissionQueue:
             StudyInUseError: it is queued or runs: stop it first.
             StudyNameTakenError: it is a comparison's, and deleted with that.
         """
-        with self._store.connection() as connection, connection.begin():
+        with self._store.database.connection() as connection, connection.begin():
             found = find_submission(connection, name, lock=True)
             if found is not None and found.name == name:
                 if found.state is not SubmissionState.ENDED:
@@ -258,10 +259,6 @@ class SubmissionQueue:
             _drop_unused_code(connection)
         self._store.delete_optuna_studies(names)
         return files
-
-
-TURN: tuple[Any, ...] = (tables.submission.c.priority.desc(), tables.submission.c.queued_at, tables.submission.c.id)
-"""The order in which submissions are run."""
 
 
 def notify(connection: Connection) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.benchmarks.contenders import CONTENDERS
-from tests.benchmarks.workloads import WORKLOADS
+from tests.benchmarks.measuring.workloads import WORKLOADS
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.benchmarks.contenders import Trained, bandstand_study
-from tests.benchmarks.workloads import Workload
+from tests.benchmarks.measuring.workloads import Workload
 
 
 def run(workload: Workload) -> Trained:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.contenders import Trained
-from tests.benchmarks.workloads import Workload
+from tests.benchmarks.measuring.workloads import Workload
 
 _ROOT = Path(__file__).parents[3]
 

@@ -14,7 +14,7 @@ from typing import Any
 from bandstand_spaces import Categorical, Float, Int, Parameter
 from tests.benchmarks.contenders import Trained
 from tests.benchmarks.contenders.processes import make_value_log, set_up_process
-from tests.benchmarks.workloads import Workload
+from tests.benchmarks.measuring.workloads import Workload
 
 
 def run(workload: Workload) -> Trained:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.benchmarks.contenders import Trained
 from tests.benchmarks.contenders.processes import Train, make_value_log, train_in_processes
-from tests.benchmarks.workloads import Workload
+from tests.benchmarks.measuring.workloads import Workload
 
 _STUDY = "benchmark"
 

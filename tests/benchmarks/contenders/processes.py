@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.benchmarks.contenders import Trained
-from tests.benchmarks.workloads import Workload
+from tests.benchmarks.measuring.workloads import Workload
 
 __all__ = ["Train", "make_value_log", "set_up_process", "train_in_processes"]
 

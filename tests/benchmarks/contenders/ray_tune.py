@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.benchmarks.contenders import Trained
 from tests.benchmarks.contenders.processes import make_value_log, set_up_process
-from tests.benchmarks.workloads import WORKLOADS, Workload
+from tests.benchmarks.measuring.workloads import WORKLOADS, Workload
 
 _MEETING_SECONDS = 120
 

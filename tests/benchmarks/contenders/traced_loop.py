@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.benchmarks.contenders import Trained
 from tests.benchmarks.contenders.processes import Train, train_in_processes
-from tests.benchmarks.workloads import Workload
+from tests.benchmarks.measuring.workloads import Workload
 
 
 def run(workload: Workload) -> Trained:

@@ -20,7 +20,7 @@ from bandstand.store.store import Store
 def empty_queue(store: Store) -> Iterator[None]:
     """What was submitted here is gone for the tests that come after."""
     yield
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.delete(tables.submission))
         connection.execute(sa.delete(tables.server))
 

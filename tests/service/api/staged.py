@@ -9,13 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
-from bandstand.submissions import Dispatch
+from bandstand.submissions import Dispatch, SubmissionQueue
+from bandstand.trials.events import Action
 
 __all__ = ["StagedStudy", "make_spec", "run_job"]
 
@@ -115,7 +115,7 @@ class StagedStudy:
 def run_job(store: Store, name: str, printed: str = "") -> tuple[Dispatch, str]:
     """Claim what waits under this name, as a server does, and let its job print something; returns the run's id."""
     dispatch = Dispatch(store, "a test")
-    found = store.queue.find(name)
+    found = SubmissionQueue(store).find(name)
     assert found is not None
     _set_priority(store, name, 10_000)  # it is its turn
     claimed = dispatch.claim(per_user=1000)
@@ -129,5 +129,5 @@ def run_job(store: Store, name: str, printed: str = "") -> tuple[Dispatch, str]:
 
 def _set_priority(store: Store, name: str, priority: int) -> None:
     table = tables.submission
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.update(table).where(table.c.name == name).values(priority=priority))

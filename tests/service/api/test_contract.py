@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 schemathesis.serializer("application/zip")(lambda ctx, value: value)
 OPEN = {"/healthz", "/readyz"}

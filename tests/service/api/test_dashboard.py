@@ -10,8 +10,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from bandstand.optuna_tables.optuna_mirror import open_storage
 from bandstand.store.accounts import Role
+from bandstand.store.optuna_mirror import open_storage
 from tests.service.api.browsing import log_in
 from tests.service.api.staged import StagedStudy, make_spec
 
@@ -24,7 +24,7 @@ def shown(store):
         study.train_one(0.9)
         study.train_one(0.7, epochs=1)
         study.end()
-    return open_storage(store.url).get_study_id_from_name(spec.name)
+    return open_storage(store.database.url).get_study_id_from_name(spec.name)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ WRITES = (
 @pytest.fixture(scope="module")
 def storage(store):
     """Optuna's own, opened once: each would keep connections of its own."""
-    storage = open_storage(store.url)
+    storage = open_storage(store.database.url)
     yield storage
     storage.engine.dispose()
 
@@ -162,7 +162,7 @@ def test_it_is_in_a_process_of_its_own_which_is_started_again_and_leaves_nothing
 
 def test_its_command_line_has_no_secret(app, viewer, store):
     viewer.get("/api/meta")
-    assert store.url not in " ".join(app.state.dashboard._process.args)
+    assert store.database.url not in " ".join(app.state.dashboard._process.args)
 
 
 def test_a_policy_of_its_own_lets_it_work_and_nobody_frame_it(viewer):

@@ -20,7 +20,7 @@ from bandstand.api import ServerSettings, make_app
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from tests.service.api.event_stream import events_of
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -17,7 +17,7 @@ from bandstand.search.search import Search
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from tests.service.api.event_stream import events_of
-from tests.service.written_study import flush, make_spec
+from tests.service.store.written_study import flush, make_spec
 
 
 @pytest.fixture(scope="module")

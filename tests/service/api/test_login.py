@@ -8,9 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bandstand.api import ServerSettings, make_app
-from bandstand.api.authentication import COOKIE
+from bandstand.api.access.authentication import COOKIE
+from bandstand.api.access.failed_logins import FailedLogins
 from bandstand.api.pages.addresses import safe_target
-from bandstand.api.pages.attempts import FailedLogins
 from bandstand.store.accounts import Role
 from tests.service.api.browsing import PAGE, log_in
 

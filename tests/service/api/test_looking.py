@@ -12,7 +12,7 @@ from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from tests.service.written_study import flush, make_spec
+from tests.service.store.written_study import flush, make_spec
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_studies_come_in_pages_each_once_the_newest_first(client_of, store: Stor
 
 def test_a_list_takes_one_statement_however_long_it_is(store: Store, trained):
     statements = []
-    sa.event.listen(store._engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    sa.event.listen(store.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     assert len(store.studies()) > 1
     assert len(statements) == 1
 
@@ -112,7 +112,7 @@ def test_a_finished_study_that_is_extended_waits_in_the_queue_again(client_of, s
     ada, asked = client_of("ada"), {"spec": make_spec(sampler="random").model_dump(mode="json")}
     name = asked["spec"]["name"]
     ada.post("/studies", json=asked)
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.update(tables.study).where(tables.study.c.name == name).values(state="finished"))
         ended = sa.update(tables.submission).where(tables.submission.c.name == name)
         connection.execute(ended.values(state="ended", outcome="finished"))
@@ -123,7 +123,7 @@ def test_a_finished_study_that_is_extended_waits_in_the_queue_again(client_of, s
     params = {"optimizer": "adam", "zeta": 0.5, "alpha": True}
     assert ada.post(f"/studies/{name}/enqueue", json={"params": params}).status_code == 202
     assert ada.post(f"/studies/{name}/enqueue", json={"params": {"zeta": 2}}).status_code == 422
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         kinds = connection.execute(sa.select(tables.request.c.kind).order_by(tables.request.c.id)).scalars().all()
     assert kinds[-2:] == ["extend", "enqueue"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import bandstand.api.pages
-from bandstand.api.pages.chart import BestSoFar, make_chart, read_best_so_far
+from bandstand.api.pages.content.chart import BestSoFar, make_chart, read_best_so_far
 from bandstand.api.pages.words import ago, count, duration, number, plain_text
-from bandstand.report.timeline import make_best_curve
+from bandstand.report.records.timeline import make_best_curve
 from bandstand.store import tables
 from tests.service.api.staged import StagedStudy, make_spec
 
@@ -54,7 +54,7 @@ def test_the_image_tells_the_best_as_the_report_does(store, epoch):
         study.end()
     record = store.record(spec.name)
     curve = make_best_curve(record)
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         found = connection.execute(tables.study.select().where(tables.study.c.name == spec.name)).one()
         best = read_best_so_far(connection, found.id, spec.objective)
     assert best.changes == list(zip(curve.epochs, curve.values, strict=True))

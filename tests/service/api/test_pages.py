@@ -7,10 +7,11 @@ import re
 import pytest
 
 from bandstand.api.pages.addresses import address_of
-from bandstand.comparison.plan import make_plan
 from bandstand.store.accounts import Role
+from bandstand.store.rows.submission_rows import RunState
+from bandstand.study.comparison_plan import make_plan
+from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import Order
-from bandstand.submissions.records import RunState
 from tests.service.api.browsing import log_in
 from tests.service.api.staged import StagedStudy, make_spec, run_job
 
@@ -29,7 +30,7 @@ def text_of(page):
 
 def test_the_front_page_has_each_study_with_its_state_best_and_cost(browser, store):
     spec = make_spec(name="front-finished")
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     with StagedStudy(store, spec) as study:
         while study.train_one(0.87654):
             pass
@@ -47,11 +48,11 @@ def test_the_front_page_has_each_study_with_its_state_best_and_cost(browser, sto
 
 
 def test_the_list_is_filtered_by_state_and_by_whose_it_is_and_comes_in_pages(browser, store, monkeypatch):
-    monkeypatch.setattr("bandstand.api.pages.listing.PAGE_SIZE", 2)
+    monkeypatch.setattr("bandstand.api.pages.content.listing.PAGE_SIZE", 2)
     monkeypatch.setattr("bandstand.api.pages.front.PAGE_SIZE", 2)
     for number, user in enumerate(["ada", "grace", "ada", "ada"]):
-        store.queue.submit_study(make_spec(name=f"paged-{number}"), Order(submitter=user))
-        store.queue.stop(f"paged-{number}")
+        SubmissionQueue(store).submit_study(make_spec(name=f"paged-{number}"), Order(submitter=user))
+        SubmissionQueue(store).stop(f"paged-{number}")
     found = [
         re.findall(r'href="/web/studies/(paged-\d)"', browser.get(f"/?state=stopped&page={n}").text) for n in (1, 2)
     ]
@@ -63,8 +64,8 @@ def test_the_list_is_filtered_by_state_and_by_whose_it_is_and_comes_in_pages(bro
 
 
 def test_a_comparison_is_one_line_and_its_studies_are_on_its_page(browser, store):
-    plan = store.keep_comparison(make_plan("page-comparison", make_spec(name="c"), ["tpe+asha"], 2))
-    store.queue.submit_comparison(plan, Order(submitter="ada"))
+    plan = store.plans.keep(make_plan("page-comparison", make_spec(name="c"), ["tpe+asha"], 2))
+    SubmissionQueue(store).submit_comparison(plan, Order(submitter="ada"))
     dispatch, run = run_job(store, plan.name, "comparing\n")
     first, *_ = plan.studies()
     with StagedStudy(store, first.spec) as study:
@@ -84,7 +85,7 @@ def test_a_comparison_is_one_line_and_its_studies_are_on_its_page(browser, store
 
 
 def test_what_waits_says_why(browser, store):
-    store.queue.submit_study(make_spec(name="waits"), Order(submitter="ada", priority=50))
+    SubmissionQueue(store).submit_study(make_spec(name="waits"), Order(submitter="ada", priority=50))
     said = text_of(browser.get("/"))
     assert re.search(r"waits ada, just now , priority 50: (next|no server)", said)
     dispatch, run = run_job(store, "waits", "oops\n")
@@ -92,12 +93,12 @@ def test_what_waits_says_why(browser, store):
     said = text_of(browser.get("/"))
     assert "its job ended early (the exit code was 1); it is tried again in" in said
     assert "queued" in text_of(browser.get("/web/studies/waits"))
-    store.queue.stop("waits")
+    SubmissionQueue(store).stop("waits")
 
 
 def test_a_study_page_has_its_running_trials_its_ended_ones_with_reasons_and_its_log(browser, store):
     spec = make_spec(name="page/with slash?", notes="n")
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     dispatch, run = run_job(store, spec.name, "first line\n\x1b[31mred\x1b[0m line\n")
     address = address_of("/web/studies", spec.name)
     assert "starting" in text_of(browser.get(address))
@@ -115,18 +116,18 @@ def test_a_study_page_has_its_running_trials_its_ended_ones_with_reasons_and_its
     assert log.headers["content-type"].startswith("text/plain")
     assert log.text.startswith("first line\n")
     dispatch.end_run(run, RunState.FAILED)
-    store.queue.stop(spec.name)
+    SubmissionQueue(store).stop(spec.name)
 
 
 def test_only_whoever_may_change_a_study_is_offered_to(app, store):
     spec = make_spec(name="buttons")
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     offered = {}
     for user, role in (("ada", Role.SUBMITTER), ("grace", Role.SUBMITTER), ("ada", Role.VIEWER), ("root", Role.ADMIN)):
         page = log_in(app, store, user, role).get("/web/studies/buttons")
         offered[user, role] = 'data-action="/studies/buttons/stop"' in page.text
     assert list(offered.values()) == [True, False, False, True]
-    store.queue.stop("buttons")
+    SubmissionQueue(store).stop("buttons")
 
 
 def test_markup_in_names_params_messages_and_logs_stays_text(browser, store):
@@ -135,7 +136,7 @@ def test_markup_in_names_params_messages_and_logs_stays_text(browser, store):
         space={"activation": {"type": "categorical", "choices": [EVIL, "relu"]}},
         objective={"metric": EVIL, "direction": "maximize"},
     )
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     dispatch, run = run_job(store, EVIL, f"{EVIL}\n")
     with StagedStudy(store, spec) as study:
         study.train_one(error=EVIL)

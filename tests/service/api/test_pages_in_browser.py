@@ -12,10 +12,11 @@ import pytest
 
 from bandstand.api import ServerSettings, make_app
 from bandstand.api.pages.addresses import address_of
-from bandstand.comparison.plan import make_plan
 from bandstand.store.accounts import Role
+from bandstand.store.rows.submission_rows import RunState
+from bandstand.study.comparison_plan import make_plan
+from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import Order
-from bandstand.submissions.records import RunState
 from tests.service.api.browsing import chromium, serve
 from tests.service.api.staged import StagedStudy, make_spec, run_job
 
@@ -66,7 +67,7 @@ def open_as(browser, address, store):
 @contextmanager
 def running(store, spec, printed="") -> Iterator[tuple[StagedStudy, threading.Event]]:
     """A submitted study that trains a trial now and then in a thread until the event is set, and is finished then."""
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     dispatch, run = run_job(store, spec.name, printed)
     stop = threading.Event()
     with StagedStudy(store, spec) as study:
@@ -170,7 +171,7 @@ def test_markup_of_studies_stays_text_wherever_it_is_shown(open_as, store):
     )
     page = open_as()
     with running(store, spec, f"{EVIL}\n") as (study, _):
-        study.store.request_trial(name, {"activation": EVIL}, by=EVIL)
+        study.store.requests.enqueue(name, {"activation": EVIL}, by=EVIL)
         page.goto(address_of("/web/studies", name))
         page.get_by_text("Last ended trials").wait_for()
         page.evaluate(AGAIN)  # put there by the script
@@ -192,9 +193,9 @@ def test_markup_of_studies_stays_text_wherever_it_is_shown(open_as, store):
 def test_no_page_scrolls_sideways_on_a_phone(open_as, store, scheme):
     long = "a-name-without-a-single-space-that-goes-on-and-on-" * 2
     spec = make_spec(name=f"{scheme}-{long}"[:100])
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     dispatch, run = run_job(store, spec.name, f"{long * 5}\n")
-    plan = store.keep_comparison(make_plan(f"phone-{scheme}", make_spec(name="p"), ["tpe+asha"], 3))
+    plan = store.plans.keep(make_plan(f"phone-{scheme}", make_spec(name="p"), ["tpe+asha"], 3))
     with StagedStudy(store, spec) as study:
         study.train_one(error=long * 3)
         study.train_one(0.9)
@@ -242,7 +243,7 @@ def test_a_page_is_walked_by_keyboard(open_as):
 
 def test_buttons_stop_resume_and_delete_and_say_in_a_line_what_is_refused(open_as, store):
     spec = make_spec(name="by/buttons")
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     page = open_as()
     page.goto("/web/studies/by/buttons")
     page.locator("h1 .state.queued").wait_for()
@@ -253,10 +254,10 @@ def test_buttons_stop_resume_and_delete_and_say_in_a_line_what_is_refused(open_a
     page.get_by_role("button", name="Stop").click()
     page.locator("h1 .state.stopped").wait_for()
     page.get_by_text("Delete …").click()
-    store.queue.resume(spec.name, Order(submitter="ada"))  # meanwhile, by somebody else
+    SubmissionQueue(store).resume(spec.name, Order(submitter="ada"))  # meanwhile, by somebody else
     page.get_by_role("button", name="Delete for good").click()
     page.get_by_text("only what has ended can be deleted").wait_for()
-    store.queue.stop(spec.name)
+    SubmissionQueue(store).stop(spec.name)
     page.get_by_role("button", name="Delete for good").click()
     page.wait_for_url(re.compile(r"/$"))
-    assert store.queue.find(spec.name) is None
+    assert SubmissionQueue(store).find(spec.name) is None

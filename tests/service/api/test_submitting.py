@@ -7,10 +7,10 @@ import hashlib
 import pytest
 
 from bandstand.store.accounts import Role
+from bandstand.store.rows.submission_rows import RunState
 from bandstand.store.store import Store
-from bandstand.submissions import CodeArchive, Dispatch
-from bandstand.submissions.records import RunState
-from tests.service.written_study import make_spec
+from bandstand.submissions import CodeArchive, Dispatch, SubmissionQueue
+from tests.service.store.written_study import make_spec
 
 
 def order(**changes):
@@ -22,7 +22,7 @@ def end(store: Store, name: str) -> None:
     dispatch = Dispatch(store, "a test")
     while (claimed := dispatch.claim(per_user=1000)) is not None:
         if claimed.submission.name == name:
-            store.queue.stop(name)
+            SubmissionQueue(store).stop(name)
         dispatch.end_run(claimed.run.id, RunState.FAILED, "for the test")
 
 
@@ -123,7 +123,7 @@ def test_the_log_comes_in_pieces(client_of, store: Store):
     dispatch.append_log(run, 0, "one\ntwo\n")
     first = ada.get(f"/studies/{name}/logs", params={"limit": 4}).json()
     assert (first["text"], first["next"], first["ended"]) == ("one\n", 4, False)
-    store.queue.stop(name)
+    SubmissionQueue(store).stop(name)
     dispatch.end_run(run, RunState.FAILED, "for the test")
     second = ada.get(f"/studies/{name}/logs", params={"start": 4, "run": 1}).json()
     assert (second["text"], second["ended"]) == ("two\n", True)

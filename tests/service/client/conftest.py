@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.client import Client
+from bandstand.problem.budget import Budget
 from bandstand.store import tables
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from bandstand.study.study import Budget, StudySpec
+from bandstand.study.study import StudySpec
 from bandstand_spaces import Float, SearchSpace
 from tests.service.client.servers import LoopbackServer
 
@@ -38,7 +39,7 @@ def server(store: Store) -> Iterator[LoopbackServer]:
     server.start()
     yield server
     server.stop()
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.delete(tables.submission))
         connection.execute(sa.delete(tables.server))
 

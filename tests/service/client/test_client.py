@@ -27,10 +27,10 @@ from bandstand.errors import (
 )
 from bandstand.store import tables
 from bandstand.store.accounts import Role
-from bandstand.submissions import Dispatch
-from bandstand.submissions.records import RunState
+from bandstand.store.rows.submission_rows import RunState
+from bandstand.submissions import Dispatch, SubmissionQueue
 from tests.service.client.notebooks import run_cells
-from tests.service.written_study import train
+from tests.service.store.written_study import train
 
 
 def test_a_study_is_submitted_once_with_its_code(client, spec, project, store):
@@ -41,11 +41,11 @@ def test_a_study_is_submitted_once_with_its_code(client, spec, project, store):
     assert study.name == again.name == wanted.name
     assert study.state == "queued"
     assert study.spec == wanted
-    submission = store.queue.find(wanted.name)
+    submission = SubmissionQueue(store).find(wanted.name)
     assert submission is not None
     assert (submission.submitter, submission.workers, submission.priority) == ("ada", 2, 3)
     assert submission.labels == {"zone": "a"}
-    assert store.queue.has_code(submission.code)
+    assert SubmissionQueue(store).has_code(submission.code)
     assert said[0] == "code: 1 file, 1 kB packed"
 
 
@@ -200,6 +200,7 @@ sys.meta_path.insert(0, Refuse())
 """
 NOTEBOOK = """
 from bandstand import Budget, Client, Float, SearchSpace, StudySpec
+from bandstand.submissions import SubmissionQueue
 
 
 class Layer:
@@ -243,7 +244,7 @@ def test_a_study_is_extended_and_given_a_trial_of_ones_own(client, spec, project
     study.enqueue({"rate": 0.25})
     with pytest.raises(InputError, match="rate"):
         study.enqueue({"rate": 7.0})
-    assert [request.kind for request in store.read_requests(study.name)] == ["extend", "enqueue"]
+    assert [request.kind for request in store.requests.read(study.name)] == ["extend", "enqueue"]
 
 
 def test_the_report_is_written_in_the_form_of_its_file(client, spec, project, store, tmp_path):
@@ -297,7 +298,7 @@ def test_logs_are_read_to_the_end_and_on_to_the_next_job(client, spec, project, 
     dispatch.append_log(claimed.run.id, 8, "thr")
     assert next(pieces) == "thr"
     dispatch.end_run(claimed.run.id, RunState.FAILED, "killed")
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.update(tables.submission).values(not_before=None))
     following = dispatch.claim(per_user=99)
     assert following is not None

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from bandstand.client.login import config_file
+from bandstand.submissions import SubmissionQueue
 from bandstand_spaces.toml_writer import make_toml
 from tests.service.client.servers import TOKEN, ScriptedServer
-from tests.service.commands import Bandstand
-from tests.service.written_study import train
+from tests.service.commands.in_process import Bandstand
+from tests.service.store.written_study import train
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_submit_sends_what_the_file_needs_and_says_so(logged_in, file, store):
     assert said.code == 0
     assert f"the Python files of {file.parent} go along" in said.err
     assert said.out.startswith(f"{name_in(file)}: queued on http://127.0.0.1:")
-    submission = store.queue.find(name_in(file))
+    submission = SubmissionQueue(store).find(name_in(file))
     assert (submission.workers, submission.priority, submission.labels) == (3, 2, {"zone": "a"})
     assert logged_in("submit", str(file)).code == 0
     refused = logged_in("submit", str(file), "--label", "zone")
@@ -136,13 +137,13 @@ def test_what_changes_a_study_asks_the_server(logged_in, file, store):
     logged_in("submit", str(file))
     name = name_in(file)
     assert "bandstand resume" in logged_in("stop", name).out
-    assert store.queue.find(name).state == "ended"
+    assert SubmissionQueue(store).find(name).state == "ended"
     assert logged_in("resume", name).code == 0
-    assert store.queue.find(name).state == "queued"
+    assert SubmissionQueue(store).find(name).state == "queued"
     assert logged_in("delete", name, "--yes").code == 75  # until it has ended
     logged_in("stop", name)
     assert logged_in("delete", name, typed="n\n").code == 130
-    assert store.queue.find(name) is not None
+    assert SubmissionQueue(store).find(name) is not None
     assert logged_in("delete", name, typed="y\n").code == 0
     missing = logged_in("show", name)
     assert missing.code == 2

@@ -190,7 +190,7 @@ def test_functions_that_no_module_holds_are_refused_where_a_study_comes_as_text(
 def test_a_cluster_that_is_joined_directly_refuses_them_with_the_way_out(tmp_path, store):
     functions = "def build(params):\n    return 1\nload = build"
     cells = [functions, "from bandstand import run_study", refusal_of("run_study")]
-    environment = {"RAY_ADDRESS": "ray-head:6379", "BANDSTAND_DATABASE_URL": store.url}
+    environment = {"RAY_ADDRESS": "ray-head:6379", "BANDSTAND_DATABASE_URL": store.database.url}
     done = run_cells([IMPORTS, *cells], tmp_path, **environment)
     assert "said model must be in a module where RAY_ADDRESS names a cluster; 'build' is in none" in done.stdout
 

@@ -10,7 +10,8 @@ import pytest
 
 from bandstand.client.packing import pack_study
 from bandstand.errors import InputError
-from bandstand.study.study import Budget, StudySpec
+from bandstand.problem.budget import Budget
+from bandstand.study.study import StudySpec
 from bandstand_spaces import Float, SearchSpace
 
 

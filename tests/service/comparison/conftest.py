@@ -2,9 +2,11 @@
 
 import pytest
 
-from bandstand.comparison.plan import make_plan
 from bandstand.comparison.results import make_results
-from bandstand.study.study import Budget, Objective, StudySpec
+from bandstand.problem.budget import Budget
+from bandstand.problem.objective import Objective
+from bandstand.study.comparison_plan import make_plan
+from bandstand.study.study import StudySpec
 from bandstand_spaces import Float, Int, SearchSpace
 from tests.service.report.conftest import Run, record_of
 

@@ -15,7 +15,7 @@ from bandstand.comparison.summary import (
     speed_up_text,
     state_sentences,
 )
-from bandstand.study.study import Budget
+from bandstand.problem.budget import Budget
 
 
 def curve_to(value):
@@ -78,7 +78,7 @@ def test_who_is_better_by_chance_alone_is_no_winner(make_results_of):
 
 
 def test_smaller_is_better_where_the_objective_says_so(make_results_of):
-    from bandstand.study.study import Objective
+    from bandstand.problem.objective import Objective
 
     values = [0.2 + 0.001 * repeat for repeat in range(12)]
     results = make_results_of(

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.strategies.samplers.grid_points import grid_of
+from bandstand.strategies.points.grid_points import grid_of
 from bandstand.study.lineup import strategies_from
 
 

@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from bandstand.optuna_samplers import Box, SkoptSampler, Visited
 from bandstand_spaces import Float, Int, SearchSpace
-from tests.service.finite_spaces import FINITE_SPACES, chain
+from tests.service.strategies.finite_spaces.finite_spaces import FINITE_SPACES, chain
 
 MODELS = ("gp", "forest", "extra_trees", "gbrt")
 

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bandstand.search.best import BestTrial, place_of
-from bandstand.search.events import TrialState
-from bandstand.store.views import StudyRecord
-from bandstand.study.study import Budget, StudySpec
+from bandstand.problem.budget import Budget
+from bandstand.store.records import StudyRecord
+from bandstand.study.study import StudySpec
+from bandstand.trials.best import BestTrial, place_of
+from bandstand.trials.events import TrialState
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, SearchSpace
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bandstand.report.advice import search_warnings
-from bandstand.report.border import border_of
+from bandstand.problem.budget import Budget
+from bandstand.report.conclusions.advice import search_warnings
+from bandstand.report.conclusions.border import border_of
 from bandstand.report.figures.importances import ImportanceData
-from bandstand.study.study import Budget
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 NONE = "Importance needs more trials."

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bandstand.report.diagnosis import ADVICE, Kind, Logged, Reference, Rules, describe_rules, diagnose
+from bandstand.report.curves.diagnosis import ADVICE, Kind, Logged, Reference, Rules, describe_rules, diagnose
 
 EPOCHS = 40
 STEPS = np.arange(1, EPOCHS + 1)

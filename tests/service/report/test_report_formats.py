@@ -8,10 +8,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bandstand.errors import InputError
-from bandstand.report import REPORTS
+from bandstand.problem.objective import Objective
+from bandstand.report.figures import REPORTS
 from bandstand.report.forms.page import FORMATS, format_of, write_report
 from bandstand.report.outline import CURVES, EFFECTS, HEADINGS, LINEAGES, SEARCH, SPENT
-from bandstand.study.study import Objective
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ' \"&amp; [x](http://evil) `code` | *bold* # no $x$"
 FALL = [3.0 * 0.8**epoch for epoch in range(9)]

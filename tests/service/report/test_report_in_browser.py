@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from bandstand.report import REPORTS
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.drawing import Drawing
-from bandstand.report.drawing.image import write_drawing
+from bandstand.report.figures import REPORTS
+from bandstand.report.forms.image import write_drawing
 from bandstand.report.forms.page import write_report
-from bandstand.study.study import Objective
 from tests.service.report.browser import open_page, require_chromium
 
 EVIL = "<script>document.title='gotcha'</script><img src=x onerror=\"document.title='gotcha'\"> <b>Größe</b>"

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from bandstand.report import REPORTS
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.figures import REPORTS
 from bandstand.report.forms.page import write_report
-from bandstand.search.best import Seen
-from bandstand.search.events import Combined
-from bandstand.study.study import Objective
+from bandstand.trials.best import Seen
+from bandstand.trials.events import Combined
 from tests.service.report.written_page import Page
 
 EVIL = "<script>alert(1)</script> <b>Größe</b> 'ключ' \"&amp;"

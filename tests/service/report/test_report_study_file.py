@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bandstand.problem.budget import Budget
+from bandstand.problem.objective import Objective
 from bandstand.report.study_file import toml_from
-from bandstand.study.study import Budget, Objective, Resources, StudySpec, study_spec_from
+from bandstand.study.study import Resources, StudySpec, study_spec_from
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
 
 NESTED = SearchSpace(

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from bandstand.report.timeline import make_best_curve, ordered_measurements, ranked_from_the_best, ranked_trials
-from bandstand.study.study import Objective
+from bandstand.problem.objective import Objective
+from bandstand.report.records.timeline import make_best_curve, ordered_measurements, ranked_from_the_best, ranked_trials
 
 
 def test_epochs_are_counted_in_the_order_in_which_they_were_measured_whichever_trial_they_belong_to(make_record, run):

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.data_fingerprint import ArrayPrint
 from bandstand.search.search import Search
+from bandstand.trials.data_fingerprint import ArrayPrint
 
 
 def array(name: str = "x", digest: str = "a", shape: tuple[int, ...] = (20, 4), first: float = 0.5) -> ArrayPrint:
@@ -27,7 +27,7 @@ def with_data(spec: Any) -> Search:
 
 def test_a_trainer_with_the_same_data_may_work_and_nothing_is_said(spec_with: Any) -> None:
     search = with_data(spec_with())
-    assert search.compare_data(dict(FIRST)) == ""
+    assert search.compare_data(dict(FIRST)) is None
     assert not search.history.notices
 
 
@@ -59,7 +59,7 @@ def test_a_split_that_is_gone_is_another_data_set(spec_with: Any) -> None:
 def test_data_that_may_differ_are_taken_and_the_study_says_so_once(spec_with: Any) -> None:
     search = with_data(spec_with())
     for _ in range(2):
-        assert search.compare_data(FIRST | {"test": [array(digest="z", first=9.0)]}, may_differ=True) == ""
+        assert search.compare_data(FIRST | {"test": [array(digest="z", first=9.0)]}, may_differ=True) is None
     (notice,) = search.history.notices
     assert "split test differs between a trainer and the study's first" in notice
     assert "--data-may-differ" in notice
@@ -68,7 +68,7 @@ def test_data_that_may_differ_are_taken_and_the_study_says_so_once(spec_with: An
 def test_differences_of_rounding_are_a_note(spec_with: Any) -> None:
     search = with_data(spec_with())
     rounded = FIRST | {"validation": [array(digest="z", first=0.500001)]}
-    assert search.compare_data(rounded) == ""
+    assert search.compare_data(rounded) is None
     (notice,) = search.history.notices
     assert notice.startswith("split validation differs between trainers by rounding alone")
 

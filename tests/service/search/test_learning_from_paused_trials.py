@@ -5,10 +5,10 @@ from math import nan
 import optuna
 import pytest
 
-from bandstand.search.events import Action, TrialState
 from bandstand.strategies import SAMPLERS
+from bandstand.trials.events import Action, TrialState
 from bandstand_spaces import Float, SearchSpace
-from tests.service.search.pairs import SHORT_STARTS
+from tests.service.search.harness.pairs import SHORT_STARTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from bandstand.search.events import Action
 from bandstand.search.search import Search
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
-from tests.service.search.desk import Desk
-from tests.service.search.pairs import settings_for
-from tests.service.search.stored_events import through_the_rows
+from bandstand.trials.events import Action
+from tests.service.search.harness.desk import Desk
+from tests.service.search.harness.pairs import settings_for
+from tests.service.search.harness.stored_events import through_the_rows
 
 FORESEEABLE = {"grid", "random", "qmc"}
 

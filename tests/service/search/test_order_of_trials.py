@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.search.best import full_results, place_of, ranked_by_loss, ranked_places
-from bandstand.search.events import TrialState
-from bandstand.search.history import Trial
-from bandstand.strategies.samplers.ranking import Ranking
-from bandstand.study.study import Objective
+from bandstand.problem.objective import Objective
+from bandstand.strategies.past_trials.ranking import Ranking
+from bandstand.trials.best import full_results, place_of, ranked_by_loss, ranked_places
+from bandstand.trials.events import TrialState
+from bandstand.trials.history import Trial
 
 TRIALS = st.lists(
     st.tuples(st.sampled_from(list(TrialState)), st.sampled_from([None, float("nan"), 0.1, 0.2, 0.3])), max_size=8

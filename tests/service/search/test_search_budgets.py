@@ -4,7 +4,7 @@ from math import nan
 
 import pytest
 
-from bandstand.search.events import Action, TrialState
+from bandstand.trials.events import Action, TrialState
 
 
 def states(desk):

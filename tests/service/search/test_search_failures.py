@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from bandstand.search.events import Action, TrialState
+from bandstand.trials.events import Action, TrialState
 
 
 @pytest.fixture

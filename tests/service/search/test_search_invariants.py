@@ -4,10 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bandstand.search.events import TrialState
-from tests.service.search.endings import check_ending
-from tests.service.search.first_rungs import LEARNERS
-from tests.service.search.pairs import PAIRS, SHORT_STARTS, replay_options
+from bandstand.trials.events import TrialState
+from tests.service.search.harness.endings import check_ending
+from tests.service.search.harness.pairs import PAIRS, SHORT_STARTS, replay_options
+from tests.service.strategies.pruners.first_rungs import LEARNERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

@@ -4,13 +4,13 @@ from math import inf, isfinite, nan
 
 import pytest
 
-from bandstand.search.events import TrialState
 from bandstand.strategies import SAMPLERS
+from bandstand.trials.events import TrialState
 from bandstand_spaces import SEARCH_SPACES
-from tests.service.search.endings import check_ending
-from tests.service.search.landscapes import ODD_SPACES
-from tests.service.search.odd_values import ODD_VALUES
-from tests.service.search.pairs import PAIRS, settings_for
+from tests.service.search.harness.endings import check_ending
+from tests.service.search.harness.odd_values import ODD_VALUES
+from tests.service.search.harness.pairs import PAIRS, settings_for
+from tests.service.strategies.samplers.landscapes import ODD_SPACES
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

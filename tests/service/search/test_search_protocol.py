@@ -2,8 +2,8 @@
 
 import pytest
 
-from bandstand.search.events import Action, Checkpointed, Decided, Ended, Lost, TrialState
 from bandstand.search.protocol import Measurement, StaleAttemptError
+from bandstand.trials.events import Action, Checkpointed, Decided, Ended, Lost, TrialState
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from bandstand.search.events import (
+from bandstand.store.rows.event_rows import rows_from
+from bandstand.strategies import SAMPLERS
+from bandstand.trials.events import (
     EVENTS,
     Action,
     Checkpointed,
@@ -29,10 +31,8 @@ from bandstand.search.events import (
     StudyEnded,
     TrialState,
 )
-from bandstand.store.event_rows import rows_from
-from bandstand.strategies import SAMPLERS
-from tests.service.search.first_rungs import LEARNERS, is_known
-from tests.service.search.pairs import PAIRS, settings_for
+from tests.service.search.harness.pairs import PAIRS, settings_for
+from tests.service.strategies.pruners.first_rungs import LEARNERS, is_known
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bandstand.search import events
-from bandstand.search.events import FINAL_STATES, RESULT_STATES, TrialState
+from bandstand.trials import events
+from bandstand.trials.events import FINAL_STATES, RESULT_STATES, TrialState
 
 ROOT = Path(__file__).parents[3]
 OWN_WORDS = {TrialState.COMPLETE, TrialState.PRUNED}

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from bandstand.simulation import Cluster, compare
-from bandstand.simulation.best_so_far import band_data
-from bandstand.simulation.shares import end_data, worker_time_data
-from bandstand.simulation.summary import answer_from, json_from, make_rows, rung_table
+from bandstand.simulation.report.best_so_far import band_data
+from bandstand.simulation.report.shares import end_data, worker_time_data
+from bandstand.simulation.report.summary import answer_from, json_from, make_rows, rung_table
 from bandstand.study.lineup import strategies_from
 
 

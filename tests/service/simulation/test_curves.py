@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bandstand.errors import InputError
+from bandstand.problem.objective import Objective
 from bandstand.simulation import open_source
-from bandstand.simulation.analytic import AnalyticCurves
-from bandstand.simulation.unit_cube import fraction_of
-from bandstand.study.study import Objective
+from bandstand.simulation.learning_curves.analytic import AnalyticCurves
+from bandstand.simulation.learning_curves.unit_cube import fraction_of
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
 
 MAXIMIZE = Objective(metric="val_accuracy", direction="maximize")

@@ -13,7 +13,7 @@ from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from bandstand.submissions import Dispatch, SubmissionQueue
 from bandstand.submissions.queue import Order
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 NAMES = (f"submitted-{number}" for number in itertools.count())
 SpecMaker = Callable[..., StudySpec]
@@ -22,12 +22,12 @@ SpecMaker = Callable[..., StudySpec]
 @pytest.fixture
 def queue(store: Store) -> Iterator[SubmissionQueue]:
     empty_queue(store)  # whatever other tests have left in it
-    yield store.queue
+    yield SubmissionQueue(store)
     empty_queue(store)
 
 
 def empty_queue(store: Store) -> None:
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.delete(tables.submission))
         connection.execute(sa.delete(tables.server))
 

@@ -9,23 +9,23 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.errors import InputError
-from bandstand.search.events import Measured
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
+from bandstand.store.rows.submission_rows import RunState, SubmissionState
 from bandstand.submissions import Dispatch
 from bandstand.submissions.dispatch import MAX_ATTEMPTS
 from bandstand.submissions.job import begin_job, refuse_job
-from bandstand.submissions.records import RunState, SubmissionState
+from bandstand.trials.events import Measured
 
 
 def make_due(store):
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         connection.execute(sa.update(tables.submission).values(not_before=None))
 
 
 def silence(store, server):
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         ago = sa.text("clock_timestamp() - interval '1 minute'")
         connection.execute(sa.update(tables.server).where(tables.server.c.id == server).values(heartbeat_at=ago))
 
@@ -177,7 +177,7 @@ def test_a_vanished_coordinator_loses_its_lease(store, queue, dispatch, spec, or
     queue.submit_study(study, order)
     run = dispatch.claim(per_user=9).run.id
     writer = store.claim(study, "a machine that is gone")
-    with store.connection() as connection, connection.begin():
+    with store.database.connection() as connection, connection.begin():
         ago = sa.text("clock_timestamp() - interval '5 minutes'")
         connection.execute(
             sa.update(tables.lease).where(tables.lease.c.study_id == writer.study_id).values(heartbeat_at=ago)

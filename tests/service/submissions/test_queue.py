@@ -7,12 +7,12 @@ import dataclasses
 import optuna
 import pytest
 
-from bandstand.comparison.plan import make_plan
 from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
-from bandstand.optuna_tables.optuna_mirror import open_storage
+from bandstand.store.optuna_mirror import open_storage
+from bandstand.store.rows.submission_rows import RunState, SubmissionState
+from bandstand.study.comparison_plan import make_plan
 from bandstand.submissions import CodeArchive
 from bandstand.submissions.job import begin_job
-from bandstand.submissions.records import RunState, SubmissionState
 
 
 def test_a_submitted_study_is_listed_as_queued_and_seen_by_optuna(store, queue, spec, order):
@@ -21,7 +21,7 @@ def test_a_submitted_study_is_listed_as_queued_and_seen_by_optuna(store, queue, 
     assert is_new
     assert (submission.state, submission.submitter) == (SubmissionState.QUEUED, "ada")
     assert store.progress(study.name).state == "queued"
-    assert study.name in optuna.get_all_study_names(open_storage(store.url))
+    assert study.name in optuna.get_all_study_names(open_storage(store.database.url))
     assert [one.name for one in queue.waiting()] == [study.name]
 
 
@@ -119,7 +119,7 @@ def test_deleting_removes_a_study_everywhere(store, queue, spec, order):
     assert queue.find(study.name) is None
     with pytest.raises(StudyNotFoundError):
         store.spec(study.name)
-    assert study.name not in optuna.get_all_study_names(open_storage(store.url))
+    assert study.name not in optuna.get_all_study_names(open_storage(store.database.url))
 
 
 def test_a_study_that_somebody_runs_is_not_deleted(store, queue, spec):

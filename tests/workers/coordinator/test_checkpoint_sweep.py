@@ -2,11 +2,11 @@
 
 import pytest
 
-from bandstand.search.events import Checkpointed, Ended
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Checkpointed, Ended
 from bandstand_workers.coordinator.recording.checkpoint_sweep import CheckpointSweep
-from tests.service.search.virtual_cluster import VirtualCluster
+from tests.service.search.harness.virtual_cluster import VirtualCluster
 
 SPACE = {
     "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},

@@ -9,10 +9,10 @@ from typing import Any
 
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
-from bandstand.store.event_rows import Rows
+from bandstand.store.rows.event_rows import Rows
 from bandstand.store.store import Store
 from bandstand_workers.coordinator.recording.journal import Journal
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 
 def test_a_checkpoint_stays_until_what_makes_it_superfluous_is_stored(

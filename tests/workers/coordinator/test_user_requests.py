@@ -12,11 +12,11 @@ from collections import Counter
 import pytest
 import sqlalchemy as sa
 
+from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.store import Store
-from bandstand.study.study import Budget
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 # As a coordinator does it, without trainers: claim, rebuild, take in what waits, at each of its heartbeats.
 TAKE_IN = """
@@ -66,30 +66,30 @@ def test_requests_are_taken_once_though_the_process_that_takes_them_in_is_killed
         process = start(spec.name)
         for index in range(5):
             params = {"optimizer": "adam", "zeta": 10 ** -(rng.uniform(0, 4)), "alpha": True}
-            asked.append(store.request_trial(spec.name, params))
+            asked.append(store.requests.enqueue(spec.name, params))
             if index == 2:
-                asked.append(store.request_budget(spec.name, Budget(epochs=31 + round_)))
+                asked.append(store.requests.extend(spec.name, Budget(epochs=31 + round_)))
         time.sleep(rng.uniform(0, 0.03))
         process.send_signal(signal.SIGKILL)
         process.communicate()
     last = start(spec.name)
     deadline = time.monotonic() + 60
-    while any(request.taken_at is None for request in store.read_requests(spec.name)):
+    while any(request.taken_at is None for request in store.requests.read(spec.name)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert store.request_stop(spec.name)
+    assert store.requests.stop(spec.name)
     assert last.wait(30) == 0
 
     event = tables.event
-    with store.connection() as connection:
+    with store.database.connection() as connection:
         study = connection.execute(sa.select(tables.study.c.id).where(tables.study.c.name == spec.name)).scalar_one()
         rows = connection.execute(sa.select(event.c.kind, event.c.data).where(event.c.study_id == study)).all()
     taken = Counter(row.data["request"] for row in rows if row.kind in ("extended", "enqueued"))
     assert taken == Counter(asked)
-    assert all(request.answer == "" for request in store.read_requests(spec.name))
+    assert all(request.answer is None for request in store.requests.read(spec.name))
     writer = store.claim(spec, "a test")
     history = Search.restore(spec, writer.events()).history
     writer.close()
     assert (list(history.enqueued), history.ledger.budget.epochs) == (
-        [request.id for request in store.read_requests(spec.name) if request.kind == "enqueue"], 38,
+        [request.id for request in store.requests.read(spec.name) if request.kind == "enqueue"], 38,
     )  # fmt: skip

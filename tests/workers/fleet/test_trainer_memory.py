@@ -6,7 +6,7 @@ import psutil
 
 from bandstand.study.user_modules import CodePlace
 from bandstand_workers.fleet.trainer import Trainer
-from tests.end_to_end.project import SETTINGS, Project
+from tests.end_to_end.harness.project import SETTINGS, Project
 
 
 def test_the_baseline_does_not_grow_from_study_to_study_but_with_new_data(tmp_path, monkeypatch):

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 from bandstand_workers.messages import Outcome
 from bandstand_workers.programs.choice import MeasuredProgram
 from bandstand_workers.training import callbacks

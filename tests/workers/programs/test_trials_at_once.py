@@ -143,7 +143,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from bandstand.search.events import Action
+from bandstand.trials.events import Action
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.study import StudySpec
 from bandstand_workers.training.training import Training

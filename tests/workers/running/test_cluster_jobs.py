@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
+from bandstand.store.rows.submission_rows import RunState
 from bandstand.store.store import Store
-from bandstand.submissions import Dispatch
+from bandstand.submissions import Dispatch, SubmissionQueue
 from bandstand.submissions.job import begin_job, must_stop
 from bandstand.submissions.queue import Order
-from bandstand.submissions.records import RunState
-from tests.service.written_study import make_spec
+from tests.service.store.written_study import make_spec
 
 NAMES = (f"cluster-job-{number}" for number in itertools.count())
 
@@ -43,17 +43,17 @@ def test_a_job_without_a_database_says_what_is_to_be_set(home) -> None:
 
 
 def test_a_job_of_no_run_says_so(store) -> None:
-    done = run_job("bandstand-nobody", BANDSTAND_DATABASE_URL=store.url)
+    done = run_job("bandstand-nobody", BANDSTAND_DATABASE_URL=store.database.url)
     assert (done.returncode, done.stderr) == (2, "")
     assert "there is no run 'bandstand-nobody'" in done.stdout
 
 
 def test_a_job_that_was_stopped_before_it_began_is_not_refused(store, dispatch) -> None:
     spec = make_spec(name=next(NAMES))
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     run = dispatch.claim(per_user=9).run.id
-    store.queue.stop(spec.name)
-    done = run_job(run, BANDSTAND_DATABASE_URL=store.url)
+    SubmissionQueue(store).stop(spec.name)
+    done = run_job(run, BANDSTAND_DATABASE_URL=store.database.url)
     assert (done.returncode, done.stdout) == (2, "bandstand: it was stopped before it began\n")
     ended = dispatch.end_run(run, RunState.FAILED, "its process ended with code 2")
     assert (ended.state, ended.outcome) == ("ended", "stopped")
@@ -61,18 +61,18 @@ def test_a_job_that_was_stopped_before_it_began_is_not_refused(store, dispatch) 
 
 def test_a_job_learns_that_it_must_stop_when_its_submission_stops_or_another_run_has_its_place(store, dispatch) -> None:
     spec = make_spec(name=next(NAMES))
-    store.queue.submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
     run = dispatch.claim(per_user=9).run.id
     begin_job(store, run)
     assert not must_stop(store, run)
-    store.queue.stop(spec.name)
+    SubmissionQueue(store).stop(spec.name)
     assert must_stop(store, run)
     dispatch.end_run(run, RunState.SUCCEEDED)
-    store.queue.resume(spec.name, Order(submitter="ada"))
+    SubmissionQueue(store).resume(spec.name, Order(submitter="ada"))
     later = dispatch.claim(per_user=9).run.id
     assert must_stop(store, run)
     assert not must_stop(store, later)
-    store.queue.stop(spec.name)
+    SubmissionQueue(store).stop(spec.name)
     dispatch.end_run(later, RunState.FAILED)
 
 

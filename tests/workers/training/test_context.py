@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bandstand.search.events import Measured
 from bandstand.search.search import Search
 from bandstand.strategies.randomness import trial_seed
 from bandstand.study.context import Context, asks_for_context
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Measured
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 from bandstand_workers.training.training import Training
 from tests.workers.local_link import LocalLink

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 from bandstand_spaces import SearchSpace
 from bandstand_workers.messages import Outcome
 from bandstand_workers.training.training import Training

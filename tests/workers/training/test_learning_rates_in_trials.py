@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 from bandstand_workers.messages import TrialUnwantedError
 from bandstand_workers.training.training import Training
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.events import Action
-from bandstand.search.failures import HOPELESS
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
+from bandstand.trials.failures import HOPELESS
 from bandstand_workers.messages import Outcome
 from bandstand_workers.training.training import Training
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bandstand.search.events import Action, TrialState
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
+from bandstand.trials.events import Action, TrialState
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.messages import Outcome
 from bandstand_workers.tune.population_coordinator import Interval, Order, PopulationCoordinator
@@ -53,7 +53,7 @@ class Population:
         self.search = Search(self.coordinator.spec)
         self.writer = SimpleNamespace(study_id=1, checkpoint_uri=lambda trial, epoch: f"{trial} at {epoch}")
         parts: Any = self.writer, MemoryJournal()
-        study = OpenedStudy(self.search, *parts, self.coordinator.signals, "checkpoints")
+        study = OpenedStudy(self.coordinator.spec, self.search, *parts, self.coordinator.signals, "checkpoints")
         self.run = self.coordinator.make_run(study)
         self.coordinator._study_run = self.run
         self.coordinator.signals.taken_up.set()

@@ -15,9 +15,9 @@ import ray
 
 from bandstand import stored_files
 from bandstand.errors import one_line
-from bandstand.search.combination import LEAST_MEMBERS, Combination, weigh
-from bandstand.search.events import Combined
-from bandstand.search.history import Trial
+from bandstand.trials.combination import LEAST_MEMBERS, Combination, weigh
+from bandstand.trials.events import Combined
+from bandstand.trials.history import Trial
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 
 __all__ = ["ChosenModel"]
@@ -76,7 +76,7 @@ class ChosenModel:
         await self._note(
             f"the model of trial {best.number}, the best, is lost",
             f"nothing has the weights of its epoch {self._search.history.result_epoch(best)} any more; {kept}. "
-            f"`bandstand replay {shlex.quote(self._search.spec.name)} --trial {best.number}` trains it again",
+            f"`bandstand replay {shlex.quote(self._study.spec.name)} --trial {best.number}` trains it again",
         )
 
     async def _is_there(self, best: Trial) -> bool:
@@ -98,7 +98,7 @@ class ChosenModel:
             await self._journal.durable()
         combined = self._search.history.combined
         assert combined is not None
-        if combined.taken and row.model_uri != combined.uri:
+        if combined.taken and combined.uri and row.model_uri != combined.uri:
             await self._take(best, combined.uri)
         elif combined.uri and not combined.taken:
             await asyncio.to_thread(stored_files.delete, combined.uri)
@@ -108,7 +108,7 @@ class ChosenModel:
     ) -> Combined:
         """What came of making the combined model and scoring both on validation data, in the same way."""
         objective = self._search.spec.objective
-        uri, value, snapshot_value, problem = "", None, None, ""
+        uri, value, snapshot_value, problem = None, None, None, None
         name, params, members = objective.metric.removeprefix("val_"), dict(best.params), _members_of(combination)
         try:
             if snapshot is None:

@@ -16,11 +16,11 @@ import ray
 
 from bandstand.errors import BandstandError
 from bandstand.running.messages import Refused, StudyOutcome
-from bandstand.search.data_fingerprint import DataPrint
 from bandstand.search.protocol import Measurement, Verdict
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
 from bandstand.study.study import StudySpec
+from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import Signals
 from bandstand_workers.coordinator.study_run import StudyRun

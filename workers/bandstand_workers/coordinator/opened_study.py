@@ -15,12 +15,12 @@ from typing import Any
 import ray
 
 from bandstand import stored_files
-from bandstand.search.data_fingerprint import describe_print
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
+from bandstand.trials.data_fingerprint import describe_print
 from bandstand_workers.coordinator.environment import describe_environment
 from bandstand_workers.coordinator.recording.journal import Journal
 from bandstand_workers.coordinator.recording.outcomes import Outcomes
@@ -34,9 +34,17 @@ __all__ = ["OpenedStudy"]
 class OpenedStudy:
     """One study, of which this process is the only writer until `close`."""
 
-    def __init__(self, search: Search, writer: StudyWriter, journal: Journal, signals: Signals, checkpoints_uri: str):
+    def __init__(
+        self,
+        spec: StudySpec,
+        search: Search,
+        writer: StudyWriter,
+        journal: Journal,
+        signals: Signals,
+        checkpoints_uri: str,
+    ):
         """Use `open`."""
-        self.spec: StudySpec = search.spec
+        self.spec = spec
         self.search = search
         self.writer = writer
         self.journal = journal
@@ -66,7 +74,7 @@ class OpenedStudy:
         replayed = await asyncio.to_thread(store.replayed_data, spec.name)
         if replayed is not None and search.history.data is None:
             search.see_data(replayed)
-        study = cls(search, writer, Journal(search, writer, signals.wake), signals, checkpoints_uri)
+        study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, checkpoints_uri)
         await asyncio.to_thread(writer.catch_up_mirror, search.history)
         if not events:
             search.begin()

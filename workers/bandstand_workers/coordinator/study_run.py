@@ -13,8 +13,8 @@ from typing import Any
 from bandstand import stored_files
 from bandstand.errors import BandstandError, InputError
 from bandstand.running.messages import Refused, StudyOutcome
-from bandstand.search.events import StudyEnded
 from bandstand.search.protocol import Measurement, StaleAttemptError, Verdict
+from bandstand.trials.events import StudyEnded
 from bandstand_workers.coordinator.chosen_model import ChosenModel
 from bandstand_workers.coordinator.heartbeat import Heartbeat
 from bandstand_workers.coordinator.opened_study import OpenedStudy

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 from bandstand.errors import ClusterUnreachableError, InputError, JobRefusedError
+from bandstand.store.rows.submission_rows import RunState
 from bandstand.store.store import Store
+from bandstand.study.code_archive import PROJECT_FOLDER
 from bandstand.submissions import Dispatch, SubmissionState
-from bandstand.submissions.code import PROJECT_FOLDER
 from bandstand.submissions.dispatch import ClaimedRun
 from bandstand.submissions.job import refuse_job
-from bandstand.submissions.records import RunState
 from bandstand_workers.dispatch.cluster import Cluster, RayJob
 from bandstand_workers.dispatch.job_logs import JobLogs
 

@@ -47,7 +47,7 @@ class QueueWatch:
                 pause.wait(_AGAIN_SECONDS)  # whoever works with the database says that it is away
 
     def _hear(self) -> None:
-        with self._store.connection() as connection:
+        with self._store.database.connection() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
             driver = connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)

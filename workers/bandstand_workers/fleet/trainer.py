@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from bandstand.errors import InputError
-from bandstand.search.data_fingerprint import DataPrint
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import Resources, StudySpec
 from bandstand.study.user_modules import CodePlace
+from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 
 if TYPE_CHECKING:  # it imports Keras, which a process must not have before its devices are set up

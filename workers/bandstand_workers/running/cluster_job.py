@@ -26,8 +26,8 @@ from bandstand.running.live import PlainDisplay
 from bandstand.running.messages import Ended, Job, Message, Note, Running
 from bandstand.settings import checkpoints_uri, database_url
 from bandstand.store.store import Store
+from bandstand.study.code_archive import PROJECT_FOLDER
 from bandstand.study.user_modules import CodePlace
-from bandstand.submissions.code import PROJECT_FOLDER
 from bandstand.submissions.job import JobOrder, begin_job, must_stop, refuse_job
 
 __all__ = ["run_cluster_job"]
@@ -90,7 +90,7 @@ class _ClusterJob:
         self._draw(lambda: self._display.starting(self._order.specs))
         threading.Thread(target=self._watch, daemon=True).start()
         try:
-            run_job(job, self._store.url, self._stop, self._tell)
+            run_job(job, self._store.database.url, self._stop, self._tell)
         except BandstandError as error:
             self._refusal = error
             self._show_end(self._study)

@@ -13,10 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from bandstand.search.best import epoch_counts
-from bandstand.search.events import Action
+from bandstand.problem.objective import Objective
 from bandstand.search.protocol import Measurement, Verdict
-from bandstand.study.study import Objective
+from bandstand.trials.best import epoch_counts
+from bandstand.trials.events import Action
 from bandstand_workers.messages import EpochLink
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.overriding import overrides

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from bandstand.study.directions import Direction
+from bandstand.problem.directions import Direction
 
 __all__ = ["compiled_direction"]
 

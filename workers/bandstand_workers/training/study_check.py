@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from bandstand.errors import InputError
+from bandstand.problem.directions import better_words
 from bandstand.study.context import Context
-from bandstand.study.directions import better_words
 from bandstand.study.source_check import TENSORBOARD
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.logs import numbers_of, sizes_of_arrays

@@ -14,11 +14,11 @@ import keras
 import psutil
 
 from bandstand.errors import InputError, one_line
-from bandstand.search.data_fingerprint import DataPrint
-from bandstand.search.failures import HOPELESS
 from bandstand.search.protocol import Assignment
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
+from bandstand.trials.data_fingerprint import DataPrint
+from bandstand.trials.failures import HOPELESS
 from bandstand_workers.messages import CheckpointRefusal, EpochLink, Outcome, TrialUnwantedError
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import CheckpointError

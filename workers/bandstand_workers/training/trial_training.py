@@ -15,9 +15,9 @@ import keras
 
 from bandstand import stored_files
 from bandstand.errors import one_line
-from bandstand.search.events import Action
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 from bandstand_workers import keras_session
 from bandstand_workers.messages import EpochLink, Outcome, TrialUnwantedError
 from bandstand_workers.programs.loop import train_epochs

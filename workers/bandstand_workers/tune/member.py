@@ -14,9 +14,9 @@ import ray
 from ray.tune import Trainable
 
 from bandstand.errors import one_line
-from bandstand.search.data_fingerprint import DataPrint
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
+from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Failure, Outcome
 from bandstand_workers.tune.population import MEMBER, OBJECTIVE, PopulationConfig
 from bandstand_workers.tune.population_coordinator import Interval, Order

@@ -15,11 +15,11 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError
-from bandstand.search.events import TrialState
-from bandstand.search.history import Trial
 from bandstand.search.protocol import Assignment
 from bandstand.strategies.policies.population import changes
 from bandstand.strategies.strategy import Promotion, Proposal, Retirement
+from bandstand.trials.events import TrialState
+from bandstand.trials.history import Trial
 from bandstand_workers.coordinator.coordinator import Coordinator
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.study_run import StudyRun

@@ -16,10 +16,10 @@ import ray
 from ray.tune import Trainable
 
 from bandstand.errors import InputError, one_line
-from bandstand.search.data_fingerprint import DataPrint
 from bandstand.search.protocol import Measurement
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
+from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Outcome
 from bandstand_workers.tune.searcher import GOES_ON
 from bandstand_workers.tune.trainer_calls import TrainerCall

@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from bandstand.errors import InputError
-from bandstand.search.data_fingerprint import DataPrint
 from bandstand.study.study import StudySpec
 from bandstand.study.user_modules import CodePlace
+from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.fleet.trainer import Trainer
 
 __all__ = ["TrainerThread"]

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode, urlsplit
 
-from starlette.datastructures import Headers
-
-__all__ = ["address_of", "is_same_origin", "login_address", "safe_target"]
+__all__ = ["address_of", "login_address", "safe_target"]
 
 
 def address_of(prefix: str, name: str, suffix: str = "") -> str:
@@ -32,15 +30,3 @@ def safe_target(target: str) -> str:
     parts = urlsplit(target)
     is_path = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
     return target if is_path and target.isprintable() and "\\" not in target else "/"
-
-
-def is_same_origin(headers: Headers) -> bool:
-    """Whether a browser says that a page of this server asked; what says nothing about it does not count.
-
-    Sec-Fetch-Site is the browser's own judgement; where it is missing, the Origin's host must be the one asked.
-    """
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site == "same-origin"
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == headers.get("host")

@@ -9,14 +9,14 @@ from statistics import fmean
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from bandstand.api.authentication import Viewer, store_of
-from bandstand.api.pages.listing import Member, read_entry_state, read_members
-from bandstand.api.pages.standing import may_change
-from bandstand.api.pages.templates import render
-from bandstand.comparison.plan import ComparisonPlan
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.pages.content.listing import Member, read_entry_state, read_members
+from bandstand.api.pages.content.standing import may_change
+from bandstand.api.pages.rendering import render
 from bandstand.errors import StudyNotFoundError
 from bandstand.store.store import Store
-from bandstand.submissions import Run
+from bandstand.study.comparison_plan import ComparisonPlan
+from bandstand.submissions import Run, SubmissionQueue
 
 __all__ = ["Arm", "answer_so_far", "arms_of", "router"]
 
@@ -42,10 +42,10 @@ class Arm:
 def comparison(request: Request, token: Viewer, name: str) -> Response:
     """Where a comparison stands."""
     store = store_of(request)
-    plan = store.comparison(name)
+    plan = store.plans.get(name)
     arms = arms_of(store, plan)
-    submission = store.queue.find(name)
-    with store.reading() as connection:
+    submission = SubmissionQueue(store).find(name)
+    with store.database.reading() as connection:
         state = read_entry_state(connection, "comparison", name)
     studies = [member for arm in arms for member in arm.repeats]
     runs = [] if submission is None else _runs(store, name)
@@ -68,7 +68,7 @@ def comparison(request: Request, token: Viewer, name: str) -> Response:
 def arms_of(store: Store, plan: ComparisonPlan) -> list[Arm]:
     """The arms in the order of the plan, each with all of its repeats."""
     names = {(each.arm, each.repeat): each.spec.name for each in plan.studies()}
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         members = read_members(connection, list(names.values()))
     arms = []
     for arm in plan.arms:
@@ -97,6 +97,6 @@ def answer_so_far(arms: Sequence[Arm], plan: ComparisonPlan) -> str:
 
 def _runs(store: Store, name: str) -> list[Run]:
     try:
-        return store.queue.runs(name)
+        return SubmissionQueue(store).runs(name)
     except StudyNotFoundError:
         return []

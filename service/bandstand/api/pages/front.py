@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from bandstand.api.authentication import Viewer, store_of
-from bandstand.api.pages.listing import PAGE_SIZE, STATES, read_listing
-from bandstand.api.pages.templates import render
-from bandstand.api.pages.waiting import read_waiting
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.pages.content.listing import PAGE_SIZE, STATES, read_listing
+from bandstand.api.pages.content.waiting import read_waiting
+from bandstand.api.pages.rendering import render
 from bandstand.store.accounts import Role
 
 __all__ = ["router"]
@@ -29,7 +29,7 @@ def front(
     """The studies, the newest first."""
     store = store_of(request)
     state = state if state in STATES else ""
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         listing = read_listing(connection, state=state, submitter=token.user_name if mine else "", page=page)
     return render(
         request,

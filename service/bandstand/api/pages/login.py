@@ -16,10 +16,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from bandstand.api.authentication import COOKIE, store_of
-from bandstand.api.pages.addresses import is_same_origin, safe_target
-from bandstand.api.pages.attempts import FailedLogins
-from bandstand.api.pages.templates import render
+from bandstand.api.access.authentication import COOKIE, store_of
+from bandstand.api.access.failed_logins import FailedLogins
+from bandstand.api.access.same_origin import is_same_origin
+from bandstand.api.pages.addresses import safe_target
+from bandstand.api.pages.rendering import render
 from bandstand.api.settings import ServerSettings
 
 __all__ = ["router"]

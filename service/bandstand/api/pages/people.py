@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandstand.api.pages.addresses import login_address
-from bandstand.api.pages.templates import render
+from bandstand.api.pages.rendering import render
 
 __all__ = ["PagesForPeople", "wants_page"]
 

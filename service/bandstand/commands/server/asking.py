@@ -26,8 +26,8 @@ def stop(client: Client, name: str) -> None:
 
 def extend(client: Client, name: str, budget: list[str]) -> None:
     """As `bandstand extend`."""
+    from bandstand.problem.budget import Budget
     from bandstand.study.budget_text import budget_from
-    from bandstand.study.study import Budget
 
     wanted = Budget.model_validate(budget_from(budget))
     client.study(name).extend(wanted)
@@ -37,7 +37,7 @@ def extend(client: Client, name: str, budget: list[str]) -> None:
 def enqueue(client: Client, name: str, params: list[str]) -> None:
     """As `bandstand enqueue`."""
     from bandstand.commands.requests import texts_from
-    from bandstand.store.requests import params_from
+    from bandstand.store.rows.request_rows import params_from
 
     study = client.study(name)
     study.enqueue(params_from(study.spec.space, texts_from(params)))

@@ -15,7 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from bandstand.client import Client
-    from bandstand.study.study import Objective
+    from bandstand.problem.objective import Objective
 
 __all__ = ["best", "list_studies", "report", "show"]
 
@@ -45,7 +45,7 @@ def show(client: Client, name: str, as_json: bool) -> None:
 
     from bandstand.client.answers import progress_from, spec_from
     from bandstand.running.live import progress_view
-    from bandstand.search.events import TrialState
+    from bandstand.trials.events import TrialState
 
     study = client.study(name)
     detail = study.detail()
@@ -85,8 +85,8 @@ def _standing(detail: Mapping[str, Any]) -> list[str]:
 def _print_top(trials: list[dict[str, Any]], objective: Objective) -> None:
     from bandstand.report.forms.terminal_tables import make_console, print_table
     from bandstand.running.live import params_text
-    from bandstand.search.best import ranked_places
-    from bandstand.search.events import TrialState
+    from bandstand.trials.best import ranked_places
+    from bandstand.trials.events import TrialState
 
     by_number = {one["number"]: one for one in trials}
     values = {number: None if one["value"] is None else float(one["value"]) for number, one in by_number.items()}

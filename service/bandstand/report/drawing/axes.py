@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bandstand.problem.objective import Objective
 from bandstand.report.text import label, number
-from bandstand.study.study import Objective
 
 __all__ = [
     "Bounds",

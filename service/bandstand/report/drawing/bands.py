@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import make_bounds, objective_axis
-from bandstand.report.drawing.style import STUDY_COLORS, make_figure
-from bandstand.report.figures.best_so_far import DASHES
+from bandstand.report.drawing.style import DASHES, STUDY_COLORS, make_figure
 from bandstand.report.text import label
-from bandstand.study.study import Objective
 
 __all__ = ["Band", "band_figure"]
 

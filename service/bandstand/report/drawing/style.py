@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.search.events import TrialState
+from bandstand.trials.events import TrialState
 
-__all__ = ["BEST_COLOR", "STATE_STYLES", "STUDY_COLORS", "THEMES", "StateStyle", "make_figure"]
+__all__ = ["BEST_COLOR", "DASHES", "STATE_STYLES", "STUDY_COLORS", "THEMES", "StateStyle", "make_figure"]
 
 BEST_COLOR = "#e8770c"
 STUDY_COLORS = ("#2f80c9", "#c2519a", "#2a9d7f", "#8a6fd1", "#b08900", "#a0603a", "#6b9b2f", "#7c8796")
 """This study's, then those of the others in turn."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""Of lines, by which studies differ where colours cannot be told apart."""
 
 
 class StateStyle(NamedTuple):

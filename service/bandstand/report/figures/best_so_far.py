@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import make_bounds, objective_axis
 from bandstand.report.drawing.drawing import Drawing, Table
-from bandstand.report.drawing.style import STUDY_COLORS, make_figure
+from bandstand.report.drawing.style import DASHES, STUDY_COLORS, make_figure
+from bandstand.report.records.timeline import BestCurve, make_best_curve
 from bandstand.report.text import and_list, counted, duration, label, measured, number, shortened
-from bandstand.report.timeline import BestCurve, make_best_curve
-from bandstand.study.study import Objective
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
 
 __all__ = ["ComparisonData", "StudyLine", "best_so_far_data", "best_so_far_figure", "comparison_table", "draw"]
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SETTINGS = ("model", "data", "space", "max_epochs", "batch_size")
 """What must be equal for a difference to be the strategy's doing."""
 

@@ -6,7 +6,7 @@ By the times of attempts and epochs; which trainer did what is in `trainers`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import make_figure
-from bandstand.report.pauses import clock_seconds, cut_out, find_pauses
+from bandstand.report.records.pauses import clock_seconds, cut_out, find_pauses
 from bandstand.report.text import counted, duration, time_unit
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
 
 __all__ = [
     "PHASES",

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import make_bounds
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.parameter_axes import cell_of, cells_of, place_of, ticks_of
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, make_figure
 from bandstand.report.figures.importances import comparable_values, importances_data
-from bandstand.report.params import params_by_trial
+from bandstand.report.records.params import params_by_trial
+from bandstand.report.records.timeline import ranked_trials
 from bandstand.report.text import label, measured, value_text
-from bandstand.report.timeline import ranked_trials
-from bandstand.study.study import Objective
+from bandstand.store.records import StudyRecord
 from bandstand_spaces import Parameter, Value
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
 
 __all__ = ["ContourData", "Side", "contour_data", "contour_figure", "draw"]
 

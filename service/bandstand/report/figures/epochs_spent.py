@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import STATE_STYLES, make_figure
 from bandstand.report.text import counted, label
-from bandstand.search.events import FINAL_STATES, TrialState
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
+from bandstand.trials.events import FINAL_STATES, TrialState
 
 __all__ = ["EndBar", "EpochsData", "ReasonBar", "draw", "epochs_spent_data", "epochs_spent_figure"]
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import make_bounds, objective_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.sampling import sample_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
+from bandstand.report.records.timeline import BestCurve, make_best_curve, ordered_measurements, values_of
 from bandstand.report.text import counted, label, measured
-from bandstand.report.timeline import BestCurve, make_best_curve, ordered_measurements, values_of
-from bandstand.search.events import FINAL_STATES, TrialState
-from bandstand.study.study import Objective
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
+from bandstand.trials.events import FINAL_STATES, TrialState
 
 __all__ = ["HistoryData", "TrialPoint", "draw", "history_data", "history_figure"]
 

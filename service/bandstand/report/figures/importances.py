@@ -13,16 +13,16 @@ from bandstand.report.drawing.axes import make_bounds
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.sampling import sample_evenly
 from bandstand.report.drawing.style import STUDY_COLORS, make_figure
-from bandstand.report.params import condition_text, params_by_trial
+from bandstand.report.records.params import condition_text, params_by_trial
+from bandstand.report.records.timeline import values_of
 from bandstand.report.text import and_list, counted, label
-from bandstand.report.timeline import values_of
-from bandstand.search.events import RESULT_STATES, TrialState
+from bandstand.store.records import StudyRecord
+from bandstand.trials.events import RESULT_STATES, TrialState
 from bandstand_spaces import Value
 
 if TYPE_CHECKING:
     import optuna
 
-    from bandstand.store.views import StudyRecord
 
 __all__ = ["ImportanceData", "comparable_values", "draw", "importances_data", "importances_figure"]
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
-from bandstand.report.curve_pairs import read_pairs
+from bandstand.problem.objective import Objective
+from bandstand.report.curves.curve_pairs import read_pairs
 from bandstand.report.drawing.axes import epoch_axis, make_bounds, objective_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
+from bandstand.report.records.timeline import ranked_from_the_best, values_of
 from bandstand.report.text import counted, label, measured
-from bandstand.report.timeline import ranked_from_the_best, values_of
-from bandstand.search.events import TrialState
-from bandstand.study.study import Objective
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
+from bandstand.trials.events import TrialState
 
 __all__ = ["Curve", "CurvesData", "draw", "learning_curves_data", "learning_curves_figure"]
 
@@ -35,7 +33,7 @@ class Curve(NamedTuple):
     state: str
     epochs: tuple[int, ...]  # counted from 1
     values: tuple[float, ...]  # NaN where an epoch had no finite value
-    diagnosis: str = ""  # of its training and validation curves; empty where there is none
+    diagnosis: str | None = None  # of its training and validation curves, where there is one
 
 
 class CurvesData(NamedTuple):
@@ -69,7 +67,7 @@ def learning_curves_data(record: StudyRecord) -> CurvesData | str:
             str(states.get(trial, TrialState.RUNNING)),
             tuple(int(epoch) for epoch in groups[trial]["epoch"]),
             tuple(float(value) for value in groups[trial]["value"]),
-            str(pairs[trial].diagnosis.kind) if trial in pairs else "",
+            str(pairs[trial].diagnosis.kind) if trial in pairs else None,
         )
         for trial in kept
     )

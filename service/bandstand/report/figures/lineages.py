@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isclose
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,14 +12,12 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.axes import log_ticks
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
-from bandstand.report.family import Member, Step, best_path, lay_out, read_members, related
-from bandstand.report.params import params_by_trial
+from bandstand.report.records.family import Member, Step, best_path, lay_out, read_members, related
+from bandstand.report.records.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
+from bandstand.store.records import StudyRecord
 from bandstand.strategies import facts_of
 from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
 
 __all__ = ["LineagesData", "Schedule", "draw", "lineages_data", "lineages_figure"]
 

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log10
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import Bounds, linear_ticks, log_ticks, make_bounds
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.parameter_axes import place_of, share, ticks_of
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, make_figure
-from bandstand.report.params import params_by_trial
+from bandstand.report.records.params import params_by_trial
+from bandstand.report.records.timeline import ranked_from_the_best, values_of
 from bandstand.report.text import counted, label, measured, number, value_text
-from bandstand.report.timeline import ranked_from_the_best, values_of
-from bandstand.search.events import RESULT_STATES, TrialState
-from bandstand.study.study import Objective
+from bandstand.store.records import StudyRecord
+from bandstand.trials.events import RESULT_STATES, TrialState
 from bandstand_spaces import Parameter, Value
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
 
 __all__ = ["Axis", "Group", "ParallelData", "TrialLine", "draw", "parallel_data", "parallel_figure"]
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
+from bandstand.problem.objective import Objective
 from bandstand.report.drawing.axes import make_bounds, objective_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.parameter_axes import cells_of, place_of, ticks_of
 from bandstand.report.drawing.sampling import sample_best_and_evenly
 from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
 from bandstand.report.figures.importances import comparable_values
-from bandstand.report.params import params_by_trial
+from bandstand.report.records.params import params_by_trial
+from bandstand.report.records.timeline import ranked_trials
 from bandstand.report.text import counted, label, measured, value_text
-from bandstand.report.timeline import ranked_trials
-from bandstand.study.study import Objective
+from bandstand.store.records import StudyRecord
 from bandstand_spaces import Parameter
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
 
 __all__ = ["Panel", "Point", "SlicesData", "draw", "slices_data", "slices_figure"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,10 +11,8 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import STATE_STYLES, make_figure
 from bandstand.report.text import counted, duration, label, time_unit
+from bandstand.store.records import StudyRecord
 from bandstand.strategies import facts_of, make_strategy
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
 
 __all__ = ["Share", "TimeData", "draw", "time_spent_data", "time_spent_figure"]
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.report.curve_pairs import CurvePair, metric_names, read_pairs
-from bandstand.report.diagnosis_rules import ADVICE, Kind, Rules
+from bandstand.problem.objective import Objective
+from bandstand.report.curves.curve_pairs import CurvePair, metric_names, read_pairs
+from bandstand.report.curves.diagnosis_rules import ADVICE, Kind, Rules
 from bandstand.report.drawing.axes import Bounds, epoch_axis, objective_axis
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
 from bandstand.report.text import and_list, counted, label, measured
-from bandstand.study.study import Objective
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
 
 __all__ = ["PairData", "draw", "train_validation_data", "train_validation_figure"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,9 +19,7 @@ from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import make_figure
 from bandstand.report.figures.concurrency import Cut, cut_sentence, cut_shapes, overlap, running_marks
 from bandstand.report.text import counted, duration, time_unit
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
 
 __all__ = ["TrainerLine", "TrainersData", "draw", "trainers_data", "trainers_figure"]
 

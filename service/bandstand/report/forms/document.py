@@ -105,7 +105,7 @@ def make_section(name: str, title: str, drawing: Drawing | str, level: int = 2) 
     )
 
 
-def make_table(table: Table, kind: str = "") -> str:
+def make_table(table: Table, kind: str | None = None) -> str:
     """A table whose first column names the row."""
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.header)
     rows = []

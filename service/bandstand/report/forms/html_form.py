@@ -53,5 +53,5 @@ def _code(code: Code) -> str:
     return _folded(code.summary, copyable)
 
 
-def _folded(summary: str, inside: str) -> str:
+def _folded(summary: str | None, inside: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{inside}</details>" if summary else inside

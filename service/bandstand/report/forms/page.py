@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from bandstand.errors import InputError
 from bandstand.report.content import Document
@@ -16,9 +15,7 @@ from bandstand.report.forms.html_form import html_from
 from bandstand.report.forms.json_form import json_from
 from bandstand.report.forms.markdown_form import markdown_from
 from bandstand.report.outline import STYLES
-
-if TYPE_CHECKING:
-    from bandstand.store.views import StudyRecord
+from bandstand.store.records import StudyRecord
 
 __all__ = ["FORMATS", "format_of", "write_document", "write_report"]
 

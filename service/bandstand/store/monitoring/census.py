@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand.search.events import TrialState
 from bandstand.store import tables
 from bandstand.store.monitoring.pulse import Figures
-from bandstand.store.study_list import STATES, shown_state
-from bandstand.submissions.records import RunState, SubmissionState
+from bandstand.store.reading.study_list import STATES, shown_state
+from bandstand.store.rows.submission_rows import RunState, SubmissionState
+from bandstand.trials.events import TrialState
 
 __all__ = ["Census", "read_census"]
 

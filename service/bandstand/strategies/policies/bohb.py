@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bandstand.search.events import Event
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts, SamplerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
+from bandstand.strategies.past_trials.study_in_memory import StudyInMemory
+from bandstand.strategies.pruners.asha import ASHAOptions
 from bandstand.strategies.pruners.hyperband import HyperbandPruner
 from bandstand.strategies.randomness import explores, generator_for
 from bandstand.strategies.sample_and_prune import SampleAndPrune
-from bandstand.strategies.samplers.study_in_memory import StudyInMemory
+from bandstand.trials.events import Event
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from bandstand.study.study import StudySpec
 
 __all__ = ["BOHB", "BOHBOptions"]
 
@@ -64,20 +65,20 @@ class BOHB(SampleAndPrune, PolicyFacts):
 
     summary: ClassVar[str] = "hyperband that samples by TPE at the largest rung, a third at random (BOHB)"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         options = options_from(_OWNER, BOHBOptions, spec.sampler_options)
-        brackets = {"min_epochs": options.min_epochs, "reduction_factor": options.reduction_factor}
-        pruner = HyperbandPruner(spec.model_copy(update={"pruner_options": brackets}))
+        brackets = ASHAOptions(min_epochs=options.min_epochs, reduction_factor=options.reduction_factor)
+        pruner = HyperbandPruner(spec, brackets)
         super().__init__(_PartlyRandom(spec, pruner.ask_epochs()), pruner)
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options = options_from(_OWNER, BOHBOptions, spec.sampler_options)
         check_min_epochs(_OWNER, options.min_epochs, spec.max_epochs)
 
     @classmethod
-    def make(cls, spec: StudySpec) -> BOHB:
+    def make(cls, spec: Problem) -> BOHB:
         """As `Policy.make`."""
         return cls(spec)
 
@@ -87,7 +88,7 @@ class _PartlyRandom(SamplerFacts):
 
     summary: ClassVar[str] = "TPE, some of the trials at random"
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         options = options_from(_OWNER, BOHBOptions, spec.sampler_options)
         self._spec = spec
         self._random_fraction = options.random_fraction
@@ -97,12 +98,12 @@ class _PartlyRandom(SamplerFacts):
         self._study = StudyInMemory(spec, ask_epochs, self._enough, _MOST_TRIALS)
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         BOHB.check(spec)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> _PartlyRandom:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> _PartlyRandom:
         """As `Sampler.make`."""
         return cls(spec, ask_epochs)
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field, model_validator
 
 from bandstand.strategies.options import Options
-from bandstand_spaces import Categorical, Float, Parameter
+from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from bandstand_spaces import SearchSpace
 
 __all__ = ["Change", "Factors", "Resample", "Rule", "check_changeable", "explored", "usually_changed"]
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from bandstand.learning_rates import Cycle, Reset, rates
-from bandstand.search.combination import Combination
-from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
-from bandstand.search.failures import PARENT_CHECKPOINT
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.policies.restart_bandit import Arm, Bandit
 from bandstand.strategies.policies.restart_options import checked_options, configurations, cycle_lengths
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
+from bandstand.trials.combination import Combination
+from bandstand.trials.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
+from bandstand.trials.failures import PARENT_CHECKPOINT
+from bandstand.trials.history import Trial
 from bandstand_spaces import Float
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
 
 __all__ = ["LearningRateRestarts"]
 
@@ -38,9 +36,9 @@ class LearningRateRestarts(PolicyFacts):
 
     summary: ClassVar[str] = "learning-rate schedules in cycles; a bandit gives restarts to what gains from them"
     exhausted = "every configuration has had its cycles"
-    closed = ""
+    closed = None
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         self._spec = spec
         self._options = checked_options(spec)
         self._combines = self._options.result != "best"
@@ -59,17 +57,17 @@ class LearningRateRestarts(PolicyFacts):
         self._news: set[int] = set()  # brackets whose trials had an event since nothing was settled for them
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         checked_options(spec)
 
     @classmethod
-    def inherits_best(cls, spec: StudySpec) -> bool:
+    def inherits_best(cls, spec: Problem) -> bool:
         """As `PolicyFacts.inherits_best`."""
         return checked_options(spec).weights == "best"
 
     @classmethod
-    def make(cls, spec: StudySpec) -> LearningRateRestarts:
+    def make(cls, spec: Problem) -> LearningRateRestarts:
         """As `Policy.make`."""
         return cls(spec)
 

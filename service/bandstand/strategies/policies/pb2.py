@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from bandstand.optuna_samplers.one_thread import one_thread
-from bandstand.search.events import Ended, Event, Measured, Proposed, TrialState
-from bandstand.search.failures import is_own_failure
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.options import options_from
+from bandstand.strategies.points.fractions import fraction_of, value_at
 from bandstand.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
 from bandstand.strategies.policies.time_varying_gp import Numbers, TimeVaryingGP
-from bandstand.strategies.samplers.fractions import fraction_of, value_at
-from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
-    from bandstand_spaces import Float, Int
+from bandstand.trials.events import Ended, Event, Measured, Proposed, TrialState
+from bandstand.trials.failures import is_own_failure
+from bandstand.trials.history import Trial
+from bandstand_spaces import Categorical, Float, Int
 
 __all__ = ["PB2Options", "PopulationBasedBandits"]
 
@@ -73,14 +70,14 @@ class PopulationBasedBandits(PopulationBasedTraining):
     name: ClassVar[str] = "pb2"
     options: ClassVar[type[PBTOptions]] = PB2Options
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         super().__init__(spec)
         self._numbers = _numbers(spec, self._changes)
         self._trials: list[Trial] = []
         self._intervals: deque[_Interval] = deque(maxlen=_WINDOW)
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         super().check(spec)
         names = options_from(f"sampler {cls.name}", cls.options, spec.sampler_options).changing(spec)
@@ -214,7 +211,7 @@ class _LossScale:
         return (min(max(loss, self._low), self._high) - self._low) / (self._high - self._low)
 
 
-def _numbers(spec: StudySpec, names: Collection[str]) -> dict[str, Float | Int]:
+def _numbers(spec: Problem, names: Collection[str]) -> dict[str, Float | Int]:
     """The numbers among the named parameters that have more than one value, in the space's order."""
     return {
         name: parameter

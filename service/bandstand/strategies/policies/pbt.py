@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from bandstand.search.events import Ended, Event, Proposed, TrialState
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.explore import (
     Change,
@@ -23,11 +22,12 @@ from bandstand.strategies.policies.explore import (
 from bandstand.strategies.policies.population import Population, PopulationOptions, changes, check_interval
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Promotion, Proposal, Retirement, Situation, Step
+from bandstand.trials.events import Ended, Event, Proposed, TrialState
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from bandstand.study.study import StudySpec
 
 __all__ = ["PBTOptions", "PopulationBasedTraining"]
 
@@ -44,7 +44,7 @@ class PBTOptions(PopulationOptions):
     rules: dict[str, Rule] = Field(default_factory=dict)
     """By parameter, where one has `factors` or `resample` of its own."""
 
-    def changing(self, spec: StudySpec) -> dict[str, Change]:
+    def changing(self, spec: Problem) -> dict[str, Change]:
         """The parameters that change when a member goes on from another, and how."""
         names = usually_changed(spec.space, spec.batch_size) if self.explore is None else self.explore
         rules = {name: self.rules.get(name, Rule()) for name in names}
@@ -74,14 +74,14 @@ class PopulationBasedTraining(Population):
     options: ClassVar[type[PBTOptions]] = PBTOptions
     exhausted = "the population is trained"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         self._options = options_from(f"sampler {self.name}", self.options, spec.sampler_options)
         super().__init__(spec, self._options)
         self._changes = self._options.changing(spec)
         self._vacant: dict[int, None] = {}  # slots whose trial has ended and that want a child
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options = options_from(f"sampler {cls.name}", cls.options, spec.sampler_options)
         check_interval(options.interval, spec, cls.name)
@@ -95,7 +95,7 @@ class PopulationBasedTraining(Population):
                 )
 
     @classmethod
-    def make(cls, spec: StudySpec) -> PopulationBasedTraining:
+    def make(cls, spec: Problem) -> PopulationBasedTraining:
         """As `Policy.make`."""
         return cls(spec)
 

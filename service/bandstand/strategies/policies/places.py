@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-from bandstand.search.history import Trial
 from bandstand.strategies.randomness import Key, key_with_coin
+from bandstand.trials.history import Trial
 
 __all__ = ["Places"]
 

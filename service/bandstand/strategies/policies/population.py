@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 from itertools import count
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bandstand.search.events import (
+from bandstand.problem.problem import Problem
+from bandstand.strategies.facts import PolicyFacts
+from bandstand.strategies.options import Options
+from bandstand.strategies.policies.places import Places
+from bandstand.strategies.randomness import generator_for
+from bandstand.strategies.strategy import Judgement, Proposal, Retirement, Situation
+from bandstand.trials.events import (
     Action,
     Ended,
     Event,
@@ -26,15 +32,7 @@ from bandstand.search.events import (
     Reopened,
     TrialState,
 )
-from bandstand.search.history import Trial
-from bandstand.strategies.facts import PolicyFacts
-from bandstand.strategies.options import Options
-from bandstand.strategies.policies.places import Places
-from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.strategy import Judgement, Proposal, Retirement, Situation
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.history import Trial
 
 __all__ = ["Population", "PopulationOptions", "changes", "check_interval"]
 
@@ -55,7 +53,7 @@ class PopulationOptions(Options):
     are taken over, as the weights depend on them."""
 
 
-def check_interval(interval: int | None, spec: StudySpec, sampler: str) -> None:
+def check_interval(interval: int | None, spec: Problem, sampler: str) -> None:
     """Refuse an interval in which nobody is ever compared.
 
     Raises:
@@ -77,7 +75,7 @@ class Population(PolicyFacts):
     has_members: ClassVar[bool] = True
     closed = "its population is complete by itself, and a trial from outside would have no place in it"
 
-    def __init__(self, spec: StudySpec, options: PopulationOptions):
+    def __init__(self, spec: Problem, options: PopulationOptions):
         self._spec = spec
         self._population = _population(options, spec)
         self.interval = options.interval or max(1, round(spec.max_epochs / _INTERVALS))
@@ -230,7 +228,7 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _population(options: PopulationOptions, spec: StudySpec) -> int:
+def _population(options: PopulationOptions, spec: Problem) -> int:
     budget = spec.budget
     if options.population is not None:
         return options.population

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
-from bandstand.search.failures import PARENT_CHECKPOINT
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
+from bandstand.trials.failures import PARENT_CHECKPOINT
+from bandstand.trials.history import Trial
 
 __all__ = ["Replay"]
 
@@ -37,7 +35,7 @@ class ReplayOptions(Options):
 
     segments: Annotated[tuple[ReplaySegment, ...], Field(min_length=1)]
     """In the order in which they are trained; each goes on from the last weights of the one before."""
-    study: str = ""
+    study: str | None = None
     """Where they come from, for people."""
     trial: int | None = None
 
@@ -52,13 +50,13 @@ class Replay(PolicyFacts):
     exhausted = "the schedule was replayed to its end"
     closed = "it trains one given schedule and nothing else"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         self._segments = options_from("sampler replay", ReplayOptions, spec.sampler_options).segments
         self._trials: list[Trial] = []
         self._paused: Trial | None = None
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options = options_from("sampler replay", ReplayOptions, spec.sampler_options)
         for segment in options.segments:
@@ -70,7 +68,7 @@ class Replay(PolicyFacts):
             )
 
     @classmethod
-    def make(cls, spec: StudySpec) -> Replay:
+    def make(cls, spec: Problem) -> Replay:
         """As `Policy.make`."""
         return cls(spec)
 

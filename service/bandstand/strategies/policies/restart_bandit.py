@@ -11,8 +11,8 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from math import ceil, inf, log, sqrt
 
-from bandstand.search.events import TrialState
-from bandstand.search.history import Trial
+from bandstand.trials.events import TrialState
+from bandstand.trials.history import Trial
 
 __all__ = ["Arm", "Bandit"]
 

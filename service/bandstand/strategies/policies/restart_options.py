@@ -5,16 +5,14 @@ Knows options and a study's limits. Must not know trials, nor who gets which cyc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from bandstand.learning_rates import LEARNING_RATES
+from bandstand.problem.problem import Problem
 from bandstand.strategies.options import Options, options_from
 from bandstand_spaces import Float
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
 
 __all__ = ["RestartOptions", "checked_options", "configurations", "cycle_lengths"]
 
@@ -57,7 +55,7 @@ class RestartOptions(Options):
     (the bandit gives those of the rejected to the others), and further ones where that leaves some of it."""
 
 
-def checked_options(spec: StudySpec) -> RestartOptions:
+def checked_options(spec: Problem) -> RestartOptions:
     """The options of a study of lr-restarts.
 
     Raises:
@@ -114,7 +112,7 @@ def cycle_lengths(options: RestartOptions, max_epochs: int) -> list[int]:
     return lengths
 
 
-def configurations(options: RestartOptions, spec: StudySpec, lengths: list[int]) -> int:
+def configurations(options: RestartOptions, spec: Problem, lengths: list[int]) -> int:
     """How many configurations a study tries, before it has some budget left."""
     if options.configurations is not None:
         return options.configurations

@@ -8,19 +8,18 @@ on with them. Must not know Ray.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
+from bandstand.strategies.facts import NeededExecutor
 from bandstand.strategies.options import options_from
 from bandstand.strategies.policies.explore import Factors, Resample, check_changeable, usually_changed
 from bandstand.strategies.policies.population import Population, PopulationOptions, check_interval
 from bandstand.strategies.strategy import Promotion, Situation, Step
+from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
 
 __all__ = ["TunePB2", "TunePB2Options", "TunePBT", "TunePBTOptions"]
 
@@ -49,21 +48,17 @@ class TunePB2(Population):
     summary: ClassVar[str] = 'Ray Tune\'s PB2: as `tune-pbt`, explored by a Gaussian process; `executor = "tune"`'
     name: ClassVar[str] = "tune-pb2"
     options: ClassVar[type[TunePB2Options]] = TunePB2Options
+    needed_executor: ClassVar[NeededExecutor | None] = NeededExecutor("tune", "whose members Ray Tune compares", "pbt")
     exhausted = "the population is trained"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         self.tune_options = options_from(f"sampler {self.name}", self.options, spec.sampler_options)
         super().__init__(spec, self.tune_options)
         self._before: dict[int, Trial] = {}  # slot -> the trial that was in it before the one that is
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
-        if spec.executor != "tune":
-            raise ValueError(
-                f"executor must be tune with sampler {cls.name}, whose members Ray Tune compares; "
-                f'got {spec.executor!r}: say executor = "tune", or sampler = "pbt"'
-            )
         options = options_from(f"sampler {cls.name}", cls.options, spec.sampler_options)
         check_interval(options.interval, spec, cls.name)
         check_changeable(spec.space, options.explore or (), f"option explore of sampler {cls.name}")
@@ -77,7 +72,7 @@ class TunePB2(Population):
             )
 
     @classmethod
-    def _check_changing(cls, spec: StudySpec, name: str) -> None:
+    def _check_changing(cls, spec: Problem, name: str) -> None:
         """Refuse a parameter that Tune could not change.
 
         Raises:
@@ -95,7 +90,7 @@ class TunePB2(Population):
             )
 
     @classmethod
-    def changing(cls, spec: StudySpec) -> tuple[str, ...]:
+    def changing(cls, spec: Problem) -> tuple[str, ...]:
         """The parameters that Tune changes when a member is cloned."""
         options = options_from(f"sampler {cls.name}", cls.options, spec.sampler_options)
         if options.explore is not None:
@@ -108,7 +103,7 @@ class TunePB2(Population):
         )
 
     @classmethod
-    def make(cls, spec: StudySpec) -> TunePB2:
+    def make(cls, spec: Problem) -> TunePB2:
         """As `Policy.make`."""
         return cls(spec)
 
@@ -142,6 +137,6 @@ class TunePBT(TunePB2):
     options: ClassVar[type[TunePB2Options]] = TunePBTOptions
 
     @classmethod
-    def make(cls, spec: StudySpec) -> TunePBT:
+    def make(cls, spec: Problem) -> TunePBT:
         """As `Policy.make`."""
         return cls(spec)

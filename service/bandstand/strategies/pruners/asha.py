@@ -6,21 +6,19 @@ The kind that pauses and promotes is in `asha_promote`.
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from bandstand.search.events import Action, Event, Measured
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.pruners.first_rung import FirstRung
 from bandstand.strategies.pruners.rungs import Rung, rung_epochs
 from bandstand.strategies.randomness import Key, key_with_coin
 from bandstand.strategies.strategy import Judgement
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, Event, Measured
+from bandstand.trials.history import Trial
 
 __all__ = ["ASHAOptions", "ASHAPruner", "check_halving", "key_of"]
 
@@ -39,7 +37,7 @@ class ASHAOptions(Options):
         return 1 if self.min_epochs == "auto" else self.min_epochs
 
 
-def check_halving(owner: str, spec: StudySpec, model: type[ASHAOptions] = ASHAOptions) -> None:
+def check_halving(owner: str, spec: Problem, model: type[ASHAOptions] = ASHAOptions) -> None:
     """Refuse options of a halving pruner that cannot work.
 
     Raises:
@@ -60,7 +58,7 @@ class ASHAPruner(PrunerFacts):
 
     summary: ClassVar[str] = "asynchronous successive halving, stopping: the best 1/η of a rung go on"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         options = options_from("pruner asha", ASHAOptions, spec.pruner_options)
         self._spec = spec
         self._factor = options.reduction_factor
@@ -70,17 +68,17 @@ class ASHAPruner(PrunerFacts):
         self._first = FirstRung(spec, self._ask_epochs, self._factor) if learns else None
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Pruner.check`."""
         check_halving("pruner asha", spec)
 
     @classmethod
-    def reduction_factor(cls, spec: StudySpec) -> int | None:
+    def reduction_factor(cls, spec: Problem) -> int | None:
         """As `PrunerFacts.reduction_factor`."""
         return options_from("pruner asha", ASHAOptions, spec.pruner_options).reduction_factor
 
     @classmethod
-    def make(cls, spec: StudySpec) -> ASHAPruner:
+    def make(cls, spec: Problem) -> ASHAPruner:
         """As `Pruner.make`."""
         return cls(spec)
 
@@ -125,6 +123,6 @@ class ASHAPruner(PrunerFacts):
         return key_of(trial, self._spec)
 
 
-def key_of(trial: Trial, spec: StudySpec) -> Key:
+def key_of(trial: Trial, spec: Problem) -> Key:
     """What a trial is ranked by at the rung that it has just reached."""
     return key_with_coin(spec.objective.sign * trial.values[-1], spec.seed, trial.number)

@@ -7,10 +7,9 @@ good, even where those that come later turn out worse.
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from bandstand.search.events import Action, Ended, Event, Extended, Lost, Measured, Paused, Promoted, TrialState
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
@@ -18,9 +17,8 @@ from bandstand.strategies.pruners.first_rung import FirstRung
 from bandstand.strategies.pruners.rungs import WaitingRung, rung_epochs
 from bandstand.strategies.randomness import Key
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, Ended, Event, Extended, Lost, Measured, Paused, Promoted, TrialState
+from bandstand.trials.history import Trial
 
 __all__ = ["PromotingASHAPruner"]
 
@@ -43,8 +41,9 @@ class PromotingASHAPruner(PrunerFacts):
     summary: ClassVar[str] = "asynchronous successive halving with promotion: pauses at every rung, the best 1/η go on"
     owner: ClassVar[str] = "pruner asha-promote"
 
-    def __init__(self, spec: StudySpec):
-        options = options_from(self.owner, ASHAOptions, spec.pruner_options)
+    def __init__(self, spec: Problem, options: ASHAOptions | None = None):
+        """Without options, with those that the study gives its pruner."""
+        options = options or options_from(self.owner, ASHAOptions, spec.pruner_options)
         self._spec = spec
         self._factor = options.reduction_factor
         self._first: FirstRung | None = None
@@ -61,17 +60,17 @@ class PromotingASHAPruner(PrunerFacts):
         self._completed = False
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Pruner.check`."""
         check_halving(cls.owner, spec)
 
     @classmethod
-    def reduction_factor(cls, spec: StudySpec) -> int | None:
+    def reduction_factor(cls, spec: Problem) -> int | None:
         """As `PrunerFacts.reduction_factor`."""
         return options_from(cls.owner, ASHAOptions, spec.pruner_options).reduction_factor
 
     @classmethod
-    def make(cls, spec: StudySpec) -> PromotingASHAPruner:
+    def make(cls, spec: Problem) -> PromotingASHAPruner:
         """As `Pruner.make`."""
         return cls(spec)
 

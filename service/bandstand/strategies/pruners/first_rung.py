@@ -9,15 +9,12 @@ had .21 on LCBench, where the first epoch hardly ranks trials, and .08 on TaskSe
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandstand.search.events import Event, Measured
-from bandstand.search.history import Trial
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.problem.problem import Problem
+from bandstand.trials.events import Event, Measured
+from bandstand.trials.history import Trial
 
 __all__ = ["FirstRung", "rank_correlation"]
 
@@ -43,7 +40,7 @@ class FirstRung:
     starts a rung higher all the same.
     """
 
-    def __init__(self, spec: StudySpec, rungs: tuple[int, ...], factor: int):
+    def __init__(self, spec: Problem, rungs: tuple[int, ...], factor: int):
         """No trial yet.
 
         Args:

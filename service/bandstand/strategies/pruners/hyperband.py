@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from bandstand.search.events import Event, Proposed
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.pruners.asha import ASHAOptions
 from bandstand.strategies.pruners.asha_promote import PromotingASHAPruner
 from bandstand.strategies.pruners.rungs import rung_epochs
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.events import Event, Proposed
+from bandstand.trials.history import Trial
 
 __all__ = ["HyperbandPruner", "bracket_table"]
 
@@ -42,8 +40,8 @@ class HyperbandPruner(PromotingASHAPruner):
     summary: ClassVar[str] = "asha-promote in brackets with different first rungs, filled by quota"
     owner: ClassVar[str] = "pruner hyperband"
 
-    def __init__(self, spec: StudySpec):
-        super().__init__(spec)
+    def __init__(self, spec: Problem, options: ASHAOptions | None = None):
+        super().__init__(spec, options)
         self._filled = [0] * len(self._quotas)
 
     def _brackets(self, options: ASHAOptions) -> list[tuple[int, ...]]:
@@ -57,7 +55,7 @@ class HyperbandPruner(PromotingASHAPruner):
         return bracket
 
     @classmethod
-    def make(cls, spec: StudySpec) -> HyperbandPruner:
+    def make(cls, spec: Problem) -> HyperbandPruner:
         """As `Pruner.make`."""
         return cls(spec)
 

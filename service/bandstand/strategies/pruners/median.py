@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from bandstand.problem.problem import Problem
 from bandstand.strategies.options import check_min_epochs, options_from
 from bandstand.strategies.pruners.percentile import CurveOptions, PercentilePruner
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
 
 __all__ = ["MedianPruner"]
 
@@ -24,12 +22,12 @@ class MedianPruner(PercentilePruner):
     owner: ClassVar[str] = "pruner median"
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Pruner.check`."""
         options = options_from(cls.owner, CurveOptions, spec.pruner_options)
         check_min_epochs(cls.owner, options.min_epochs, spec.max_epochs)
 
     @classmethod
-    def make(cls, spec: StudySpec) -> MedianPruner:
+    def make(cls, spec: Problem) -> MedianPruner:
         """As `Pruner.make`."""
         return cls(spec, options_from(cls.owner, CurveOptions, spec.pruner_options), 50.0)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from bandstand.search.events import Action, Event
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, Event
+from bandstand.trials.history import Trial
 
 __all__ = ["NoPruner"]
 
@@ -26,12 +24,12 @@ class NoPruner(PrunerFacts):
         self._max_epochs = max_epochs
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Pruner.check`."""
         options_from("pruner none", Options, spec.pruner_options)
 
     @classmethod
-    def make(cls, spec: StudySpec) -> NoPruner:
+    def make(cls, spec: Problem) -> NoPruner:
         """As `Pruner.make`."""
         return cls(spec.max_epochs)
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from bandstand.search.events import Action, Event
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.strategy import Judgement
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, Event
+from bandstand.trials.history import Trial
 
 __all__ = ["PatiencePruner"]
 
@@ -42,20 +40,20 @@ class PatiencePruner(PrunerFacts):
     foresees: ClassVar[bool] = True
     owner: ClassVar[str] = "pruner patience"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         self._options = options_from(self.owner, PatienceOptions, spec.pruner_options)
         self._sign = spec.objective.sign
         self._max_epochs = spec.max_epochs
         self._first = max(self._options.min_epochs, self._options.patience + 1)
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Pruner.check`."""
         options = options_from(cls.owner, PatienceOptions, spec.pruner_options)
         check_min_epochs(cls.owner, options.min_epochs, spec.max_epochs)
 
     @classmethod
-    def make(cls, spec: StudySpec) -> PatiencePruner:
+    def make(cls, spec: Problem) -> PatiencePruner:
         """As `Pruner.make`."""
         return cls(spec)
 

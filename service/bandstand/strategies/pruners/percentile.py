@@ -5,18 +5,16 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 from math import floor, isfinite
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from bandstand.search.events import Action, Ended, Event, TrialState
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.strategy import Judgement
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, Ended, Event, TrialState
+from bandstand.trials.history import Trial
 
 __all__ = ["CurveOptions", "PercentilePruner"]
 
@@ -54,7 +52,7 @@ class PercentilePruner(PrunerFacts):
     foresees: ClassVar[bool] = True
     owner: ClassVar[str] = "pruner percentile"
 
-    def __init__(self, spec: StudySpec, options: CurveOptions, percentile: float):
+    def __init__(self, spec: Problem, options: CurveOptions, percentile: float):
         self._options = options
         self._percentile = percentile
         self._sign = spec.objective.sign
@@ -63,13 +61,13 @@ class PercentilePruner(PrunerFacts):
         self._losses: dict[int, list[float]] = {}
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Pruner.check`."""
         options = options_from(cls.owner, PercentileOptions, spec.pruner_options)
         check_min_epochs(cls.owner, options.min_epochs, spec.max_epochs)
 
     @classmethod
-    def make(cls, spec: StudySpec) -> PercentilePruner:
+    def make(cls, spec: Problem) -> PercentilePruner:
         """As `Pruner.make`."""
         options = options_from(cls.owner, PercentileOptions, spec.pruner_options)
         return cls(spec, options, options.percentile)

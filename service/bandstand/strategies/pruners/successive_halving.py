@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from bandstand.search.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import options_from
 from bandstand.strategies.pruners.asha import ASHAOptions, check_halving, key_of
 from bandstand.strategies.pruners.rungs import rung_epochs
 from bandstand.strategies.randomness import Key
 from bandstand.strategies.strategy import Judgement, Promotion, Retirement, Situation
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
+from bandstand.trials.history import Trial
 
 __all__ = ["SuccessiveHalvingPruner"]
 
@@ -40,7 +38,7 @@ class SuccessiveHalvingPruner(PrunerFacts):
     summary: ClassVar[str] = "synchronous successive halving: a rung is judged when all of its bracket have reached it"
     foresees: ClassVar[bool] = False  # a round is filled when the one before has been judged
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         options = options_from("pruner successive-halving", SuccessiveHalvingOptions, spec.pruner_options)
         self._spec = spec
         self._factor = options.reduction_factor
@@ -54,17 +52,17 @@ class SuccessiveHalvingPruner(PrunerFacts):
         self._completed = False
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Pruner.check`."""
         check_halving("pruner successive-halving", spec, SuccessiveHalvingOptions)
 
     @classmethod
-    def reduction_factor(cls, spec: StudySpec) -> int | None:
+    def reduction_factor(cls, spec: Problem) -> int | None:
         """As `PrunerFacts.reduction_factor`."""
         return options_from("pruner successive-halving", SuccessiveHalvingOptions, spec.pruner_options).reduction_factor
 
     @classmethod
-    def make(cls, spec: StudySpec) -> SuccessiveHalvingPruner:
+    def make(cls, spec: Problem) -> SuccessiveHalvingPruner:
         """As `Pruner.make`."""
         return cls(spec)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from bandstand.search.events import Action, Event
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PrunerFacts
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.strategy import Judgement
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, Event
+from bandstand.trials.history import Trial
 
 __all__ = ["ThresholdPruner"]
 
@@ -39,13 +37,13 @@ class ThresholdPruner(PrunerFacts):
     foresees: ClassVar[bool] = True
     owner: ClassVar[str] = "pruner threshold"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         self._options = options_from(self.owner, ThresholdOptions, spec.pruner_options)
         self._metric = spec.objective.metric
         self._max_epochs = spec.max_epochs
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Pruner.check`."""
         options = options_from(cls.owner, ThresholdOptions, spec.pruner_options)
         check_min_epochs(cls.owner, options.min_epochs, spec.max_epochs)
@@ -61,7 +59,7 @@ class ThresholdPruner(PrunerFacts):
             )
 
     @classmethod
-    def make(cls, spec: StudySpec) -> ThresholdPruner:
+    def make(cls, spec: Problem) -> ThresholdPruner:
         """As `Pruner.make`."""
         return cls(spec)
 

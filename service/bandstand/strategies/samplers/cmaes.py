@@ -9,8 +9,9 @@ GECCO 2024, arXiv:2405.09962), and never below a floor, so that no choice dies o
 A generation is any λ trials that have ended or been paused at a rung, in the order in which they first were, so that no
 worker ever waits for another. A trial that goes on after a pause moves up within its generation while that still grows;
 to learn from it once more at each later rung is no better: with 800 epochs of at most 27, the mean log10 of the loss of
-`tests/service/search/landscapes.py` (exact and with noise, medians of 7 seeds) is -.77 with asha-promote, and -.79 with
-the repetition; to learn from trials that have ended only, -.64, and with successive-halving -.97 instead of -2.04.
+`tests/service/strategies/samplers/landscapes.py` (exact and with noise, medians of 7 seeds) is -.77 with asha-promote,
+and -.79 with the repetition; to learn from trials that have ended only, -.64, and with successive-halving -.97 instead
+of -2.04.
 
 Proposals come from the distribution as it is at the time; trials that an earlier one proposed count like all others. To
 draw those in to where the current one could have put them, as injected solutions are (Hansen, arXiv:1110.4181), was
@@ -29,20 +30,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bandstand.search.events import Event, Proposed
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.ranking import Ranking
+from bandstand.strategies.points.fractions import fraction_of, value_at
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.fractions import fraction_of, value_at
-from bandstand.strategies.samplers.ranking import Ranking
-from bandstand.strategies.samplers.visited import Visited
+from bandstand.trials.events import Event, Proposed
+from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical, Int, Parameter, Value
 
 if TYPE_CHECKING:
     from cmaes import CMAwM
 
-    from bandstand.study.study import StudySpec
 
 __all__ = ["CMAESSampler"]
 
@@ -91,7 +92,7 @@ class CMAESSampler(SamplerFacts):
 
     summary: ClassVar[str] = "CMA-ES with margin for numbers, learned probabilities for choices"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         options = options_from("sampler cmaes", CMAESOptions, spec.sampler_options)
         self._seed = spec.seed
         self._space = spec.space
@@ -111,12 +112,12 @@ class CMAESSampler(SamplerFacts):
         self._generation: dict[int, tuple[Trial, _Draw]] = {}
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from("sampler cmaes", CMAESOptions, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> CMAESSampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> CMAESSampler:
         """As `Sampler.make`."""
         return cls(spec)
 

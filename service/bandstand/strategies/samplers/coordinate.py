@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bandstand.search.events import Ended, Event, Measured, Proposed
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.standings import Standings
+from bandstand.strategies.points.fractions import fraction_of
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.fractions import fraction_of
-from bandstand.strategies.samplers.standings import Standings
-from bandstand.strategies.samplers.visited import Visited
-from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
-    from bandstand_spaces import Parameter, Value
+from bandstand.trials.events import Ended, Event, Measured, Proposed
+from bandstand.trials.history import Trial
+from bandstand_spaces import Categorical, Parameter, Value
 
 __all__ = ["CoordinateSampler"]
 
@@ -49,7 +46,7 @@ class _Move:
     params: Mapping[str, Any]
     descent: int
     resolution: int = 0
-    name: str = ""  # the parameter that differs from the base's; empty: a random start
+    name: str | None = None  # the parameter that differs from the base's; None: a random start
     base: int = -1
 
 
@@ -80,7 +77,7 @@ class CoordinateSampler(SamplerFacts):
 
     summary: ClassVar[str] = "one parameter at a time around the best point, first coarse, then fine; then a new start"
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler coordinate", CoordinateOptions, spec.sampler_options)
         self._space = spec.space
         self._parameters = {name: parameter for name, parameter, _ in spec.space.flat()}
@@ -97,12 +94,12 @@ class CoordinateSampler(SamplerFacts):
         self._importances: dict[str, float] = {}
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from("sampler coordinate", CoordinateOptions, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> CoordinateSampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> CoordinateSampler:
         """As `Sampler.make`."""
         return cls(spec, ask_epochs)
 
@@ -223,6 +220,8 @@ class CoordinateSampler(SamplerFacts):
         A parameter weighs the largest change of the loss that it has made, where both trials had a value then.
         """
         move = self._descents[self._descent_of[number]].moves[number]
-        change = self._standings.gap(number, move.base) if move.name else None
+        if move.name is None:
+            return
+        change = self._standings.gap(number, move.base)
         if change is not None:
             self._importances[move.name] = max(change, self._importances.get(move.name, 0.0))

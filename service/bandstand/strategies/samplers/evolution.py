@@ -10,23 +10,21 @@ most are small (the breeder genetic algorithm, Mühlenbein and Schlierkamp-Voose
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from bandstand.search.events import Event, Proposed
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.ranking import Ranking
+from bandstand.strategies.points.fractions import fraction_of, value_at
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.fractions import fraction_of, value_at
-from bandstand.strategies.samplers.ranking import Ranking
-from bandstand.strategies.samplers.visited import Visited
+from bandstand.trials.events import Event, Proposed
+from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical, Parameter, Value
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
 
 __all__ = ["EvolutionSampler"]
 
@@ -52,7 +50,7 @@ class EvolutionSampler(SamplerFacts):
 
     summary: ClassVar[str] = "genetic algorithm, steady-state: tournament, uniform crossover, mutation, elitism"
 
-    def __init__(self, spec: StudySpec):
+    def __init__(self, spec: Problem):
         self._options = options_from("sampler evolution", EvolutionOptions, spec.sampler_options)
         self._seed = spec.seed
         self._space = spec.space
@@ -62,12 +60,12 @@ class EvolutionSampler(SamplerFacts):
         self._visited = Visited(spec.space)
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from("sampler evolution", EvolutionOptions, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> EvolutionSampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> EvolutionSampler:
         """As `Sampler.make`."""
         return cls(spec)
 

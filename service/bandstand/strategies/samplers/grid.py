@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from bandstand.search.events import Ended, Event, Proposed, TrialState
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
+from bandstand.strategies.points.grid_points import affordable_trainings, grid_of
+from bandstand.strategies.points.lattice import Lattice
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.grid_points import affordable_trainings, grid_of
-from bandstand.strategies.samplers.lattice import Lattice
-from bandstand.strategies.samplers.visited import Visited
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
-    from bandstand_spaces import SearchSpace
+from bandstand.trials.events import Ended, Event, Proposed, TrialState
+from bandstand.trials.history import Trial
+from bandstand_spaces import SearchSpace
 
 __all__ = ["GridSampler"]
 
@@ -37,7 +35,7 @@ class GridSampler(SamplerFacts):
         self._failed: list[Mapping[str, Any]] = []
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         grid = grid_of(spec)
         if grid.size is not None and grid.size > MAX_POINTS:
@@ -47,13 +45,13 @@ class GridSampler(SamplerFacts):
             )
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> GridSampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> GridSampler:
         """As `Sampler.make`."""
         space = grid_of(spec)
         return cls(space, spec.seed, _notices_on(spec, space.size or 0))
 
     @classmethod
-    def points(cls, spec: StudySpec) -> int | None:
+    def points(cls, spec: Problem) -> int | None:
         """As `SamplerFacts.points`."""
         return grid_of(spec).size
 
@@ -81,7 +79,7 @@ class GridSampler(SamplerFacts):
             self._failed.append(trial.params)
 
 
-def _notices_on(spec: StudySpec, size: int) -> list[str]:
+def _notices_on(spec: Problem, size: int) -> list[str]:
     trained = affordable_trainings(spec)
     if trained is None or trained >= size:
         return []

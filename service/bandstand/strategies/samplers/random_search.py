@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from bandstand.search.events import Event
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.randomness import generator_for
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
-    from bandstand_spaces import SearchSpace
+from bandstand.trials.events import Event
+from bandstand.trials.history import Trial
+from bandstand_spaces import SearchSpace
 
 __all__ = ["RandomSampler"]
 
@@ -29,12 +27,12 @@ class RandomSampler(SamplerFacts):
         self._seed = seed
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from("sampler random", Options, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> RandomSampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> RandomSampler:
         """As `Sampler.make`."""
         return cls(spec.space, spec.seed)
 

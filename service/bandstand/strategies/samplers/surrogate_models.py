@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from bandstand.search.events import Event, Proposed
-from bandstand.search.history import Trial
+from bandstand import optuna_samplers
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.study_in_memory import StudyInMemory
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import explores, generator_for
-from bandstand.strategies.samplers.study_in_memory import StudyInMemory
-from bandstand.strategies.samplers.visited import Visited
+from bandstand.trials.events import Event, Proposed
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
-
-    from bandstand import optuna_samplers
-    from bandstand.study.study import StudySpec
 
 __all__ = ["ExtraTreesSampler", "ForestSampler", "GBRTSampler", "GPSampler"]
 
@@ -86,7 +85,7 @@ class _SurrogateSampler(SamplerFacts):
     name: ClassVar[str]
     options: ClassVar[type[SurrogateOptions]]
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from(f"sampler {self.name}", self.options, spec.sampler_options)
         most = max(_SHOWN * self._options.fit_trials, self._options.startup_trials)
         self._study = StudyInMemory(spec, ask_epochs, self._options.startup_trials, most)
@@ -99,17 +98,17 @@ class _SurrogateSampler(SamplerFacts):
         self._visited = Visited(spec.space)
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from(f"sampler {cls.name}", cls.options, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> _SurrogateSampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> _SurrogateSampler:
         """As `Sampler.make`."""
         return cls(spec, ask_epochs)
 
     @classmethod
-    def draws_at_random_first(cls, spec: StudySpec) -> int:
+    def draws_at_random_first(cls, spec: Problem) -> int:
         """As `SamplerFacts.draws_at_random_first`."""
         return options_from(f"sampler {cls.name}", cls.options, spec.sampler_options).startup_trials
 
@@ -121,8 +120,6 @@ class _SurrogateSampler(SamplerFacts):
         return self._study.propose(number, self._make_sampler)
 
     def _make_sampler(self, seed: int) -> BaseSampler:
-        from bandstand import optuna_samplers
-
         if self._known is None:
             box = optuna_samplers.Box(self._distributions, self._conditions)
             self._known = optuna_samplers.Visited((), box)
@@ -156,7 +153,7 @@ class GPSampler(_SurrogateSampler):
     options: ClassVar[type[SurrogateOptions]] = GPOptions
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options = options_from("sampler gp", GPOptions, spec.sampler_options)
         if options.hyperparameter_draws and options.acquisition not in ("EI", "PI", "LCB"):

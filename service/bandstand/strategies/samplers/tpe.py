@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bandstand.search.events import Event
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
-from bandstand.strategies.samplers.study_in_memory import StudyInMemory
+from bandstand.strategies.past_trials.study_in_memory import StudyInMemory
+from bandstand.trials.events import Event
+from bandstand.trials.history import Trial
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from bandstand.study.study import StudySpec
 
 __all__ = ["TPEOptions", "TPESampler"]
 
@@ -41,22 +41,22 @@ class TPESampler(SamplerFacts):
 
     summary: ClassVar[str] = "tree-structured Parzen estimator (Optuna), fitted per rung"
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler tpe", TPEOptions, spec.sampler_options)
         self._study = StudyInMemory(spec, ask_epochs, self._options.startup_trials, self._options.most_trials)
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from("sampler tpe", TPEOptions, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> TPESampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> TPESampler:
         """As `Sampler.make`."""
         return cls(spec, ask_epochs)
 
     @classmethod
-    def draws_at_random_first(cls, spec: StudySpec) -> int:
+    def draws_at_random_first(cls, spec: Problem) -> int:
         """As `SamplerFacts.draws_at_random_first`."""
         return options_from("sampler tpe", TPEOptions, spec.sampler_options).startup_trials
 

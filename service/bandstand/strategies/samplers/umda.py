@@ -10,23 +10,21 @@ parent) proposed what is too close to what it knows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from bandstand.search.events import Event, Proposed
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.elites import Elites
+from bandstand.strategies.points.fractions import fraction_of, value_at
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import explores, generator_for
-from bandstand.strategies.samplers.elites import Elites
-from bandstand.strategies.samplers.fractions import fraction_of, value_at
-from bandstand.strategies.samplers.visited import Visited
+from bandstand.trials.events import Event, Proposed
+from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical, Float, Int, Parameter, Value
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
 
 __all__ = ["UMDASampler"]
 
@@ -63,7 +61,7 @@ class UMDASampler(SamplerFacts):
 
     summary: ClassVar[str] = "each parameter near its value in one of the best trials, drawn independently; half random"
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler umda", UMDAOptions, spec.sampler_options)
         self._seed = spec.seed
         self._space = spec.space
@@ -71,12 +69,12 @@ class UMDASampler(SamplerFacts):
         self._visited = Visited(spec.space)
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from("sampler umda", UMDAOptions, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> UMDASampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> UMDASampler:
         """As `Sampler.make`."""
         return cls(spec, ask_epochs)
 

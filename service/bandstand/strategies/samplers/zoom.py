@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from bandstand.search.events import Event, Proposed
-from bandstand.search.history import Trial
+from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
 from bandstand.strategies.options import Options, options_from
+from bandstand.strategies.past_trials.standings import Standings
+from bandstand.strategies.points.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
+from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.samplers.fractions import ALMOST_ONE, fraction_of, reach_at, value_at
-from bandstand.strategies.samplers.standings import Standings
-from bandstand.strategies.samplers.visited import Visited
-from bandstand_spaces import Categorical
-
-if TYPE_CHECKING:
-    from bandstand.study.study import StudySpec
-    from bandstand_spaces import Float, Int, Parameter, Value
+from bandstand.trials.events import Event, Proposed
+from bandstand.trials.history import Trial
+from bandstand_spaces import Categorical, Float, Int, Parameter, Value
 
 __all__ = ["ZoomSampler"]
 
@@ -68,7 +65,7 @@ class ZoomSampler(SamplerFacts):
 
     summary: ClassVar[str] = "random search in a box that shrinks around the best point, round by round"
 
-    def __init__(self, spec: StudySpec, ask_epochs: tuple[int, ...]):
+    def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler zoom", ZoomOptions, spec.sampler_options)
         self._space = spec.space
         self._seed = spec.seed
@@ -81,12 +78,12 @@ class ZoomSampler(SamplerFacts):
         self._rested = 0
 
     @classmethod
-    def check(cls, spec: StudySpec) -> None:
+    def check(cls, spec: Problem) -> None:
         """As `Sampler.check`."""
         options_from("sampler zoom", ZoomOptions, spec.sampler_options)
 
     @classmethod
-    def make(cls, spec: StudySpec, ask_epochs: tuple[int, ...]) -> ZoomSampler:
+    def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> ZoomSampler:
         """As `Sampler.make`."""
         return cls(spec, ask_epochs)
 

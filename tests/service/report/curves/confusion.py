@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from bandstand.report.diagnosis import Diagnosis, Kind, Logged, Reference, diagnose
+from bandstand.report.curves.diagnosis import Diagnosis, Kind, Logged, Reference, diagnose
 from tests.service.report.curves.constructed import Constructed, Split, constructed
 from tests.service.report.curves.recorded import Recorded, recorded
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bandstand.report.courses import Array
-from bandstand.report.diagnosis import Logged, Reference
+from bandstand.report.curves.courses import Array
+from bandstand.report.curves.diagnosis import Logged, Reference
 
 __all__ = ["Recorded", "recorded"]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.events import Action, CheckpointRefused, Measured, Noticed, TrialState
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action, CheckpointRefused, Measured, Noticed, TrialState
 from bandstand_workers.coordinator.recording.outcomes import Outcomes
 from bandstand_workers.coordinator.recording.pauses import Pauses
 from bandstand_workers.messages import Outcome, TrialUnwantedError

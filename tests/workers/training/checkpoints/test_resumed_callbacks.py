@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.events import Measured
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Measured
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 from bandstand_workers.training.training import Training
 from tests.workers.local_link import LocalLink

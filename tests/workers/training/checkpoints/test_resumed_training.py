@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bandstand.search.events import Action
 from bandstand.search.protocol import Measurement, Verdict
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
+from bandstand.trials.events import Action
 from bandstand_workers.messages import TrialUnwantedError
 from bandstand_workers.training.training import Training
 from tests.workers.local_link import LocalLink

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandstand.search.data_fingerprint import describe_print, difference_between
+from bandstand.trials.data_fingerprint import describe_print, difference_between
 from bandstand_workers.training.data import fingerprint as module
 from bandstand_workers.training.data.fingerprint import fingerprint
 

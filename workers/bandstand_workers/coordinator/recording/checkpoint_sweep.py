@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from bandstand.search.events import Checkpointed, Ended, Event
 from bandstand.search.search import Search
+from bandstand.trials.events import Checkpointed, Ended, Event
 
 __all__ = ["CheckpointSweep"]
 

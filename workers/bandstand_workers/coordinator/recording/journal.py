@@ -15,10 +15,10 @@ from typing import Any
 
 from bandstand import stored_files
 from bandstand.errors import BandstandError, ServiceError
-from bandstand.search.events import Event
 from bandstand.search.search import Search
-from bandstand.store.event_rows import Rows
+from bandstand.store.rows.event_rows import Rows
 from bandstand.store.study_writer import StudyWriter
+from bandstand.trials.events import Event
 from bandstand_workers.coordinator.recording.checkpoint_sweep import CheckpointSweep
 
 __all__ = ["Journal"]

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from bandstand import stored_files
-from bandstand.search.events import Action, TrialState
 from bandstand.search.protocol import Assignment, StaleAttemptError
 from bandstand.search.search import Search
 from bandstand.store.study_writer import StudyWriter
+from bandstand.trials.events import Action, TrialState
 from bandstand_workers.coordinator.recording.journal import Journal
 from bandstand_workers.coordinator.recording.pauses import Pauses
 from bandstand_workers.messages import Outcome

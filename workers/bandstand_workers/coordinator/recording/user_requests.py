@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 
+from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
-from bandstand.store.requests import Request
+from bandstand.store.records import Request
 from bandstand.store.study_writer import StudyWriter
-from bandstand.study.study import Budget
 from bandstand_workers.coordinator.recording.journal import Journal
 
 __all__ = ["UserRequests"]
@@ -41,7 +41,7 @@ class UserRequests:
             if requests:
                 await self._journal.durable()
 
-    def _answer(self, request: Request) -> str:
+    def _answer(self, request: Request) -> str | None:
         if request.kind == "extend":
             return self._search.extend(request.id, Budget.model_validate(request.data), request.by)
         return self._search.enqueue(request.id, request.data, request.by)

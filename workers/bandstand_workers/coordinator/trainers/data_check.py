@@ -11,7 +11,7 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError, ServiceError, one_line
-from bandstand.search.data_fingerprint import DataPrint
+from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 
 __all__ = ["DataCheck"]

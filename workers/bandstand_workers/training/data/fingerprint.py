@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bandstand.search.data_fingerprint import ArrayPrint, DataPrint
+from bandstand.trials.data_fingerprint import ArrayPrint, DataPrint
 
 __all__ = ["PARTS", "fingerprint", "named_arrays"]
 

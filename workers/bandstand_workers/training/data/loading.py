@@ -13,9 +13,9 @@ from typing import Any
 import keras
 
 from bandstand.errors import InputError, one_line
-from bandstand.search.data_fingerprint import DataPrint
 from bandstand.study.context import Context, asks_for_context
 from bandstand.study.study import StudySpec
+from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.training.data.arrays import Place, arrays_from
 from bandstand_workers.training.data.fingerprint import PARTS, fingerprint
 from bandstand_workers.training.data.options import cut_validation, on_unknown_classes, weigh_classes

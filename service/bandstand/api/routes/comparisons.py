@@ -1,0 +1,216 @@
+"""Comparisons: several strategies on one problem, submitted as one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from bandstand.api.access.authentication import Submitter, Viewer, check_may_change, store_of
+from bandstand.api.routes.submitting import (
+    SPEC_EXAMPLE,
+    Labels,
+    Priority,
+    Resumption,
+    Workers,
+    delete_with_files,
+    resume_study,
+    stop_study,
+)
+from bandstand.api.schemas.answers import RunOut, StudyOut, SubmissionOut
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Limit, Name, Sha256, Storable, check_new_name
+from bandstand.errors import ComparisonNotFoundError, InputError
+from bandstand.store.accounts import TokenRecord
+from bandstand.store.store import Store
+from bandstand.study.comparison_plan import ComparisonPlan, make_plan
+from bandstand.study.lineup import strategies_from
+from bandstand.study.study import study_spec_from
+from bandstand.submissions import SubmissionQueue
+from bandstand.submissions.queue import Order
+
+__all__ = ["last", "router"]
+
+router = APIRouter(tags=["comparisons"])
+last = APIRouter(tags=["comparisons"])
+"""Its path matches all others below /comparisons, so it comes after them."""
+_MOST_STUDIES = 500
+
+
+class ComparisonOrder(BaseModel):
+    """A comparison to be run."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE, "strategies": ["tpe+asha", "hyperband"], "repeats": 5}]},
+    )
+
+    spec: Annotated[dict[str, Any], Storable]
+    """The settings of a study file, which all strategies share."""
+    strategies: Annotated[list[Annotated[str, Field(max_length=500)]], Storable, Field(max_length=50)] = []
+    """SAMPLER+PRUNER, such as tpe+asha; the spec's own if left out. Random and grid search are always among them."""
+    repeats: Annotated[int, Field(ge=1, le=100)] = 5
+    """Studies of each strategy, a seed each."""
+    name: Annotated[str, Storable, Field(max_length=100)] | None = None
+    """The spec's name with -comparison if left out."""
+    code: Sha256 | None = None
+    workers: Workers | None = None
+    priority: Priority = 0
+    labels: Labels = {}
+
+
+class ComparisonOut(BaseModel):
+    """A comparison in a list."""
+
+    name: str
+    strategies: list[str]
+    repeats: int
+    submitter: str | None
+    state: str | None
+    """queued, running, stopping or ended; null for one that was made on the command line."""
+    created_at: datetime
+
+
+class ComparisonPage(BaseModel):
+    """Comparisons, the newest first."""
+
+    comparisons: list[ComparisonOut]
+    next: int | None
+    """`after` of the next page; null on the last one."""
+
+
+class PlannedOut(BaseModel):
+    """One strategy, once."""
+
+    strategy: str
+    repeat: int
+    """From 1."""
+    name: str
+    """Of the study."""
+    study: StudyOut | None
+    """Null before it is made."""
+
+
+class ComparisonDetail(BaseModel):
+    """All of a comparison but its results, which the report has."""
+
+    name: str
+    spec: dict[str, Any]
+    strategies: list[str]
+    repeats: int
+    studies: list[PlannedOut]
+    submission: SubmissionOut | None
+    runs: list[RunOut]
+
+
+@router.post(
+    "/comparisons", status_code=201,
+    responses=answers(400, 401, 403, 409, 413, 422, 429, 503, same=ComparisonDetail),
+)  # fmt: skip
+def submit_comparison(
+    request: Request, response: Response, token: Submitter, order: ComparisonOrder
+) -> ComparisonDetail:
+    """Submit a comparison. The same again changes nothing; more strategies or repeats extend it."""
+    spec = study_spec_from(order.spec, "spec")
+    store = store_of(request)
+    name = order.name or f"{spec.name}-comparison"
+    check_new_name(name)
+    number = len(strategies_from(order.strategies) if order.strategies else []) + 2
+    if number * order.repeats > _MOST_STUDIES:
+        raise InputError(
+            f"a comparison has at most {_MOST_STUDIES} studies; {number} strategies, {order.repeats} times each, are "
+            "more: repeat less"
+        )
+    _check_owner(store, token, name)
+    if order.code is not None and not SubmissionQueue(store).has_code(order.code):
+        raise InputError(f"code must be kept before it is used; there is none with SHA-256 {order.code}: send it first")
+    plan = make_plan(name, spec, order.strategies, order.repeats)
+    how = Order(
+        submitter=token.user_name, code=order.code, workers=order.workers, priority=order.priority, labels=order.labels
+    )
+    _, is_new = SubmissionQueue(store).submit_comparison(plan, how)
+    request.app.state.snapshots.forget_lists()
+    response.status_code = 201 if is_new else 200
+    return _detail(store, name)
+
+
+@router.get("/comparisons", responses=answers(401, 422, 429, 503))
+def list_comparisons(
+    request: Request,
+    token: Viewer,
+    after: Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before.")] = None,
+    limit: Limit = 50,
+) -> ComparisonPage:
+    """Comparisons, the newest first, a page at a time."""
+    found = store_of(request).plans.page(after, limit + 1)
+    page = [
+        ComparisonOut(
+            name=row.name, strategies=[arm["label"] for arm in row.arms], repeats=row.repeats,
+            submitter=row.submitter, state=row.state, created_at=row.created_at,
+        )
+        for row in found[:limit]
+    ]  # fmt: skip
+    return ComparisonPage(comparisons=page, next=found[limit - 1].id if len(found) > limit else None)
+
+
+@router.post("/comparisons/{name:path}/stop", responses=answers(401, 403, 404, 422, 429, 503))
+def stop_comparison(request: Request, token: Submitter, name: Name) -> SubmissionOut:
+    """Pause a comparison at the end of the epochs that train now; it can be resumed."""
+    store_of(request).plans.get(name)
+    return stop_study(request, token, name)
+
+
+@router.post("/comparisons/{name:path}/resume", responses=answers(400, 401, 403, 404, 409, 413, 422, 429, 503))
+def resume_comparison(request: Request, token: Submitter, name: Name, how: Resumption | None = None) -> SubmissionOut:
+    """Have a comparison that ended go on where it stands."""
+    store_of(request).plans.get(name)
+    return resume_study(request, token, name, how)
+
+
+@router.delete("/comparisons/{name:path}", status_code=204, responses=answers(401, 403, 404, 409, 422, 429, 503))
+def delete_comparison(request: Request, token: Submitter, name: Name, afterwards: BackgroundTasks) -> None:
+    """Delete a comparison that has ended, with its studies."""
+    store_of(request).plans.get(name)
+    delete_with_files(request, token, name, afterwards)
+
+
+@last.get("/comparisons/{name:path}", responses=answers(401, 404, 422, 429, 503))
+def get_comparison(request: Request, token: Viewer, name: Name) -> ComparisonDetail:
+    """A comparison: its strategies, and where each of its studies stands."""
+    return _detail(store_of(request), name)
+
+
+def _detail(store: Store, name: str) -> ComparisonDetail:
+    plan: ComparisonPlan = store.plans.get(name)
+    names = plan.study_names()
+    there = {study.name: study for study in store.studies(names=list(names.values()))}
+    submission, runs = SubmissionQueue(store).look_up(name)
+    return ComparisonDetail(
+        name=name,
+        spec=plan.spec.model_dump(mode="json"),
+        strategies=[arm.label for arm in plan.arms],
+        repeats=plan.repeats,
+        studies=[
+            PlannedOut(
+                strategy=arm, repeat=repeat + 1, name=study,
+                study=StudyOut.model_validate(there[study]) if study in there else None,
+            )
+            for (arm, repeat), study in names.items()
+        ],
+        submission=None if submission is None else SubmissionOut.model_validate(submission),
+        runs=[RunOut.model_validate(run) for run in runs],
+    )  # fmt: skip
+
+
+def _check_owner(store: Store, token: TokenRecord, name: str) -> None:
+    there = SubmissionQueue(store).find(name)
+    if there is not None:
+        check_may_change(token, there.submitter, name)
+        return
+    try:
+        store.plans.get(name)
+    except ComparisonNotFoundError:
+        return
+    check_may_change(token, None, name)

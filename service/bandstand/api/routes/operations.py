@@ -1,0 +1,51 @@
+"""For whoever keeps the server running: does it live, can it work."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.schemas.problems import answers
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["operations"])
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Me(BaseModel):
+    """Who asks."""
+
+    user: str
+    role: str
+    expires_at: str
+    """When the token expires, ISO 8601."""
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """Whether the process lives; asks nobody else."""
+    return Health()
+
+
+@router.get("/readyz", responses=answers(503))
+def readyz(request: Request) -> Health:
+    """Whether requests can be answered: the database answers."""
+    with store_of(request).database.reading() as connection:
+        connection.execute(sa.text("SELECT 1"))
+    return Health()
+
+
+@router.get("/me", responses=answers(401, 429, 503))
+def me(token: Viewer) -> Me:
+    """Whose token this is, and what it allows."""
+    return Me(user=token.user_name, role=str(token.role), expires_at=token.expires_at.isoformat())

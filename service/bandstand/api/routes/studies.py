@@ -1,0 +1,90 @@
+"""Looking at studies and their trials."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+
+from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.feeds.snapshots import Snapshots
+from bandstand.api.schemas.answers import Best, Page, RunOut, StudyDetail, StudyOut, SubmissionOut, TrialOut, TrialPage
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Limit, Name, Storable
+from bandstand.errors import StudyNotFoundError
+from bandstand.store.reading.study_list import State
+from bandstand.submissions import SubmissionQueue
+
+__all__ = ["last", "router", "study_detail"]
+
+router = APIRouter(tags=["studies"])
+last = APIRouter(tags=["studies"])
+"""Its path matches all others below /studies, so it comes after them."""
+_MAX_NUMBER = 2**31 - 1
+
+
+@router.get("/studies", responses=answers(401, 422, 429, 503))
+def list_studies(
+    request: Request,
+    token: Viewer,
+    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+    submitter: Annotated[str | None, Storable, Query(max_length=64, description="Only this user's.")] = None,
+    after: Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before.")] = None,
+    limit: Limit = 50,
+) -> Page:
+    """Studies, the newest first, a page at a time; it may be a second old."""
+    snapshots: Snapshots = request.app.state.snapshots
+    found = snapshots.studies(state=state, submitter=submitter, after=after, limit=limit + 1)
+    page = [StudyOut.model_validate(study) for study in found[:limit]]
+    return Page(studies=page, next=found[limit - 1].id if len(found) > limit else None)
+
+
+@router.get("/studies/{name:path}/trials", responses=answers(401, 404, 422, 429, 503))
+def list_trials(
+    request: Request,
+    token: Viewer,
+    name: Name,
+    after: Annotated[int, Query(ge=-1, le=_MAX_NUMBER, description="`next` of the page before.")] = -1,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Trials of a page at most.")] = 200,
+) -> TrialPage:
+    """A study's trials by their numbers, a page at a time."""
+    found = store_of(request).trials(name, after, limit + 1)
+    page = [TrialOut.model_validate(trial) for trial in found[:limit]]
+    return TrialPage(trials=page, next=found[limit - 1].number if len(found) > limit else None)
+
+
+@router.get("/studies/{name:path}/best", responses=answers(401, 404, 422, 429, 503))
+def get_best(request: Request, token: Viewer, name: Name) -> Best:
+    """The study's best trial so far; a 404 too as long as none has a value."""
+    found, tested = store_of(request).best(name)
+    if found is None:
+        raise HTTPException(404, f"study {name!r} has no trial with a value yet: wait for one")
+    return Best.model_validate(found).model_copy(update={"test_metrics": tested if found.model_path else None})
+
+
+@last.get("/studies/{name:path}", responses=answers(401, 404, 422, 429, 503))
+def get_study(request: Request, token: Viewer, name: Name) -> StudyDetail:
+    """A study: its spec, where it stands, who submitted it and the jobs that ran it."""
+    return study_detail(request, name)
+
+
+def study_detail(request: Request, name: str) -> StudyDetail:
+    """All that is told of one study.
+
+    Raises:
+        StudyNotFoundError: there is none of this name.
+    """
+    store = store_of(request)
+    snapshots: Snapshots = request.app.state.snapshots
+    found = store.studies(names=[name])
+    if not found:
+        raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
+    progress, spec = snapshots.standing(found[0])
+    submission, runs = SubmissionQueue(store).look_up(name)
+    return StudyDetail(
+        **StudyOut.model_validate(found[0]).__dict__,
+        spec=spec,
+        progress=progress,
+        submission=None if submission is None else SubmissionOut.model_validate(submission),
+        runs=[RunOut.model_validate(run) for run in runs],
+    )

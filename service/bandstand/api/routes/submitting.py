@@ -1,0 +1,159 @@
+"""Submitting studies, and what may be asked of those that were."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, BackgroundTasks, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from bandstand import stored_files
+from bandstand.api.access.authentication import Submitter, check_may_change, store_of
+from bandstand.api.routes.studies import study_detail
+from bandstand.api.schemas.answers import StudyDetail, SubmissionOut
+from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.values import Name, Sha256, Storable, check_new_name
+from bandstand.errors import StudyNotFoundError, one_line
+from bandstand.store.accounts import TokenRecord
+from bandstand.store.store import Store
+from bandstand.study.study import study_spec_from
+from bandstand.submissions import SubmissionQueue
+from bandstand.submissions.queue import Order
+
+__all__ = ["SPEC_EXAMPLE", "Labels", "Priority", "Workers", "check_owner", "router"]
+
+router = APIRouter(tags=["studies"])
+_log = logging.getLogger(__name__)
+
+Workers = Annotated[int, Field(ge=1, le=10_000, description="Trainers at the same time; as many as fit if left out.")]
+Priority = Annotated[int, Field(ge=-1000, le=1000, description="The higher, the sooner.")]
+Labels = Annotated[
+    dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=100)]],
+    Storable,
+    Field(max_length=20, description="That a node must have to run it, as Ray's label selectors."),
+]
+SPEC_EXAMPLE: dict[str, Any] = {
+    "name": "digits",
+    "model": "train:build",
+    "data": "train:load",
+    "max_epochs": 27,
+    "objective": {"metric": "val_accuracy", "direction": "maximize"},
+    "budget": {"epochs": 500},
+    "space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "log": True}},
+}
+
+
+class StudyOrder(BaseModel):
+    """A study to be run."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE}]})
+
+    spec: Annotated[dict[str, Any], Storable]
+    """The settings of a study file."""
+    code: Sha256 | None = None
+    """Of an archive that was sent before; left out where the cluster has the modules."""
+    workers: Workers | None = None
+    priority: Priority = 0
+    labels: Labels = {}
+
+
+class Resumption(BaseModel):
+    """How a study goes on."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
+
+    code: Sha256 | None = None
+    """What replaces its code."""
+    workers: Workers | None = None
+    """Of a study that a server has never run; else it keeps what it has."""
+    data_may_differ: bool = False
+    """Go on where a trainer has other data than the study's first; the reports say so."""
+
+
+@router.post(
+    "/studies",
+    status_code=201,
+    responses=answers(400, 401, 403, 409, 413, 422, 429, 503, same=StudyDetail),
+)
+def submit_study(request: Request, response: Response, token: Submitter, order: StudyOrder) -> StudyDetail:
+    """Submit a study. The same study again changes nothing; the name with other settings or code is a conflict."""
+    spec = study_spec_from(order.spec, "spec")
+    check_new_name(spec.name)
+    store = store_of(request)
+    there = SubmissionQueue(store).find(spec.name)
+    if there is not None:
+        check_may_change(token, there.submitter, spec.name)
+    _, is_new = SubmissionQueue(store).submit_study(
+        spec,
+        Order(
+            submitter=token.user_name, code=order.code, workers=order.workers, priority=order.priority,
+            labels=order.labels,
+        ),
+    )  # fmt: skip
+    response.status_code = 201 if is_new else 200
+    request.app.state.snapshots.forget_lists()
+    return study_detail(request, spec.name)
+
+
+@router.post("/studies/{name:path}/stop", responses=answers(401, 403, 404, 422, 429, 503))
+def stop_study(request: Request, token: Submitter, name: Name) -> SubmissionOut:
+    """Pause a study at the end of the epochs that train now; it can be resumed. What has ended stays as it is."""
+    store = store_of(request)
+    check_owner(store, token, name)
+    stopped = SubmissionQueue(store).stop(name)
+    request.app.state.snapshots.forget_lists()
+    return SubmissionOut.model_validate(stopped)
+
+
+@router.post("/studies/{name:path}/resume", responses=answers(400, 401, 403, 404, 409, 413, 422, 429, 503))
+def resume_study(request: Request, token: Submitter, name: Name, how: Resumption | None = None) -> SubmissionOut:
+    """Have a study that ended go on where it stands, with other code if that is given."""
+    store = store_of(request)
+    check_owner(store, token, name)
+    how = how or Resumption()
+    order = Order(submitter=token.user_name, code=how.code, workers=how.workers, data_may_differ=how.data_may_differ)
+    resumed = SubmissionQueue(store).resume(name, order)
+    request.app.state.snapshots.forget_lists()
+    return SubmissionOut.model_validate(resumed)
+
+
+@router.delete("/studies/{name:path}", status_code=204, responses=answers(401, 403, 404, 409, 422, 429, 503))
+def delete_study(request: Request, token: Submitter, name: Name, afterwards: BackgroundTasks) -> None:
+    """Delete a study that has ended, with its trials, its logs, its checkpoints and its model."""
+    delete_with_files(request, token, name, afterwards)
+
+
+def delete_with_files(request: Request, token: TokenRecord, name: str, afterwards: BackgroundTasks) -> None:
+    """Delete a study or comparison; its files go once the answer is given.
+
+    Raises:
+        HTTPException: 403.
+        StudyNotFoundError, StudyInUseError, StudyNameTakenError: as `SubmissionQueue.delete`.
+    """
+    store = store_of(request)
+    check_owner(store, token, name)
+    files = SubmissionQueue(store).delete(name)
+    request.app.state.snapshots.forget_lists()
+    afterwards.add_task(_delete_files, files)
+
+
+def _delete_files(files: list[str]) -> None:
+    for uri in files:
+        try:
+            stored_files.delete(uri)
+        except Exception as error:  # noqa: BLE001  # of whatever file system it is
+            _log.warning("%s of a deleted study cannot be removed: %s", uri, one_line(error))
+
+
+def check_owner(store: Store, token: TokenRecord, name: str) -> None:
+    """Refuse to let somebody change another's study.
+
+    Raises:
+        HTTPException: 403.
+        StudyNotFoundError: there is none of this name.
+    """
+    submission = SubmissionQueue(store).find(name)
+    if submission is None and not store.studies(names=[name]):
+        raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
+    check_may_change(token, None if submission is None else submission.submitter, name)

@@ -1,0 +1,1 @@
+"""Forms of what goes over the wire: `answers` of what is told, `problems` of errors, `values` of what both share."""

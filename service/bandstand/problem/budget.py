@@ -1,0 +1,35 @@
+"""What a study may spend.
+
+Knows the limits. Must not know what has been spent: `bandstand.trials.ledger` counts that.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bandstand.problem.field_types import Frozen, Positive
+
+__all__ = ["Budget"]
+
+
+class Budget(Frozen):
+    """What a study may spend; whichever is used up first ends it."""
+
+    epochs: Positive | None = None
+    trials: Positive | None = None
+    wall_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Time in which trials may train, all runs of the study together. What is chosen is saved and tested after it."""
+    gpu_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """GPUs that are busy, times hours."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is limited."""
+        return not self.model_dump(exclude_none=True)
+
+    def __str__(self) -> str:
+        words = {"epochs": "epochs", "trials": "trials", "wall_seconds": "s", "gpu_hours": "GPU hours"}
+        parts = [f"{value:g} {words[key]}" for key, value in self.model_dump(exclude_none=True).items()]
+        return ", ".join(parts) or "the whole grid"

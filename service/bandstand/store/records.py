@@ -1,0 +1,181 @@
+"""What readers get of a study, as frozen records: its progress for a live display, all of it for reports.
+
+Knows the shape of what is read. Must not know tables, so that whoever only looks at a record needs no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from bandstand.problem.budget import Budget
+from bandstand.study.study import StudySpec
+from bandstand.trials.best import BestTrial
+from bandstand.trials.events import Combined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EndedTrial", "Replayed", "Request", "RunningTrial", "StudyProgress", "StudyRecord"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asked of a study."""
+
+    id: int
+    kind: Literal["extend", "enqueue"]
+    data: Mapping[str, Any]  # limits of a budget, or params
+    by: str | None  # who asked, where it is known
+    created_at: datetime
+    taken_at: datetime | None  # when the study's coordinator took it in
+    answer: str | None  # why it was refused; None where it was granted or is not taken yet
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was taken and not granted."""
+        return self.taken_at is not None and self.answer is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """A trial whose schedule another study trains again."""
+
+    study: str
+    trial: int
+    metric: str
+    value: float | None  # of the trial; None where its study was deleted
+    replay: str  # the study that trains it again
+    replay_state: str
+    replay_value: float | None  # of that study's best trial, so far unless it has finished
+
+    @property
+    def sentence(self) -> str:
+        """What the trial reached, and what its schedule did when it was trained again, for people."""
+        known, trained = self.value is not None, self.replay_value is not None
+        reached = f"reached {self.metric} {self.value:.6g}" if known else "is not there any more"
+        again = f"{self.metric} {self.replay_value:.6g}" if trained else "no value yet"
+        if self.replay_state != "finished":
+            again += f" ({self.replay_state})"
+        return (
+            f"trial {self.trial} of {self.study} {reached}; trained again from fresh weights, as {self.replay}: {again}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningTrial:
+    """A trial that a worker has."""
+
+    number: int
+    params: dict[str, Any]
+    epochs: int
+    granted: int  # the epoch at which it asks next
+    bracket: int
+    value: float | None  # of its latest epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedTrial:
+    """A trial that has ended."""
+
+    seq: int  # of the event that ended it
+    number: int
+    state: str
+    reason: str
+    message: str
+    epochs: int
+    value: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyProgress:
+    """Where a study stands."""
+
+    spec: StudySpec
+    budget: Budget  # as it is now: that of the spec, or more
+    state: str
+    reason: str
+    counts: dict[str, int]  # trials per state: waiting, running, paused, complete, pruned, failed
+    spent_trials: int  # of the budget's, by the rule of `bandstand.trials.ledger`
+    epochs: int
+    wall_seconds: float
+    gpu_seconds: float
+    best: BestTrial | None
+    running: list[RunningTrial]
+    rungs: dict[int, int]  # epoch where trials are judged -> trials that reached it
+    notices: list[str]
+    events: int  # changes whenever anything happened
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StudyRecord:
+    """All that is known of a study. Compared by identity: frames have no equality that is true or false."""
+
+    spec: StudySpec
+    budget: Budget  # as it is now: that of the spec, or more
+    state: str
+    reason: str
+    created_at: datetime
+    ended_at: datetime | None
+    wall_seconds: float
+    gpu_seconds: float
+    best: BestTrial | None
+    model_trial: int | None  # whose model the study has: the best trial's, or where that is not there the next best's
+    test_metrics: dict[str, float] | None  # of the study's model, measured once
+    test_looks: int  # models that the test data were shown to: one, unless the study was extended after its end
+    requests: list[Request]  # what users have asked of it
+    environment: dict[str, str]  # versions of the parts and the machine of the latest run
+    notices: list[str]
+    combined: Combined | None
+    """What came of a model made of several trials; where it was taken, it is the study's model."""
+    replays: list[Replayed]
+    """Of its trials by other studies; where it is a replay itself, that one first."""
+    trials: pd.DataFrame
+    """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (trained, as measured),
+    bracket, attempts, created_at, ended_at, and params_<name> for each parameter (NaN/None where inactive)."""
+    measurements: pd.DataFrame
+    """A row per trial and epoch, in that order: trial, epoch, value, seconds, learning_rate, attempt, created_at and
+    each key of the logs under its own name."""
+    attempts: pd.DataFrame
+    """A row per attempt: trial, attempt, from_epoch, outcome, started_at, ended_at."""
+    runs: tuple[tuple[datetime, datetime], ...] = ()
+    """From when to when it was run and had trainers, as far as that was booked; between them it was paused."""
+
+    @property
+    def has_test(self) -> bool | None:
+        """Whether the data have a test split; None where it is not known."""
+        if "examples" not in self.environment:
+            return None
+        return any(part.split()[0] == "test" for part in self.environment["examples"].split(", "))
+
+    @property
+    def looked_at(self) -> str:
+        """How often the test data were looked at, for people."""
+        return "looked at once" if self.test_looks < 2 else f"looked at {self.test_looks} times, as a note says"
+
+    @property
+    def best_test_metrics(self) -> dict[str, float] | None:
+        """`test_metrics` where they are of the best trial's model; where that is lost, another one's was tested."""
+        return self.test_metrics if self.best is not None and self.best.model_path is not None else None
+
+    @property
+    def tested_model(self) -> str:
+        """Whose model `test_metrics` are of, for people."""
+        if self.best_test_metrics is not None:
+            return "the chosen model"
+        return f"the model of trial {self.model_trial} (that of the best trial is not there)"
+
+    @property
+    def best_ancestors(self) -> list[int]:
+        """The trials whose weights the best one went on from, the oldest first."""
+        if self.best is None:
+            return []
+        columns = (self.trials[name] for name in ("number", "parent", "from_epoch"))
+        parents = {number: int(parent) for number, parent, epoch in zip(*columns, strict=True) if epoch > 0}
+        ancestors, number = [], self.best.number
+        while number in parents:
+            number = parents[number]
+            ancestors.append(number)
+        return ancestors[::-1]

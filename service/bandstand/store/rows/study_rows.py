@@ -1,0 +1,135 @@
+"""The row of a study: found, made, held by its one writer, deleted.
+
+Knows the tables and the locks on them. Must not know connections, nor what a study does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bandstand.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
+from bandstand.store import tables
+from bandstand.study.study import StudySpec
+
+__all__ = ["delete_row", "find_or_create", "find_row", "get_row", "has_work", "try_to_hold", "wait_to_hold"]
+
+_KILLED_HOLDER_SECONDS = 8.0
+"""How long a claim waits for a lease: PostgreSQL may need a moment to notice that a killed holder is gone."""
+_OF_NAME = sa.select(tables.study).where(tables.study.c.name == sa.bindparam("name"))
+Row = sa.Row[tuple[object, ...]]
+
+
+def get_row(connection: Connection, name: str) -> Row:
+    """The row of the study of this name.
+
+    Raises:
+        StudyNotFoundError: there is none.
+    """
+    row = connection.execute(_OF_NAME, {"name": name}).one_or_none()
+    if row is None:
+        known = list(connection.execute(sa.select(tables.study.c.name).order_by(tables.study.c.id.desc()).limit(5)))
+        names = ", ".join(repr(study.name) for study in known)
+        way_out = f"the latest are {names}" if names else "there are none yet: `bandstand run FILE` makes one"
+        raise StudyNotFoundError(f"there is no study {name!r} in this database; {way_out}")
+    return row
+
+
+def find_row(connection: Connection, spec: StudySpec) -> Row | None:
+    """The row of this study, if there is one.
+
+    Raises:
+        StudyNameTakenError: the name belongs to another spec.
+    """
+    row = connection.execute(_OF_NAME, {"name": spec.name}).one_or_none()
+    if row is None:
+        return None
+    differences = spec.differences(StudySpec.model_validate(row.spec))
+    if differences:
+        raise StudyNameTakenError(
+            f"a name belongs to one study; {spec.name!r} exists with other settings ({'; '.join(differences)}): "
+            "give this one a new name",
+            differences,
+        )
+    return row
+
+
+def find_or_create(connection: Connection, spec: StudySpec, create_in_optuna: Callable[[], int], state: str) -> int:
+    """The id of this study, which is created where there is none.
+
+    Args:
+        connection: in a transaction that holds `CREATE_LOCK`.
+        spec: the study.
+        create_in_optuna: creates the study in Optuna's tables; returns its id there.
+        state: of a new one.
+
+    Raises:
+        StudyNameTakenError: the name belongs to another spec, or to an Optuna study that is not ours.
+    """
+    row = find_row(connection, spec)
+    if row is not None:
+        return int(row._mapping["id"])
+    values = {
+        "name": spec.name,
+        "spec": spec.model_dump(mode="json"),
+        "state": state,
+        "optuna_study_id": create_in_optuna(),
+    }
+    return int(connection.execute(sa.insert(tables.study).values(values).returning(tables.study.c.id)).scalar_one())
+
+
+def has_work(connection: Connection, study: Row) -> bool:
+    """Whether there is anything left to do for the study of this row."""
+    if study._mapping["state"] != "finished":
+        return True
+    asked = tables.request.c
+    query = sa.select(asked.id).where(asked.study_id == study._mapping["id"], asked.taken_at.is_(None)).limit(1)
+    return connection.execute(query).scalar() is not None
+
+
+def try_to_hold(connection: Connection, study_id: int) -> bool:
+    """Take the lock of a study's one writer for as long as the connection lasts, if nobody has it."""
+    return bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(tables.LEASE_CLASS, study_id))).scalar())
+
+
+def wait_to_hold(connection: Connection, study_id: int) -> None:
+    """As `try_to_hold`, waiting for a moment where somebody has it.
+
+    Raises:
+        StudyInUseError: somebody keeps it.
+    """
+    deadline = time.monotonic() + _KILLED_HOLDER_SECONDS
+    while not try_to_hold(connection, study_id):
+        if time.monotonic() > deadline:
+            lease = tables.lease.c
+            query = sa.select(lease.holder, lease.acquired_at).where(lease.study_id == study_id)
+            holder = connection.execute(query).one_or_none()
+            who = f"{holder.holder} has it since {holder.acquired_at:%Y-%m-%d %H:%M:%S %Z}" if holder else "taken"
+            raise StudyInUseError(
+                f"a study is run by one coordinator at a time; {who}: wait for it, or stop it with `bandstand stop`"
+            )
+        time.sleep(0.2)
+    connection.commit()  # the lock belongs to the session, not to this transaction
+
+
+def delete_row(connection: Connection, name: str) -> list[str]:
+    """Delete a study from our tables, within the connection's transaction.
+
+    Returns:
+        Where its checkpoints and its model are.
+
+    Raises:
+        StudyNotFoundError: there is none of this name.
+        StudyInUseError: somebody runs it.
+    """
+    row = get_row(connection, name)._mapping
+    locked = sa.select(sa.func.pg_try_advisory_xact_lock(tables.LEASE_CLASS, row["id"]))
+    if not connection.execute(locked).scalar():
+        raise StudyInUseError(f"only a study that nobody runs can be deleted; {name!r} is run now: stop it first")
+    kept = tables.checkpoint.c
+    files = list(connection.execute(sa.select(kept.uri).where(kept.study_id == row["id"])).scalars())
+    connection.execute(sa.delete(tables.study).where(tables.study.c.id == row["id"]))
+    return [*files, *([str(row["model_uri"])] if row["model_uri"] else [])]

@@ -1,0 +1,1 @@
+"""Points of a space as numbers: fractions of a scale, places in a grid, and which points were proposed already."""

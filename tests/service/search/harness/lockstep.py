@@ -1,0 +1,80 @@
+"""A Search and others restored from its events on the way, asked the same questions."""
+
+from bandstand.search.protocol import StaleAttemptError
+from bandstand.search.search import Search
+from tests.service.search.harness.stored_events import read_back
+
+__all__ = ["Lockstep"]
+
+
+class Lockstep:
+    """A Search, and others restored from its events on the way; whatever is asked, all must answer alike."""
+
+    def __init__(self, spec, *, at_every_event=False, keep=3):
+        """Nothing has happened yet.
+
+        Args:
+            spec: the study.
+            at_every_event: split after everything that records an event; it is asked what it wants next at once.
+            keep: how many copies there are at most.
+        """
+        self.splits = 0
+        self._spec = spec
+        self._at_every_event = at_every_event
+        self._keep = keep
+        self._members = [Search(spec)]
+        self._stored = []
+        self._not_stored = []
+        self._outbox = []
+
+    @property
+    def history(self):
+        return self._members[0].history
+
+    @property
+    def done(self):
+        return self._members[0].done
+
+    def split(self):
+        """Restore one more from the events so far; the oldest copies go."""
+        batch = enumerate(self._not_stored, start=len(self._stored) + 1)
+        self._stored += read_back(batch, self.history)
+        self._not_stored = []
+        copies = [*self._members[1:], Search.restore(self._spec, self._stored)]
+        self._members = [self._members[0], *copies[-self._keep :]]
+        self.splits += 1
+
+    def take_events(self):
+        events, self._outbox = self._outbox, []
+        return events
+
+    def __getattr__(self, name):
+        def ask_all(*arguments, **options):
+            answer, events = self._ask_each(self._members, name, *arguments, **options)
+            self._not_stored += events
+            self._outbox += events
+            if events and self._at_every_event:
+                self.split()
+                self._ask_each([self._members[0], self._members[-1]], "wanted")
+            if isinstance(answer, StaleAttemptError):
+                raise answer
+            return answer
+
+        return ask_all
+
+    def _ask_each(self, members, name, *arguments, **options):
+        """What these members answer, and the events that they record."""
+        answers = [self._ask(member, name, *arguments, **options) for member in members]
+        for answer in answers[1:]:
+            assert repr(answer) == repr(answers[0]), f"a restored search answers {name} differently"
+        events = [member.take_events() for member in members]
+        for batch in events[1:]:
+            assert repr(batch) == repr(events[0]), f"a restored search records other events on {name}"
+        return answers[0], events[0]
+
+    @staticmethod
+    def _ask(member, name, *arguments, **options):
+        try:
+            return getattr(member, name)(*arguments, **options)
+        except StaleAttemptError as error:
+            return error
