@@ -27,7 +27,7 @@ PACKAGES = (
     "bandstand.client",
     "bandstand.optuna_samplers",
     "bandstand.optuna_storage",
-    "bandstand.report",
+    "bandstand.report.figures",
     "bandstand.simulation",
     "bandstand.strategies",
     "bandstand_workers",

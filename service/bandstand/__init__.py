@@ -13,12 +13,13 @@ brings neither TensorFlow nor Ray nor pandas. Keras callbacks and schedules are 
     strategies   samplers, pruners and whole policies: what to try next, and for how long
     search       decides (with these three a pure core: no clock, no database, no Ray)
     study        the spec, the file it stands in, and where a user's code is found
-    store        keeps (PostgreSQL), beside Optuna's own tables (`optuna_tables`)
-    running      starts workers and follows them
+    store        keeps (PostgreSQL), with Optuna's own tables in step; `optuna_tables` has the dashboard on them
     report       what a search was worth; `comparison` and `simulation` put it beside others
-    functions    those of a user's that no module holds, on their way to where they train
+    running      starts workers and follows them
     submissions  what a server (`api`) is asked to run, by its users (`client`)
     commands     the command line
+
+A package knows those above it in this list, and none below; docs/architecture.md draws it.
 
 Training is not here: `bandstand_workers` does it, and is started by naming its entry point, never imported.
 """

@@ -2,8 +2,8 @@
 
 `client`, `study` and `comparison` are what users hold, `submission` what the last two share; `connection` asks, repeats
 and turns answers into errors of ours; `stream` reads events over any number of lost connections and `watching` shows
-them; `login` finds the server and the token. `packing` decides which code goes along, with `bandstand.functions` for
-functions that no module holds. Nothing here needs TensorFlow, Ray or a database.
+them; `login` finds the server and the token. `packing` decides which code goes along, with
+`bandstand.study.users_code` for functions that no module holds. Nothing here needs TensorFlow, Ray or a database.
 """
 
 from __future__ import annotations

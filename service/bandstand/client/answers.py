@@ -7,21 +7,42 @@ out; what is missing is an answer that is not ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
 from bandstand.errors import InputError, ServerAnswerError
-from bandstand.problem.budget import Budget
+from bandstand.problem.directions import Direction
+from bandstand.study.states import RunState, StudyState, SubmissionState
 from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.trials.best import BestTrial, Seen
+from bandstand.trials.best import BestTrial
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.store.records import StudyProgress
 
-__all__ = ["Best", "ListedStudy", "Me", "progress_from", "record_from", "spec_from"]
+__all__ = [
+    "Best",
+    "ComparisonDetail",
+    "Ended",
+    "ListedStudy",
+    "ListedTrial",
+    "LogPiece",
+    "Me",
+    "PlannedStudy",
+    "RunAnswer",
+    "StudyDetail",
+    "SubmissionAnswer",
+    "Submitted",
+    "progress_from",
+    "record_from",
+    "spec_from",
+]
 
 T = TypeVar("T")
+_READERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +57,111 @@ class ListedStudy:
     """A study in a list, as far as it is printed."""
 
     name: str
-    state: str
+    state: StudyState
     trials: int
     epochs: int
     best_value: float | None
     metric: str
-    direction: str
+    direction: Direction
     created_at: datetime
+    comparison: str | None = None  # whose study it is
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedTrial:
+    """A trial in a list, as far as it is printed."""
+
+    number: int
+    state: TrialState
+    reason: str
+    message: str
+    params: dict[str, Any]
+    value: float | None
+    epochs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionAnswer:
+    """What somebody asked the server to run."""
+
+    submitter: str
+    code: str | None  # SHA-256 of the archive
+    workers: int | None
+    priority: int
+    state: SubmissionState
+    outcome: str  # of an ended one: finished, failed or stopped
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunAnswer:
+    """One job of a submission."""
+
+    number: int
+    state: RunState
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """What a study and a comparison are alike in."""
+
+    name: str
+    spec: dict[str, JsonValue]
+    submission: SubmissionAnswer | None  # None: made on the command line
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyDetail(Submitted):
+    """All of a study but its trials."""
+
+    state: StudyState
+    reason: str
+    created_at: datetime
+    progress: dict[str, JsonValue]
+    runs: tuple[RunAnswer, ...] = ()  # the oldest first
+    position: int | None = None  # in the queue, from 1, while it waits
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStudy:
+    """One strategy of a comparison, once."""
+
+    name: str
+    study: ListedStudy | None  # None: before it is made
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonDetail(Submitted):
+    """All of a comparison but its results."""
+
+    studies: tuple[PlannedStudy, ...]
+
+    @property
+    def state(self) -> str:
+        """queued, running, stopping, finished, stopped or failed."""
+        if self.submission is not None:
+            ended = self.submission.state is SubmissionState.ENDED
+            return self.submission.outcome if ended else self.submission.state
+        unfinished = any(one.study is None or one.study.state is not StudyState.FINISHED for one in self.studies)
+        return StudyState.STOPPED if unfinished else StudyState.FINISHED
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogPiece:
+    """A piece of what a job has printed."""
+
+    run: int | None  # which job, from 1; None before there is any
+    ended: bool  # whether nothing more will come
+    text: str
+    next: int  # where the next piece begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The last event of a study."""
+
+    state: StudyState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,60 +173,51 @@ class Me:
     expires_at: datetime
 
 
-def record_from(kind: type[T], answer: Any) -> T:
+def record_from(kind: type[T], answer: object) -> T:
     """A record of this kind; times and numbers that JSON has no word for are read.
 
     Raises:
         ServerAnswerError: something is missing.
     """
     try:
-        known = [each for each in fields(kind) if each.default is MISSING or each.name in answer]  # type: ignore[arg-type]
-        return kind(**{each.name: _read(each.name, answer[each.name]) for each in known})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        record: T = _reader(kind).validate_python(answer)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "all of it"
         raise ServerAnswerError(
-            f"the server's answer must have all that a {kind.__name__} has; it lacks {error}: is it of another version?"
+            f"the server's answer must have all that a {kind.__name__} has; {where}: {first['msg']}: is it of another "
+            "version?"
         ) from None
+    return record
 
 
-def spec_from(answer: Any) -> StudySpec:
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
+    """Made once: that takes longer than to read an answer."""
+    if kind not in _READERS:
+        _READERS[kind] = TypeAdapter(kind)
+    return _READERS[kind]
+
+
+def spec_from(answer: object) -> StudySpec:
     """A study's spec.
 
     Raises:
         ServerAnswerError: it is none that this version understands.
     """
+    if not isinstance(answer, Mapping):
+        raise ServerAnswerError("a study must have its settings; the server tells none: is it of another version?")
     try:
         return study_spec_from(answer, "the server's study")
     except (InputError, TypeError, AttributeError) as error:
         raise ServerAnswerError(f"{error}: is the server of another version?") from None
 
 
-def progress_from(spec: StudySpec, answer: Mapping[str, Any]) -> StudyProgress:
+def progress_from(spec: StudySpec, answer: Mapping[str, object]) -> StudyProgress:
     """Where a study stands.
 
     Raises:
         ServerAnswerError: something is missing.
     """
-    from bandstand.store.records import RunningTrial, StudyProgress
+    from bandstand.store.records import StudyProgress
 
-    try:
-        known = {
-            "spec": spec,
-            **answer,
-            "budget": Budget.model_validate(answer["budget"]),
-            "rungs": {int(epoch): count for epoch, count in answer["rungs"].items()},
-            "best": record_from(BestTrial, answer["best"]) if answer["best"] else None,
-            "running": [record_from(RunningTrial, trial) for trial in answer["running"]],
-        }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ServerAnswerError(f"a study's progress lacks {error}: is the server of another version?") from None
-    return record_from(StudyProgress, known)
-
-
-def _read(name: str, value: Any) -> Any:
-    if name.endswith("_at") and isinstance(value, str):
-        return datetime.fromisoformat(value)
-    if name in ("value", "best_value") and isinstance(value, str):
-        return float(value)
-    if name == "seen" and isinstance(value, Mapping):
-        return record_from(Seen, value)
-    return value
+    return record_from(StudyProgress, {"spec": spec, **answer})

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandstand.client.answers import Me, record_from, spec_from
+from bandstand.client.answers import Me, Submitted, record_from, spec_from
 from bandstand.client.comparison import RemoteComparison
 from bandstand.client.connection import Connection, path_of
 from bandstand.client.login import find_login
@@ -18,7 +18,7 @@ from bandstand.client.sending import send_code
 from bandstand.client.study import RemoteStudy
 from bandstand.errors import ComparisonNotFoundError, InputError, StudyNameTakenError, StudyNotFoundError
 from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.study.user_modules import stop_script
+from bandstand.study.users_code.user_modules import stop_script
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,15 +209,15 @@ class Client:
         answer = self._connection.request("GET", path, missing_ok=True)
         if answer.status_code == 404:
             return None
-        there = answer.json()
-        stored = spec_from(there["spec"])
+        there = record_from(Submitted, answer.json())
+        stored = spec_from(there.spec)
         if _functions(stored) != _functions(packed.spec):
             raise StudyNameTakenError(
                 f"a name belongs to one study with its code; the functions of {stored.name!r}, or what they use, are "
                 "not those that it was submitted with: give this one a new name",
                 packed.spec.differences(stored),
             )
-        return (there.get("submission") or {}).get("code")
+        return there.submission.code if there.submission is not None else None
 
     def study(self, name: str) -> RemoteStudy:
         """A study that is there.

@@ -9,9 +9,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bandstand.client.answers import spec_from
+from bandstand.client.answers import ComparisonDetail, record_from, spec_from
 from bandstand.client.connection import path_of
 from bandstand.client.submission import ENDED, POLL_SECONDS, RemoteSubmission
+from bandstand.study.states import StudyState
 from bandstand.study.study import StudySpec
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ class RemoteComparison(RemoteSubmission):
     @property
     def state(self) -> str:
         """queued, running, stopping, finished, stopped or failed."""
-        return _state_of(self.detail())
+        return self._look().state
 
     @property
     def spec(self) -> StudySpec:
         """What all of its studies share."""
-        return spec_from(self.detail()["spec"])
+        return spec_from(self._look().spec)
 
     def studies(self) -> pd.DataFrame:
         """A row per study: strategy, repeat, name, state, trials, epochs, best_value, …"""
@@ -60,32 +61,29 @@ class RemoteComparison(RemoteSubmission):
         Returns:
             Its state: finished, stopped or failed; another one after Ctrl-C.
         """
-        told, state = "", ""
+        told: str | None = None
+        detail = self._look()
         try:
-            while state not in ENDED:
-                detail = self.detail()
-                state, line = _state_of(detail), _line_from(detail)
+            while True:
+                line = _line_from(detail)
                 if line != told:
                     print(line, file=stream or sys.stdout, flush=True)
                     told = line
-                if state not in ENDED:
-                    time.sleep(POLL_SECONDS)
+                if detail.state in ENDED:
+                    break
+                time.sleep(POLL_SECONDS)
+                detail = self._look()
         except KeyboardInterrupt:
             print(f"{self.name} goes on at {self._connection.url}; it is only watched no more", file=sys.stderr)
-        return state
+        return detail.state
+
+    def _look(self) -> ComparisonDetail:
+        return record_from(ComparisonDetail, self.detail())
 
 
-def _state_of(detail: dict[str, Any]) -> str:
-    submission = detail["submission"]
-    if submission is not None:
-        return str(submission["outcome"] if submission["state"] == "ended" else submission["state"])
-    states = {one["study"]["state"] if one["study"] else "queued" for one in detail["studies"]}
-    return "finished" if states == {"finished"} else "stopped"
-
-
-def _line_from(detail: dict[str, Any]) -> str:
-    studies = [one["study"] for one in detail["studies"] if one["study"]]
-    done = sum(study["state"] == "finished" for study in studies)
-    running = [study["name"] for study in studies if study["state"] == "running"]
+def _line_from(detail: ComparisonDetail) -> str:
+    studies = [one.study for one in detail.studies if one.study is not None]
+    done = sum(study.state is StudyState.FINISHED for study in studies)
+    running = [study.name for study in studies if study.state is StudyState.RUNNING]
     now = f", now {running[0]}" if running else ""
-    return f"{detail['name']}: {_state_of(detail)}, {done} of {len(detail['studies'])} studies{now}"
+    return f"{detail.name}: {detail.state}, {done} of {len(detail.studies)} studies{now}"

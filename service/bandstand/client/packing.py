@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bandstand.errors import InputError
-from bandstand.functions.packed import PackedFunctions, loose_functions, pack_functions, with_packed
 from bandstand.report.text import counted
-from bandstand.study.code_archive import CodeArchive, list_files
-from bandstand.study.code_check import check_names, clash_notes
 from bandstand.study.references import InteractiveReference
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import default_code_path
-from bandstand.study.user_modules import find_module
+from bandstand.study.users_code.code_archive import CodeArchive, list_files
+from bandstand.study.users_code.code_check import check_names, clash_notes
+from bandstand.study.users_code.packed_functions import PackedFunctions, loose_functions, pack_functions, with_packed
+from bandstand.study.users_code.user_modules import find_module
 
 __all__ = ["PackedStudy", "pack_study"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bandstand.client.connection import Connection, path_of
-from bandstand.study.code_archive import CodeArchive
+from bandstand.study.users_code.code_archive import CodeArchive
 
 __all__ = ["send_code"]
 

@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
@@ -29,21 +28,21 @@ class Event:
     """To go on after it; None if the server gave none yet."""
 
     @property
-    def content(self) -> Any:
+    def content(self) -> dict[str, object]:
         """The data, from JSON.
 
         Raises:
-            ServerAnswerError: they are no JSON.
+            ServerAnswerError: they are no JSON object.
         """
         try:
-            return json.loads(self.data)
-        except ValueError:
+            return dict(json.loads(self.data))
+        except (TypeError, ValueError):
             raise ServerAnswerError(f"an event's data must be JSON; got {self.data[:100]!r}") from None
 
 
 def read_events(lines: Iterable[str]) -> Iterator[Event]:
     """The events of a stream; one that is cut off in the middle is none."""
-    kind, last = "", None
+    kind, last = None, None
     data: list[str] = []
     for line in lines:
         if line:
@@ -58,7 +57,7 @@ def read_events(lines: Iterable[str]) -> Iterator[Event]:
         else:
             if data:
                 yield Event(kind=kind or "message", data="\n".join(data), id=last)
-            kind, data = "", []
+            kind, data = None, []
 
 
 def follow_events(

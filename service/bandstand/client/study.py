@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bandstand.client.answers import Best, progress_from, record_from, spec_from
+from bandstand.client.answers import Best, Ended, StudyDetail, progress_from, record_from, spec_from
 from bandstand.client.stream import follow_events
 from bandstand.client.submission import RemoteSubmission
 from bandstand.errors import BandstandError
 from bandstand.problem.budget import Budget
+from bandstand.study.states import StudyState
 from bandstand.study.study import StudySpec
 
 if TYPE_CHECKING:
@@ -42,18 +42,18 @@ class RemoteStudy(RemoteSubmission):
     @property
     def state(self) -> str:
         """queued, running, interrupted, stopped, finished or failed."""
-        return str(self.detail()["state"])
+        return self._look().state
 
     @property
     def spec(self) -> StudySpec:
         """What was asked."""
-        return spec_from(self.detail()["spec"])
+        return spec_from(self._look().spec)
 
     @property
     def progress(self) -> StudyProgress:
         """Where it stands."""
-        detail = self.detail()
-        return progress_from(spec_from(detail["spec"]), detail["progress"])
+        detail = self._look()
+        return progress_from(spec_from(detail.spec), detail.progress)
 
     @property
     def best(self) -> Best:
@@ -92,6 +92,9 @@ class RemoteStudy(RemoteSubmission):
             if after is None:
                 return
 
+    def _look(self) -> StudyDetail:
+        return record_from(StudyDetail, self.detail())
+
     # -- waiting ----------------------------------------------------------------------------------------------------
 
     def watch(self, stream: TextIO | None = None) -> str:
@@ -107,11 +110,11 @@ class RemoteStudy(RemoteSubmission):
         """
         from bandstand.client.watching import make_view
 
-        detail = self.detail()
-        spec, state = spec_from(detail["spec"]), str(detail["state"])
+        detail = self._look()
+        spec, state = spec_from(detail.spec), detail.state
         try:
-            with make_view(datetime.fromisoformat(detail["created_at"]), stream) as view:
-                view.show(progress_from(spec, detail["progress"]))
+            with make_view(detail.created_at, stream) as view:
+                view.show(progress_from(spec, detail.progress))
 
                 def lost(error: BandstandError) -> None:
                     view.say(f"{error}; trying again")
@@ -120,10 +123,11 @@ class RemoteStudy(RemoteSubmission):
                     self._connection, self._path("events"), ended="ended", patience_seconds=_AWAY_SECONDS, lost=lost
                 ):
                     if event.kind == "progress":
-                        state = str(event.content["state"])
-                        view.show(progress_from(spec, event.content))
+                        progress = progress_from(spec, event.content)
+                        state = StudyState(progress.state)
+                        view.show(progress)
                     elif event.kind == "ended":
-                        state = str(event.content["state"])
+                        state = record_from(Ended, event.content).state
         except KeyboardInterrupt:
             print(f"{self.name} goes on at {self._connection.url}; it is only watched no more", file=sys.stderr)
         return state

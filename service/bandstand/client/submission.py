@@ -9,16 +9,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bandstand.client.answers import LogPiece, record_from
 from bandstand.client.connection import Connection, path_of
 from bandstand.client.packing import pack_study
 from bandstand.client.sending import send_code
 from bandstand.errors import InputError
-from bandstand.functions.packed import is_packed
+from bandstand.study.states import StudyState
 from bandstand.study.study import StudySpec
+from bandstand.study.users_code.packed_functions import is_packed
 
 __all__ = ["ENDED", "POLL_SECONDS", "RemoteSubmission"]
 
-ENDED = ("finished", "stopped", "failed", "deleted")
+ENDED = tuple(state for state in StudyState if state.has_ended)
 POLL_SECONDS = 2.0
 _FORMS = {".html": "html", ".md": "md", ".json": "json"}
 _REPORT_SECONDS = 330.0
@@ -73,16 +75,16 @@ class RemoteSubmission:
         """The same, piece by piece; following goes on with the job that takes another one's place."""
         current, start = run, 0
         while True:
-            log = self._connection.get(self._path("logs"), run=current, start=start)
-            if log["text"]:
-                yield str(log["text"])
-            start, current = log["next"], log["run"]
-            if log["text"] and not log["ended"]:
+            log = record_from(LogPiece, self._connection.get(self._path("logs"), run=current, start=start))
+            if log.text:
+                yield log.text
+            start, current = log.next, log.run
+            if log.text and not log.ended:
                 continue
             if not follow:
                 return
-            if log["ended"] or current is None:
-                newest = self._connection.get(self._path("logs"), limit=1)["run"]
+            if log.ended or current is None:
+                newest = record_from(LogPiece, self._connection.get(self._path("logs"), limit=1)).run
                 if run is None and newest is not None and newest != current:
                     current, start = newest, 0
                     continue

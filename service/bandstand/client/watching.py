@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import datetime
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from bandstand.running.live import STATE_WORDS, budget_used, params_text, progress_view
 from bandstand.store.records import StudyProgress
+from bandstand.study.states import StudyState
 
 __all__ = ["LineView", "PipeView", "TerminalView", "View", "is_notebook", "make_view", "progress_line"]
 
@@ -35,7 +36,7 @@ class View(Protocol):
         """Something that the user should know besides."""
         ...
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> View:
         """Begin to show."""
         ...
 
@@ -93,12 +94,12 @@ class TerminalView:
         self._created_at = created_at
         self._console = console
         self._progress: StudyProgress | None = None
-        self._message = ""
+        self._message: str | None = None
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=2, transient=True)
 
     def show(self, progress: StudyProgress) -> None:
         """As `View.show`."""
-        self._progress, self._message = progress, ""
+        self._progress, self._message = progress, None
 
     def say(self, message: str) -> None:
         """As `View.say`."""
@@ -110,7 +111,7 @@ class TerminalView:
             parts.append(Text("waiting for the server …", style="dim"))
         else:
             seconds = (datetime.now(self._created_at.tzinfo) - self._created_at).total_seconds()
-            over = self._progress.state not in ("queued", "running", "interrupted")
+            over = StudyState(self._progress.state).has_ended
             seconds = self._progress.wall_seconds if over else seconds
             parts.append(progress_view(self._progress, seconds=max(0.0, seconds), seconds_left=None))
         if self._message:

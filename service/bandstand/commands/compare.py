@@ -116,11 +116,11 @@ def _plan(
 ) -> tuple[ComparisonPlan, list[str]]:
     """The plan that the options describe, and where the study's code is."""
     from bandstand.errors import InputError
-    from bandstand.functions.kept import keep_functions
     from bandstand.study.budget_text import budget_from
     from bandstand.study.comparison_plan import make_plan
     from bandstand.study.study import study_spec_from
     from bandstand.study.study_file import find_study
+    from bandstand.study.users_code.kept_functions import keep_functions
 
     if file in store.plans.names():
         if changes or as_name:

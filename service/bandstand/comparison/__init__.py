@@ -1,7 +1,6 @@
 """Comparisons: several strategies on one problem, repeated, at the same budget.
 
-`plan` says which studies a comparison consists of, and `plan_rows` keeps that in the database; the studies themselves
-are ordinary ones. `results` has what came out of them as numbers, `judgement` what these allow to conclude, by
-`statistics`, and `summary` says it in words. `figures` names the figures, each in a file of its own, and `outline` puts
-all of it into a report.
+`bandstand.study.comparison_plan` says which studies a comparison consists of; they are ordinary ones.
+`results` has what came out of them as numbers, `judgement` what these allow to conclude, by `statistics`, and `summary`
+says it in words. `figures` names the figures, each in a file of its own, and `outline` puts all of it into a report.
 """

@@ -5,6 +5,7 @@ Knows judgements. Must not know the page around it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -65,30 +66,8 @@ def difference_figure(data: DifferenceData) -> go.Figure:
     for index, baseline in enumerate(baselines):
         rows = [row for row in data.rows if row.baseline == baseline]
         shift = _SHIFT * (1 - 2 * index) if len(baselines) > 1 else 0.0
-        color, symbol = STUDY_COLORS[index], ("circle", "square")[index % 2]
-        traces.append(
-            go.Scatter(
-                x=[row.interval.mean for row in rows],
-                y=[shift + places[row.arm] for row in rows],
-                mode="markers",
-                name=label(f"over {baseline}"),
-                text=[label(row.arm) for row in rows],
-                marker={
-                    "color": [color if row.shown else "rgba(0,0,0,0)" for row in rows],
-                    "line": {"color": color, "width": 2},
-                    "size": 11,
-                    "symbol": symbol,
-                },
-                error_x={
-                    "type": "data",
-                    "array": [_half(row.interval) for row in rows],
-                    "color": color,
-                    "thickness": 2,
-                    "width": 5,
-                },
-                hovertemplate=f"%{{text}} over {label(baseline)}<br>%{{x:+.4g}}<extra></extra>",
-            )
-        )
+        heights = [shift + places[row.arm] for row in rows]
+        traces.append(_marks(rows, heights, STUDY_COLORS[index], ("circle", "square")[index % 2]))
     figure = make_figure(
         traces,
         110 + _ROW * len(arms),
@@ -98,6 +77,32 @@ def difference_figure(data: DifferenceData) -> go.Figure:
     )
     figure.add_vline(x=0, line={"color": _NOT_SHOWN, "width": 1.5, "dash": "dot"})
     return figure
+
+
+def _marks(rows: Sequence[Difference], heights: Sequence[float], color: str, symbol: str) -> go.Scatter:
+    """The differences from one baseline, each with its interval; hollow where none is shown."""
+    baseline = rows[0].baseline
+    return go.Scatter(
+        x=[row.interval.mean for row in rows],
+        y=heights,
+        mode="markers",
+        name=label(f"over {baseline}"),
+        text=[label(row.arm) for row in rows],
+        marker={
+            "color": [color if row.shown else "rgba(0,0,0,0)" for row in rows],
+            "line": {"color": color, "width": 2},
+            "size": 11,
+            "symbol": symbol,
+        },
+        error_x={
+            "type": "data",
+            "array": [_half(row.interval) for row in rows],
+            "color": color,
+            "thickness": 2,
+            "width": 5,
+        },
+        hovertemplate=f"%{{text}} over {label(baseline)}<br>%{{x:+.4g}}<extra></extra>",
+    )
 
 
 def _mean_over_all(data: DifferenceData, arm: str) -> float:

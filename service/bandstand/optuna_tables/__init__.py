@@ -1,1 +1,1 @@
-"""Optuna's own tables, kept in step with a study, and Optuna Dashboard on them."""
+"""Optuna Dashboard on Optuna's own tables, which the store keeps in step with ours."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bandstand.errors import BandstandError, error_named
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 
 __all__ = ["Ended", "Job", "Message", "Note", "Refused", "Running", "StudyOutcome", "line_from", "message_from"]
 

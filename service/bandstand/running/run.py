@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
-from bandstand.functions.kept import keep_functions, kept_folders
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.running.messages import (
     Ended,
@@ -35,11 +34,12 @@ from bandstand.running.messages import (
 from bandstand.settings import bandstand_home, checkpoints_uri, database_url, ray_address
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.study.code_check import check_files, check_modules, clash_notes
-from bandstand.study.source_check import check_source, source_notes
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.study_file import default_code_path
-from bandstand.study.user_modules import CodePlace, stop_script
+from bandstand.study.users_code.code_check import check_files, check_modules, clash_notes
+from bandstand.study.users_code.kept_functions import keep_functions, kept_folders
+from bandstand.study.users_code.source_check import check_source, source_notes
+from bandstand.study.users_code.user_modules import CodePlace, stop_script
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -139,13 +139,20 @@ class Allocation:
         return trial.number
 
     def wanted(self) -> Step | None:
-        """As `Search.wanted`."""
+        """What the strategy would do for a free worker now, for whoever directs the study."""
         if self._state.halting or self._state.history.ledger.time_is_up or self._state.history.ledger.epochs_left <= 0:
             return None
         return self._state.strategy.step(self._state.situation)
 
     def direct(self, step: Step) -> int | None:
-        """As `Search.direct`."""
+        """Do what somebody outside has decided, for a strategy that leaves it to them.
+
+        Args:
+            step: about a trial that no worker has.
+
+        Returns:
+            The number of the trial it is about; None where nothing may be granted any more.
+        """
         ledger = self._state.history.ledger
         if self._state.halting or ledger.time_is_up:
             return None

@@ -24,8 +24,17 @@ class Requests:
         """For the study that stands there."""
         self._state = state
 
-    def extend(self, request: int, wanted: Budget, by: str | None) -> str | None:
-        """As `Search.extend`."""
+    def extend(self, request: int, wanted: Budget, by: str | None = None) -> str | None:
+        """Raise what the study may spend; a finished one goes on. The strategy's spec stays as it was.
+
+        Args:
+            request: its number; the same one again changes nothing.
+            wanted: new totals of limits that the study has.
+            by: who asks.
+
+        Returns:
+            Why it is refused; None where it is granted.
+        """
         if request in self._state.history.requests:
             return None
         try:
@@ -36,8 +45,11 @@ class Requests:
         self._go_on()
         return None
 
-    def enqueue(self, request: int, params: Mapping[str, Any], by: str | None) -> str | None:
-        """As `Search.enqueue`."""
+    def enqueue(self, request: int, params: Mapping[str, Any], by: str | None = None) -> str | None:
+        """Have these params tried before anything new that the strategy wants, as soon as the budget has room.
+
+        Args and Returns: as `extend`; `params` are a point of the space.
+        """
         if request in self._state.history.requests:
             return None
         if self._state.strategy.closed:

@@ -38,6 +38,11 @@ class SearchState:
         self.apply(event)
         self._outbox.append(event)
 
+    def note(self, message: str) -> None:
+        """As `Search.note`."""
+        if message not in self.history.notices:
+            self.record(Noticed(message=message))
+
     def apply(self, event: Event) -> None:
         """The only way in which anything changes."""
         trial = self.history.apply(event)

@@ -26,8 +26,8 @@ class InteractiveReference(str):
     """The name of a function that no module holds, with the function itself, as it was when it was named.
 
     It was typed into a notebook or an interactive session, or made by another function; or it is a `functools.partial`,
-    a bound method or an object with `__call__`. `bandstand.functions` takes it to where it trains. Written down, only
-    the text is left, which nobody can import, and which is refused wherever a study comes from text.
+    a bound method or an object with `__call__`. `bandstand.study.users_code` takes it to where it trains.
+    Written down, only the text is left, which nobody can import, and which is refused wherever a study comes from text.
     """
 
     function: Callable[..., Any]

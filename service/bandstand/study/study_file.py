@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bandstand.errors import BandstandError, InputError, one_line
 from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.study.user_modules import find_clash, serve_modules
+from bandstand.study.users_code.user_modules import find_clash, serve_modules
 
 __all__ = ["FoundStudy", "built_in_studies", "default_code_path", "find_study"]
 

@@ -5,15 +5,26 @@ studies in order. A *run* is one such job. A submission waits (`queued`), has a 
 `ended`; a run that dies is followed by another, with back-off, until several in a row have not trained a single epoch.
 PostgreSQL holds all of it, so that any server may die and another goes on.
 
-`queue` is what users do, `dispatch` what a server does with the queue, `job` what the job itself says of its run,
-`code` the archives; `records` is what readers get. None of them knows HTTP or Ray.
+`queue` is what users do, `dispatch` what a server does with the queue, `job` what the job itself says of its run, and
+`bandstand.store.rows.submission_rows` has what readers get. None of them knows HTTP or Ray.
 """
 
 from __future__ import annotations
 
-from bandstand.store.rows.submission_rows import Run, Submission, SubmissionState
-from bandstand.study.code_archive import MAX_CODE_BYTES, CodeArchive
+from bandstand.store.rows.submission_rows import Run, Submission
+from bandstand.study.states import SubmissionKind, SubmissionOutcome, SubmissionState
+from bandstand.study.users_code.code_archive import MAX_CODE_BYTES, CodeArchive
 from bandstand.submissions.dispatch import Dispatch
 from bandstand.submissions.queue import SubmissionQueue
 
-__all__ = ["MAX_CODE_BYTES", "CodeArchive", "Dispatch", "Run", "Submission", "SubmissionQueue", "SubmissionState"]
+__all__ = [
+    "MAX_CODE_BYTES",
+    "CodeArchive",
+    "Dispatch",
+    "Run",
+    "Submission",
+    "SubmissionKind",
+    "SubmissionOutcome",
+    "SubmissionQueue",
+    "SubmissionState",
+]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -17,24 +17,23 @@ from bandstand.store import tables
 from bandstand.store.rows.submission_rows import (
     TURN,
     Run,
-    RunState,
     Submission,
-    SubmissionState,
     read_studies,
     read_submission,
     run_from,
     submission_from,
 )
-from bandstand.study.code_archive import CodeArchive
+from bandstand.store.store import Store
+from bandstand.study.states import RunState, StudyState, SubmissionOutcome, SubmissionState
+from bandstand.study.users_code.code_archive import CodeArchive
 from bandstand.submissions.queue import end_submission, notify, set_submission
-
-if TYPE_CHECKING:
-    from bandstand.store.store import Store
 
 __all__ = ["ClaimedRun", "Dispatch"]
 
 SERVER_IS_GONE_SECONDS = 30.0
 """Without a heartbeat, after which another server takes over what one had."""
+HAS_RUN = (SubmissionState.RUNNING, SubmissionState.STOPPING)
+"""States of a submission that has a run."""
 MAX_ATTEMPTS = 5
 """Runs in a row that end without an epoch, after which a submission has failed."""
 _BACK_OFF_SECONDS = (5.0, 300.0)
@@ -96,7 +95,7 @@ class Dispatch:
         other = table.alias()
         active = (
             sa.select(sa.func.count())
-            .where(other.c.submitter == table.c.submitter, other.c.state.in_(("running", "stopping")))
+            .where(other.c.submitter == table.c.submitter, other.c.state.in_(HAS_RUN))
             .scalar_subquery()
         )
         due = sa.or_(table.c.not_before.is_(None), table.c.not_before <= sa.func.clock_timestamp())
@@ -114,14 +113,17 @@ class Dispatch:
         run = f"bandstand-{submission.id}-{number}-{uuid.uuid4().hex[:12]}"
         row = {"id": run, "submission_id": submission.id, "number": number, "state": RunState.STARTING}
         connection.execute(sa.insert(tables.run).values(row))
-        set_submission(connection, submission.id, state="running", server=self.server, attempts=submission.attempts + 1)
+        set_submission(
+            connection, submission.id, state=SubmissionState.RUNNING, server=self.server,
+            attempts=submission.attempts + 1,
+        )  # fmt: skip
         return self._claimed(connection, run)
 
     def adopt(self) -> list[ClaimedRun]:
         """Take over the runs of servers that have gone."""
         table, server = tables.submission, tables.server
         alive = sa.select(server.c.id).where(server.c.heartbeat_at > _ago(SERVER_IS_GONE_SECONDS))
-        query = sa.select(table).where(table.c.state.in_(("running", "stopping")), table.c.server.not_in(alive))
+        query = sa.select(table).where(table.c.state.in_(HAS_RUN), table.c.server.not_in(alive))
         with self._store.database.connection() as connection, connection.begin():
             rows = connection.execute(query.with_for_update(skip_locked=True)).all()
             for row in rows:
@@ -131,7 +133,7 @@ class Dispatch:
     def held(self) -> list[ClaimedRun]:
         """All runs that are this server's."""
         table = tables.submission
-        query = sa.select(table.c.id).where(table.c.server == self.server, table.c.state.in_(("running", "stopping")))
+        query = sa.select(table.c.id).where(table.c.server == self.server, table.c.state.in_(HAS_RUN))
         with self._store.database.connection() as connection:
             ids = connection.execute(query).scalars().all()
             return [self._claimed(connection, self._latest_run(connection, one)) for one in ids]
@@ -170,13 +172,13 @@ class Dispatch:
             grown = sa.update(tables.run).where(tables.run.c.id == run)
             connection.execute(grown.values(log_characters=start + len(text)))
 
-    def end_run(self, run: str, state: RunState, message: str = "") -> Submission:
+    def end_run(self, run: str, state: RunState, message: str | None = None) -> Submission:
         """A run has ended; settle what becomes of its submission. Again for the same run, it changes nothing.
 
         Args:
             run: its id.
             state: succeeded, failed or lost, as the cluster says. What the job itself has said stands.
-            message: why.
+            message: why, where that is known.
         """
         with self._store.database.connection() as connection, connection.begin():
             of_run = sa.select(tables.run).where(tables.run.c.id == run).with_for_update()
@@ -184,43 +186,45 @@ class Dispatch:
             submission = read_submission(connection, ended.submission_id)
             is_current = self._latest_run(connection, submission.id) == run
             if not ended.state.has_ended:
-                row = {"state": state, "message": message, "ended_at": sa.func.clock_timestamp()}
+                row = {"state": state, "message": message or "", "ended_at": sa.func.clock_timestamp()}
                 connection.execute(sa.update(tables.run).where(tables.run.c.id == run).values(row))
             elif ended.state is RunState.REFUSED:
                 state, message = ended.state, ended.message
-            if is_current and submission.state in (SubmissionState.RUNNING, SubmissionState.STOPPING):
+            if is_current and submission.state in HAS_RUN:
                 self._settle(connection, submission, ended, state, message)
                 notify(connection)
             return read_submission(connection, submission.id)
 
-    def _settle(self, connection: Connection, submission: Submission, run: Run, state: RunState, message: str) -> None:
+    def _settle(
+        self, connection: Connection, submission: Submission, run: Run, state: RunState, message: str | None
+    ) -> None:
         studies = read_studies(connection, submission.id)
-        states = [study.state for study in studies]
-        reasons = [f"{study.name}: {study.reason}" for study in studies if study.state == "failed"]
+        states = [StudyState(study.state) for study in studies]
+        reasons = [f"{study.name}: {study.reason}" for study in studies if study.state == StudyState.FAILED]
         if state is RunState.REFUSED:
-            end_submission(connection, submission.id, "failed", message)
-        elif all(one == "finished" for one in states):
-            end_submission(connection, submission.id, "finished", "")
+            end_submission(connection, submission.id, SubmissionOutcome.FAILED, message)
+        elif all(one is StudyState.FINISHED for one in states):
+            end_submission(connection, submission.id, SubmissionOutcome.FINISHED)
         elif submission.state is SubmissionState.STOPPING:
-            end_submission(connection, submission.id, "stopped", "")
-        elif all(one in ("finished", "failed") for one in states):
-            end_submission(connection, submission.id, "failed", "; ".join(reasons))
-        elif state is RunState.SUCCEEDED and "stopped" in states:
-            end_submission(connection, submission.id, "stopped", "somebody stopped it")
+            end_submission(connection, submission.id, SubmissionOutcome.STOPPED)
+        elif all(one in (StudyState.FINISHED, StudyState.FAILED) for one in states):
+            end_submission(connection, submission.id, SubmissionOutcome.FAILED, "; ".join(reasons))
+        elif state is RunState.SUCCEEDED and StudyState.STOPPED in states:
+            end_submission(connection, submission.id, SubmissionOutcome.STOPPED, "somebody stopped it")
         else:
             self._try_again(connection, submission, run, message)
 
-    def _try_again(self, connection: Connection, submission: Submission, run: Run, message: str) -> None:
+    def _try_again(self, connection: Connection, submission: Submission, run: Run, message: str | None) -> None:
         attempts = 1 if self._has_trained(connection, submission, run) else submission.attempts
         if attempts >= MAX_ATTEMPTS:
             what = f"its job ended {attempts} times before an epoch had; the last time: {message or 'no message'}"
-            end_submission(connection, submission.id, "failed", what)
+            end_submission(connection, submission.id, SubmissionOutcome.FAILED, what)
             return
         first, most = _BACK_OFF_SECONDS
         seconds = min(most, first * 2 ** (attempts - 1))
         set_submission(
-            connection, submission.id, state="queued", server="", attempts=attempts, not_before=_ago(-seconds),
-            message=message,
+            connection, submission.id, state=SubmissionState.QUEUED, server="", attempts=attempts,
+            not_before=_ago(-seconds), message=message or "",
         )  # fmt: skip
 
     def _has_trained(self, connection: Connection, submission: Submission, run: Run) -> bool:
@@ -271,5 +275,5 @@ class Dispatch:
         return str(connection.execute(query.order_by(tables.run.c.number.desc()).limit(1)).scalar_one())
 
 
-def _ago(seconds: float) -> sa.ColumnElement[Any]:
+def _ago(seconds: float) -> sa.ColumnElement[datetime]:
     return sa.func.clock_timestamp() - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from bandstand.errors import InputError
 from bandstand.store import tables
 from bandstand.store.rows.study_rows import has_work
-from bandstand.store.rows.submission_rows import RunState, SubmissionState, read_studies, read_submission, run_from
+from bandstand.store.rows.submission_rows import read_studies, read_submission, run_from
+from bandstand.store.store import Store
+from bandstand.study.states import RunState, SubmissionState
 from bandstand.study.study import StudySpec
-
-if TYPE_CHECKING:
-    from bandstand.store.store import Store
 
 __all__ = ["JobOrder", "begin_job", "must_stop", "refuse_job"]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -20,7 +19,6 @@ from bandstand.store.rows.submission_rows import (
     TURN,
     Run,
     Submission,
-    SubmissionState,
     find_submission,
     get_submission,
     never_submitted,
@@ -29,16 +27,15 @@ from bandstand.store.rows.submission_rows import (
     read_submission,
     submission_from,
 )
-from bandstand.study.code_archive import CodeArchive
-
-if TYPE_CHECKING:
-    from bandstand.store.store import Store
-    from bandstand.study.comparison_plan import ComparisonPlan
-    from bandstand.study.study import StudySpec
+from bandstand.store.store import Store
+from bandstand.study.comparison_plan import ComparisonPlan
+from bandstand.study.states import StudyState, SubmissionKind, SubmissionOutcome, SubmissionState
+from bandstand.study.study import StudySpec
+from bandstand.study.users_code.code_archive import CodeArchive
 
 __all__ = ["Order", "SubmissionQueue"]
 
-_CLOSED = ("finished", "failed", "stopped")
+_CLOSED = tuple(state for state in StudyState if state.has_ended)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +139,7 @@ class SubmissionQueue:
         Raises:
             StudyNameTakenError: the name belongs to a study with other settings or other code.
         """
-        return self._submit(spec.name, "study", [spec], order)
+        return self._submit(spec.name, SubmissionKind.STUDY, [spec], order)
 
     def submit_comparison(self, plan: ComparisonPlan, order: Order) -> tuple[Submission, bool]:
         """Ask for the studies of a comparison to be run, one after the other; more repeats or arms extend it.
@@ -154,10 +151,11 @@ class SubmissionQueue:
             StudyNameTakenError: a name belongs to something with other settings or other code.
         """
         kept = self._store.plans.keep(plan)
-        return self._submit(kept.name, "comparison", [planned.spec for planned in kept.studies()], order)
+        specs = [planned.spec for planned in kept.studies()]
+        return self._submit(kept.name, SubmissionKind.COMPARISON, specs, order)
 
     def _submit(
-        self, name: str, kind: Literal["study", "comparison"], specs: Sequence[StudySpec], order: Order
+        self, name: str, kind: SubmissionKind, specs: Sequence[StudySpec], order: Order
     ) -> tuple[Submission, bool]:
         if order.workers is not None and order.workers < 1:
             raise InputError(f"workers must be at least 1; got {order.workers}")
@@ -187,7 +185,7 @@ class SubmissionQueue:
         with self._store.database.connection() as connection, connection.begin():
             found = get_submission(connection, name)
             if found.state is SubmissionState.QUEUED:
-                end_submission(connection, found.id, "stopped", "it was stopped while it waited")
+                end_submission(connection, found.id, SubmissionOutcome.STOPPED, "it was stopped while it waited")
             elif found.state is SubmissionState.RUNNING:
                 set_submission(connection, found.id, state=SubmissionState.STOPPING)
                 stop = sa.update(tables.study).where(tables.study.c.id.in_(_members(found.id)))
@@ -247,7 +245,7 @@ class SubmissionQueue:
                     )
                 names = [study.name for study in read_studies(connection, found.id)]
                 connection.execute(sa.delete(tables.submission).where(tables.submission.c.id == found.id))
-                if found.kind == "comparison":
+                if found.kind is SubmissionKind.COMPARISON:
                     connection.execute(sa.delete(tables.comparison).where(tables.comparison.c.name == name))
             elif found is not None:
                 raise StudyNameTakenError(
@@ -266,14 +264,26 @@ def notify(connection: Connection) -> None:
     connection.execute(sa.select(sa.func.pg_notify(tables.QUEUE_CHANNEL, "")))
 
 
-def end_submission(connection: Connection, submission: int, outcome: str, message: str) -> None:
-    """End a submission; its studies that have not ended are stopped, or failed with it."""
+def end_submission(
+    connection: Connection, submission: int, outcome: SubmissionOutcome, message: str | None = None
+) -> None:
+    """End a submission; its studies that have not ended are stopped, or failed with it.
+
+    Args:
+        connection: in a transaction.
+        submission: its id.
+        outcome: how it has ended.
+        message: why, where that is not plain.
+    """
     now = sa.func.clock_timestamp()
-    set_submission(connection, submission, state=SubmissionState.ENDED, outcome=outcome, message=message, ended_at=now)
-    state = "failed" if outcome == "failed" else "stopped"
+    set_submission(
+        connection, submission, state=SubmissionState.ENDED, outcome=outcome, message=message or "", ended_at=now
+    )
+    failed = outcome is SubmissionOutcome.FAILED
+    state, reason = (StudyState.FAILED, message or "") if failed else (StudyState.STOPPED, "")
     ended = sa.update(tables.study).where(tables.study.c.id.in_(_members(submission)))
     ended = ended.where(tables.study.c.state.not_in(_CLOSED))
-    connection.execute(ended.values(state=state, reason=message if outcome == "failed" else "", ended_at=now))
+    connection.execute(ended.values(state=state, reason=reason, ended_at=now))
 
 
 def _nothing_left(name: str) -> InputError:
@@ -283,7 +293,7 @@ def _nothing_left(name: str) -> InputError:
     )
 
 
-def _check_same(there: Submission, name: str, kind: str, order: Order) -> None:
+def _check_same(there: Submission, name: str, kind: SubmissionKind, order: Order) -> None:
     if there.name != name:
         raise StudyNameTakenError(
             f"a study is run for one submission; {name!r} belongs to the comparison {there.name!r}: resume that"
@@ -311,7 +321,7 @@ def _check_extension(connection: Connection, there: Submission, specs: Sequence[
         )
 
 
-def _insert(connection: Connection, name: str, kind: str, code: str | None, order: Order) -> int:
+def _insert(connection: Connection, name: str, kind: SubmissionKind, code: str | None, order: Order) -> int:
     values = {
         "name": name,
         "kind": kind,
@@ -353,8 +363,8 @@ def _queue(connection: Connection, submission: int) -> None:
         server="", queued_at=now, ended_at=None,
     )  # fmt: skip
     waits = sa.update(tables.study).where(tables.study.c.id.in_(_members(submission)))
-    waits = waits.where(tables.study.c.state.in_(("stopped", "failed")))
-    connection.execute(waits.values(state="queued", stop_requested=False, ended_at=None))
+    waits = waits.where(tables.study.c.state.in_((StudyState.STOPPED, StudyState.FAILED)))
+    connection.execute(waits.values(state=StudyState.QUEUED, stop_requested=False, ended_at=None))
     notify(connection)
 
 
@@ -389,7 +399,7 @@ def _members(submission: int) -> sa.Select[tuple[int]]:
     return sa.select(member.c.study_id).where(member.c.submission_id == submission)
 
 
-def set_submission(connection: Connection, submission: int, **columns: Any) -> None:
+def set_submission(connection: Connection, submission: int, **columns: object) -> None:
     """Set columns of a submission's row."""
     changed = sa.update(tables.submission).where(tables.submission.c.id == submission)
     connection.execute(changed.values(**columns, updated_at=sa.func.clock_timestamp()))

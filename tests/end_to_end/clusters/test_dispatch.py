@@ -16,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.store import tables
-from bandstand.store.rows.submission_rows import RunState
 from bandstand.store.store import Store
+from bandstand.study.states import RunState
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.submissions import CodeArchive, Dispatch, Submission, SubmissionQueue
 from bandstand.submissions.queue import Order

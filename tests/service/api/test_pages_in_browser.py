@@ -13,8 +13,8 @@ import pytest
 from bandstand.api import ServerSettings, make_app
 from bandstand.api.pages.addresses import address_of
 from bandstand.store.accounts import Role
-from bandstand.store.rows.submission_rows import RunState
 from bandstand.study.comparison_plan import make_plan
+from bandstand.study.states import RunState
 from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import Order
 from tests.service.api.browsing import chromium, serve

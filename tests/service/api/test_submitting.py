@@ -7,8 +7,8 @@ import hashlib
 import pytest
 
 from bandstand.store.accounts import Role
-from bandstand.store.rows.submission_rows import RunState
 from bandstand.store.store import Store
+from bandstand.study.states import RunState
 from bandstand.submissions import CodeArchive, Dispatch, SubmissionQueue
 from tests.service.store.written_study import make_spec
 

@@ -27,7 +27,7 @@ from bandstand.errors import (
 )
 from bandstand.store import tables
 from bandstand.store.accounts import Role
-from bandstand.store.rows.submission_rows import RunState
+from bandstand.study.states import RunState
 from bandstand.submissions import Dispatch, SubmissionQueue
 from tests.service.client.notebooks import run_cells
 from tests.service.store.written_study import train

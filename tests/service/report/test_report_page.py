@@ -233,7 +233,7 @@ def test_every_registered_report_draws_or_says_why_not(name, make_record, make_s
 
 def test_the_registry_is_there_without_plotly_pandas_and_optuna():
     code = (
-        "import sys; from bandstand.report import REPORTS; import bandstand.report.forms.page; "
+        "import sys; from bandstand.report.figures import REPORTS; import bandstand.report.forms.page; "
         "print([name for name in ('plotly', 'pandas', 'optuna') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -21,13 +21,13 @@ FIRST = {"train": [array(), array("y", "b")], "validation": [array(digest="c")],
 
 def with_data(spec: Any) -> Search:
     search = Search(spec)
-    search.see_data(FIRST)
+    search.data.see(FIRST)
     return search
 
 
 def test_a_trainer_with_the_same_data_may_work_and_nothing_is_said(spec_with: Any) -> None:
     search = with_data(spec_with())
-    assert search.compare_data(dict(FIRST)) is None
+    assert search.data.compare(dict(FIRST)) is None
     assert not search.history.notices
 
 
@@ -45,21 +45,21 @@ def test_a_trainer_with_the_same_data_may_work_and_nothing_is_said(spec_with: An
 def test_other_data_are_refused_with_the_splits_and_the_likely_cause_first(
     spec_with: Any, changed: dict[str, Any], splits: str, cause: str
 ) -> None:
-    refusal = with_data(spec_with()).compare_data(FIRST | changed)
+    refusal = with_data(spec_with()).data.compare(FIRST | changed)
     assert f"; {splits} from its first trainer's, usually because" in refusal
     assert cause in refusal.partition(", or because")[0]
     assert refusal.endswith("or go on with --data-may-differ")
 
 
 def test_a_split_that_is_gone_is_another_data_set(spec_with: Any) -> None:
-    refusal = with_data(spec_with()).compare_data({"train": FIRST["train"], "validation": FIRST["validation"]})
+    refusal = with_data(spec_with()).data.compare({"train": FIRST["train"], "validation": FIRST["validation"]})
     assert "split test differs" in refusal
 
 
 def test_data_that_may_differ_are_taken_and_the_study_says_so_once(spec_with: Any) -> None:
     search = with_data(spec_with())
     for _ in range(2):
-        assert search.compare_data(FIRST | {"test": [array(digest="z", first=9.0)]}, may_differ=True) is None
+        assert search.data.compare(FIRST | {"test": [array(digest="z", first=9.0)]}, may_differ=True) is None
     (notice,) = search.history.notices
     assert "split test differs between a trainer and the study's first" in notice
     assert "--data-may-differ" in notice
@@ -68,7 +68,7 @@ def test_data_that_may_differ_are_taken_and_the_study_says_so_once(spec_with: An
 def test_differences_of_rounding_are_a_note(spec_with: Any) -> None:
     search = with_data(spec_with())
     rounded = FIRST | {"validation": [array(digest="z", first=0.500001)]}
-    assert search.compare_data(rounded) is None
+    assert search.data.compare(rounded) is None
     (notice,) = search.history.notices
     assert notice.startswith("split validation differs between trainers by rounding alone")
 
@@ -77,4 +77,4 @@ def test_a_restored_study_knows_its_data(spec_with: Any) -> None:
     search = with_data(spec_with())
     again = Search.restore(search.spec, search.take_events())
     assert again.history.data == FIRST
-    assert "split train differs" in again.compare_data(FIRST | {"train": [array(digest="z", first=3.0)]})
+    assert "split train differs" in again.data.compare(FIRST | {"train": [array(digest="z", first=3.0)]})

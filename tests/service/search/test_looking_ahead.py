@@ -108,7 +108,7 @@ def test_what_a_user_wants_tried_and_a_lost_trial_go_before_what_was_proposed_ah
     desk.start(2)
     desk.lose(1)
     params = {"rate": 0.5, "optimizer": "adam"}
-    desk.search.enqueue(1, params, "ada")
+    desk.search.requests.enqueue(1, params, "ada")
     assert desk.search.next().trial == 1
     assert desk.search.next().params == params
     assert desk.search.next(preferred={3}).trial == 3

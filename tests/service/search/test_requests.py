@@ -29,13 +29,13 @@ def test_a_study_that_is_asked_for_more_on_the_way_and_after_its_end_goes_on_and
         if takes_trials and len(enqueued) < 4 and rng.random() < 0.05:
             params = spec.space.sample(rng)
             number = next(asked)
-            assert cluster.search.enqueue(number, params, "ada") is None
+            assert cluster.search.requests.enqueue(number, params, "ada") is None
             enqueued.append((number, dict(params)))
         if rng.random() < 0.1:
             cluster.search.split()
 
     cluster.run(after_each_step=ask_and_split)
-    assert cluster.search.extend(next(asked), Budget(epochs=110)) is None
+    assert cluster.search.requests.extend(next(asked), Budget(epochs=110)) is None
     cluster.run(after_each_step=ask_and_split)
     account = account_of(spec, cluster.stored)
     check_ending(cluster, account)
@@ -54,7 +54,7 @@ def test_a_paused_trial_is_not_given_up_because_of_a_bound_that_an_extension_has
     def retired_after_two_rungs(extend):
         desk = desk_with(pruner="asha-promote", budget={"trials": 3})
         if extend:
-            assert desk.search.extend(1, Budget(trials=30)) is None
+            assert desk.search.requests.extend(1, Budget(trials=30)) is None
         for value in (0.1, 0.5):
             desk.train([value])
             trial = desk.trials[-1].number
@@ -70,12 +70,12 @@ def test_a_paused_trial_is_not_given_up_because_of_a_bound_that_an_extension_has
 
 def test_a_request_counts_once_and_one_that_is_none_is_refused_in_a_sentence(desk_with):
     desk = desk_with(budget={"epochs": 10})
-    assert desk.search.extend(1, Budget(epochs=20)) is None
-    assert desk.search.extend(1, Budget(epochs=20)) is None
-    assert "epochs is 20 now, got 15" in desk.search.extend(2, Budget(epochs=15))
-    assert "momentum" in desk.search.enqueue(3, {"rate": 0.5, "optimizer": "adam", "momentum": 1})
+    assert desk.search.requests.extend(1, Budget(epochs=20)) is None
+    assert desk.search.requests.extend(1, Budget(epochs=20)) is None
+    assert "epochs is 20 now, got 15" in desk.search.requests.extend(2, Budget(epochs=15))
+    assert "momentum" in desk.search.requests.enqueue(3, {"rate": 0.5, "optimizer": "adam", "momentum": 1})
     params = {"rate": 0.5, "optimizer": "adam"}
-    assert desk.search.enqueue(4, params) is desk.search.enqueue(4, params) is None
+    assert desk.search.requests.enqueue(4, params) is desk.search.requests.enqueue(4, params) is None
     assert [type(event) for event in desk.search.take_events()] == [Extended, Enqueued]
     assert len(desk.search.history.enqueued) == 1
     assert desk.search.history.requests == {1, 4}
@@ -86,7 +86,7 @@ def test_enqueued_params_come_before_what_the_strategy_wants_and_after_trials_th
     first = desk.start()
     desk.lose(0)
     params = {"rate": 0.5, "optimizer": "adam"}
-    desk.search.enqueue(1, params, "ada")
+    desk.search.requests.enqueue(1, params, "ada")
     assert desk.start().trial == first.trial
     assert desk.start().params == params
     assert (desk.trials[1].origin, desk.trials[1].parent) == ("enqueued by ada", None)
@@ -99,9 +99,9 @@ def test_what_is_enqueued_when_the_budget_is_used_waits_for_an_extension(desk_wi
     assert desk.search.next() is None
     assert desk.search.conclude().reason == "the budget is used"
     params = {"rate": 0.5, "optimizer": "adam"}
-    assert desk.search.enqueue(1, params) is None
+    assert desk.search.requests.enqueue(1, params) is None
     assert desk.search.history.ended is not None
-    assert desk.search.extend(2, Budget(trials=2)) is None
+    assert desk.search.requests.extend(2, Budget(trials=2)) is None
     assert desk.search.history.ended is None
     assert desk.start().params == params
     assert desk.search.next() is None
@@ -118,7 +118,7 @@ def test_an_extended_finished_study_goes_on_from_no_trial_whose_checkpoint_its_e
     desk.finish(1)
     assert desk.search.next() is None
     desk.search.conclude()
-    assert desk.search.extend(1, Budget(epochs=20)) is None
+    assert desk.search.requests.extend(1, Budget(epochs=20)) is None
     assert not any(trial.has_own_checkpoint for trial in desk.trials)
     while (assignment := desk.search.next()) is not None:
         desk.train_interval(assignment.trial, 0.4)

@@ -174,7 +174,7 @@ def test_a_replay_knows_the_data_of_the_study_that_it_replays(store: Store) -> N
     }
     writer = store.claim(original.spec, "test")
     search = Search.restore(original.spec, writer.events())
-    search.see_data(splits)  # type: ignore[arg-type]  # a TypedDict, written as JSON
+    search.data.see(splits)  # type: ignore[arg-type]  # a TypedDict, written as JSON
     flush(search, writer)
     writer.close()
     replay = write_replay(store, original)

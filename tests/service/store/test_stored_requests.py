@@ -38,7 +38,8 @@ def test_a_request_is_there_until_it_is_granted_and_its_event_and_its_mark_are_o
     assert extension < trial
     assert writer.heartbeat().requests
     assert [request.id for request in writer.open_requests()] == [extension, trial]
-    assert search.extend(extension, Budget(epochs=60), "ada") == search.enqueue(trial, PARAMS) == ""
+    assert search.requests.extend(extension, Budget(epochs=60), "ada") is None
+    assert search.requests.enqueue(trial, PARAMS) is None
 
     def killed(*_: Any) -> None:
         raise RuntimeError("killed")
@@ -160,7 +161,7 @@ def test_a_finished_study_is_not_over_while_a_request_waits_and_is_no_longer_lik
     number = store.requests.extend(spec.name, Budget(epochs=60))
     assert not store.is_over(spec.name)
     search = Search(spec)
-    search.extend(number, Budget(epochs=60))
+    search.requests.extend(number, Budget(epochs=60))
     flush(search, writer, mirror=False)
     writer.close()
     assert store.is_over(spec.name)

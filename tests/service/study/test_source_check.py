@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.study.source_check import check_source, source_notes
 from bandstand.study.study import StudySpec
+from bandstand.study.users_code.source_check import check_source, source_notes
 
 LOAD = "import a_package_that_takes_long\n\ndef load():\n    return {}\n\n"
 
@@ -142,12 +142,12 @@ def test_callbacks_that_need_tensorboard_are_refused_where_it_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = "def build(params): ...\ndef log(context):\n    return [keras.callbacks.TensorBoard('{folder}')]\n"
-    monkeypatch.setattr("bandstand.study.source_check.find_module", lambda *_: None)
+    monkeypatch.setattr("bandstand.study.users_code.source_check.find_module", lambda *_: None)
     said = refusal(tmp_path, source, callbacks=["train:log"])
     assert said.endswith("which is not installed: pip install 'bandstand[tensorboard]' (train.py:8)")
     sometimes = source.replace("return [", "return [] if quiet else [")
     assert checked(tmp_path, sometimes, callbacks=["train:log"]) == []
-    monkeypatch.setattr("bandstand.study.source_check.find_module", lambda *_: object())
+    monkeypatch.setattr("bandstand.study.users_code.source_check.find_module", lambda *_: object())
     assert checked(tmp_path, source, callbacks=["train:log"]) == []
 
 
@@ -168,7 +168,7 @@ def test_the_check_answers_in_a_second_and_without_keras(tmp_path: Path) -> None
     )
     script = (
         "import sys\n"
-        "from bandstand.study.source_check import check_source\n"
+        "from bandstand.study.users_code.source_check import check_source\n"
         "from bandstand.study.study_file import find_study\n"
         "try:\n    check_source(find_study('study.toml').spec, ['.'])\nexcept ValueError as error:\n    print(error)\n"
         "assert not {'keras', 'tensorflow', 'ray', 'a_package_that_takes_long'} & set(sys.modules)\n"

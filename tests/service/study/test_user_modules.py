@@ -15,10 +15,10 @@ import pytest
 from bandstand.errors import InputError
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.running.run import workers_environment
-from bandstand.study.code_check import check_modules, clash_notes
-from bandstand.study.needed_modules import needed_modules
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace, find_clash, find_clashes, find_hidden_folder, find_module
+from bandstand.study.users_code.code_check import check_modules, clash_notes
+from bandstand.study.users_code.needed_modules import needed_modules
+from bandstand.study.users_code.user_modules import CodePlace, find_clash, find_clashes, find_hidden_folder, find_module
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -35,7 +35,8 @@ def write(folder: Path, **files: str) -> Path:
 def served(folder: Path, code: str, path: str = "") -> Any:
     """What `code` leaves in `found` in a fresh process that serves the modules of a folder."""
     script = (
-        f"import json, sys\n{path}\nfrom bandstand.study.user_modules import *\nserve_modules([{str(folder)!r}])\n"
+        f"import json, sys\n{path}\nfrom bandstand.study.users_code.user_modules import *\n"
+        f"serve_modules([{str(folder)!r}])\n"
         f"{code}\nprint(json.dumps(found))"
     )
     done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, cwd=folder)
@@ -110,7 +111,8 @@ def test_processes_that_the_users_code_starts_find_the_users_modules(tmp_path: P
     script = tmp_path / "run.py"  # a script: the child of a `-c` has no main to import
     script.write_text(
         "import json, sys\nif __name__ == '__main__':\n    sys.path.pop(0)\n"
-        f"    from bandstand.study.user_modules import serve_modules\n    serve_modules([{str(tmp_path)!r}])\n"
+        "    from bandstand.study.users_code.user_modules import serve_modules\n"
+        f"    serve_modules([{str(tmp_path)!r}])\n"
         + "".join(f"    {line}\n" for line in code.splitlines())
         + "    print(json.dumps(found))\n"
     )
@@ -194,7 +196,7 @@ def test_a_study_that_a_thread_of_the_script_starts_is_not_started_either(tmp_pa
 
 def test_processes_that_run_a_studys_code_start_no_study_nor_do_their_children(tmp_path: Path) -> None:
     code = (
-        "import subprocess\nfrom bandstand.study.user_modules import CodePlace\nCodePlace().enter()\n"
+        "import subprocess\nfrom bandstand.study.users_code.user_modules import CodePlace\nCodePlace().enter()\n"
         "child = 'from bandstand import run_study; run_study({})'\n"
         "found = subprocess.run([sys.executable, '-c', child], capture_output=True, text=True).stderr"
     )

@@ -12,7 +12,7 @@ from bandstand.errors import InputError
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
-from bandstand.store.rows.submission_rows import RunState, SubmissionState
+from bandstand.study.states import RunState, SubmissionState
 from bandstand.submissions import Dispatch
 from bandstand.submissions.dispatch import MAX_ATTEMPTS
 from bandstand.submissions.job import begin_job, refuse_job

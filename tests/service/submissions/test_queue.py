@@ -9,8 +9,8 @@ import pytest
 
 from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.store.optuna_mirror import open_storage
-from bandstand.store.rows.submission_rows import RunState, SubmissionState
 from bandstand.study.comparison_plan import make_plan
+from bandstand.study.states import RunState, SubmissionState
 from bandstand.submissions import CodeArchive
 from bandstand.submissions.job import begin_job
 

@@ -55,7 +55,7 @@ class SweptCluster(VirtualCluster):
         return known & {
             (trial.number, epoch)
             for trial in search.history.trials
-            for epoch in search.needed_checkpoints(trial.number)
+            for epoch in search.models.needed_checkpoints(trial.number)
         }
 
 
@@ -100,7 +100,7 @@ def test_nothing_that_is_needed_goes_though_workers_and_coordinators_die(name, s
         restored = Search.restore(cluster.spec, cluster.stored)
         known = {(event.trial, event.epoch) for event in cluster.stored if isinstance(event, Checkpointed)}
         for trial in restored.history.trials:
-            for epoch in restored.needed_checkpoints(trial.number):
+            for epoch in restored.models.needed_checkpoints(trial.number):
                 assert (trial.number, epoch) in cluster.files or (trial.number, epoch) not in known
 
     cluster = SweptCluster(

@@ -4,7 +4,7 @@ from itertools import count
 
 import psutil
 
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 from bandstand_workers.fleet.trainer import Trainer
 from tests.end_to_end.harness.project import SETTINGS, Project
 

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from bandstand.store.rows.submission_rows import RunState
 from bandstand.store.store import Store
+from bandstand.study.states import RunState
 from bandstand.submissions import Dispatch, SubmissionQueue
 from bandstand.submissions.job import begin_job, must_stop
 from bandstand.submissions.queue import Order

@@ -18,7 +18,7 @@ from bandstand.errors import InputError
 from bandstand.search.search import Search
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import serve_modules, served_folders
+from bandstand.study.users_code.user_modules import serve_modules, served_folders
 from bandstand_workers.training.training import Training
 from bandstand_workers.training.user_code.calling import CallbackMaker
 from bandstand_workers.training.user_code.errors import essential_line, missing_param, place_of

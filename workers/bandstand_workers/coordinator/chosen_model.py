@@ -88,13 +88,13 @@ class ChosenModel:
 
     async def _combine(self, best: Trial, trainers: list[Any]) -> None:
         """Put together what the study wants together, and take it where it is not worse than the snapshot."""
-        combination = self._search.combination
+        combination = self._search.models.combination
         if combination is None:
             return
         row = await self._study.columns()
         if self._search.history.combined is None:
             snapshot = row.model_uri if await self._is_there(best) else None
-            self._search.combined(await self._weighed(best, combination, snapshot, trainers))
+            self._search.models.combined(await self._weighed(best, combination, snapshot, trainers))
             await self._journal.durable()
         combined = self._search.history.combined
         assert combined is not None

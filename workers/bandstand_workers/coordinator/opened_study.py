@@ -73,7 +73,7 @@ class OpenedStudy:
         search = Search.restore(spec, events)
         replayed = await asyncio.to_thread(store.replayed_data, spec.name)
         if replayed is not None and search.history.data is None:
-            search.see_data(replayed)
+            search.data.see(replayed)
         study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, checkpoints_uri)
         await asyncio.to_thread(writer.catch_up_mirror, search.history)
         if not events:

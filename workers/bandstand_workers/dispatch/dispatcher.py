@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from bandstand.errors import ClusterUnreachableError, InputError, JobRefusedError
-from bandstand.store.rows.submission_rows import RunState
 from bandstand.store.store import Store
-from bandstand.study.code_archive import PROJECT_FOLDER
+from bandstand.study.states import RunState
+from bandstand.study.users_code.code_archive import PROJECT_FOLDER
 from bandstand.submissions import Dispatch, SubmissionState
 from bandstand.submissions.dispatch import ClaimedRun
 from bandstand.submissions.job import refuse_job

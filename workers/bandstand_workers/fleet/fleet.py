@@ -16,7 +16,7 @@ import ray
 
 from bandstand.errors import InputError, ServiceError
 from bandstand.study.study import Resources, StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 from bandstand_workers.fleet.places import Place, node_died
 from bandstand_workers.fleet.trainer import TrainerActor
 

@@ -16,7 +16,7 @@ import ray
 from bandstand.errors import InputError
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import Resources, StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 

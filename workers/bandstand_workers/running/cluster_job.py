@@ -26,8 +26,8 @@ from bandstand.running.live import PlainDisplay
 from bandstand.running.messages import Ended, Job, Message, Note, Running
 from bandstand.settings import checkpoints_uri, database_url
 from bandstand.store.store import Store
-from bandstand.study.code_archive import PROJECT_FOLDER
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.code_archive import PROJECT_FOLDER
+from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.submissions.job import JobOrder, begin_job, must_stop, refuse_job
 
 __all__ = ["run_cluster_job"]

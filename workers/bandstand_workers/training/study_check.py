@@ -17,8 +17,8 @@ import numpy as np
 from bandstand.errors import InputError
 from bandstand.problem.directions import better_words
 from bandstand.study.context import Context
-from bandstand.study.source_check import TENSORBOARD
 from bandstand.study.study import StudySpec
+from bandstand.study.users_code.source_check import TENSORBOARD
 from bandstand_workers.programs.logs import numbers_of, sizes_of_arrays
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training.compiled_directions import compiled_direction

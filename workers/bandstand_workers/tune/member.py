@@ -15,7 +15,7 @@ from ray.tune import Trainable
 
 from bandstand.errors import one_line
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Failure, Outcome
 from bandstand_workers.tune.population import MEMBER, OBJECTIVE, PopulationConfig

@@ -77,8 +77,8 @@ class PopulationRun(StudyRun):
     async def begin_tuner(self) -> list[MemberStart]:
         """The members to build a Tuner of, the population's next ones made where there is budget; none: it is over."""
         self._forget_members()
-        while isinstance(step := self._search.wanted(), Proposal):
-            self._search.direct(step)
+        while isinstance(step := self._search.allocation.wanted(), Proposal):
+            self._search.allocation.direct(step)
         history, signals = self._search.history, self.study.signals
         started = dict(history.waiting)
         if history.ledger.epochs_left > 0:
@@ -201,7 +201,7 @@ class PopulationRun(StudyRun):
                 self._cloned[member] = clone
                 trial = self._clone(member, trial, history.trials[clone[0]], clone[1], params)
         if trial.state is TrialState.PAUSED:
-            self._search.direct(Promotion(trial=trial.number, reason="Ray Tune lets it train on"))
+            self._search.allocation.direct(Promotion(trial=trial.number, reason="Ray Tune lets it train on"))
         return trial
 
     def _clone(self, member: str, trial: Trial, parent: Trial, epoch: int, params: Mapping[str, Any]) -> Trial:
@@ -210,16 +210,16 @@ class PopulationRun(StudyRun):
         Where the parent has trained on since Tune compared it, the checkpoint may be gone: its latest is taken then, if
         there is any.
         """
-        there = self._search.needed_checkpoints(parent.number)
+        there = self._search.models.needed_checkpoints(parent.number)
         if epoch not in there:
             epoch = max(there, default=0) if parent.has_own_checkpoint else 0
         if not 0 < epoch < self.study.spec.max_epochs or self._search.history.ledger.epochs_left <= 0:
             return trial
         if not trial.state.is_final:
             reason = f"epoch {trial.epochs}: Ray Tune clones trial {parent.number} instead"
-            if self._search.direct(Retirement(trial=trial.number, reason=reason)) is None:
+            if self._search.allocation.direct(Retirement(trial=trial.number, reason=reason)) is None:
                 return trial
-        child = self._search.direct(
+        child = self._search.allocation.direct(
             Proposal(
                 params=params,
                 bracket=trial.bracket,

@@ -18,7 +18,7 @@ from ray.tune import Trainable
 from bandstand.errors import InputError, one_line
 from bandstand.search.protocol import Measurement
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Outcome
 from bandstand_workers.tune.searcher import GOES_ON

@@ -11,7 +11,7 @@ from typing import Any
 
 from bandstand.errors import InputError
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.fleet.trainer import Trainer
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Event
 
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 
 __all__ = ["TuneRun"]
 

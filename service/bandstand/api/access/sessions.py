@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from fastapi import Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -23,6 +23,15 @@ CSRF_HEADER = "X-CSRF-Token"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Session:
+    """What a cookie says."""
+
+    token: str
+    """The token's id."""
+    csrf: str
+
+
 class Sessions:
     """Signs and reads cookies. All servers of a database share the key."""
 
@@ -33,7 +42,7 @@ class Sessions:
 
     def begin(self, token: TokenRecord) -> str:
         """The cookie of a new session."""
-        return str(self._signer().dumps({"token": token.id, "csrf": secrets.token_urlsafe(16)}))
+        return str(self._signer().dumps(asdict(_Session(token=token.id, csrf=secrets.token_urlsafe(16)))))
 
     def token_of(self, cookie: str, request: Request) -> TokenRecord | None:
         """Whose session it is; None if it is none, too old, or a change is asked for without the form's own token.
@@ -45,26 +54,25 @@ class Sessions:
             return None
         if request.method not in _SAFE:
             given = request.headers.get(CSRF_HEADER, "")
-            if not hmac.compare_digest(given.encode(), str(session["csrf"]).encode()):
+            if not hmac.compare_digest(given.encode(), session.csrf.encode()):
                 return None
-        return self._store.accounts.find_by_id(session["token"])
+        return self._store.accounts.find_by_id(session.token)
 
     def holder_of(self, cookie: str) -> TokenRecord | None:
         """Whose session it is, for whoever has made sure by other means that no other site has asked."""
         session = self._read(cookie)
-        return None if session is None else self._store.accounts.find_by_id(session["token"])
+        return None if session is None else self._store.accounts.find_by_id(session.token)
 
-    def csrf_of(self, cookie: str) -> str:
-        """What the forms of this session must send back; empty if it is no session."""
+    def csrf_of(self, cookie: str) -> str | None:
+        """What the forms of this session must send back; None if it is no session."""
         session = self._read(cookie)
-        return "" if session is None else str(session["csrf"])
+        return None if session is None else session.csrf
 
-    def _read(self, cookie: str) -> dict[str, Any] | None:
+    def _read(self, cookie: str) -> _Session | None:
         try:
-            session: dict[str, Any] = self._signer().loads(cookie, max_age=self._seconds)
+            return _Session(**self._signer().loads(cookie, max_age=self._seconds))
         except BadSignature:
             return None
-        return session
 
     def _signer(self) -> URLSafeTimedSerializer:
         if self._serializer is None:

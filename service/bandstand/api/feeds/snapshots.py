@@ -8,17 +8,44 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import Any
+from dataclasses import dataclass
+
+from pydantic import JsonValue
 
 from bandstand.api.latest import keep_latest
 from bandstand.api.schemas.answers import Progress
-from bandstand.store.reading.study_list import StudySummary
+from bandstand.store.reading.study_list import State, StudySummary
 from bandstand.store.store import Store
 
-__all__ = ["Snapshots"]
+__all__ = ["Snapshots", "Standing", "StudyQuery"]
 
 _LIST_SECONDS = 1.0
 _KEPT = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyQuery:
+    """Which studies a list has; as of `Store.studies`."""
+
+    state: State | None = None
+    submitter: str | None = None
+    after: int | None = None
+    limit: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _KeptList:
+    made_at: float
+    studies: list[StudySummary]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a study stands."""
+
+    progress: Progress
+    spec: dict[str, JsonValue]
+    """As JSON."""
 
 
 class Snapshots:
@@ -26,35 +53,36 @@ class Snapshots:
 
     def __init__(self, store: Store):
         self._store = store
-        self._lists: OrderedDict[tuple[Any, ...], tuple[float, list[StudySummary]]] = OrderedDict()
-        self._standings: OrderedDict[int, tuple[str, int, Progress, dict[str, Any]]] = OrderedDict()
+        self._lists: OrderedDict[StudyQuery, _KeptList] = OrderedDict()
+        self._standings: OrderedDict[int, Standing] = OrderedDict()
         self._lists_lock = threading.Lock()  # held while a list is looked up
         self._standings_lock = threading.Lock()
 
-    def studies(self, *, state: str | None, submitter: str | None, after: int | None, limit: int) -> list[StudySummary]:
+    def studies(self, query: StudyQuery) -> list[StudySummary]:
         """As `Store.studies`, a second old at most; whoever asks while it is looked up waits for that."""
-        key = (state, submitter, after, limit)
         with self._lists_lock:
-            made_at, found = self._lists.get(key, (float("-inf"), []))
-            if time.monotonic() - made_at > _LIST_SECONDS:
-                found = self._store.studies(state=state, submitter=submitter, after=after, limit=limit)
-                keep_latest(self._lists, key, (time.monotonic(), found), _KEPT)
-            return found
+            kept = self._lists.get(query)
+            if kept is None or time.monotonic() - kept.made_at > _LIST_SECONDS:
+                found = self._store.studies(
+                    state=query.state, submitter=query.submitter, after=query.after, limit=query.limit
+                )
+                kept = _KeptList(made_at=time.monotonic(), studies=found)
+                keep_latest(self._lists, query, kept, _KEPT)
+            return kept.studies
 
-    def standing(self, study: StudySummary) -> tuple[Progress, dict[str, Any]]:
-        """A study's progress and spec, looked up when something has happened to it since.
+    def standing(self, study: StudySummary) -> Standing:
+        """How a study stands, looked up when something has happened to it since.
 
         Raises:
             StudyNotFoundError: it is not there any more.
         """
         kept = self._standings.get(study.id)
-        if kept is None or kept[:2] != (study.state, study.events):
+        if kept is None or (kept.progress.state, kept.progress.events) != (study.state, study.events):
             progress = self._store.progress(study.name)
-            told = Progress.model_validate(progress)
-            kept = (progress.state, progress.events, told, progress.spec.model_dump(mode="json"))
+            kept = Standing(progress=Progress.model_validate(progress), spec=progress.spec.model_dump(mode="json"))
             with self._standings_lock:
                 keep_latest(self._standings, study.id, kept, _KEPT)
-        return kept[2], kept[3]
+        return kept
 
     def forget_lists(self) -> None:
         """Somebody has changed something by this server, and shall see it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from fastapi.concurrency import run_in_threadpool
@@ -16,27 +16,22 @@ from bandstand.api.schemas.answers import Progress
 from bandstand.errors import DatabaseUnreachableError, StudyNotFoundError
 from bandstand.store.reading.study_list import Stamp
 from bandstand.store.store import Store
+from bandstand.study.states import StudyState
 
 __all__ = ["Feeds", "News"]
 
 _POLL_SECONDS = 1.0
-_ENDED = ("stopped", "finished", "failed", "deleted")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class News:
     """How a study stands."""
 
     events: int
-    state: str
-    progress: str
-    """The answer's `Progress` as JSON; empty for a study that was deleted."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more is to come, unless somebody resumes it."""
-        return self.state in _ENDED
+    state: StudyState
+    progress: str | None
+    """The answer's `Progress` as JSON; None for a study that was deleted."""
 
 
 @dataclass
@@ -68,7 +63,7 @@ class Feeds:
         """Who watches now."""
         return sum(feed.watchers for feed in self._feeds.values())
 
-    async def watch(self, name: str, seconds: float) -> AsyncIterator[News | None]:
+    async def watch(self, name: str, seconds: float) -> AsyncGenerator[News | None, None]:
         """How a study stands now and after each change, until it has ended; None after so many seconds without one.
 
         A database that is away is waited for, once the first news have come.
@@ -85,7 +80,7 @@ class Feeds:
         try:
             self._keep_polling()
             told = None
-            while told is None or not told.ended:
+            while told is None or not told.state.has_ended:
                 changed = feed.changed
                 if feed.news is not told:
                     told = feed.news
@@ -124,9 +119,10 @@ class Feeds:
             try:
                 feed.tell(*await run_in_threadpool(self._read, name))
             except StudyNotFoundError:
-                feed.tell(News(feed.news.events, "deleted", ""), None)
+                feed.tell(News(events=feed.news.events, state=StudyState.DELETED, progress=None), None)
 
     def _read(self, name: str) -> tuple[News, Stamp]:
         progress = self._store.progress(name)
         told = Progress.model_validate(progress).model_dump_json()
-        return News(progress.events, progress.state, told), Stamp(progress.state, progress.events)
+        news = News(events=progress.events, state=StudyState(progress.state), progress=told)
+        return news, Stamp(progress.state, progress.events)

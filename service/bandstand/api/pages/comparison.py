@@ -13,9 +13,10 @@ from bandstand.api.access.authentication import Viewer, store_of
 from bandstand.api.pages.content.listing import Member, read_entry_state, read_members
 from bandstand.api.pages.content.standing import may_change
 from bandstand.api.pages.rendering import render
-from bandstand.errors import StudyNotFoundError
+from bandstand.errors import ComparisonNotFoundError, StudyNotFoundError
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan
+from bandstand.study.states import StudyState
 from bandstand.submissions import Run, SubmissionQueue
 
 __all__ = ["Arm", "answer_so_far", "arms_of", "router"]
@@ -35,7 +36,7 @@ class Arm:
     @property
     def finished(self) -> int:
         """Repeats that have finished."""
-        return sum(member.state == "finished" for member in self.repeats)
+        return sum(member.state is StudyState.FINISHED for member in self.repeats)
 
 
 @router.get("/web/comparisons/{name:path}")
@@ -47,6 +48,8 @@ def comparison(request: Request, token: Viewer, name: str) -> Response:
     submission = SubmissionQueue(store).find(name)
     with store.database.reading() as connection:
         state = read_entry_state(connection, "comparison", name)
+    if state is None:
+        raise ComparisonNotFoundError(f"there is no comparison {name!r} any more")
     studies = [member for arm in arms for member in arm.repeats]
     runs = [] if submission is None else _runs(store, name)
     return render(
@@ -73,7 +76,7 @@ def arms_of(store: Store, plan: ComparisonPlan) -> list[Arm]:
     arms = []
     for arm in plan.arms:
         repeats = [members[names[arm.label, repeat]] for repeat in range(plan.repeats)]
-        values = [one.best for one in repeats if one.state == "finished" and one.best is not None]
+        values = [one.best for one in repeats if one.state is StudyState.FINISHED and one.best is not None]
         arms.append(Arm(label=arm.label, repeats=repeats, mean=fmean(values) if values else None))
     return arms
 

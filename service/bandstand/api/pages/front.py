@@ -22,22 +22,22 @@ router = APIRouter()
 def front(
     request: Request,
     token: Viewer,
-    state: str = "",
+    state: str | None = None,
     mine: bool = False,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
 ) -> Response:
     """The studies, the newest first."""
     store = store_of(request)
-    state = state if state in STATES else ""
+    shown = next((one for one in STATES if one == state), None)
     with store.database.reading() as connection:
-        listing = read_listing(connection, state=state, submitter=token.user_name if mine else "", page=page)
+        listing = read_listing(connection, state=shown, submitter=token.user_name if mine else None, page=page)
     return render(
         request,
         "front.html",
         listing=listing,
         waiting=read_waiting(store),
-        states=[name for name in STATES if listing.counts.get(name) or name == state],
-        state=state,
+        states=[name for name in STATES if listing.counts.get(name) or name is shown],
+        state=shown,
         mine=mine,
         page=page,
         pages=-(-listing.total // PAGE_SIZE),

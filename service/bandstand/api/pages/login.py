@@ -51,7 +51,7 @@ def log_in(
         answer = _form(request, next, 429, f"Too many failed attempts from this address; try again in {wait} s.")
         answer.headers["Retry-After"] = str(wait)
         return answer
-    expected = request.cookies.get(_FORM_COOKIE, "")
+    expected = request.cookies.get(_FORM_COOKIE)
     says_where = "origin" in request.headers or "sec-fetch-site" in request.headers
     if not _same(expected, csrf) or (says_where and not is_same_origin(request.headers)):
         why = "This form was too old, or sent from elsewhere; please try again. Cookies must be allowed."
@@ -76,13 +76,13 @@ def log_out(request: Request, csrf: Annotated[str, Form(max_length=200)] = "") -
     """End the browser's session; asked for from elsewhere, nothing happens."""
     answer = RedirectResponse("/login", 303)
     expected = request.app.state.sessions.csrf_of(request.cookies.get(COOKIE, ""))
-    if expected and not _same(expected, csrf):
+    if expected is not None and not _same(expected, csrf):
         return RedirectResponse("/", 303)
     answer.delete_cookie(COOKIE)
     return answer
 
 
-def _form(request: Request, target: str, status: int = 200, error: str = "") -> Response:
+def _form(request: Request, target: str, status: int = 200, error: str | None = None) -> Response:
     nonce = request.cookies.get(_FORM_COOKIE) or secrets.token_urlsafe(16)  # one for all tabs
     answer = render(request, "login.html", status, target=safe_target(target), nonce=nonce, error=error)
     answer.set_cookie(
@@ -92,5 +92,8 @@ def _form(request: Request, target: str, status: int = 200, error: str = "") -> 
     return answer
 
 
-def _same(expected: str, given: str) -> bool:
-    return bool(expected) and hmac.compare_digest(expected.encode(), given.encode())
+def _same(expected: str | None, given: str) -> bool:
+    """Whether a form sends back what it should; not where nothing is to be sent back."""
+    if not expected:
+        return False
+    return hmac.compare_digest(expected.encode(), given.encode())

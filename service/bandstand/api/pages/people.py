@@ -5,9 +5,6 @@ Knows kinds of content. Must not know what was asked for.
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from starlette.datastructures import Headers as RequestHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -15,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandstand.api.pages.addresses import login_address
 from bandstand.api.pages.rendering import render
+from bandstand.api.schemas.problems import Problem
 
 __all__ = ["PagesForPeople", "wants_page"]
 
@@ -63,10 +61,9 @@ async def _answer(scope: Scope, start: Message, body: bytes, receive: Receive, s
         target = scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         await RedirectResponse(login_address(target), 303)(scope, receive, send)
         return
-    problem: dict[str, Any] = json.loads(body) if body else {}
+    problem = Problem.model_validate_json(body) if body else Problem(title="Error", status=status, detail="")
     page = render(
-        Request(scope), "problem.html", status, code=status, title=problem.get("title", "Error"),
-        detail=problem.get("detail", ""),
+        Request(scope), "problem.html", status, code=status, title=problem.title, detail=problem.detail
     )  # fmt: skip
     if "retry-after" in headers:
         page.headers["Retry-After"] = headers["retry-after"]

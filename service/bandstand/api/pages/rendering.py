@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from starlette.requests import Request
@@ -51,7 +50,7 @@ _environment.globals |= {
 }
 
 
-def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+def render(request: Request, template: str, status: int = 200, **context: object) -> HTMLResponse:
     """A page.
 
     Args:
@@ -62,7 +61,7 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
     """
     token = getattr(request.state, "token", None)
     cookie = request.cookies.get(COOKIE)
-    csrf = request.app.state.sessions.csrf_of(cookie) if token is not None and cookie else ""
+    csrf = request.app.state.sessions.csrf_of(cookie) if token is not None and cookie else None
     given = {"user": token, "csrf": csrf, "path": request.url.path} | context
     text = _environment.get_template(template).render(given)
     return HTMLResponse(text, status, {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from bandstand.api.access.authentication import Viewer, store_of
 from bandstand.api.pages.content.fields import budget_fields, param_fields
 from bandstand.api.pages.content.standing import may_change, read_standing, whole_log
 from bandstand.api.pages.rendering import render
+from bandstand.errors import StudyNotFoundError
 from bandstand.submissions import SubmissionQueue
 
 __all__ = ["router"]
@@ -33,10 +34,10 @@ def study(request: Request, token: Viewer, name: str) -> Response:
 
 
 @router.get("/web/logs/{name:path}")
-def log(request: Request, token: Viewer, name: str, run: str = "") -> Response:
+def log(request: Request, token: Viewer, name: str, run: str | None = None) -> Response:
     """All that a job of a study or comparison has printed so far, as plain text; of the latest unless `run` says so."""
     store = store_of(request)
-    runs = [one for one in SubmissionQueue(store).runs(name) if run in ("", one.id)]
+    runs = [one for one in SubmissionQueue(store).runs(name) if not run or run == one.id]
     if not runs:
-        raise HTTPException(404, f"there is no job {run!r} of {name!r}" if run else f"{name!r} has had no job yet")
+        raise StudyNotFoundError(f"there is no job {run!r} of {name!r}" if run else f"{name!r} has had no job yet")
     return StreamingResponse(whole_log(store, runs[-1]), media_type="text/plain; charset=utf-8")

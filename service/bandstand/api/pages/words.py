@@ -18,7 +18,7 @@ def number(value: float | None) -> str:
     return f"{value:.5g}"
 
 
-def count(amount: float, one: str, many: str = "") -> str:
+def count(amount: float, one: str, many: str | None = None) -> str:
     """`1 trial`, `2 trials`, `12,345 trials`."""
     return f"{amount:,} {one if amount == 1 else many or f'{one}s'}"
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from bandstand.api.access.authentication import Submitter, Viewer, store_of
 from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Sha256InPath
+from bandstand.errors import InputError
 from bandstand.store.store import Store
 from bandstand.submissions import CodeArchive, SubmissionQueue
 
@@ -58,8 +59,8 @@ async def put_code(request: Request, response: Response, token: Submitter, sha25
             size += len(piece)
             spool.write(piece)
         if digest.hexdigest() != sha256:
-            raise HTTPException(
-                422, f"the archive's SHA-256 must be the one in the path; it is {digest.hexdigest()}: send it whole"
+            raise InputError(
+                f"the archive's SHA-256 must be the one in the path; it is {digest.hexdigest()}: send it whole"
             )
         async with _one_at_a_time:
             is_new = await run_in_threadpool(_keep, store_of(request), spool)

@@ -27,6 +27,7 @@ from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan, make_plan
 from bandstand.study.lineup import strategies_from
+from bandstand.study.states import SubmissionState
 from bandstand.study.study import study_spec_from
 from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import Order
@@ -68,7 +69,7 @@ class ComparisonOut(BaseModel):
     strategies: list[str]
     repeats: int
     submitter: str | None
-    state: str | None
+    state: SubmissionState | None
     """queued, running, stopping or ended; null for one that was made on the command line."""
     created_at: datetime
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any
 
 import anyio
@@ -15,6 +15,7 @@ from bandstand.api.access.authentication import Viewer
 from bandstand.api.feeds.study_feeds import Feeds, News
 from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Name
+from bandstand.study.states import StudyState
 
 __all__ = ["router"]
 
@@ -82,9 +83,9 @@ async def watch_study(
     return _EventStream(_lines(first, news, last_event_id), headers=_HEADERS)
 
 
-async def _lines(first: News, news: Any, seen: str | None) -> AsyncIterator[str]:
+async def _lines(first: News, news: AsyncGenerator[News | None, None], seen: str | None) -> AsyncIterator[str]:
     try:
-        if not (str(first.events) == seen and first.state == "running"):
+        if not (str(first.events) == seen and first.state is StudyState.RUNNING):
             for text in _texts(first):
                 yield text
         async for each in news:
@@ -98,7 +99,7 @@ async def _lines(first: News, news: Any, seen: str | None) -> AsyncIterator[str]
 
 
 def _texts(news: News) -> list[str]:
-    texts = [f"id: {news.events}\nevent: progress\ndata: {news.progress}\n\n"] if news.progress else []
-    if news.ended:
+    texts = [f"id: {news.events}\nevent: progress\ndata: {news.progress}\n\n"] if news.progress is not None else []
+    if news.state.has_ended:
         texts.append(f"event: ended\ndata: {json.dumps({'state': news.state})}\n\n")
     return texts

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from bandstand.api.access.authentication import Viewer, store_of
 from bandstand.api.schemas.problems import answers
-from bandstand.api.schemas.values import Name
+from bandstand.api.schemas.values import Name, TextOrEmpty
 from bandstand.errors import StudyNotFoundError
 from bandstand.submissions import SubmissionQueue
 
@@ -23,7 +23,7 @@ class Log(BaseModel):
 
     run: int | None
     """Which one, from 1; null before there is any."""
-    state: str
+    state: TextOrEmpty
     """Of the run; empty before there is any."""
     ended: bool
     """Whether nothing more will come."""
@@ -52,7 +52,7 @@ def get_log(
         return Log(run=None, state="", ended=False, start=start, text="", next=start)
     chosen = next((one for one in runs if one.number == run), None) if run is not None else runs[-1]
     if chosen is None:
-        raise HTTPException(404, f"study {name!r} has {len(runs)} runs; there is no run {run}")
+        raise StudyNotFoundError(f"study {name!r} has {len(runs)} runs; there is no run {run}")
     text = SubmissionQueue(store).log(chosen.id, start, limit)
     following = start + len(text)
     ended = chosen.state.has_ended and following >= chosen.log_characters

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -65,11 +64,11 @@ class Metrics:
                 self._epochs += max(0, self._census.epochs - (before.epochs if before else 0))
             return bytes(generate_latest(self.registry))
 
-    def describe(self) -> Iterable[Any]:
+    def describe(self) -> Iterable[Metric]:
         """Nothing: the registry need not ask the database when it is made."""
         return ()
 
-    def collect(self) -> Iterator[Any]:
+    def collect(self) -> Iterator[Metric]:
         """What the database said, for the registry."""
         census = self._census
         if census is None:
@@ -103,7 +102,7 @@ _PULSE = (
 """Fields of a pulse's figures, what they are, and whether they only grow."""
 
 
-def _gauge(name: str, help_text: str, label: str, values: Any) -> Any:
+def _gauge(name: str, help_text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"bandstand_{name}", help_text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)

@@ -27,7 +27,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bandstand.api.access.authentication import COOKIE, Viewer, store_of
 from bandstand.api.access.same_origin import is_same_origin
-from bandstand.errors import NotLoggedInError
+from bandstand.errors import NotAllowedError, NotLoggedInError
 from bandstand.running.child_death import ending_of
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
@@ -186,13 +186,13 @@ def _role_of_writer(request: Request) -> Role:
 
     Raises:
         NotLoggedInError: no token that is good.
-        HTTPException: 403, a browser sends the cookie from elsewhere.
+        NotAllowedError: a browser sends the cookie from elsewhere.
     """
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         found = store_of(request).accounts.find(given)
     elif not is_same_origin(request.headers):
-        raise HTTPException(403, "a change must come from a page of this server; the browser says otherwise")
+        raise NotAllowedError("a change must come from a page of this server; the browser says otherwise")
     else:
         found = request.app.state.sessions.holder_of(request.cookies.get(COOKIE, ""))
     if found is None:

@@ -12,7 +12,7 @@ from bandstand.api.routes.submitting import check_owner
 from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Name, Storable
 from bandstand.problem.budget import Budget
-from bandstand.submissions import SubmissionQueue, SubmissionState
+from bandstand.submissions import SubmissionOutcome, SubmissionQueue, SubmissionState
 from bandstand.submissions.queue import Order
 
 __all__ = ["router"]
@@ -55,7 +55,7 @@ def extend_study(request: Request, token: Submitter, name: Name, extension: Exte
     check_owner(store, token, name)
     number = store.requests.extend(name, extension.budget, by=token.user_name)
     there = SubmissionQueue(store).find(name)
-    if there is not None and there.state is SubmissionState.ENDED and there.outcome == "finished":
+    if there is not None and there.state is SubmissionState.ENDED and there.outcome is SubmissionOutcome.FINISHED:
         SubmissionQueue(store).resume(name, Order(submitter=there.submitter))
     return Requested(request=number)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from bandstand.api.access.authentication import Viewer, store_of
-from bandstand.api.feeds.snapshots import Snapshots
+from bandstand.api.feeds.snapshots import Snapshots, StudyQuery
 from bandstand.api.schemas.answers import Best, Page, RunOut, StudyDetail, StudyOut, SubmissionOut, TrialOut, TrialPage
 from bandstand.api.schemas.problems import answers
 from bandstand.api.schemas.values import Limit, Name, Storable
@@ -34,7 +34,7 @@ def list_studies(
 ) -> Page:
     """Studies, the newest first, a page at a time; it may be a second old."""
     snapshots: Snapshots = request.app.state.snapshots
-    found = snapshots.studies(state=state, submitter=submitter, after=after, limit=limit + 1)
+    found = snapshots.studies(StudyQuery(state=state, submitter=submitter, after=after, limit=limit + 1))
     page = [StudyOut.model_validate(study) for study in found[:limit]]
     return Page(studies=page, next=found[limit - 1].id if len(found) > limit else None)
 
@@ -58,7 +58,7 @@ def get_best(request: Request, token: Viewer, name: Name) -> Best:
     """The study's best trial so far; a 404 too as long as none has a value."""
     found, tested = store_of(request).best(name)
     if found is None:
-        raise HTTPException(404, f"study {name!r} has no trial with a value yet: wait for one")
+        raise StudyNotFoundError(f"study {name!r} has no trial with a value yet: wait for one")
     return Best.model_validate(found).model_copy(update={"test_metrics": tested if found.model_path else None})
 
 
@@ -79,12 +79,12 @@ def study_detail(request: Request, name: str) -> StudyDetail:
     found = store.studies(names=[name])
     if not found:
         raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
-    progress, spec = snapshots.standing(found[0])
+    standing = snapshots.standing(found[0])
     submission, runs = SubmissionQueue(store).look_up(name)
     return StudyDetail(
         **StudyOut.model_validate(found[0]).__dict__,
-        spec=spec,
-        progress=progress,
+        spec=standing.spec,
+        progress=standing.progress,
         submission=None if submission is None else SubmissionOut.model_validate(submission),
         runs=[RunOut.model_validate(run) for run in runs],
     )

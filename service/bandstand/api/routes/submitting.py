@@ -128,7 +128,7 @@ def delete_with_files(request: Request, token: TokenRecord, name: str, afterward
     """Delete a study or comparison; its files go once the answer is given.
 
     Raises:
-        HTTPException: 403.
+        NotAllowedError: it is another's.
         StudyNotFoundError, StudyInUseError, StudyNameTakenError: as `SubmissionQueue.delete`.
     """
     store = store_of(request)
@@ -150,7 +150,7 @@ def check_owner(store: Store, token: TokenRecord, name: str) -> None:
     """Refuse to let somebody change another's study.
 
     Raises:
-        HTTPException: 403.
+        NotAllowedError: it is another's.
         StudyNotFoundError: there is none of this name.
     """
     submission = SubmissionQueue(store).find(name)

@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bandstand.api.schemas.values import Number
+from bandstand.api.schemas.values import Number, TextOrEmpty
 from bandstand.problem.budget import Budget
+from bandstand.study.states import RunState, StudyState, SubmissionKind, SubmissionState
+from bandstand.trials.events import TrialState
 
 __all__ = [
     "Best", "Page", "Progress", "RunOut", "RunningTrialOut", "StudyDetail", "StudyOut", "SubmissionOut", "TrialOut",
@@ -27,9 +29,9 @@ class StudyOut(_FromRecord):
     """A study in a list."""
 
     name: str
-    state: str
+    state: StudyState
     """queued, running, interrupted (it has nobody who runs it), stopped, finished or failed."""
-    reason: str
+    reason: TextOrEmpty
     """Why it ended, where that is not plain."""
     metric: str
     """What its trials are judged by."""
@@ -74,10 +76,9 @@ class TrialOut(_FromRecord):
     """A trial in a list."""
 
     number: int
-    state: str
-    """waiting, running, paused, complete, pruned or failed."""
-    reason: str
-    message: str
+    state: TrialState
+    reason: TextOrEmpty
+    message: TextOrEmpty
     """Of a failed one: what went wrong."""
     params: dict[str, Any]
     value: Number | None
@@ -92,7 +93,7 @@ class TrialOut(_FromRecord):
     parent: int | None
     """The trial whose checkpoint it began with."""
     from_epoch: int
-    origin: str
+    origin: TextOrEmpty
     created_at: datetime
     ended_at: datetime | None
 
@@ -112,7 +113,7 @@ class SeenOut(_FromRecord):
     number: int
     """Of the trial."""
     epoch: int
-    state: str
+    state: TrialState
 
 
 class Best(_FromRecord):
@@ -125,7 +126,7 @@ class Best(_FromRecord):
     """The epoch that reached the value, from 1."""
     epochs: int
     """How many it trained."""
-    state: str
+    state: TrialState
     """Any: what becomes of a trial after its best epoch takes nothing from that."""
     model_path: str | None
     """Where the cluster keeps its .keras file, with the weights of that epoch; null where it has none."""
@@ -153,9 +154,9 @@ class Progress(_FromRecord):
 
     budget: Budget
     """As it is now: that of the spec, or more."""
-    state: str
-    reason: str
-    counts: dict[str, int]
+    state: StudyState
+    reason: TextOrEmpty
+    counts: dict[TrialState, int]
     """Trials by state."""
     spent_trials: int
     """Trials of the budget that have ended; a trial that goes on from another one is none."""
@@ -176,19 +177,17 @@ class SubmissionOut(_FromRecord):
 
     name: str
     """The study's, or that of its comparison."""
-    kind: str
-    """study or comparison."""
+    kind: SubmissionKind
     submitter: str
     code: str | None
     """SHA-256 of the archive; null where the cluster has the modules."""
     workers: int | None
     priority: int
     labels: dict[str, str]
-    state: str
-    """queued, running, stopping or ended."""
-    outcome: str
+    state: SubmissionState
+    outcome: TextOrEmpty
     """Of an ended one: finished, failed or stopped."""
-    message: str
+    message: TextOrEmpty
     attempts: int
     """Runs in a row that have not trained an epoch."""
     not_before: datetime | None
@@ -204,8 +203,8 @@ class RunOut(_FromRecord):
     id: str
     number: int
     """From 1."""
-    state: str
-    message: str
+    state: RunState
+    message: TextOrEmpty
     log_characters: int
     created_at: datetime
     started_at: datetime | None

@@ -1,6 +1,7 @@
 """Errors as answers: every one is a problem in the form of RFC 9457, in one line for people.
 
-Knows our errors and what HTTP wants beside a status. Must not know what was asked.
+Knows our errors and what HTTP wants beside a status. Must not know what was asked. Routes refuse with an error of ours;
+`HTTPException` is for what only HTTP has: kinds of content, sizes of bodies, a Retry-After of its own.
 """
 
 from __future__ import annotations

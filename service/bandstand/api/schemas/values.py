@@ -14,7 +14,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 from bandstand.errors import InputError
 from bandstand.study.study import NAME_LIMIT
 
-__all__ = ["Limit", "Name", "Number", "Sha256", "Sha256InPath", "Storable", "check_new_name"]
+__all__ = [
+    "Limit",
+    "Name",
+    "Number",
+    "Sha256",
+    "Sha256InPath",
+    "Storable",
+    "TextOrEmpty",
+    "check_new_name",
+]
 
 _SUFFIXES = (
     "best", "code", "enqueue", "events", "extend", "live", "logs", "report", "resume", "stop", "trials",
@@ -24,6 +33,7 @@ _SUFFIXES = (
 
 def _check_name(name: str) -> str:
     """What no study can be called is no name; PostgreSQL would not even take all of it."""
+    # An InputError is a ValueError, which FastAPI would answer as a form that is filled in wrongly: 422.
     if not name or not name.isprintable() or len(name) > NAME_LIMIT:
         raise HTTPException(404, f"a name has 1 to {NAME_LIMIT} printable characters; got {name[:120]!r}")
     return name
@@ -87,6 +97,9 @@ Number = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}),
 ]
 """A number that need not be finite: JSON has no word for the others, so they are strings that `float` reads."""
+
+TextOrEmpty = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+"""A text in JSON, empty for None: programs that read these answers expect a text."""
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Entries of a page at most.")]
 _DIGEST: dict[str, Any] = {

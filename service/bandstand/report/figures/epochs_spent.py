@@ -21,6 +21,7 @@ MAX_REASONS = 12
 ROW_PIXELS = 44
 UPPER_PIXELS = 210
 GAP_PIXELS = 85
+_NO_SCALE = {"showticklabels": False, "showgrid": False, "zeroline": False}
 MAX_SINGLE_EPOCHS = 14
 """Beyond so many different epochs the bars stand on a number line."""
 _RUNG = re.compile(r"rung (\d+)\b")
@@ -143,14 +144,7 @@ def epochs_spent_figure(data: EpochsData) -> go.Figure:
             "rangemode": "tozero",
             "dtick": 1 if max(bar.epochs for bar in data.reasons) <= 8 else None,
         },
-        yaxis2={
-            "domain": [0, lower / plot],
-            "range": [len(data.reasons) - 0.6, -0.7],
-            "showticklabels": False,
-            "showgrid": False,
-            "zeroline": False,
-            "anchor": "x2",
-        },
+        yaxis2={"domain": [0, lower / plot], "range": [len(data.reasons) - 0.6, -0.7], "anchor": "x2", **_NO_SCALE},
         annotations=[_reason_words(row, bar) for row, bar in enumerate(data.reasons)],
     )
 

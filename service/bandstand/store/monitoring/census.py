@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from bandstand.store import tables
 from bandstand.store.monitoring.pulse import Figures
 from bandstand.store.reading.study_list import STATES, shown_state
-from bandstand.store.rows.submission_rows import RunState, SubmissionState
+from bandstand.study.states import RunState, SubmissionState
 from bandstand.trials.events import TrialState
 
 __all__ = ["Census", "read_census"]

@@ -18,8 +18,9 @@ from bandstand.problem.directions import Direction, better_words
 from bandstand.store import tables
 from bandstand.store.rows.best_rows import counts, order_of_places
 from bandstand.store.rows.spent_rows import trial_is_spent
-from bandstand.store.rows.submission_rows import TURN, SubmissionState
+from bandstand.store.rows.submission_rows import TURN
 from bandstand.strategies import strategy_name
+from bandstand.study.states import SubmissionState
 from bandstand.trials.events import TrialState
 from bandstand.trials.ledger import Spent, spent_of_limits, spent_share
 
@@ -197,17 +198,7 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
         .limit(1)
         .lateral("best")
     )
-    event, request = tables.event, tables.request
-    was_extended = sa.exists().where(
-        request.c.study_id == page.c.id, request.c.kind == "extend", request.c.taken_at.is_not(None)
-    )  # else all events would be gone through in vain
-    extended = (
-        sa.select(event.c.data["budget"].label("extended"))
-        .where(event.c.study_id == page.c.id, event.c.kind == "extended", was_extended.correlate(page))
-        .order_by(event.c.seq.desc())
-        .limit(1)
-        .lateral("extended")
-    )
+    extended = _latest_extension(page)
     waiting = (
         sa.select(submission.c.id, sa.func.row_number().over(order_by=TURN).label("position"))
         .where(submission.c.state == SubmissionState.QUEUED)
@@ -218,6 +209,21 @@ def _with_figures(page: sa.CTE) -> sa.Select[Any]:
         .select_from(page.join(tally, sa.true()).outerjoin(best, sa.true()).outerjoin(extended, sa.true()))
         .outerjoin(waiting, waiting.c.id == page.c.submission)
         .order_by(page.c.id.desc())
+    )
+
+
+def _latest_extension(page: sa.CTE) -> sa.FromClause:
+    """The budget that a study of the page was last given, if it was ever extended."""
+    event, request = tables.event, tables.request
+    was_extended = sa.exists().where(
+        request.c.study_id == page.c.id, request.c.kind == "extend", request.c.taken_at.is_not(None)
+    )  # else all events would be gone through in vain
+    return (
+        sa.select(event.c.data["budget"].label("extended"))
+        .where(event.c.study_id == page.c.id, event.c.kind == "extended", was_extended.correlate(page))
+        .order_by(event.c.seq.desc())
+        .limit(1)
+        .lateral("extended")
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -17,42 +16,23 @@ from sqlalchemy.engine import Connection
 
 from bandstand.errors import StudyNotFoundError
 from bandstand.store import tables
+from bandstand.study.states import RunState, SubmissionKind, SubmissionOutcome, SubmissionState
 
-__all__ = ["TURN", "Run", "RunState", "Submission", "SubmissionState", "find_submission", "read_runs", "read_studies"]
+__all__ = [
+    "TURN",
+    "Run",
+    "Submission",
+    "find_submission",
+    "read_runs",
+    "read_studies",
+]
 
-
-TURN: tuple[Any, ...] = (tables.submission.c.priority.desc(), tables.submission.c.queued_at, tables.submission.c.id)
+TURN: tuple[sa.ColumnElement[object], ...] = (
+    tables.submission.c.priority.desc(),
+    tables.submission.c.queued_at,
+    tables.submission.c.id,
+)
 """The order in which submissions are run."""
-
-
-class SubmissionState(StrEnum):
-    """Where a submission stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    """It runs, and somebody has asked it to stop."""
-    ENDED = "ended"
-
-
-class RunState(StrEnum):
-    """Where a run stands."""
-
-    STARTING = "starting"
-    """A server has claimed it; whether the cluster knows of it is not known."""
-    SUBMITTED = "submitted"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    REFUSED = "refused"
-    """The job said that its studies cannot be run as they stand; trying again would not help."""
-    FAILED = "failed"
-    LOST = "lost"
-    """The cluster does not know of it any more."""
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more is to come of it."""
-        return self not in (RunState.STARTING, RunState.SUBMITTED, RunState.RUNNING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +41,7 @@ class Submission:
 
     id: int
     name: str  # of the study, or of the comparison
-    kind: str  # study, comparison
+    kind: SubmissionKind
     submitter: str
     code: str | None  # SHA-256 of the archive; None: the cluster has the modules
     workers: int | None  # trainers at the same time; None: as many as fit
@@ -69,11 +49,11 @@ class Submission:
     labels: Mapping[str, str]  # that a node must have to run it, as Ray's label selectors
     data_may_differ: bool  # whether trainers are taken whose data are not those of the study's first
     state: SubmissionState
-    outcome: str  # of an ended one: finished, failed, stopped
-    message: str
+    outcome: SubmissionOutcome | None  # None: it has not ended
+    message: str | None
     attempts: int  # runs in a row that have not trained an epoch yet
     not_before: datetime | None  # when it is tried again
-    server: str
+    server: str | None  # whose it is, while it has a run
     queued_at: datetime
     created_at: datetime
     ended_at: datetime | None
@@ -87,7 +67,7 @@ class Run:
     submission_id: int
     number: int  # from 1
     state: RunState
-    message: str
+    message: str | None
     log_characters: int
     created_at: datetime
     started_at: datetime | None
@@ -97,13 +77,23 @@ class Run:
 def submission_from(row: sa.Row[tuple[object, ...]]) -> Submission:
     """The record of a row."""
     values = {name: row._mapping[name] for name in Submission.__dataclass_fields__}
-    return Submission(**values | {"state": SubmissionState(values["state"])})
+    outcome = values["outcome"]
+    return Submission(
+        **values
+        | {
+            "kind": SubmissionKind(values["kind"]),
+            "state": SubmissionState(values["state"]),
+            "outcome": SubmissionOutcome(outcome) if outcome else None,
+            "message": values["message"] or None,
+            "server": values["server"] or None,
+        }
+    )
 
 
 def run_from(row: sa.Row[tuple[object, ...]]) -> Run:
     """The record of a row."""
     values = {name: row._mapping[name] for name in Run.__dataclass_fields__}
-    return Run(**values | {"state": RunState(values["state"])})
+    return Run(**values | {"state": RunState(values["state"]), "message": values["message"] or None})
 
 
 def find_submission(connection: Connection, name: str, *, lock: bool = False) -> Submission | None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bandstand.learning_rates import Cycle, Reset, rates
 from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.policies.restart_bandit import Arm, Bandit
-from bandstand.strategies.policies.restart_options import checked_options, configurations, cycle_lengths
+from bandstand.strategies.policies.restart_cycles import Cycles
+from bandstand.strategies.policies.restart_options import checked_options, configurations
 from bandstand.strategies.randomness import generator_for
-from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
+from bandstand.strategies.strategy import Judgement, Proposal, Retirement, Situation, Step
 from bandstand.trials.combination import Combination
 from bandstand.trials.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
 from bandstand.trials.failures import PARENT_CHECKPOINT
 from bandstand.trials.history import Trial
-from bandstand_spaces import Float
 
 __all__ = ["LearningRateRestarts"]
 
@@ -41,16 +40,15 @@ class LearningRateRestarts(PolicyFacts):
     def __init__(self, spec: Problem):
         self._spec = spec
         self._options = checked_options(spec)
-        self._combines = self._options.result != "best"
-        self._lengths = cycle_lengths(self._options, spec.max_epochs)
-        self._configurations = configurations(self._options, spec, self._lengths)
+        self._cycles = Cycles(spec, self._options)
+        self._configurations = configurations(self._options, spec, self._cycles.lengths)
         self._bandit = Bandit(
             self._options.bandit,
             configurations=self._configurations,
-            cycles=len(self._lengths),
-            pulls=self._pulls(),
+            cycles=len(self._cycles.lengths),
+            pulls=self._cycles.affordable(self._configurations),
             sign=spec.objective.sign,
-            may_restart=self._may_restart,
+            may_restart=self._cycles.may_restart,
         )
         self._arms = self._bandit.arms
         self._overtaken: dict[int, Trial] = {}  # paused, and the next cycle of its configuration has begun
@@ -74,23 +72,23 @@ class LearningRateRestarts(PolicyFacts):
     def step(self, situation: Situation) -> Step | None:
         """As `Strategy.step`: finish what is decided, begin configurations, then the bandit's next cycle."""
         for trial in self._overtaken.values():
-            reason = self._words(self._arms[trial.bracket], trial, "goes on")
+            reason = self._cycles.words(self._arms[trial.bracket], trial, "goes on")
             return Retirement(trial=trial.number, reason=reason, completes=True)
         for bracket in sorted(self._news):
             arm = self._arms[bracket]
-            step = None if arm.paused is None else self._settled(arm, arm.paused)
+            step = None if arm.paused is None else self._cycles.settled(arm, arm.paused)
             if step is not None:
                 return step
             self._news.discard(bracket)
         if situation.may_propose and self._wants_a_configuration():
             params = dict(self._spec.space.sample(generator_for(self._spec.seed, situation.number, "propose")))
-            return self._cycle(len(self._arms), params, 0)
+            return self._cycles.make(len(self._arms), params, 0)
         arm_next = self._bandit.next_arm()
-        return self._rejection() if arm_next is None else self._restart(arm_next, situation.number)
+        return self._rejection() if arm_next is None else self._cycles.restart(arm_next, situation.number)
 
     def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
         """As `Strategy.adopt`: one more configuration, with its first cycle."""
-        return self._cycle(len(self._arms), dict(params), 0)
+        return self._cycles.make(len(self._arms), dict(params), 0)
 
     def _wants_a_configuration(self) -> bool:
         """Whether there are too few, or none is left and the study has more to spend."""
@@ -100,7 +98,7 @@ class LearningRateRestarts(PolicyFacts):
 
     def next_ask(self, trial: Trial, after_epoch: int) -> int:
         """As `Strategy.next_ask`: the end of its cycle."""
-        return self._end_of(trial)
+        return self._cycles.end_of(trial)
 
     def judge(self, trial: Trial) -> Judgement:
         """As `Strategy.judge`: what comes next is decided when a worker is free for it."""
@@ -119,38 +117,31 @@ class LearningRateRestarts(PolicyFacts):
         A configuration that is closed has its last value: unless the study's best is among its cycles, none will be.
         """
         arm = self._arms[trial.bracket]
-        return not arm.closed and (arm.base is trial or (self._combines and self._has_left_its_end(trial)))
+        return not arm.closed and (
+            arm.base is trial or (self._cycles.combines and self._cycles.has_left_its_end(trial))
+        )
 
     def combination(self, best: Trial) -> Combination | None:
         """As `CombiningPolicy.combination`: the ends of the cycles that led to the best one, and its own.
 
         With fresh weights every cycle of a configuration leads to the next: what they have in common are the params.
         """
-        if not self._combines:
+        if not self._cycles.combines:
             return None
         cycles = {trial.number: trial for trial in self._arms[best.bracket].cycles}
         lineage = [best]
         while lineage[-1].parent is not None:
             lineage.append(cycles[lineage[-1].parent])
-        ends = tuple(trial.number for trial in reversed(lineage) if self._has_left_its_end(trial))
+        ends = tuple(trial.number for trial in reversed(lineage) if self._cycles.has_left_its_end(trial))
         return Combination(how=self._options.result, trials=ends)
 
     def keeps_end(self, trial: Trial) -> bool:
         """As `CombiningPolicy.keeps_end`: the last cycle of a configuration ends with its trial, without a pause."""
-        return self._combines and trial.epochs >= self._end_of(trial)
-
-    def _has_left_its_end(self, trial: Trial) -> bool:
-        """Whether there is a checkpoint of the end of a cycle."""
-        at_end = trial.checkpoint_epoch == trial.epochs == self._end_of(trial)
-        return at_end and trial.state is not TrialState.FAILED
+        return self._cycles.combines and trial.epochs >= self._cycles.end_of(trial)
 
     def ask_epochs(self) -> tuple[int, ...]:
         """As `Strategy.ask_epochs`."""
-        ends, epoch = [], 0
-        for length in self._lengths:
-            epoch += length
-            ends.append(epoch)
-        return tuple(dict.fromkeys([*(end for end in ends if end < self._spec.max_epochs), self._spec.max_epochs]))
+        return self._cycles.ends()
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Strategy.observe`."""
@@ -177,83 +168,13 @@ class LearningRateRestarts(PolicyFacts):
 
     def notices(self) -> list[str]:
         """Says so where the budget does not give every configuration its first cycle."""
-        epochs, wanted = self._spec.budget.epochs, self._configurations * self._lengths[0]
+        epochs, wanted = self._spec.budget.epochs, self._configurations * self._cycles.lengths[0]
         if epochs is None or epochs > wanted:
             return []
         return [
             f"the budget gives {self._configurations} configurations their first cycle and none a restart: give more "
             f"than {wanted} epochs, or fewer configurations"
         ]
-
-    # -- cycles ------------------------------------------------------------------------------------------------------
-
-    def _cycle(self, slot: int, params: dict[str, Any], index: int, **lineage: Any) -> Proposal:
-        """A trial that is cycle `index`, counted from 0, of a configuration."""
-        options = self._options
-        cycle = Cycle(
-            shape=options.schedule,
-            initial=params[options.parameter],
-            epochs=self._lengths[index],
-            warmup_epochs=min(options.warmup_epochs, self._lengths[index] - 1),
-            decay=options.decay,
-            factor=options.factor,
-            every_epochs=options.every_epochs,
-            final_fraction=options.final_fraction,
-        )
-        return Proposal(params=params, bracket=slot, learning_rates=rates(cycle), **lineage)
-
-    def _restart(self, arm: Arm, number: int) -> Proposal:
-        """The next cycle of a configuration."""
-        options, index = self._options, len(arm.cycles)
-        rate = self._rate(arm, index, number)
-        params = dict(arm.root.params) | {options.parameter: rate}
-        if options.weights == "fresh" or arm.base is None or not arm.base.has_own_checkpoint:
-            parent, from_epoch, source = arm.cycles[-1].number, 0, "fresh weights"
-        else:
-            parent, from_epoch = arm.base.number, arm.base.checkpoint_epoch
-            source = f"the {options.weights} weights of trial {parent}"
-        return self._cycle(
-            arm.root.bracket,
-            params,
-            index,
-            parent=parent,
-            from_epoch=from_epoch,
-            weights="best" if options.weights == "best" else "last",
-            origin=f"cycle {index + 1} of trial {arm.root.number}: {source}, {options.parameter} {rate:.4g}",
-        )
-
-    def _rate(self, arm: Arm, restart: int, number: int) -> float:
-        options = self._options
-        parameter = self._spec.space.parameters[options.parameter]
-        assert isinstance(parameter, Float)
-        if options.restart == "random":
-            draw = generator_for(self._spec.seed, number, "restart").random()
-            return parameter.value_at(float(draw))
-        reset = Reset(to=options.restart, factor=options.factor)
-        return max(parameter.low, reset.rate_after(restart, arm.root.params[options.parameter]))
-
-    def _end_of(self, trial: Trial) -> int:
-        """The last epoch of a cycle."""
-        return min(trial.from_epoch + max(1, len(trial.learning_rates)), self._spec.max_epochs)
-
-    def _may_restart(self, arm: Arm) -> bool:
-        """Whether there is a cycle left for a configuration, and something to begin it with."""
-        if len(arm.cycles) >= len(self._lengths):
-            return False
-        fresh = self._options.weights == "fresh"
-        return fresh or (arm.base is not None and arm.base.checkpoint_epoch < self._spec.max_epochs)
-
-    def _settled(self, arm: Arm, paused: Trial) -> Step | None:
-        """What follows for the paused end of a cycle without any choice."""
-        if paused.checkpoint_epoch < paused.epochs:
-            return Promotion(trial=paused.number, reason="its end has no checkpoint that can be used")
-        if not self._may_restart(arm):
-            return Retirement(trial=paused.number, reason=self._words(arm, paused, "its last"), completes=True)
-        return None
-
-    def _words(self, arm: Arm, cycle: Trial, what: str) -> str:
-        index = next(place for place, trial in enumerate(arm.cycles) if trial is cycle)
-        return f"cycle {index + 1} of {len(self._lengths)}, {what}"
 
     # -- what they were worth ----------------------------------------------------------------------------------------
 
@@ -274,16 +195,12 @@ class LearningRateRestarts(PolicyFacts):
         before = arm.cycles[-1]
         if self._overtaken.pop(before.number, None) is not None:
             arm.paused = before
-        left = [trial for trial in arm.cycles if trial is arm.paused or self._is_there(trial)]
+        left = [trial for trial in arm.cycles if trial is arm.paused or self._cycles.is_kept(trial)]
         if self._options.weights == "last":
             arm.base = left[-1] if left else before
         else:
             arm.base = min(left, key=self._bandit.loss, default=before)
         self._bandit.rest(arm, before)
-
-    def _is_there(self, trial: Trial) -> bool:
-        """Whether the checkpoint of a cycle's end has been kept, though none was to go on from it."""
-        return trial.has_own_checkpoint and self._combines and self._has_left_its_end(trial)
 
     def _end(self, arm: Arm, trial: Trial) -> None:
         if trial.reason == PARENT_CHECKPOINT and arm.cycles[-1] is trial and len(arm.ranks) < len(arm.cycles):
@@ -296,7 +213,7 @@ class LearningRateRestarts(PolicyFacts):
             self._bandit.close(arm)
         else:  # it ended within its cycle: it failed, or its own callbacks stopped it
             self._rest(arm, trial)
-            if not self._may_restart(arm):
+            if not self._cycles.may_restart(arm):
                 self._bandit.close(arm)
 
     def _rejection(self) -> Retirement | None:
@@ -304,12 +221,5 @@ class LearningRateRestarts(PolicyFacts):
         worst = self._bandit.rejected()
         if worst is None or worst.paused is None:
             return None
-        reason = self._words(worst, worst.paused, f"the worst of {self._bandit.open}")
+        reason = self._cycles.words(worst, worst.paused, f"the worst of {self._bandit.open}")
         return Retirement(trial=worst.paused.number, reason=reason)
-
-    def _pulls(self) -> int:
-        """Cycles that the budget has, about."""
-        most = self._configurations * len(self._lengths)
-        if self._spec.budget.epochs is None:
-            return most
-        return min(most, self._spec.budget.epochs * len(self._lengths) // sum(self._lengths))

@@ -90,7 +90,7 @@ class Replay(PolicyFacts):
             learning_rates=segment.learning_rates,
             parent=None if paused is None else paused.number,
             from_epoch=0 if paused is None else paused.epochs,
-            origin="" if paused is None else f"segment {count + 1} of the schedule",
+            origin=None if paused is None else f"segment {count + 1} of the schedule",
         )
 
     def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:

@@ -1,9 +1,9 @@
 """Populations whose members Ray Tune's own schedulers compare: PopulationBasedTraining and PB2.
 
-Tune decides outside, and what it decided is recorded through `Search.direct`. By itself such a policy only founds the
-population and lets every member train on: nobody is pruned and nothing is explored. So it is a function of the study's
-events like any other, and a study taken up after a crash has its members as they were; a fresh scheduler of Tune's goes
-on with them. Must not know Ray.
+Tune decides outside, and what it decided is recorded through `Search.allocation`. By itself such a policy only founds
+the population and lets every member train on: nobody is pruned and nothing is explored. So it is a function of the
+study's events like any other, and a study taken up after a crash has its members as they were; a fresh scheduler of
+Tune's goes on with them. Must not know Ray.
 """
 
 from __future__ import annotations

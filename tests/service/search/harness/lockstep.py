@@ -1,10 +1,14 @@
 """A Search and others restored from its events on the way, asked the same questions."""
 
+from operator import attrgetter
+
 from bandstand.search.protocol import StaleAttemptError
 from bandstand.search.search import Search
 from tests.service.search.harness.stored_events import read_back
 
 __all__ = ["Lockstep"]
+
+PARTS = ("allocation", "data", "models", "requests")
 
 
 class Lockstep:
@@ -49,13 +53,18 @@ class Lockstep:
         return events
 
     def __getattr__(self, name):
+        return _Part(self, name) if name in PARTS else self.asking(name)
+
+    def asking(self, name):
+        """What asks all of them: a method's name, with its part before it where a Search has it there."""
+
         def ask_all(*arguments, **options):
             answer, events = self._ask_each(self._members, name, *arguments, **options)
             self._not_stored += events
             self._outbox += events
             if events and self._at_every_event:
                 self.split()
-                self._ask_each([self._members[0], self._members[-1]], "wanted")
+                self._ask_each([self._members[0], self._members[-1]], "allocation.wanted")
             if isinstance(answer, StaleAttemptError):
                 raise answer
             return answer
@@ -75,6 +84,17 @@ class Lockstep:
     @staticmethod
     def _ask(member, name, *arguments, **options):
         try:
-            return getattr(member, name)(*arguments, **options)
+            return attrgetter(name)(member)(*arguments, **options)
         except StaleAttemptError as error:
             return error
+
+
+class _Part:
+    """One part of all of them."""
+
+    def __init__(self, lockstep, name):
+        self._lockstep = lockstep
+        self._name = name
+
+    def __getattr__(self, name):
+        return self._lockstep.asking(f"{self._name}.{name}")

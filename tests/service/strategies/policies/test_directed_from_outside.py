@@ -20,8 +20,8 @@ def population(desk_with, sampler="tune-pbt", budget=None, **options):
 
 def founded(desk):
     """Each member has trained its first interval; the last is the worst."""
-    while isinstance(step := desk.search.wanted(), Proposal):
-        desk.search.direct(step)
+    while isinstance(step := desk.search.allocation.wanted(), Proposal):
+        desk.search.allocation.direct(step)
     for value in (0.1, 0.2, 0.9):
         desk.train_interval(desk.start().trial, value)
     return desk
@@ -40,23 +40,23 @@ def test_by_itself_it_founds_the_population_and_lets_every_member_train_on(desk_
 def test_a_clone_decided_outside_is_a_child_trial_in_the_slot_of_the_one_that_ended(desk_with):
     desk = founded(population(desk_with))
     params = {**desk.trials[0].params, "rate": 0.5}
-    assert desk.search.direct(Retirement(trial=2, reason="Ray Tune clones trial 0 instead")) == 2
-    child = desk.search.direct(Proposal(params=params, bracket=2, parent=0, from_epoch=2, origin="Ray Tune"))
+    assert desk.search.allocation.direct(Retirement(trial=2, reason="Ray Tune clones trial 0 instead")) == 2
+    child = desk.search.allocation.direct(Proposal(params=params, bracket=2, parent=0, from_epoch=2, origin="Ray Tune"))
     assignment = desk.search.next({child})
     assert (assignment.trial, assignment.checkpoint_of, assignment.from_epoch, assignment.until_epoch) == (3, 0, 2, 4)
     assert (desk.trials[2].state, desk.trials[2].reason) == (TrialState.PRUNED, "Ray Tune clones trial 0 instead")
     # The parent may train on; the checkpoint that the child began from stays until it has one of its own.
-    desk.search.direct(Promotion(trial=0, reason="Ray Tune lets it train on"))
+    desk.search.allocation.direct(Promotion(trial=0, reason="Ray Tune lets it train on"))
     assert desk.search.next({0}).trial == 0
     desk.train_interval(0, 0.1)
-    assert desk.search.needed_checkpoints(0) == {2, 4}
+    assert desk.search.models.needed_checkpoints(0) == {2, 4}
     desk.train_interval(3, 0.1)
-    assert desk.search.needed_checkpoints(0) == {4}
+    assert desk.search.models.needed_checkpoints(0) == {4}
 
 
 def test_what_was_directed_is_there_after_a_restart(desk_with):
     desk = founded(population(desk_with))
-    desk.search.direct(Promotion(trial=1, reason="Ray Tune lets it train on"))
+    desk.search.allocation.direct(Promotion(trial=1, reason="Ray Tune lets it train on"))
     assert desk.search.next({1}).trial == 1
     again = desk.restored()
     assert [trial.state for trial in again.trials] == [TrialState.PAUSED, TrialState.WAITING, TrialState.PAUSED]
@@ -66,27 +66,27 @@ def test_what_was_directed_is_there_after_a_restart(desk_with):
 def test_a_member_that_has_ended_keeps_its_checkpoint_for_a_clone_decided_before(desk_with):
     desk = founded(population(desk_with))
     for _ in range(3):
-        desk.search.direct(Promotion(trial=0, reason=""))
+        desk.search.allocation.direct(Promotion(trial=0, reason=""))
         desk.search.next({0})
         desk.train_interval(0, 0.1)
     assert desk.trials[0].state is TrialState.COMPLETE
-    assert desk.search.needed_checkpoints(0) == {6}
+    assert desk.search.models.needed_checkpoints(0) == {6}
 
 
 def test_nothing_is_granted_beyond_the_budget_or_after_a_stop(desk_with):
     desk = founded(population(desk_with, budget={"epochs": 6}))
-    assert desk.search.wanted() is None
-    assert desk.search.direct(Promotion(trial=0, reason="")) is None
+    assert desk.search.allocation.wanted() is None
+    assert desk.search.allocation.direct(Promotion(trial=0, reason="")) is None
     child = Proposal(params=desk.trials[0].params, bracket=2, parent=0, from_epoch=2)
-    assert desk.search.direct(child) is None
+    assert desk.search.allocation.direct(child) is None
     assert desk.search.next() is None
     desk.search.conclude()
     assert [(trial.state, trial.reason) for trial in desk.trials] == [(TrialState.COMPLETE, "budget")] * 3
 
     stopped = founded(population(desk_with))
     stopped.search.stop()
-    assert stopped.search.direct(Promotion(trial=0, reason="")) is None
-    assert stopped.search.direct(Retirement(trial=0, reason="")) is None
+    assert stopped.search.allocation.direct(Promotion(trial=0, reason="")) is None
+    assert stopped.search.allocation.direct(Retirement(trial=0, reason="")) is None
 
 
 def test_tune_changes_floats_and_the_batch_size_where_nothing_is_said_and_pb2_numbers_only(desk_with):

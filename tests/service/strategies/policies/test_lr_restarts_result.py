@@ -37,7 +37,7 @@ def train_cycles(desk, values):
     while (assignment := desk.search.next()) is not None:
         desk.fail(assignment.trial)
     desk.search.conclude()
-    return desk.search.combination
+    return desk.search.models.combination
 
 
 def test_the_ends_of_the_cycles_that_led_to_the_best_are_put_together(desk_with, settings):
@@ -71,7 +71,7 @@ def test_a_cycle_that_the_budget_cut_short_has_no_end(desk_with, settings):
     desk.finish(last.trial)
     desk.search.conclude()
     assert desk.search.history.best.number == 2
-    assert desk.search.combination.trials == (0, 1)
+    assert desk.search.models.combination.trials == (0, 1)
 
 
 @pytest.mark.parametrize(("result", "kept"), [("best", False), ("average", True), ("ensemble", True)])
@@ -86,14 +86,14 @@ def test_the_last_cycle_leaves_its_end_though_it_does_not_pause(desk_with, setti
     if kept:
         desk.checkpoint(last, 8)
         desk.finish(last)
-        assert desk.search.combination.trials == (0, 1, 2, 3)
-        assert desk.search.needed_checkpoints(last) == {8}
+        assert desk.search.models.combination.trials == (0, 1, 2, 3)
+        assert desk.search.models.needed_checkpoints(last) == {8}
 
 
 def test_without_a_wish_nothing_is_put_together_and_nothing_more_kept(desk_with, settings):
     desk = desk_with(**settings("best", epochs=6, configurations=1))
     assert train_cycles(desk, [0.5, 0.4, 0.3]) is None
-    assert [desk.search.needed_checkpoints(number) for number in (0, 1)] == [set(), set()]
+    assert [desk.search.models.needed_checkpoints(number) for number in (0, 1)] == [set(), set()]
 
 
 def test_the_ends_of_the_best_are_kept_and_those_of_the_rejected_are_not(desk_with, settings):
@@ -104,11 +104,11 @@ def test_the_ends_of_the_best_are_kept_and_those_of_the_rejected_are_not(desk_wi
     while (assignment := desk.search.next()) is not None:
         desk.train_interval(assignment.trial, 0.3 if desk.trials[assignment.trial].bracket == 0 else 0.9)
     desk.search.conclude()
-    parts = desk.search.combination.trials
+    parts = desk.search.models.combination.trials
     assert len(parts) == 2
     assert parts[0] == first
     for trial in desk.trials:
-        assert bool(desk.search.needed_checkpoints(trial.number)) == (trial.number in parts), trial.number
+        assert bool(desk.search.models.needed_checkpoints(trial.number)) == (trial.number in parts), trial.number
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": "best", "bandit": "ucb"}, {"weights": "fresh"}], ids=str)
@@ -122,16 +122,16 @@ def test_whatever_dies_the_ends_stay_until_the_study_is_over(cluster_of, spec_wi
 
     def note(cluster):
         trials = cluster.search.history.trials
-        kept.append({trial.number: cluster.search.needed_checkpoints(trial.number) for trial in trials})
+        kept.append({trial.number: cluster.search.models.needed_checkpoints(trial.number) for trial in trials})
 
     search = cluster.run(after_each_step=note)
-    combination = search.combination
+    combination = search.models.combination
     assert combination.trials
     for number in combination.trials:
         end = search.history.trials[number].epochs
         came = next(step for step, needed in enumerate(kept) if end in needed.get(number, ()))
         assert all(end in needed[number] for needed in kept[came:]), f"trial {number}"
-    assert Search.restore(spec, cluster.stored).combination == combination
+    assert Search.restore(spec, cluster.stored).models.combination == combination
 
 
 VALUES = [
@@ -165,7 +165,7 @@ def test_which_one_was_taken_is_stored_with_both_values_and_told(desk_with, sett
     desk = desk_with(**settings("average", epochs=6, configurations=1))
     combination = train_cycles(desk, [0.5, 0.4, 0.3])
     search = desk.search
-    search.combined(weigh(combination, search.spec.objective, value=0.25, snapshot_value=0.3, uri="file"))
+    search.models.combined(weigh(combination, search.spec.objective, value=0.25, snapshot_value=0.3, uri="file"))
     events = through_the_rows(search.spec, search.take_events())
     again = Search.restore(search.spec, events)
     assert again.history.combined == search.history.combined
@@ -208,4 +208,4 @@ def test_failed_cycles_are_no_part_of_it(desk_with, settings):
     assert desk.search.next() is None
     desk.search.conclude()
     assert desk.trials[1].state is TrialState.FAILED
-    assert desk.search.combination.trials == (0, 2)
+    assert desk.search.models.combination.trials == (0, 2)

@@ -59,10 +59,10 @@ def test_a_parent_s_checkpoint_stays_until_its_child_has_one_of_its_own(desk_wit
         desk.train_interval(desk.start().trial, value)
     desk.start(3)
     desk.train_interval(1, 0.2)
-    assert desk.search.needed_checkpoints(1) == {2, 4}  # the child was given out with the one at epoch 2
-    assert desk.search.needed_checkpoints(2) == {2}  # of those that have ended, the best so far
+    assert desk.search.models.needed_checkpoints(1) == {2, 4}  # the child was given out with the one at epoch 2
+    assert desk.search.models.needed_checkpoints(2) == {2}  # of those that have ended, the best so far
     desk.train_interval(5, 0.3)
-    assert desk.search.needed_checkpoints(1) == {4}
+    assert desk.search.models.needed_checkpoints(1) == {4}
 
 
 def test_a_member_that_failed_is_replaced(desk_with):

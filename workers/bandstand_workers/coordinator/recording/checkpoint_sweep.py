@@ -50,7 +50,7 @@ class CheckpointSweep:
         for trial in dict.fromkeys([*touched, *again]):
             if trial not in self._needed:
                 continue
-            before, needed = self._needed.pop(trial), self._search.needed_checkpoints(trial)
+            before, needed = self._needed.pop(trial), self._search.models.needed_checkpoints(trial)
             if needed != before:
                 due[trial] = needed
             if needed:

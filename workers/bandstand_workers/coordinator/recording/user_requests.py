@@ -43,5 +43,5 @@ class UserRequests:
 
     def _answer(self, request: Request) -> str | None:
         if request.kind == "extend":
-            return self._search.extend(request.id, Budget.model_validate(request.data), request.by)
-        return self._search.enqueue(request.id, request.data, request.by)
+            return self._search.requests.extend(request.id, Budget.model_validate(request.data), request.by)
+        return self._search.requests.enqueue(request.id, request.data, request.by)

@@ -75,12 +75,12 @@ class DataCheck:
         """
         search = self._study.search
         if search.history.data is None:
-            search.see_data(fingerprint)
+            search.data.see(fingerprint)
             for remark in remarks:
                 search.note(remark)
             if self._study.signals.taken_up.is_set():
                 await self._study.note_environment()
-        refusal = search.compare_data(fingerprint, may_differ=self._may_differ)
+        refusal = search.data.compare(fingerprint, may_differ=self._may_differ)
         if refusal and self.refusal is None:
             self.refusal = refusal
             self._study.stop()

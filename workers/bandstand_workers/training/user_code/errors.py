@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bandstand.study.source_check import unknown_param
-from bandstand.study.user_modules import served_folders
+from bandstand.study.users_code.source_check import unknown_param
+from bandstand.study.users_code.user_modules import served_folders
 from bandstand_workers.training.user_code.read_params import WatchedParams
 
 __all__ = ["essential_line", "missing_param", "place_of", "said_with_place"]

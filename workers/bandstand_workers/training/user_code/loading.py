@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from bandstand.errors import InputError, one_line
-from bandstand.study.user_modules import (
+from bandstand.study.users_code.user_modules import (
     STOPPED,
     ScriptStopped,
     find_clash,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from bandstand.problem.budget import Budget
 from bandstand.study.study import StudySpec
@@ -24,10 +25,9 @@ class Field:
 
     name: str
     label: str
-    hint: str
-    kind: str
-    """number, or choice."""
-    value: str
+    hint: str | None
+    kind: Literal["number", "choice"]
+    value: str | None
     choices: Sequence[tuple[str, str]] = ()
     """(JSON of the choice, how it is shown)."""
 
@@ -36,7 +36,7 @@ def budget_fields(budget: Budget) -> list[Field]:
     """One for each limit that there is, with its value."""
     limits = budget.model_dump(exclude_none=True)
     return [
-        Field(name=name, label=_UNITS[name], hint="", kind="number", value=f"{limit:.15g}")
+        Field(name=name, label=_UNITS[name], hint=None, kind="number", value=f"{limit:.15g}")
         for name, limit in limits.items()
     ]
 
@@ -46,13 +46,13 @@ def param_fields(spec: StudySpec) -> list[Field]:
     fields = []
     for name, parameter, condition in spec.space.flat():
         where = " and ".join(f"{parent} = {choice}" for parent, choice in condition)
-        only = f"only with {where}" if where else ""
+        only = f"only with {where}" if where else None
         match parameter:
             case Categorical():
                 choices = [(json.dumps(choice), str(choice)) for choice in parameter.choices]
-                fields.append(Field(name=name, label=name, hint=only, kind="choice", value="", choices=choices))
+                fields.append(Field(name=name, label=name, hint=only, kind="choice", value=None, choices=choices))
             case Int() | Float():
                 bounds = f"{parameter.low:.6g} to {parameter.high:.6g}{', logarithmic' if parameter.log else ''}"
                 hint = ", ".join(part for part in (bounds, only) if part)
-                fields.append(Field(name=name, label=name, hint=hint, kind="number", value=""))
+                fields.append(Field(name=name, label=name, hint=hint, kind="number", value=None))
     return fields

@@ -17,11 +17,15 @@ from bandstand.api.pages.words import duration
 from bandstand.problem.objective import Objective
 from bandstand.store import tables
 from bandstand.store.reading.study_list import StudySummary, read_summaries
+from bandstand.study.states import StudyState
 
 __all__ = ["PAGE_SIZE", "STATES", "Entry", "Listing", "Member", "read_entry_state", "read_listing", "read_members"]
 
 PAGE_SIZE = 50
-STATES = ("running", "starting", "queued", "stopping", "stopped", "interrupted", "finished", "failed")
+STATES = (
+    StudyState.RUNNING, StudyState.STARTING, StudyState.QUEUED, StudyState.STOPPING, StudyState.STOPPED,
+    StudyState.INTERRUPTED, StudyState.FINISHED, StudyState.FAILED,
+)  # fmt: skip
 """Of a study as a server sees it: `starting` is a job without a coordinator yet, `interrupted` has lost its own."""
 
 _S = tables.SCHEMA
@@ -66,6 +70,7 @@ WITH held AS MATERIALIZED (
 )
 """
 """A study's state takes in what its submission says and whether a coordinator holds its lock."""
+_OWN = "(CAST(:submitter AS text) IS NULL OR submitter = :submitter)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +79,7 @@ class Entry:
 
     kind: Literal["study", "comparison"]
     name: str
-    state: str
+    state: StudyState
     submitter: str | None
     created_at: datetime
     strategy: str
@@ -100,51 +105,54 @@ class Listing:
     entries: Sequence[Entry]
     total: int
     """Entries on all pages."""
-    counts: Mapping[str, int]
+    counts: Mapping[StudyState, int]
     """Of each state, whichever is shown."""
     everything: int
     """Entries that there are, whoever's and in whatever state."""
 
 
-def read_listing(connection: Connection, *, state: str = "", submitter: str = "", page: int = 1) -> Listing:
+def read_listing(
+    connection: Connection, *, state: StudyState | None = None, submitter: str | None = None, page: int = 1
+) -> Listing:
     """A page of the list, the newest first.
 
     Args:
         connection: to the database.
-        state: show only those; all when empty.
-        submitter: show only what this user submitted; everybody's when empty.
+        state: show only those; all when left out.
+        submitter: show only what this user submitted; everybody's when left out.
         page: from 1.
     """
     given = {"state": state, "submitter": submitter, "limit": PAGE_SIZE, "offset": (page - 1) * PAGE_SIZE}
     rows = connection.execute(
         sa.text(
-            f"{_STANDINGS} SELECT * FROM entry WHERE (:state = '' OR state = :state) AND (:submitter = '' OR submitter "
-            "= :submitter) ORDER BY created_at DESC, name LIMIT :limit OFFSET :offset"
+            f"{_STANDINGS} SELECT * FROM entry WHERE (CAST(:state AS text) IS NULL OR state = :state) AND {_OWN} "
+            "ORDER BY created_at DESC, name LIMIT :limit OFFSET :offset"
         ),
         given,
     ).all()
     counted = connection.execute(
         sa.text(
-            f"{_STANDINGS} SELECT state, count(*) AS entries, count(*) FILTER (WHERE :submitter = '' OR submitter = "
-            ":submitter) AS own FROM entry GROUP BY state"
+            f"{_STANDINGS} SELECT state, count(*) AS entries, count(*) FILTER (WHERE {_OWN}) AS own FROM entry "
+            "GROUP BY state"
         ),
         given,
     ).all()
-    counts = {row.state: row.own for row in counted}
+    counts = {StudyState(row.state): row.own for row in counted}
     return Listing(
         entries=_entries(connection, rows),
-        total=counts.get(state, 0) if state else sum(counts.values()),
+        total=sum(counts.values()) if state is None else counts.get(state, 0),
         counts=counts,
         everything=sum(row.entries for row in counted),
     )
 
 
-def read_entry_state(connection: Connection, kind: Literal["study", "comparison"], name: str) -> str:
-    """The state of a study, also of one within a comparison, or of a comparison; empty if there is none."""
+def read_entry_state(connection: Connection, kind: Literal["study", "comparison"], name: str) -> StudyState | None:
+    """The state of a study, also of one within a comparison, or of a comparison; None if there is none."""
     source = "standing" if kind == "study" else "entry"
     where = "name = :name" if kind == "study" else "name = :name AND kind = 'comparison'"
     query = sa.text(f"{_STANDINGS} SELECT state FROM {source} WHERE {where}")
-    return str(connection.execute(query, {"name": name}).scalar() or "")
+    found = connection.execute(query, {"name": name}).scalar()
+    return None if found is None else StudyState(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +160,8 @@ class Member:
     """One study of a comparison."""
 
     name: str
-    state: str
-    """Empty: it has not begun."""
+    state: StudyState | None
+    """None: it has not begun."""
     best: float | None
     trials: int
     epochs: int
@@ -162,7 +170,7 @@ class Member:
 def read_members(connection: Connection, names: Sequence[str]) -> dict[str, Member]:
     """The studies of a comparison by name, also those that are not there yet."""
     query = sa.text(f"{_STANDINGS} SELECT name, state FROM standing WHERE name = ANY(:names)")
-    states = {row.name: row.state for row in connection.execute(query, {"names": list(names)})}
+    states = {row.name: StudyState(row.state) for row in connection.execute(query, {"names": list(names)})}
     found = {summary.name: summary for summary in read_summaries(connection, names=names)}
     return {
         name: Member(
@@ -173,7 +181,7 @@ def read_members(connection: Connection, names: Sequence[str]) -> dict[str, Memb
             epochs=found[name].epochs,
         )
         if name in states and name in found
-        else Member(name=name, state="", best=None, trials=0, epochs=0)
+        else Member(name=name, state=None, best=None, trials=0, epochs=0)
         for name in names
     }
 
@@ -206,7 +214,7 @@ def _entries(connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[Entry]
 
 def _study_entry(row: sa.Row[Any], summary: StudySummary, optuna_study_id: int) -> Entry:
     return Entry(
-        kind="study", name=row.name, state=row.state, submitter=row.submitter, created_at=row.created_at,
+        kind="study", name=row.name, state=StudyState(row.state), submitter=row.submitter, created_at=row.created_at,
         strategy=summary.strategy, metric=summary.metric, better=summary.better, best=summary.best_value,
         used=summary.budget_used, spent=_spent(summary), trials=summary.trials, epochs=summary.epochs,
         wall_seconds=summary.wall_seconds, gpu_seconds=summary.gpu_seconds, optuna_study_id=optuna_study_id,
@@ -233,8 +241,8 @@ def _limit(name: str, limit: float) -> str:
 
 def _comparison_entry(row: sa.Row[Any], objective: Objective, studies: Sequence[StudySummary]) -> Entry:
     return Entry(
-        kind="comparison", name=row.name, state=row.state, submitter=row.submitter, created_at=row.created_at,
-        strategy="comparison", metric=objective.metric, better=objective.better, best=None,
+        kind="comparison", name=row.name, state=StudyState(row.state), submitter=row.submitter,
+        created_at=row.created_at, strategy="comparison", metric=objective.metric, better=objective.better, best=None,
         used=min(1.0, row.finished / max(1, row.studies)),
         spent=f"{row.finished} of {row.studies} studies finished", trials=sum(study.trials for study in studies),
         epochs=sum(study.epochs for study in studies), wall_seconds=sum(study.wall_seconds for study in studies),

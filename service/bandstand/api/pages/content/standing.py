@@ -23,6 +23,7 @@ from bandstand.store.monitoring.pulse import Pulse, read_pulse
 from bandstand.store.records import EndedTrial, Request, StudyProgress
 from bandstand.store.rows.request_rows import read_requests
 from bandstand.store.store import Store
+from bandstand.study.states import StudyState
 from bandstand.submissions import Run, Submission, SubmissionQueue
 
 __all__ = ["Log", "Standing", "may_change", "read_standing", "whole_log"]
@@ -30,7 +31,6 @@ __all__ = ["Log", "Standing", "may_change", "read_standing", "whole_log"]
 _LOG_CHARACTERS = 12_000
 _ENDED_TRIALS = 15
 _PIECE = 100_000
-ENDED = ("finished", "failed", "stopped", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Standing:
     """A study as it stands now."""
 
     name: str
-    state: str
+    state: StudyState
     """As the list of studies has it."""
     progress: StudyProgress
     used: float
@@ -63,8 +63,8 @@ class Standing:
     is_over: bool
     """Whether nothing is left to do."""
     submission: Submission | None
-    comparison: str
-    """That it belongs to; empty if to none."""
+    comparison: str | None
+    """That it belongs to; None if to none."""
     runs: int
     log: Log | None
     optuna_study_id: int
@@ -79,7 +79,7 @@ class Standing:
     @property
     def has_ended(self) -> bool:
         """Whether nobody is going on with it."""
-        return self.state in ENDED
+        return self.state.has_ended or self.state is StudyState.INTERRUPTED
 
 
 def read_standing(store: Store, name: str) -> Standing:
@@ -94,14 +94,14 @@ def read_standing(store: Store, name: str) -> Standing:
     columns = (study.c.id, study.c.optuna_study_id, study.c.created_at, study.c.ended_at)
     with store.database.reading() as connection:
         row = connection.execute(sa.select(*columns).where(study.c.name == name)).one_or_none()
-        if row is None:
+        state = read_entry_state(connection, "study", name)
+        if row is None or state is None:
             raise StudyNotFoundError(f"there is no study {name!r} any more")
         best = read_best_so_far(connection, row.id, progress.spec.objective)
-        state = read_entry_state(connection, "study", name)
         since = _before_the_last(connection, row.id)
         comparison = _comparison_of(connection, name)
         requests = read_requests(connection, row.id)
-        pulse = read_pulse(connection, row.id) if state in ("running", "stopping") else None
+        pulse = read_pulse(connection, row.id) if state in (StudyState.RUNNING, StudyState.STOPPING) else None
     runs = [] if submission is None else SubmissionQueue(store).runs(submission.name)
     return Standing(
         name=name,
@@ -157,7 +157,7 @@ def _before_the_last(connection: Connection, study: int) -> int:
     return int(connection.execute(ends.order_by(event.c.seq.desc()).offset(_ENDED_TRIALS).limit(1)).scalar() or 0)
 
 
-def _comparison_of(connection: Connection, study: str) -> str:
+def _comparison_of(connection: Connection, study: str) -> str | None:
     whole = tables.comparison
     query = sa.select(whole.c.name).where(sa.func.starts_with(study, whole.c.name + "/"))
-    return str(connection.execute(query.order_by(sa.func.length(whole.c.name).desc()).limit(1)).scalar() or "")
+    return connection.execute(query.order_by(sa.func.length(whole.c.name).desc()).limit(1)).scalar()

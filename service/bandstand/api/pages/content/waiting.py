@@ -15,7 +15,7 @@ from bandstand.api.pages.words import count, duration
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.submissions import Submission, SubmissionQueue
-from bandstand.submissions.dispatch import SERVER_IS_GONE_SECONDS
+from bandstand.submissions.dispatch import HAS_RUN, SERVER_IS_GONE_SECONDS
 
 __all__ = ["Waiting", "read_waiting"]
 
@@ -49,7 +49,7 @@ def _servers_and_active(store: Store) -> tuple[int, dict[str, int]]:
     servers = sa.select(sa.func.count()).where(server.c.heartbeat_at > since)
     runs = (
         sa.select(submission.c.submitter, sa.func.count().label("runs"))
-        .where(submission.c.state.in_(("running", "stopping")))
+        .where(submission.c.state.in_(HAS_RUN))
         .group_by(submission.c.submitter)
     )
     with store.database.reading() as connection:

@@ -28,7 +28,7 @@ from pathlib import Path
 from types import ModuleType
 
 from bandstand.errors import InputError
-from bandstand.study.needed_modules import needed_modules
+from bandstand.study.users_code.needed_modules import needed_modules
 
 __all__ = [
     "STOPPED",

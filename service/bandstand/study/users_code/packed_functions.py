@@ -18,10 +18,10 @@ from typing import Any
 import cloudpickle
 
 from bandstand.errors import InputError, one_line
-from bandstand.functions.fingerprint import content_of, fingerprint, globals_of
-from bandstand.study.code_archive import MAX_CODE_BYTES
 from bandstand.study.references import InteractiveReference, is_held_by_its_module
 from bandstand.study.study import StudySpec
+from bandstand.study.users_code.code_archive import MAX_CODE_BYTES
+from bandstand.study.users_code.function_fingerprint import content_of, fingerprint, globals_of
 
 __all__ = ["PackedFunctions", "is_packed", "loose_functions", "pack_functions", "with_packed"]
 

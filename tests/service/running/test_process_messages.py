@@ -17,7 +17,7 @@ from bandstand.running.messages import (
     message_from,
 )
 from bandstand.study.study import StudySpec
-from bandstand.study.user_modules import CodePlace
+from bandstand.study.users_code.user_modules import CodePlace
 
 SPEC = StudySpec.model_validate(
     {

@@ -1,0 +1,46 @@
+"""Which checkpoints of a study must stay, and what its model is made of.
+
+Knows the best trials, their children and what a strategy combines. Must not know where files are.
+"""
+
+from __future__ import annotations
+
+from bandstand.search.state import SearchState
+from bandstand.trials.combination import Combination, sentence_on
+from bandstand.trials.events import Combined
+
+__all__ = ["KeptModels"]
+
+
+class KeptModels:
+    """The models of one study."""
+
+    def __init__(self, state: SearchState):
+        """For the study that stands there."""
+        self._state = state
+
+    @property
+    def combination(self) -> Combination | None:
+        """What the study wants put together for its result, by what is known so far; None: the best snapshot alone."""
+        best = self._state.history.best
+        combining = self._state.combining
+        return None if combining is None or best is None else combining.combination(best)
+
+    def combined(self, outcome: Combined) -> None:
+        """Settle which model is the study's, and tell the user; once in a study's life."""
+        self._state.record(outcome)
+        self._state.note(sentence_on(outcome, self._state.spec.objective.metric))
+
+    def needed_checkpoints(self, trial_number: int) -> set[int]:
+        """The epochs of a trial whose checkpoints somebody may still need."""
+        history = self._state.history
+        trial = history.trials[trial_number]
+        best = history.best, history.best_ended
+        children = (history.trials[child] for child in history.children.get(trial_number, ()))
+        needed = {child.from_epoch for child in children if not (child.state.is_final or child.has_own_checkpoint)}
+        combination = self.combination
+        is_part = combination is not None and trial_number in combination.trials
+        is_best = any(trial is one for one in best)
+        if not trial.state.is_final or is_best or is_part or self._state.strategy.keeps(trial):
+            needed.add(trial.checkpoint_epoch)
+        return needed
