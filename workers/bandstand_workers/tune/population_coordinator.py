@@ -25,6 +25,7 @@ from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.messages import Outcome
 
 __all__ = ["Interval", "MemberStart", "Order", "PopulationCoordinator", "PopulationCoordinatorActor", "PopulationRun"]
@@ -99,7 +100,7 @@ class PopulationRun(StudyRun):
         for group in (self._trial_of, self._cloned, self._placed):
             group.clear()
 
-    async def close(self, trainers: Mapping[str, Any]) -> None:
+    async def close(self, trainers: Mapping[str, TrainerHandle]) -> None:
         """Let the study end; these make and test its model."""
         for name, trainer in trainers.items():
             if await self.data.admits(name, trainer):
@@ -269,7 +270,7 @@ class PopulationCoordinator(Coordinator):
         """Whether the study is to have its result now: nobody has stopped it."""
         return not self.signals.stop_requested and self.signals.failure is None
 
-    async def close_population(self, trainers: Mapping[str, Any]) -> None:
+    async def close_population(self, trainers: Mapping[str, TrainerHandle]) -> None:
         """As `PopulationRun.close`."""
         await self._population.close(trainers)
 

@@ -14,6 +14,7 @@ from typing import Any
 import ray
 
 from bandstand.errors import ServiceError
+from bandstand_workers.fleet.handles import RemoteMethod
 
 __all__ = ["NO_MORE", "TrainerCall", "TrainerCalls", "TuneTrainer", "TuneTrainers"]
 
@@ -121,11 +122,16 @@ class TuneTrainer:
     """What the coordinator takes for a trainer's handle: its calls wait for a process."""
 
     def __init__(self, calls: TrainerCalls):
-        self.prepare = _Method(calls, "prepare")
-        self.train = _Method(calls, "train")
-        self.make_model = _Method(calls, "make_model")
-        self.combine = _Method(calls, "combine")
-        self.evaluate = _Method(calls, "evaluate")
+        self.prepare: RemoteMethod = _Method(calls, "prepare")
+        self.train: RemoteMethod = _Method(calls, "train")
+        self.make_model: RemoteMethod = _Method(calls, "make_model")
+        self.combine: RemoteMethod = _Method(calls, "combine")
+        self.evaluate: RemoteMethod = _Method(calls, "evaluate")
+        self.check: RemoteMethod = _Method(calls, "check")
+        self.fingerprint: RemoteMethod = _Method(calls, "fingerprint")
+        self.remarks: RemoteMethod = _Method(calls, "remarks")
+        self.baseline_memory_bytes: RemoteMethod = _Method(calls, "baseline_memory_bytes")
+        self.memory_bytes: RemoteMethod = _Method(calls, "memory_bytes")
 
 
 class _Method:
