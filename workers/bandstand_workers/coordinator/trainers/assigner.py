@@ -111,7 +111,7 @@ class Assigner:
         study, trial = self._study, assignment.trial
         self._affinity.given(name, assignment.params)
         folder = study.folder_of(trial)
-        await self.time_use.storing(study.journal.durable())  # what a worker is told is stored first
+        await self.time_use.storing(study.journal.durable())  # what a trainer is told is stored first
         resume_uri = await study.resume_uri(assignment)
         if assignment.checkpoint_of is not None and resume_uri is None:
             study.outcomes.refuse_forgotten(assignment)
