@@ -106,7 +106,7 @@ def test_a_trial_whose_trainer_dies_is_given_to_another_and_the_dead_one_is_to_b
         study.join("one", dies_under=0)
         study.join("two")
         await study.until_done()
-        assert study.signals.departures.get_nowait()[0] == "one"
+        assert study.signals.departures.get_nowait().name == "one"
         assert study.signals.departures.empty()
         assert sorted(study.trained) == [("two", number) for number in range(4)]
         assert study.states == [TrialState.COMPLETE] * 4
@@ -119,9 +119,9 @@ def test_a_trainer_that_has_grown_too_much_is_replaced_between_two_trials() -> N
     async def story() -> None:
         study = Study()
         study.join("one", memory_bytes=4 * MB)
-        name, reason = await study.signals.departures.get()
-        assert (name, study.trained) == ("one", [("one", 0)])
-        assert reason.startswith("it used 0.0 GB of memory")
+        departed = await study.signals.departures.get()
+        assert (departed.name, study.trained) == ("one", [("one", 0)])
+        assert departed.reason.startswith("it used 0.0 GB of memory")
         study.join("two")
         await study.until_done()
         assert [by for by, _ in study.trained] == ["one", "two", "two", "two"]

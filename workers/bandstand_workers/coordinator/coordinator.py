@@ -22,7 +22,7 @@ from bandstand.strategies import make_strategy
 from bandstand.study.study import StudySpec
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.coordinator.opened_study import OpenedStudy
-from bandstand_workers.coordinator.signals import Signals
+from bandstand_workers.coordinator.signals import Departure, Signals
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
@@ -110,8 +110,8 @@ class Coordinator:
         """How many trainers have nothing to train."""
         return 0 if self._study_run is None else self._study_run.assigner.pool.idle
 
-    async def departure(self) -> tuple[str, str]:
-        """Wait until a trainer is to be replaced; its name and why."""
+    async def departure(self) -> Departure:
+        """Wait until a trainer is to be replaced."""
         return await self.signals.departures.get()
 
     async def stop(self) -> None:

@@ -19,6 +19,7 @@ from bandstand.running.messages import Ended, Job, Note, Running, StudyOutcome
 from bandstand.settings import ray_address
 from bandstand.study.study import StudySpec
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
+from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.handles import CoordinatorHandle
@@ -169,10 +170,10 @@ class _StudyOnFleet:
             if outcome in ready:
                 return settled(ray.get(outcome))
             if departure in ready:
-                name, reason = ray.get(departure)
+                departed: Departure = ray.get(departure)
                 departure = coordinator.departure.remote()
-                _log.warning("%s is replaced: %s", name, reason)
-                self._fleet.replace(name)
+                _log.warning("%s is replaced: %s", departed.name, departed.reason)
+                self._fleet.replace(departed.name)
             if idle is not None and idle in ready:
                 self._fleet.may_grow, idle = ray.get(idle) == 0, None
             elif idle is None and time.monotonic() - asked_at >= _GROW_SECONDS:

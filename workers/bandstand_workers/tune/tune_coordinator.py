@@ -19,7 +19,7 @@ from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
 from bandstand_workers.fleet.handles import TrainerHandle
-from bandstand_workers.tune.trainer_calls import TrainerCall, TrainerCalls, TuneTrainer, TuneTrainers
+from bandstand_workers.tune.trainer_calls import Suggestion, TrainerCall, TrainerCalls, TuneTrainer, TuneTrainers
 
 __all__ = ["TuneCoordinator", "TuneCoordinatorActor"]
 
@@ -66,7 +66,7 @@ class TuneCoordinator(Coordinator):
 
     # -- for Tune's searcher and its processes ----------------------------------------------------------------------
 
-    async def suggest(self, wait_seconds: float) -> dict[str, Any] | str | None:
+    async def suggest(self, wait_seconds: float) -> Suggestion:
         """As `TrainerCalls.suggest`."""
         return await self._calls.suggest(wait_seconds)
 

@@ -14,6 +14,7 @@ import ray
 from bandstand.errors import BandstandError, one_line
 from bandstand.search.protocol import Assignment
 from bandstand_workers.coordinator.opened_study import OpenedStudy
+from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.coordinator.time_use import TimeUse
 from bandstand_workers.coordinator.trainers.affinity import Affinity
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
@@ -206,5 +207,5 @@ class Assigner:
             return
         self._affinity.forget(name)
         self._study.pauses.abandon(name, reason)
-        self._signals.departures.put_nowait((name, reason))
+        self._signals.departures.put_nowait(Departure(name=name, reason=reason))
         self._signals.wake()

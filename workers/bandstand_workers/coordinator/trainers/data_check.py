@@ -12,6 +12,7 @@ import ray
 from bandstand.errors import BandstandError, ServiceError, one_line
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.coordinator.opened_study import OpenedStudy
+from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.fleet.handles import TrainerHandle
 
 __all__ = ["DataCheck"]
@@ -43,7 +44,7 @@ class DataCheck:
         try:
             return await self.passes(name, trainer)
         except ray.exceptions.RayActorError as error:
-            self._study.signals.departures.put_nowait((name, f"it died: {one_line(error)}"))
+            self._study.signals.departures.put_nowait(Departure(name=name, reason=f"it died: {one_line(error)}"))
         except BandstandError as error:
             self._study.signals.fail(error)
         return False
