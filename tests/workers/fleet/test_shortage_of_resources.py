@@ -54,7 +54,7 @@ class Places:
             def give_back(self) -> None:
                 places.left += 1
 
-        monkeypatch.setattr("bandstand_workers.fleet.places.Place", Place)
+        monkeypatch.setattr("bandstand_workers.fleet.fleet.Place", Place)
         monkeypatch.setattr("ray.wait", lambda asked, num_returns, timeout: ([], asked))
         monkeypatch.setattr("ray.get", lambda answer: answer.refusal)
         monkeypatch.setattr("ray.kill", lambda trainer: None)

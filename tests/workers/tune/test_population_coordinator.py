@@ -17,7 +17,7 @@ from bandstand.search.search import Search
 from bandstand.trials.events import Action, TrialState
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.messages import Outcome
-from bandstand_workers.tune.population_coordinator import Interval, Order, PopulationCoordinator
+from bandstand_workers.tune.population_coordinator import Interval, MemberCheckpoint, Order, PopulationCoordinator
 
 SPEC = {
     "name": "population",
@@ -83,12 +83,12 @@ class Population:
     def member_of(self, trial: int) -> str:
         return next(member for member, number in self.run._trial_of.items() if number == trial)
 
-    async def first_intervals(self) -> list[dict[str, int]]:
+    async def first_intervals(self) -> list[MemberCheckpoint]:
         """Tune's checkpoints of the three members after an interval each."""
         members = await self.coordinator.begin_tuner()
         assert [each.trial for each in members] == [0, 1, 2]
         reached = [await self.train(await self.order(str(number)), number / 10) for number in range(3)]
-        return [{"trial": at.trial, "epoch": at.epoch} for at in reached]
+        return [MemberCheckpoint(trial=at.trial, epoch=at.epoch) for at in reached]
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
@@ -103,7 +103,7 @@ def test_a_member_that_keeps_its_checkpoint_trains_on() -> None:
         assert order is not None
         assert (order.assignment.trial, order.assignment.from_epoch, order.resume_uri) == (1, 2, "1 at 2")
         assert (await population.train(order, 0.1)).over is False
-        last = await population.train(await population.order("1", {"trial": 1, "epoch": 4}), 0.1)
+        last = await population.train(await population.order("1", MemberCheckpoint(trial=1, epoch=4)), 0.1)
         assert last == Interval(trial=1, epoch=6, value=0.1, over=True)
         assert population.trials[1].state is TrialState.COMPLETE
 

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from bandstand.errors import ServiceError
-from bandstand_workers.tune.trainer_calls import NO_MORE, TrainerCalls, TuneTrainer
+from bandstand_workers.tune.trainer_calls import Suggestion, TrainerCalls, TuneTrainer
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
@@ -23,7 +23,7 @@ def test_a_desk_s_call_is_a_call_whose_config_says_what_is_trained() -> None:
         calls = TrainerCalls()
         assignment = SimpleNamespace(trial=3, attempt=2, params={"rate": 0.1})
         answer = TuneTrainer(calls).train.remote("coordinator", assignment, "folder", None, None)
-        config = await calls.suggest(0)
+        config = (await calls.suggest(0)).config
         assert config == {"call": 1, "method": "train", "trial": 3, "attempt": 2, "params": {"rate": 0.1}}
         call = calls.take(1)
         assert call is not None
@@ -47,7 +47,7 @@ def test_a_call_whose_process_died_is_not_done_again() -> None:
         calls.complete(1)
         with pytest.raises(ray.exceptions.RayActorError, match="died"):
             await answer
-        assert await calls.suggest(0) is None
+        assert await calls.suggest(0) == Suggestion()
 
     run(story())
 
@@ -57,8 +57,8 @@ def test_a_call_that_no_process_began_is_suggested_again_but_not_forever() -> No
         calls = TrainerCalls()
         answer = TuneTrainer(calls).evaluate.remote("model")
         for _ in range(5):
-            config = await calls.suggest(0)
-            assert isinstance(config, dict)
+            config = (await calls.suggest(0)).config
+            assert config is not None
             calls.complete(config["call"])
         with pytest.raises(ServiceError, match="did not get a process to start, 5 times in a row"):
             await answer
@@ -69,15 +69,15 @@ def test_a_call_that_no_process_began_is_suggested_again_but_not_forever() -> No
 def test_a_suggestion_waits_for_a_call_as_long_as_it_may() -> None:
     async def story() -> None:
         calls = TrainerCalls()
-        assert await calls.suggest(0.01) is None
+        assert await calls.suggest(0.01) == Suggestion()
         suggestion = asyncio.create_task(calls.suggest(5))
         await asyncio.sleep(0)
         TuneTrainer(calls).evaluate.remote("model")
-        assert await suggestion == {"call": 1, "method": "evaluate"}
+        assert (await suggestion).config == {"call": 1, "method": "evaluate"}
         suggestion = asyncio.create_task(calls.suggest(5))
         await asyncio.sleep(0)
         calls.close()
-        assert await suggestion == NO_MORE
+        assert await suggestion == Suggestion(over=True)
 
     run(story())
 

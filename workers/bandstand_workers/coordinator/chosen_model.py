@@ -19,6 +19,7 @@ from bandstand.trials.combination import LEAST_MEMBERS, Combination, weigh
 from bandstand.trials.events import Combined
 from bandstand.trials.history import Trial
 from bandstand_workers.coordinator.opened_study import OpenedStudy
+from bandstand_workers.fleet.handles import TrainerHandle
 
 __all__ = ["ChosenModel"]
 
@@ -36,7 +37,7 @@ class ChosenModel:
         self._search = study.search
         self._journal = study.journal
 
-    async def settle(self, trainers: Iterable[Any]) -> None:
+    async def settle(self, trainers: Iterable[TrainerHandle]) -> None:
         """Come to the study's model and its test result, by whichever of these trainers lives."""
         best = self._search.history.best
         if best is None:
@@ -47,13 +48,13 @@ class ChosenModel:
         await self._combine(best, trainers)
         await self._test_once(best, trainers)
 
-    async def keep(self, trainers: Iterable[Any]) -> None:
+    async def keep(self, trainers: Iterable[TrainerHandle]) -> None:
         """Have the file of the best trial's model where the study is to stop here for a while; nothing is tested."""
         best = self._search.history.best
         if best is not None:
             await self._make_snapshot(best, list(trainers))
 
-    async def _make_snapshot(self, best: Trial, trainers: list[Any]) -> None:
+    async def _make_snapshot(self, best: Trial, trainers: list[TrainerHandle]) -> None:
         """Where the best trial was paused, its model is in its last checkpoint."""
         if await self._is_there(best):
             return
@@ -76,7 +77,7 @@ class ChosenModel:
         await self._note(
             f"the model of trial {best.number}, the best, is lost",
             f"nothing has the weights of its epoch {self._search.history.result_epoch(best)} any more; {kept}. "
-            f"`bandstand replay {shlex.quote(row.name)} --trial {best.number}` trains it again",
+            f"`bandstand replay {shlex.quote(self._study.spec.name)} --trial {best.number}` trains it again",
         )
 
     async def _is_there(self, best: Trial) -> bool:
@@ -86,7 +87,7 @@ class ChosenModel:
             return False
         return row.model_epoch is None or row.model_epoch == self._search.history.result_epoch(best)
 
-    async def _combine(self, best: Trial, trainers: list[Any]) -> None:
+    async def _combine(self, best: Trial, trainers: list[TrainerHandle]) -> None:
         """Put together what the study wants together, and take it where it is not worse than the snapshot."""
         combination = self._search.models.combination
         if combination is None:
@@ -104,7 +105,7 @@ class ChosenModel:
             await asyncio.to_thread(stored_files.delete, combined.uri)
 
     async def _weighed(
-        self, best: Trial, combination: Combination, snapshot: str | None, trainers: list[Any]
+        self, best: Trial, combination: Combination, snapshot: str | None, trainers: list[TrainerHandle]
     ) -> Combined:
         """What came of making the combined model and scoring both on validation data, in the same way."""
         objective = self._search.spec.objective
@@ -136,7 +137,7 @@ class ChosenModel:
                 raise _NotMadeError(f"the checkpoint of trial {trial} is gone")
         return ends
 
-    async def _test_once(self, best: Trial, trainers: list[Any]) -> None:
+    async def _test_once(self, best: Trial, trainers: list[TrainerHandle]) -> None:
         """Score the chosen model on the test split, once.
 
         A study that was extended after that may choose another model. Who extended it had seen the test result, so the
@@ -175,7 +176,7 @@ class ChosenModel:
             await self._journal.durable()
 
 
-async def _wanted(trainers: list[Any], method: str, *arguments: Any) -> Any:
+async def _wanted(trainers: list[TrainerHandle], method: str, *arguments: Any) -> Any:
     """As `_ask`, where nothing goes on without an answer."""
     answer, error = await _ask(trainers, method, *arguments)
     if answer is None:
@@ -183,7 +184,7 @@ async def _wanted(trainers: list[Any], method: str, *arguments: Any) -> Any:
     return answer
 
 
-async def _ask(trainers: list[Any], method: str, *arguments: Any) -> tuple[Any, str | None]:
+async def _ask(trainers: list[TrainerHandle], method: str, *arguments: Any) -> tuple[Any, str | None]:
     """The answer of the first trainer that lives to give one, else None and what went wrong.
 
     What raises at one trainer is not asked of another: it would raise there too.

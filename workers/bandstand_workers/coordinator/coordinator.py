@@ -22,10 +22,11 @@ from bandstand.strategies import make_strategy
 from bandstand.study.study import StudySpec
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.coordinator.opened_study import OpenedStudy
-from bandstand_workers.coordinator.signals import Signals
+from bandstand_workers.coordinator.signals import Departure, Signals
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.fleet.handles import TrainerHandle
 
 __all__ = ["Coordinator", "CoordinatorActor"]
 
@@ -86,7 +87,7 @@ class Coordinator:
             self._store = Store(self._url)
         return self._store
 
-    async def run(self, trainers: Mapping[str, Any]) -> StudyOutcome | Refused:
+    async def run(self, trainers: Mapping[str, TrainerHandle]) -> StudyOutcome | Refused:
         """Run the study to its end, or until it is stopped."""
         try:
             async with self._opening:
@@ -100,7 +101,7 @@ class Coordinator:
         finally:
             store.close()
 
-    async def join(self, name: str, trainer: Any) -> None:
+    async def join(self, name: str, trainer: TrainerHandle) -> None:
         """Give work to this trainer from now on; it must have been prepared for the study, and have its data."""
         await self.signals.taken_up.wait()
         await self.study_run.join(name, trainer)
@@ -109,8 +110,8 @@ class Coordinator:
         """How many trainers have nothing to train."""
         return 0 if self._study_run is None else self._study_run.assigner.pool.idle
 
-    async def departure(self) -> tuple[str, str]:
-        """Wait until a trainer is to be replaced; its name and why."""
+    async def departure(self) -> Departure:
+        """Wait until a trainer is to be replaced."""
         return await self.signals.departures.get()
 
     async def stop(self) -> None:

@@ -6,10 +6,19 @@ Knows wishes and news. Must not know what follows from them.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from bandstand.errors import BandstandError
 
-__all__ = ["Signals"]
+__all__ = ["Departure", "Signals"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Departure:
+    """A trainer that is to be replaced."""
+
+    name: str
+    reason: str  # for people
 
 
 class Signals:
@@ -23,8 +32,8 @@ class Signals:
         """Why the study cannot go on, where it cannot."""
         self.taken_up = asyncio.Event()
         """Set when the study goes on from where it stood, so that trainers may join."""
-        self.departures: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-        """Trainers that are to be replaced: the name of each, and why."""
+        self.departures: asyncio.Queue[Departure] = asyncio.Queue()
+        """Trainers that are to be replaced, each once."""
         self._changed = asyncio.Event()
 
     def fail(self, error: BandstandError) -> None:

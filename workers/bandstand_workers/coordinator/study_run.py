@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from bandstand import stored_files
 from bandstand.errors import BandstandError, InputError
@@ -20,6 +19,7 @@ from bandstand_workers.coordinator.heartbeat import Heartbeat
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.fleet.handles import TrainerHandle
 
 __all__ = ["StudyRun"]
 
@@ -44,7 +44,7 @@ class StudyRun:
         self._search = study.search
         self._heartbeat = Heartbeat(study, assigner.pool, assigner.time_use, always_trains=always_trains)
 
-    async def run(self, trainers: Mapping[str, Any]) -> StudyOutcome | Refused:
+    async def run(self, trainers: Mapping[str, TrainerHandle]) -> StudyOutcome | Refused:
         """Run the study to its end, or until it is stopped; then give it back."""
         study = self.study
         tasks = [asyncio.create_task(study.journal.write_batches())]
@@ -71,7 +71,7 @@ class StudyRun:
             self.assigner.cancel()
             await study.close()
 
-    async def join(self, name: str, trainer: Any) -> None:
+    async def join(self, name: str, trainer: TrainerHandle) -> None:
         """Give work to this trainer from now on, if it has the study's data; it must have been prepared for it."""
         self.assigner.time_use.turn()
         if await self.data.admits(name, trainer):

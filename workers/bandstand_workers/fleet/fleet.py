@@ -17,6 +17,7 @@ import ray
 from bandstand.errors import InputError, ServiceError
 from bandstand.study.study import Resources, StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
+from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.fleet.places import Place, node_died
 from bandstand_workers.fleet.trainer import TrainerActor
 
@@ -64,13 +65,13 @@ class Fleet:
         self.size = size
         self.may_grow = True
         """Of a fleet without a size: whether there is work for one more trainer."""
-        self.ready: dict[str, Any] = {}
+        self.ready: dict[str, TrainerHandle] = {}
         """The trainers that are prepared for the study, by name."""
         self._code = code
         self._labels = labels
         self._counter = itertools.count(1)
         self._asked: dict[Any, Place] = {}  # reference of its being given -> place
-        self._placed: dict[str, tuple[Place, Any]] = {}  # name -> place and trainer
+        self._placed: dict[str, tuple[Place, TrainerHandle]] = {}  # name -> place and trainer
         self._answers: dict[Any, str] = {}  # answer of `prepare` -> name
         self._settings: dict[str, Any] = {}
         self._most = _MOST_TRAINERS
@@ -113,7 +114,7 @@ class Fleet:
         while self._asked and self.placed + len(self._asked) > wanted:
             self._asked.popitem()[1].give_back()
 
-    def advance(self, references: Iterable[Any]) -> dict[str, Any]:
+    def advance(self, references: Iterable[Any]) -> dict[str, TrainerHandle]:
         """Go on after these references, of which those that are `awaited` count; returns the trainers ready now.
 
         Raises:

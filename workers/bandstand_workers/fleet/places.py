@@ -17,6 +17,7 @@ from ray.util import placement_group, placement_group_table, remove_placement_gr
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from bandstand.study.study import Resources
+from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.internals.ray_parts import says_node_died
 
 __all__ = ["Place", "bundle_of", "node_died", "wait_for_verdict"]
@@ -38,7 +39,7 @@ def node_died(error: BaseException) -> bool:
     return isinstance(error, ray.exceptions.RayActorError) and (error.preempted or says_node_died(error))
 
 
-async def wait_for_verdict(trainer: Any, error: BaseException) -> BaseException:
+async def wait_for_verdict(trainer: TrainerHandle, error: BaseException) -> BaseException:
     """What an actor died of, where at first all that is known is that it does not answer.
 
     Ray needs some seconds to tell a node that is dead from one that is slow.

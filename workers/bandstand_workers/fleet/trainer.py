@@ -18,6 +18,7 @@ from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import Resources, StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
+from bandstand_workers.fleet.handles import CoordinatorHandle
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 
 if TYPE_CHECKING:  # it imports Keras, which a process must not have before its devices are set up
@@ -39,7 +40,13 @@ class CoordinatorLink:
     wait for answers and a busy coordinator gets fewer calls. Only where the trial must ask does it wait.
     """
 
-    def __init__(self, coordinator: Any, trial: int, attempt: int, heard: Callable[[Measurement], None] | None = None):
+    def __init__(
+        self,
+        coordinator: CoordinatorHandle,
+        trial: int,
+        attempt: int,
+        heard: Callable[[Measurement], None] | None = None,
+    ):
         """`heard` is told of each epoch too, at once."""
         self._coordinator = coordinator
         self._trial = trial
@@ -154,7 +161,7 @@ class Trainer:
 
     def train(
         self,
-        coordinator: Any,
+        coordinator: CoordinatorHandle,
         assignment: Assignment,
         folder: str,
         resume_uri: str | None,

@@ -19,8 +19,10 @@ from bandstand.running.messages import Ended, Job, Note, Running, StudyOutcome
 from bandstand.settings import ray_address
 from bandstand.study.study import StudySpec
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
+from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
 from bandstand_workers.fleet.fleet import Fleet
+from bandstand_workers.fleet.handles import CoordinatorHandle
 from bandstand_workers.fleet.ray_connection import fitting_trainers
 from bandstand_workers.fleet.resource_notes import ResourceNotes
 from bandstand_workers.running.tell import Tell
@@ -144,10 +146,11 @@ class _StudyOnFleet:
                 continue
         raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
 
-    def _start_coordinator(self) -> Any:
+    def _start_coordinator(self) -> CoordinatorHandle:
         # Not earlier: the trainers, which take longer, start meanwhile.
         from bandstand_workers.coordinator.coordinator import CoordinatorActor
 
+        coordinator: CoordinatorHandle
         coordinator, url_file = start_coordinator(
             CoordinatorActor, self._spec, self._database_url, self._job.checkpoints_uri, self._job.data_may_differ
         )
@@ -155,7 +158,7 @@ class _StudyOnFleet:
         coordinator.warm_up.remote()
         return coordinator
 
-    def _attend(self, coordinator: Any) -> StudyOutcome:
+    def _attend(self, coordinator: CoordinatorHandle) -> StudyOutcome:
         """Wait for the outcome; give the coordinator trainers as they come, replace them as they go; pass on a stop."""
         outcome = coordinator.run.remote(dict(self._fleet.ready))
         departure = coordinator.departure.remote()
@@ -167,10 +170,10 @@ class _StudyOnFleet:
             if outcome in ready:
                 return settled(ray.get(outcome))
             if departure in ready:
-                name, reason = ray.get(departure)
+                departed: Departure = ray.get(departure)
                 departure = coordinator.departure.remote()
-                _log.warning("%s is replaced: %s", name, reason)
-                self._fleet.replace(name)
+                _log.warning("%s is replaced: %s", departed.name, departed.reason)
+                self._fleet.replace(departed.name)
             if idle is not None and idle in ready:
                 self._fleet.may_grow, idle = ray.get(idle) == 0, None
             elif idle is None and time.monotonic() - asked_at >= _GROW_SECONDS:

@@ -141,12 +141,9 @@ class Training:
         if trial is not None and outcome.failure is None and outcome.refusal is None:
             self.source.give_back(trial.model)
         self.source.clean_up(None if trial is None else trial.model)
-        return dataclasses.replace(
-            outcome,
-            defaulted=self._defaulted(),
-            notes=(*notes, *self.source.take_notes()),
-            memory_bytes=psutil.Process().memory_info().rss,
-        )
+        notes += self.source.take_notes()
+        memory_bytes = psutil.Process().memory_info().rss
+        return dataclasses.replace(outcome, defaulted=self._defaulted(), notes=tuple(notes), memory_bytes=memory_bytes)
 
     def _make(self, assignment: Assignment, context: Context, notes: list[str]) -> tuple[TrialModel, list[Any]]:
         """An assignment's model and the user's callbacks; what the user should know of these goes into `notes`."""

@@ -165,7 +165,7 @@ class TrialTraining:
                 self._train_compiled(lent, callbacks, report)
             if watch.may_differ(goes_on=report.verdict is not None and report.verdict.action is Action.PAUSE):
                 self._source.notes.append(_CHANGED)
-        elif resume is not None:  # it was told to stop before its last worker died
+        elif resume is not None:  # it was told to stop before its last trainer died
             model_state.restore(dataclasses.replace(resume, callbacks=[]), model, [])
         return report.verdict
 

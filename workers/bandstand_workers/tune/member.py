@@ -5,6 +5,7 @@ Knows Tune's Trainable. What Tune restores is a reference to a checkpoint of our
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import traceback
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Failure, Outcome
 from bandstand_workers.tune.population import MEMBER, OBJECTIVE, PopulationConfig
-from bandstand_workers.tune.population_coordinator import Interval, Order
+from bandstand_workers.tune.population_coordinator import Interval, MemberCheckpoint, Order
 from bandstand_workers.tune.trainer_thread import TrainerThread
 
 __all__ = ["MemberTrainable"]
@@ -45,16 +46,16 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
 
     def _begin_member(self, config: Mapping[str, Any]) -> None:
         self._member_config = config
-        self._reached: dict[str, int] | None = None
+        self._reached: MemberCheckpoint | None = None
 
     def load_checkpoint(self, checkpoint: dict[str, int]) -> None:
         """As Tune's: what this member goes on from, its own or another's."""
-        self._reached = checkpoint
+        self._reached = MemberCheckpoint(trial=checkpoint["trial"], epoch=checkpoint["epoch"])
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, int]:
         """As Tune's: ours is durable, Tune keeps where it is."""
         assert self._reached is not None, "Tune saves a member after a result"
-        return self._reached
+        return dataclasses.asdict(self._reached)
 
     def step(self) -> dict[str, Any]:
         """As Tune's: one result."""
@@ -69,7 +70,7 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
             reached = self._train(order)
         except ray.exceptions.RayActorError:
             return {"done": True}  # the coordinator is gone: there will be another, and another Tuner
-        self._reached = {"trial": reached.trial, "epoch": reached.epoch}
+        self._reached = MemberCheckpoint(trial=reached.trial, epoch=reached.epoch)
         return {"epoch": reached.epoch, OBJECTIVE: reached.value, "trial": reached.trial, "done": reached.over}
 
     def _take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:

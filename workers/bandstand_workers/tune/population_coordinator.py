@@ -25,9 +25,18 @@ from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.messages import Outcome
 
-__all__ = ["Interval", "MemberStart", "Order", "PopulationCoordinator", "PopulationCoordinatorActor", "PopulationRun"]
+__all__ = [
+    "Interval",
+    "MemberCheckpoint",
+    "MemberStart",
+    "Order",
+    "PopulationCoordinator",
+    "PopulationCoordinatorActor",
+    "PopulationRun",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +45,14 @@ class MemberStart:
 
     trial: int
     params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemberCheckpoint:
+    """What Tune keeps of a member: where a checkpoint of ours is."""
+
+    trial: int
+    epoch: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +116,7 @@ class PopulationRun(StudyRun):
         for group in (self._trial_of, self._cloned, self._placed):
             group.clear()
 
-    async def close(self, trainers: Mapping[str, Any]) -> None:
+    async def close(self, trainers: Mapping[str, TrainerHandle]) -> None:
         """Let the study end; these make and test its model."""
         for name, trainer in trainers.items():
             if await self.data.admits(name, trainer):
@@ -118,14 +135,14 @@ class PopulationRun(StudyRun):
     # -- one member ---------------------------------------------------------------------------------------------------
 
     async def order(
-        self, member: str, first_trial: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+        self, member: str, first_trial: int, checkpoint: MemberCheckpoint | None, params: Mapping[str, Any]
     ) -> Order | None:
         """What a member trains for its next result, once there is a place; None: nothing any more.
 
         Args:
             member: who asks.
             first_trial: the one that it began this Tuner with.
-            checkpoint: `trial` and `epoch` of what Tune had it restore, or of its own last result.
+            checkpoint: what Tune had it restore, or of its own last result.
             params: what Tune wants it to train with.
         """
         if member not in self._placed:  # it is, where its process died and Tune begins again with it
@@ -161,7 +178,7 @@ class PopulationRun(StudyRun):
             self._places.release()
 
     async def _order(
-        self, member: str, first_trial: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+        self, member: str, first_trial: int, checkpoint: MemberCheckpoint | None, params: Mapping[str, Any]
     ) -> Order | None:
         trial = self._trial_to_train(member, first_trial, checkpoint, params)
         if trial.state is not TrialState.WAITING:
@@ -187,7 +204,7 @@ class PopulationRun(StudyRun):
         )
 
     def _trial_to_train(
-        self, member: str, first_trial: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+        self, member: str, first_trial: int, checkpoint: MemberCheckpoint | None, params: Mapping[str, Any]
     ) -> Trial:
         """A member's present trial, after what Tune has decided of it; it waits where it may be trained."""
         history = self._search.history
@@ -195,8 +212,8 @@ class PopulationRun(StudyRun):
         if trial.state is TrialState.RUNNING:  # Tune begins again with a member whose process died
             self._pool.ends(member)
             self._search.lost(trial.number, trial.attempt, "the process that Ray Tune gave it died")
-        if checkpoint is not None and checkpoint["trial"] != trial.number:
-            clone = checkpoint["trial"], checkpoint["epoch"], dict(params)
+        if checkpoint is not None and checkpoint.trial != trial.number:
+            clone = checkpoint.trial, checkpoint.epoch, dict(params)
             if self._cloned.get(member) != clone:
                 self._cloned[member] = clone
                 trial = self._clone(member, trial, history.trials[clone[0]], clone[1], params)
@@ -269,14 +286,14 @@ class PopulationCoordinator(Coordinator):
         """Whether the study is to have its result now: nobody has stopped it."""
         return not self.signals.stop_requested and self.signals.failure is None
 
-    async def close_population(self, trainers: Mapping[str, Any]) -> None:
+    async def close_population(self, trainers: Mapping[str, TrainerHandle]) -> None:
         """As `PopulationRun.close`."""
         await self._population.close(trainers)
 
     # -- for members ------------------------------------------------------------------------------------------------
 
     async def order(
-        self, member: str, first_trial: int, checkpoint: Mapping[str, int] | None, params: Mapping[str, Any]
+        self, member: str, first_trial: int, checkpoint: MemberCheckpoint | None, params: Mapping[str, Any]
     ) -> Order | None:
         """As `PopulationRun.order`."""
         return await self._population.order(member, first_trial, checkpoint, params)

@@ -20,6 +20,7 @@ from bandstand.settings import ray_address
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
 from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
 from bandstand_workers.fleet.fleet import Fleet
+from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.fleet.resource_notes import ResourceNotes
 from bandstand_workers.tune.member import MemberTrainable
 from bandstand_workers.tune.population import MEMBER, PopulationConfig
@@ -115,7 +116,7 @@ def _answer(coordinator: Any, answer: Any, outcome: Any, run: TuneRun) -> Any:
 
 
 @contextmanager
-def _one_trainer(run: TuneRun) -> Iterator[dict[str, Any]]:
+def _one_trainer(run: TuneRun) -> Iterator[dict[str, TrainerHandle]]:
     """A trainer of our own that has checked the study, outside Tune; it ends with the context."""
     fleet = Fleet(run.spec.resources, run.code, size=1)
     try:

@@ -11,7 +11,7 @@ import ray
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from bandstand_workers.tune.trainer_calls import NO_MORE
+from bandstand_workers.tune.trainer_calls import Suggestion
 
 __all__ = ["GOES_ON", "CallSearcher", "VerdictScheduler"]
 
@@ -39,15 +39,15 @@ class CallSearcher(Searcher):  # type: ignore[misc]  # ray has no types
         if len(self._under_way) >= self._trainers:
             return None
         try:
-            config = ray.get(self._coordinator.suggest.remote(_BUSY_SECONDS if self._under_way else _IDLE_SECONDS))
+            suggestion: Suggestion = ray.get(
+                self._coordinator.suggest.remote(_BUSY_SECONDS if self._under_way else _IDLE_SECONDS)
+            )
         except ray.exceptions.RayActorError:
             return str(Searcher.FINISHED)  # whoever runs the study begins another coordinator, and another Tuner
-        if config is None:
-            return None
-        if config == NO_MORE:
-            return str(Searcher.FINISHED)
-        self._under_way[trial_id] = config["call"]
-        return dict(config)
+        if suggestion.config is None:
+            return str(Searcher.FINISHED) if suggestion.over else None
+        self._under_way[trial_id] = suggestion.config["call"]
+        return dict(suggestion.config)
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """As Tune's: the call is over, whatever became of it."""

@@ -14,11 +14,9 @@ from typing import Any
 import ray
 
 from bandstand.errors import ServiceError
+from bandstand_workers.fleet.handles import RemoteMethod
 
-__all__ = ["NO_MORE", "TrainerCall", "TrainerCalls", "TuneTrainer", "TuneTrainers"]
-
-NO_MORE = "no more"
-"""Instead of a call's number: there will be none."""
+__all__ = ["Suggestion", "TrainerCall", "TrainerCalls", "TuneTrainer", "TuneTrainers"]
 
 _STARTS = 5
 """How often in a row a process may die before it takes its call, after which a study cannot be run."""
@@ -33,6 +31,14 @@ class TrainerCall:
     arguments: tuple[Any, ...]
     config: Mapping[str, Any]
     """What Tune is told of it: plain values, as Tune writes them into its files."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suggestion:
+    """What Tune may do next."""
+
+    config: dict[str, Any] | None = None  # of a call; None: nothing for now
+    over: bool = False  # there will be no more calls
 
 
 class TrainerCalls:
@@ -67,19 +73,19 @@ class TrainerCalls:
         self._changed.set()
         return waiting
 
-    async def suggest(self, wait_seconds: float) -> dict[str, Any] | str | None:
-        """The config of the next call, None where there is none within this time, or NO_MORE."""
+    async def suggest(self, wait_seconds: float) -> Suggestion:
+        """The config of the next call, if there is one within this time."""
         if not self._new and not self._over:
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), wait_seconds)
             except TimeoutError:
-                return None
+                return Suggestion()
         if not self._new:
-            return NO_MORE if self._over else None
+            return Suggestion(over=self._over)
         call = self._new.popleft()
         self._suggested[call.number] = call
-        return {"call": call.number, "method": call.method, **call.config}
+        return Suggestion(config={"call": call.number, "method": call.method, **call.config})
 
     def take(self, number: int) -> TrainerCall | None:
         """What is to be done, for the process that begins with it; None where another has."""
@@ -121,11 +127,16 @@ class TuneTrainer:
     """What the coordinator takes for a trainer's handle: its calls wait for a process."""
 
     def __init__(self, calls: TrainerCalls):
-        self.prepare = _Method(calls, "prepare")
-        self.train = _Method(calls, "train")
-        self.make_model = _Method(calls, "make_model")
-        self.combine = _Method(calls, "combine")
-        self.evaluate = _Method(calls, "evaluate")
+        self.prepare: RemoteMethod = _Method(calls, "prepare")
+        self.train: RemoteMethod = _Method(calls, "train")
+        self.make_model: RemoteMethod = _Method(calls, "make_model")
+        self.combine: RemoteMethod = _Method(calls, "combine")
+        self.evaluate: RemoteMethod = _Method(calls, "evaluate")
+        self.check: RemoteMethod = _Method(calls, "check")
+        self.fingerprint: RemoteMethod = _Method(calls, "fingerprint")
+        self.remarks: RemoteMethod = _Method(calls, "remarks")
+        self.baseline_memory_bytes: RemoteMethod = _Method(calls, "baseline_memory_bytes")
+        self.memory_bytes: RemoteMethod = _Method(calls, "memory_bytes")
 
 
 class _Method:

@@ -18,7 +18,8 @@ from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
-from bandstand_workers.tune.trainer_calls import TrainerCall, TrainerCalls, TuneTrainer, TuneTrainers
+from bandstand_workers.fleet.handles import TrainerHandle
+from bandstand_workers.tune.trainer_calls import Suggestion, TrainerCall, TrainerCalls, TuneTrainer, TuneTrainers
 
 __all__ = ["TuneCoordinator", "TuneCoordinatorActor"]
 
@@ -65,7 +66,7 @@ class TuneCoordinator(Coordinator):
 
     # -- for Tune's searcher and its processes ----------------------------------------------------------------------
 
-    async def suggest(self, wait_seconds: float) -> dict[str, Any] | str | None:
+    async def suggest(self, wait_seconds: float) -> Suggestion:
         """As `TrainerCalls.suggest`."""
         return await self._calls.suggest(wait_seconds)
 
@@ -85,7 +86,7 @@ class TuneCoordinator(Coordinator):
 class _DataOfProcesses(DataCheck):
     """The trainers are no processes: each of Tune's asks `take` before its first training."""
 
-    async def passes(self, name: str, trainer: Any) -> bool:
+    async def passes(self, name: str, trainer: TrainerHandle) -> bool:
         """As `DataCheck.passes`."""
         return True
 
@@ -101,7 +102,7 @@ class _TuneAssigner(Assigner):
         """None: see above."""
         return set()
 
-    async def see_baseline(self, name: str, trainer: Any) -> None:
+    async def see_baseline(self, name: str, trainer: TrainerHandle) -> None:
         """A process that has grown leaves by itself."""
 
     def watch_memory(self, name: str, memory_bytes: int) -> None:

@@ -14,11 +14,13 @@ import ray
 from bandstand.errors import BandstandError, one_line
 from bandstand.search.protocol import Assignment
 from bandstand_workers.coordinator.opened_study import OpenedStudy
+from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.coordinator.time_use import TimeUse
 from bandstand_workers.coordinator.trainers.affinity import Affinity
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
 from bandstand_workers.coordinator.trainers.deaths import Deaths
 from bandstand_workers.coordinator.trainers.trainer_pool import TrainerPool
+from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.fleet.places import wait_for_verdict
 from bandstand_workers.messages import Outcome
 
@@ -54,7 +56,7 @@ class Assigner:
         self._affinity = Affinity(None if spec.resources.gpus else spec.batch_size)
         self._deaths = Deaths()
 
-    def join(self, name: str, trainer: Any) -> None:
+    def join(self, name: str, trainer: TrainerHandle) -> None:
         """Give work to this trainer from now on; it must have been prepared for the study, and have its data."""
         self.pool.join(name, trainer)
         self._fill_seats(name, trainer)
@@ -73,13 +75,13 @@ class Assigner:
 
     # -- one trainer --------------------------------------------------------------------------------------------------
 
-    def _fill_seats(self, name: str, trainer: Any) -> None:
+    def _fill_seats(self, name: str, trainer: TrainerHandle) -> None:
         """Have each seat of a trainer served that is not."""
         for seat in self.pool.seats_of(name):
             if seat not in self._serving or self._serving[seat].done():
                 self._serving[seat] = asyncio.get_running_loop().create_task(self._serve(name, seat, trainer))
 
-    async def _serve(self, name: str, seat: str, trainer: Any) -> None:
+    async def _serve(self, name: str, seat: str, trainer: TrainerHandle) -> None:
         """Give a seat of a trainer one assignment after the other until the study is done or the trainer gone."""
         try:
             await self.see_baseline(name, trainer)
@@ -105,12 +107,12 @@ class Assigner:
         except BandstandError as error:
             self._signals.fail(error)
 
-    async def _train(self, name: str, trainer: Any, assignment: Assignment) -> None:
+    async def _train(self, name: str, trainer: TrainerHandle, assignment: Assignment) -> None:
         """Have one assignment trained."""
         study, trial = self._study, assignment.trial
         self._affinity.given(name, assignment.params)
         folder = study.folder_of(trial)
-        await self.time_use.storing(study.journal.durable())  # what a worker is told is stored first
+        await self.time_use.storing(study.journal.durable())  # what a trainer is told is stored first
         resume_uri = await study.resume_uri(assignment)
         if assignment.checkpoint_of is not None and resume_uri is None:
             study.outcomes.refuse_forgotten(assignment)
@@ -130,7 +132,7 @@ class Assigner:
             if outcome is not None:
                 self.watch_memory(name, outcome.memory_bytes)
 
-    async def _lose(self, name: str, trainer: Any, assignment: Assignment, error: BaseException) -> None:
+    async def _lose(self, name: str, trainer: TrainerHandle, assignment: Assignment, error: BaseException) -> None:
         """A trainer has died under an assignment."""
         trial = assignment.trial
         under_way = self.pool.died_with(name)
@@ -174,7 +176,7 @@ class Assigner:
 
     # -- who is to be replaced ----------------------------------------------------------------------------------------
 
-    async def see_baseline(self, name: str, trainer: Any) -> None:
+    async def see_baseline(self, name: str, trainer: TrainerHandle) -> None:
         """Learn what memory a trainer had before it trained."""
         if name not in self._baseline_memory:
             self._baseline_memory[name] = await trainer.baseline_memory_bytes.remote()
@@ -205,5 +207,5 @@ class Assigner:
             return
         self._affinity.forget(name)
         self._study.pauses.abandon(name, reason)
-        self._signals.departures.put_nowait((name, reason))
+        self._signals.departures.put_nowait(Departure(name=name, reason=reason))
         self._signals.wake()

@@ -6,13 +6,14 @@ Knows what trainers say of their data. Must not know what they train.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import ray
 
 from bandstand.errors import BandstandError, ServiceError, one_line
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.coordinator.opened_study import OpenedStudy
+from bandstand_workers.coordinator.signals import Departure
+from bandstand_workers.fleet.handles import TrainerHandle
 
 __all__ = ["DataCheck"]
 
@@ -28,7 +29,7 @@ class DataCheck:
         self._may_differ = may_differ
         self._passed: set[str] = set()  # trainers
 
-    async def all_pass(self, trainers: Mapping[str, Any]) -> bool:
+    async def all_pass(self, trainers: Mapping[str, TrainerHandle]) -> bool:
         """Whether all of these trainers have the study's data; if not, the study stops."""
         for name, trainer in trainers.items():
             try:
@@ -38,17 +39,17 @@ class DataCheck:
                 continue  # it is replaced when it is given work
         return True
 
-    async def admits(self, name: str, trainer: Any) -> bool:
+    async def admits(self, name: str, trainer: TrainerHandle) -> bool:
         """Whether a trainer may join. One that has died is to be replaced; other data stop the study."""
         try:
             return await self.passes(name, trainer)
         except ray.exceptions.RayActorError as error:
-            self._study.signals.departures.put_nowait((name, f"it died: {one_line(error)}"))
+            self._study.signals.departures.put_nowait(Departure(name=name, reason=f"it died: {one_line(error)}"))
         except BandstandError as error:
             self._study.signals.fail(error)
         return False
 
-    async def passes(self, name: str, trainer: Any) -> bool:
+    async def passes(self, name: str, trainer: TrainerHandle) -> bool:
         """Whether a trainer has the study's data; if not, the study stops.
 
         Raises:

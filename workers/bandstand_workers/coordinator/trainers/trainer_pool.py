@@ -5,7 +5,7 @@ Knows names. Must not know what a trial is, nor how a trainer is told anything.
 
 from __future__ import annotations
 
-from typing import Any
+from bandstand_workers.fleet.handles import TrainerHandle
 
 __all__ = ["TrainerPool"]
 
@@ -15,14 +15,14 @@ class TrainerPool:
 
     def __init__(self, trials_at_once: int):
         """Nobody is there yet."""
-        self.trainers: dict[str, Any] = {}
+        self.trainers: dict[str, TrainerHandle] = {}
         """Those that are there, by name."""
         self._at_once = trials_at_once
         self._under_way: dict[str, tuple[str, int]] = {}  # seat -> its trainer, its trial
         self._leaving: dict[str, str] = {}  # trainer -> why it is given no more work
         self._died_with: dict[str, frozenset[int]] = {}
 
-    def join(self, name: str, trainer: Any) -> None:
+    def join(self, name: str, trainer: TrainerHandle) -> None:
         """A trainer is there."""
         self.trainers[name] = trainer
 
