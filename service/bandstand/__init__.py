@@ -13,7 +13,7 @@ brings neither TensorFlow nor Ray nor pandas. Keras callbacks and schedules are 
     strategies   samplers, pruners and whole policies: what to try next, and for how long
     search       decides (with these three a pure core: no clock, no database, no Ray)
     study        the spec, the file it stands in, and where a user's code is found
-    store        keeps (PostgreSQL), with Optuna's own tables in step; `optuna_tables` has the dashboard on them
+    store        keeps (PostgreSQL), with Optuna's own tables in step; `optuna_dashboard` shows them
     report       what a search was worth; `comparison` and `simulation` put it beside others
     running      starts workers and follows them
     submissions  what a server (`api`) is asked to run, by its users (`client`)

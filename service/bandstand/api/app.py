@@ -60,14 +60,7 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.store = store
-    app.state.settings = settings
-    app.state.known_tokens = KnownTokens(store.accounts)
-    app.state.sessions = Sessions(store, settings.session_hours)
-    app.state.feeds = Feeds(store)
-    app.state.snapshots = Snapshots(store)
-    app.state.metrics = Metrics(store, app.state.feeds)
-    app.state.reports = ReportWriter(store, settings.reports_at_once)
+    _add_parts(app, store, settings)
     register_problems(app)
     _add_middleware(app, settings)
     app.include_router(operations.router)
@@ -86,6 +79,18 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     register_dashboard(app)
     app.add_middleware(SecureHeaders)  # the last one added is the outermost
     return app
+
+
+def _add_parts(app: FastAPI, store: Store, settings: ServerSettings) -> None:
+    """What lives as long as the server does."""
+    app.state.store = store
+    app.state.settings = settings
+    app.state.known_tokens = KnownTokens(store.accounts)
+    app.state.sessions = Sessions(store, settings.session_hours)
+    app.state.feeds = Feeds(store)
+    app.state.snapshots = Snapshots(store)
+    app.state.metrics = Metrics(store, app.state.feeds)
+    app.state.reports = ReportWriter(store, settings.reports_at_once)
 
 
 def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from bandstand.errors import StudyFailedError
 from bandstand.running.live import make_display
-from bandstand.running.run import run_studies
+from bandstand.running.run import RunOptions, run_studies
 from bandstand.settings import bandstand_home
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
@@ -35,7 +35,7 @@ def run_demo(workers: int | None) -> Path:
     typer.echo(
         f"Handwritten digits, a small network: {_EPOCHS} epochs for {ours.strategy_name}, {_EPOCHS} for random search."
     )
-    outcomes = run_studies(store, [ours, random], workers=workers, code_path=[], display=make_display(store))
+    outcomes = run_studies(store, [ours, random], RunOptions(workers=workers), make_display(store))
     for name, outcome in outcomes.items():
         if outcome.state != "finished":
             raise StudyFailedError(f"study {name!r} is {outcome.state}: {outcome.reason}")

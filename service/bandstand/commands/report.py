@@ -57,7 +57,7 @@ def report(
 
 def _publish(store: Store, record: StudyRecord, document: Document) -> None:
     """Show reviewers in Optuna Dashboard what the report says first."""
-    from bandstand.optuna_tables.dashboard_notes import DashboardNotes
+    from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
     from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
 
     figures = _main_drawings(document, "best_so_far", "history", "importances")
@@ -74,7 +74,7 @@ def write_comparison_report(store: Store, results: Results, output: Path, form: 
     from bandstand.comparison.judgement import judge
     from bandstand.comparison.outline import make_comparison_report
     from bandstand.comparison.summary import answer_from
-    from bandstand.optuna_tables.dashboard_notes import DashboardNotes
+    from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
     from bandstand.report.forms.page import write_document
 
     document = make_comparison_report(results)

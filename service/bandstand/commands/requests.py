@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bandstand.commands.options import StudyName
 from bandstand.study.budget_text import BUDGET_FORMS
 
 if TYPE_CHECKING:
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["enqueue", "extend", "texts_from"]
 
-Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
-
 
 def extend(
-    name: Name,
+    name: StudyName,
     budget: Annotated[
         list[str], typer.Option("--budget", help=f"The new total of what the study limits: {BUDGET_FORMS}.")
     ],
@@ -38,7 +37,7 @@ def extend(
 
 
 def enqueue(
-    name: Name,
+    name: StudyName,
     params: Annotated[list[str], typer.Argument(help="Every parameter of a trial: units=32 learning_rate=0.01.")],
 ) -> None:
     """Have these params trained next, as a trial of the study."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -12,7 +14,8 @@ from bandstand import stored_files
 from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.records.timeline import places_of
 from bandstand.report.text import counted
-from bandstand.running.live import params_text
+from bandstand.running.progress_view import params_text
+from bandstand.trials.combination import sentence_on
 from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from bandstand.store.reading.study_list import StudySummary
     from bandstand.store.records import StudyRecord
 
-__all__ = ["print_record", "print_schedule", "print_studies"]
+__all__ = ["print_best", "print_record", "print_schedule", "print_studies"]
 
 _TOP = 10
 
@@ -77,6 +80,37 @@ def print_record(record: StudyRecord, console: Console | None = None) -> None:
     _print_files(record, console)
     _print_top(record, console)
     _print_failures(record, console)
+
+
+def print_best(record: StudyRecord) -> None:
+    """Print the best trial of a study that has one, and the model that it gives."""
+    best = record.best
+    assert best is not None
+    objective = record.spec.objective
+    metric = objective.metric
+    typer.echo(
+        f"best {metric} {best.value:.4f} ({objective.better}): "
+        f"trial {best.number}, {best.state}, epoch {best.epoch} of {best.epochs}"
+    )
+    if best.seen:
+        typer.echo(best.seen_words(objective))
+    for name, value in best.params.items():
+        typer.echo(f"  {name} = {value!r}")
+    if record.best_ancestors:
+        typer.echo(
+            f"its weights went through {counted(len(record.best_ancestors), 'trial')} with other params before; "
+            f"`bandstand schedule {shlex.quote(record.spec.name)}` shows them epoch by epoch"
+        )
+    if record.combined is not None:
+        typer.echo(sentence_on(record.combined, metric))
+    if record.test_metrics:
+        tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
+        typer.echo(f"on the test data, {record.looked_at}, {record.tested_model}: {tested}")
+    elif record.has_test is False:
+        typer.echo("not tested: the data have no test split")
+    typer.echo(f"model: {best.model_path}" if best.model_path else best.model_words)
+    for replayed in record.replays:
+        typer.echo(replayed.sentence)
 
 
 def _print_requests(record: StudyRecord, console: Console) -> None:

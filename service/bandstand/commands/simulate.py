@@ -11,61 +11,70 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bandstand.commands.options import AsJson
 from bandstand.study.budget_text import BUDGET_FORMS
 
 if TYPE_CHECKING:
+    from bandstand.simulation.cluster import Cluster
     from bandstand.simulation.comparison import Comparison
+    from bandstand.simulation.learning_curves.curves import CurveSource
+    from bandstand.simulation.simulated_study import SimulatedStudy
     from bandstand.study.study import StudySpec
 
 __all__ = ["simulate"]
 
 
+File = Annotated[
+    str | None,
+    typer.Argument(help="study.toml, train.py:study or a built-in study; may be left out with recorded curves."),
+]
+VirtualWorkers = Annotated[int, typer.Option("--workers", "-w", help="Virtual workers.")]
+Curves = Annotated[str, typer.Option(help="Learning curves: analytic (made up), lcbench:TASK or taskset:TASK.")]
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="SAMPLER+PRUNER with commas, such as tpe+asha,random+asha:min_epochs=1; else the study's. A sampler "
+        "alone has no pruner, not asha as in a study file."
+    ),
+]
+BudgetTexts = Annotated[list[str] | None, typer.Option(help=f"Instead of the study's: {BUDGET_FORMS}.")]
+MaxEpochs = Annotated[int | None, typer.Option(help="Instead of the study's.")]
+Repeats = Annotated[int, typer.Option(min=1, help="Simulated studies of each strategy, a seed each.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="The first seed, instead of the study's.")]
+EpochSeconds = Annotated[float, typer.Option(help="What an epoch takes on average; lcbench has durations of its own.")]
+Speeds = Annotated[str, typer.Option(help="Of the workers, in turn, such as 1,1,0.5.")]
+StartSeconds = Annotated[str, typer.Option(help="Until a worker is up, in turn, such as 0,30.")]
+Stragglers = Annotated[
+    float, typer.Option(help="σ: an epoch takes 1 + |z| times as long, z normal with this deviation.")
+]
+Failures = Annotated[float, typer.Option(help="Deaths of each worker per hour.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "--out", "-o", help="Write the report: .html with plots, .md or .json.")
+]
+
+
 def simulate(
-    file: Annotated[
-        str | None,
-        typer.Argument(help="study.toml, train.py:study or a built-in study; may be left out with recorded curves."),
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", "-w", help="Virtual workers.")] = 8,
-    curves: Annotated[
-        str, typer.Option(help="Learning curves: analytic (made up), lcbench:TASK or taskset:TASK.")
-    ] = "analytic",
-    strategies: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="SAMPLER+PRUNER with commas, such as tpe+asha,random+asha:min_epochs=1; else the study's. A sampler "
-            "alone has no pruner, not asha as in a study file."
-        ),
-    ] = None,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Instead of the study's: {BUDGET_FORMS}."),
-    ] = None,
-    max_epochs: Annotated[int | None, typer.Option(help="Instead of the study's.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Simulated studies of each strategy, a seed each.")] = 5,
-    seed: Annotated[int | None, typer.Option(min=0, help="The first seed, instead of the study's.")] = None,
-    epoch_seconds: Annotated[
-        float, typer.Option(help="What an epoch takes on average; lcbench has durations of its own.")
-    ] = 10.0,
-    speeds: Annotated[str, typer.Option(help="Of the workers, in turn, such as 1,1,0.5.")] = "1",
-    start_seconds: Annotated[str, typer.Option(help="Until a worker is up, in turn, such as 0,30.")] = "0",
-    stragglers: Annotated[
-        float, typer.Option(help="σ: an epoch takes 1 + |z| times as long, z normal with this deviation.")
-    ] = 0.0,
-    failures: Annotated[float, typer.Option(help="Deaths of each worker per hour.")] = 0.0,
-    output: Annotated[
-        Path | None, typer.Option("--output", "--out", "-o", help="Write the report: .html with plots, .md or .json.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")] = False,
+    file: File = None,
+    workers: VirtualWorkers = 8,
+    curves: Curves = "analytic",
+    strategies: Strategies = None,
+    budget: BudgetTexts = None,
+    max_epochs: MaxEpochs = None,
+    repeats: Repeats = 5,
+    seed: Seed = None,
+    epoch_seconds: EpochSeconds = 10.0,
+    speeds: Speeds = "1",
+    start_seconds: StartSeconds = "0",
+    stragglers: Stragglers = 0.0,
+    failures: Failures = 0.0,
+    output: Output = None,
+    as_json: AsJson = False,
 ) -> None:
     """Simulate a study: what would this strategy do with my budget and workers? Trains nothing."""
-    import time
-
     from bandstand.commands.report import check_report_file
     from bandstand.simulation.cluster import Cluster
-    from bandstand.simulation.comparison import compare
     from bandstand.simulation.learning_curves.sources import open_source
     from bandstand.simulation.simulated_study import make_study
-    from bandstand.study.lineup import strategies_from, strategy_of
 
     if output is not None:
         check_report_file(output)
@@ -76,17 +85,32 @@ def simulate(
         straggling=stragglers,
         deaths_per_hour=failures,
     )
-    source = open_source(curves, epoch_seconds)
-    spec, notes = make_study(
-        _study_in(file), source, workers=workers, budget=budget or (), max_epochs=max_epochs, seed=seed
-    )
-    choices = strategies_from(strategies) if strategies else [strategy_of(spec)]
+    source, given = open_source(curves, epoch_seconds), _study_in(file)
+    study = make_study(given, source, workers=workers, budget=budget or (), max_epochs=max_epochs, seed=seed)
+    _show(_simulated(study, source, cluster, strategies, repeats), output, as_json)
+
+
+def _simulated(
+    study: SimulatedStudy, source: CurveSource, cluster: Cluster, strategies: list[str] | None, repeats: int
+) -> Comparison:
+    """The study simulated with each of the strategies; with its own where None."""
+    import time
+
+    from bandstand.simulation.comparison import compare
+    from bandstand.study.lineup import strategies_from, strategy_of
+
+    choices = strategies_from(strategies) if strategies else [strategy_of(study.spec)]
     progress = _Progress(len(choices) * repeats)
     comparison = compare(
-        spec, source, cluster, choices, repeats=repeats, notes=notes, stopwatch=time.perf_counter,
+        study.spec, source, cluster, choices, repeats=repeats, notes=study.notes, stopwatch=time.perf_counter,
         note_progress=progress.note,
     )  # fmt: skip
     progress.end()
+    return comparison
+
+
+def _show(comparison: Comparison, output: Path | None, as_json: bool) -> None:
+    """Print what was simulated, and write its report."""
     if output is not None:
         from bandstand.report.forms.page import write_document
         from bandstand.simulation.report.outline import make_simulation_report

@@ -16,8 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bandstand.errors import StudyNotFoundError
-from bandstand.running.live import Display, NoDisplay, budget_used, progress_view
+from bandstand.running.live import Display, NoDisplay, find_progress
+from bandstand.running.progress_view import budget_used, progress_view
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import PlannedStudy
 from bandstand.study.study import StudySpec
@@ -94,9 +94,8 @@ class _LiveComparison(_PlainComparison):
         if self._name is None or time.monotonic() - self._drawn_at < _REFRESH_SECONDS:
             return
         self._drawn_at = time.monotonic()
-        try:
-            progress = self._store.progress(self._name)
-        except StudyNotFoundError:  # the coordinator has not created it yet
+        progress = find_progress(self._store, self._name)
+        if progress is None:
             return
         used = self._done + budget_used(progress)
         gained = used - self._done_before

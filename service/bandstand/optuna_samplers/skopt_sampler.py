@@ -47,6 +47,29 @@ class SkoptSampler(BaseSampler):
     * Conditional parameters: see `Box`. Without `conditions` every parameter is modelled as if it always existed where
       a candidate is judged; the params a trial gets are right in any case, since it asks for what it needs.
     * No point is proposed twice while others are left, with or without `conditions`; see `Visited`.
+
+    Args:
+        model: gp, forest, extra_trees or gbrt.
+        space: every parameter there may be; None: those that the study's finished trials had.
+        conditions: for a parameter that does not always exist, the (name, choice) pairs that must all hold.
+        acquisition: EI, PI, LCB, EIps (EI per second), or gp_hedge (gp only: one of the first
+            three, drawn by their recent merits).
+        startup_trials: trials with a value, or pruned, before the model is used; random until then.
+        xi: EI, PI: by how many standard deviations of the values a point must be better to count.
+        kappa: LCB: standard deviations below the mean.
+        hyperparameter_draws: gp with EI, PI or LCB: average over so many draws of the kernel's hyperparameters; 0:
+            use the most likely ones.
+        restarts: gp: further starts of the search for the most likely hyperparameters.
+        fit_trials: trials that the model is fitted to at most, the best half and then the latest.
+        candidates: points at which the acquisition is computed first.
+        trees: of a forest, or stages of boosting; None: as scikit-optimize has it, 100 or 30.
+        seconds_of: EIps: what a trial took; None: as long as it lasted by the clock.
+        visited: points not to be proposed again, in the box of `space` and `conditions`; None: those of the study's
+            trials.
+        seed: of the generator; None: a random one.
+
+    Raises:
+        ValueError: a name is unknown, or two settings do not go together.
     """
 
     def __init__(
@@ -68,38 +91,7 @@ class SkoptSampler(BaseSampler):
         visited: Visited | None = None,
         seed: int | None = None,
     ):
-        """A sampler for studies of one objective.
-
-        Args:
-            model: gp, forest, extra_trees or gbrt.
-            space: every parameter there may be; None: those that the study's finished trials had.
-            conditions: for a parameter that does not always exist, the (name, choice) pairs that must all hold.
-            acquisition: EI, PI, LCB, EIps (EI per second), or gp_hedge (gp only: one of the first
-                three, drawn by their recent merits).
-            startup_trials: trials with a value, or pruned, before the model is used; random until then.
-            xi: EI, PI: by how many standard deviations of the values a point must be better to count.
-            kappa: LCB: standard deviations below the mean.
-            hyperparameter_draws: gp with EI, PI or LCB: average over so many draws of the kernel's hyperparameters; 0:
-                use the most likely ones.
-            restarts: gp: further starts of the search for the most likely hyperparameters.
-            fit_trials: trials that the model is fitted to at most, the best half and then the latest.
-            candidates: points at which the acquisition is computed first.
-            trees: of a forest, or stages of boosting; None: as scikit-optimize has it, 100 or 30.
-            seconds_of: EIps: what a trial took; None: as long as it lasted by the clock.
-            visited: points not to be proposed again, in the box of `space` and `conditions`; None: those of the study's
-                trials.
-            seed: of the generator; None: a random one.
-
-        Raises:
-            ValueError: a name is unknown, or two settings do not go together.
-        """
-        _check("model", model, MODELS)
-        _check(f"acquisition of model {model}", acquisition, ACQUISITIONS[model])
-        if hyperparameter_draws and (model != "gp" or acquisition not in ("EI", "PI", "LCB")):
-            raise ValueError(
-                "hyperparameter_draws needs model gp with acquisition EI, PI or LCB; "
-                f"got {model} with {acquisition}: set it to 0"
-            )
+        _check_settings(model, acquisition, hyperparameter_draws)
         self._model = model
         self._space = space
         self._conditions = conditions or {}
@@ -233,6 +225,21 @@ def _filled(seconds: list[float | None], lies: int) -> Floats:
 
 def _lasted(trial: FrozenTrial) -> float | None:
     return None if trial.duration is None else trial.duration.total_seconds()
+
+
+def _check_settings(model: str, acquisition: str, draws: int) -> None:
+    """Refuse settings of a sampler that are unknown or do not go together.
+
+    Raises:
+        ValueError: some are.
+    """
+    _check("model", model, MODELS)
+    _check(f"acquisition of model {model}", acquisition, ACQUISITIONS[model])
+    if draws and (model != "gp" or acquisition not in ("EI", "PI", "LCB")):
+        raise ValueError(
+            "hyperparameter_draws needs model gp with acquisition EI, PI or LCB; "
+            f"got {model} with {acquisition}: set it to 0"
+        )
 
 
 def _check(what: str, given: str, allowed: Sequence[str]) -> None:

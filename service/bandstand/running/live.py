@@ -7,47 +7,27 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from bandstand.errors import StudyNotFoundError
 from bandstand.report.text import counted
+from bandstand.running.progress_view import best_words, budget_used, progress_view, trial_counts
 from bandstand.store.records import EndedTrial, StudyProgress
-from bandstand.strategies import facts_of
 from bandstand.study.study import StudySpec
-from bandstand.trials.events import FINAL_STATES, TrialState
-from bandstand.trials.ledger import Spent, spent_of_limits, spent_share
+from bandstand.trials.events import TrialState
 
 if TYPE_CHECKING:
     from bandstand.store.store import Store
 
-__all__ = [
-    "STATE_WORDS",
-    "Display",
-    "LiveDisplay",
-    "NoDisplay",
-    "PlainDisplay",
-    "budget_spent",
-    "budget_used",
-    "make_display",
-    "params_text",
-    "progress_view",
-]
+__all__ = ["Display", "LiveDisplay", "NoDisplay", "PlainDisplay", "find_progress", "make_display"]
 
 _REFRESH_SECONDS = 0.5
-_SHOWN_TRIALS = 12
-_UNITS = {"wall_seconds": "s", "gpu_hours": "GPU hours"}
-"""Of the limits that are not named by their unit."""
-STATE_WORDS: Mapping[TrialState, str] = MappingProxyType(
-    {state: "done" if state is TrialState.COMPLETE else str(state) for state in (TrialState.RUNNING, *FINAL_STATES)}
-)
-"""What trials of a state are called where they are counted in a line; the others seldom matter."""
 
 
 class Display(Protocol):
@@ -73,7 +53,7 @@ class Display(Protocol):
         """A study runs no longer."""
         ...
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> object:
         """Begin to show."""
         ...
 
@@ -89,108 +69,16 @@ def make_display(store: Store) -> Display:
     return LiveDisplay(store) if sys.stdout.isatty() else PlainDisplay(store)
 
 
-def budget_used(progress: StudyProgress) -> float:
-    """How much of its budget a study has used, 0 to 1: of several limits, the one that is nearest."""
-    return spent_share(_limits(progress).values()) or 0.0
+def find_progress(store: Store, name: str) -> StudyProgress | None:
+    """Where a study stands that is being run; None before it is in the database.
 
-
-def _limits(progress: StudyProgress) -> dict[str, Spent]:
-    """What is spent of everything that is limited, by unit."""
-    spent = spent_of_limits(
-        progress.budget.model_dump(exclude_none=True), epochs=progress.epochs, trials=progress.spent_trials,
-        wall_seconds=progress.wall_seconds, gpu_seconds=progress.gpu_seconds,
-    )  # fmt: skip
-    limits = {_UNITS.get(name, name): each for name, each in spent.items()}
-    points = facts_of(progress.spec).points
-    if points:
-        limits["points of the grid"] = Spent(progress.spent_trials, points)
-    return limits
-
-
-def budget_spent(progress: StudyProgress) -> str:
-    """What was spent of what, in words."""
-    parts = [f"{round(spent, 2):g} of {limit:g} {unit}" for unit, (spent, limit) in _limits(progress).items()]
-    if progress.budget.epochs is None:
-        parts.append(f"{progress.epochs} epochs")
-    return ", ".join(parts)
-
-
-def progress_view(progress: StudyProgress, *, seconds: float, seconds_left: float | None) -> RenderableType:
-    """A study's progress as a table for the terminal."""
-    spec = progress.spec
-    head = Table.grid(padding=(0, 2))
-    head.add_row(
-        Text(spec.name, style="bold"),
-        spec.strategy_name,
-        f"{progress.state}",
-    )
-    bar = Table.grid(padding=(0, 1))
-    used = budget_used(progress)
-    bar.add_row("budget  ", ProgressBar(total=1.0, completed=used, width=28), f"{used:4.0%}", budget_spent(progress))
-    left = f", about {_duration(seconds_left)} left" if seconds_left is not None else ""
-    time_line = Text(f"time     {_duration(seconds)}{left}")
-    parts: list[RenderableType] = [
-        head,
-        bar,
-        time_line,
-        Text(_counts(progress)),
-        Text(_best(progress), style="bold green"),
-    ]
-    if len(progress.rungs) > 1:
-        rungs = "   ".join(f"epoch {epoch}: {count}" for epoch, count in sorted(progress.rungs.items()))
-        parts.append(Text(f"trials that reached   {rungs}"))
-    if progress.running:
-        parts.append(_running_table(progress))
-    parts.extend(Text(f"note: {notice}", style="yellow") for notice in progress.notices)
-    return Group(*parts)
-
-
-def _running_table(progress: StudyProgress) -> Table:
-    spec = progress.spec
-    table = Table(box=None, padding=(0, 2), header_style="dim", expand=True)
-    for column, width in (("trial", 5), ("epoch", 7), (spec.objective.metric, 12)):
-        table.add_column(column, justify="right", no_wrap=True, min_width=width)
-    table.add_column("params", overflow="ellipsis", no_wrap=True, ratio=1)
-    for trial in progress.running[:_SHOWN_TRIALS]:
-        value = "" if trial.value is None else f"{trial.value:.4f}"
-        params = params_text({name: trial.params.get(name) for name, _, _ in spec.space.flat()})
-        table.add_row(str(trial.number), f"{trial.epochs}/{spec.max_epochs}", value, params)
-    if len(progress.running) > _SHOWN_TRIALS:
-        table.add_row("…", f"{len(progress.running) - _SHOWN_TRIALS} more")
-    return table
-
-
-def params_text(params: Mapping[str, Any]) -> str:
-    """Params in a line, numbers to three digits; inactive ones (None or NaN) are left out."""
-    active = {name: value for name, value in params.items() if value is not None and value == value}
-    return ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in active.items()
-    )
-
-
-def _counts(progress: StudyProgress) -> str:
-    counts = progress.counts
-    shown = [f"{counts.get(state, 0)} {word}" for state, word in STATE_WORDS.items()]
-    shown += [f"{counts[state]} {state}" for state in (TrialState.PAUSED, TrialState.WAITING) if counts.get(state)]
-    return f"trials   {', '.join(shown)}"
-
-
-def _best(progress: StudyProgress) -> str:
-    best = progress.best
-    if best is None:
-        return "best     none yet"
-    objective = progress.spec.objective
-    seen = f"; {best.seen_words(objective)}" if best.seen else ""
-    return (
-        f"best     {objective.metric} {best.value:.4f}, {objective.better} "
-        f"(trial {best.number}: {params_text(best.params)}){seen}"
-    )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    It gets there when its workers have tried its model and its data: a mistake in them leaves nothing behind, so that
+    whoever mends it has a name that is still free.
+    """
+    try:
+        return store.progress(name)
+    except StudyNotFoundError:
+        return None
 
 
 class _Pace:
@@ -271,12 +159,9 @@ class LiveDisplay(NoDisplay):
             self._live.update(view)
 
     def _view(self) -> RenderableType | None:
-        from bandstand.errors import StudyNotFoundError
-
         assert self._name is not None
-        try:
-            progress = self._store.progress(self._name)
-        except StudyNotFoundError:  # the coordinator has not created it yet
+        progress = find_progress(self._store, self._name)
+        if progress is None:
             return None
         used = budget_used(progress)
         if self._pace is None:
@@ -312,7 +197,7 @@ class _Before(NamedTuple):
 class PlainDisplay(NoDisplay):
     """A line for each trial that ends, and for the study's own milestones."""
 
-    def __init__(self, store: Store, stream: Any = None):
+    def __init__(self, store: Store, stream: TextIO | None = None):
         self._store = store
         self._stream = stream or sys.stdout
         self._name: str | None = None
@@ -329,13 +214,11 @@ class PlainDisplay(NoDisplay):
         self._before = {spec.name: self._look(spec.name) for spec in specs}
 
     def _look(self, name: str) -> _Before:
-        from bandstand.errors import StudyNotFoundError
-
-        try:
-            ended = self._store.ended_trials(name, 0)
-            return _Before(ended[-1].seq if ended else 0, len(ended), self._store.progress(name).epochs)
-        except StudyNotFoundError:
+        progress = find_progress(self._store, name)
+        if progress is None:
             return _Before()
+        ended = self._store.ended_trials(name, 0)
+        return _Before(ended[-1].seq if ended else 0, len(ended), progress.epochs)
 
     def running(self, name: str, workers: int) -> None:
         """As `Display.running`."""
@@ -357,19 +240,16 @@ class PlainDisplay(NoDisplay):
         self._catch_up()
 
     def _catch_up(self) -> None:
-        from bandstand.errors import StudyNotFoundError
-
         assert self._name is not None
-        try:
-            if self._spec is None:
-                progress = self._store.progress(self._name)
-                self._spec = progress.spec
-                self._tell(self._name, progress.notices)
-            for ended in self._store.ended_trials(self._name, self._seen):
-                self._seen = ended.seq
-                self._say(f"{self._name}: {_line_from(ended, self._spec)}")
-        except StudyNotFoundError:  # the coordinator has not created it yet
+        progress = find_progress(self._store, self._name)
+        if progress is None:
             return
+        if self._spec is None:
+            self._spec = progress.spec
+            self._tell(self._name, progress.notices)
+        for ended in self._store.ended_trials(self._name, self._seen):
+            self._seen = ended.seq
+            self._say(f"{self._name}: {_line_from(ended, self._spec)}")
 
     def ended(self, name: str) -> None:
         """As `Display.ended`."""
@@ -377,8 +257,8 @@ class PlainDisplay(NoDisplay):
         self._name = None
         progress = self._store.progress(name)
         self._tell(name, progress.notices)
-        self._say(f"{name}: {progress.state}: {progress.reason or 'it can go on'}; {_counts(progress)}")
-        self._say(f"{name}: {_best(progress)}")
+        self._say(f"{name}: {progress.state}: {progress.reason or 'it can go on'}; {trial_counts(progress)}")
+        self._say(f"{name}: {best_words(progress)}")
 
     def _tell(self, name: str, notices: Sequence[str]) -> None:
         """Say what has not been said of the study yet."""

@@ -6,7 +6,7 @@ Knows which seeds make a comparison fair. Must not know how results are shown.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bandstand.report.text import and_list, counted
 from bandstand.simulation.cluster import Cluster
@@ -70,10 +70,7 @@ def compare(
     for repeat in range(repeats):
         seed = spec.seed + repeat
         curves = source.curves(spec.space, spec.objective, spec.max_epochs, seed)
-        luck = Cluster(
-            workers=cluster.workers, speeds=cluster.speeds, start_seconds=cluster.start_seconds,
-            straggling=cluster.straggling, deaths_per_hour=cluster.deaths_per_hour, seed=cluster.seed + seed,
-        )  # fmt: skip
+        luck = replace(cluster, seed=cluster.seed + seed)
         for outcomes, (choice, mine) in zip(found, lined_up, strict=True):
             note_progress(choice.label, repeat)
             outcomes.append(simulate(mine.model_copy(update={"seed": seed}), curves, luck, stopwatch=stopwatch))
@@ -81,19 +78,17 @@ def compare(
         Entry(label=choice.label, spec=mine, outcomes=tuple(outcomes))
         for (choice, mine), outcomes in zip(lined_up, found, strict=True)
     )
-    recorded = source.setting is not None
-    return Comparison(
-        spec=spec,
-        curves=source.name,
-        cluster=cluster,
-        entries=entries,
-        notes=(
-            *notes,
-            *(f"{entry.label}: {notice}" for entry in entries for notice in make_strategy(entry.spec).notices()),
-            *(_notes_on_changes(entries) if recorded else []),
-            *_notes_on_divergence(entries, recorded),
-        ),
-    )
+    told = (*notes, *_notes_on(entries, recorded=source.setting is not None))
+    return Comparison(spec=spec, curves=source.name, cluster=cluster, entries=entries, notes=told)
+
+
+def _notes_on(entries: Sequence[Entry], *, recorded: bool) -> list[str]:
+    """What is to be said of strategies, and of what the curves can say of them."""
+    return [
+        *(f"{entry.label}: {notice}" for entry in entries for notice in make_strategy(entry.spec).notices()),
+        *(_notes_on_changes(entries) if recorded else []),
+        *_notes_on_divergence(entries, recorded),
+    ]
 
 
 def _notes_on_divergence(entries: Sequence[Entry], recorded: bool) -> list[str]:

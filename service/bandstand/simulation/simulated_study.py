@@ -48,47 +48,66 @@ def make_study(
     Raises:
         InputError: a rule is broken.
     """
+    spec, notes = _from_curves(file, source) if source.setting is not None else _with_made_up_curves(file, source)
+    if max_epochs is not None:
+        _check_recorded(max_epochs, source)
+        spec["max_epochs"] = max_epochs
+    if seed is not None:
+        spec["seed"] = seed
+    if budget:
+        spec["budget"] = budget_from(budget)
+    elif not spec.get("budget"):
+        epochs = FULL_TRAININGS_A_WORKER * spec["max_epochs"] * workers
+        spec["budget"] = {"epochs": epochs}
+        notes.append(f"No budget was given: {epochs:,} epochs, {FULL_TRAININGS_A_WORKER} full trainings a worker.")
+    return SimulatedStudy(study_spec_from(spec, file.name if file else source.name), tuple(notes))
+
+
+def _from_curves(file: StudySpec | None, source: CurveSource) -> tuple[dict[str, Any], list[str]]:
+    """The settings of a study whose space and objective are those of recorded curves, and what is to be said of it."""
     setting = source.setting
-    if file is None and setting is None:
+    assert setting is not None
+    recorded = {"name": source.name, "model": "recorded:curves", "data": "recorded:curves"}
+    spec: dict[str, Any] = file.model_dump() if file else recorded
+    limit = spec.get("max_epochs", setting.max_epochs)
+    spec |= {"space": setting.space, "objective": setting.objective.model_dump(), "batch_size": 32}
+    spec["max_epochs"] = min(limit, setting.max_epochs)
+    notes = list(setting.notes)
+    if file:
+        shorter = f"; of its {limit} epochs {setting.max_epochs} were recorded" if limit > setting.max_epochs else ""
+        notes.append(
+            f"The space and the objective of study {file.name} are replaced by those of {source.name}, where curves "
+            f"were recorded{shorter}."
+        )
+    return spec, notes
+
+
+def _with_made_up_curves(file: StudySpec | None, source: CurveSource) -> tuple[dict[str, Any], list[str]]:
+    """The settings of a user's study, and what is to be said of its curves.
+
+    Raises:
+        InputError: there is no study.
+    """
+    if file is None:
         raise InputError(
             f"curves {source.name} need a study; got none: name a study file or a built-in study, such as "
             "`bandstand simulate digits_mlp`"
         )
-    settings: dict[str, Any] = (
-        file.model_dump() if file else {"name": source.name, "model": "recorded:curves", "data": "recorded:curves"}
+    note = (
+        "The curves are made up: they show what a strategy does with workers and budget, not what your model will "
+        "reach."
     )
-    notes: list[str] = []
-    if setting is not None:
-        notes += setting.notes
-        settings |= {"space": setting.space, "objective": setting.objective.model_dump(), "batch_size": 32}
-        limit = settings.get("max_epochs", setting.max_epochs)
-        settings["max_epochs"] = min(limit, setting.max_epochs)
-        if file:
-            shorter = (
-                f"; of its {limit} epochs {setting.max_epochs} were recorded" if limit > setting.max_epochs else ""
-            )
-            notes.append(
-                f"The space and the objective of study {file.name} are replaced by those of {source.name}, where "
-                f"curves were recorded{shorter}."
-            )
-        if max_epochs is not None and max_epochs > setting.max_epochs:
-            raise InputError(
-                f"max_epochs must be at most {setting.max_epochs}, which is what {source.name} recorded; "
-                f"got {max_epochs}"
-            )
-    else:
-        notes.append(
-            "The curves are made up: they show what a strategy does with workers and budget, not what your model will "
-            "reach."
+    return file.model_dump(), [note]
+
+
+def _check_recorded(max_epochs: int, source: CurveSource) -> None:
+    """Refuse more epochs than were recorded.
+
+    Raises:
+        InputError: they are more.
+    """
+    if source.setting is not None and max_epochs > source.setting.max_epochs:
+        raise InputError(
+            f"max_epochs must be at most {source.setting.max_epochs}, which is what {source.name} recorded; "
+            f"got {max_epochs}"
         )
-    if max_epochs is not None:
-        settings["max_epochs"] = max_epochs
-    if seed is not None:
-        settings["seed"] = seed
-    if budget:
-        settings["budget"] = budget_from(budget)
-    elif not settings.get("budget"):
-        epochs = FULL_TRAININGS_A_WORKER * settings["max_epochs"] * workers
-        settings["budget"] = {"epochs": epochs}
-        notes.append(f"No budget was given: {epochs:,} epochs, {FULL_TRAININGS_A_WORKER} full trainings a worker.")
-    return SimulatedStudy(study_spec_from(settings, file.name if file else source.name), tuple(notes))

@@ -5,8 +5,9 @@ studies in order. A *run* is one such job. A submission waits (`queued`), has a 
 `ended`; a run that dies is followed by another, with back-off, until several in a row have not trained a single epoch.
 PostgreSQL holds all of it, so that any server may die and another goes on.
 
-`queue` is what users do, `dispatch` what a server does with the queue, `job` what the job itself says of its run, and
-`bandstand.store.rows.submission_rows` has what readers get. None of them knows HTTP or Ray.
+`queue` is what users do, `dispatch` what a server does with the queue, `job` what the job itself says of its run;
+`changes` and `kept_code` write the rows that these share, `store.rows.submission_rows` has what readers get. None of
+them knows HTTP or Ray.
 """
 
 from __future__ import annotations

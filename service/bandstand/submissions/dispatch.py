@@ -26,7 +26,7 @@ from bandstand.store.rows.submission_rows import (
 from bandstand.store.store import Store
 from bandstand.study.states import RunState, StudyState, SubmissionOutcome, SubmissionState
 from bandstand.study.users_code.code_archive import CodeArchive
-from bandstand.submissions.queue import end_submission, notify, set_submission
+from bandstand.submissions.changes import end_submission, notify, set_submission
 
 __all__ = ["ClaimedRun", "Dispatch"]
 

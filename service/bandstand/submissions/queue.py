@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
 from bandstand.errors import InputError, StudyInUseError, StudyNameTakenError
@@ -32,10 +31,10 @@ from bandstand.study.comparison_plan import ComparisonPlan
 from bandstand.study.states import StudyState, SubmissionKind, SubmissionOutcome, SubmissionState
 from bandstand.study.study import StudySpec
 from bandstand.study.users_code.code_archive import CodeArchive
+from bandstand.submissions.changes import CLOSED, end_submission, members_of, notify, set_submission
+from bandstand.submissions.kept_code import drop_unused_code, is_kept, keep_code
 
 __all__ = ["Order", "SubmissionQueue"]
-
-_CLOSED = tuple(state for state in StudyState if state.has_ended)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +112,7 @@ class SubmissionQueue:
     def has_code(self, sha256: str) -> bool:
         """Whether an archive of this SHA-256 is kept."""
         with self._store.database.reading() as connection:
-            return _is_kept(connection, sha256)
+            return is_kept(connection, sha256)
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
@@ -125,9 +124,9 @@ class SubmissionQueue:
         """
         code.check()
         with self._store.database.connection() as connection, connection.begin():
-            is_new = not _is_kept(connection, code.sha256)
-            _keep_code(connection, code)
-            _drop_unused_code(connection)
+            is_new = not is_kept(connection, code.sha256)
+            keep_code(connection, code)
+            drop_unused_code(connection)
             return is_new
 
     def submit_study(self, spec: StudySpec, order: Order) -> tuple[Submission, bool]:
@@ -168,7 +167,7 @@ class SubmissionQueue:
                 _check_same(there, name, kind, order)
                 _check_extension(connection, there, specs)
             studies = [self._store.find_or_queue(connection, spec) for spec in specs]
-            code = None if order.code is None else _keep_code(connection, order.code)
+            code = None if order.code is None else keep_code(connection, order.code)
             number = there.id if there else _insert(connection, name, kind, code, order)
             added = _add_studies(connection, number, studies)
             is_new = there is None or added > 0
@@ -188,8 +187,8 @@ class SubmissionQueue:
                 end_submission(connection, found.id, SubmissionOutcome.STOPPED, "it was stopped while it waited")
             elif found.state is SubmissionState.RUNNING:
                 set_submission(connection, found.id, state=SubmissionState.STOPPING)
-                stop = sa.update(tables.study).where(tables.study.c.id.in_(_members(found.id)))
-                connection.execute(stop.where(tables.study.c.state.not_in(_CLOSED)).values(stop_requested=True))
+                stop = sa.update(tables.study).where(tables.study.c.id.in_(members_of(found.id)))
+                connection.execute(stop.where(tables.study.c.state.not_in(CLOSED)).values(stop_requested=True))
             notify(connection)
             return read_submission(connection, found.id)
 
@@ -219,7 +218,7 @@ class SubmissionQueue:
             if order.code is not None:
                 if isinstance(order.code, CodeArchive):
                     order.code.check()
-                set_submission(connection, found.id, code=_keep_code(connection, order.code))
+                set_submission(connection, found.id, code=keep_code(connection, order.code))
             if order.data_may_differ is not None:
                 set_submission(connection, found.id, data_may_differ=order.data_may_differ)
             _queue(connection, found.id)
@@ -254,36 +253,9 @@ class SubmissionQueue:
             else:
                 names = [name]
             files = [uri for study in names for uri in delete_row(connection, study)]
-            _drop_unused_code(connection)
+            drop_unused_code(connection)
         self._store.delete_optuna_studies(names)
         return files
-
-
-def notify(connection: Connection) -> None:
-    """Wake whoever waits for the queue to change, once this transaction is committed."""
-    connection.execute(sa.select(sa.func.pg_notify(tables.QUEUE_CHANNEL, "")))
-
-
-def end_submission(
-    connection: Connection, submission: int, outcome: SubmissionOutcome, message: str | None = None
-) -> None:
-    """End a submission; its studies that have not ended are stopped, or failed with it.
-
-    Args:
-        connection: in a transaction.
-        submission: its id.
-        outcome: how it has ended.
-        message: why, where that is not plain.
-    """
-    now = sa.func.clock_timestamp()
-    set_submission(
-        connection, submission, state=SubmissionState.ENDED, outcome=outcome, message=message or "", ended_at=now
-    )
-    failed = outcome is SubmissionOutcome.FAILED
-    state, reason = (StudyState.FAILED, message or "") if failed else (StudyState.STOPPED, "")
-    ended = sa.update(tables.study).where(tables.study.c.id.in_(_members(submission)))
-    ended = ended.where(tables.study.c.state.not_in(_CLOSED))
-    connection.execute(ended.values(state=state, reason=reason, ended_at=now))
 
 
 def _nothing_left(name: str) -> InputError:
@@ -362,44 +334,7 @@ def _queue(connection: Connection, submission: int) -> None:
         connection, submission, state=SubmissionState.QUEUED, outcome="", message="", attempts=0, not_before=None,
         server="", queued_at=now, ended_at=None,
     )  # fmt: skip
-    waits = sa.update(tables.study).where(tables.study.c.id.in_(_members(submission)))
+    waits = sa.update(tables.study).where(tables.study.c.id.in_(members_of(submission)))
     waits = waits.where(tables.study.c.state.in_((StudyState.STOPPED, StudyState.FAILED)))
     connection.execute(waits.values(state=StudyState.QUEUED, stop_requested=False, ended_at=None))
     notify(connection)
-
-
-def _keep_code(connection: Connection, code: CodeArchive | str) -> str:
-    """The SHA-256 of an archive, which is kept; it counts as new, so that nobody drops it before it is used."""
-    now = {"created_at": sa.func.clock_timestamp()}
-    sha256 = code if isinstance(code, str) else code.sha256
-    kept = sa.update(tables.code).where(tables.code.c.sha256 == sha256).values(now).returning(tables.code.c.sha256)
-    if connection.execute(kept).scalar() is None:
-        if isinstance(code, str):
-            raise InputError(f"code must be kept before it is used; there is none with SHA-256 {code}: send it first")
-        row = {"sha256": sha256, "content": code.content}
-        connection.execute(insert(tables.code).values(row).on_conflict_do_nothing())
-    return sha256
-
-
-def _is_kept(connection: Connection, sha256: str) -> bool:
-    query = sa.select(tables.code.c.sha256).where(tables.code.c.sha256 == sha256)
-    return connection.execute(query).scalar() is not None
-
-
-def _drop_unused_code(connection: Connection) -> None:
-    """Drop archives that no submission has, but those that came today: a submission may follow."""
-    used = sa.select(tables.submission.c.code).where(tables.submission.c.code.is_not(None))
-    yesterday = sa.func.clock_timestamp() - sa.func.make_interval(0, 0, 0, 1)
-    old = tables.code.c.created_at < yesterday
-    connection.execute(sa.delete(tables.code).where(old, tables.code.c.sha256.not_in(used)))
-
-
-def _members(submission: int) -> sa.Select[tuple[int]]:
-    member = tables.submission_study
-    return sa.select(member.c.study_id).where(member.c.submission_id == submission)
-
-
-def set_submission(connection: Connection, submission: int, **columns: object) -> None:
-    """Set columns of a submission's row."""
-    changed = sa.update(tables.submission).where(tables.submission.c.id == submission)
-    connection.execute(changed.values(**columns, updated_at=sa.func.clock_timestamp()))

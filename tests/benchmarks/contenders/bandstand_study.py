@@ -16,7 +16,7 @@ _ROOT = Path(__file__).parents[3]
 def run(workload: Workload, **settings: Any) -> Trained:
     """The study; `settings` are further ones of it."""
     from bandstand.running.live import NoDisplay
-    from bandstand.running.run import run_studies
+    from bandstand.running.run import RunOptions, run_studies
     from bandstand.store.store import Store
     from bandstand.study.study import study_spec_from
 
@@ -31,7 +31,8 @@ def run(workload: Workload, **settings: Any) -> Trained:
 
     spec = study_spec_from(_settings(workload) | settings, "benchmark")
     store, display = Store.open(), Stopwatch()
-    outcomes = run_studies(store, [spec], workers=workload.processes, code_path=[str(_ROOT)], display=display)
+    options = RunOptions(workers=workload.processes, code_path=[str(_ROOT)])
+    outcomes = run_studies(store, [spec], options, display)
     assert outcomes[spec.name].state == "finished", outcomes
     record = store.record(spec.name)
     store.close()

@@ -14,7 +14,7 @@ from bandstand import run_study
 from bandstand.errors import StudyFailedError
 from bandstand.running.live import NoDisplay
 from bandstand.running.messages import StudyOutcome
-from bandstand.running.run import run_studies
+from bandstand.running.run import RunOptions, run_studies
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
@@ -47,7 +47,7 @@ def outcomes(home: Path, store: Store, tmp_path_factory: pytest.TempPathFactory)
     """The outcome of every study, all run one after the other by one process of workers."""
     project = Project(tmp_path_factory.mktemp("outcomes"))
     specs = [StudySpec.model_validate(project.settings(name=name, **changes)) for name, changes in STUDIES.items()]
-    return run_studies(store, specs, workers=2, code_path=[str(project.folder)], display=NoDisplay())
+    return run_studies(store, specs, RunOptions(workers=2, code_path=[str(project.folder)]), NoDisplay())
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_a_port_that_is_taken_is_refused_in_one_line(start: Start) -> None:
 
 IDLE_AFTER_A_SECOND = """
 import sys
-from bandstand.optuna_tables import dashboard_process
+from bandstand.optuna_dashboard import dashboard_process
 dashboard_process.IDLE_SECONDS, dashboard_process._WATCH_SECONDS = 1.0, 0.1
 dashboard_process.main(sys.argv[1])
 """

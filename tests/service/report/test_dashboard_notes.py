@@ -9,7 +9,7 @@ import pytest
 from optuna_dashboard import get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
-from bandstand.optuna_tables.dashboard_notes import LARGEST, DashboardNotes
+from bandstand.optuna_dashboard.dashboard_notes import LARGEST, DashboardNotes
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.store.optuna_mirror import open_storage
 from bandstand.trials.history import History

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bandstand.running.live import PlainDisplay, budget_used, params_text, progress_view
+from bandstand.running.live import PlainDisplay
+from bandstand.running.progress_view import budget_used, params_text, progress_view
 from bandstand.search.search import Search
 from bandstand.store.records import RunningTrial, StudyProgress
 from bandstand.store.store import Store

@@ -12,7 +12,7 @@ from bandstand.api.pages.content.listing import read_listing
 from bandstand.api.pages.content.standing import read_standing
 from bandstand.api.schemas.answers import Progress
 from bandstand.client.answers import progress_from
-from bandstand.running.live import budget_spent, budget_used
+from bandstand.running.progress_view import budget_spent, budget_used
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.rows.spent_rows import trial_is_spent
@@ -35,7 +35,7 @@ def texts_and_shares(store: Store, name: str) -> tuple[set[str], set[float | Non
     told = progress_from(progress.spec, json.loads(Progress.model_validate(progress).model_dump_json()))
     standing = read_standing(store, name)
     with store.database.connection() as connection:
-        (entry,) = [one for one in read_listing(connection, state="", submitter="", page=1).entries if one.name == name]
+        (entry,) = [one for one in read_listing(connection).entries if one.name == name]
     (summary,) = store.studies(names=[name])
     texts = (budget_spent(progress), budget_spent(told), standing.spent, entry.spent)
     first_limits = {text.partition(",")[0] for text in texts}

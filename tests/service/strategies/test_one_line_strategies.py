@@ -14,7 +14,7 @@ from rich.console import Console
 from bandstand.report.conclusions.advice import search_warnings
 from bandstand.report.figures.lineages import lineages_data
 from bandstand.report.figures.time_spent import time_spent_data
-from bandstand.running.live import budget_spent, progress_view
+from bandstand.running.progress_view import budget_spent, progress_view
 from bandstand.search.protocol import Assignment
 from bandstand.store.store import Store
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES, facts_of

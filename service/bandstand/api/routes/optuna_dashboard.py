@@ -117,7 +117,7 @@ class Dashboard:
     def _start(self) -> None:
         path = Path(tempfile.mkdtemp(prefix="bandstand-")) / "dashboard"
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bandstand.optuna_tables.dashboard_process", str(path)],
+            [sys.executable, "-P", "-m", "bandstand.optuna_dashboard.dashboard_process", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"BANDSTAND_DATABASE_URL": self._url},

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandstand.commands.compare import DataMayDiffer
+from bandstand.commands.options import DataMayDiffer, StudyName
 from bandstand.commands.server.choice import TokenFile, Url, open_client
 
 if TYPE_CHECKING:
     from bandstand.client import Client
 
 __all__ = ["delete", "enqueue", "extend", "resume", "stop"]
-
-Name = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
 
 
 def stop(client: Client, name: str) -> None:
@@ -45,7 +43,7 @@ def enqueue(client: Client, name: str, params: list[str]) -> None:
 
 
 def resume(
-    name: Name,
+    name: StudyName,
     code: Annotated[
         Path | None, typer.Option(help="A folder that replaces the study's code.", show_default=False)
     ] = None,
@@ -60,7 +58,7 @@ def resume(
 
 
 def delete(
-    name: Name,
+    name: StudyName,
     sure: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
     token_file: TokenFile = None,

@@ -44,7 +44,7 @@ def show(client: Client, name: str, as_json: bool) -> None:
     from rich.console import Console
 
     from bandstand.client.answers import progress_from, spec_from
-    from bandstand.running.live import progress_view
+    from bandstand.running.progress_view import progress_view
     from bandstand.trials.events import TrialState
 
     study = client.study(name)
@@ -84,7 +84,7 @@ def _standing(detail: Mapping[str, Any]) -> list[str]:
 
 def _print_top(trials: list[dict[str, Any]], objective: Objective) -> None:
     from bandstand.report.forms.terminal_tables import make_console, print_table
-    from bandstand.running.live import params_text
+    from bandstand.running.progress_view import params_text
     from bandstand.trials.best import ranked_places
     from bandstand.trials.events import TrialState
 
@@ -103,7 +103,7 @@ def _print_top(trials: list[dict[str, Any]], objective: Objective) -> None:
 
 def best(client: Client, name: str, as_json: bool) -> int:
     """As `bandstand best`."""
-    from bandstand.running.live import params_text
+    from bandstand.running.progress_view import params_text
 
     study = client.study(name)
     if study.progress.best is None:

@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bandstand.commands.compare import AsName, Strategies
-from bandstand.commands.options import workers_option
-from bandstand.commands.server.asking import Name
+from bandstand.commands.options import ComparisonName, Strategies, StudyName, workers_option
 from bandstand.commands.server.choice import TokenFile, Url, open_client
 
 __all__ = ["logs", "submit", "submit_comparison", "watch"]
@@ -23,7 +21,7 @@ Code = Annotated[
         show_default=False,
     ),
 ]
-Workers = Annotated[int | None, workers_option(min=1)]
+Workers = Annotated[int | None, workers_option(least=1)]
 Priority = Annotated[int, typer.Option(help="The higher, the sooner.")]
 Labels = Annotated[
     list[str] | None,
@@ -68,7 +66,7 @@ def submit_comparison(
     file: File,
     strategies: Strategies = None,
     repeats: Annotated[int, typer.Option(min=1, help="Studies of each strategy, a seed each.")] = 5,
-    as_name: AsName = None,
+    as_name: ComparisonName = None,
     code: Code = None,
     workers: Workers = None,
     priority: Priority = 0,
@@ -101,14 +99,14 @@ def submit_comparison(
     return 0
 
 
-def watch(name: Name, url: Url = None, token_file: TokenFile = None) -> int:
+def watch(name: StudyName, url: Url = None, token_file: TokenFile = None) -> int:
     """Show the progress of a study or comparison until it ends. Ctrl-C ends the watching, not the study."""
     with open_client(url, token_file) as client:
         return _exit_code(client.find(name).watch())
 
 
 def logs(
-    name: Name,
+    name: StudyName,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until nothing more will come.")] = False,
     run: Annotated[int | None, typer.Option(min=1, help="Which job; the latest when left out.")] = None,
     url: Url = None,

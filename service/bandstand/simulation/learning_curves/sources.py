@@ -68,7 +68,7 @@ def open_source(text: str, epoch_seconds: float = 10.0) -> CurveSource:
         raise InputError(f"curves {kind} take nothing after a colon; got {text!r}")
     if not 0 < epoch_seconds < float("inf"):
         raise InputError(f"an epoch must take more than 0 seconds; got {epoch_seconds:g}")
-    module = import_module(f"bandstand.simulation.{CURVES[kind].module}")
+    module = import_module(f"bandstand.simulation.learning_curves.{CURVES[kind].module}")
     return cast(CurveSource, module.make_source(name, epoch_seconds))
 
 

@@ -5,7 +5,7 @@ Knows shares and counts. Must not know the page around them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from bandstand.report.drawing.style import STATE_STYLES, STUDY_COLORS, make_figu
 from bandstand.report.text import counted, label, number
 from bandstand.simulation.comparison import Comparison
 from bandstand.simulation.outcome import Outcome
-from bandstand.simulation.report.summary import RUNGS_CAPTION, rung_table, rungs_of
+from bandstand.simulation.report.summary import RUNGS_CAPTION, Rung, rung_table, rungs_of
 from bandstand.trials.events import TrialState
 
 __all__ = [
@@ -149,28 +149,12 @@ def share_figure(data: ShareData, colors: dict[str, str], axis: str) -> go.Figur
 
 def draw_rungs(comparison: Comparison) -> Drawing:
     """How many trials trained which epochs."""
-    data: list[tuple[str, list[int], list[float]]] = []
-    for entry in comparison.entries:
-        rungs = rungs_of(entry)
-        data.append((entry.label, [rung.epoch for rung in rungs], [rung.trials for rung in rungs]))
-    every = sorted({epoch for _, epochs, _ in data for epoch in epochs})
-    counts = [max(count, 0.5) for _, _, reached in data for count in reached]
+    reached = {entry.label: rungs_of(entry) for entry in comparison.entries}
+    every = sorted({rung.epoch for rungs in reached.values() for rung in rungs})
+    counts = [_shown_count(rung) for rungs in reached.values() for rung in rungs]
     ticks = log_ticks(min(counts), max(counts))
-    traces = [
-        go.Scatter(
-            x=epochs,
-            y=[max(count, 0.5) for count in reached],
-            customdata=reached,
-            mode="lines+markers",
-            name=label(name, 44),
-            line={"color": STUDY_COLORS[index % len(STUDY_COLORS)], "width": 2.2},
-            marker={"size": 9},
-            hovertemplate=f"{label(name)}<br>%{{customdata:.4g}} trials trained epoch %{{x}}<extra></extra>",
-        )
-        for index, (name, epochs, reached) in enumerate(data)
-    ]
     figure = make_figure(
-        traces,
+        [_rung_line(index, name, rungs) for index, (name, rungs) in enumerate(reached.items())],
         380,
         xaxis={
             "title": {"text": "epoch (log scale)"},
@@ -188,3 +172,21 @@ def draw_rungs(comparison: Comparison) -> Drawing:
     )
     header, rows = rung_table(comparison)
     return Drawing(figure, RUNGS_CAPTION, Table(("Strategy", *header[1:]), tuple(rows)))
+
+
+def _shown_count(rung: Rung) -> float:
+    """Where a rung's marker stands: a scale of logarithms has no place for 0."""
+    return max(rung.trials, 0.5)
+
+
+def _rung_line(index: int, name: str, rungs: Sequence[Rung]) -> go.Scatter:
+    return go.Scatter(
+        x=[rung.epoch for rung in rungs],
+        y=[_shown_count(rung) for rung in rungs],
+        customdata=[rung.trials for rung in rungs],
+        mode="lines+markers",
+        name=label(name, 44),
+        line={"color": STUDY_COLORS[index % len(STUDY_COLORS)], "width": 2.2},
+        marker={"size": 9},
+        hovertemplate=f"{label(name)}<br>%{{customdata:.4g}} trials trained epoch %{{x}}<extra></extra>",
+    )

@@ -4,7 +4,7 @@ Its imports alone take 165 MB and 4 s, it loads all trials of a study at every l
 importances: in the server it would hold up everybody else. The process ends when it is not asked for a while, when it
 has grown, or when whoever started it is gone, which it knows by the end of its standard input.
 
-Run as `python -m bandstand.optuna_tables.dashboard_process SOCKET`, with BANDSTAND_DATABASE_URL in the environment.
+Run as `python -m bandstand.optuna_dashboard.dashboard_process SOCKET`, with BANDSTAND_DATABASE_URL in the environment.
 """
 
 from __future__ import annotations

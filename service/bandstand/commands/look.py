@@ -1,0 +1,108 @@
+"""`bandstand list`, `show`, `best`, `export` and `schedule`: looking at studies of this machine's database.
+
+Knows the commands' options. Must not know how a study is printed. Every command imports what it needs when it runs, so
+that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bandstand.commands.options import AsJson, StudyName, Trial
+from bandstand.commands.report import check_folder
+from bandstand.errors import InputError
+
+__all__ = ["best", "export", "list_studies", "schedule", "show"]
+
+
+def list_studies(
+    as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="The studies of comparisons, too.")] = False,
+) -> None:
+    """All studies in the database, the newest first; a comparison's are one line."""
+    from bandstand.commands.json_output import print_json
+    from bandstand.commands.show import print_studies
+    from bandstand.store.store import Store
+
+    store = Store.open()
+    studies = store.studies()
+    if as_json:
+        print_json([vars(study) for study in studies])
+        return
+    if not studies:
+        typer.echo("there are no studies yet; `bandstand run digits_mlp` makes one")
+        return
+    print_studies(studies, [] if everything else store.plans.names())
+
+
+def show(name: StudyName, as_json: AsJson = False) -> None:
+    """Where a study stands: its best trials, what was pruned, what failed and why."""
+    from bandstand.commands.json_output import json_from, print_json
+    from bandstand.commands.show import print_record
+    from bandstand.store.store import Store
+
+    record = Store.open().record(name)
+    if as_json:
+        print_json(json_from(record))
+    else:
+        print_record(record)
+
+
+def best(name: StudyName, as_json: AsJson = False) -> int:
+    """The best params, their value and the model's path."""
+    from bandstand.commands.json_output import best_json, print_json
+    from bandstand.commands.show import print_best
+    from bandstand.store.store import Store
+
+    record = Store.open().record(name)
+    if as_json:
+        print_json(best_json(record))
+        return 0 if record.best else 1
+    if record.best is None:
+        typer.echo(f"study {name!r} has no trial with a value yet", err=True)
+        return 1
+    print_best(record)
+    return 0
+
+
+def export(
+    name: StudyName, output: Annotated[Path, typer.Option("--output", "-o", help="A .csv or .parquet file.")]
+) -> None:
+    """Write a study's trials as CSV or Parquet."""
+    from bandstand.store.store import Store
+
+    if output.suffix not in (".csv", ".parquet"):
+        raise InputError(f"the file must end in .csv or .parquet; got {output.name!r}")
+    check_folder(output, "file")
+    trials = Store.open().record(name).trials
+    if output.suffix == ".csv":
+        trials.to_csv(output, index=False)
+    else:
+        trials.to_parquet(output, index=False)
+    typer.echo(f"{output}: {len(trials)} trials")
+
+
+def schedule(
+    name: StudyName,
+    trial: Trial = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A .json or .csv file to write.")] = None,
+) -> None:
+    """What the best model was trained with, epoch by epoch, from fresh weights along all its ancestors."""
+    from bandstand.commands.show import print_schedule
+    from bandstand.store.reading.schedules import write_schedule
+    from bandstand.store.store import Store
+
+    if output is not None:
+        check_folder(output, "file")
+    found = Store.open().schedule(name, trial)
+    if output is None:
+        print_schedule(found)
+        return
+    write_schedule(found, output)
+    typer.echo(f"{output}: {len(found.epochs)} epochs of trial {found.trial} and its ancestors")
+    unknown = sum(row["learning_rate"] is None for row in found.epochs)
+    if unknown:
+        typer.echo(f"the optimizer told no learning rate in {unknown} of them, and `TableSchedule.load` needs all")
