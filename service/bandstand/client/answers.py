@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from bandstand.errors import InputError, ServerAnswerError
 from bandstand.problem.directions import Direction
+from bandstand.store.records import StudyProgress
 from bandstand.study.states import RunState, StudyState, SubmissionState
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.trials.best import BestTrial
 from bandstand.trials.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.store.records import StudyProgress
 
 __all__ = [
     "Best",
@@ -218,6 +216,4 @@ def progress_from(spec: StudySpec, answer: Mapping[str, object]) -> StudyProgres
     Raises:
         ServerAnswerError: something is missing.
     """
-    from bandstand.store.records import StudyProgress
-
     return record_from(StudyProgress, {"spec": spec, **answer})

@@ -14,13 +14,13 @@ from bandstand.client.stream import follow_events
 from bandstand.client.submission import RemoteSubmission
 from bandstand.errors import BandstandError
 from bandstand.problem.budget import Budget
+from bandstand.store.records import StudyProgress
 from bandstand.study.states import StudyState
 from bandstand.study.study import StudySpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bandstand.store.records import StudyProgress
 
 __all__ = ["RemoteStudy"]
 

@@ -15,8 +15,8 @@ from bandstand.commands.report import figure, report
 from bandstand.commands.requests import enqueue, extend
 from bandstand.commands.run import replay, run
 from bandstand.commands.serve import serve
-from bandstand.commands.server.asking import delete, resume
 from bandstand.commands.server.choice import also_on_server
+from bandstand.commands.server.going_on import delete, resume
 from bandstand.commands.server.login import login, logout
 from bandstand.commands.server.submitting import logs, submit, submit_comparison, watch
 from bandstand.commands.simulate import simulate
@@ -87,7 +87,7 @@ app.command()(run)
 @app.command()
 def demo(workers: Workers = None) -> int:
     """Tune a model of handwritten digits, compare with random search, write a report."""
-    from bandstand.commands.demo import run_demo
+    from bandstand.commands.work.demonstration import run_demo
 
     try:
         report = run_demo(workers)

@@ -5,21 +5,16 @@ Knows the command's options and prints. Must not know how a comparison is made o
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bandstand.commands.options import AsJson, ComparisonName, DataMayDiffer, Strategies, Workers
+from bandstand.commands.output_files import check_report_file
 from bandstand.errors import INTERRUPTED
 from bandstand.study.budget_text import BUDGET_FORMS
-
-if TYPE_CHECKING:
-    from bandstand.running.run import RunOptions
-    from bandstand.store.store import Store
-    from bandstand.study.comparison_plan import ComparisonPlan
 
 __all__ = ["compare"]
 
@@ -53,8 +48,13 @@ def compare(
     data_may_differ: DataMayDiffer = False,
 ) -> int:
     """Compare strategies at the same budget, several times each; the same command goes on or extends it."""
-    from bandstand.commands.report import check_report_file
-    from bandstand.commands.wanted_comparison import SpecChanges, WantedComparison
+    from bandstand.commands.work.comparing import (
+        SpecChanges,
+        WantedComparison,
+        run_comparison,
+        show_comparison,
+        with_reused,
+    )
     from bandstand.running.run import RunOptions
     from bandstand.store.store import Store
 
@@ -66,69 +66,12 @@ def compare(
         file=file, strategies=strategies, repeats=repeats, changes=changes, name=as_name, default_repeats=_REPEATS
     )
     plan, code_path = wanted.plan(store)
-    plan = store.plans.keep(_with_reused(store, plan, reuse, quiet=as_json))
+    plan = store.plans.keep(with_reused(store, plan, reuse, quiet=as_json))
     options = RunOptions(workers=workers, code_path=code_path, data_may_differ=data_may_differ)
     try:
-        _run(store, plan, options, quiet=as_json)
+        run_comparison(store, plan, options, quiet=as_json)
     except KeyboardInterrupt:
         typer.echo(f"paused; `bandstand compare {shlex.quote(file)}` goes on where it stopped", err=True)
         return INTERRUPTED
-    _show(store, plan, output, as_json)
+    show_comparison(store, plan, output, as_json)
     return 0
-
-
-def _run(store: Store, plan: ComparisonPlan, options: RunOptions, *, quiet: bool) -> None:
-    """Run the studies of a comparison that are its own.
-
-    Raises:
-        KeyboardInterrupt: after the running trials were paused.
-    """
-    from bandstand.comparison.display import make_comparison_display
-    from bandstand.running.live import NoDisplay
-    from bandstand.running.run import run_studies
-
-    own = [each for each in plan.studies() if (each.arm, each.repeat) not in plan.taken]
-    display = NoDisplay() if quiet else make_comparison_display(store, own)
-    run_studies(store, [each.spec for each in own], options, display)
-
-
-def _show(store: Store, plan: ComparisonPlan, output: Path | None, as_json: bool) -> None:
-    """Print what a comparison has found, and write its report."""
-    from bandstand.commands.report import write_comparison_report
-    from bandstand.comparison.numbers import json_from
-    from bandstand.comparison.results import read_results
-    from bandstand.comparison.terminal import print_results
-
-    results = read_results(store, plan)
-    if as_json:
-        typer.echo(json.dumps(json_from(results), indent=2))
-    else:
-        print_results(results)
-    if output is not None:
-        write_comparison_report(store, results, output)
-        if not as_json:
-            typer.echo(str(output.absolute()))
-
-
-def _with_reused(store: Store, plan: ComparisonPlan, wanted: bool, *, quiet: bool) -> ComparisonPlan:
-    """With finished studies of the same settings in place of those that would be run, or a word that there are some."""
-    import dataclasses
-
-    own = [each for each in plan.studies() if (each.arm, each.repeat) not in plan.taken]
-    alike = store.plans.finished_like([each.spec for each in own])
-    found = {
-        (each.arm, each.repeat): others[0]
-        for each in own
-        if (others := alike[each.spec.name]) and each.spec.name not in others
-    }
-    if not found:
-        return plan
-    if wanted:
-        return dataclasses.replace(plan, taken=plan.taken | found)
-    if not quiet:
-        (arm, repeat), study = next(iter(found.items()))
-        typer.echo(
-            f"{len(found)} of {len(plan.studies())} studies were run before with the same settings, such as {study!r} "
-            f"({arm}, repeat {repeat + 1}); --reuse takes them instead of running them again"
-        )
-    return plan

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bandstand.commands.options import AsJson, StudyName, Trial
-from bandstand.commands.report import check_folder
+from bandstand.commands.output_files import check_folder
 from bandstand.errors import InputError
 
 __all__ = ["best", "export", "list_studies", "schedule", "show"]
@@ -23,8 +23,8 @@ def list_studies(
     everything: Annotated[bool, typer.Option("--all", help="The studies of comparisons, too.")] = False,
 ) -> None:
     """All studies in the database, the newest first; a comparison's are one line."""
-    from bandstand.commands.json_output import print_json
-    from bandstand.commands.show import print_studies
+    from bandstand.commands.work.json_output import print_json
+    from bandstand.commands.work.printing import print_studies
     from bandstand.store.store import Store
 
     store = Store.open()
@@ -40,8 +40,8 @@ def list_studies(
 
 def show(name: StudyName, as_json: AsJson = False) -> None:
     """Where a study stands: its best trials, what was pruned, what failed and why."""
-    from bandstand.commands.json_output import json_from, print_json
-    from bandstand.commands.show import print_record
+    from bandstand.commands.work.json_output import json_from, print_json
+    from bandstand.commands.work.printing import print_record
     from bandstand.store.store import Store
 
     record = Store.open().record(name)
@@ -53,8 +53,8 @@ def show(name: StudyName, as_json: AsJson = False) -> None:
 
 def best(name: StudyName, as_json: AsJson = False) -> int:
     """The best params, their value and the model's path."""
-    from bandstand.commands.json_output import best_json, print_json
-    from bandstand.commands.show import print_best
+    from bandstand.commands.work.json_output import best_json, print_json
+    from bandstand.commands.work.printing import print_best
     from bandstand.store.store import Store
 
     record = Store.open().record(name)
@@ -91,7 +91,7 @@ def schedule(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A .json or .csv file to write.")] = None,
 ) -> None:
     """What the best model was trained with, epoch by epoch, from fresh weights along all its ancestors."""
-    from bandstand.commands.show import print_schedule
+    from bandstand.commands.work.printing import print_schedule
     from bandstand.store.reading.schedules import write_schedule
     from bandstand.store.store import Store
 

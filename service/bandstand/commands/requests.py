@@ -6,15 +6,12 @@ Every command imports what it needs when it runs, so that `--help` answers at on
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bandstand.commands.options import StudyName
 from bandstand.study.budget_text import BUDGET_FORMS
-
-if TYPE_CHECKING:
-    from bandstand.store.store import Store
 
 __all__ = ["enqueue", "extend", "texts_from"]
 
@@ -33,7 +30,7 @@ def extend(
     store = Store.open()
     wanted = Budget.model_validate(budget_from(budget))
     store.requests.extend(name, wanted, by=_user())
-    typer.echo(f"{name}: its budget becomes {wanted}; {_what_is_next(store, name)}")
+    typer.echo(f"{name}: its budget becomes {wanted}; {_what_is_next(name, store.progress(name).state)}")
 
 
 def enqueue(
@@ -48,9 +45,10 @@ def enqueue(
     store = Store.open()
     store.requests.enqueue(name, params_from(store.spec(name).space, texts), by=_user())
     asked = any(request.kind == "extend" and request.taken_at is None for request in store.requests.read(name))
-    waits = store.progress(name).state == "finished" and not asked
+    state = store.progress(name).state
+    waits = state == "finished" and not asked
     room = "; it has finished: where its budget is used, they wait until that is extended" if waits else ""
-    typer.echo(f"{name}: these params are tried next, within its budget; {_what_is_next(store, name)}{room}")
+    typer.echo(f"{name}: these params are tried next, within its budget; {_what_is_next(name, state)}{room}")
 
 
 def texts_from(params: list[str]) -> dict[str, str]:
@@ -67,16 +65,16 @@ def texts_from(params: list[str]) -> dict[str, str]:
     return dict(text.partition("=")[::2] for text in params)
 
 
-def _what_is_next(store: Store, name: str) -> str:
-    if store.progress(name).state == "running":
+def _what_is_next(name: str, state: str) -> str:
+    if state == "running":
         return "whoever runs it takes that in within seconds"
     return f"nobody runs it now: `bandstand run {shlex.quote(name)} --resume` takes that in and goes on"
 
 
-def _user() -> str:
+def _user() -> str | None:
     import getpass
 
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
-        return ""
+        return None

@@ -7,18 +7,12 @@ it needs when it runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bandstand.commands.options import DataMayDiffer, StudyName, Trial, Workers
-from bandstand.errors import INTERRUPTED, StudyFailedError, answer_to
-
-if TYPE_CHECKING:
-    from bandstand.running.messages import StudyOutcome
-    from bandstand.store.store import Store
-    from bandstand.study.study_file import FoundStudy
+from bandstand.errors import INTERRUPTED
 
 __all__ = ["replay", "run"]
 
@@ -35,10 +29,11 @@ def run(
     file: StudyFile, workers: Workers = None, resume: Resume = False, data_may_differ: DataMayDiffer = False
 ) -> int:
     """Run a study, or go on with it where it stands. Ctrl-C pauses it; the same command goes on."""
+    from bandstand.commands.work.running import find_to_run, say_end
     from bandstand.running.live import make_display
     from bandstand.running.run import RunOptions, run_studies
 
-    store, found = _find(file, resume)
+    store, found = find_to_run(file, resume)
     options = RunOptions(workers=workers, code_path=found.code_path, data_may_differ=data_may_differ)
     again = f"`bandstand run {shlex.quote(file)}`"
     try:
@@ -50,46 +45,7 @@ def run(
     if outcome is None:
         typer.echo(f"stopped before it began; {again} begins", err=True)
         return INTERRUPTED
-    return _say_end(store, found.spec.name, outcome, again)
-
-
-def _find(file: str, resume: bool) -> tuple[Store, FoundStudy]:
-    """The study that is to be run. A mistake in its file is told before the database is asked.
-
-    Raises:
-        InputError: it is not there, or its file is wrong.
-    """
-    from bandstand.store.store import Store
-    from bandstand.study.study_file import find_study
-
-    is_file = Path(file.partition(":")[0]).suffix in (".toml", ".py")
-    found = find_study(file) if is_file or not resume else None
-    store = Store.open()
-    if found is None:
-        found = find_study(file, store.spec)
-    if resume:
-        store.spec(found.spec.name)  # refuses a name that is not there
-    return store, found
-
-
-def _say_end(store: Store, name: str, outcome: StudyOutcome, again: str) -> int:
-    """Say how a study has ended; returns what the command ends with."""
-    from bandstand.commands.show import print_best
-    from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
-    from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
-
-    record = store.record(name)
-    if outcome.state == "failed":
-        typer.echo(f"bandstand: study {name!r} failed: {outcome.reason}", err=True)
-        typer.echo(f"`bandstand show {shlex.quote(name)}` has the failures", err=True)
-        return answer_to(StudyFailedError).exit_code
-    if outcome.state == "stopped":
-        typer.echo(f"stopped; {again} goes on where it stopped")
-        return 0
-    DashboardNotes(store.database.url).put(name, [*answer_from(record), *remark_for_optuna(record)])
-    print_best(record)
-    typer.echo(f"`bandstand report {shlex.quote(name)} -o report.html` writes the report")
-    return 0
+    return say_end(store, found.spec.name, outcome, again)
 
 
 def replay(

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -19,11 +19,9 @@ from bandstand.errors import StudyNotFoundError
 from bandstand.report.text import counted
 from bandstand.running.progress_view import best_words, budget_used, progress_view, trial_counts
 from bandstand.store.records import EndedTrial, StudyProgress
+from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.store.store import Store
 
 __all__ = ["Display", "LiveDisplay", "NoDisplay", "PlainDisplay", "find_progress", "make_display"]
 

@@ -7,19 +7,15 @@ user of a machine can read the arguments of its processes.
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-if TYPE_CHECKING:
-    from bandstand.client import Client
-
-__all__ = ["TokenFile", "Url", "also_on_server", "open_client"]
+__all__ = ["TokenFile", "Url", "also_on_server"]
 
 Url = Annotated[
     str | None,
@@ -34,37 +30,6 @@ TokenFile = Annotated[
     ),
 ]
 Local = Annotated[bool, typer.Option("--local", help="On this machine's database, although you are logged in.")]
-
-
-def open_client(url: str | None, token_file: Path | None) -> Client:
-    """The server that the options, the environment or the login name; says so in a terminal.
-
-    Raises:
-        InputError: none is named, or the file cannot be read.
-    """
-    from bandstand.client import Client
-
-    client = Client(url, token=None if token_file is None else read_token(token_file))
-    if sys.stderr.isatty():
-        typer.secho(f"on {client.url}", err=True, dim=True)
-    return client
-
-
-def read_token(file: Path) -> str:
-    """The token in a file, or on standard input.
-
-    Raises:
-        InputError: there is none.
-    """
-    from bandstand.errors import InputError
-
-    try:
-        text = sys.stdin.readline() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"a token file must be readable; {str(file)!r} is not ({type(error).__name__})") from None
-    if not text.strip():
-        raise InputError(f"a token file must hold a token; {str(file)!r} is empty")
-    return text.strip()
 
 
 def also_on_server(remote: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -83,6 +48,8 @@ def also_on_server(remote: str) -> Callable[[Callable[..., Any]], Callable[..., 
             module, _, name = remote.partition(":")
             there = getattr(import_module(f"bandstand.commands.server.{module}"), name)
             known = _known_options(local, there, options)
+            from bandstand.commands.server.opening import open_client
+
             with open_client(url, token_file) as client:
                 return there(client, **known)
 

@@ -1,14 +1,24 @@
-"""The comparison that the options of `bandstand compare` ask for, as a plan.
+"""What `bandstand compare` does: the plan that its options ask for, run, printed and written.
 
-Knows studies' files and plans that are stored. Must not know how a comparison is run.
+Knows studies' files and plans that are stored. Must not know how a comparison is judged.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import typer
+
+from bandstand.commands.work.reporting import write_comparison_report
+from bandstand.comparison.display import make_comparison_display
+from bandstand.comparison.numbers import json_from
+from bandstand.comparison.results import read_results
+from bandstand.comparison.terminal import print_results
 from bandstand.errors import InputError
+from bandstand.running.live import NoDisplay
+from bandstand.running.run import RunOptions, run_studies
 from bandstand.store.store import Store
 from bandstand.study.budget_text import budget_from
 from bandstand.study.comparison_plan import ComparisonPlan, make_plan
@@ -16,7 +26,7 @@ from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.study_file import find_study
 from bandstand.study.users_code.kept_functions import keep_functions
 
-__all__ = ["SpecChanges", "WantedComparison"]
+__all__ = ["SpecChanges", "WantedComparison", "run_comparison", "show_comparison", "with_reused"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,3 +93,49 @@ class WantedComparison:
         repeats = self.repeats or stored.repeats
         plan = make_plan(self.file, stored.spec, self.strategies, repeats) if self.strategies else stored
         return stored.extended(plan.arms, repeats)
+
+
+def with_reused(store: Store, plan: ComparisonPlan, wanted: bool, *, quiet: bool) -> ComparisonPlan:
+    """With finished studies of the same settings in place of those that would be run, or a word that there are some."""
+    own = [each for each in plan.studies() if (each.arm, each.repeat) not in plan.taken]
+    alike = store.plans.finished_like([each.spec for each in own])
+    found = {
+        (each.arm, each.repeat): others[0]
+        for each in own
+        if (others := alike[each.spec.name]) and each.spec.name not in others
+    }
+    if not found:
+        return plan
+    if wanted:
+        return replace(plan, taken=plan.taken | found)
+    if not quiet:
+        (arm, repeat), study = next(iter(found.items()))
+        typer.echo(
+            f"{len(found)} of {len(plan.studies())} studies were run before with the same settings, such as {study!r} "
+            f"({arm}, repeat {repeat + 1}); --reuse takes them instead of running them again"
+        )
+    return plan
+
+
+def run_comparison(store: Store, plan: ComparisonPlan, options: RunOptions, *, quiet: bool) -> None:
+    """Run the studies of a comparison that are its own.
+
+    Raises:
+        KeyboardInterrupt: after the running trials were paused.
+    """
+    own = [each for each in plan.studies() if (each.arm, each.repeat) not in plan.taken]
+    display = NoDisplay() if quiet else make_comparison_display(store, own)
+    run_studies(store, [each.spec for each in own], options, display)
+
+
+def show_comparison(store: Store, plan: ComparisonPlan, output: Path | None, as_json: bool) -> None:
+    """Print what a comparison has found, and write its report."""
+    results = read_results(store, plan)
+    if as_json:
+        typer.echo(json.dumps(json_from(results), indent=2))
+    else:
+        print_results(results)
+    if output is not None:
+        write_comparison_report(store, results, output)
+        if not as_json:
+            typer.echo(str(output.absolute()))

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from bandstand import stored_files
+from bandstand.client.answers import ListedStudy
 from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.records.timeline import places_of
 from bandstand.report.text import counted
 from bandstand.running.progress_view import params_text
+from bandstand.store.reading.schedules import Schedule
+from bandstand.store.reading.study_list import StudySummary
+from bandstand.store.records import StudyRecord
 from bandstand.trials.combination import sentence_on
 from bandstand.trials.events import TrialState
-
-if TYPE_CHECKING:
-    from bandstand.client.answers import ListedStudy
-    from bandstand.store.reading.schedules import Schedule
-    from bandstand.store.reading.study_list import StudySummary
-    from bandstand.store.records import StudyRecord
 
 __all__ = ["print_best", "print_record", "print_schedule", "print_studies"]
 

@@ -1,0 +1,53 @@
+"""What `bandstand run` does before and after a study is run.
+
+Knows study files and what is said at the end. Must not know how a study is run.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import typer
+
+from bandstand.commands.work.printing import print_best
+from bandstand.errors import StudyFailedError, answer_to
+from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
+from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
+from bandstand.running.messages import StudyOutcome
+from bandstand.store.store import Store
+from bandstand.study.study_file import FoundStudy, find_study
+
+__all__ = ["find_to_run", "say_end"]
+
+
+def find_to_run(file: str, resume: bool) -> tuple[Store, FoundStudy]:
+    """The study that is to be run. A mistake in its file is told before the database is asked.
+
+    Raises:
+        InputError: it is not there, or its file is wrong.
+    """
+    is_file = Path(file.partition(":")[0]).suffix in (".toml", ".py")
+    found = find_study(file) if is_file or not resume else None
+    store = Store.open()
+    if found is None:
+        found = find_study(file, store.spec)
+    if resume:
+        store.spec(found.spec.name)  # refuses a name that is not there
+    return store, found
+
+
+def say_end(store: Store, name: str, outcome: StudyOutcome, again: str) -> int:
+    """Say how a study has ended; returns what the command ends with."""
+    record = store.record(name)
+    if outcome.state == "failed":
+        typer.echo(f"bandstand: study {name!r} failed: {outcome.reason}", err=True)
+        typer.echo(f"`bandstand show {shlex.quote(name)}` has the failures", err=True)
+        return answer_to(StudyFailedError).exit_code
+    if outcome.state == "stopped":
+        typer.echo(f"stopped; {again} goes on where it stopped")
+        return 0
+    DashboardNotes(store.database.url).put(name, [*answer_from(record), *remark_for_optuna(record)])
+    print_best(record)
+    typer.echo(f"`bandstand report {shlex.quote(name)} -o report.html` writes the report")
+    return 0

@@ -1,0 +1,138 @@
+"""What `bandstand serve` does: the server's socket, its TLS, and the order of starting and ending.
+
+Knows addresses and signals. Must not know what is asked of the server.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import typer
+import uvicorn
+
+from bandstand.api.app import make_app
+from bandstand.api.settings import ServerSettings
+from bandstand.errors import INTERRUPTED, InputError
+from bandstand.running.dispatch_child import DispatchChild
+from bandstand.store.store import Store
+
+__all__ = ["Tls", "Transport", "is_loopback", "listen", "run_server", "tls_files"]
+
+_GRACE_SECONDS = 5
+"""For requests under way when the server is asked to end; streams of events would never end by themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """Files of a server that does TLS itself."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transport:
+    """How requests travel to the server."""
+
+    tls: Tls | None
+    behind_proxy: bool
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether browsers reach the server by HTTPS."""
+        return self.tls is not None or self.behind_proxy
+
+
+def run_server(store: Store, child: DispatchChild | None, listening: socket.socket, transport: Transport) -> int:
+    """Serve until a signal ends it; returns what the command ends with."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    tls = transport.tls
+    config = uvicorn.Config(
+        make_app(store, ServerSettings(secure_cookies=transport.is_encrypted)),
+        log_level="warning",
+        access_log=False,
+        proxy_headers=transport.behind_proxy,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+    caught: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda caught_one, _: caught.append(caught_one))  # uvicorn raises them again at its end
+
+    def begin() -> None:
+        _announce(store, listening, tls is not None)
+        if child is not None:
+            child.start()
+
+    server = _announcing(uvicorn.Server, begin)(config)
+    server.run(sockets=[listening])
+    return INTERRUPTED if signal.SIGINT in caught else 0
+
+
+def _announcing(kind: type[uvicorn.Server], begin: Callable[[], None]) -> type[uvicorn.Server]:
+    class AnnouncingServer(kind):  # type: ignore[valid-type,misc]  # uvicorn is imported only when it is needed
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            begin()
+
+    return AnnouncingServer
+
+
+def _announce(store: Store, listening: socket.socket, is_tls: bool) -> None:
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"Bandstand serves at {'https' if is_tls else 'http'}://{shown}:{port}")
+    if not store.accounts.list_tokens():
+        typer.echo("nobody has a token yet; `bandstand token create NAME --role admin` makes one")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise InputError(
+            f"the server must be able to listen; {host}:{port} says: {error.strerror}: choose another --port or --host"
+        ) from None
+
+
+def tls_files(certificate: Path | None, key: Path | None) -> Tls | None:
+    """The files of TLS, tried; None where none is named.
+
+    Raises:
+        InputError: one is missing, or they are of no use.
+    """
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise InputError("TLS needs two files; give --tls-certificate and --tls-key")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(
+            f"TLS needs a certificate and its key without a password, as PEM; {str(certificate)!r} and {str(key)!r} "
+            f"say: {error.strerror or error}"
+        ) from None
+    return Tls(certificate=certificate, key=key)
