@@ -15,7 +15,7 @@ import numpy as np
 
 from bandstand.comparison.statistics import mean_interval
 from bandstand.search.search import Search
-from bandstand.simulation import Cluster, open_source
+from bandstand.simulation import VirtualCluster, open_source
 from bandstand.simulation.learning_curves.lcbench import LCBenchSource
 from bandstand.simulation.learning_curves.sources import data_files
 from bandstand.simulation.learning_curves.taskset import TaskSetSource
@@ -53,7 +53,7 @@ def _choices(task: str, strategy: str, seeds: Sequence[int], workers: int) -> li
         simulate(
             spec,
             source.curves(spec.space, spec.objective, spec.max_epochs, seed),
-            Cluster(workers=workers),
+            VirtualCluster(workers=workers),
             search=search,
         )
         sign = spec.objective.sign

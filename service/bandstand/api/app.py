@@ -32,7 +32,7 @@ from bandstand.api.routes import (
 from bandstand.api.routes.metrics import MeasureRequests, Metrics
 from bandstand.api.routes.optuna_dashboard import register_dashboard
 from bandstand.api.routes.reports import ReportWriter
-from bandstand.api.schemas.problems import AnswerFailures, Problem, register_problems
+from bandstand.api.schemas.problems import AnswerFailures, ProblemDetails, register_problems
 from bandstand.api.settings import ServerSettings
 from bandstand.store.store import Store
 
@@ -108,5 +108,5 @@ class _Application(FastAPI):
         """As FastAPI's, which documents it as a method to be overridden."""
         described = super().openapi()
         schemas = described.setdefault("components", {}).setdefault("schemas", {})
-        schemas.setdefault("Problem", Problem.model_json_schema(ref_template="#/components/schemas/{model}"))
+        schemas.setdefault("ProblemDetails", ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}"))
         return described

@@ -24,7 +24,7 @@ from bandstand.trials.events import TrialState
 __all__ = [
     "Best",
     "ComparisonDetail",
-    "Ended",
+    "StudyEnd",
     "ListedStudy",
     "ListedTrial",
     "LogPiece",
@@ -156,7 +156,7 @@ class LogPiece:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class StudyEnd:
     """The last event of a study."""
 
     state: StudyState

@@ -92,7 +92,7 @@ def schedule(
 ) -> None:
     """What the best model was trained with, epoch by epoch, from fresh weights along all its ancestors."""
     from bandstand.commands.work.printing import print_schedule
-    from bandstand.store.reading.schedules import write_schedule
+    from bandstand.store.reading.schedules import write_params_by_epoch
     from bandstand.store.store import Store
 
     if output is not None:
@@ -101,7 +101,7 @@ def schedule(
     if output is None:
         print_schedule(found)
         return
-    write_schedule(found, output)
+    write_params_by_epoch(found, output)
     typer.echo(f"{output}: {len(found.epochs)} epochs of trial {found.trial} and its ancestors")
     unknown = sum(row["learning_rate"] is None for row in found.epochs)
     if unknown:

@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from bandstand.comparison.judgement import Judgement
-from bandstand.comparison.results import Results, Run
+from bandstand.comparison.judgement import Conclusions
+from bandstand.comparison.results import Results, ArmStudy
 from bandstand.comparison.statistics import median_band
 from bandstand.problem.objective import Objective
 from bandstand.report.drawing.bands import Band, band_figure
@@ -60,11 +60,11 @@ def anytime_data(results: Results, against: Against) -> AnytimeData | str:
     return AnytimeData(objective, axis, tuple(bands), tuple(len(arm.runs) for arm in arms))
 
 
-def _spent(run: Run, against: Against) -> float:
+def _spent(run: ArmStudy, against: Against) -> float:
     return float(run.epochs) if against == "epochs" else run.train_seconds
 
 
-def _values_at(run: Run, points: Sequence[float] | np.ndarray[Any, Any], against: Against) -> list[float]:
+def _values_at(run: ArmStudy, points: Sequence[float] | np.ndarray[Any, Any], against: Against) -> list[float]:
     """Best so far at each point, NaN before the first value."""
     steps = run.curve.epochs if against == "epochs" else run.seconds
     values = np.array([np.nan, *run.curve.values])
@@ -72,12 +72,12 @@ def _values_at(run: Run, points: Sequence[float] | np.ndarray[Any, Any], against
     return found
 
 
-def draw_by_epochs(results: Results, judgement: Judgement) -> Drawing | str:
+def draw_by_epochs(results: Results, judgement: Conclusions) -> Drawing | str:
     """What the budget buys."""
     return _draw(results, judgement, "epochs", "Equal epochs are an equal budget.")
 
 
-def draw_by_seconds(results: Results, judgement: Judgement) -> Drawing | str:
+def draw_by_seconds(results: Results, judgement: Conclusions) -> Drawing | str:
     """What the time buys."""
     return _draw(
         results,
@@ -88,7 +88,7 @@ def draw_by_seconds(results: Results, judgement: Judgement) -> Drawing | str:
     )
 
 
-def _draw(results: Results, judgement: Judgement, against: Against, remark: str) -> Drawing | str:
+def _draw(results: Results, judgement: Conclusions, against: Against, remark: str) -> Drawing | str:
     data = anytime_data(results, against)
     if isinstance(data, str):
         return data
@@ -103,7 +103,7 @@ def _draw(results: Results, judgement: Judgement, against: Against, remark: str)
     return Drawing(figure, " ".join(sentence for sentence in sentences if sentence))
 
 
-def _shaded(data: AnytimeData, results: Results, judgement: Judgement) -> list[str]:
+def _shaded(data: AnytimeData, results: Results, judgement: Conclusions) -> list[str]:
     labels = [band.label for band in data.bands]
     if max(data.repeats) < 2:
         return []

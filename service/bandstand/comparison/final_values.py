@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.comparison.judgement import Judgement
+from bandstand.comparison.judgement import Conclusions
 from bandstand.comparison.results import Results
-from bandstand.comparison.statistics import Interval
+from bandstand.comparison.statistics import ConfidenceInterval
 from bandstand.report.drawing.axes import row_places, rows_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
@@ -29,8 +29,8 @@ class ArmValues(NamedTuple):
     label: str
     validation: tuple[float, ...]
     test: tuple[float, ...]
-    validation_mean: Interval
-    test_mean: Interval | None
+    validation_mean: ConfidenceInterval
+    test_mean: ConfidenceInterval | None
 
 
 class FinalData(NamedTuple):
@@ -41,7 +41,7 @@ class FinalData(NamedTuple):
     arms: tuple[ArmValues, ...]
 
 
-def final_data(results: Results, judgement: Judgement) -> FinalData | str:
+def final_data(results: Results, judgement: Conclusions) -> FinalData | str:
     """The final values, or why there are none."""
     arms = []
     for arm, judged in zip(results.arms, judgement.arms, strict=True):
@@ -95,7 +95,7 @@ def final_figure(data: FinalData) -> go.Figure:
     )
 
 
-def draw_final_values(results: Results, judgement: Judgement) -> Drawing | str:
+def draw_final_values(results: Results, judgement: Conclusions) -> Drawing | str:
     """The chosen models of all repeats."""
     data = final_data(results, judgement)
     if isinstance(data, str):

@@ -12,10 +12,10 @@ from itertools import combinations
 from math import nan
 from typing import Literal, NamedTuple
 
-from bandstand.comparison.results import Arm, Results, Run
+from bandstand.comparison.results import Arm, Results, ArmStudy
 from bandstand.comparison.statistics import (
     CONFIDENCE,
-    Interval,
+    ConfidenceInterval,
     Paired,
     SpeedUp,
     average_ranks,
@@ -27,21 +27,21 @@ from bandstand.comparison.statistics import (
     speed_up,
 )
 
-__all__ = ["ArmJudgement", "Judgement", "Measure", "Versus", "judge"]
+__all__ = ["ArmConclusion", "Conclusions", "Measure", "Versus", "judge"]
 
 Measure = Literal["test", "validation"]
 
 
-class ArmJudgement(NamedTuple):
+class ArmConclusion(NamedTuple):
     """One arm by itself; values in the metric's own direction."""
 
     label: str
     runs: int
     failed: int
     missing: int
-    validation: Interval
-    test: Interval | None
-    gap: Interval | None
+    validation: ConfidenceInterval
+    test: ConfidenceInterval | None
+    gap: ConfidenceInterval | None
     """How much better the chosen models look on the validation data than on the test data; positive: they do."""
     rank: float
     """Mean over the repeats that all arms have, 1 the best."""
@@ -77,12 +77,12 @@ class Versus(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Conclusions:
     """All that is said about a comparison."""
 
     measure: Measure
     """What differences are in: test values where all runs have them."""
-    arms: tuple[ArmJudgement, ...]
+    arms: tuple[ArmConclusion, ...]
     against: tuple[tuple[str, tuple[Versus, ...]], ...]
     """For each baseline, every other arm against it."""
     pairs: tuple[Versus, ...]
@@ -103,7 +103,7 @@ class Judgement:
 
 
 @lru_cache(maxsize=1)  # a command prints it, writes it and shows it in Optuna Dashboard
-def judge(results: Results) -> Judgement:
+def judge(results: Results) -> Conclusions:
     """Judge what there is, finished or not."""
     sign = -results.plan.spec.objective.sign  # more is better
     measure: Measure = "test" if results.has_test else "validation"
@@ -117,7 +117,7 @@ def judge(results: Results) -> Judgement:
         if results.arm(base).runs
     ]
     ordered = sorted(arms, key=lambda arm: -means[arm.label])
-    return Judgement(
+    return Conclusions(
         measure=measure,
         arms=tuple(_of_arm(arm, sign, ranks.get(arm.label, nan)) for arm in results.arms),
         against=tuple(families),
@@ -126,8 +126,8 @@ def judge(results: Results) -> Judgement:
     )
 
 
-def _value_of(measure: Measure, sign: float) -> Callable[[Run], float]:
-    def value(run: Run) -> float:
+def _value_of(measure: Measure, sign: float) -> Callable[[ArmStudy], float]:
+    def value(run: ArmStudy) -> float:
         found = run.test_value if measure == "test" else run.best_value
         assert found is not None  # finished runs have the one, `has_test` says that all have the other
         return sign * found
@@ -135,11 +135,11 @@ def _value_of(measure: Measure, sign: float) -> Callable[[Run], float]:
     return value
 
 
-def _of_arm(arm: Arm, sign: float, rank: float) -> ArmJudgement:
+def _of_arm(arm: Arm, sign: float, rank: float) -> ArmConclusion:
     best = [run.best_value for run in arm.runs if run.best_value is not None]
     tested = [(run.best_value, run.test_value) for run in arm.runs if run.test_value is not None]
     count = len(arm.runs) or 1
-    return ArmJudgement(
+    return ArmConclusion(
         label=arm.label,
         runs=len(arm.runs),
         failed=len(arm.failed),
@@ -154,13 +154,13 @@ def _of_arm(arm: Arm, sign: float, rank: float) -> ArmJudgement:
     )
 
 
-def _ranks(arms: list[Arm], value: Callable[[Run], float]) -> dict[str, float]:
+def _ranks(arms: list[Arm], value: Callable[[ArmStudy], float]) -> dict[str, float]:
     shared = set.intersection(*({run.repeat for run in arm.runs} for arm in arms)) if arms else set()
     table = [[value(run) for run in arm.runs if run.repeat in shared] for arm in arms]
     return dict(zip((arm.label for arm in arms), average_ranks(table), strict=True))
 
 
-def _family(pairs: list[tuple[Arm, Arm]], value: Callable[[Run], float], sign: float) -> tuple[Versus, ...]:
+def _family(pairs: list[tuple[Arm, Arm]], value: Callable[[ArmStudy], float], sign: float) -> tuple[Versus, ...]:
     """The comparisons of these pairs, their p values corrected for being so many."""
     compared = [(mine, other, *_shared_runs(mine, other)) for mine, other in pairs]
     compared = [one for one in compared if one[2]]
@@ -181,7 +181,7 @@ def _family(pairs: list[tuple[Arm, Arm]], value: Callable[[Run], float], sign: f
     )
 
 
-def _shared_runs(mine: Arm, other: Arm) -> tuple[list[Run], list[Run]]:
+def _shared_runs(mine: Arm, other: Arm) -> tuple[list[ArmStudy], list[ArmStudy]]:
     theirs = {run.repeat: run for run in other.runs}
     return (
         [run for run in mine.runs if run.repeat in theirs],
@@ -189,7 +189,7 @@ def _shared_runs(mine: Arm, other: Arm) -> tuple[list[Run], list[Run]]:
     )
 
 
-def _speed_up(mine: list[Run], theirs: list[Run], sign: float) -> SpeedUp:
+def _speed_up(mine: list[ArmStudy], theirs: list[ArmStudy], sign: float) -> SpeedUp:
     """To the other's final validation value in the same repeat."""
     needed = [
         _epochs_to(run, other.curve.values[-1], sign) if other.curve.values else None
@@ -198,7 +198,7 @@ def _speed_up(mine: list[Run], theirs: list[Run], sign: float) -> SpeedUp:
     return speed_up(needed, [run.curve.epochs[-1] if run.curve.epochs else None for run in theirs])
 
 
-def _epochs_to(run: Run, target: float, sign: float) -> float | None:
+def _epochs_to(run: ArmStudy, target: float, sign: float) -> float | None:
     """Epochs that the study had trained when its best value was the target or better."""
     for epochs, value in zip(run.curve.epochs, run.curve.values, strict=True):
         if sign * value >= sign * target:

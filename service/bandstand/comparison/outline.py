@@ -8,8 +8,8 @@ from __future__ import annotations
 import shlex
 
 from bandstand.comparison.figures import COMPARISON_FIGURES
-from bandstand.comparison.judgement import Judgement, judge
-from bandstand.comparison.results import Results, Run
+from bandstand.comparison.judgement import Conclusions, judge
+from bandstand.comparison.results import Results, ArmStudy
 from bandstand.comparison.summary import (
     answer_from,
     arms_table,
@@ -49,7 +49,7 @@ def make_comparison_report(results: Results) -> Document:
     )
 
 
-def _opening(results: Results, judgement: Judgement) -> tuple[Block, ...]:
+def _opening(results: Results, judgement: Conclusions) -> tuple[Block, ...]:
     notes = state_sentences(results)
     return (
         Prose(" ".join(answer_from(results, judgement)), "answer"),
@@ -66,14 +66,14 @@ def _opening(results: Results, judgement: Judgement) -> tuple[Block, ...]:
     )
 
 
-def _figures(results: Results, judgement: Judgement, *names: str) -> tuple[Figure, ...]:
+def _figures(results: Results, judgement: Conclusions, *names: str) -> tuple[Figure, ...]:
     return tuple(
         Figure(name, COMPARISON_FIGURES[name].title, COMPARISON_FIGURES[name].draw(results, judgement))
         for name in names
     )
 
 
-def _baselines(judgement: Judgement) -> tuple[Block, ...]:
+def _baselines(judgement: Conclusions) -> tuple[Block, ...]:
     if not judgement.against:
         return ()
     blocks: list[Block] = []
@@ -94,7 +94,7 @@ def _baselines(judgement: Judgement) -> tuple[Block, ...]:
     )
 
 
-def _best_run(results: Results, judgement: Judgement) -> Run | None:
+def _best_run(results: Results, judgement: Conclusions) -> ArmStudy | None:
     """Of the leading arm the one with the best validation value: choosing by test data would spoil them."""
     if judgement.leader is None:
         return None
@@ -103,7 +103,7 @@ def _best_run(results: Results, judgement: Judgement) -> Run | None:
     return min(runs, key=lambda run: sign * (run.best_value if run.best_value is not None else 0.0))
 
 
-def _best(results: Results, best: Run) -> list[Section]:
+def _best(results: Results, best: ArmStudy) -> list[Section]:
     """What the leading arm's repeats chose, then the best of its studies as in a report of its own."""
     arm = next(arm for arm in results.arms if best in arm.runs)
     disagreement = disagreement_sentence(results, arm.label)

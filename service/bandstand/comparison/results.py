@@ -17,10 +17,10 @@ from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan, PlannedStudy
 from bandstand.trials.events import TrialState
 
-__all__ = ["Arm", "Results", "Run", "make_results", "read_results"]
+__all__ = ["Arm", "Results", "ArmStudy", "make_results", "read_results"]
 
 
-class Run(NamedTuple):
+class ArmStudy(NamedTuple):
     """One study of an arm."""
 
     study: str
@@ -49,9 +49,9 @@ class Arm:
     """A strategy and its runs, in the order of the repeats."""
 
     label: str
-    runs: tuple[Run, ...]
+    runs: tuple[ArmStudy, ...]
     """Those that are finished."""
-    failed: tuple[Run, ...]
+    failed: tuple[ArmStudy, ...]
     missing: int
     """Repeats that have not ended."""
 
@@ -110,12 +110,12 @@ def _arm(label: str, planned: Sequence[PlannedStudy], records: Mapping[str, Stud
     return Arm(label=label, runs=finished, failed=failed, missing=len(planned) - len(runs))
 
 
-def _run(repeat: int, record: StudyRecord) -> Run:
+def _run(repeat: int, record: StudyRecord) -> ArmStudy:
     spec, best, curve = record.spec, record.best, make_best_curve(record)
     spent = ordered_measurements(record)["seconds"].astype(float).fillna(0.0).cumsum()
     tested = (record.best_test_metrics or {}).get(spec.objective.metric.removeprefix("val_"))
     states = record.trials["state"]
-    return Run(
+    return ArmStudy(
         study=spec.name,
         repeat=repeat,
         state=record.state,

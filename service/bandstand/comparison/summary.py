@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Sequence
 from math import floor, isfinite, log10
 
-from bandstand.comparison.judgement import ArmJudgement, Judgement, Versus
+from bandstand.comparison.judgement import ArmConclusion, Conclusions, Versus
 from bandstand.comparison.results import Results
-from bandstand.comparison.statistics import CONFIDENCE, Interval, SpeedUp
+from bandstand.comparison.statistics import CONFIDENCE, ConfidenceInterval, SpeedUp
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.text import and_list, counted, duration, measured, number, value_text
 from bandstand.strategies.points.fractions import fraction_of
@@ -35,14 +35,14 @@ _FAR = 0.5
 """Part of a parameter's scale."""
 
 
-def answer_from(results: Results, judgement: Judgement) -> list[str]:
+def answer_from(results: Results, judgement: Conclusions) -> list[str]:
     """The answer: what was best and by how much over random and grid, how sure that is, what it cost."""
     if judgement.leader is None:
         return ["No study of this comparison has finished with a value yet."]
     return [_best_sentence(results, judgement), *_certainty_sentences(results, judgement), _cost_sentence(results)]
 
 
-def _best_sentence(results: Results, judgement: Judgement) -> str:
+def _best_sentence(results: Results, judgement: Conclusions) -> str:
     leader = next(arm for arm in judgement.arms if arm.label == judgement.leader)
     metric = results.plan.spec.objective.metric.removeprefix("val_")
     mean = leader.test if judgement.measure == "test" and leader.test is not None else leader.validation
@@ -69,7 +69,7 @@ def _better_words(difference: float) -> str:
     return f"{number(abs(difference), 2)} {'worse' if difference < 0 else 'better'}"
 
 
-def _certainty_sentences(results: Results, judgement: Judgement) -> list[str]:
+def _certainty_sentences(results: Results, judgement: Conclusions) -> list[str]:
     over = judgement.leaders_over()
     if not over:
         return []
@@ -185,7 +185,7 @@ def settings_sentence(results: Results) -> str:
     )
 
 
-def interval_text(interval: Interval | None) -> str:
+def interval_text(interval: ConfidenceInterval | None) -> str:
     """`.9812 ± .0021`; a dash where there is none."""
     if interval is None or not isfinite(interval.mean):
         return "–"
@@ -198,7 +198,7 @@ def interval_text(interval: Interval | None) -> str:
     return text + (f" ± {number(half, 2)}" if isfinite(half) else "")
 
 
-def arms_table(results: Results, judgement: Judgement) -> Table:
+def arms_table(results: Results, judgement: Conclusions) -> Table:
     """A row for each arm, the best on average first."""
     tested = any(arm.test is not None for arm in judgement.arms)
     metric = results.plan.spec.objective.metric
@@ -210,17 +210,17 @@ def arms_table(results: Results, judgement: Judgement) -> Table:
     return Table(tuple(header), tuple(rows))
 
 
-def _ordered(results: Results, judgement: Judgement) -> list[ArmJudgement]:
+def _ordered(results: Results, judgement: Conclusions) -> list[ArmConclusion]:
     sign = results.plan.spec.objective.sign
 
-    def loss(arm: ArmJudgement) -> float:
+    def loss(arm: ArmConclusion) -> float:
         mean = arm.test if judgement.measure == "test" and arm.test is not None else arm.validation
         return sign * mean.mean if arm.runs else float("inf")
 
     return sorted(judgement.arms, key=loss)
 
 
-def _arm_row(arm: ArmJudgement, tested: bool) -> tuple[str, ...]:
+def _arm_row(arm: ArmConclusion, tested: bool) -> tuple[str, ...]:
     if not arm.runs:
         why = "failed" if arm.failed and not arm.missing else "not yet"
         return (arm.label, why, *(["–", "–"] if tested else []), "–", "0", "–", "–", "–")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.comparison.judgement import Judgement
+from bandstand.comparison.judgement import Conclusions
 from bandstand.comparison.results import Results
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import make_figure
@@ -28,7 +28,7 @@ class WinsData(NamedTuple):
     shares: tuple[tuple[float | None, ...], ...]
 
 
-def wins_data(judgement: Judgement) -> WinsData | str:
+def wins_data(judgement: Conclusions) -> WinsData | str:
     """The probabilities, or why there are none; the best arm on average first."""
     if not judgement.pairs:
         return "Two arms with finished repeats are needed to compare."
@@ -57,7 +57,7 @@ def wins_figure(data: WinsData) -> go.Figure:
     return figure
 
 
-def draw_wins(_: Results, judgement: Judgement) -> Drawing | str:
+def draw_wins(_: Results, judgement: Conclusions) -> Drawing | str:
     """Every two arms."""
     data = wins_data(judgement)
     if isinstance(data, str):

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 
 from bandstand.errors import ForeignWriteError, StudyDeletedError
 from bandstand.optuna_storage import reading, writing
-from bandstand.optuna_storage.connection import Connection, Database
+from bandstand.optuna_storage.connection import Connection, StorageConnection
 from bandstand.optuna_storage.internals import trial_id_of
 from bandstand.optuna_storage.memory import StudyMemory
 from bandstand.optuna_storage.pending import Pending
@@ -39,7 +39,7 @@ class UnitOfWork:
         Args:
             url: postgresql://…; a secret.
         """
-        self._database = Database(url)
+        self._database = StorageConnection(url)
         self._lock = threading.RLock()
         self._studies: dict[int, StudyMemory] = {}
         self._study_of: dict[int, int] = {}

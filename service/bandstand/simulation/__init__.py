@@ -12,23 +12,23 @@ To add curves: a file with `make_source(name, epoch_seconds) -> CurveSource` and
 `learning_curves.sources`.
 """
 
-from bandstand.simulation.cluster import Cluster
+from bandstand.simulation.cluster import VirtualCluster
 from bandstand.simulation.comparison import Comparison, compare
 from bandstand.simulation.learning_curves.curves import Advance, Curve, Curves, CurveSource, Setting
 from bandstand.simulation.learning_curves.sources import CURVES, open_source
 from bandstand.simulation.loop import simulate
-from bandstand.simulation.outcome import Improvement, Outcome
+from bandstand.simulation.outcome import Improvement, SimulationResult
 
 __all__ = [
     "CURVES",
     "Advance",
-    "Cluster",
+    "VirtualCluster",
     "Comparison",
     "Curve",
     "CurveSource",
     "Curves",
     "Improvement",
-    "Outcome",
+    "SimulationResult",
     "Setting",
     "compare",
     "open_source",

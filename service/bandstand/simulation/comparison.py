@@ -9,25 +9,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bandstand.report.text import and_list, counted
-from bandstand.simulation.cluster import Cluster
+from bandstand.simulation.cluster import VirtualCluster
 from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.simulation.loop import simulate
-from bandstand.simulation.outcome import Outcome
+from bandstand.simulation.outcome import SimulationResult
 from bandstand.strategies import make_strategy
 from bandstand.study.lineup import StrategyChoice
 from bandstand.study.study import StudySpec
 
-__all__ = ["Comparison", "Entry", "compare"]
+__all__ = ["Comparison", "SimulatedStrategy", "compare"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class SimulatedStrategy:
     """One strategy's simulated studies, one for each seed."""
 
     label: str
     spec: StudySpec
     """With the first seed."""
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[SimulationResult, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,8 @@ class Comparison:
 
     spec: StudySpec
     curves: str
-    cluster: Cluster
-    entries: tuple[Entry, ...]
+    cluster: VirtualCluster
+    entries: tuple[SimulatedStrategy, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -49,7 +49,7 @@ class Comparison:
 def compare(
     spec: StudySpec,
     source: CurveSource,
-    cluster: Cluster,
+    cluster: VirtualCluster,
     strategies: Sequence[StrategyChoice],
     *,
     repeats: int,
@@ -66,7 +66,7 @@ def compare(
         InputError: a strategy cannot work on this study.
     """
     lined_up = [(choice, choice.apply(spec)) for choice in strategies]  # refuses all before any is run
-    found: list[list[Outcome]] = [[] for _ in lined_up]
+    found: list[list[SimulationResult]] = [[] for _ in lined_up]
     for repeat in range(repeats):
         seed = spec.seed + repeat
         curves = source.curves(spec.space, spec.objective, spec.max_epochs, seed)
@@ -75,14 +75,14 @@ def compare(
             note_progress(choice.label, repeat)
             outcomes.append(simulate(mine.model_copy(update={"seed": seed}), curves, luck, stopwatch=stopwatch))
     entries = tuple(
-        Entry(label=choice.label, spec=mine, outcomes=tuple(outcomes))
+        SimulatedStrategy(label=choice.label, spec=mine, outcomes=tuple(outcomes))
         for (choice, mine), outcomes in zip(lined_up, found, strict=True)
     )
     told = (*notes, *_notes_on(entries, recorded=source.setting is not None))
     return Comparison(spec=spec, curves=source.name, cluster=cluster, entries=entries, notes=told)
 
 
-def _notes_on(entries: Sequence[Entry], *, recorded: bool) -> list[str]:
+def _notes_on(entries: Sequence[SimulatedStrategy], *, recorded: bool) -> list[str]:
     """What is to be said of strategies, and of what the curves can say of them."""
     return [
         *(f"{entry.label}: {notice}" for entry in entries for notice in make_strategy(entry.spec).notices()),
@@ -91,7 +91,7 @@ def _notes_on(entries: Sequence[Entry], *, recorded: bool) -> list[str]:
     ]
 
 
-def _notes_on_divergence(entries: Sequence[Entry], recorded: bool) -> list[str]:
+def _notes_on_divergence(entries: Sequence[SimulatedStrategy], recorded: bool) -> list[str]:
     """Why trials failed although no worker died under them, where some did."""
     outcomes = [outcome for entry in entries for outcome in entry.outcomes]
     diverged = sum(outcome.reasons.get("failed (diverged)", 0) for outcome in outcomes)
@@ -102,7 +102,7 @@ def _notes_on_divergence(entries: Sequence[Entry], recorded: bool) -> list[str]:
     return [f"{diverged:,} of {trials} of all studies diverged, {why}; --failures has no part in it."]
 
 
-def _notes_on_changes(entries: Sequence[Entry]) -> list[str]:
+def _notes_on_changes(entries: Sequence[SimulatedStrategy]) -> list[str]:
     """What recorded curves cannot say of strategies that change params in the course of a training."""
     notes = []
     changing = [entry.label for entry in entries if any(outcome.children for outcome in entry.outcomes)]

@@ -24,7 +24,7 @@ from bandstand.store.embedded import embedded_url
 from bandstand.store.monitoring.monitoring import Monitoring
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.reading.replays import read_replayed_data
-from bandstand.store.reading.schedules import Schedule, read_schedule
+from bandstand.store.reading.schedules import ParamsByEpoch, read_params_by_epoch
 from bandstand.store.reading.study_list import (
     Stamp,
     StudySummary,
@@ -173,7 +173,7 @@ class Store:
         with self.database.reading() as connection:
             return read_ended(connection, get_row(connection, name), after)
 
-    def schedule(self, name: str, trial: int | None = None) -> Schedule:
+    def schedule(self, name: str, trial: int | None = None) -> ParamsByEpoch:
         """What a trial, or the best one, was trained with in each epoch up to its best, its ancestors included.
 
         Raises:
@@ -181,7 +181,7 @@ class Store:
             InputError: there is no such trial, or it has no value yet.
         """
         with self.database.reading() as connection:
-            return read_schedule(connection, get_row(connection, name), trial)
+            return read_params_by_epoch(connection, get_row(connection, name), trial)
 
     def replayed_data(self, name: str) -> dict[str, Any] | None:
         """As `read_replayed_data`: the fingerprint of the data of the study that this one replays."""

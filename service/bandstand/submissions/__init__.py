@@ -15,13 +15,13 @@ from __future__ import annotations
 from bandstand.store.rows.submission_rows import Run, Submission
 from bandstand.study.states import SubmissionKind, SubmissionOutcome, SubmissionState
 from bandstand.study.users_code.code_archive import MAX_CODE_BYTES, CodeArchive
-from bandstand.submissions.dispatch import Dispatch
+from bandstand.submissions.dispatch import ServerQueue
 from bandstand.submissions.queue import SubmissionQueue
 
 __all__ = [
     "MAX_CODE_BYTES",
     "CodeArchive",
-    "Dispatch",
+    "ServerQueue",
     "Run",
     "Submission",
     "SubmissionKind",

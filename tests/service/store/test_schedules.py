@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from bandstand.search.protocol import Assignment
-from bandstand.store.reading.schedules import replay_spec, write_schedule
+from bandstand.store.reading.schedules import replay_spec, write_params_by_epoch
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
@@ -160,7 +160,7 @@ def test_keras_trains_each_epoch_with_the_rate_of_the_file_and_can_save_the_sche
     store: Store, written: Written, tmp_path: Path
 ) -> None:
     path = tmp_path / "schedule.json"
-    write_schedule(store.schedule(written.name), path)
+    write_params_by_epoch(store.schedule(written.name), path)
     schedule = TableSchedule.load(path, steps_per_epoch=STEPS)
     copies = [
         TableSchedule.from_config(json.loads(json.dumps(schedule.get_config()))),

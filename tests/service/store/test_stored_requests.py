@@ -12,7 +12,7 @@ from bandstand.errors import InputError, StudyNotFoundError
 from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
 from bandstand.store import study_writer, tables
-from bandstand.store.monitoring.pulse import Figures
+from bandstand.store.monitoring.pulse import CoordinatorCounts
 from bandstand.store.rows.request_rows import params_from
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
@@ -172,7 +172,7 @@ def test_the_pulse_of_the_coordinator_that_has_the_study_is_read(store: Store) -
     writer = store.claim(make_spec(), "a test")
     name = writer.spec.name
     assert store.monitoring.pulse(name) is None
-    figures = Figures(trainers=3, busy=2, trainer_seconds=30.0, idle_seconds=10.5, decisions=7, decision_seconds=0.01)
+    figures = CoordinatorCounts(trainers=3, busy=2, trainer_seconds=30.0, idle_seconds=10.5, decisions=7, decision_seconds=0.01)
     writer.heartbeat(figures)
     pulse = store.monitoring.pulse(name)
     assert pulse is not None

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bandstand.api.access.authentication import Viewer
 from bandstand.api.feeds.study_feeds import Feeds
 from bandstand.api.schemas.problems import answers
-from bandstand.store.monitoring.census import Census
+from bandstand.store.monitoring.census import DatabaseCounts
 from bandstand.store.store import Store
 
 __all__ = ["MeasureRequests", "Metrics", "router"]
@@ -46,7 +46,7 @@ class Metrics:
         )  # fmt: skip
         self.registry.register(self)
         self._lock = threading.Lock()
-        self._census: Census | None = None
+        self._census: DatabaseCounts | None = None
         self._taken_at = 0.0
         self._epochs = 0
 

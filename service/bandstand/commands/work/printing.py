@@ -16,7 +16,7 @@ from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.records.timeline import places_of
 from bandstand.report.text import counted
 from bandstand.running.progress_view import params_text
-from bandstand.store.reading.schedules import Schedule
+from bandstand.store.reading.schedules import ParamsByEpoch
 from bandstand.store.reading.study_list import StudySummary
 from bandstand.store.records import StudyRecord
 from bandstand.trials.combination import sentence_on
@@ -164,7 +164,7 @@ def _print_failures(record: StudyRecord, console: Console) -> None:
         console.print(Text(f"  {len(group)} × {message}  (trials {numbers}{more})"))
 
 
-def print_schedule(schedule: Schedule, console: Console | None = None) -> None:
+def print_schedule(schedule: ParamsByEpoch, console: Console | None = None) -> None:
     """Print what a lineage was trained with: a line for each of its segments, the params where they change."""
     console = console or make_console(soft_wrap=True)
     metric = schedule.spec.objective.metric

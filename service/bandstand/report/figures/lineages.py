@@ -12,14 +12,14 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.axes import log_ticks
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
-from bandstand.report.records.family import Member, Step, best_path, lay_out, read_members, related
+from bandstand.report.records.family import DrawnTrial, Step, best_path, lay_out, read_members, related
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
 from bandstand.store.records import StudyRecord
 from bandstand.strategies import facts_of
 from bandstand_spaces import Categorical
 
-__all__ = ["LineagesData", "Schedule", "draw", "lineages_data", "lineages_figure"]
+__all__ = ["LineagesData", "ParamByEpoch", "draw", "lineages_data", "lineages_figure"]
 
 MAX_TRIALS = 600
 MAX_SCHEDULES = 6
@@ -31,7 +31,7 @@ TITLE_PIXELS = 26
 """Of the tree's axis, above the first panel."""
 
 
-class Schedule(NamedTuple):
+class ParamByEpoch(NamedTuple):
     """What one number was in each epoch of the best lineage."""
 
     name: str
@@ -42,10 +42,10 @@ class Schedule(NamedTuple):
 class LineagesData(NamedTuple):
     """What the figure shows."""
 
-    members: tuple[Member, ...]  # those that are drawn
+    members: tuple[DrawnTrial, ...]  # those that are drawn
     lines: dict[int, int]  # trial -> line
     path: tuple[Step, ...]  # to the best trial, the oldest first; empty where there is none
-    schedules: tuple[Schedule, ...]
+    schedules: tuple[ParamByEpoch, ...]
     changes: tuple[str, ...]  # of the path: what each step's params are, then what changed
     families: int  # trials that have a parent or a child, or belong to a population
     metric: str
@@ -74,7 +74,7 @@ def lineages_data(record: StudyRecord) -> LineagesData | str:
 
 def _schedules(
     record: StudyRecord, params: Mapping[int, Mapping[str, Any]], path: Sequence[Step]
-) -> tuple[Schedule, ...]:
+) -> tuple[ParamByEpoch, ...]:
     """Each number that changed on the way, and the measured learning rate where no parameter says the same."""
     found = []
     for name, parameter, _ in record.spec.space.flat():
@@ -87,11 +87,11 @@ def _schedules(
             for epoch in range(step.first, step.last + 1)
         )
         if len({value for _, value in points}) > 1:
-            found.append(Schedule(name, parameter.log, points))
+            found.append(ParamByEpoch(name, parameter.log, points))
     rates = _measured_rates(record, path)
     values = [rate for _, rate in rates]
     if len(set(values)) > 1 and not any(_same(rates, schedule.points) for schedule in found):
-        found.insert(0, Schedule("learning rate, measured", max(values) > 10 * min(values), rates))
+        found.insert(0, ParamByEpoch("learning rate, measured", max(values) > 10 * min(values), rates))
     return tuple(found[:MAX_SCHEDULES])
 
 
@@ -167,7 +167,7 @@ def _branches(data: LineagesData) -> go.Scatter:
     return go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
-def _bars(data: LineagesData, members: Sequence[Member], name: str, color: str, room: float) -> go.Scatter:
+def _bars(data: LineagesData, members: Sequence[DrawnTrial], name: str, color: str, room: float) -> go.Scatter:
     x: list[float | None] = []
     y: list[float | None] = []
     texts: list[str] = []
@@ -189,7 +189,7 @@ def _bars(data: LineagesData, members: Sequence[Member], name: str, color: str, 
     )
 
 
-def _schedule_axis(schedule: Schedule) -> dict[str, Any]:
+def _schedule_axis(schedule: ParamByEpoch) -> dict[str, Any]:
     values = [value for _, value in schedule.points]
     low, high = min(values), max(values)
     if schedule.log and low > 0:
@@ -198,7 +198,7 @@ def _schedule_axis(schedule: Schedule) -> dict[str, Any]:
     return {"nticks": 4}
 
 
-def _steps(schedule: Schedule, index: int) -> go.Scatter:
+def _steps(schedule: ParamByEpoch, index: int) -> go.Scatter:
     """The value of epoch n holds from n - 1 to n."""
     epochs, values = zip(*schedule.points, strict=True)
     return go.Scatter(

@@ -14,7 +14,7 @@ from bandstand.report.drawing.bands import Band, band_figure
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.text import duration
 from bandstand.simulation.comparison import Comparison
-from bandstand.simulation.outcome import Outcome
+from bandstand.simulation.outcome import SimulationResult
 
 __all__ = ["BandData", "band_data", "draw_best_by_epochs", "draw_best_by_time"]
 
@@ -65,11 +65,11 @@ def band_data(comparison: Comparison, against: str) -> BandData:
     return BandData(objective, axis, comparison.repeats, tuple(bands))
 
 
-def _spent(outcome: Outcome, against: str) -> float:
+def _spent(outcome: SimulationResult, against: str) -> float:
     return float(outcome.epochs) if against == "epochs" else outcome.seconds
 
 
-def _losses_at(outcome: Outcome, grid: np.ndarray[Any, Any], against: str, sign: float) -> np.ndarray[Any, Any]:
+def _losses_at(outcome: SimulationResult, grid: np.ndarray[Any, Any], against: str, sign: float) -> np.ndarray[Any, Any]:
     at = [_position(step.epochs, step.seconds, against) for step in outcome.improvements]
     losses = np.array([np.inf, *(sign * step.value for step in outcome.improvements)])
     found: np.ndarray[Any, Any] = losses[np.searchsorted(at, grid, side="right")]

@@ -16,8 +16,8 @@ from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import STATE_STYLES, STUDY_COLORS, make_figure
 from bandstand.report.text import counted, label, number
 from bandstand.simulation.comparison import Comparison
-from bandstand.simulation.outcome import Outcome
-from bandstand.simulation.report.summary import RUNGS_CAPTION, Rung, rung_table, rungs_of
+from bandstand.simulation.outcome import SimulationResult
+from bandstand.simulation.report.summary import RUNGS_CAPTION, RungReached, rung_table, rungs_of
 from bandstand.trials.events import TrialState
 
 __all__ = [
@@ -49,7 +49,7 @@ class ShareData(NamedTuple):
 def worker_time_data(comparison: Comparison) -> ShareData:
     """Where the workers' time went."""
 
-    def share(part: Callable[[Outcome], float]) -> tuple[float, ...]:
+    def share(part: Callable[[SimulationResult], float]) -> tuple[float, ...]:
         return tuple(
             float(np.mean([part(o) / o.worker_seconds if o.worker_seconds else 0.0 for o in entry.outcomes]))
             for entry in comparison.entries
@@ -174,12 +174,12 @@ def draw_rungs(comparison: Comparison) -> Drawing:
     return Drawing(figure, RUNGS_CAPTION, Table(("Strategy", *header[1:]), tuple(rows)))
 
 
-def _shown_count(rung: Rung) -> float:
+def _shown_count(rung: RungReached) -> float:
     """Where a rung's marker stands: a scale of logarithms has no place for 0."""
     return max(rung.trials, 0.5)
 
 
-def _rung_line(index: int, name: str, rungs: Sequence[Rung]) -> go.Scatter:
+def _rung_line(index: int, name: str, rungs: Sequence[RungReached]) -> go.Scatter:
     return go.Scatter(
         x=[rung.epoch for rung in rungs],
         y=[_shown_count(rung) for rung in rungs],

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bandstand.report.text import and_list, counted, duration, measured, number
-from bandstand.simulation.comparison import Comparison, Entry
+from bandstand.simulation.comparison import Comparison, SimulatedStrategy
 from bandstand.strategies import make_strategy
 from bandstand.trials.events import FINAL_STATES, TrialState
 
@@ -19,7 +19,7 @@ __all__ = [
     "RUNGS_CAPTION",
     "Cells",
     "Row",
-    "Rung",
+    "RungReached",
     "answer_from",
     "ask_epochs_of",
     "json_from",
@@ -58,7 +58,7 @@ def make_rows(comparison: Comparison) -> list[Row]:
     return [_row(entry, firsts[entry.label], comparison.spec.objective.sign) for entry in comparison.entries]
 
 
-def _row(entry: Entry, firsts: float, sign: float) -> Row:
+def _row(entry: SimulatedStrategy, firsts: float, sign: float) -> Row:
     outcomes = entry.outcomes
     # A study without any value is worse than all others.
     losses = sorted(sign * o.best_value if isfinite(o.best_value) else float("inf") for o in outcomes)
@@ -131,7 +131,7 @@ def work_table(comparison: Comparison) -> Cells:
     return tuple(header), rows
 
 
-def ask_epochs_of(entry: Entry) -> tuple[int, ...]:
+def ask_epochs_of(entry: SimulatedStrategy) -> tuple[int, ...]:
     """The epochs at which a strategy judges its trials, the last one completing them."""
     return make_strategy(entry.spec).ask_epochs()
 
@@ -144,7 +144,7 @@ RUNGS_CAPTION = (
 """What the numbers of `rungs_of` are, for readers."""
 
 
-class Rung(NamedTuple):
+class RungReached(NamedTuple):
     """How far a strategy's trials got: one epoch at which it judges them; medians over its studies."""
 
     epoch: int
@@ -152,11 +152,11 @@ class Rung(NamedTuple):
     share: float  # of all epochs, spent on the way there from the rung before
 
 
-def rungs_of(entry: Entry) -> list[Rung]:
+def rungs_of(entry: SimulatedStrategy) -> list[RungReached]:
     """What each rung of a strategy saw, the first one first."""
     epochs = ask_epochs_of(entry)
     return [
-        Rung(
+        RungReached(
             epoch=epoch,
             trials=median(o.reached(epoch) for o in entry.outcomes),
             share=median(o.epochs_between(before, epoch) / max(1, o.epochs) for o in entry.outcomes),

@@ -23,13 +23,13 @@ from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.trials.events import Proposed
 from bandstand.trials.lineage import Segment, lineage_of, parameter_table
 
-__all__ = ["Schedule", "read_schedule", "replay_spec", "write_schedule"]
+__all__ = ["ParamsByEpoch", "read_params_by_epoch", "replay_spec", "write_params_by_epoch"]
 
 FORMATS = (".json", ".csv")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class ParamsByEpoch:
     """How a trial came to its best epoch."""
 
     spec: StudySpec
@@ -42,7 +42,7 @@ class Schedule:
     """Of this trial; where its study is a replay itself, that one first."""
 
 
-def read_schedule(connection: Connection, row: sa.Row[Any], trial: int | None) -> Schedule:
+def read_params_by_epoch(connection: Connection, row: sa.Row[Any], trial: int | None) -> ParamsByEpoch:
     """The schedule of a trial of the study in `row`, of its best one where None.
 
     Raises:
@@ -62,7 +62,7 @@ def read_schedule(connection: Connection, row: sa.Row[Any], trial: int | None) -
     best_epochs = {number: standing.best_epoch for number, standing in standings.items()}
     segments = lineage_of(chosen.number, last, _proposals(connection, row.id), best_epochs)
     rates = _learning_rates(connection, row.id, [segment.trial for segment in segments])
-    return Schedule(
+    return ParamsByEpoch(
         spec=spec,
         trial=chosen.number,
         value=chosen.value,
@@ -91,7 +91,7 @@ def _learning_rates(connection: Connection, study_id: int, trials: list[int]) ->
     return {(row.trial, row.epoch): row.learning_rate for row in connection.execute(query)}
 
 
-def write_schedule(schedule: Schedule, path: Path) -> None:
+def write_params_by_epoch(schedule: ParamsByEpoch, path: Path) -> None:
     """Write a schedule: .json for `TableSchedule.load` and for programs, .csv for a spreadsheet.
 
     Raises:
@@ -116,7 +116,7 @@ def write_schedule(schedule: Schedule, path: Path) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def replay_spec(schedule: Schedule, name: str) -> StudySpec:
+def replay_spec(schedule: ParamsByEpoch, name: str) -> StudySpec:
     """A study that trains a schedule once more, from fresh weights.
 
     Raises:
