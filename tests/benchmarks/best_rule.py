@@ -22,7 +22,7 @@ from bandstand.simulation.learning_curves.taskset import TaskSetSource
 from bandstand.simulation.loop import simulate
 from bandstand.simulation.regret import pool_of
 from bandstand.simulation.simulated_study import make_study
-from bandstand.study.lineup import strategies_from
+from bandstand.study.strategy_choices import strategies_from
 from bandstand.trials.events import TrialState
 from bandstand.trials.history import Trial
 from tests.benchmarks.strategies import FULL_TRAININGS, LCBENCH, TASKSET

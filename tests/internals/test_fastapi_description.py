@@ -9,7 +9,7 @@ import fastapi
 from starlette.testclient import TestClient
 
 from bandstand.api.app import make_app
-from bandstand.api.schemas.problems import ProblemDetails
+from bandstand.api.schemas.problem_details import ProblemDetails
 
 
 def references_in(described: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ import ray
 import requests
 
 from bandstand.errors import ClusterUnreachableError, JobRefusedError
-from bandstand_workers.dispatch.cluster import RayJobs
+from bandstand_workers.dispatch.ray_jobs import RayJobs
 from bandstand_workers.internals import ray_job_parts
 from tests.internals.processes import told_by
 

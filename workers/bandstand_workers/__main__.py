@@ -19,8 +19,8 @@ import sys
 import threading
 
 from bandstand.errors import BandstandError, InputError, ServiceError, answer_to
+from bandstand.locations import database_url
 from bandstand.running.messages import Instructions, Message, RunRefused, line_from
-from bandstand.settings import database_url
 
 
 def main() -> int:

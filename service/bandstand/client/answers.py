@@ -24,7 +24,6 @@ from bandstand.trials.events import TrialState
 __all__ = [
     "Best",
     "ComparisonDetail",
-    "StudyEnd",
     "ListedStudy",
     "ListedTrial",
     "LogPiece",
@@ -32,6 +31,7 @@ __all__ = [
     "PlannedStudy",
     "RunAnswer",
     "StudyDetail",
+    "StudyEnd",
     "SubmissionAnswer",
     "Submitted",
     "progress_from",

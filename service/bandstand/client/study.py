@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bandstand.client.answers import Best, StudyEnd, StudyDetail, progress_from, record_from, spec_from
+from bandstand.client.answers import Best, StudyDetail, StudyEnd, progress_from, record_from, spec_from
 from bandstand.client.stream import follow_events
 from bandstand.client.submission import RemoteSubmission
 from bandstand.errors import BandstandError

@@ -1,6 +1,6 @@
 """How much better or worse than the baselines: the mean paired difference of each arm and its interval.
 
-Knows judgements. Must not know the page around it.
+Knows conclusions. Must not know the page around it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.comparison.judgement import Conclusions
+from bandstand.comparison.conclusions import Conclusions
 from bandstand.comparison.results import Results
 from bandstand.comparison.statistics import ConfidenceInterval
 from bandstand.report.drawing.axes import row_places, rows_axis
@@ -43,18 +43,18 @@ class DifferenceData(NamedTuple):
     rows: tuple[ArmDifference, ...]
 
 
-def difference_data(judgement: Conclusions) -> DifferenceData | str:
+def difference_data(conclusions: Conclusions) -> DifferenceData | str:
     """The differences, or why there are none."""
     rows = tuple(
         ArmDifference(one.arm, baseline, one.found.difference, one.found.differences, one.is_better or one.is_worse)
-        for baseline, family in judgement.against
+        for baseline, family in conclusions.against
         for one in family
     )
     if not rows:
         return (
             "There is nothing to compare with yet: random and grid search have no finished repeat that another arm has."
         )
-    return DifferenceData(judgement.measure, rows)
+    return DifferenceData(conclusions.measure, rows)
 
 
 def difference_figure(data: DifferenceData) -> go.Figure:
@@ -115,9 +115,9 @@ def _half(interval: ConfidenceInterval) -> float:
     return interval.high - interval.mean if interval.high == interval.high else 0.0
 
 
-def draw_differences(_: Results, judgement: Conclusions) -> Drawing | str:
+def draw_differences(_: Results, conclusions: Conclusions) -> Drawing | str:
     """The arms against the baselines."""
-    data = difference_data(judgement)
+    data = difference_data(conclusions)
     if isinstance(data, str):
         return data
     baselines = list(dict.fromkeys(row.baseline for row in data.rows))

@@ -1,7 +1,7 @@
 """What `bandstand run` and its process of workers tell each other: one line of JSON a message.
 
-The front process writes one `Instructions`; the workers' process answers with `Message`s. Knows the messages and how they read
-as text. Must not know pipes, nor who acts on a message.
+The front process writes one `Instructions`; the workers' process answers with `Message`s. Knows the messages and how
+they read as text. Must not know pipes, nor who acts on a message.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from bandstand.errors import BandstandError, error_named
 from bandstand.study.study import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 
-__all__ = ["StudyAtRest", "Instructions", "Message", "StudyNote", "RunRefused", "StudyStarted", "StudyOutcome", "line_from", "message_from"]
+__all__ = [
+    "Instructions",
+    "Message",
+    "RunRefused",
+    "StudyAtRest",
+    "StudyNote",
+    "StudyOutcome",
+    "StudyStarted",
+    "line_from",
+    "message_from",
+]
 
 
 class _Line(BaseModel):

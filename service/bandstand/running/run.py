@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
+from bandstand.locations import checkpoints_uri, database_url, ray_address
 from bandstand.running.live import Display, NoDisplay, make_display
-from bandstand.running.messages import StudyAtRest, Instructions, StudyNote, RunRefused, StudyStarted, StudyOutcome
+from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
 from bandstand.running.workers_process import WorkersProcess
-from bandstand.settings import checkpoints_uri, database_url, ray_address
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec, study_spec_from

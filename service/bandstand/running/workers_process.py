@@ -17,9 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bandstand.errors import ServiceError
+from bandstand.locations import bandstand_home
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.running.messages import Instructions, Message, RunRefused, line_from, message_from
-from bandstand.settings import bandstand_home
 from bandstand.study.users_code.user_modules import CodePlace
 
 __all__ = ["WorkersProcess", "workers_environment"]

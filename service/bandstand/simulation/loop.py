@@ -22,7 +22,7 @@ from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.simulation.cluster import VirtualCluster, WorkerLuck
 from bandstand.simulation.learning_curves.curves import Advance, Curve, Curves, State
-from bandstand.simulation.outcome import Improvement, SimulationResult
+from bandstand.simulation.simulation_result import Improvement, SimulationResult
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action, TrialState
 

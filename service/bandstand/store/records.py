@@ -18,7 +18,7 @@ from bandstand.trials.events import Combined
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EndedTrial", "Replayed", "StudyRequest", "RunningTrial", "StudyProgress", "StudyRecord"]
+__all__ = ["EndedTrial", "Replayed", "RunningTrial", "StudyProgress", "StudyRecord", "StudyRequest"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from bandstand.errors import LeaseLostError
 from bandstand.store import tables
-from bandstand.store.monitoring.pulse import CoordinatorCounts
+from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.records import StudyRequest
 from bandstand.store.rows.event_rows import Rows, event_from, measured_from, rows_from

@@ -34,7 +34,7 @@ from bandstand.study.users_code.code_archive import CodeArchive
 from bandstand.submissions.changes import CLOSED, end_submission, members_of, notify, set_submission
 from bandstand.submissions.kept_code import drop_unused_code, is_kept, keep_code
 
-__all__ = ["SubmissionTerms", "SubmissionQueue"]
+__all__ = ["SubmissionQueue", "SubmissionTerms"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-__all__ = ["ArrayPrint", "DataPrint", "DataDifference", "describe_print", "difference_between", "refusal_of", "words_on"]
+__all__ = [
+    "ArrayPrint",
+    "DataDifference",
+    "DataPrint",
+    "describe_print",
+    "difference_between",
+    "refusal_of",
+    "words_on",
+]
 
 
 class ArrayPrint(TypedDict):

@@ -82,7 +82,9 @@ def make_spec(**changes: Any) -> StudySpec:
 
 
 def make_order(code: str = CODE, **changes: Any) -> SubmissionTerms:
-    return SubmissionTerms(submitter="ada", code=CodeArchive.of_files({"project.py": code.encode()}), workers=1, **changes)
+    return SubmissionTerms(
+        submitter="ada", code=CodeArchive.of_files({"project.py": code.encode()}), workers=1, **changes
+    )
 
 
 def wait_for_end(store: Store, name: str, seconds: float = 420) -> Submission:

@@ -6,13 +6,13 @@ import pytest
 
 from bandstand.errors import BandstandError, InputError, ServiceError, StudyInUseError
 from bandstand.running.messages import (
-    StudyAtRest,
     Instructions,
     Message,
-    StudyNote,
     RunRefused,
-    StudyStarted,
+    StudyAtRest,
+    StudyNote,
     StudyOutcome,
+    StudyStarted,
     line_from,
     message_from,
 )

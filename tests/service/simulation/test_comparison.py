@@ -10,7 +10,7 @@ from bandstand.simulation import VirtualCluster, compare
 from bandstand.simulation.report.best_so_far import band_data
 from bandstand.simulation.report.shares import end_data, worker_time_data
 from bandstand.simulation.report.summary import answer_from, json_from, make_rows, rung_table
-from bandstand.study.lineup import strategies_from
+from bandstand.study.strategy_choices import strategies_from
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_trial_that_goes_on_from_another_counts_in_the_epochs_that_it_trained_
     spec = spec_with(budget={"trials": 1})
     strategies = strategies_from(["lr-restarts:cycle_epochs=2:cycles=2"])
     found = compare(spec, source, VirtualCluster(workers=1), strategies, repeats=1)
-    assert [outcome.trial_epochs for outcome in found.entries[0].outcomes] == [(2, 2)]
+    assert [result.trial_epochs for result in found.entries[0].results] == [(2, 2)]
     assert rung_table(found)[1][0][1:] == ("1 (50%)", "1 (50%)")
     assert json_from(found)["strategies"][0]["rungs"] == [
         {"epoch": 2, "trials": 1, "share": 0.5},
@@ -52,7 +52,7 @@ def test_a_trial_that_goes_on_from_another_counts_in_the_epochs_that_it_trained_
 
 
 def test_every_repeat_has_a_seed_of_its_own_that_strategies_share(comparison):
-    assert [[o.spec.seed for o in entry.outcomes] for entry in comparison.entries] == [[0, 1], [0, 1]]
+    assert [[o.spec.seed for o in entry.results] for entry in comparison.entries] == [[0, 1], [0, 1]]
 
 
 def test_the_best_so_far_is_drawn_against_epochs_and_time(comparison):

@@ -14,8 +14,8 @@ from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.study.states import RunState, SubmissionState
 from bandstand.submissions import ServerQueue
-from bandstand.submissions.dispatch import MAX_ATTEMPTS
-from bandstand.submissions.job import begin_job, refuse_job
+from bandstand.submissions.job_instructions import begin_job, refuse_job
+from bandstand.submissions.server_queue import MAX_ATTEMPTS
 from bandstand.trials.events import Measured
 
 

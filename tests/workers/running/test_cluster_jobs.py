@@ -12,7 +12,7 @@ import pytest
 from bandstand.store.store import Store
 from bandstand.study.states import RunState
 from bandstand.submissions import ServerQueue, SubmissionQueue
-from bandstand.submissions.job import begin_job, must_stop
+from bandstand.submissions.job_instructions import begin_job, must_stop
 from bandstand.submissions.queue import SubmissionTerms
 from tests.service.store.written_study import make_spec
 

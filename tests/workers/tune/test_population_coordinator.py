@@ -17,7 +17,12 @@ from bandstand.search.search import Search
 from bandstand.trials.events import Action, TrialState
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.messages import Outcome
-from bandstand_workers.tune.population_coordinator import MemberInterval, MemberCheckpoint, MemberTask, PopulationCoordinator
+from bandstand_workers.tune.population_coordinator import (
+    MemberCheckpoint,
+    MemberInterval,
+    MemberTask,
+    PopulationCoordinator,
+)
 
 SPEC = {
     "name": "population",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from bandstand.store.monitoring.pulse import CoordinatorCounts
+from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 
 __all__ = ["TimeUse"]
 

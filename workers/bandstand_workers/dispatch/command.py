@@ -12,7 +12,7 @@ import shlex
 import sys
 
 from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError, answer_to
-from bandstand.settings import bandstand_home, database_url, ray_job_server
+from bandstand.locations import bandstand_home, database_url, ray_job_server
 from bandstand.store.store import Store
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
@@ -69,7 +69,7 @@ def _open(url: str, ending: Ending) -> Store | None:
 def _run_loop(
     options: DispatcherOptions, store: Store, address: str, python: str, ending: Ending, local: LocalRay | None = None
 ) -> int:
-    from bandstand_workers.dispatch.cluster import RayJobs
     from bandstand_workers.dispatch.loop import Loop
+    from bandstand_workers.dispatch.ray_jobs import RayJobs
 
     return Loop(options, store, RayJobs(address, python), ending, local).run()

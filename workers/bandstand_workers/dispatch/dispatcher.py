@@ -15,10 +15,10 @@ from bandstand.store.store import Store
 from bandstand.study.states import RunState
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
 from bandstand.submissions import ServerQueue, SubmissionState
-from bandstand.submissions.dispatch import ClaimedRun
-from bandstand.submissions.job import refuse_job
-from bandstand_workers.dispatch.cluster import RayJobs, RayJob
+from bandstand.submissions.job_instructions import refuse_job
+from bandstand.submissions.server_queue import ClaimedRun
 from bandstand_workers.dispatch.job_logs import JobLogs
+from bandstand_workers.dispatch.ray_jobs import RayJob, RayJobs
 
 __all__ = ["MAX_LOG_CHARACTERS", "Dispatcher"]
 

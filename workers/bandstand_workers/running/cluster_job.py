@@ -22,13 +22,13 @@ from bandstand.errors import (
     StudyFailedError,
     answer_to,
 )
+from bandstand.locations import checkpoints_uri, database_url
 from bandstand.running.live import PlainDisplay
-from bandstand.running.messages import StudyAtRest, Instructions, Message, StudyNote, StudyStarted
-from bandstand.settings import checkpoints_uri, database_url
+from bandstand.running.messages import Instructions, Message, StudyAtRest, StudyNote, StudyStarted
 from bandstand.store.store import Store
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
 from bandstand.study.users_code.user_modules import CodePlace
-from bandstand.submissions.job import JobInstructions, begin_job, must_stop, refuse_job
+from bandstand.submissions.job_instructions import JobInstructions, begin_job, must_stop, refuse_job
 
 __all__ = ["run_cluster_job"]
 

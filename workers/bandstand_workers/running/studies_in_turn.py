@@ -15,8 +15,8 @@ from typing import Any
 import ray
 
 from bandstand.errors import ServiceError
-from bandstand.running.messages import StudyAtRest, Instructions, StudyNote, StudyStarted, StudyOutcome
-from bandstand.settings import ray_address
+from bandstand.locations import ray_address
+from bandstand.running.messages import Instructions, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
 from bandstand.study.study import StudySpec
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
 from bandstand_workers.coordinator.signals import Departure
@@ -75,7 +75,9 @@ def _fleet_size(job: Instructions, spec: StudySpec) -> int | None:
     return job.workers
 
 
-def _run_under_tune(job: Instructions, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell) -> StudyOutcome:
+def _run_under_tune(
+    job: Instructions, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell
+) -> StudyOutcome:
     from bandstand_workers.tune.executor import run_under_tune
     from bandstand_workers.tune.tune_run import TuneRun
 
@@ -97,7 +99,9 @@ def _run_under_tune(job: Instructions, spec: StudySpec, database_url: str, stop:
 class _StudyOnFleet:
     """One study on the fleet."""
 
-    def __init__(self, job: Instructions, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event, tell: Tell):
+    def __init__(
+        self, job: Instructions, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event, tell: Tell
+    ):
         """Begin to start the coordinator, which takes a second or two; it touches nothing before `run`."""
         self._job = job
         self._spec = spec

@@ -20,7 +20,7 @@ from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Failure, Outcome
 from bandstand_workers.tune.population import MEMBER, OBJECTIVE, PopulationConfig
-from bandstand_workers.tune.population_coordinator import MemberInterval, MemberCheckpoint, MemberTask
+from bandstand_workers.tune.population_coordinator import MemberCheckpoint, MemberInterval, MemberTask
 from bandstand_workers.tune.trainer_thread import TrainerThread
 
 __all__ = ["MemberTrainable"]

@@ -29,8 +29,8 @@ from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.messages import Outcome
 
 __all__ = [
-    "MemberInterval",
     "MemberCheckpoint",
+    "MemberInterval",
     "MemberStart",
     "MemberTask",
     "PopulationCoordinator",

@@ -17,7 +17,7 @@ from bandstand.api.schemas.answers import Progress
 from bandstand.store.reading.study_list import State, StudySummary
 from bandstand.store.store import Store
 
-__all__ = ["Snapshots", "StudySnapshot", "StudyQuery"]
+__all__ = ["Snapshots", "StudyQuery", "StudySnapshot"]
 
 _LIST_SECONDS = 1.0
 _KEPT = 500

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from bandstand.api.access.authentication import Viewer, store_of
 from bandstand.api.pages.content.listing import ComparedStudy, read_entry_state, read_members
-from bandstand.api.pages.content.standing import may_change
+from bandstand.api.pages.content.study_on_page import may_change
 from bandstand.api.pages.rendering import render
 from bandstand.errors import ComparisonNotFoundError, StudyNotFoundError
 from bandstand.store.store import Store

@@ -20,14 +20,14 @@ from bandstand.api.routes.submitting import (
     stop_study,
 )
 from bandstand.api.schemas.answers import RunOut, StudyOut, SubmissionOut
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Limit, Name, Sha256, Storable, check_new_name
 from bandstand.errors import ComparisonNotFoundError, InputError
 from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan, make_plan
-from bandstand.study.lineup import strategies_from
 from bandstand.study.states import SubmissionState
+from bandstand.study.strategy_choices import strategies_from
 from bandstand.study.study import study_spec_from
 from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import SubmissionTerms

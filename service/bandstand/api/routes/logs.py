@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from bandstand.api.access.authentication import Viewer, store_of
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, TextOrEmpty
 from bandstand.errors import StudyNotFoundError
 from bandstand.submissions import SubmissionQueue

@@ -8,8 +8,17 @@ from fastapi import APIRouter, Query, Request
 
 from bandstand.api.access.authentication import Viewer, store_of
 from bandstand.api.feeds.snapshots import Snapshots, StudyQuery
-from bandstand.api.schemas.answers import BestOut, Page, RunOut, StudyDetail, StudyOut, SubmissionOut, TrialOut, TrialPage
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.answers import (
+    BestOut,
+    Page,
+    RunOut,
+    StudyDetail,
+    StudyOut,
+    SubmissionOut,
+    TrialOut,
+    TrialPage,
+)
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Limit, Name, Storable
 from bandstand.errors import StudyNotFoundError
 from bandstand.store.reading.study_list import State

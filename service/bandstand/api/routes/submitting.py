@@ -12,7 +12,7 @@ from bandstand import stored_files
 from bandstand.api.access.authentication import Submitter, check_may_change, store_of
 from bandstand.api.routes.studies import study_detail
 from bandstand.api.schemas.answers import StudyDetail, SubmissionOut
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, Sha256, Storable, check_new_name
 from bandstand.errors import StudyNotFoundError, one_line
 from bandstand.store.accounts import TokenRecord
@@ -112,7 +112,9 @@ def resume_study(request: Request, token: Submitter, name: Name, how: Resumption
     store = store_of(request)
     check_owner(store, token, name)
     how = how or Resumption()
-    order = SubmissionTerms(submitter=token.user_name, code=how.code, workers=how.workers, data_may_differ=how.data_may_differ)
+    order = SubmissionTerms(
+        submitter=token.user_name, code=how.code, workers=how.workers, data_may_differ=how.data_may_differ
+    )
     resumed = SubmissionQueue(store).resume(name, order)
     request.app.state.snapshots.forget_lists()
     return SubmissionOut.model_validate(resumed)

@@ -20,7 +20,7 @@ import uvicorn
 from bandstand.api.app import make_app
 from bandstand.api.settings import ServerSettings
 from bandstand.errors import INTERRUPTED, InputError
-from bandstand.running.dispatch_child import DispatcherProcess
+from bandstand.running.dispatcher_process import DispatcherProcess
 from bandstand.store.store import Store
 
 __all__ = ["Tls", "Transport", "is_loopback", "listen", "run_server", "tls_files"]

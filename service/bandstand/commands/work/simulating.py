@@ -28,7 +28,7 @@ from bandstand.simulation.report.summary import (
     work_table,
 )
 from bandstand.simulation.simulated_study import SimulatedStudy
-from bandstand.study.lineup import strategies_from, strategy_of
+from bandstand.study.strategy_choices import strategies_from, strategy_of
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import find_study
 
@@ -120,7 +120,7 @@ def _print(comparison: Comparison) -> None:
     console.print()
     console.print(answer_from(comparison), markup=False, highlight=False)
     for entry in comparison.entries:
-        failed = [outcome for outcome in entry.outcomes if outcome.failed]
+        failed = [result for result in entry.results if result.failed]
         if failed:
             console.print(
                 Text(

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandstand.report.curves.courses import Array, ErrorCurve, Estimate, Scale, make_course, scale_for
 from bandstand.report.curves.diagnosis_rules import ADVICE, Kind, Rules, describe_rules
+from bandstand.report.curves.error_curves import Array, ErrorCurve, Estimate, Scale, make_course, scale_for
 from bandstand.report.text import measured
 
 __all__ = ["ADVICE", "Diagnosis", "Kind", "Logged", "Reference", "Rules", "describe_rules", "diagnose"]

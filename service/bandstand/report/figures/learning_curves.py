@@ -19,7 +19,7 @@ from bandstand.report.text import counted, label, measured
 from bandstand.store.records import StudyRecord
 from bandstand.trials.events import TrialState
 
-__all__ = ["TrialCurve", "CurvesData", "draw", "learning_curves_data", "learning_curves_figure"]
+__all__ = ["CurvesData", "TrialCurve", "draw", "learning_curves_data", "learning_curves_figure"]
 
 MAX_CURVES = 200
 FEW_CURVES = 60

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
-from bandstand.strategies.policies.restart_bandit import BanditArm, Bandit
+from bandstand.strategies.policies.restart_bandit import Bandit, BanditArm
 from bandstand.strategies.policies.restart_cycles import Cycles
 from bandstand.strategies.policies.restart_options import checked_options, configurations
 from bandstand.strategies.randomness import generator_for

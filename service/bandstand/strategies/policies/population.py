@@ -16,7 +16,7 @@ from pydantic import Field
 from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.options import Options
-from bandstand.strategies.policies.places import RankedTrials
+from bandstand.strategies.policies.ranked_trials import RankedTrials
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Judgement, Proposal, Retirement, Situation
 from bandstand.trials.events import (

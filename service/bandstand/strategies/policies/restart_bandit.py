@@ -14,7 +14,7 @@ from math import ceil, inf, log, sqrt
 from bandstand.trials.events import TrialState
 from bandstand.trials.history import Trial
 
-__all__ = ["BanditArm", "Bandit"]
+__all__ = ["Bandit", "BanditArm"]
 
 _Entry = tuple[float, int, int]
 """What it is ordered by, a bracket, the sign of which may be the other one to order by it, and cycles ended by then."""

@@ -28,7 +28,7 @@ from bandstand_workers.training.checkpoints.object_fields import (
     set_field,
     shapes_of,
 )
-from bandstand_workers.training.checkpoints.plain_data import Packed, Occurrences, pack
+from bandstand_workers.training.checkpoints.plain_data import Occurrences, Packed, pack
 from bandstand_workers.training.checkpoints.unpacking import ArraysOnce, unpack
 
 __all__ = ["BegunCallback", "put_back"]

@@ -23,7 +23,7 @@ import numpy as np
 from bandstand_workers.training.checkpoints.array_file import bytes_of, holds
 from bandstand_workers.training.checkpoints.opaque_content import Known, content_of
 
-__all__ = ["FACTORIES", "GROUPS", "WRITTEN", "Packed", "Occurrences", "Surroundings", "is_named_tuple", "pack"]
+__all__ = ["FACTORIES", "GROUPS", "WRITTEN", "Occurrences", "Packed", "Surroundings", "is_named_tuple", "pack"]
 
 _DEPTH = 50
 _VALUES = 500_000

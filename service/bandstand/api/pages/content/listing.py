@@ -19,7 +19,16 @@ from bandstand.store import tables
 from bandstand.store.reading.study_list import StudySummary, read_summaries
 from bandstand.study.states import StudyState
 
-__all__ = ["PAGE_SIZE", "STATES", "ListingLine", "Listing", "ComparedStudy", "read_entry_state", "read_listing", "read_members"]
+__all__ = [
+    "PAGE_SIZE",
+    "STATES",
+    "ComparedStudy",
+    "Listing",
+    "ListingLine",
+    "read_entry_state",
+    "read_listing",
+    "read_members",
+]
 
 PAGE_SIZE = 50
 STATES = (

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bandstand.api.access.authentication import Submitter, store_of
 from bandstand.api.routes.submitting import check_owner
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, Storable
 from bandstand.problem.budget import Budget
 from bandstand.submissions import SubmissionOutcome, SubmissionQueue, SubmissionState

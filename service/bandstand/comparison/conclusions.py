@@ -12,7 +12,7 @@ from itertools import combinations
 from math import nan
 from typing import Literal, NamedTuple
 
-from bandstand.comparison.results import Arm, Results, ArmStudy
+from bandstand.comparison.results import Arm, ArmStudy, Results
 from bandstand.comparison.statistics import (
     CONFIDENCE,
     ConfidenceInterval,
@@ -108,13 +108,13 @@ def judge(results: Results) -> Conclusions:
     sign = -results.plan.spec.objective.sign  # more is better
     measure: Measure = "test" if results.has_test else "validation"
     value = _value_of(measure, sign)
-    arms = [arm for arm in results.arms if arm.runs]
-    means = {arm.label: mean_interval([value(run) for run in arm.runs]).mean for arm in arms}
+    arms = [arm for arm in results.arms if arm.studies]
+    means = {arm.label: mean_interval([value(run) for run in arm.studies]).mean for arm in arms}
     ranks = _ranks(arms, value)
     families = [
         (base, _family([(arm, results.arm(base)) for arm in arms if arm.label != base], value, sign))
         for base in results.plan.baselines()
-        if results.arm(base).runs
+        if results.arm(base).studies
     ]
     ordered = sorted(arms, key=lambda arm: -means[arm.label])
     return Conclusions(
@@ -136,27 +136,27 @@ def _value_of(measure: Measure, sign: float) -> Callable[[ArmStudy], float]:
 
 
 def _of_arm(arm: Arm, sign: float, rank: float) -> ArmConclusion:
-    best = [run.best_value for run in arm.runs if run.best_value is not None]
-    tested = [(run.best_value, run.test_value) for run in arm.runs if run.test_value is not None]
-    count = len(arm.runs) or 1
+    best = [run.best_value for run in arm.studies if run.best_value is not None]
+    tested = [(run.best_value, run.test_value) for run in arm.studies if run.test_value is not None]
+    count = len(arm.studies) or 1
     return ArmConclusion(
         label=arm.label,
-        runs=len(arm.runs),
+        runs=len(arm.studies),
         failed=len(arm.failed),
         missing=arm.missing,
         validation=mean_interval(best),
         test=mean_interval([test for _, test in tested]) if tested else None,
         gap=mean_interval([sign * (best - test) for best, test in tested if best is not None]) if tested else None,
         rank=rank,
-        epochs=sum(run.epochs for run in arm.runs) / count,
-        trials=sum(run.trials for run in arm.runs) / count,
-        train_seconds=sum(run.train_seconds for run in arm.runs) / count,
+        epochs=sum(run.epochs for run in arm.studies) / count,
+        trials=sum(run.trials for run in arm.studies) / count,
+        train_seconds=sum(run.train_seconds for run in arm.studies) / count,
     )
 
 
 def _ranks(arms: list[Arm], value: Callable[[ArmStudy], float]) -> dict[str, float]:
-    shared = set.intersection(*({run.repeat for run in arm.runs} for arm in arms)) if arms else set()
-    table = [[value(run) for run in arm.runs if run.repeat in shared] for arm in arms]
+    shared = set.intersection(*({run.repeat for run in arm.studies} for arm in arms)) if arms else set()
+    table = [[value(run) for run in arm.studies if run.repeat in shared] for arm in arms]
     return dict(zip((arm.label for arm in arms), average_ranks(table), strict=True))
 
 
@@ -173,7 +173,7 @@ def _family(pairs: list[tuple[Arm, Arm]], value: Callable[[ArmStudy], float], si
             p=p,
             needed=repeats_needed(one, len(found)),
             speed_up=_speed_up(my_runs, their_runs, sign),
-            wins=share_of_wins([value(run) for run in mine.runs], [value(run) for run in other.runs]),
+            wins=share_of_wins([value(run) for run in mine.studies], [value(run) for run in other.studies]),
         )
         for (mine, other, my_runs, their_runs), one, p in zip(
             compared, found, holm([one.p for one in found]), strict=True
@@ -182,10 +182,10 @@ def _family(pairs: list[tuple[Arm, Arm]], value: Callable[[ArmStudy], float], si
 
 
 def _shared_runs(mine: Arm, other: Arm) -> tuple[list[ArmStudy], list[ArmStudy]]:
-    theirs = {run.repeat: run for run in other.runs}
+    theirs = {run.repeat: run for run in other.studies}
     return (
-        [run for run in mine.runs if run.repeat in theirs],
-        [theirs[run.repeat] for run in mine.runs if run.repeat in theirs],
+        [run for run in mine.studies if run.repeat in theirs],
+        [theirs[run.repeat] for run in mine.studies if run.repeat in theirs],
     )
 
 

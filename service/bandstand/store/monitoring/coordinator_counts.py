@@ -1,6 +1,6 @@
-"""The pulse of a running study: what its coordinator counts, for monitoring.
+"""What the coordinator of a running study counts, for monitoring.
 
-Knows the figures and where they stand. Must not know who counts them.
+Knows the counts and where they stand. Must not know who counts them.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class CoordinatorCounts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class CoordinatorStatus:
-    """The latest figures of a study's coordinator."""
+    """What is known of a study's coordinator."""
 
     holder: str  # user@host, process
     acquired_at: datetime  # when it took the study
     heartbeat_at: datetime  # when it wrote these
-    figures: CoordinatorCounts
+    counts: CoordinatorCounts
 
 
 def read_coordinator_status(connection: Connection, study_id: int) -> CoordinatorStatus | None:
-    """None where no coordinator has the study, or has not written any figures yet; a killed one's stay."""
+    """None where no coordinator has the study, or has not written any counts yet; a killed one's stay."""
     row = connection.execute(sa.select(tables.lease).where(tables.lease.c.study_id == study_id)).one_or_none()
     if row is None or row.pulse is None:
         return None
@@ -49,5 +49,5 @@ def read_coordinator_status(connection: Connection, study_id: int) -> Coordinato
         holder=row.holder,
         acquired_at=row.acquired_at,
         heartbeat_at=row.heartbeat_at,
-        figures=CoordinatorCounts(**row.pulse),
+        counts=CoordinatorCounts(**row.pulse),
     )

@@ -19,14 +19,14 @@ from bandstand.errors import StudyNotFoundError
 from bandstand.running.progress_view import budget_spent, budget_used
 from bandstand.store import tables
 from bandstand.store.accounts import Role, TokenRecord
-from bandstand.store.monitoring.pulse import CoordinatorStatus, read_coordinator_status
-from bandstand.store.records import EndedTrial, StudyRequest, StudyProgress
+from bandstand.store.monitoring.coordinator_counts import CoordinatorStatus, read_coordinator_status
+from bandstand.store.records import EndedTrial, StudyProgress, StudyRequest
 from bandstand.store.rows.request_rows import read_requests
 from bandstand.store.store import Store
 from bandstand.study.states import StudyState
 from bandstand.submissions import Run, Submission, SubmissionQueue
 
-__all__ = ["LogEnd", "StudyOnPage", "may_change", "read_standing", "whole_log"]
+__all__ = ["LogEnd", "StudyOnPage", "may_change", "read_study_on_page", "whole_log"]
 
 _LOG_CHARACTERS = 12_000
 _ENDED_TRIALS = 15
@@ -58,7 +58,7 @@ class StudyOnPage:
     """The latest, the newest first."""
     requests: Sequence[StudyRequest]
     """That users have made and that are not granted: those that wait, and the latest that was refused."""
-    pulse: CoordinatorStatus | None
+    coordinator: CoordinatorStatus | None
     """Of its coordinator, while it has one."""
     is_over: bool
     """Whether nothing is left to do."""
@@ -82,7 +82,7 @@ class StudyOnPage:
         return self.state.has_ended or self.state is StudyState.INTERRUPTED
 
 
-def read_standing(store: Store, name: str) -> StudyOnPage:
+def read_study_on_page(store: Store, name: str) -> StudyOnPage:
     """Where a study stands.
 
     Raises:
@@ -101,7 +101,9 @@ def read_standing(store: Store, name: str) -> StudyOnPage:
         since = _before_the_last(connection, row.id)
         comparison = _comparison_of(connection, name)
         requests = read_requests(connection, row.id)
-        pulse = read_coordinator_status(connection, row.id) if state in (StudyState.RUNNING, StudyState.STOPPING) else None
+        coordinator = (
+            read_coordinator_status(connection, row.id) if state in (StudyState.RUNNING, StudyState.STOPPING) else None
+        )
     runs = [] if submission is None else SubmissionQueue(store).runs(submission.name)
     return StudyOnPage(
         name=name,
@@ -112,7 +114,7 @@ def read_standing(store: Store, name: str) -> StudyOnPage:
         chart=make_chart(best, progress.spec.objective.metric),
         ended=store.ended_trials(name, since)[::-1][:_ENDED_TRIALS],
         requests=_not_granted(requests),
-        pulse=pulse,
+        coordinator=coordinator,
         is_over=store.is_over(name),
         submission=submission,
         comparison=comparison,

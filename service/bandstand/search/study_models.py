@@ -26,10 +26,10 @@ class StudyModels:
         combining = self._state.combining
         return None if combining is None or best is None else combining.combination(best)
 
-    def combined(self, outcome: Combined) -> None:
+    def combined(self, event: Combined) -> None:
         """Settle which model is the study's, and tell the user; once in a study's life."""
-        self._state.record(outcome)
-        self._state.note(sentence_on(outcome, self._state.spec.objective.metric))
+        self._state.record(event)
+        self._state.note(sentence_on(event, self._state.spec.objective.metric))
 
     def needed_checkpoints(self, trial_number: int) -> set[int]:
         """The epochs of a trial whose checkpoints somebody may still need."""

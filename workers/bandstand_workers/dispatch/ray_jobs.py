@@ -17,7 +17,7 @@ from ray.job_submission import JobStatus
 from bandstand.errors import ClusterUnreachableError, JobRefusedError, one_line
 from bandstand_workers.internals.ray_job_parts import PatientClient, answer_in, quiet_client
 
-__all__ = ["RayJobs", "RayJob"]
+__all__ = ["RayJob", "RayJobs"]
 
 
 @dataclass(frozen=True, kw_only=True)

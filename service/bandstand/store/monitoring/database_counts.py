@@ -1,4 +1,4 @@
-"""The census of a database: how much there is of everything, for monitoring.
+"""Counts of a database: how much there is of everything, for monitoring.
 
 Knows the tables. Must not know who counts on it.
 """
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
-from bandstand.store.monitoring.pulse import CoordinatorCounts
+from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.reading.study_list import STATES, shown_state
 from bandstand.study.states import RunState, SubmissionState
 from bandstand.trials.events import TrialState
@@ -30,7 +30,7 @@ class DatabaseCounts:
     runs: Mapping[str, int]
     oldest_seconds: float  # since what has waited longest was queued; 0 if nothing waits
     epochs: int  # trained, by all studies there are
-    pulses: Mapping[str, CoordinatorCounts]  # of studies that run, by name
+    coordinators: Mapping[str, CoordinatorCounts]  # of studies that run, by name
 
 
 def read_database_counts(connection: Connection) -> DatabaseCounts:
@@ -48,7 +48,7 @@ def read_database_counts(connection: Connection) -> DatabaseCounts:
         runs=dict.fromkeys(map(str, RunState), 0) | _counted(connection, tables.run.c.state, tables.run),
         oldest_seconds=float(oldest or 0.0),
         epochs=int(sum(epochs or 0 for _, _, epochs in trials)),
-        pulses=_pulses(connection),
+        coordinators=_coordinators(connection),
     )
 
 
@@ -57,7 +57,7 @@ def _counted(connection: Connection, state: sa.ColumnElement[str], table: sa.Tab
     return {str(state): int(count) for state, count in rows}
 
 
-def _pulses(connection: Connection) -> dict[str, CoordinatorCounts]:
+def _coordinators(connection: Connection) -> dict[str, CoordinatorCounts]:
     lease, study = tables.lease, tables.study
     query = sa.select(study.c.name, lease.c.pulse).join(lease, lease.c.study_id == study.c.id)
     rows = connection.execute(query.where(lease.c.pulse.is_not(None), shown_state() == "running"))
