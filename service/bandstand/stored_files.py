@@ -9,7 +9,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from bandstand.settings import bandstand_home
+from bandstand.locations import bandstand_home
 
 __all__ = ["delete", "read", "trial_of", "trial_place", "users_folder", "write"]
 

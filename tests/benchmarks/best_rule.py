@@ -15,14 +15,14 @@ import numpy as np
 
 from bandstand.comparison.statistics import mean_interval
 from bandstand.search.search import Search
-from bandstand.simulation import Cluster, open_source
+from bandstand.simulation import VirtualCluster, open_source
 from bandstand.simulation.learning_curves.lcbench import LCBenchSource
 from bandstand.simulation.learning_curves.sources import data_files
 from bandstand.simulation.learning_curves.taskset import TaskSetSource
 from bandstand.simulation.loop import simulate
 from bandstand.simulation.regret import pool_of
 from bandstand.simulation.simulated_study import make_study
-from bandstand.study.lineup import strategies_from
+from bandstand.study.strategy_choices import strategies_from
 from bandstand.trials.events import TrialState
 from bandstand.trials.history import Trial
 from tests.benchmarks.strategies import FULL_TRAININGS, LCBENCH, TASKSET
@@ -53,7 +53,7 @@ def _choices(task: str, strategy: str, seeds: Sequence[int], workers: int) -> li
         simulate(
             spec,
             source.curves(spec.space, spec.objective, spec.max_epochs, seed),
-            Cluster(workers=workers),
+            VirtualCluster(workers=workers),
             search=search,
         )
         sign = spec.objective.sign

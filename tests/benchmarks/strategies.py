@@ -27,11 +27,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bandstand.simulation import Cluster, compare, open_source
+from bandstand.simulation import VirtualCluster, compare, open_source
 from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.simulation.regret import POOL_SIZE, Pool, mean_ranks, mean_regret, normalized_regret, pool_of
 from bandstand.simulation.simulated_study import make_study
-from bandstand.study.lineup import strategies_from
+from bandstand.study.strategy_choices import strategies_from
 from tests.benchmarks.measuring.results import Section
 
 __all__ = ["main", "strategies_table"]
@@ -167,9 +167,11 @@ def _regrets_of(name: str, task: str, source: CurveSource, workers: int, seeds: 
         pool = _pool(task, source, keep)
         budget = [f"wall_seconds={FULL_TRAININGS * pool.full_seconds}"]
         spec = make_study(None, source, workers=workers, budget=budget, seed=seeds.start).spec
-        (entry,) = compare(spec, source, Cluster(workers=workers), strategies_from([name]), repeats=len(seeds)).entries
+        (entry,) = compare(
+            spec, source, VirtualCluster(workers=workers), strategies_from([name]), repeats=len(seeds)
+        ).entries
         sign = spec.objective.sign
-        return [normalized_regret(sign * outcome.best_value, pool) for outcome in entry.outcomes]
+        return [normalized_regret(sign * outcome.best_value, pool) for outcome in entry.results]
 
     file = f"{name}-{task.replace(':', '-')}-{workers}-{seeds.start}-{seeds.stop}.json"
     regrets: list[float] = _kept(keep / file, measured)

@@ -9,7 +9,7 @@ import fastapi
 from starlette.testclient import TestClient
 
 from bandstand.api.app import make_app
-from bandstand.api.schemas.problems import Problem
+from bandstand.api.schemas.problem_details import ProblemDetails
 
 
 def references_in(described: Any) -> Iterator[str]:
@@ -32,5 +32,5 @@ def test_every_name_in_the_served_description_is_explained_in_it_the_form_of_err
                 f"application, so that {reference} is missing: see its documentation, Extending OpenAPI"
             )
             found = found[step]
-    problem = described["components"]["schemas"]["Problem"]
-    assert set(problem["properties"]) == set(Problem.model_fields)
+    problem = described["components"]["schemas"]["ProblemDetails"]
+    assert set(problem["properties"]) == set(ProblemDetails.model_fields)

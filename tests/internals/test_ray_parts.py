@@ -17,7 +17,7 @@ import ray
 import requests
 
 from bandstand.errors import ClusterUnreachableError, JobRefusedError
-from bandstand_workers.dispatch.cluster import Cluster
+from bandstand_workers.dispatch.ray_jobs import RayJobs
 from bandstand_workers.internals import ray_job_parts
 from tests.internals.processes import told_by
 
@@ -117,7 +117,7 @@ def test_a_client_is_not_made_of_a_job_server_that_hangs(monkeypatch: pytest.Mon
 
 def test_a_failing_job_server_is_away_and_one_that_says_no_refuses() -> None:
     with job_server() as server:
-        cluster = Cluster(server.address, "python")
+        cluster = RayJobs(server.address, "python")
         server.fails_with = (503, "warming up")
         with pytest.raises(ClusterUnreachableError, match=r"answers 503: warming up"):
             cluster.stop("one")

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import pytest
 
-from bandstand_workers.programs.reuse.kept import KeptModel
+from bandstand_workers.programs.reuse.kept_models import KeptModel
 from bandstand_workers.training.trial_models import model_source, model_state
 from tests.oracle import programs
 from tests.oracle.candidate import TrialState, train_pieces

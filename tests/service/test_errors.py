@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from bandstand import errors
-from bandstand.api.schemas.problems import register_problems
+from bandstand.api.schemas.problem_details import register_problems
 from bandstand.errors import (
     ANSWERS,
     BandstandError,

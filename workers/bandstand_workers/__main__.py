@@ -19,8 +19,8 @@ import sys
 import threading
 
 from bandstand.errors import BandstandError, InputError, ServiceError, answer_to
-from bandstand.running.messages import Job, Message, Refused, line_from
-from bandstand.settings import database_url
+from bandstand.locations import database_url
+from bandstand.running.messages import Instructions, Message, RunRefused, line_from
 
 
 def main() -> int:
@@ -61,13 +61,13 @@ def _run_for_caller() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run_job(Job.from_line(line), _url(), stop, tell)
+        run_job(Instructions.from_line(line), _url(), stop, tell)
     except BandstandError as error:
-        tell(Refused.because_of(error))
+        tell(RunRefused.because_of(error))
         return answer_to(type(error)).exit_code
     except Exception as error:
         logging.getLogger("bandstand_workers").exception("the workers ended")
-        tell(Refused.because_of(ServiceError(f"the workers ended: {type(error).__name__}: {error}")))
+        tell(RunRefused.because_of(ServiceError(f"the workers ended: {type(error).__name__}: {error}")))
         return answer_to(ServiceError).exit_code
     return 0
 

@@ -25,14 +25,14 @@ from bandstand.api.routes import (
     metrics,
     operations,
     reports,
-    requesting,
     studies,
+    study_requests,
     submitting,
 )
 from bandstand.api.routes.metrics import MeasureRequests, Metrics
 from bandstand.api.routes.optuna_dashboard import register_dashboard
 from bandstand.api.routes.reports import ReportWriter
-from bandstand.api.schemas.problems import AnswerFailures, Problem, register_problems
+from bandstand.api.schemas.problem_details import AnswerFailures, ProblemDetails, register_problems
 from bandstand.api.settings import ServerSettings
 from bandstand.store.store import Store
 
@@ -67,7 +67,7 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(code.router)
     app.include_router(submitting.router)
-    app.include_router(requesting.router)
+    app.include_router(study_requests.router)
     app.include_router(logs.router)
     app.include_router(events.router)
     app.include_router(reports.router)
@@ -108,5 +108,7 @@ class _Application(FastAPI):
         """As FastAPI's, which documents it as a method to be overridden."""
         described = super().openapi()
         schemas = described.setdefault("components", {}).setdefault("schemas", {})
-        schemas.setdefault("Problem", Problem.model_json_schema(ref_template="#/components/schemas/{model}"))
+        schemas.setdefault(
+            "ProblemDetails", ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        )
         return described

@@ -24,7 +24,6 @@ from bandstand.trials.events import TrialState
 __all__ = [
     "Best",
     "ComparisonDetail",
-    "Ended",
     "ListedStudy",
     "ListedTrial",
     "LogPiece",
@@ -32,6 +31,7 @@ __all__ = [
     "PlannedStudy",
     "RunAnswer",
     "StudyDetail",
+    "StudyEnd",
     "SubmissionAnswer",
     "Submitted",
     "progress_from",
@@ -156,7 +156,7 @@ class LogPiece:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class StudyEnd:
     """The last event of a study."""
 
     state: StudyState

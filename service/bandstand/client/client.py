@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandstand.client.answers import Me, Submitted, record_from, spec_from
+from bandstand.client.code_upload import send_code
 from bandstand.client.comparison import RemoteComparison
 from bandstand.client.connection import Connection, path_of
 from bandstand.client.login import find_login
 from bandstand.client.packing import PackedStudy, pack_study
-from bandstand.client.sending import send_code
 from bandstand.client.study import RemoteStudy
 from bandstand.errors import ComparisonNotFoundError, InputError, StudyNameTakenError, StudyNotFoundError
 from bandstand.study.study import StudySpec, study_spec_from

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bandstand.client.answers import Best, Ended, StudyDetail, progress_from, record_from, spec_from
+from bandstand.client.answers import Best, StudyDetail, StudyEnd, progress_from, record_from, spec_from
 from bandstand.client.stream import follow_events
 from bandstand.client.submission import RemoteSubmission
 from bandstand.errors import BandstandError
@@ -126,7 +126,7 @@ class RemoteStudy(RemoteSubmission):
                         state = StudyState(progress.state)
                         view.show(progress)
                     elif event.kind == "ended":
-                        state = record_from(Ended, event.content).state
+                        state = record_from(StudyEnd, event.content).state
         except KeyboardInterrupt:
             print(f"{self.name} goes on at {self._connection.url}; it is only watched no more", file=sys.stderr)
         return state

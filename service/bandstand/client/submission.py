@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bandstand.client.answers import LogPiece, record_from
+from bandstand.client.code_upload import send_code
 from bandstand.client.connection import Connection, path_of
 from bandstand.client.packing import pack_study
-from bandstand.client.sending import send_code
 from bandstand.errors import InputError
 from bandstand.study.states import StudyState
 from bandstand.study.study import StudySpec

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from bandstand.commands.compare import compare
+from bandstand.commands.extend_enqueue import enqueue, extend
 from bandstand.commands.internals import UsageError
 from bandstand.commands.look import best, export, list_studies, schedule, show
 from bandstand.commands.options import StudyName, Workers
 from bandstand.commands.report import figure, report
-from bandstand.commands.requests import enqueue, extend
 from bandstand.commands.run import replay, run
 from bandstand.commands.serve import serve
 from bandstand.commands.server.choice import also_on_server

@@ -91,17 +91,17 @@ def schedule(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A .json or .csv file to write.")] = None,
 ) -> None:
     """What the best model was trained with, epoch by epoch, from fresh weights along all its ancestors."""
-    from bandstand.commands.work.printing import print_schedule
-    from bandstand.store.reading.schedules import write_schedule
+    from bandstand.commands.work.printing import print_params_by_epoch
+    from bandstand.store.reading.params_by_epoch import write_params_by_epoch
     from bandstand.store.store import Store
 
     if output is not None:
         check_folder(output, "file")
-    found = Store.open().schedule(name, trial)
+    found = Store.open().params_by_epoch(name, trial)
     if output is None:
-        print_schedule(found)
+        print_params_by_epoch(found)
         return
-    write_schedule(found, output)
+    write_params_by_epoch(found, output)
     typer.echo(f"{output}: {len(found.epochs)} epochs of trial {found.trial} and its ancestors")
     unknown = sum(row["learning_rate"] is None for row in found.epochs)
     if unknown:

@@ -59,12 +59,12 @@ def replay(
     from bandstand.running.live import make_display
     from bandstand.running.messages import StudyOutcome
     from bandstand.running.run import RunOptions, run_studies
-    from bandstand.store.reading.schedules import replay_spec
+    from bandstand.store.reading.params_by_epoch import replay_spec
     from bandstand.store.store import Store
     from bandstand.study.study_file import find_study
 
     store = Store.open()
-    spec = replay_spec(store.schedule(name, trial), as_name or f"{name}-replay")
+    spec = replay_spec(store.params_by_epoch(name, trial), as_name or f"{name}-replay")
     code_path = find_study(name, store.spec).code_path
     options = RunOptions(workers=workers, code_path=code_path, data_may_differ=data_may_differ)
     try:
@@ -76,7 +76,7 @@ def replay(
     if outcome.state != "finished":
         typer.echo(f"bandstand: the replay is {outcome.state}: {outcome.reason}", err=True)
         return 1
-    for replayed in store.schedule(spec.name).replays:
+    for replayed in store.params_by_epoch(spec.name).replays:
         if replayed.replay == spec.name:
             typer.echo(replayed.sentence)
     return 0

@@ -48,8 +48,8 @@ def serve(
 ) -> int:
     """Serve a team: studies are submitted to it, run on the Ray cluster, and looked at with it."""
     from bandstand.commands.work.serving import Transport, is_loopback, listen, run_server, tls_files
-    from bandstand.running.dispatch_child import DispatchChild
-    from bandstand.settings import ray_job_server
+    from bandstand.locations import ray_job_server
+    from bandstand.running.dispatcher_process import DispatcherProcess
     from bandstand.store.store import Store
 
     transport = Transport(tls=tls_files(tls_certificate, tls_key), behind_proxy=behind_proxy)
@@ -63,7 +63,7 @@ def serve(
     listening = listen(host, port)
     store = Store.open()
     limits = [f"--per-user={per_user}", *([f"--at-once={at_once}"] if at_once else [])]
-    child = DispatchChild(store.database.url, limits) if dispatch else None
+    child = DispatcherProcess(store.database.url, limits) if dispatch else None
     try:
         return run_server(store, child, listening, transport)
     finally:

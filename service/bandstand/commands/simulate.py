@@ -65,13 +65,13 @@ def simulate(
 ) -> None:
     """Simulate a study: what would this strategy do with my budget and workers? Trains nothing."""
     from bandstand.commands.work.simulating import numbers_from, show_simulated, simulated, study_in
-    from bandstand.simulation.cluster import Cluster
+    from bandstand.simulation.cluster import VirtualCluster
     from bandstand.simulation.learning_curves.sources import open_source
     from bandstand.simulation.simulated_study import make_study
 
     if output is not None:
         check_report_file(output)
-    cluster = Cluster(
+    cluster = VirtualCluster(
         workers=workers,
         speeds=numbers_from("--speeds", speeds),
         start_seconds=numbers_from("--start-seconds", start_seconds),

@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from bandstand.comparison.judgement import Judgement
-from bandstand.comparison.results import Results, Run
+from bandstand.comparison.conclusions import Conclusions
+from bandstand.comparison.results import ArmStudy, Results
 from bandstand.comparison.statistics import median_band
 from bandstand.problem.objective import Objective
 from bandstand.report.drawing.bands import Band, band_figure
@@ -40,31 +40,31 @@ class AnytimeData(NamedTuple):
 
 def anytime_data(results: Results, against: Against) -> AnytimeData | str:
     """The bands, or why there are none; the axis ends where the arm's shortest repeat does."""
-    arms = [arm for arm in results.arms if any(run.curve.values for run in arm.runs)]
+    arms = [arm for arm in results.arms if any(run.curve.values for run in arm.studies)]
     if not arms:
         return "No study of this comparison has finished with a value yet."
     objective = results.plan.spec.objective
-    longest = max(_spent(run, against) for arm in arms for run in arm.runs)
+    longest = max(_spent(run, against) for arm in arms for run in arm.studies)
     _, unit, name = next(each for each in _UNITS if longest >= each[0])
     scale, axis = (
         (1.0, "epochs trained") if against == "epochs" else (unit, f"training time, all workers together ({name})")
     )
     bands = []
     for arm in arms:
-        end = min(_spent(run, against) for run in arm.runs)
+        end = min(_spent(run, against) for run in arm.studies)
         points = np.linspace(0.0, end, _POINTS + 1)
-        middle, low, high = median_band(np.array([_values_at(run, points, against) for run in arm.runs]))
+        middle, low, high = median_band(np.array([_values_at(run, points, against) for run in arm.studies]))
         there = ~np.isnan(middle)
         lines = ((points / scale)[there], middle[there], low[there], high[there])
         bands.append(Band(arm.label, *(tuple(line.tolist()) for line in lines)))
-    return AnytimeData(objective, axis, tuple(bands), tuple(len(arm.runs) for arm in arms))
+    return AnytimeData(objective, axis, tuple(bands), tuple(len(arm.studies) for arm in arms))
 
 
-def _spent(run: Run, against: Against) -> float:
+def _spent(run: ArmStudy, against: Against) -> float:
     return float(run.epochs) if against == "epochs" else run.train_seconds
 
 
-def _values_at(run: Run, points: Sequence[float] | np.ndarray[Any, Any], against: Against) -> list[float]:
+def _values_at(run: ArmStudy, points: Sequence[float] | np.ndarray[Any, Any], against: Against) -> list[float]:
     """Best so far at each point, NaN before the first value."""
     steps = run.curve.epochs if against == "epochs" else run.seconds
     values = np.array([np.nan, *run.curve.values])
@@ -72,27 +72,27 @@ def _values_at(run: Run, points: Sequence[float] | np.ndarray[Any, Any], against
     return found
 
 
-def draw_by_epochs(results: Results, judgement: Judgement) -> Drawing | str:
+def draw_by_epochs(results: Results, conclusions: Conclusions) -> Drawing | str:
     """What the budget buys."""
-    return _draw(results, judgement, "epochs", "Equal epochs are an equal budget.")
+    return _draw(results, conclusions, "epochs", "Equal epochs are an equal budget.")
 
 
-def draw_by_seconds(results: Results, judgement: Judgement) -> Drawing | str:
+def draw_by_seconds(results: Results, conclusions: Conclusions) -> Drawing | str:
     """What the time buys."""
     return _draw(
         results,
-        judgement,
+        conclusions,
         "seconds",
         "Time is the sum of what epochs took on all workers; starts and pauses are left out. Arms end where they had "
         "used their epochs: small models train faster, so equal epochs are not equal times.",
     )
 
 
-def _draw(results: Results, judgement: Judgement, against: Against, remark: str) -> Drawing | str:
+def _draw(results: Results, conclusions: Conclusions, against: Against, remark: str) -> Drawing | str:
     data = anytime_data(results, against)
     if isinstance(data, str):
         return data
-    shaded = _shaded(data, results, judgement)
+    shaded = _shaded(data, results, conclusions)
     better = "down" if data.objective.direction == "minimize" else "up"
     sentences = [
         f"Best {data.objective.metric} so far; further {better} is better.",
@@ -103,13 +103,13 @@ def _draw(results: Results, judgement: Judgement, against: Against, remark: str)
     return Drawing(figure, " ".join(sentence for sentence in sentences if sentence))
 
 
-def _shaded(data: AnytimeData, results: Results, judgement: Judgement) -> list[str]:
+def _shaded(data: AnytimeData, results: Results, conclusions: Conclusions) -> list[str]:
     labels = [band.label for band in data.bands]
     if max(data.repeats) < 2:
         return []
     if len(labels) <= _MANY:
         return labels
-    return [label for label in labels if label == judgement.leader or label in results.plan.baselines()]
+    return [label for label in labels if label == conclusions.leader or label in results.plan.baselines()]
 
 
 def _spread_sentence(data: AnytimeData, shaded: Sequence[str]) -> str:

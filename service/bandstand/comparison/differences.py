@@ -1,6 +1,6 @@
 """How much better or worse than the baselines: the mean paired difference of each arm and its interval.
 
-Knows judgements. Must not know the page around it.
+Knows conclusions. Must not know the page around it.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.comparison.judgement import Judgement
+from bandstand.comparison.conclusions import Conclusions
 from bandstand.comparison.results import Results
-from bandstand.comparison.statistics import Interval
+from bandstand.comparison.statistics import ConfidenceInterval
 from bandstand.report.drawing.axes import row_places, rows_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import STUDY_COLORS, make_figure
 from bandstand.report.text import and_list, label
 
-__all__ = ["Difference", "DifferenceData", "difference_data", "draw_differences"]
+__all__ = ["ArmDifference", "DifferenceData", "difference_data", "draw_differences"]
 
 _ROW = 40
 _SHOWN, _NOT_SHOWN = STUDY_COLORS[2], STUDY_COLORS[5]
 _SHIFT = 0.16
 
 
-class Difference(NamedTuple):
+class ArmDifference(NamedTuple):
     """An arm less a baseline; positive is better."""
 
     arm: str
     baseline: str
-    interval: Interval
+    interval: ConfidenceInterval
     differences: tuple[float, ...]
     shown: bool
     """Whether it is shown to be other than 0."""
@@ -40,21 +40,21 @@ class DifferenceData(NamedTuple):
     """All arms against all baselines."""
 
     measure: str
-    rows: tuple[Difference, ...]
+    rows: tuple[ArmDifference, ...]
 
 
-def difference_data(judgement: Judgement) -> DifferenceData | str:
+def difference_data(conclusions: Conclusions) -> DifferenceData | str:
     """The differences, or why there are none."""
     rows = tuple(
-        Difference(one.arm, baseline, one.found.difference, one.found.differences, one.is_better or one.is_worse)
-        for baseline, family in judgement.against
+        ArmDifference(one.arm, baseline, one.found.difference, one.found.differences, one.is_better or one.is_worse)
+        for baseline, family in conclusions.against
         for one in family
     )
     if not rows:
         return (
             "There is nothing to compare with yet: random and grid search have no finished repeat that another arm has."
         )
-    return DifferenceData(judgement.measure, rows)
+    return DifferenceData(conclusions.measure, rows)
 
 
 def difference_figure(data: DifferenceData) -> go.Figure:
@@ -79,7 +79,7 @@ def difference_figure(data: DifferenceData) -> go.Figure:
     return figure
 
 
-def _marks(rows: Sequence[Difference], heights: Sequence[float], color: str, symbol: str) -> go.Scatter:
+def _marks(rows: Sequence[ArmDifference], heights: Sequence[float], color: str, symbol: str) -> go.Scatter:
     """The differences from one baseline, each with its interval; hollow where none is shown."""
     baseline = rows[0].baseline
     return go.Scatter(
@@ -111,13 +111,13 @@ def _mean_over_all(data: DifferenceData, arm: str) -> float:
     return sum(found) / len(found)
 
 
-def _half(interval: Interval) -> float:
+def _half(interval: ConfidenceInterval) -> float:
     return interval.high - interval.mean if interval.high == interval.high else 0.0
 
 
-def draw_differences(_: Results, judgement: Judgement) -> Drawing | str:
+def draw_differences(_: Results, conclusions: Conclusions) -> Drawing | str:
     """The arms against the baselines."""
-    data = difference_data(judgement)
+    data = difference_data(conclusions)
     if isinstance(data, str):
         return data
     baselines = list(dict.fromkeys(row.baseline for row in data.rows))

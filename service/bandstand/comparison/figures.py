@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bandstand.comparison.anytime import draw_by_epochs, draw_by_seconds
+from bandstand.comparison.conclusions import Conclusions
 from bandstand.comparison.differences import draw_differences
 from bandstand.comparison.final_values import draw_final_values
-from bandstand.comparison.judgement import Judgement
 from bandstand.comparison.results import Results
 from bandstand.comparison.wins import draw_wins
 from bandstand.report.drawing.drawing import Drawing
@@ -24,7 +24,7 @@ class ComparisonFigure(NamedTuple):
     """One figure that can be made of a comparison."""
 
     title: str
-    draw: Callable[[Results, Judgement], Drawing | str]
+    draw: Callable[[Results, Conclusions], Drawing | str]
     """The figure, or the sentence that says why there is none."""
 
 

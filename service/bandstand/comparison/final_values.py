@@ -1,6 +1,6 @@
 """What each repeat ended with: a mark for each chosen model, the mean and its interval.
 
-Knows results and judgements. Must not know the page around it.
+Knows results and conclusions. Must not know the page around it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.comparison.judgement import Judgement
+from bandstand.comparison.conclusions import Conclusions
 from bandstand.comparison.results import Results
-from bandstand.comparison.statistics import Interval
+from bandstand.comparison.statistics import ConfidenceInterval
 from bandstand.report.drawing.axes import row_places, rows_axis
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
@@ -29,8 +29,8 @@ class ArmValues(NamedTuple):
     label: str
     validation: tuple[float, ...]
     test: tuple[float, ...]
-    validation_mean: Interval
-    test_mean: Interval | None
+    validation_mean: ConfidenceInterval
+    test_mean: ConfidenceInterval | None
 
 
 class FinalData(NamedTuple):
@@ -41,12 +41,12 @@ class FinalData(NamedTuple):
     arms: tuple[ArmValues, ...]
 
 
-def final_data(results: Results, judgement: Judgement) -> FinalData | str:
+def final_data(results: Results, conclusions: Conclusions) -> FinalData | str:
     """The final values, or why there are none."""
     arms = []
-    for arm, judged in zip(results.arms, judgement.arms, strict=True):
-        validation = tuple(run.best_value for run in arm.runs if run.best_value is not None)
-        test = tuple(run.test_value for run in arm.runs if run.test_value is not None)
+    for arm, judged in zip(results.arms, conclusions.arms, strict=True):
+        validation = tuple(run.best_value for run in arm.studies if run.best_value is not None)
+        test = tuple(run.test_value for run in arm.studies if run.test_value is not None)
         if validation:
             arms.append(ArmValues(arm.label, validation, test, judged.validation, judged.test))
     if not arms:
@@ -95,9 +95,9 @@ def final_figure(data: FinalData) -> go.Figure:
     )
 
 
-def draw_final_values(results: Results, judgement: Judgement) -> Drawing | str:
+def draw_final_values(results: Results, conclusions: Conclusions) -> Drawing | str:
     """The chosen models of all repeats."""
-    data = final_data(results, judgement)
+    data = final_data(results, conclusions)
     if isinstance(data, str):
         return data
     tested = any(arm.test for arm in data.arms)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from bandstand.comparison.judgement import judge
+from bandstand.comparison.conclusions import judge
 from bandstand.comparison.results import Results
 from bandstand.comparison.summary import answer_from, grid_sentences, state_sentences
 
@@ -17,23 +17,23 @@ __all__ = ["json_from"]
 
 def json_from(results: Results) -> dict[str, Any]:
     """Everything that was found, and what it is judged to mean; numbers that are not finite are null."""
-    judgement = judge(results)
+    conclusions = judge(results)
     plan = results.plan
     found = {
         "name": plan.name,
-        "answer": answer_from(results, judgement),
+        "answer": answer_from(results, conclusions),
         "notes": [*state_sentences(results), *grid_sentences(results)],
         "spec": plan.spec.model_dump(mode="json"),
         "repeats": plan.repeats,
-        "measure": judgement.measure,
-        "leader": judgement.leader,
-        "winner": judgement.winner,
+        "measure": conclusions.measure,
+        "leader": conclusions.leader,
+        "winner": conclusions.winner,
         "arms": [
-            arm._asdict() | {"studies": [_run_json(run) for run in (*of.runs, *of.failed)]}
-            for arm, of in zip(judgement.arms, results.arms, strict=True)
+            arm._asdict() | {"studies": [_run_json(run) for run in (*of.studies, *of.failed)]}
+            for arm, of in zip(conclusions.arms, results.arms, strict=True)
         ],
-        "against": {baseline: [_versus_json(one) for one in family] for baseline, family in judgement.against},
-        "pairs": [_versus_json(one) for one in judgement.pairs],
+        "against": {baseline: [_versus_json(one) for one in family] for baseline, family in conclusions.against},
+        "pairs": [_versus_json(one) for one in conclusions.pairs],
     }
     plain: dict[str, Any] = _plain(found)
     return plain

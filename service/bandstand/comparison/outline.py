@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import shlex
 
+from bandstand.comparison.conclusions import Conclusions, judge
 from bandstand.comparison.figures import COMPARISON_FIGURES
-from bandstand.comparison.judgement import Judgement, judge
-from bandstand.comparison.results import Results, Run
+from bandstand.comparison.results import ArmStudy, Results
 from bandstand.comparison.summary import (
     answer_from,
     arms_table,
@@ -30,33 +30,33 @@ __all__ = ["make_comparison_report"]
 
 def make_comparison_report(results: Results) -> Document:
     """The answer, what it rests on, the best study of the best arm in full, how to reproduce it."""
-    judgement = judge(results)
-    best = _best_run(results, judgement)
+    conclusions = judge(results)
+    best = _best_run(results, conclusions)
     sections = [
-        Section("quality", "Equal budgets compared", _figures(results, judgement, "by_epochs", "final_values")),
+        Section("quality", "Equal budgets compared", _figures(results, conclusions, "by_epochs", "final_values")),
         Section(
             "baselines",
             "Over random and grid search",
-            (*_figures(results, judgement, "differences"), *_baselines(judgement)),
+            (*_figures(results, conclusions, "differences"), *_baselines(conclusions)),
         ),
-        Section("others", "Among each other, and over time", _figures(results, judgement, "wins", "by_seconds")),
+        Section("others", "Among each other, and over time", _figures(results, conclusions, "wins", "by_seconds")),
         *([] if best is None else _best(results, best)),
         Section("rerun", "How to reproduce", _reproduction(results)),
     ]
     state = "finished" if results.is_complete else "running"
     return Document(
-        results.plan.name, state, _opening(results, judgement), tuple(one for one in sections if one.blocks)
+        results.plan.name, state, _opening(results, conclusions), tuple(one for one in sections if one.blocks)
     )
 
 
-def _opening(results: Results, judgement: Judgement) -> tuple[Block, ...]:
+def _opening(results: Results, conclusions: Conclusions) -> tuple[Block, ...]:
     notes = state_sentences(results)
     return (
-        Prose(" ".join(answer_from(results, judgement)), "answer"),
+        Prose(" ".join(answer_from(results, conclusions)), "answer"),
         Prose(settings_sentence(results), "quiet"),
         *(Prose(sentence, "quiet") for sentence in grid_sentences(results)),
         *((Bullets("Not as it should be", tuple(notes)),) if notes else ()),
-        Sheet(arms_table(results, judgement)),
+        Sheet(arms_table(results, conclusions)),
         Prose(
             "Means over the repeats, with half the width of Student's t interval (95 %). The gap is how much better "
             "the chosen model looks on the validation data than on the test data. Ranks are over the repeats that all "
@@ -66,19 +66,19 @@ def _opening(results: Results, judgement: Judgement) -> tuple[Block, ...]:
     )
 
 
-def _figures(results: Results, judgement: Judgement, *names: str) -> tuple[Figure, ...]:
+def _figures(results: Results, conclusions: Conclusions, *names: str) -> tuple[Figure, ...]:
     return tuple(
-        Figure(name, COMPARISON_FIGURES[name].title, COMPARISON_FIGURES[name].draw(results, judgement))
+        Figure(name, COMPARISON_FIGURES[name].title, COMPARISON_FIGURES[name].draw(results, conclusions))
         for name in names
     )
 
 
-def _baselines(judgement: Judgement) -> tuple[Block, ...]:
-    if not judgement.against:
+def _baselines(conclusions: Conclusions) -> tuple[Block, ...]:
+    if not conclusions.against:
         return ()
     blocks: list[Block] = []
-    for baseline, family in judgement.against:
-        blocks += [Prose(f"Against {baseline} search:"), Sheet(baseline_table(family, judgement.measure))]
+    for baseline, family in conclusions.against:
+        blocks += [Prose(f"Against {baseline} search:"), Sheet(baseline_table(family, conclusions.measure))]
     return (
         *blocks,
         Prose(
@@ -94,21 +94,21 @@ def _baselines(judgement: Judgement) -> tuple[Block, ...]:
     )
 
 
-def _best_run(results: Results, judgement: Judgement) -> Run | None:
+def _best_run(results: Results, conclusions: Conclusions) -> ArmStudy | None:
     """Of the leading arm the one with the best validation value: choosing by test data would spoil them."""
-    if judgement.leader is None:
+    if conclusions.leader is None:
         return None
     sign = results.plan.spec.objective.sign
-    runs = results.arm(judgement.leader).runs
+    runs = results.arm(conclusions.leader).studies
     return min(runs, key=lambda run: sign * (run.best_value if run.best_value is not None else 0.0))
 
 
-def _best(results: Results, best: Run) -> list[Section]:
+def _best(results: Results, best: ArmStudy) -> list[Section]:
     """What the leading arm's repeats chose, then the best of its studies as in a report of its own."""
-    arm = next(arm for arm in results.arms if best in arm.runs)
+    arm = next(arm for arm in results.arms if best in arm.studies)
     disagreement = disagreement_sentence(results, arm.label)
     choices: tuple[Block, ...] = (
-        Prose(f"Each repeat is a study with a report of its own: {', '.join(run.study for run in arm.runs)}."),
+        Prose(f"Each repeat is a study with a report of its own: {', '.join(run.study for run in arm.studies)}."),
         Sheet(best_runs_table(results, arm.label)),
         *((Bullets("What to doubt", (disagreement,)),) if disagreement else ()),
         Prose(f"From here on it is the best of them by the validation data: {best.study}.", "quiet"),

@@ -17,10 +17,10 @@ from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan, PlannedStudy
 from bandstand.trials.events import TrialState
 
-__all__ = ["Arm", "Results", "Run", "make_results", "read_results"]
+__all__ = ["Arm", "ArmStudy", "Results", "make_results", "read_results"]
 
 
-class Run(NamedTuple):
+class ArmStudy(NamedTuple):
     """One study of an arm."""
 
     study: str
@@ -49,9 +49,9 @@ class Arm:
     """A strategy and its runs, in the order of the repeats."""
 
     label: str
-    runs: tuple[Run, ...]
+    studies: tuple[ArmStudy, ...]
     """Those that are finished."""
-    failed: tuple[Run, ...]
+    failed: tuple[ArmStudy, ...]
     missing: int
     """Repeats that have not ended."""
 
@@ -77,7 +77,7 @@ class Results:
     @property
     def has_test(self) -> bool:
         """Whether every finished run was measured on the test data, in the objective's metric."""
-        runs = [run for arm in self.arms for run in arm.runs]
+        runs = [run for arm in self.arms for run in arm.studies]
         return bool(runs) and all(run.test_value is not None for run in runs)
 
 
@@ -107,15 +107,15 @@ def _arm(label: str, planned: Sequence[PlannedStudy], records: Mapping[str, Stud
     runs = [_run(each.repeat, record) for each, record in begun if record.state in ("finished", "failed")]
     finished = tuple(run for run in runs if run.state == "finished" and run.best_value is not None)
     failed = tuple(run for run in runs if run not in finished)
-    return Arm(label=label, runs=finished, failed=failed, missing=len(planned) - len(runs))
+    return Arm(label=label, studies=finished, failed=failed, missing=len(planned) - len(runs))
 
 
-def _run(repeat: int, record: StudyRecord) -> Run:
+def _run(repeat: int, record: StudyRecord) -> ArmStudy:
     spec, best, curve = record.spec, record.best, make_best_curve(record)
     spent = ordered_measurements(record)["seconds"].astype(float).fillna(0.0).cumsum()
     tested = (record.best_test_metrics or {}).get(spec.objective.metric.removeprefix("val_"))
     states = record.trials["state"]
-    return Run(
+    return ArmStudy(
         study=spec.name,
         repeat=repeat,
         state=record.state,

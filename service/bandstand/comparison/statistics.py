@@ -16,7 +16,7 @@ from scipy import stats
 
 __all__ = [
     "CONFIDENCE",
-    "Interval",
+    "ConfidenceInterval",
     "Paired",
     "SpeedUp",
     "average_ranks",
@@ -43,7 +43,7 @@ _ROUNDING = 1e-6
 MOST_REPEATS = 1_000
 
 
-class Interval(NamedTuple):
+class ConfidenceInterval(NamedTuple):
     """A mean and the interval that holds it with 95 % confidence; NaN ends where one number is all there is."""
 
     mean: float
@@ -55,7 +55,7 @@ class Paired(NamedTuple):
     """A strategy against another in the repeats that both have, more being better."""
 
     pairs: int
-    difference: Interval
+    difference: ConfidenceInterval
     p: float
     """Of the hypothesis that the differences are symmetric about 0, two-sided; not corrected for several tests."""
     effect: float
@@ -75,13 +75,13 @@ class SpeedUp(NamedTuple):
     repeats: int
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
+def mean_interval(values: Sequence[float]) -> ConfidenceInterval:
     """Student's t interval for a mean; the values are taken for independent and nearly normal."""
     mean = float(np.mean(values)) if len(values) else nan
     if len(values) < 2:
-        return Interval(mean, nan, nan)
+        return ConfidenceInterval(mean, nan, nan)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * float(np.std(values, ddof=1)) / sqrt(len(values))
-    return Interval(mean, mean - half, mean + half)
+    return ConfidenceInterval(mean, mean - half, mean + half)
 
 
 def paired(mine: Sequence[float], theirs: Sequence[float]) -> Paired:

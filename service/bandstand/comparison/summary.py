@@ -1,6 +1,6 @@
 """A comparison in sentences and tables, for the terminal, the page, Markdown and programs alike.
 
-Knows judgements and words. Must not know how they are shown.
+Knows conclusions and words. Must not know how they are shown.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import shlex
 from collections.abc import Sequence
 from math import floor, isfinite, log10
 
-from bandstand.comparison.judgement import ArmJudgement, Judgement, Versus
+from bandstand.comparison.conclusions import ArmConclusion, Conclusions, Versus
 from bandstand.comparison.results import Results
-from bandstand.comparison.statistics import CONFIDENCE, Interval, SpeedUp
+from bandstand.comparison.statistics import CONFIDENCE, ConfidenceInterval, SpeedUp
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.text import and_list, counted, duration, measured, number, value_text
 from bandstand.strategies.points.fractions import fraction_of
 from bandstand.strategies.points.grid_points import affordable_trainings, grid_of, points_per_parameter
-from bandstand.study.lineup import StrategyChoice
+from bandstand.study.strategy_choices import StrategyChoice
 from bandstand_spaces import Categorical
 
 __all__ = [
@@ -35,23 +35,23 @@ _FAR = 0.5
 """Part of a parameter's scale."""
 
 
-def answer_from(results: Results, judgement: Judgement) -> list[str]:
+def answer_from(results: Results, conclusions: Conclusions) -> list[str]:
     """The answer: what was best and by how much over random and grid, how sure that is, what it cost."""
-    if judgement.leader is None:
+    if conclusions.leader is None:
         return ["No study of this comparison has finished with a value yet."]
-    return [_best_sentence(results, judgement), *_certainty_sentences(results, judgement), _cost_sentence(results)]
+    return [_best_sentence(results, conclusions), *_certainty_sentences(results, conclusions), _cost_sentence(results)]
 
 
-def _best_sentence(results: Results, judgement: Judgement) -> str:
-    leader = next(arm for arm in judgement.arms if arm.label == judgement.leader)
+def _best_sentence(results: Results, conclusions: Conclusions) -> str:
+    leader = next(arm for arm in conclusions.arms if arm.label == conclusions.leader)
     metric = results.plan.spec.objective.metric.removeprefix("val_")
-    mean = leader.test if judgement.measure == "test" and leader.test is not None else leader.validation
-    words = "is the best" if judgement.winner else "did best on average"
+    mean = leader.test if conclusions.measure == "test" and leader.test is not None else leader.validation
+    words = "is the best" if conclusions.winner else "did best on average"
     start = (
-        f"{leader.label} {words}: {metric} {measured(mean.mean)} on the {judgement.measure} data (mean of "
+        f"{leader.label} {words}: {metric} {measured(mean.mean)} on the {conclusions.measure} data (mean of "
         f"{counted(leader.runs, 'repeat')})"
     )
-    over = [_difference_words(one) for _, family in judgement.against for one in family if one.arm == leader.label]
+    over = [_difference_words(one) for _, family in conclusions.against for one in family if one.arm == leader.label]
     return f"{start}, {and_list(over)}." if over else f"{start}; no other strategy can be compared with it yet."
 
 
@@ -69,15 +69,15 @@ def _better_words(difference: float) -> str:
     return f"{number(abs(difference), 2)} {'worse' if difference < 0 else 'better'}"
 
 
-def _certainty_sentences(results: Results, judgement: Judgement) -> list[str]:
-    over = judgement.leaders_over()
+def _certainty_sentences(results: Results, conclusions: Conclusions) -> list[str]:
+    over = conclusions.leaders_over()
     if not over:
         return []
     level = [one for one in over if not one.is_better]
     if not level:
         return ["It is shown to be better than each of the others (p < .05, corrected for all pairs)."]
     pairs = max(one.found.pairs for one in over)
-    least = _least_repeats(len(judgement.pairs))
+    least = _least_repeats(len(conclusions.pairs))
     if pairs < least:
         return [
             f"That is no proof: with {counted(pairs, 'repeat')} of {len(results.arms)} strategies no difference "
@@ -105,7 +105,7 @@ def _needed_words(level: Sequence[Versus], least: int) -> str:
 
 
 def _cost_sentence(results: Results) -> str:
-    runs = [run for arm in results.arms for run in (*arm.runs, *arm.failed)]
+    runs = [run for arm in results.arms for run in (*arm.studies, *arm.failed)]
     reused = len(results.plan.taken)
     epochs = sum(run.epochs for run in runs)
     more = f", {reused} of the studies taken from before" if reused else ""
@@ -136,7 +136,7 @@ def state_sentences(results: Results) -> list[str]:
 
 def _sentences_on_data(results: Results) -> list[str]:
     """That studies did not train on the same data: within a repeat, or only from one repeat to the next."""
-    runs = [run for arm in results.arms for run in arm.runs if run.data]
+    runs = [run for arm in results.arms for run in arm.studies if run.data]
     prints = {run.data for run in runs}
     if len(prints) < 2:
         return []
@@ -160,7 +160,7 @@ def _grid_sentence(results: Results, arm: StrategyChoice) -> str:
     spec = arm.apply(results.plan.spec)
     size = grid_of(spec).size or 0
     points = ", ".join(f"{name} {count}" for name, count in points_per_parameter(spec).items())
-    trained = max((run.trials for run in results.arm(arm.label).runs), default=size)
+    trained = max((run.trials for run in results.arm(arm.label).studies), default=size)
     name = "Grid search" if arm.label == "grid" else arm.label
     start = f"{name} has {counted(size, 'point')} (values of each: {points})"
     if trained < size:
@@ -185,7 +185,7 @@ def settings_sentence(results: Results) -> str:
     )
 
 
-def interval_text(interval: Interval | None) -> str:
+def interval_text(interval: ConfidenceInterval | None) -> str:
     """`.9812 ± .0021`; a dash where there is none."""
     if interval is None or not isfinite(interval.mean):
         return "–"
@@ -198,29 +198,29 @@ def interval_text(interval: Interval | None) -> str:
     return text + (f" ± {number(half, 2)}" if isfinite(half) else "")
 
 
-def arms_table(results: Results, judgement: Judgement) -> Table:
+def arms_table(results: Results, conclusions: Conclusions) -> Table:
     """A row for each arm, the best on average first."""
-    tested = any(arm.test is not None for arm in judgement.arms)
+    tested = any(arm.test is not None for arm in conclusions.arms)
     metric = results.plan.spec.objective.metric
     header = ["Strategy", f"Best {metric}"]
     if tested:
         header += [f"Test {metric.removeprefix('val_')}", "Gap"]
     header += ["Mean rank", "Repeats", "Trials", "Epochs", "Training time"]
-    rows = [_arm_row(arm, tested) for arm in _ordered(results, judgement)]
+    rows = [_arm_row(arm, tested) for arm in _ordered(results, conclusions)]
     return Table(tuple(header), tuple(rows))
 
 
-def _ordered(results: Results, judgement: Judgement) -> list[ArmJudgement]:
+def _ordered(results: Results, conclusions: Conclusions) -> list[ArmConclusion]:
     sign = results.plan.spec.objective.sign
 
-    def loss(arm: ArmJudgement) -> float:
-        mean = arm.test if judgement.measure == "test" and arm.test is not None else arm.validation
+    def loss(arm: ArmConclusion) -> float:
+        mean = arm.test if conclusions.measure == "test" and arm.test is not None else arm.validation
         return sign * mean.mean if arm.runs else float("inf")
 
-    return sorted(judgement.arms, key=loss)
+    return sorted(conclusions.arms, key=loss)
 
 
-def _arm_row(arm: ArmJudgement, tested: bool) -> tuple[str, ...]:
+def _arm_row(arm: ArmConclusion, tested: bool) -> tuple[str, ...]:
     if not arm.runs:
         why = "failed" if arm.failed and not arm.missing else "not yet"
         return (arm.label, why, *(["–", "–"] if tested else []), "–", "0", "–", "–", "–")
@@ -286,22 +286,22 @@ def best_runs_table(results: Results, label: str) -> Table:
     metric = results.plan.spec.objective.metric
     names = [name for name, _, _ in results.plan.spec.space.flat()]
     return Table(
-        ("Repeat", metric, *(["Test"] if any(run.test_value is not None for run in arm.runs) else []), *names),
+        ("Repeat", metric, *(["Test"] if any(run.test_value is not None for run in arm.studies) else []), *names),
         tuple(
             (
                 str(run.repeat + 1),
                 measured(run.best_value),
-                *([measured(run.test_value)] if any(one.test_value is not None for one in arm.runs) else []),
+                *([measured(run.test_value)] if any(one.test_value is not None for one in arm.studies) else []),
                 *(_value(run.best_params.get(name)) for name in names),
             )
-            for run in arm.runs
+            for run in arm.studies
         ),
     )
 
 
 def disagreement_sentence(results: Results, label: str) -> str:
     """In which parameters an arm's repeats chose values more than half of the range apart; empty where in none."""
-    chosen = [run.best_params for run in results.arm(label).runs]
+    chosen = [run.best_params for run in results.arm(label).studies]
     far = []
     for name, parameter, _ in results.plan.spec.space.flat():
         values = [params[name] for params in chosen if params.get(name) is not None]

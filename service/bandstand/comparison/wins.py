@@ -1,6 +1,6 @@
 """How often one arm's run beats another's, as a table of colours.
 
-Knows judgements. Must not know the page around it.
+Knows conclusions. Must not know the page around it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from bandstand.comparison.judgement import Judgement
+from bandstand.comparison.conclusions import Conclusions
 from bandstand.comparison.results import Results
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.drawing.style import make_figure
@@ -28,13 +28,13 @@ class WinsData(NamedTuple):
     shares: tuple[tuple[float | None, ...], ...]
 
 
-def wins_data(judgement: Judgement) -> WinsData | str:
+def wins_data(conclusions: Conclusions) -> WinsData | str:
     """The probabilities, or why there are none; the best arm on average first."""
-    if not judgement.pairs:
+    if not conclusions.pairs:
         return "Two arms with finished repeats are needed to compare."
-    shares = {(one.arm, one.other): one.wins for one in judgement.pairs}
+    shares = {(one.arm, one.other): one.wins for one in conclusions.pairs}
     shares |= {(other, arm): 1 - wins for (arm, other), wins in shares.items()}
-    arms = tuple(dict.fromkeys([one.arm for one in judgement.pairs] + [one.other for one in judgement.pairs]))
+    arms = tuple(dict.fromkeys([one.arm for one in conclusions.pairs] + [one.other for one in conclusions.pairs]))
     return WinsData(arms, tuple(tuple(shares.get((mine, other)) for other in arms) for mine in arms))
 
 
@@ -57,14 +57,14 @@ def wins_figure(data: WinsData) -> go.Figure:
     return figure
 
 
-def draw_wins(_: Results, judgement: Judgement) -> Drawing | str:
+def draw_wins(_: Results, conclusions: Conclusions) -> Drawing | str:
     """Every two arms."""
-    data = wins_data(judgement)
+    data = wins_data(conclusions)
     if isinstance(data, str):
         return data
     return Drawing(
         wins_figure(data),
-        f"The probability that a run of the row's arm ends better on the {judgement.measure} data than one of the "
+        f"The probability that a run of the row's arm ends better on the {conclusions.measure} data than one of the "
         "column's: the share of all pairs of runs, a tie counting half. .5 is no difference; with few repeats shares "
         "are coarse.",
     )

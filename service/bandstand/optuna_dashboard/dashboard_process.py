@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from bandstand.settings import database_url
+from bandstand.locations import database_url
 from bandstand.store.optuna_mirror import open_storage
 
 __all__ = ["main"]

@@ -14,14 +14,14 @@ from sqlalchemy.engine import make_url
 
 from bandstand.errors import DatabaseUnreachableError
 
-__all__ = ["Connection", "Database"]
+__all__ = ["Connection", "StorageConnection"]
 
 _CONNECT_TIMEOUT_SECONDS = 5
 Connection = psycopg.Connection[tuple[Any, ...]]
 T = TypeVar("T")
 
 
-class Database:
+class StorageConnection:
     """A database, and the transaction that is open on it, if any. Not thread-safe.
 
     Raises, from any method that takes statements:

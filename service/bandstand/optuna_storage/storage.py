@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bandstand.optuna_storage import reading, values
 from bandstand.optuna_storage.internals import DEFAULT_STUDY_NAME_PREFIX, FrozenStudy, study_id_of
-from bandstand.optuna_storage.memory import changed
+from bandstand.optuna_storage.memory import StudyMemory, changed
 from bandstand.optuna_storage.schema import make_tables
 from bandstand.optuna_storage.trials import drafted, numbered
 from bandstand.optuna_storage.unit_of_work import UnitOfWork
@@ -92,7 +92,7 @@ class SoleWriterStorage(UnitOfWork, BaseStorage):
             if study_id is None:
                 raise DuplicatedStudyError(name)
             pending.add_study(study_id, name, tuple(directions))
-            self._remember_study(study_id, name, directions)
+            self._studies[study_id] = StudyMemory(study_id=study_id, name=name, directions=directions)
         return study_id
 
     def delete_study(self, study_id: int) -> None:

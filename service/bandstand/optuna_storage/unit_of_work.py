@@ -6,19 +6,18 @@ Knows when statements are run. Must not know Optuna's interface.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NoReturn, TypeVar
 
 import psycopg
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from bandstand.errors import ForeignWriteError, StudyDeletedError
 from bandstand.optuna_storage import reading, writing
-from bandstand.optuna_storage.connection import Connection, Database
+from bandstand.optuna_storage.connection import Connection, StorageConnection
 from bandstand.optuna_storage.internals import trial_id_of
 from bandstand.optuna_storage.memory import StudyMemory
 from bandstand.optuna_storage.pending import Pending
@@ -44,7 +43,7 @@ class UnitOfWork:
         Args:
             url: postgresql://…; a secret.
         """
-        self._database = Database(url)
+        self._database = StorageConnection(url)
         self._lock = threading.RLock()
         self._studies: dict[int, StudyMemory] = {}
         self._study_of: dict[int, int] = {}
@@ -182,9 +181,6 @@ class UnitOfWork:
             raise UpdateFinishedTrialError(f"trial {trial.number} has finished and cannot be changed")
         return study, trial
 
-    def _remember_study(self, study_id: int, name: str, directions: Sequence[StudyDirection]) -> None:
-        self._studies[study_id] = StudyMemory(study_id=study_id, name=name, directions=directions)
-
     def _next_trial_id(self, study: StudyMemory) -> int:
         """An id larger than that of any trial of the study, whoever added it."""
         self.hold(study.study_id)
@@ -218,7 +214,7 @@ class UnitOfWork:
             return
 
         def work(connection: Connection) -> None:
-            self._hold_again(connection, pending)
+            _hold_again(connection, pending, self._database.generation)
             writing.write(connection, pending)
 
         try:
@@ -230,15 +226,6 @@ class UnitOfWork:
             raise self._reason(pending, error) from None
         except psycopg.Error as error:
             raise StorageInternalError(_words(error)) from error
-
-    def _hold_again(self, connection: Connection, pending: Pending) -> None:
-        """Where a connection broke, what it held has been let go: hold it again, if nobody has used the moment."""
-        for study_id, (last_id, generation) in pending.held.items():
-            if generation == self._database.generation:
-                continue
-            newer = reading.hold_study(connection, study_id, last_id)
-            if newer is None or not pending.new_trials.keys() >= set(newer):
-                raise writing.OverwriteError("a trial was added to it")
 
     def _reason(self, pending: Pending, error: Exception) -> Exception:
         """Why somebody else's doing stands against a batch, which has been rolled back."""
@@ -272,6 +259,22 @@ class UnitOfWork:
             study = self._studies.pop(study_id, None)
             for trial_id in () if study is None else study.trials:
                 self._study_of.pop(trial_id, None)
+
+
+def _hold_again(connection: Connection, pending: Pending, generation: int) -> None:
+    """Where a connection broke, what it held has been let go: hold it again, if nobody has used the moment.
+
+    Args:
+        connection: the one of this generation.
+        pending: the batch that is to be written.
+        generation: counts the connections that there have been.
+    """
+    for study_id, (last_id, held_in) in pending.held.items():
+        if held_in == generation:
+            continue
+        newer = reading.hold_study(connection, study_id, last_id)
+        if newer is None or not pending.new_trials.keys() >= set(newer):
+            raise writing.OverwriteError("a trial was added to it")
 
 
 def _deleted(name: str) -> StudyDeletedError:

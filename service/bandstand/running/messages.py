@@ -1,7 +1,7 @@
 """What `bandstand run` and its process of workers tell each other: one line of JSON a message.
 
-The front process writes one `Job`; the workers' process answers with `Message`s. Knows the messages and how they read
-as text. Must not know pipes, nor who acts on a message.
+The front process writes one `Instructions`; the workers' process answers with `Message`s. Knows the messages and how
+they read as text. Must not know pipes, nor who acts on a message.
 """
 
 from __future__ import annotations
@@ -17,14 +17,24 @@ from bandstand.errors import BandstandError, error_named
 from bandstand.study.study import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 
-__all__ = ["Ended", "Job", "Message", "Note", "Refused", "Running", "StudyOutcome", "line_from", "message_from"]
+__all__ = [
+    "Instructions",
+    "Message",
+    "RunRefused",
+    "StudyAtRest",
+    "StudyNote",
+    "StudyOutcome",
+    "StudyStarted",
+    "line_from",
+    "message_from",
+]
 
 
 class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
-class Job(_Line):
+class Instructions(_Line):
     """What a process of workers is asked to do."""
 
     specs: tuple[StudySpec, ...]
@@ -39,7 +49,7 @@ class Job(_Line):
     """That the nodes of its trainers must have, as Ray's label selectors."""
 
     @classmethod
-    def from_line(cls, line: str) -> Job:
+    def from_line(cls, line: str) -> Instructions:
         """The job that `line_from` has written.
 
         Raises:
@@ -57,7 +67,7 @@ class StudyOutcome:
     reason: str
 
 
-class Running(_Line):
+class StudyStarted(_Line):
     """A study runs from now on."""
 
     event: Literal["running"] = "running"
@@ -65,7 +75,7 @@ class Running(_Line):
     workers: int
 
 
-class Note(_Line):
+class StudyNote(_Line):
     """Something about how a study runs, for people; it may come at any time."""
 
     event: Literal["note"] = "note"
@@ -73,7 +83,7 @@ class Note(_Line):
     message: str
 
 
-class Ended(_Line):
+class StudyAtRest(_Line):
     """A study runs no longer."""
 
     event: Literal["ended"] = "ended"
@@ -81,7 +91,7 @@ class Ended(_Line):
     outcome: StudyOutcome
 
 
-class Refused(_Line):
+class RunRefused(_Line):
     """Nothing more is run, because of an error. It travels by name: not every exception can be pickled."""
 
     event: Literal["refused"] = "refused"
@@ -90,7 +100,7 @@ class Refused(_Line):
     message: str
 
     @classmethod
-    def because_of(cls, error: BandstandError) -> Refused:
+    def because_of(cls, error: BandstandError) -> RunRefused:
         """The refusal that tells this error."""
         return cls(kind=type(error).__name__, message=str(error))
 
@@ -99,12 +109,12 @@ class Refused(_Line):
         return error_named(self.kind, self.message)
 
 
-Message = Annotated[Running | Note | Ended | Refused, Field(discriminator="event")]
+Message = Annotated[StudyStarted | StudyNote | StudyAtRest | RunRefused, Field(discriminator="event")]
 """What a process of workers tells."""
-_MESSAGES: TypeAdapter[Running | Note | Ended | Refused] = TypeAdapter(Message)
+_MESSAGES: TypeAdapter[StudyStarted | StudyNote | StudyAtRest | RunRefused] = TypeAdapter(Message)
 
 
-def line_from(message: Job | Message) -> str:
+def line_from(message: Instructions | Message) -> str:
     """A message as a line of JSON, its end included."""
     return json.dumps(message.model_dump(mode="json")) + "\n"
 

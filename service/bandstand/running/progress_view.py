@@ -17,7 +17,7 @@ from rich.text import Text
 from bandstand.store.records import StudyProgress
 from bandstand.strategies import facts_of
 from bandstand.trials.events import FINAL_STATES, TrialState
-from bandstand.trials.ledger import Spent, spent_of_limits, spent_share
+from bandstand.trials.ledger import LimitSpent, spent_of_limits, spent_share
 
 __all__ = [
     "STATE_WORDS",
@@ -43,7 +43,7 @@ def budget_used(progress: StudyProgress) -> float:
     return spent_share(_limits(progress).values()) or 0.0
 
 
-def _limits(progress: StudyProgress) -> dict[str, Spent]:
+def _limits(progress: StudyProgress) -> dict[str, LimitSpent]:
     """What is spent of everything that is limited, by unit."""
     spent = spent_of_limits(
         progress.budget.model_dump(exclude_none=True), epochs=progress.epochs, trials=progress.spent_trials,
@@ -52,7 +52,7 @@ def _limits(progress: StudyProgress) -> dict[str, Spent]:
     limits = {_UNITS.get(name, name): each for name, each in spent.items()}
     points = facts_of(progress.spec).points
     if points:
-        limits["points of the grid"] = Spent(progress.spent_trials, points)
+        limits["points of the grid"] = LimitSpent(progress.spent_trials, points)
     return limits
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
+from bandstand.locations import checkpoints_uri, database_url, ray_address
 from bandstand.running.live import Display, NoDisplay, make_display
-from bandstand.running.messages import Ended, Job, Note, Refused, Running, StudyOutcome
+from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
 from bandstand.running.workers_process import WorkersProcess
-from bandstand.settings import checkpoints_uri, database_url, ray_address
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec, study_spec_from
@@ -203,9 +203,9 @@ def _check_code(specs: Sequence[StudySpec], code_path: Sequence[str]) -> None:
             check_source(spec, code_path)
 
 
-def _job(specs: Sequence[StudySpec], options: RunOptions, code_path: Sequence[str]) -> Job:
+def _job(specs: Sequence[StudySpec], options: RunOptions, code_path: Sequence[str]) -> Instructions:
     here = str(Path.cwd())
-    return Job(
+    return Instructions(
         specs=tuple(specs),
         workers=options.workers,
         code=CodePlace(folders=tuple(code_path), current_folder=here, arguments=tuple(options.arguments)),
@@ -224,19 +224,19 @@ def _follow(process: WorkersProcess, display: Display) -> dict[str, StudyOutcome
     outcomes: dict[str, StudyOutcome] = {}
     for message in process.messages(display.tick):
         match message:
-            case Running():
+            case StudyStarted():
                 display.running(message.study, message.workers)
-            case Note():
+            case StudyNote():
                 display.note(message.study, message.message)
-            case Ended():
+            case StudyAtRest():
                 outcomes[message.study] = message.outcome
                 display.ended(message.study)
-            case Refused():
+            case RunRefused():
                 raise _error(message, process.log)
     return outcomes
 
 
-def _error(refused: Refused, log: Path) -> BandstandError:
+def _error(refused: RunRefused, log: Path) -> BandstandError:
     """The workers' error as one of this process."""
     error = refused.error()
     if isinstance(error, ServiceError):

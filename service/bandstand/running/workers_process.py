@@ -17,9 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bandstand.errors import ServiceError
+from bandstand.locations import bandstand_home
 from bandstand.running.child_death import end_of_log, ending_of
-from bandstand.running.messages import Job, Message, Refused, line_from, message_from
-from bandstand.settings import bandstand_home
+from bandstand.running.messages import Instructions, Message, RunRefused, line_from, message_from
 from bandstand.study.users_code.user_modules import CodePlace
 
 __all__ = ["WorkersProcess", "workers_environment"]
@@ -40,7 +40,7 @@ class WorkersProcess:
 
     @classmethod
     @contextmanager
-    def started(cls, job: Job, url: str) -> Iterator[WorkersProcess]:
+    def started(cls, job: Instructions, url: str) -> Iterator[WorkersProcess]:
         """Start it with a job; it has ended when this context has. `url` is a secret and travels by environment."""
         folder = bandstand_home() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ class WorkersProcess:
             if line is None:
                 break
             message = message_from(line)
-            refused = refused or isinstance(message, Refused)
+            refused = refused or isinstance(message, RunRefused)
             yield message
         code = self._process.wait()
         if self._interrupts:

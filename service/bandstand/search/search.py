@@ -12,14 +12,14 @@ from collections.abc import Container, Iterable
 
 from bandstand.problem.problem import Problem
 from bandstand.search.allocation import Allocation
-from bandstand.search.data_check import DataCheck
 from bandstand.search.endings import Endings
+from bandstand.search.granting import Granting
 from bandstand.search.judging import Judging
-from bandstand.search.kept_models import KeptModels
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.search.requests import Requests
 from bandstand.search.setbacks import Setbacks
 from bandstand.search.state import SearchState
+from bandstand.search.study_data import StudyData
+from bandstand.search.study_models import StudyModels
 from bandstand.strategies import Strategy
 from bandstand.trials.events import (
     Action,
@@ -60,9 +60,9 @@ class Search:
         self._judging = Judging(self._state)
         self._setbacks = Setbacks(self._state, self._endings)
         self.allocation = Allocation(self._state, self._endings)
-        self.requests = Requests(self._state)
-        self.data = DataCheck(self._state)
-        self.models = KeptModels(self._state)
+        self.requests = Granting(self._state)
+        self.data = StudyData(self._state)
+        self.models = StudyModels(self._state)
 
     @classmethod
     def restore(cls, spec: Problem, events: Iterable[Event], strategy: Strategy | None = None) -> Search:

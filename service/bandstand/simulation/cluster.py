@@ -13,11 +13,11 @@ import numpy as np
 
 from bandstand.errors import InputError
 
-__all__ = ["Cluster", "WorkerLuck"]
+__all__ = ["VirtualCluster", "WorkerLuck"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cluster:
+class VirtualCluster:
     """Virtual workers. `speeds` and `start_seconds` are given out in turn where there are fewer of them than workers.
 
     Raises:
@@ -60,7 +60,7 @@ class WorkerLuck:
 
     __slots__ = ("_deaths_per_second", "_rng", "_straggling", "speed", "start_seconds")
 
-    def __init__(self, cluster: Cluster, worker: int):
+    def __init__(self, cluster: VirtualCluster, worker: int):
         self.speed = cluster.speeds[worker % len(cluster.speeds)]
         self.start_seconds = cluster.start_seconds[worker % len(cluster.start_seconds)]
         self._straggling = cluster.straggling

@@ -9,25 +9,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bandstand.report.text import and_list, counted
-from bandstand.simulation.cluster import Cluster
+from bandstand.simulation.cluster import VirtualCluster
 from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.simulation.loop import simulate
-from bandstand.simulation.outcome import Outcome
+from bandstand.simulation.simulation_result import SimulationResult
 from bandstand.strategies import make_strategy
-from bandstand.study.lineup import StrategyChoice
+from bandstand.study.strategy_choices import StrategyChoice
 from bandstand.study.study import StudySpec
 
-__all__ = ["Comparison", "Entry", "compare"]
+__all__ = ["Comparison", "SimulatedStrategy", "compare"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class SimulatedStrategy:
     """One strategy's simulated studies, one for each seed."""
 
     label: str
     spec: StudySpec
     """With the first seed."""
-    outcomes: tuple[Outcome, ...]
+    results: tuple[SimulationResult, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +36,20 @@ class Comparison:
 
     spec: StudySpec
     curves: str
-    cluster: Cluster
-    entries: tuple[Entry, ...]
+    cluster: VirtualCluster
+    entries: tuple[SimulatedStrategy, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def repeats(self) -> int:
         """Simulated studies of each strategy."""
-        return len(self.entries[0].outcomes)
+        return len(self.entries[0].results)
 
 
 def compare(
     spec: StudySpec,
     source: CurveSource,
-    cluster: Cluster,
+    cluster: VirtualCluster,
     strategies: Sequence[StrategyChoice],
     *,
     repeats: int,
@@ -66,23 +66,23 @@ def compare(
         InputError: a strategy cannot work on this study.
     """
     lined_up = [(choice, choice.apply(spec)) for choice in strategies]  # refuses all before any is run
-    found: list[list[Outcome]] = [[] for _ in lined_up]
+    found: list[list[SimulationResult]] = [[] for _ in lined_up]
     for repeat in range(repeats):
         seed = spec.seed + repeat
         curves = source.curves(spec.space, spec.objective, spec.max_epochs, seed)
         luck = replace(cluster, seed=cluster.seed + seed)
-        for outcomes, (choice, mine) in zip(found, lined_up, strict=True):
+        for results, (choice, mine) in zip(found, lined_up, strict=True):
             note_progress(choice.label, repeat)
-            outcomes.append(simulate(mine.model_copy(update={"seed": seed}), curves, luck, stopwatch=stopwatch))
+            results.append(simulate(mine.model_copy(update={"seed": seed}), curves, luck, stopwatch=stopwatch))
     entries = tuple(
-        Entry(label=choice.label, spec=mine, outcomes=tuple(outcomes))
-        for (choice, mine), outcomes in zip(lined_up, found, strict=True)
+        SimulatedStrategy(label=choice.label, spec=mine, results=tuple(results))
+        for (choice, mine), results in zip(lined_up, found, strict=True)
     )
     told = (*notes, *_notes_on(entries, recorded=source.setting is not None))
     return Comparison(spec=spec, curves=source.name, cluster=cluster, entries=entries, notes=told)
 
 
-def _notes_on(entries: Sequence[Entry], *, recorded: bool) -> list[str]:
+def _notes_on(entries: Sequence[SimulatedStrategy], *, recorded: bool) -> list[str]:
     """What is to be said of strategies, and of what the curves can say of them."""
     return [
         *(f"{entry.label}: {notice}" for entry in entries for notice in make_strategy(entry.spec).notices()),
@@ -91,28 +91,28 @@ def _notes_on(entries: Sequence[Entry], *, recorded: bool) -> list[str]:
     ]
 
 
-def _notes_on_divergence(entries: Sequence[Entry], recorded: bool) -> list[str]:
+def _notes_on_divergence(entries: Sequence[SimulatedStrategy], recorded: bool) -> list[str]:
     """Why trials failed although no worker died under them, where some did."""
-    outcomes = [outcome for entry in entries for outcome in entry.outcomes]
-    diverged = sum(outcome.reasons.get("failed (diverged)", 0) for outcome in outcomes)
+    results = [result for entry in entries for result in entry.results]
+    diverged = sum(result.reasons.get("failed (diverged)", 0) for result in results)
     if not diverged:
         return []
-    trials = counted(sum(outcome.trials for outcome in outcomes), "trial")
+    trials = counted(sum(result.trials for result in results), "trial")
     why = "as the recorded trainings did" if recorded else "as made-up curves do where the learning rate is too high"
     return [f"{diverged:,} of {trials} of all studies diverged, {why}; --failures has no part in it."]
 
 
-def _notes_on_changes(entries: Sequence[Entry]) -> list[str]:
+def _notes_on_changes(entries: Sequence[SimulatedStrategy]) -> list[str]:
     """What recorded curves cannot say of strategies that change params in the course of a training."""
     notes = []
-    changing = [entry.label for entry in entries if any(outcome.children for outcome in entry.outcomes)]
+    changing = [entry.label for entry in entries if any(result.children for result in entry.results)]
     if changing:
         notes.append(
             f"{and_list(changing)}: recorded curves know no change of params on the way. A trial that goes on from "
             "another's checkpoint gets the later epochs of its own params' curve, as if it had trained with these from "
             "the start, which costs it nothing. That flatters the strategy: its figures are not comparable."
         )
-    scheduled = [entry.label for entry in entries if any(outcome.scheduled for outcome in entry.outcomes)]
+    scheduled = [entry.label for entry in entries if any(result.scheduled for result in entry.results)]
     if scheduled:
         notes.append(
             f"{and_list(scheduled)}: recorded curves were trained with their params' own learning rate; the rates that "

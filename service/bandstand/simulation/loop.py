@@ -20,9 +20,9 @@ from typing import Literal
 
 from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
-from bandstand.simulation.cluster import Cluster, WorkerLuck
+from bandstand.simulation.cluster import VirtualCluster, WorkerLuck
 from bandstand.simulation.learning_curves.curves import Advance, Curve, Curves, State
-from bandstand.simulation.outcome import Improvement, Outcome
+from bandstand.simulation.simulation_result import Improvement, SimulationResult
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action, TrialState
 
@@ -35,11 +35,11 @@ CHECKPOINT_SECONDS = 30.0
 def simulate(
     spec: StudySpec,
     curves: Curves,
-    cluster: Cluster,
+    cluster: VirtualCluster,
     *,
     search: Search | None = None,
     stopwatch: Callable[[], float] = lambda: 0.0,
-) -> Outcome:
+) -> SimulationResult:
     """Run a study to its end.
 
     Args:
@@ -95,7 +95,7 @@ class _Tally:
 
 class _Simulation:
     def __init__(
-        self, spec: StudySpec, curves: Curves, cluster: Cluster, search: Search, stopwatch: Callable[[], float]
+        self, spec: StudySpec, curves: Curves, cluster: VirtualCluster, search: Search, stopwatch: Callable[[], float]
     ):
         self._spec = spec
         self._curves = curves
@@ -112,7 +112,7 @@ class _Simulation:
         self._timed = budget.wall_seconds is not None or budget.gpu_hours is not None
         self._tally = _Tally()
 
-    def run(self) -> Outcome:
+    def run(self) -> SimulationResult:
         self._search.begin()
         for number in range(len(self._workers)):
             self._start(number)
@@ -321,14 +321,14 @@ class _Simulation:
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> SimulationResult:
         history, tally = self._search.history, self._tally
         states: Counter[str] = Counter(str(trial.state) for trial in history.trials)
         reasons: Counter[str] = Counter(
             str(trial.state) if trial.state is TrialState.PRUNED else f"{trial.state} ({trial.reason})"
             for trial in history.trials
         )
-        return Outcome(
+        return SimulationResult(
             spec=self._spec,
             improvements=tuple(tally.improvements),
             chosen_value=float("nan") if history.best is None else history.value_of(history.best),

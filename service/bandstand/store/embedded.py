@@ -18,7 +18,7 @@ from urllib.parse import quote
 import psycopg
 
 from bandstand.errors import DatabaseUnreachableError
-from bandstand.settings import bandstand_home
+from bandstand.locations import bandstand_home
 
 __all__ = ["embedded_url"]
 

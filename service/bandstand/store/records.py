@@ -18,11 +18,11 @@ from bandstand.trials.events import Combined
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EndedTrial", "Replayed", "Request", "RunningTrial", "StudyProgress", "StudyRecord"]
+__all__ = ["EndedTrial", "Replayed", "RunningTrial", "StudyProgress", "StudyRecord", "StudyRequest"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class StudyRequest:
     """What somebody asked of a study."""
 
     id: int
@@ -125,7 +125,7 @@ class StudyRecord:
     model_trial: int | None  # whose model the study has: the best trial's, or where that is not there the next best's
     test_metrics: dict[str, float] | None  # of the study's model, measured once
     test_looks: int  # models that the test data were shown to: one, unless the study was extended after its end
-    requests: list[Request]  # what users have asked of it
+    requests: list[StudyRequest]  # what users have asked of it
     environment: dict[str, str]  # versions of the parts and the machine of the latest run
     notices: list[str]
     combined: Combined | None

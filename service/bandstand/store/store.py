@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand.settings import database_url
+from bandstand.locations import database_url
 from bandstand.store import connecting, tables
 from bandstand.store.accounts import Accounts
 from bandstand.store.comparison_plans import ComparisonPlans
@@ -23,8 +23,8 @@ from bandstand.store.database import Database
 from bandstand.store.embedded import embedded_url
 from bandstand.store.monitoring.monitoring import Monitoring
 from bandstand.store.optuna_mirror import OptunaMirror
+from bandstand.store.reading.params_by_epoch import ParamsByEpoch, read_params_by_epoch
 from bandstand.store.reading.replays import read_replayed_data
-from bandstand.store.reading.schedules import Schedule, read_schedule
 from bandstand.store.reading.study_list import (
     Stamp,
     StudySummary,
@@ -35,9 +35,9 @@ from bandstand.store.reading.study_list import (
 )
 from bandstand.store.reading.views import read_ended, read_progress, read_record, read_test_metrics
 from bandstand.store.records import EndedTrial, StudyProgress, StudyRecord
-from bandstand.store.requests import StudyRequests
 from bandstand.store.rows.best_rows import read_best
 from bandstand.store.rows.study_rows import find_or_create, find_row, get_row, has_work, wait_to_hold
+from bandstand.store.study_requests import StudyRequests
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study import StudySpec
 from bandstand.trials.best import BestTrial
@@ -173,7 +173,7 @@ class Store:
         with self.database.reading() as connection:
             return read_ended(connection, get_row(connection, name), after)
 
-    def schedule(self, name: str, trial: int | None = None) -> Schedule:
+    def params_by_epoch(self, name: str, trial: int | None = None) -> ParamsByEpoch:
         """What a trial, or the best one, was trained with in each epoch up to its best, its ancestors included.
 
         Raises:
@@ -181,7 +181,7 @@ class Store:
             InputError: there is no such trial, or it has no value yet.
         """
         with self.database.reading() as connection:
-            return read_schedule(connection, get_row(connection, name), trial)
+            return read_params_by_epoch(connection, get_row(connection, name), trial)
 
     def replayed_data(self, name: str) -> dict[str, Any] | None:
         """As `read_replayed_data`: the fingerprint of the data of the study that this one replays."""

@@ -20,9 +20,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from bandstand.errors import LeaseLostError
 from bandstand.store import tables
-from bandstand.store.monitoring.pulse import Figures
+from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.optuna_mirror import OptunaMirror
-from bandstand.store.records import Request
+from bandstand.store.records import StudyRequest
 from bandstand.store.rows.event_rows import Rows, event_from, measured_from, rows_from
 from bandstand.store.rows.request_rows import open_requests
 from bandstand.study.study import StudySpec
@@ -126,7 +126,7 @@ class StudyWriter:
         """Bring Optuna's tables up to everything there is, whatever a killed predecessor left out."""
         self._mirror.catch_up(history)
 
-    def heartbeat(self, figures: Figures | None = None) -> Heard:
+    def heartbeat(self, figures: CoordinatorCounts | None = None) -> Heard:
         """Say that the study is being run, and what was counted; returns what somebody wants of it."""
         asked = tables.request.c
         waiting = sa.exists().where(asked.study_id == self.study_id, asked.taken_at.is_(None))
@@ -141,7 +141,7 @@ class StudyWriter:
 
         return self._persistently(beat)
 
-    def open_requests(self) -> list[Request]:
+    def open_requests(self) -> list[StudyRequest]:
         """What users have asked for and was not taken in, the oldest first."""
         return self._persistently(lambda connection: open_requests(connection, self.study_id))
 

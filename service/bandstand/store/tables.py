@@ -98,7 +98,7 @@ lease = Table(
     Column("holder", Text, nullable=False),  # user@host, process id
     _now("acquired_at"),
     _now("heartbeat_at"),
-    Column("pulse", JSONB),  # what the holder counts, see `bandstand.store.monitoring.pulse`
+    Column("pulse", JSONB),  # what the holder counts, see `bandstand.store.monitoring.coordinator_counts`
 )
 
 trial = Table(

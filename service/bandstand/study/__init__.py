@@ -5,7 +5,7 @@ references       how a spec names its user's functions
 context          what such a function may ask for beside its params
 study_file       the file that a spec stands in
 budget_text      a budget as it is written on a command line
-lineup           the strategies that are compared, as a user writes them
+strategy_choices the strategies that are compared, as a user writes them
 comparison_plan  which studies a comparison consists of
 users_code       the code that a spec names, on its way to where it trains
 """

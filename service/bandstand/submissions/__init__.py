@@ -5,7 +5,8 @@ studies in order. A *run* is one such job. A submission waits (`queued`), has a 
 `ended`; a run that dies is followed by another, with back-off, until several in a row have not trained a single epoch.
 PostgreSQL holds all of it, so that any server may die and another goes on.
 
-`queue` is what users do, `dispatch` what a server does with the queue, `job` what the job itself says of its run;
+`queue` is what users do, `server_queue` what a server does with the queue, `job_instructions` what a job is told and
+says of its run;
 `changes` and `kept_code` write the rows that these share, `store.rows.submission_rows` has what readers get. None of
 them knows HTTP or Ray.
 """
@@ -15,14 +16,14 @@ from __future__ import annotations
 from bandstand.store.rows.submission_rows import Run, Submission
 from bandstand.study.states import SubmissionKind, SubmissionOutcome, SubmissionState
 from bandstand.study.users_code.code_archive import MAX_CODE_BYTES, CodeArchive
-from bandstand.submissions.dispatch import Dispatch
 from bandstand.submissions.queue import SubmissionQueue
+from bandstand.submissions.server_queue import ServerQueue
 
 __all__ = [
     "MAX_CODE_BYTES",
     "CodeArchive",
-    "Dispatch",
     "Run",
+    "ServerQueue",
     "Submission",
     "SubmissionKind",
     "SubmissionOutcome",

@@ -34,11 +34,11 @@ from bandstand.study.users_code.code_archive import CodeArchive
 from bandstand.submissions.changes import CLOSED, end_submission, members_of, notify, set_submission
 from bandstand.submissions.kept_code import drop_unused_code, is_kept, keep_code
 
-__all__ = ["Order", "SubmissionQueue"]
+__all__ = ["SubmissionQueue", "SubmissionTerms"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class SubmissionTerms:
     """How a submission is to be run."""
 
     submitter: str
@@ -129,7 +129,7 @@ class SubmissionQueue:
             drop_unused_code(connection)
             return is_new
 
-    def submit_study(self, spec: StudySpec, order: Order) -> tuple[Submission, bool]:
+    def submit_study(self, spec: StudySpec, order: SubmissionTerms) -> tuple[Submission, bool]:
         """Ask for a study to be run. The same study again is the same submission.
 
         Returns:
@@ -140,7 +140,7 @@ class SubmissionQueue:
         """
         return self._submit(spec.name, SubmissionKind.STUDY, [spec], order)
 
-    def submit_comparison(self, plan: ComparisonPlan, order: Order) -> tuple[Submission, bool]:
+    def submit_comparison(self, plan: ComparisonPlan, order: SubmissionTerms) -> tuple[Submission, bool]:
         """Ask for the studies of a comparison to be run, one after the other; more repeats or arms extend it.
 
         Returns:
@@ -154,7 +154,7 @@ class SubmissionQueue:
         return self._submit(kept.name, SubmissionKind.COMPARISON, specs, order)
 
     def _submit(
-        self, name: str, kind: SubmissionKind, specs: Sequence[StudySpec], order: Order
+        self, name: str, kind: SubmissionKind, specs: Sequence[StudySpec], order: SubmissionTerms
     ) -> tuple[Submission, bool]:
         if order.workers is not None and order.workers < 1:
             raise InputError(f"workers must be at least 1; got {order.workers}")
@@ -192,7 +192,7 @@ class SubmissionQueue:
             notify(connection)
             return read_submission(connection, found.id)
 
-    def resume(self, name: str, order: Order) -> Submission:
+    def resume(self, name: str, order: SubmissionTerms) -> Submission:
         """Have a study that ended go on where it stands, from now on with the order's code if it has some.
 
         Args:
@@ -265,7 +265,7 @@ def _nothing_left(name: str) -> InputError:
     )
 
 
-def _check_same(there: Submission, name: str, kind: SubmissionKind, order: Order) -> None:
+def _check_same(there: Submission, name: str, kind: SubmissionKind, order: SubmissionTerms) -> None:
     if there.name != name:
         raise StudyNameTakenError(
             f"a study is run for one submission; {name!r} belongs to the comparison {there.name!r}: resume that"
@@ -293,7 +293,7 @@ def _check_extension(connection: Connection, there: Submission, specs: Sequence[
         )
 
 
-def _insert(connection: Connection, name: str, kind: SubmissionKind, code: str | None, order: Order) -> int:
+def _insert(connection: Connection, name: str, kind: SubmissionKind, code: str | None, order: SubmissionTerms) -> int:
     values = {
         "name": name,
         "kind": kind,

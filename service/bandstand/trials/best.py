@@ -21,19 +21,19 @@ from bandstand.trials.events import FINAL_STATES, TrialState
 
 __all__ = [
     "BestTrial",
-    "Place",
+    "RankKey",
     "Seen",
     "by_loss",
     "complete_first",
     "epoch_counts",
     "full_results",
-    "place_of",
+    "rank_key_of",
     "ranked_by_loss",
     "ranked_places",
 ]
 
 
-class Place(NamedTuple):
+class RankKey(NamedTuple):
     """Where a trial stands among others: the smallest is the best."""
 
     behind: bool
@@ -44,14 +44,14 @@ class Place(NamedTuple):
     """Of equal trials the earlier is the better one."""
 
 
-def complete_first(state: TrialState, loss: float, number: int) -> Place:
+def complete_first(state: TrialState, loss: float, number: int) -> RankKey:
     """The place of a trial among others that ended anywhere: complete ones first, then by value, then the earlier."""
-    return Place(state is not TrialState.COMPLETE, loss, number)
+    return RankKey(state is not TrialState.COMPLETE, loss, number)
 
 
-def by_loss(loss: float, number: int) -> Place:
+def by_loss(loss: float, number: int) -> RankKey:
     """The place of a trial among others whose values can be compared as they are: by value, then the earlier."""
-    return Place(False, loss, number)
+    return RankKey(False, loss, number)
 
 
 def ranked_by_loss(losses: Mapping[int, float]) -> list[int]:
@@ -69,7 +69,7 @@ def epoch_counts(value: float | None, metrics: Mapping[str, float]) -> bool:
     return value is not None and isfinite(value) and isfinite(metrics.get("loss", 0.0))
 
 
-def place_of(objective: Objective, state: TrialState, value: float | None, number: int) -> Place | None:
+def rank_key_of(objective: Objective, state: TrialState, value: float | None, number: int) -> RankKey | None:
     """The place of a trial; None where it does not count.
 
     Args:
@@ -85,13 +85,13 @@ def place_of(objective: Objective, state: TrialState, value: float | None, numbe
     return complete_first(state, objective.sign * value, number) if state.is_result else None
 
 
-def ranked_places(objective: Objective, trials: Iterable[tuple[TrialState, float | None, int]]) -> list[Place]:
-    """The places of the trials that count, the best first; each is given as the last arguments of `place_of`."""
-    found = (place_of(objective, state, value, number) for state, value, number in trials)
+def ranked_places(objective: Objective, trials: Iterable[tuple[TrialState, float | None, int]]) -> list[RankKey]:
+    """The places of the trials that count, the best first; each is given as the last arguments of `rank_key_of`."""
+    found = (rank_key_of(objective, state, value, number) for state, value, number in trials)
     return sorted(place for place in found if place is not None)
 
 
-def full_results(places: Sequence[Place]) -> list[Place]:
+def full_results(places: Sequence[RankKey]) -> list[RankKey]:
     """Of places in order, those that the study's best is among: the full results, or all while there is none."""
     return [place for place in places if place.behind is places[0].behind]
 
@@ -108,7 +108,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class BestTrial:
-    """A study's best trial as readers get it, by the rule of `place_of`."""
+    """A study's best trial as readers get it, by the rule of `rank_key_of`."""
 
     number: int
     params: dict[str, Any]

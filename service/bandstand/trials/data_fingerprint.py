@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-__all__ = ["ArrayPrint", "DataPrint", "Difference", "describe_print", "difference_between", "refusal_of", "words_on"]
+__all__ = [
+    "ArrayPrint",
+    "DataDifference",
+    "DataPrint",
+    "describe_print",
+    "difference_between",
+    "refusal_of",
+    "words_on",
+]
 
 
 class ArrayPrint(TypedDict):
@@ -31,7 +39,7 @@ DataPrint = Mapping[str, Sequence[ArrayPrint]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
+class DataDifference:
     """How two data sets differ, by split."""
 
     other: tuple[str, ...] = ()  # other content, another shape or type, or there in one of them only
@@ -49,7 +57,7 @@ def describe_print(data: DataPrint) -> dict[str, str]:
     return {"data": hashlib.sha256(json.dumps(exact).encode()).hexdigest()[:16], "examples": counts}
 
 
-def difference_between(first: DataPrint, second: DataPrint) -> Difference:
+def difference_between(first: DataPrint, second: DataPrint) -> DataDifference:
     """How the second data set differs from the first."""
     other: list[str] = []
     rounded: list[str] = []
@@ -62,10 +70,10 @@ def difference_between(first: DataPrint, second: DataPrint) -> Difference:
         elif any(a["digest"] != b["digest"] for a, b in zip(ours, theirs, strict=True)):
             near = all(_are_near(a, b) for a, b in zip(ours, theirs, strict=True))
             (rounded if near else other).append(split)
-    return Difference(other=tuple(other), rounded=tuple(rounded), same_shapes=same_shapes)
+    return DataDifference(other=tuple(other), rounded=tuple(rounded), same_shapes=same_shapes)
 
 
-def refusal_of(difference: Difference) -> str:
+def refusal_of(difference: DataDifference) -> str:
     """Why a trainer with other data is refused, what the usual cause is, and the way out: one line."""
     cause = "the loader draws at random without a seed" if difference.same_shapes else "a file has changed"
     also = "a file has changed" if difference.same_shapes else "the loader draws at random without a seed"

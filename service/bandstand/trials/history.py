@@ -11,7 +11,7 @@ from math import nan
 from typing import Any
 
 from bandstand.problem.problem import Problem
-from bandstand.trials.best import Place, epoch_counts, place_of
+from bandstand.trials.best import RankKey, epoch_counts, rank_key_of
 from bandstand.trials.events import (
     Action,
     Checkpointed,
@@ -139,8 +139,8 @@ class History:
         """By request, what users want trained and is not yet a trial, in the order in which they asked."""
         self.has_result = False
         """Whether a trial has ended with a value and without failing."""
-        self._best: Place | None = None
-        self._best_ended: Place | None = None
+        self._best: RankKey | None = None
+        self._best_ended: RankKey | None = None
 
     @property
     def best(self) -> Trial | None:
@@ -171,8 +171,8 @@ class History:
         place = self._place(trial, state)
         return place is not None and (self._best_ended is None or place <= self._best_ended)
 
-    def _place(self, trial: Trial, state: TrialState) -> Place | None:
-        return place_of(self.spec.objective, state, self.value_of(trial), trial.number)
+    def _place(self, trial: Trial, state: TrialState) -> RankKey | None:
+        return rank_key_of(self.spec.objective, state, self.value_of(trial), trial.number)
 
     def apply(self, event: Event) -> Trial | None:
         """Take an event into account; returns the trial it is about."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bandstand.problem.budget import Budget
 from bandstand.trials.events import TrialState
 
-__all__ = ["Ledger", "Spent", "extended", "spends_a_trial", "spent_of_limits", "spent_share", "takes_a_trial"]
+__all__ = ["Ledger", "LimitSpent", "extended", "spends_a_trial", "spent_of_limits", "spent_share", "takes_a_trial"]
 
 
 def takes_a_trial(parent: int | None) -> bool:
@@ -29,7 +29,7 @@ def spends_a_trial(parent: int | None, state: TrialState) -> bool:
     return takes_a_trial(parent) and state.is_final
 
 
-class Spent(NamedTuple):
+class LimitSpent(NamedTuple):
     """How much of one limit is spent, in the limit's unit."""
 
     spent: float
@@ -38,7 +38,7 @@ class Spent(NamedTuple):
 
 def spent_of_limits(
     budget: Mapping[str, float], *, epochs: int, trials: int, wall_seconds: float, gpu_seconds: float
-) -> dict[str, Spent]:
+) -> dict[str, LimitSpent]:
     """What is spent of each limit, by the limit's name and in the order of `budget`.
 
     Args:
@@ -49,10 +49,10 @@ def spent_of_limits(
         gpu_seconds: likewise.
     """
     spent = {"epochs": epochs, "trials": trials, "wall_seconds": wall_seconds, "gpu_hours": gpu_seconds / 3600}
-    return {name: Spent(spent[name], limit) for name, limit in budget.items()}
+    return {name: LimitSpent(spent[name], limit) for name, limit in budget.items()}
 
 
-def spent_share(limits: Iterable[Spent]) -> float | None:
+def spent_share(limits: Iterable[LimitSpent]) -> float | None:
     """The share of the limit that is nearest to its end, 0 to 1; None where nothing is limited."""
     shares = [each.spent / each.limit for each in limits]
     return min(1.0, max(shares)) if shares else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from bandstand.simulation import Cluster, open_source, simulate
+from bandstand.simulation import VirtualCluster, open_source, simulate
 from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.study.study_file import find_study
 from tests.benchmarks.measuring.results import Section
@@ -46,10 +46,10 @@ def _rate(sampler: str, pruner: str, options: dict[str, int]) -> tuple[float, fl
     spec = _spec(sampler, pruner, options)
     curves = open_source("analytic").curves(spec.space, spec.objective, spec.max_epochs, 1)
     began = time.process_time()
-    simulate(spec, curves, Cluster(workers=WORKERS))
+    simulate(spec, curves, VirtualCluster(workers=WORKERS))
     seconds = time.process_time() - began
     watched = time.process_time()
-    outcome = simulate(spec, curves, Cluster(workers=WORKERS), stopwatch=time.process_time)
+    outcome = simulate(spec, curves, VirtualCluster(workers=WORKERS), stopwatch=time.process_time)
     return EPOCHS / seconds, outcome.decision_seconds / (time.process_time() - watched)
 
 

@@ -24,8 +24,8 @@ from typing import Any
 
 import psutil
 
+from bandstand.locations import bandstand_home
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.settings import bandstand_home
 from bandstand.strategies.randomness import trial_seed
 from bandstand.strategies.samplers.random_search import RandomSampler
 from bandstand.study.study import StudySpec

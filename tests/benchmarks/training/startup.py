@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from bandstand.settings import bandstand_home
+from bandstand.locations import bandstand_home
 from bandstand.store.store import Store
 from bandstand.study.study import study_spec_from
 from bandstand.study.study_file import find_study

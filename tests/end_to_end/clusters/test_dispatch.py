@@ -19,8 +19,8 @@ from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.study.states import RunState
 from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.submissions import CodeArchive, Dispatch, Submission, SubmissionQueue
-from bandstand.submissions.queue import Order
+from bandstand.submissions import CodeArchive, ServerQueue, Submission, SubmissionQueue
+from bandstand.submissions.queue import SubmissionTerms
 from tests.end_to_end.harness.databases import make_database
 from tests.end_to_end.harness.project import CODE, SETTINGS
 from tests.end_to_end.harness.ray_cluster import RayCluster
@@ -81,8 +81,10 @@ def make_spec(**changes: Any) -> StudySpec:
     return study_spec_from({**SETTINGS, "name": next(NAMES), "budget": {"epochs": 8}, **changes}, "a test")
 
 
-def make_order(code: str = CODE, **changes: Any) -> Order:
-    return Order(submitter="ada", code=CodeArchive.of_files({"project.py": code.encode()}), workers=1, **changes)
+def make_order(code: str = CODE, **changes: Any) -> SubmissionTerms:
+    return SubmissionTerms(
+        submitter="ada", code=CodeArchive.of_files({"project.py": code.encode()}), workers=1, **changes
+    )
 
 
 def wait_for_end(store: Store, name: str, seconds: float = 420) -> Submission:
@@ -134,7 +136,7 @@ def test_a_study_is_run_and_its_log_kept_and_one_that_cannot_be_is_refused_once(
 def test_a_dispatcher_finds_out_what_became_of_the_runs_of_one_that_has_vanished(team, cluster, start) -> None:
     """One run that the cluster never heard of, one that it has forgotten, one that was never submitted."""
     forgotten, unheard = make_spec(), make_spec()
-    vanished = Dispatch(team, "a machine that is gone")
+    vanished = ServerQueue(team, "a machine that is gone")
     for spec in (forgotten, unheard):
         SubmissionQueue(team).submit_study(spec, make_order())
     runs = [vanished.claim(per_user=9).run.id for _ in range(2)]

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bandstand.settings import bandstand_home
+from bandstand.locations import bandstand_home
 from bandstand.store.store import Store
 from tests.end_to_end.harness.databases import make_database
 from tests.end_to_end.harness.processes import actor_processes, epochs_of

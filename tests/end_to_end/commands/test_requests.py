@@ -46,8 +46,8 @@ def test_requests_are_taken_once_though_the_coordinator_dies_around_them(
         time.sleep(rng.uniform(0, 1.5))
         kill_one(first, "Coordinator", rng)
         let_it_train(first, store, name, 2, rng)
-    pulse = wait_until("a pulse", lambda: store.monitoring.pulse(name))
-    assert pulse.figures.trainers >= 1
+    status = wait_until("a status", lambda: store.monitoring.coordinator(name))
+    assert status.counts.trainers >= 1
     store.requests.enqueue(name, wanted[2])
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()

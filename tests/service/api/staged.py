@@ -14,7 +14,7 @@ from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
-from bandstand.submissions import Dispatch, SubmissionQueue
+from bandstand.submissions import ServerQueue, SubmissionQueue
 from bandstand.trials.events import Action
 
 __all__ = ["StagedStudy", "make_spec", "run_job"]
@@ -112,9 +112,9 @@ class StagedStudy:
         self._writer.set_study(state=state, reason=reason, ended_at=sa.func.clock_timestamp())
 
 
-def run_job(store: Store, name: str, printed: str = "") -> tuple[Dispatch, str]:
+def run_job(store: Store, name: str, printed: str = "") -> tuple[ServerQueue, str]:
     """Claim what waits under this name, as a server does, and let its job print something; returns the run's id."""
-    dispatch = Dispatch(store, "a test")
+    dispatch = ServerQueue(store, "a test")
     found = SubmissionQueue(store).find(name)
     assert found is not None
     _set_priority(store, name, 10_000)  # it is its turn

@@ -11,7 +11,7 @@ from bandstand.store.accounts import Role
 from bandstand.study.comparison_plan import make_plan
 from bandstand.study.states import RunState
 from bandstand.submissions import SubmissionQueue
-from bandstand.submissions.queue import Order
+from bandstand.submissions.queue import SubmissionTerms
 from tests.service.api.browsing import log_in
 from tests.service.api.staged import StagedStudy, make_spec, run_job
 
@@ -30,7 +30,7 @@ def text_of(page):
 
 def test_the_front_page_has_each_study_with_its_state_best_and_cost(browser, store):
     spec = make_spec(name="front-finished")
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     with StagedStudy(store, spec) as study:
         while study.train_one(0.87654):
             pass
@@ -51,7 +51,7 @@ def test_the_list_is_filtered_by_state_and_by_whose_it_is_and_comes_in_pages(bro
     monkeypatch.setattr("bandstand.api.pages.content.listing.PAGE_SIZE", 2)
     monkeypatch.setattr("bandstand.api.pages.front.PAGE_SIZE", 2)
     for number, user in enumerate(["ada", "grace", "ada", "ada"]):
-        SubmissionQueue(store).submit_study(make_spec(name=f"paged-{number}"), Order(submitter=user))
+        SubmissionQueue(store).submit_study(make_spec(name=f"paged-{number}"), SubmissionTerms(submitter=user))
         SubmissionQueue(store).stop(f"paged-{number}")
     found = [
         re.findall(r'href="/web/studies/(paged-\d)"', browser.get(f"/?state=stopped&page={n}").text) for n in (1, 2)
@@ -65,7 +65,7 @@ def test_the_list_is_filtered_by_state_and_by_whose_it_is_and_comes_in_pages(bro
 
 def test_a_comparison_is_one_line_and_its_studies_are_on_its_page(browser, store):
     plan = store.plans.keep(make_plan("page-comparison", make_spec(name="c"), ["tpe+asha"], 2))
-    SubmissionQueue(store).submit_comparison(plan, Order(submitter="ada"))
+    SubmissionQueue(store).submit_comparison(plan, SubmissionTerms(submitter="ada"))
     dispatch, run = run_job(store, plan.name, "comparing\n")
     first, *_ = plan.studies()
     with StagedStudy(store, first.spec) as study:
@@ -85,7 +85,7 @@ def test_a_comparison_is_one_line_and_its_studies_are_on_its_page(browser, store
 
 
 def test_what_waits_says_why(browser, store):
-    SubmissionQueue(store).submit_study(make_spec(name="waits"), Order(submitter="ada", priority=50))
+    SubmissionQueue(store).submit_study(make_spec(name="waits"), SubmissionTerms(submitter="ada", priority=50))
     said = text_of(browser.get("/"))
     assert re.search(r"waits ada, just now , priority 50: (next|no server)", said)
     dispatch, run = run_job(store, "waits", "oops\n")
@@ -98,7 +98,7 @@ def test_what_waits_says_why(browser, store):
 
 def test_a_study_page_has_its_running_trials_its_ended_ones_with_reasons_and_its_log(browser, store):
     spec = make_spec(name="page/with slash?", notes="n")
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     dispatch, run = run_job(store, spec.name, "first line\n\x1b[31mred\x1b[0m line\n")
     address = address_of("/web/studies", spec.name)
     assert "starting" in text_of(browser.get(address))
@@ -121,7 +121,7 @@ def test_a_study_page_has_its_running_trials_its_ended_ones_with_reasons_and_its
 
 def test_only_whoever_may_change_a_study_is_offered_to(app, store):
     spec = make_spec(name="buttons")
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     offered = {}
     for user, role in (("ada", Role.SUBMITTER), ("grace", Role.SUBMITTER), ("ada", Role.VIEWER), ("root", Role.ADMIN)):
         page = log_in(app, store, user, role).get("/web/studies/buttons")
@@ -136,7 +136,7 @@ def test_markup_in_names_params_messages_and_logs_stays_text(browser, store):
         space={"activation": {"type": "categorical", "choices": [EVIL, "relu"]}},
         objective={"metric": EVIL, "direction": "maximize"},
     )
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     dispatch, run = run_job(store, EVIL, f"{EVIL}\n")
     with StagedStudy(store, spec) as study:
         study.train_one(error=EVIL)

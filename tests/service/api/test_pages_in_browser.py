@@ -16,7 +16,7 @@ from bandstand.store.accounts import Role
 from bandstand.study.comparison_plan import make_plan
 from bandstand.study.states import RunState
 from bandstand.submissions import SubmissionQueue
-from bandstand.submissions.queue import Order
+from bandstand.submissions.queue import SubmissionTerms
 from tests.service.api.browsing import chromium, serve
 from tests.service.api.staged import StagedStudy, make_spec, run_job
 
@@ -67,7 +67,7 @@ def open_as(browser, address, store):
 @contextmanager
 def running(store, spec, printed="") -> Iterator[tuple[StagedStudy, threading.Event]]:
     """A submitted study that trains a trial now and then in a thread until the event is set, and is finished then."""
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     dispatch, run = run_job(store, spec.name, printed)
     stop = threading.Event()
     with StagedStudy(store, spec) as study:
@@ -193,7 +193,7 @@ def test_markup_of_studies_stays_text_wherever_it_is_shown(open_as, store):
 def test_no_page_scrolls_sideways_on_a_phone(open_as, store, scheme):
     long = "a-name-without-a-single-space-that-goes-on-and-on-" * 2
     spec = make_spec(name=f"{scheme}-{long}"[:100])
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     dispatch, run = run_job(store, spec.name, f"{long * 5}\n")
     plan = store.plans.keep(make_plan(f"phone-{scheme}", make_spec(name="p"), ["tpe+asha"], 3))
     with StagedStudy(store, spec) as study:
@@ -243,7 +243,7 @@ def test_a_page_is_walked_by_keyboard(open_as):
 
 def test_buttons_stop_resume_and_delete_and_say_in_a_line_what_is_refused(open_as, store):
     spec = make_spec(name="by/buttons")
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     page = open_as()
     page.goto("/web/studies/by/buttons")
     page.locator("h1 .state.queued").wait_for()
@@ -254,7 +254,7 @@ def test_buttons_stop_resume_and_delete_and_say_in_a_line_what_is_refused(open_a
     page.get_by_role("button", name="Stop").click()
     page.locator("h1 .state.stopped").wait_for()
     page.get_by_text("Delete …").click()
-    SubmissionQueue(store).resume(spec.name, Order(submitter="ada"))  # meanwhile, by somebody else
+    SubmissionQueue(store).resume(spec.name, SubmissionTerms(submitter="ada"))  # meanwhile, by somebody else
     page.get_by_role("button", name="Delete for good").click()
     page.get_by_text("only what has ended can be deleted").wait_for()
     SubmissionQueue(store).stop(spec.name)

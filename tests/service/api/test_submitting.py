@@ -9,7 +9,7 @@ import pytest
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.study.states import RunState
-from bandstand.submissions import CodeArchive, Dispatch, SubmissionQueue
+from bandstand.submissions import CodeArchive, ServerQueue, SubmissionQueue
 from tests.service.store.written_study import make_spec
 
 
@@ -19,7 +19,7 @@ def order(**changes):
 
 def end(store: Store, name: str) -> None:
     """Have a run of the study's end without having done anything."""
-    dispatch = Dispatch(store, "a test")
+    dispatch = ServerQueue(store, "a test")
     while (claimed := dispatch.claim(per_user=1000)) is not None:
         if claimed.submission.name == name:
             SubmissionQueue(store).stop(name)
@@ -118,7 +118,7 @@ def test_the_log_comes_in_pieces(client_of, store: Store):
     name = asked["spec"]["name"]
     ada.post("/studies", json=asked | {"priority": 1000})
     assert ada.get(f"/studies/{name}/logs").json()["run"] is None
-    dispatch = Dispatch(store, "a test")
+    dispatch = ServerQueue(store, "a test")
     run = dispatch.claim(per_user=1000).run.id
     dispatch.append_log(run, 0, "one\ntwo\n")
     first = ada.get(f"/studies/{name}/logs", params={"limit": 4}).json()

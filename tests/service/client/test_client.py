@@ -28,7 +28,7 @@ from bandstand.errors import (
 from bandstand.store import tables
 from bandstand.store.accounts import Role
 from bandstand.study.states import RunState
-from bandstand.submissions import Dispatch, SubmissionQueue
+from bandstand.submissions import ServerQueue, SubmissionQueue
 from tests.service.client.notebooks import run_cells
 from tests.service.store.written_study import train
 
@@ -287,7 +287,7 @@ def test_logs_are_read_to_the_end_and_on_to_the_next_job(client, spec, project, 
     monkeypatch.setattr("bandstand.client.submission.POLL_SECONDS", 0.1)
     study = client.submit(spec(), code=project, priority=1000, say=lambda note: None)
     assert study.logs() == ""
-    dispatch = Dispatch(store, "a test")
+    dispatch = ServerQueue(store, "a test")
     claimed = dispatch.claim(per_user=99)
     assert claimed is not None
     assert claimed.submission.name == study.name

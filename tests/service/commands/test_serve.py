@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.submissions import SubmissionQueue
-from bandstand.submissions.queue import Order
+from bandstand.submissions.queue import SubmissionTerms
 from tests.service.store.written_study import make_spec
 from tests.waiting import wait_until
 
@@ -148,7 +148,7 @@ def test_a_dispatcher_that_dies_is_followed_by_another_and_the_last_one_signs_of
 def test_while_the_cluster_is_away_submissions_wait_and_it_is_said_once(serve, store) -> None:
     served = serve(RAY_API_SERVER_ADDRESS=NOBODY_LISTENS, RAY_AUTH_MODE="disabled")
     spec = make_spec(name="waits for a cluster")
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     served.wait_for(f"job server must answer; {NOBODY_LISTENS} does not: ConnectionError; waiting")
     time.sleep(4)
     assert served.output.read_text().count("waiting") == 1

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from bandstand.comparison.anytime import anytime_data
+from bandstand.comparison.conclusions import judge
 from bandstand.comparison.differences import difference_data
 from bandstand.comparison.final_values import final_data
-from bandstand.comparison.judgement import judge
 from bandstand.comparison.numbers import json_from
 from bandstand.comparison.outline import make_comparison_report
 from bandstand.comparison.wins import wins_data

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from bandstand.comparison.judgement import judge
+from bandstand.comparison.conclusions import judge
 from bandstand.comparison.summary import (
     answer_from,
     arms_table,
@@ -40,9 +40,9 @@ def clear(make_results_of):
 
 
 def test_a_winner_is_named_where_it_is_better_than_each_other_arm(clear):
-    judgement = judge(clear)
-    assert (judgement.leader, judgement.winner, judgement.measure) == ("tpe+asha", "tpe+asha", "test")
-    first, second, _ = answer_from(clear, judgement)
+    conclusions = judge(clear)
+    assert (conclusions.leader, conclusions.winner, conclusions.measure) == ("tpe+asha", "tpe+asha", "test")
+    first, second, _ = answer_from(clear, conclusions)
     assert first.startswith("tpe+asha is the best: accuracy 0.8955 on the test data (mean of 12 repeats), 0.099 better")
     assert second == "It is shown to be better than each of the others (p < .05, corrected for all pairs)."
 
@@ -56,11 +56,11 @@ def test_five_repeats_show_nothing_however_large_the_difference(make_results_of)
             "grid": ends(*(v - 0.6 for v in values)),
         }
     )
-    judgement = judge(results)
-    assert (judgement.leader, judgement.winner) == ("tpe+asha", None)
-    assert answer_from(results, judgement)[0].startswith("tpe+asha did best on average")
-    assert "with 5 repeats of 3 strategies no difference" in answer_from(results, judgement)[1]
-    assert "it takes 7 at least" in answer_from(results, judgement)[1]
+    conclusions = judge(results)
+    assert (conclusions.leader, conclusions.winner) == ("tpe+asha", None)
+    assert answer_from(results, conclusions)[0].startswith("tpe+asha did best on average")
+    assert "with 5 repeats of 3 strategies no difference" in answer_from(results, conclusions)[1]
+    assert "it takes 7 at least" in answer_from(results, conclusions)[1]
 
 
 def test_who_is_better_by_chance_alone_is_no_winner(make_results_of):
@@ -71,9 +71,9 @@ def test_who_is_better_by_chance_alone_is_no_winner(make_results_of):
             "grid": ends(*(0.5 + 0.01 * (repeat % 3) for repeat in range(12))),
         }
     )
-    judgement = judge(results)
-    assert judgement.winner is None
-    sentence = answer_from(results, judgement)[1]
+    conclusions = judge(results)
+    assert conclusions.winner is None
+    sentence = answer_from(results, conclusions)[1]
     assert "shown to be better than grid, but not to be told from" in sentence
 
 
@@ -90,9 +90,9 @@ def test_smaller_is_better_where_the_objective_says_so(make_results_of):
         test=False,
         objective=Objective(metric="val_loss", direction="minimize"),
     )
-    judgement = judge(results)
-    assert (judgement.winner, judgement.measure) == ("tpe+asha", "validation")
-    over_random = dict(judgement.against)["random"][0]
+    conclusions = judge(results)
+    assert (conclusions.winner, conclusions.measure) == ("tpe+asha", "validation")
+    over_random = dict(conclusions.against)["random"][0]
     assert over_random.found.difference.mean == pytest.approx(0.5)
     assert over_random.speed_up.ratio == pytest.approx(4 / 1)
 
@@ -141,9 +141,9 @@ def test_an_arm_that_only_failed_has_a_row_and_no_numbers(make_results_of):
     results = make_results_of(
         {"tpe+asha": ends(0.9), "random": ends(0.8), "grid": ends(0.7)}, states={("tpe+asha", 0): "failed"}
     )
-    judgement = judge(results)
-    assert judgement.leader == "random"
-    assert arms_table(results, judgement).rows[-1][:2] == ("tpe+asha", "failed")
+    conclusions = judge(results)
+    assert conclusions.leader == "random"
+    assert arms_table(results, conclusions).rows[-1][:2] == ("tpe+asha", "failed")
 
 
 def test_a_comparison_under_way_says_so(make_results_of):
@@ -169,8 +169,8 @@ def test_values_that_are_not_finite_are_no_results(make_results_of):
 
 
 def test_tables_have_a_cell_for_each_column(clear):
-    judgement = judge(clear)
-    tables = [arms_table(clear, judgement), *(baseline_table(family, "test") for _, family in judgement.against)]
+    conclusions = judge(clear)
+    tables = [arms_table(clear, conclusions), *(baseline_table(family, "test") for _, family in conclusions.against)]
     for table in tables:
         assert {len(row) for row in table.rows} == {len(table.header)}
 
@@ -181,8 +181,8 @@ def test_repeats_that_chose_far_apart_are_pointed_out(make_results_of):
     assert disagreement_sentence(results, "tpe+asha") == ""
 
     def with_params(*params):
-        runs = tuple(run._replace(best_params=own) for run, own in zip(arm.runs, params, strict=True))
-        arms = tuple(dataclasses.replace(each, runs=runs) if each is arm else each for each in results.arms)
+        runs = tuple(run._replace(best_params=own) for run, own in zip(arm.studies, params, strict=True))
+        arms = tuple(dataclasses.replace(each, studies=runs) if each is arm else each for each in results.arms)
         return dataclasses.replace(results, arms=arms)
 
     near = with_params(*({"learning_rate": rate, "units": 64} for rate in (1e-3, 2e-3, 4e-3)))

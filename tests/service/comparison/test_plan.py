@@ -6,7 +6,7 @@ import pytest
 
 from bandstand.errors import InputError
 from bandstand.strategies.points.grid_points import grid_of
-from bandstand.study.lineup import strategies_from
+from bandstand.study.strategy_choices import strategies_from
 
 
 def test_random_and_grid_search_are_always_among_the_arms(make_plan_of):

@@ -11,7 +11,7 @@ import pytest
 from bandstand.problem.budget import Budget
 from bandstand.store.records import StudyRecord
 from bandstand.study.study import StudySpec
-from bandstand.trials.best import BestTrial, place_of
+from bandstand.trials.best import BestTrial, rank_key_of
 from bandstand.trials.events import TrialState
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, SearchSpace
 
@@ -140,7 +140,7 @@ def _attempts(trials, measurements):
 
 def _best(trials, params, spec):
     places = [
-        place_of(spec.objective, TrialState(state), value, number)
+        rank_key_of(spec.objective, TrialState(state), value, number)
         for state, value, number in zip(trials["state"], trials["value"], trials["number"], strict=True)
     ]
     places = [place for place in places if place is not None]

@@ -4,7 +4,7 @@ import pytest
 
 from bandstand.problem.budget import Budget
 from bandstand.report.conclusions.advice import search_warnings
-from bandstand.report.conclusions.border import border_of
+from bandstand.report.conclusions.range_ends import range_end_of
 from bandstand.report.figures.importances import ImportanceData
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
@@ -65,7 +65,7 @@ def test_an_ordinary_search_is_not_warned_about(warn, spec_of, run):
     ],
 )
 def test_a_value_on_the_border_names_the_wider_range(parameter, value, end, wider):
-    assert border_of(parameter, value) == (end, wider)
+    assert range_end_of(parameter, value) == (end, wider)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_value_on_the_border_names_the_wider_range(parameter, value, end, wide
     ],
 )
 def test_a_value_within_its_range_is_on_no_border(parameter, value):
-    assert border_of(parameter, value) is None
+    assert range_end_of(parameter, value) is None
 
 
 def test_the_best_value_on_a_border_is_a_warning_and_that_of_another_trial_is_not(warn, spec_of, run):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandstand.report.curves.courses import Scale, make_course, noise_of, scale_for
+from bandstand.report.curves.error_curves import Scale, make_course, noise_of, scale_for
 
 STEPS = np.arange(80)
 

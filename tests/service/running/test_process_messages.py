@@ -6,13 +6,13 @@ import pytest
 
 from bandstand.errors import BandstandError, InputError, ServiceError, StudyInUseError
 from bandstand.running.messages import (
-    Ended,
-    Job,
+    Instructions,
     Message,
-    Note,
-    Refused,
-    Running,
+    RunRefused,
+    StudyAtRest,
+    StudyNote,
     StudyOutcome,
+    StudyStarted,
     line_from,
     message_from,
 )
@@ -37,10 +37,10 @@ SPEC = StudySpec.model_validate(
 @pytest.mark.parametrize(
     "message",
     [
-        Running(study="told", workers=3),
-        Note(study="told", message="it waits\nfor resources"),
-        Ended(study="told", outcome=StudyOutcome(state="stopped", reason="it was stopped")),
-        Refused(kind="InputError", message="data must be there; got none"),
+        StudyStarted(study="told", workers=3),
+        StudyNote(study="told", message="it waits\nfor resources"),
+        StudyAtRest(study="told", outcome=StudyOutcome(state="stopped", reason="it was stopped")),
+        RunRefused(kind="InputError", message="data must be there; got none"),
     ],
 )
 def test_a_message_is_read_as_it_was_written(message: Message) -> None:
@@ -52,20 +52,20 @@ def test_a_message_is_read_as_it_was_written(message: Message) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"data_may_differ": True, "labels": {"accelerator": "H200"}}])
 def test_a_job_is_read_as_it_was_written(more: dict[str, Any]) -> None:
-    job = Job(
+    job = Instructions(
         specs=(SPEC, SPEC.model_copy(update={"name": "told too"})),
         workers=None,
         code=CodePlace(folders=("/there", "/here"), current_folder="/here", arguments=("train.py", "--fast")),
         checkpoints_uri="file:///checkpoints",
         **more,
     )
-    assert Job.from_line(line_from(job)) == job
+    assert Instructions.from_line(line_from(job)) == job
 
 
 @pytest.mark.parametrize("error", [InputError("a"), StudyInUseError("b"), ServiceError("c")])
 def test_a_refusal_is_the_error_again_on_the_other_side(error: BandstandError) -> None:
-    told = message_from(line_from(Refused.because_of(error)))
-    assert isinstance(told, Refused)
+    told = message_from(line_from(RunRefused.because_of(error)))
+    assert isinstance(told, RunRefused)
     assert type(told.error()) is type(error)
     assert str(told.error()) == str(error)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bandstand.problem.objective import Objective
 from bandstand.strategies.past_trials.ranking import Ranking
-from bandstand.trials.best import full_results, place_of, ranked_by_loss, ranked_places
+from bandstand.trials.best import full_results, rank_key_of, ranked_by_loss, ranked_places
 from bandstand.trials.events import TrialState
 from bandstand.trials.history import Trial
 
@@ -56,5 +56,5 @@ def test_a_sampler_builds_on_the_trial_that_stands_first_by_the_study_s_own_orde
         for number, (state, value) in enumerate(results)
     ]
     for one, other in permutations(trials, 2):
-        first, second = (place_of(objective, each.state, each.values[-1], each.number) for each in (one, other))
+        first, second = (rank_key_of(objective, each.state, each.values[-1], each.number) for each in (one, other))
         assert ranking.is_better(one, other) is (first < second)

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from bandstand.simulation import Cluster, compare
+from bandstand.simulation import VirtualCluster, compare
 from bandstand.simulation.report.best_so_far import band_data
 from bandstand.simulation.report.shares import end_data, worker_time_data
 from bandstand.simulation.report.summary import answer_from, json_from, make_rows, rung_table
-from bandstand.study.lineup import strategies_from
+from bandstand.study.strategy_choices import strategies_from
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def comparison(spec_with, hand_curves):
     )
     spec = spec_with(budget={"trials": 2})
     strategies = strategies_from(["random,random+asha:min_epochs=1:reduction_factor=4"])
-    return compare(spec, source, Cluster(workers=1), strategies, repeats=2)
+    return compare(spec, source, VirtualCluster(workers=1), strategies, repeats=2)
 
 
 def test_a_row_has_the_medians_of_a_strategy(comparison):
@@ -42,8 +42,8 @@ def test_a_trial_that_goes_on_from_another_counts_in_the_epochs_that_it_trained_
     source = SimpleNamespace(name="by hand", setting=None, curves=lambda *_: hand_curves(*[[0.5, 0.4, 0.3, 0.2]] * 9))
     spec = spec_with(budget={"trials": 1})
     strategies = strategies_from(["lr-restarts:cycle_epochs=2:cycles=2"])
-    found = compare(spec, source, Cluster(workers=1), strategies, repeats=1)
-    assert [outcome.trial_epochs for outcome in found.entries[0].outcomes] == [(2, 2)]
+    found = compare(spec, source, VirtualCluster(workers=1), strategies, repeats=1)
+    assert [result.trial_epochs for result in found.entries[0].results] == [(2, 2)]
     assert rung_table(found)[1][0][1:] == ("1 (50%)", "1 (50%)")
     assert json_from(found)["strategies"][0]["rungs"] == [
         {"epoch": 2, "trials": 1, "share": 0.5},
@@ -52,7 +52,7 @@ def test_a_trial_that_goes_on_from_another_counts_in_the_epochs_that_it_trained_
 
 
 def test_every_repeat_has_a_seed_of_its_own_that_strategies_share(comparison):
-    assert [[o.spec.seed for o in entry.outcomes] for entry in comparison.entries] == [[0, 1], [0, 1]]
+    assert [[o.spec.seed for o in entry.results] for entry in comparison.entries] == [[0, 1], [0, 1]]
 
 
 def test_the_best_so_far_is_drawn_against_epochs_and_time(comparison):

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store import tables
-from bandstand.store.reading.schedules import replay_spec
+from bandstand.store.reading.params_by_epoch import replay_spec
 from bandstand.store.records import StudyRecord
 from bandstand.store.rows.study_rows import delete_row
 from bandstand.store.store import Store
@@ -44,7 +44,7 @@ def best_of(record: StudyRecord) -> tuple[int, float]:
 
 def write_replay(store: Store, original: StudyRecord, suffix: str = "replay", trial: int | None = None) -> StudyRecord:
     name = original.spec.name
-    return write(store, replay_spec(store.schedule(name, trial), f"{name}-{suffix}"), scale=1.5)
+    return write(store, replay_spec(store.params_by_epoch(name, trial), f"{name}-{suffix}"), scale=1.5)
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,8 @@ def test_a_schedule_tells_the_replays_of_its_own_trial_and_the_study_those_of_al
     again = write_replay(store, replay, "again")
     name = original.spec.name
     assert [found.replay for found in store.record(name).replays] == [replay.spec.name, first.spec.name]
-    assert [found.replay for found in store.schedule(name).replays] == [replay.spec.name]
-    assert [found.replay for found in store.schedule(name, 0).replays] == [first.spec.name]
+    assert [found.replay for found in store.params_by_epoch(name).replays] == [replay.spec.name]
+    assert [found.replay for found in store.params_by_epoch(name, 0).replays] == [first.spec.name]
     found = store.record(replay.spec.name).replays
     assert [(each.study, each.replay) for each in found] == [
         (name, replay.spec.name),
@@ -138,7 +138,7 @@ def test_a_schedule_tells_the_replays_of_its_own_trial_and_the_study_those_of_al
 
 def test_a_replay_that_has_not_finished_says_how_far_it_is(bandstand: Bandstand, store: Store) -> None:
     name = write(store, population()).spec.name
-    spec = replay_spec(store.schedule(name), f"{name}-begun")
+    spec = replay_spec(store.params_by_epoch(name), f"{name}-begun")
     store.claim(spec, "a test").close()
     with store.database.connection() as connection, connection.begin():
         connection.execute(sa.update(tables.study).where(tables.study.c.name == spec.name).values(state="stopped"))

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from bandstand.search.protocol import Assignment
-from bandstand.store.reading.schedules import replay_spec, write_schedule
+from bandstand.store.reading.params_by_epoch import replay_spec, write_params_by_epoch
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
@@ -160,7 +160,7 @@ def test_keras_trains_each_epoch_with_the_rate_of_the_file_and_can_save_the_sche
     store: Store, written: Written, tmp_path: Path
 ) -> None:
     path = tmp_path / "schedule.json"
-    write_schedule(store.schedule(written.name), path)
+    write_params_by_epoch(store.params_by_epoch(written.name), path)
     schedule = TableSchedule.load(path, steps_per_epoch=STEPS)
     copies = [
         TableSchedule.from_config(json.loads(json.dumps(schedule.get_config()))),
@@ -181,7 +181,7 @@ def test_keras_trains_each_epoch_with_the_rate_of_the_file_and_can_save_the_sche
 def test_a_replay_has_the_segments_of_the_lineage_in_order_and_the_study_s_other_settings(
     store: Store, written: Written
 ) -> None:
-    spec = replay_spec(store.schedule(written.name), f"{written.name}-replay")
+    spec = replay_spec(store.params_by_epoch(written.name), f"{written.name}-replay")
     assert (spec.name, spec.sampler, spec.pruner) == (f"{written.name}-replay", "replay", "")
     options = spec.sampler_options
     assert (options["study"], options["trial"]) == (written.name, written.path[-1].trial)
@@ -203,7 +203,7 @@ def test_a_replay_has_the_segments_of_the_lineage_in_order_and_the_study_s_other
 
 def test_a_replay_trains_each_epoch_as_the_lineage_did(store: Store, written: Written) -> None:
     name = f"{written.name}-replayed"
-    train_lineages(store, replay_spec(store.schedule(written.name), name), later_is_better, set_or_of_params)
+    train_lineages(store, replay_spec(store.params_by_epoch(written.name), name), later_is_better, set_or_of_params)
     replay = store.record(name)
     measured = replay.measurements.sort_values("epoch")
     assert list(measured["epoch"]) == list(range(1, len(written.all_rates) + 1))
@@ -216,7 +216,7 @@ def test_a_replay_trains_each_epoch_as_the_lineage_did(store: Store, written: Wr
 
 
 def test_another_trial_s_schedule_ends_with_that_trial(bandstand: Bandstand, store: Store, population: Written) -> None:
-    found = store.schedule(population.name, 0)
+    found = store.params_by_epoch(population.name, 0)
     assert [segment.trial for segment in found.segments] == [0]
     assert found.value == population.record.trials.loc[0, "value"]
     assert "how trial 0 came to" in bandstand("schedule", population.name, "--trial", "0").out
@@ -263,11 +263,11 @@ def test_where_an_optimizer_told_no_rate_the_command_says_so_and_keras_refuses_t
     with pytest.raises(ValueError, match=r"^the file must hold a learning rate for each epoch, as `bandstand .*'$"):
         TableSchedule.load(path, steps_per_epoch=STEPS)
     assert bandstand("schedule", study.name).code == 0
-    assert replay_spec(store.schedule(study.name), "again").max_epochs == len(study.all_rates)
+    assert replay_spec(store.params_by_epoch(study.name), "again").max_epochs == len(study.all_rates)
 
 
 def test_a_schedule_that_ray_tune_found_is_replayed_under_ray_tune(store: Store, population: Written) -> None:
-    found = store.schedule(population.name)
+    found = store.params_by_epoch(population.name)
     settings = population.record.spec.model_dump(mode="json")
     tuned = StudySpec.model_validate(settings | {"sampler": "tune-pbt", "executor": "tune"})
     spec = replay_spec(dataclasses.replace(found, spec=tuned), "again")

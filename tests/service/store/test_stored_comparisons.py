@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from bandstand.errors import ComparisonNotFoundError, StudyNameTakenError
-from bandstand.study.lineup import strategies_from
+from bandstand.study.strategy_choices import strategies_from
 from tests.service.comparison.conftest import plan_of
 
 

@@ -12,7 +12,7 @@ from bandstand.errors import InputError, StudyNotFoundError
 from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
 from bandstand.store import study_writer, tables
-from bandstand.store.monitoring.pulse import Figures
+from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.rows.request_rows import params_from
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
@@ -171,16 +171,18 @@ def test_a_finished_study_is_not_over_while_a_request_waits_and_is_no_longer_lik
 def test_the_pulse_of_the_coordinator_that_has_the_study_is_read(store: Store) -> None:
     writer = store.claim(make_spec(), "a test")
     name = writer.spec.name
-    assert store.monitoring.pulse(name) is None
-    figures = Figures(trainers=3, busy=2, trainer_seconds=30.0, idle_seconds=10.5, decisions=7, decision_seconds=0.01)
+    assert store.monitoring.coordinator(name) is None
+    figures = CoordinatorCounts(
+        trainers=3, busy=2, trainer_seconds=30.0, idle_seconds=10.5, decisions=7, decision_seconds=0.01
+    )
     writer.heartbeat(figures)
-    pulse = store.monitoring.pulse(name)
-    assert pulse is not None
-    assert (pulse.figures, pulse.holder) == (figures, "a test")
-    assert pulse.heartbeat_at >= pulse.acquired_at
+    status = store.monitoring.coordinator(name)
+    assert status is not None
+    assert (status.counts, status.holder) == (figures, "a test")
+    assert status.heartbeat_at >= status.acquired_at
     writer.close()
     again = store.claim(writer.spec, "another")
-    assert store.monitoring.pulse(name) is None, "the figures of the one before are not its own"
+    assert store.monitoring.coordinator(name) is None, "the figures of the one before are not its own"
     again.close()
 
 

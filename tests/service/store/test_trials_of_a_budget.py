@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.api.pages.content.listing import read_listing
-from bandstand.api.pages.content.standing import read_standing
+from bandstand.api.pages.content.study_on_page import read_standing
 from bandstand.api.schemas.answers import Progress
 from bandstand.client.answers import progress_from
 from bandstand.running.progress_view import budget_spent, budget_used

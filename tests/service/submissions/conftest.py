@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
-from bandstand.submissions import Dispatch, SubmissionQueue
-from bandstand.submissions.queue import Order
+from bandstand.submissions import ServerQueue, SubmissionQueue
+from bandstand.submissions.queue import SubmissionTerms
 from tests.service.store.written_study import make_spec
 
 NAMES = (f"submitted-{number}" for number in itertools.count())
@@ -33,8 +33,8 @@ def empty_queue(store: Store) -> None:
 
 
 @pytest.fixture
-def dispatch(store: Store, queue: SubmissionQueue) -> Dispatch:
-    return Dispatch(store, "a test")
+def dispatch(store: Store, queue: SubmissionQueue) -> ServerQueue:
+    return ServerQueue(store, "a test")
 
 
 @pytest.fixture
@@ -43,5 +43,5 @@ def spec() -> SpecMaker:
 
 
 @pytest.fixture
-def order() -> Order:
-    return Order(submitter="ada")
+def order() -> SubmissionTerms:
+    return SubmissionTerms(submitter="ada")

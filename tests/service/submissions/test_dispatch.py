@@ -13,9 +13,9 @@ from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.study.states import RunState, SubmissionState
-from bandstand.submissions import Dispatch
-from bandstand.submissions.dispatch import MAX_ATTEMPTS
-from bandstand.submissions.job import begin_job, refuse_job
+from bandstand.submissions import ServerQueue
+from bandstand.submissions.job_instructions import begin_job, refuse_job
+from bandstand.submissions.server_queue import MAX_ATTEMPTS
 from bandstand.trials.events import Measured
 
 
@@ -54,7 +54,7 @@ def test_servers_that_claim_at_the_same_time_never_get_the_same_submission(store
     claimed = []
 
     def claim_all():
-        mine = Dispatch(store, "a test")
+        mine = ServerQueue(store, "a test")
         while (run := mine.claim(per_user=99)) is not None:
             claimed.append(run.submission.name)
 
@@ -69,7 +69,7 @@ def test_servers_that_claim_at_the_same_time_never_get_the_same_submission(store
 def test_the_runs_of_a_silent_server_are_taken_over_by_one_other(store, queue, dispatch, spec, order):
     queue.submit_study(spec(), order)
     run = dispatch.claim(per_user=9).run
-    others = [Dispatch(store, "another"), Dispatch(store, "a third")]
+    others = [ServerQueue(store, "another"), ServerQueue(store, "a third")]
     assert others[0].adopt() == []
     silence(store, dispatch.server)
     assert [one.run.id for one in others[0].adopt()] == [run.id]
@@ -82,7 +82,7 @@ def test_a_server_that_comes_back_from_silence_is_entered_again(store, queue, di
     dispatch.claim(per_user=9)
     dispatch.leave()
     dispatch.beat()
-    assert Dispatch(store, "another").adopt() == []
+    assert ServerQueue(store, "another").adopt() == []
 
 
 def test_a_run_that_dies_is_followed_by_another_after_a_while_until_it_is_enough(store, queue, dispatch, spec, order):

@@ -12,7 +12,7 @@ from bandstand.store.optuna_mirror import open_storage
 from bandstand.study.comparison_plan import make_plan
 from bandstand.study.states import RunState, SubmissionState
 from bandstand.submissions import CodeArchive
-from bandstand.submissions.job import begin_job
+from bandstand.submissions.job_instructions import begin_job
 
 
 def test_a_submitted_study_is_listed_as_queued_and_seen_by_optuna(store, queue, spec, order):

@@ -18,7 +18,7 @@ from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action
 from bandstand_workers.messages import Outcome
-from bandstand_workers.programs.choice import MeasuredProgram
+from bandstand_workers.programs.xla_choice import MeasuredProgram
 from bandstand_workers.training import callbacks
 from bandstand_workers.training import training as training_module
 from bandstand_workers.training.training import Training

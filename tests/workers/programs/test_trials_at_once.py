@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bandstand_workers.programs.together import Together
+from bandstand_workers.programs.batched_calls import Together
 
 
 def in_threads(*works: Any) -> list[Any]:

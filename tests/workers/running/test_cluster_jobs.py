@@ -11,9 +11,9 @@ import pytest
 
 from bandstand.store.store import Store
 from bandstand.study.states import RunState
-from bandstand.submissions import Dispatch, SubmissionQueue
-from bandstand.submissions.job import begin_job, must_stop
-from bandstand.submissions.queue import Order
+from bandstand.submissions import ServerQueue, SubmissionQueue
+from bandstand.submissions.job_instructions import begin_job, must_stop
+from bandstand.submissions.queue import SubmissionTerms
 from tests.service.store.written_study import make_spec
 
 NAMES = (f"cluster-job-{number}" for number in itertools.count())
@@ -30,8 +30,8 @@ def run_job(run: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def dispatch(store: Store) -> Dispatch:
-    return Dispatch(store, "a test")
+def dispatch(store: Store) -> ServerQueue:
+    return ServerQueue(store, "a test")
 
 
 def test_a_job_without_a_database_says_what_is_to_be_set(home) -> None:
@@ -50,7 +50,7 @@ def test_a_job_of_no_run_says_so(store) -> None:
 
 def test_a_job_that_was_stopped_before_it_began_is_not_refused(store, dispatch) -> None:
     spec = make_spec(name=next(NAMES))
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     run = dispatch.claim(per_user=9).run.id
     SubmissionQueue(store).stop(spec.name)
     done = run_job(run, BANDSTAND_DATABASE_URL=store.database.url)
@@ -61,14 +61,14 @@ def test_a_job_that_was_stopped_before_it_began_is_not_refused(store, dispatch) 
 
 def test_a_job_learns_that_it_must_stop_when_its_submission_stops_or_another_run_has_its_place(store, dispatch) -> None:
     spec = make_spec(name=next(NAMES))
-    SubmissionQueue(store).submit_study(spec, Order(submitter="ada"))
+    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
     run = dispatch.claim(per_user=9).run.id
     begin_job(store, run)
     assert not must_stop(store, run)
     SubmissionQueue(store).stop(spec.name)
     assert must_stop(store, run)
     dispatch.end_run(run, RunState.SUCCEEDED)
-    SubmissionQueue(store).resume(spec.name, Order(submitter="ada"))
+    SubmissionQueue(store).resume(spec.name, SubmissionTerms(submitter="ada"))
     later = dispatch.claim(per_user=9).run.id
     assert must_stop(store, run)
     assert not must_stop(store, later)

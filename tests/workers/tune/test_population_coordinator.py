@@ -17,7 +17,12 @@ from bandstand.search.search import Search
 from bandstand.trials.events import Action, TrialState
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.messages import Outcome
-from bandstand_workers.tune.population_coordinator import Interval, MemberCheckpoint, Order, PopulationCoordinator
+from bandstand_workers.tune.population_coordinator import (
+    MemberCheckpoint,
+    MemberInterval,
+    MemberTask,
+    PopulationCoordinator,
+)
 
 SPEC = {
     "name": "population",
@@ -62,11 +67,11 @@ class Population:
     def trials(self) -> Any:
         return self.search.history.trials
 
-    async def order(self, member: str, checkpoint: Any = None, params: Any = None) -> Order | None:
+    async def order(self, member: str, checkpoint: Any = None, params: Any = None) -> MemberTask | None:
         first = int(member)
         return await self.coordinator.order(member, first, checkpoint, params or dict(self.trials[first].params))
 
-    async def train(self, order: Order | None, value: float) -> Interval:
+    async def train(self, order: MemberTask | None, value: float) -> MemberInterval:
         """Its interval, with its checkpoint, as a trainer would."""
         assert order is not None
         given = order.assignment
@@ -104,7 +109,7 @@ def test_a_member_that_keeps_its_checkpoint_trains_on() -> None:
         assert (order.assignment.trial, order.assignment.from_epoch, order.resume_uri) == (1, 2, "1 at 2")
         assert (await population.train(order, 0.1)).over is False
         last = await population.train(await population.order("1", MemberCheckpoint(trial=1, epoch=4)), 0.1)
-        assert last == Interval(trial=1, epoch=6, value=0.1, over=True)
+        assert last == MemberInterval(trial=1, epoch=6, value=0.1, over=True)
         assert population.trials[1].state is TrialState.COMPLETE
 
     run(story())

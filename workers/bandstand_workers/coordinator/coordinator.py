@@ -15,7 +15,7 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError
-from bandstand.running.messages import Refused, StudyOutcome
+from bandstand.running.messages import RunRefused, StudyOutcome
 from bandstand.search.protocol import Measurement, Verdict
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
@@ -87,14 +87,14 @@ class Coordinator:
             self._store = Store(self._url)
         return self._store
 
-    async def run(self, trainers: Mapping[str, TrainerHandle]) -> StudyOutcome | Refused:
+    async def run(self, trainers: Mapping[str, TrainerHandle]) -> StudyOutcome | RunRefused:
         """Run the study to its end, or until it is stopped."""
         try:
             async with self._opening:
                 store = await asyncio.to_thread(self._opened_store)
             study = await OpenedStudy.open(store, self.spec, self.signals, self._checkpoints_uri)
         except BandstandError as error:
-            return Refused.because_of(error)
+            return RunRefused.because_of(error)
         self._study_run = self.make_run(study)
         try:
             return await self._study_run.run(trainers)

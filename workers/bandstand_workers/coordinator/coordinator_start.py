@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bandstand.running.messages import Refused, StudyOutcome
+from bandstand.running.messages import RunRefused, StudyOutcome
 from bandstand.study.study import StudySpec
 
 __all__ = ["settled", "start_coordinator"]
@@ -42,12 +42,12 @@ def start_coordinator(
     return options.remote(path, spec.model_dump(mode="json"), checkpoints_uri, *more), Path(path)
 
 
-def settled(answer: StudyOutcome | Refused) -> StudyOutcome:
+def settled(answer: StudyOutcome | RunRefused) -> StudyOutcome:
     """What a coordinator's run has come to.
 
     Raises:
         BandstandError: it refuses the study.
     """
-    if isinstance(answer, Refused):
+    if isinstance(answer, RunRefused):
         raise answer.error()
     return answer

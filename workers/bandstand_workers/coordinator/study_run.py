@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from bandstand import stored_files
 from bandstand.errors import BandstandError, InputError
-from bandstand.running.messages import Refused, StudyOutcome
+from bandstand.running.messages import RunRefused, StudyOutcome
 from bandstand.search.protocol import Measurement, StaleAttemptError, Verdict
 from bandstand.trials.events import StudyEnded
 from bandstand_workers.coordinator.chosen_model import ChosenModel
@@ -44,7 +44,7 @@ class StudyRun:
         self._search = study.search
         self._heartbeat = Heartbeat(study, assigner.pool, assigner.time_use, always_trains=always_trains)
 
-    async def run(self, trainers: Mapping[str, TrainerHandle]) -> StudyOutcome | Refused:
+    async def run(self, trainers: Mapping[str, TrainerHandle]) -> StudyOutcome | RunRefused:
         """Run the study to its end, or until it is stopped; then give it back."""
         study = self.study
         tasks = [asyncio.create_task(study.journal.write_batches())]
@@ -133,7 +133,7 @@ class StudyRun:
         if failure:
             raise failure
 
-    async def _conclude(self) -> StudyOutcome | Refused | None:
+    async def _conclude(self) -> StudyOutcome | RunRefused | None:
         """What came of the study; None where a user has asked for more meanwhile, so that it goes on."""
         self._heartbeat.takes_requests = False
         self._heartbeat.account()
@@ -146,7 +146,7 @@ class StudyRun:
             await self.study.journal.bring_optuna_up_to_date()
         return outcome
 
-    async def _stopped(self) -> StudyOutcome | Refused:
+    async def _stopped(self) -> StudyOutcome | RunRefused:
         await ChosenModel(self.study).keep(self.assigner.pool.trainers.values())
         if self.data.refusal is not None:
             return await self._refused()
@@ -167,10 +167,10 @@ class StudyRun:
                 return None
         return outcome
 
-    async def _refused(self) -> Refused:
+    async def _refused(self) -> RunRefused:
         """What is answered of a study that stops because a trainer has other data; it can be taken up again."""
         assert self.data.refusal is not None
         row = await self.study.columns()
         if row.state in ("queued", "running"):
             await self.study.set_columns(state="stopped", reason=self.data.refusal)
-        return Refused.because_of(InputError(self.data.refusal))
+        return RunRefused.because_of(InputError(self.data.refusal))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from bandstand.store.monitoring.pulse import Figures
+from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 
 __all__ = ["TimeUse"]
 
@@ -54,11 +54,11 @@ class TimeUse:
         self._stores += 1
         self._store_seconds += self._clock() - began
 
-    def figures(self) -> Figures:
+    def figures(self) -> CoordinatorCounts:
         """As of now."""
         self.turn()
         trainers, busy = self._count()
-        return Figures(
+        return CoordinatorCounts(
             trainers=trainers,
             busy=busy,
             trainer_seconds=self._trainer_seconds,

@@ -12,11 +12,11 @@ import shlex
 import sys
 
 from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError, answer_to
-from bandstand.settings import bandstand_home, database_url, ray_job_server
+from bandstand.locations import bandstand_home, database_url, ray_job_server
 from bandstand.store.store import Store
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
-from bandstand_workers.dispatch.options import Options
+from bandstand_workers.dispatch.options import DispatcherOptions
 from bandstand_workers.fleet.ray_connection import local_cores
 
 __all__ = ["run_dispatcher"]
@@ -26,7 +26,7 @@ def run_dispatcher(arguments: list[str]) -> int:
     """Run until SIGTERM, SIGINT or the end of standard input; returns the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("bandstand_workers.dispatch").setLevel(logging.INFO)
-    options = Options.from_arguments(arguments)
+    options = DispatcherOptions.from_arguments(arguments)
     try:
         return _run(options, Ending())
     except BandstandError as error:
@@ -34,7 +34,7 @@ def run_dispatcher(arguments: list[str]) -> int:
         return answer_to(type(error)).exit_code
 
 
-def _run(options: Options, ending: Ending) -> int:
+def _run(options: DispatcherOptions, ending: Ending) -> int:
     address = ray_job_server()
     url = database_url()
     if url is None:
@@ -67,9 +67,9 @@ def _open(url: str, ending: Ending) -> Store | None:
 
 
 def _run_loop(
-    options: Options, store: Store, address: str, python: str, ending: Ending, local: LocalRay | None = None
+    options: DispatcherOptions, store: Store, address: str, python: str, ending: Ending, local: LocalRay | None = None
 ) -> int:
-    from bandstand_workers.dispatch.cluster import Cluster
     from bandstand_workers.dispatch.loop import Loop
+    from bandstand_workers.dispatch.ray_jobs import RayJobs
 
-    return Loop(options, store, Cluster(address, python), ending, local).run()
+    return Loop(options, store, RayJobs(address, python), ending, local).run()

@@ -14,11 +14,11 @@ from bandstand.errors import ClusterUnreachableError, InputError, JobRefusedErro
 from bandstand.store.store import Store
 from bandstand.study.states import RunState
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
-from bandstand.submissions import Dispatch, SubmissionState
-from bandstand.submissions.dispatch import ClaimedRun
-from bandstand.submissions.job import refuse_job
-from bandstand_workers.dispatch.cluster import Cluster, RayJob
+from bandstand.submissions import ServerQueue, SubmissionState
+from bandstand.submissions.job_instructions import refuse_job
+from bandstand.submissions.server_queue import ClaimedRun
 from bandstand_workers.dispatch.job_logs import JobLogs
+from bandstand_workers.dispatch.ray_jobs import RayJob, RayJobs
 
 __all__ = ["MAX_LOG_CHARACTERS", "Dispatcher"]
 
@@ -45,7 +45,7 @@ class Dispatcher:
     def __init__(
         self,
         store: Store,
-        cluster: Cluster,
+        cluster: RayJobs,
         *,
         place: str,
         per_user: int,
@@ -67,7 +67,7 @@ class Dispatcher:
         self._per_user = per_user
         self._at_once = at_once
         self._stop_grace_seconds = stop_grace_seconds
-        self._dispatch = Dispatch(store, place)
+        self._dispatch = ServerQueue(store, place)
         self._logs = JobLogs(cluster.tail)
         self._since: dict[tuple[str, str], float] = {}  # (run, what) -> when it was first seen
         self._beat_at = 0.0

@@ -14,12 +14,12 @@ import time
 
 from bandstand.errors import PassingError
 from bandstand.store.store import Store
-from bandstand_workers.dispatch.cluster import Cluster
 from bandstand_workers.dispatch.dispatcher import Dispatcher
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
-from bandstand_workers.dispatch.options import Options
+from bandstand_workers.dispatch.options import DispatcherOptions
 from bandstand_workers.dispatch.queue_watch import QueueWatch
+from bandstand_workers.dispatch.ray_jobs import RayJobs
 
 __all__ = ["Loop"]
 
@@ -37,9 +37,9 @@ class Loop:
 
     def __init__(
         self,
-        options: Options,
+        options: DispatcherOptions,
         store: Store,
-        cluster: Cluster,
+        cluster: RayJobs,
         ending: Ending,
         local: LocalRay | None = None,
     ):

@@ -9,11 +9,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Options"]
+__all__ = ["DispatcherOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class DispatcherOptions:
     """Limits of one dispatcher."""
 
     per_user: int = 4
@@ -24,7 +24,7 @@ class Options:
     """That a stopped job has for pausing by itself, before Ray is asked to end it."""
 
     @classmethod
-    def from_arguments(cls, arguments: Sequence[str]) -> Options:
+    def from_arguments(cls, arguments: Sequence[str]) -> DispatcherOptions:
         """Read a command line; one that makes no sense ends the process."""
         parser = argparse.ArgumentParser(prog="python -m bandstand_workers dispatch")
         parser.add_argument("--per-user", type=int, default=cls.per_user)

@@ -25,13 +25,13 @@ class NotBegunError(Exception):
     """It was stopped while it waited for its first trainer; nothing of it was written."""
 
 
-def wait_for_first_trainer(fleet: Fleet, stop: threading.Event, shortage: ResourceNotes) -> None:
+def wait_for_first_trainer(fleet: Fleet, stop: threading.Event, notes: ResourceNotes) -> None:
     """Wait until a trainer is ready and has checked the study. Others may come later.
 
     Args:
         fleet: it has taken up the study.
         stop: set to wait no longer.
-        shortage: says meanwhile what is waited for.
+        notes: says meanwhile what is waited for.
 
     Raises:
         InputError: the study is refused.
@@ -50,7 +50,7 @@ def wait_for_first_trainer(fleet: Fleet, stop: threading.Event, shortage: Resour
         else:
             fleet.advance([])
             stop.wait(_LOOK_SECONDS)
-        shortage.look()
+        notes.look()
     raise NotBegunError
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bandstand.errors import ClusterUnreachableError, InputError
-from bandstand.settings import ray_address
+from bandstand.locations import ray_address
 from bandstand.study.study import Resources
 
 __all__ = ["check_room", "connect_ray", "fitting_trainers", "local_cores", "protect_local_ray"]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 import ray
 
+from bandstand.locations import ray_address
 from bandstand.report.text import counted
-from bandstand.settings import ray_address
 from bandstand.study.study import Resources
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.places import bundle_of
@@ -49,7 +49,7 @@ def note_of_size(bundle: Mapping[str, float], nodes: list[Mapping[str, float]]) 
 
 
 class ResourceNotes:
-    """Tells of a fleet's shortage, each thing once as long as it lasts. A local Ray has none."""
+    """Tells of what a fleet waits for, each thing once as long as it lasts. A local Ray has none."""
 
     def __init__(self, fleet: Fleet, note: Callable[[str], None]):
         """`note` is given sentences for the user."""

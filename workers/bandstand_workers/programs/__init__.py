@@ -1,6 +1,6 @@
 """An epoch as one compiled program, kept and used again.
 
-`fit` spends most of a small training in Python: one dispatch a batch, one trace a model. Here an epoch is one call of a
+`fit` spends most of a small training in Python: one call a batch, one trace a model. Here an epoch is one call of a
 program that loops over the batches itself and calls the model's own `train_step`, so that all of `compile` holds. A
 program belongs to the model that it was traced with; a later trial whose model is the same but for its weights, its
 learning rate and a few constants borrows that model (`reuse`), so that nothing is traced again.

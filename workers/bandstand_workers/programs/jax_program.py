@@ -17,11 +17,11 @@ import keras
 import numpy as np
 
 from bandstand_workers import keras_session
+from bandstand_workers.programs.batched_calls import Together
 from bandstand_workers.programs.building import metrics_built
 from bandstand_workers.programs.constants import Slot
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.programs.loop import Order
-from bandstand_workers.programs.together import Together
 
 __all__ = ["JaxFunctions", "JaxProgram"]
 

@@ -22,13 +22,13 @@ from bandstand.errors import (
     StudyFailedError,
     answer_to,
 )
+from bandstand.locations import checkpoints_uri, database_url
 from bandstand.running.live import PlainDisplay
-from bandstand.running.messages import Ended, Job, Message, Note, Running
-from bandstand.settings import checkpoints_uri, database_url
+from bandstand.running.messages import Instructions, Message, StudyAtRest, StudyNote, StudyStarted
 from bandstand.store.store import Store
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
 from bandstand.study.users_code.user_modules import CodePlace
-from bandstand.submissions.job import JobOrder, begin_job, must_stop, refuse_job
+from bandstand.submissions.job_instructions import JobInstructions, begin_job, must_stop, refuse_job
 
 __all__ = ["run_cluster_job"]
 
@@ -58,7 +58,7 @@ def run_cluster_job(run: str) -> int:
 class _ClusterJob:
     """One run, from its order to its exit code."""
 
-    def __init__(self, store: Store, run: str, order: JobOrder):
+    def __init__(self, store: Store, run: str, order: JobInstructions):
         self._store = store
         self._run = run
         self._order = order
@@ -77,7 +77,7 @@ class _ClusterJob:
         if not self._order.specs:
             print("there is nothing left to do", flush=True)
             return 0
-        job = Job(
+        job = Instructions(
             specs=tuple(self._order.specs),
             workers=self._order.workers,
             # Each of its processes begins in a copy of the job's working directory, which holds the project.
@@ -112,12 +112,12 @@ class _ClusterJob:
         """Hear of the studies' milestones; called by `run_job`, in the main thread."""
         self._obey_signals()  # Ray has set a handler of its own meanwhile
         match message:
-            case Running(study=name, workers=workers):
+            case StudyStarted(study=name, workers=workers):
                 self._study = name
                 self._draw(lambda: self._display.running(name, workers))
-            case Note(study=name, message=note):
+            case StudyNote(study=name, message=note):
                 self._draw(lambda: self._display.note(name, note))
-            case Ended(study=name, outcome=outcome):
+            case StudyAtRest(study=name, outcome=outcome):
                 self._show_end(name)
                 self._failed = self._failed or outcome.state == "failed"
                 if outcome.state == "stopped":  # whoever stops a study of a comparison, stops its job

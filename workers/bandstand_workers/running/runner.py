@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 
-from bandstand.running.messages import Job
+from bandstand.running.messages import Instructions
 from bandstand_workers.fleet.ray_connection import check_room, connect_ray, protect_local_ray
 from bandstand_workers.running.tell import Tell
 
 __all__ = ["run_job"]
 
 
-def run_job(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> None:
+def run_job(job: Instructions, database_url: str, stop: threading.Event, tell: Tell) -> None:
     """Run the job's studies.
 
     Args:

@@ -15,8 +15,8 @@ from typing import Any
 import ray
 
 from bandstand.errors import ServiceError
-from bandstand.running.messages import Ended, Job, Note, Running, StudyOutcome
-from bandstand.settings import ray_address
+from bandstand.locations import ray_address
+from bandstand.running.messages import Instructions, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
 from bandstand.study.study import StudySpec
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
 from bandstand_workers.coordinator.signals import Departure
@@ -35,7 +35,7 @@ _GROW_SECONDS = 15.0
 _log = logging.getLogger(__name__)
 
 
-def run_in_turn(job: Job, database_url: str, stop: threading.Event, tell: Tell) -> None:
+def run_in_turn(job: Instructions, database_url: str, stop: threading.Event, tell: Tell) -> None:
     """Run one study after the other, on the same trainers where these suit; as `run_job`.
 
     Raises:
@@ -62,20 +62,22 @@ def run_in_turn(job: Job, database_url: str, stop: threading.Event, tell: Tell) 
                     if following and (following.executor, following.resources) == ("actors", spec.resources):
                         upcoming = _StudyOnFleet(job, following, fleet, database_url, stop, tell)
                     outcome = study.run()
-            tell(Ended(study=spec.name, outcome=outcome))
+            tell(StudyAtRest(study=spec.name, outcome=outcome))
     finally:
         if upcoming is not None:
             upcoming.close()
 
 
-def _fleet_size(job: Job, spec: StudySpec) -> int | None:
+def _fleet_size(job: Instructions, spec: StudySpec) -> int | None:
     """How many trainers a study is to have; None for as many as a cluster comes to have room for."""
     if job.workers is None and ray_address() is None:
         return fitting_trainers(spec.resources)
     return job.workers
 
 
-def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell) -> StudyOutcome:
+def _run_under_tune(
+    job: Instructions, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell
+) -> StudyOutcome:
     from bandstand_workers.tune.executor import run_under_tune
     from bandstand_workers.tune.tune_run import TuneRun
 
@@ -88,8 +90,8 @@ def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threadin
         database_url=database_url,
         data_may_differ=job.data_may_differ,
         stop=stop,
-        running=lambda: tell(Running(study=spec.name, workers=workers)),
-        note=lambda message: tell(Note(study=spec.name, message=message)),
+        running=lambda: tell(StudyStarted(study=spec.name, workers=workers)),
+        note=lambda message: tell(StudyNote(study=spec.name, message=message)),
     )
     return run_under_tune(run)
 
@@ -97,7 +99,9 @@ def _run_under_tune(job: Job, spec: StudySpec, database_url: str, stop: threadin
 class _StudyOnFleet:
     """One study on the fleet."""
 
-    def __init__(self, job: Job, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event, tell: Tell):
+    def __init__(
+        self, job: Instructions, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event, tell: Tell
+    ):
         """Begin to start the coordinator, which takes a second or two; it touches nothing before `run`."""
         self._job = job
         self._spec = spec
@@ -106,7 +110,7 @@ class _StudyOnFleet:
         self._stop = stop
         self._stop_sent = False
         self._tell = tell
-        self._shortage = ResourceNotes(fleet, lambda message: tell(Note(study=spec.name, message=message)))
+        self._shortage = ResourceNotes(fleet, lambda message: tell(StudyNote(study=spec.name, message=message)))
         self._url_files: list[Path] = []
         self._coordinator = self._start_coordinator()
 
@@ -127,7 +131,7 @@ class _StudyOnFleet:
         """
         wait_for_first_trainer(self._fleet, self._stop, self._shortage)
         self._shortage.begun()
-        self._tell(Running(study=self._spec.name, workers=self._fleet.placed))
+        self._tell(StudyStarted(study=self._spec.name, workers=self._fleet.placed))
 
     def run(self) -> StudyOutcome:
         """The study's outcome, from as many coordinators as it takes; `begin` comes first.

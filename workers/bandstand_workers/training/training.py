@@ -136,14 +136,18 @@ class Training:
         else:
             trial = TrialTraining(self._parts, assignment, link, model, callbacks, folder)
             outcome = self._train(trial, assignment, resume_uri, deadline)
+        self._let_go(trial, outcome, context)
+        notes += self.source.take_notes()
+        memory_bytes = psutil.Process().memory_info().rss
+        return dataclasses.replace(outcome, defaulted=self._defaulted(), notes=tuple(notes), memory_bytes=memory_bytes)
+
+    def _let_go(self, trial: TrialTraining | None, outcome: Outcome, context: Context) -> None:
+        """Have a trial's model serve others where it is sound, and remove what is of no use any more."""
         if context.folder is not None:
             remove_if_empty(context.folder)
         if trial is not None and outcome.failure is None and outcome.refusal is None:
             self.source.give_back(trial.model)
         self.source.clean_up(None if trial is None else trial.model)
-        notes += self.source.take_notes()
-        memory_bytes = psutil.Process().memory_info().rss
-        return dataclasses.replace(outcome, defaulted=self._defaulted(), notes=tuple(notes), memory_bytes=memory_bytes)
 
     def _make(self, assignment: Assignment, context: Context, notes: list[str]) -> tuple[TrialModel, list[Any]]:
         """An assignment's model and the user's callbacks; what the user should know of these goes into `notes`."""

@@ -21,7 +21,7 @@ from bandstand.trials.events import Action
 from bandstand_workers import keras_session
 from bandstand_workers.messages import EpochLink, Outcome, TrialUnwantedError
 from bandstand_workers.programs.loop import train_epochs
-from bandstand_workers.programs.reuse.kept import KeptModel
+from bandstand_workers.programs.reuse.kept_models import KeptModel
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.callbacks import FollowLearningRates, KeepEvaluated, ReportEpochs, SeedEpochs
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper

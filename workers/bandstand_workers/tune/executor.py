@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from bandstand.errors import ServiceError
-from bandstand.running.messages import Refused, StudyOutcome
+from bandstand.running.messages import RunRefused, StudyOutcome
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
@@ -84,7 +84,7 @@ def _run_by_calls(run: TuneRun, folder: Path) -> StudyOutcome:
         ray.kill(coordinator)
 
 
-def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> StudyOutcome | Refused:
+def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> StudyOutcome | RunRefused:
     """Wait for the outcome; pass on a wish to stop."""
     checked = coordinator.checked.remote()
     waiting = [checked]
@@ -93,7 +93,7 @@ def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> StudyOutc
     while True:
         ready, _ = ray.wait([outcome, *waiting], num_returns=1, timeout=0.2)
         if outcome in ready:
-            answer: StudyOutcome | Refused = ray.get(outcome)
+            answer: StudyOutcome | RunRefused = ray.get(outcome)
             return answer
         if checked in ready:
             waiting = []

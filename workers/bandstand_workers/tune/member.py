@@ -20,7 +20,7 @@ from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Failure, Outcome
 from bandstand_workers.tune.population import MEMBER, OBJECTIVE, PopulationConfig
-from bandstand_workers.tune.population_coordinator import Interval, MemberCheckpoint, Order
+from bandstand_workers.tune.population_coordinator import MemberCheckpoint, MemberInterval, MemberTask
 from bandstand_workers.tune.trainer_thread import TrainerThread
 
 __all__ = ["MemberTrainable"]
@@ -76,7 +76,7 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
     def _take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
         return bool(ray.get(self._coordinator.take_data.remote(fingerprint, remarks)))
 
-    def _train(self, order: Order) -> Interval:
+    def _train(self, order: MemberTask) -> MemberInterval:
         assignment = order.assignment
         arguments = self._coordinator, assignment, order.folder, order.resume_uri, order.seconds_left
         try:
@@ -87,5 +87,5 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
             failure = Failure(kind="internal", message=message, cause=type(error).__name__, detail=detail)
             outcome = Outcome(failure=failure)
         settled = self._coordinator.settle.remote(self.trial_id, assignment.trial, assignment.attempt, outcome)
-        interval: Interval = ray.get(settled)
+        interval: MemberInterval = ray.get(settled)
         return interval

@@ -29,10 +29,10 @@ from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.messages import Outcome
 
 __all__ = [
-    "Interval",
     "MemberCheckpoint",
+    "MemberInterval",
     "MemberStart",
-    "Order",
+    "MemberTask",
     "PopulationCoordinator",
     "PopulationCoordinatorActor",
     "PopulationRun",
@@ -56,7 +56,7 @@ class MemberCheckpoint:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class MemberTask:
     """What a member trains now."""
 
     assignment: Assignment
@@ -66,7 +66,7 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Interval:
+class MemberInterval:
     """What a member has reached."""
 
     trial: int
@@ -136,7 +136,7 @@ class PopulationRun(StudyRun):
 
     async def order(
         self, member: str, first_trial: int, checkpoint: MemberCheckpoint | None, params: Mapping[str, Any]
-    ) -> Order | None:
+    ) -> MemberTask | None:
         """What a member trains for its next result, once there is a place; None: nothing any more.
 
         Args:
@@ -157,14 +157,14 @@ class PopulationRun(StudyRun):
             self._leave_place(member)
         return order
 
-    async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome | None) -> Interval:
+    async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome | None) -> MemberInterval:
         """An order has been trained; its pause is durable when this returns."""
         self._leave_place(member)
         await self.study.outcomes.take(member, trial, attempt, outcome)
         while self.study.pauses.under_way(member):
             await self.study.signals.change()
         known = self._search.history.trials[trial]
-        return Interval(
+        return MemberInterval(
             trial=trial,
             epoch=known.epochs,
             value=known.values[-1] if known.values else float("nan"),
@@ -179,7 +179,7 @@ class PopulationRun(StudyRun):
 
     async def _order(
         self, member: str, first_trial: int, checkpoint: MemberCheckpoint | None, params: Mapping[str, Any]
-    ) -> Order | None:
+    ) -> MemberTask | None:
         trial = self._trial_to_train(member, first_trial, checkpoint, params)
         if trial.state is not TrialState.WAITING:
             await self.study.journal.durable()
@@ -196,7 +196,7 @@ class PopulationRun(StudyRun):
             await self.study.journal.durable()
             return None
         ledger, gpus = self._search.history.ledger, self.study.spec.resources.gpus
-        return Order(
+        return MemberTask(
             assignment=assignment,
             folder=self.study.folder_of(trial.number),
             resume_uri=resume_uri,
@@ -294,11 +294,11 @@ class PopulationCoordinator(Coordinator):
 
     async def order(
         self, member: str, first_trial: int, checkpoint: MemberCheckpoint | None, params: Mapping[str, Any]
-    ) -> Order | None:
+    ) -> MemberTask | None:
         """As `PopulationRun.order`."""
         return await self._population.order(member, first_trial, checkpoint, params)
 
-    async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome | None) -> Interval:
+    async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome | None) -> MemberInterval:
         """As `PopulationRun.settle`."""
         return await self._population.settle(member, trial, attempt, outcome)
 

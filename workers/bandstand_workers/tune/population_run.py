@@ -15,8 +15,8 @@ import ray
 from ray import tune
 
 from bandstand.errors import ServiceError
+from bandstand.locations import ray_address
 from bandstand.running.messages import StudyOutcome
-from bandstand.settings import ray_address
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
 from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
 from bandstand_workers.fleet.fleet import Fleet

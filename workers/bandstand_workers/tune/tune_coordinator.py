@@ -12,7 +12,7 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError, InputError, ServiceError
-from bandstand.running.messages import Refused, StudyOutcome
+from bandstand.running.messages import RunRefused, StudyOutcome
 from bandstand_workers.coordinator.coordinator import Coordinator
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.study_run import StudyRun
@@ -45,18 +45,18 @@ class TuneCoordinator(Coordinator):
 
     # -- for the process that runs studies --------------------------------------------------------------------------
 
-    async def run_checked(self, trainers: int) -> StudyOutcome | Refused:
+    async def run_checked(self, trainers: int) -> StudyOutcome | RunRefused:
         """Have the study checked, then run it to its end by so many trainers, or until it is stopped."""
         try:
             refusal = await TuneTrainer(self._calls).prepare.remote(self.spec.model_dump(mode="json"), True)
             if refusal:
-                return Refused.because_of(InputError(refusal))
+                return RunRefused.because_of(InputError(refusal))
             self._checked.set()
             return await self.run(dict(self._trainers.add() for _ in range(trainers)))
         except BandstandError as error:
-            return Refused.because_of(error)
+            return RunRefused.because_of(error)
         except ray.exceptions.RayError as error:
-            return Refused.because_of(ServiceError(f"it could not be checked: {error}"))
+            return RunRefused.because_of(ServiceError(f"it could not be checked: {error}"))
         finally:
             self._calls.close()
 

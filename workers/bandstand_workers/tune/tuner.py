@@ -20,7 +20,7 @@ import psutil
 from ray import tune
 
 from bandstand.errors import ServiceError, one_line
-from bandstand.settings import bandstand_home
+from bandstand.locations import bandstand_home
 from bandstand.study.study import StudySpec
 
 __all__ = ["Fit", "make_tuner", "tune_folder"]

@@ -17,7 +17,7 @@ from bandstand.api.schemas.answers import Progress
 from bandstand.store.reading.study_list import State, StudySummary
 from bandstand.store.store import Store
 
-__all__ = ["Snapshots", "Standing", "StudyQuery"]
+__all__ = ["Snapshots", "StudyQuery", "StudySnapshot"]
 
 _LIST_SECONDS = 1.0
 _KEPT = 500
@@ -40,7 +40,7 @@ class _KeptList:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class StudySnapshot:
     """How a study stands."""
 
     progress: Progress
@@ -54,7 +54,7 @@ class Snapshots:
     def __init__(self, store: Store):
         self._store = store
         self._lists: OrderedDict[StudyQuery, _KeptList] = OrderedDict()
-        self._standings: OrderedDict[int, Standing] = OrderedDict()
+        self._standings: OrderedDict[int, StudySnapshot] = OrderedDict()
         self._lists_lock = threading.Lock()  # held while a list is looked up
         self._standings_lock = threading.Lock()
 
@@ -70,7 +70,7 @@ class Snapshots:
                 keep_latest(self._lists, query, kept, _KEPT)
             return kept.studies
 
-    def standing(self, study: StudySummary) -> Standing:
+    def standing(self, study: StudySummary) -> StudySnapshot:
         """How a study stands, looked up when something has happened to it since.
 
         Raises:
@@ -79,7 +79,7 @@ class Snapshots:
         kept = self._standings.get(study.id)
         if kept is None or (kept.progress.state, kept.progress.events) != (study.state, study.events):
             progress = self._store.progress(study.name)
-            kept = Standing(progress=Progress.model_validate(progress), spec=progress.spec.model_dump(mode="json"))
+            kept = StudySnapshot(progress=Progress.model_validate(progress), spec=progress.spec.model_dump(mode="json"))
             with self._standings_lock:
                 keep_latest(self._standings, study.id, kept, _KEPT)
         return kept

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from bandstand.api.access.authentication import Viewer, store_of
-from bandstand.api.pages.content.listing import Member, read_entry_state, read_members
-from bandstand.api.pages.content.standing import may_change
+from bandstand.api.pages.content.listing import ComparedStudy, read_entry_state, read_members
+from bandstand.api.pages.content.study_on_page import may_change
 from bandstand.api.pages.rendering import render
 from bandstand.errors import ComparisonNotFoundError, StudyNotFoundError
 from bandstand.store.store import Store
@@ -19,17 +19,17 @@ from bandstand.study.comparison_plan import ComparisonPlan
 from bandstand.study.states import StudyState
 from bandstand.submissions import Run, SubmissionQueue
 
-__all__ = ["Arm", "answer_so_far", "arms_of", "router"]
+__all__ = ["ArmRow", "answer_so_far", "arms_of", "router"]
 
 router = APIRouter()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
+class ArmRow:
     """A strategy with its repeats."""
 
     label: str
-    repeats: Sequence[Member]
+    repeats: Sequence[ComparedStudy]
     mean: float | None
     """Of the best values of its finished repeats."""
 
@@ -68,7 +68,7 @@ def comparison(request: Request, token: Viewer, name: str) -> Response:
     )
 
 
-def arms_of(store: Store, plan: ComparisonPlan) -> list[Arm]:
+def arms_of(store: Store, plan: ComparisonPlan) -> list[ArmRow]:
     """The arms in the order of the plan, each with all of its repeats."""
     names = {(each.arm, each.repeat): each.spec.name for each in plan.studies()}
     with store.database.reading() as connection:
@@ -77,11 +77,11 @@ def arms_of(store: Store, plan: ComparisonPlan) -> list[Arm]:
     for arm in plan.arms:
         repeats = [members[names[arm.label, repeat]] for repeat in range(plan.repeats)]
         values = [one.best for one in repeats if one.state is StudyState.FINISHED and one.best is not None]
-        arms.append(Arm(label=arm.label, repeats=repeats, mean=fmean(values) if values else None))
+        arms.append(ArmRow(label=arm.label, repeats=repeats, mean=fmean(values) if values else None))
     return arms
 
 
-def answer_so_far(arms: Sequence[Arm], plan: ComparisonPlan) -> str:
+def answer_so_far(arms: Sequence[ArmRow], plan: ComparisonPlan) -> str:
     """What the validation values show up to now, in a sentence; what can be concluded is the report's to say."""
     objective = plan.spec.objective
     measured = [arm for arm in arms if arm.mean is not None]

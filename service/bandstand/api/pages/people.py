@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandstand.api.pages.addresses import login_address
 from bandstand.api.pages.rendering import render
-from bandstand.api.schemas.problems import Problem
+from bandstand.api.schemas.problem_details import ProblemDetails
 
 __all__ = ["PagesForPeople", "wants_page"]
 
@@ -61,7 +61,9 @@ async def _answer(scope: Scope, start: Message, body: bytes, receive: Receive, s
         target = scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         await RedirectResponse(login_address(target), 303)(scope, receive, send)
         return
-    problem = Problem.model_validate_json(body) if body else Problem(title="Error", status=status, detail="")
+    problem = (
+        ProblemDetails.model_validate_json(body) if body else ProblemDetails(title="Error", status=status, detail="")
+    )
     page = render(
         Request(scope), "problem.html", status, code=status, title=problem.title, detail=problem.detail
     )  # fmt: skip

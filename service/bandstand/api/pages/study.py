@@ -7,7 +7,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from bandstand.api.access.authentication import Viewer, store_of
 from bandstand.api.pages.content.fields import budget_fields, param_fields
-from bandstand.api.pages.content.standing import may_change, read_standing, whole_log
+from bandstand.api.pages.content.study_on_page import may_change, read_study_on_page, whole_log
 from bandstand.api.pages.rendering import render
 from bandstand.errors import StudyNotFoundError
 from bandstand.submissions import SubmissionQueue
@@ -20,7 +20,7 @@ router = APIRouter()
 @router.get("/web/studies/{name:path}")
 def study(request: Request, token: Viewer, name: str) -> Response:
     """Where a study stands."""
-    standing = read_standing(store_of(request), name)
+    standing = read_study_on_page(store_of(request), name)
     spec = standing.progress.spec
     return render(
         request,

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from bandstand.api.access.authentication import Submitter, Viewer, store_of
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Sha256InPath
 from bandstand.errors import InputError
 from bandstand.store.store import Store

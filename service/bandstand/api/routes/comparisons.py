@@ -20,17 +20,17 @@ from bandstand.api.routes.submitting import (
     stop_study,
 )
 from bandstand.api.schemas.answers import RunOut, StudyOut, SubmissionOut
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Limit, Name, Sha256, Storable, check_new_name
 from bandstand.errors import ComparisonNotFoundError, InputError
 from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan, make_plan
-from bandstand.study.lineup import strategies_from
 from bandstand.study.states import SubmissionState
+from bandstand.study.strategy_choices import strategies_from
 from bandstand.study.study import study_spec_from
 from bandstand.submissions import SubmissionQueue
-from bandstand.submissions.queue import Order
+from bandstand.submissions.queue import SubmissionTerms
 
 __all__ = ["last", "router"]
 
@@ -40,7 +40,7 @@ last = APIRouter(tags=["comparisons"])
 _MOST_STUDIES = 500
 
 
-class ComparisonOrder(BaseModel):
+class ComparisonSubmission(BaseModel):
     """A comparison to be run."""
 
     model_config = ConfigDict(
@@ -111,7 +111,7 @@ class ComparisonDetail(BaseModel):
     responses=answers(400, 401, 403, 409, 413, 422, 429, 503, same=ComparisonDetail),
 )  # fmt: skip
 def submit_comparison(
-    request: Request, response: Response, token: Submitter, order: ComparisonOrder
+    request: Request, response: Response, token: Submitter, order: ComparisonSubmission
 ) -> ComparisonDetail:
     """Submit a comparison. The same again changes nothing; more strategies or repeats extend it."""
     spec = study_spec_from(order.spec, "spec")
@@ -128,7 +128,7 @@ def submit_comparison(
     if order.code is not None and not SubmissionQueue(store).has_code(order.code):
         raise InputError(f"code must be kept before it is used; there is none with SHA-256 {order.code}: send it first")
     plan = make_plan(name, spec, order.strategies, order.repeats)
-    how = Order(
+    how = SubmissionTerms(
         submitter=token.user_name, code=order.code, workers=order.workers, priority=order.priority, labels=order.labels
     )
     _, is_new = SubmissionQueue(store).submit_comparison(plan, how)

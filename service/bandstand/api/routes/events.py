@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from bandstand.api.access.authentication import Viewer
 from bandstand.api.feeds.study_feeds import Feeds, News
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name
 from bandstand.study.states import StudyState
 

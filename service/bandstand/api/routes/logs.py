@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from bandstand.api.access.authentication import Viewer, store_of
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, TextOrEmpty
 from bandstand.errors import StudyNotFoundError
 from bandstand.submissions import SubmissionQueue
@@ -18,7 +18,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["studies"])
 
 
-class Log(BaseModel):
+class LogPart(BaseModel):
     """A piece of a run's log."""
 
     run: int | None
@@ -42,18 +42,18 @@ def get_log(
     run: Annotated[int | None, Query(ge=1, lt=2**31, description="Its number; the latest if left out.")] = None,
     start: Annotated[int, Query(ge=0, lt=2**53, description="Characters to skip.")] = 0,
     limit: Annotated[int, Query(ge=1, le=500_000, description="Characters at most.")] = 100_000,
-) -> Log:
+) -> LogPart:
     """A piece of what a job of the study's has printed. Ask again from `next` for more, as long as it has not ended."""
     store = store_of(request)
     submission, runs = SubmissionQueue(store).look_up(name)
     if submission is None and not store.studies(names=[name]):
         raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
     if not runs and run is None:
-        return Log(run=None, state="", ended=False, start=start, text="", next=start)
+        return LogPart(run=None, state="", ended=False, start=start, text="", next=start)
     chosen = next((one for one in runs if one.number == run), None) if run is not None else runs[-1]
     if chosen is None:
         raise StudyNotFoundError(f"study {name!r} has {len(runs)} runs; there is no run {run}")
     text = SubmissionQueue(store).log(chosen.id, start, limit)
     following = start + len(text)
     ended = chosen.state.has_ended and following >= chosen.log_characters
-    return Log(run=chosen.number, state=chosen.state, ended=ended, start=start, text=text, next=following)
+    return LogPart(run=chosen.number, state=chosen.state, ended=ended, start=start, text=text, next=following)

@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandstand.api.access.authentication import Viewer
 from bandstand.api.feeds.study_feeds import Feeds
-from bandstand.api.schemas.problems import answers
-from bandstand.store.monitoring.census import Census
+from bandstand.api.schemas.problem_details import answers
+from bandstand.store.monitoring.database_counts import DatabaseCounts
 from bandstand.store.store import Store
 
 __all__ = ["MeasureRequests", "Metrics", "router"]
@@ -46,7 +46,7 @@ class Metrics:
         )  # fmt: skip
         self.registry.register(self)
         self._lock = threading.Lock()
-        self._census: Census | None = None
+        self._counts: DatabaseCounts | None = None
         self._taken_at = 0.0
         self._epochs = 0
 
@@ -57,11 +57,11 @@ class Metrics:
             DatabaseUnreachableError: the server went away.
         """
         with self._lock:
-            if self._census is None or time.monotonic() - self._taken_at > _CENSUS_SECONDS:
-                before, self._census = self._census, self._store.monitoring.census()
+            if self._counts is None or time.monotonic() - self._taken_at > _CENSUS_SECONDS:
+                before, self._counts = self._counts, self._store.monitoring.counts()
                 self._taken_at = time.monotonic()
                 # A deleted study takes its epochs with it, and a counter that shrinks would look like a restart.
-                self._epochs += max(0, self._census.epochs - (before.epochs if before else 0))
+                self._epochs += max(0, self._counts.epochs - (before.epochs if before else 0))
             return bytes(generate_latest(self.registry))
 
     def describe(self) -> Iterable[Metric]:
@@ -70,22 +70,22 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """What the database said, for the registry."""
-        census = self._census
-        if census is None:
+        counts = self._counts
+        if counts is None:
             return
-        yield _gauge("studies", "Studies by state.", "state", census.studies)
-        yield _gauge("trials", "Trials by state.", "state", census.trials)
-        yield _gauge("submissions", "Submissions by state.", "state", census.submissions)
-        yield _gauge("runs", "Jobs by state.", "state", census.runs)
+        yield _gauge("studies", "Studies by state.", "state", counts.studies)
+        yield _gauge("trials", "Trials by state.", "state", counts.trials)
+        yield _gauge("submissions", "Submissions by state.", "state", counts.submissions)
+        yield _gauge("runs", "Jobs by state.", "state", counts.runs)
         yield GaugeMetricFamily(
-            "bandstand_queue_oldest_seconds", "Age of what has waited longest in the queue.", census.oldest_seconds
+            "bandstand_queue_oldest_seconds", "Age of what has waited longest in the queue.", counts.oldest_seconds
         )
         yield CounterMetricFamily("bandstand_epochs", "Epochs trained, all studies together.", self._epochs)
         yield GaugeMetricFamily("bandstand_event_streams", "Readers of events.", self._feeds.watchers)
         for name, help_text, is_counter in _PULSE:
             kind = CounterMetricFamily if is_counter else GaugeMetricFamily
             family = kind(f"bandstand_{name}", help_text, labels=["study"])
-            for study, figures in census.pulses.items():
+            for study, figures in counts.coordinators.items():
                 family.add_metric([study], getattr(figures, name))
             yield family
 
@@ -99,7 +99,7 @@ _PULSE = (
     ("decision_seconds", "Time of deciding.", True),
     ("store_seconds", "Time of waiting for decisions to be durable.", True),
 )
-"""Fields of a pulse's figures, what they are, and whether they only grow."""
+"""Fields of a coordinator's counts, what they are, and whether they only grow."""
 
 
 def _gauge(name: str, help_text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from bandstand.api.access.authentication import Viewer, store_of
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 
 __all__ = ["router"]
 

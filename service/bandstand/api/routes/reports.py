@@ -15,11 +15,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
 from bandstand.api.access.authentication import Viewer, store_of
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name
 from bandstand.errors import StudyNotFoundError
+from bandstand.locations import bandstand_home
 from bandstand.running.child_death import ending_of
-from bandstand.settings import bandstand_home
 from bandstand.store.store import Store
 
 __all__ = ["ReportWriter", "router"]

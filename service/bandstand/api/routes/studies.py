@@ -8,8 +8,17 @@ from fastapi import APIRouter, Query, Request
 
 from bandstand.api.access.authentication import Viewer, store_of
 from bandstand.api.feeds.snapshots import Snapshots, StudyQuery
-from bandstand.api.schemas.answers import Best, Page, RunOut, StudyDetail, StudyOut, SubmissionOut, TrialOut, TrialPage
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.answers import (
+    BestOut,
+    Page,
+    RunOut,
+    StudyDetail,
+    StudyOut,
+    SubmissionOut,
+    TrialOut,
+    TrialPage,
+)
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Limit, Name, Storable
 from bandstand.errors import StudyNotFoundError
 from bandstand.store.reading.study_list import State
@@ -54,12 +63,12 @@ def list_trials(
 
 
 @router.get("/studies/{name:path}/best", responses=answers(401, 404, 422, 429, 503))
-def get_best(request: Request, token: Viewer, name: Name) -> Best:
+def get_best(request: Request, token: Viewer, name: Name) -> BestOut:
     """The study's best trial so far; a 404 too as long as none has a value."""
     found, tested = store_of(request).best(name)
     if found is None:
         raise StudyNotFoundError(f"study {name!r} has no trial with a value yet: wait for one")
-    return Best.model_validate(found).model_copy(update={"test_metrics": tested if found.model_path else None})
+    return BestOut.model_validate(found).model_copy(update={"test_metrics": tested if found.model_path else None})
 
 
 @last.get("/studies/{name:path}", responses=answers(401, 404, 422, 429, 503))

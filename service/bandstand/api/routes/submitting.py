@@ -12,14 +12,14 @@ from bandstand import stored_files
 from bandstand.api.access.authentication import Submitter, check_may_change, store_of
 from bandstand.api.routes.studies import study_detail
 from bandstand.api.schemas.answers import StudyDetail, SubmissionOut
-from bandstand.api.schemas.problems import answers
+from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, Sha256, Storable, check_new_name
 from bandstand.errors import StudyNotFoundError, one_line
 from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store
 from bandstand.study.study import study_spec_from
 from bandstand.submissions import SubmissionQueue
-from bandstand.submissions.queue import Order
+from bandstand.submissions.queue import SubmissionTerms
 
 __all__ = ["SPEC_EXAMPLE", "Labels", "Priority", "Workers", "check_owner", "router"]
 
@@ -44,7 +44,7 @@ SPEC_EXAMPLE: dict[str, Any] = {
 }
 
 
-class StudyOrder(BaseModel):
+class StudySubmission(BaseModel):
     """A study to be run."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE}]})
@@ -76,7 +76,7 @@ class Resumption(BaseModel):
     status_code=201,
     responses=answers(400, 401, 403, 409, 413, 422, 429, 503, same=StudyDetail),
 )
-def submit_study(request: Request, response: Response, token: Submitter, order: StudyOrder) -> StudyDetail:
+def submit_study(request: Request, response: Response, token: Submitter, order: StudySubmission) -> StudyDetail:
     """Submit a study. The same study again changes nothing; the name with other settings or code is a conflict."""
     spec = study_spec_from(order.spec, "spec")
     check_new_name(spec.name)
@@ -86,7 +86,7 @@ def submit_study(request: Request, response: Response, token: Submitter, order: 
         check_may_change(token, there.submitter, spec.name)
     _, is_new = SubmissionQueue(store).submit_study(
         spec,
-        Order(
+        SubmissionTerms(
             submitter=token.user_name, code=order.code, workers=order.workers, priority=order.priority,
             labels=order.labels,
         ),
@@ -112,7 +112,9 @@ def resume_study(request: Request, token: Submitter, name: Name, how: Resumption
     store = store_of(request)
     check_owner(store, token, name)
     how = how or Resumption()
-    order = Order(submitter=token.user_name, code=how.code, workers=how.workers, data_may_differ=how.data_may_differ)
+    order = SubmissionTerms(
+        submitter=token.user_name, code=how.code, workers=how.workers, data_may_differ=how.data_may_differ
+    )
     resumed = SubmissionQueue(store).resume(name, order)
     request.app.state.snapshots.forget_lists()
     return SubmissionOut.model_validate(resumed)

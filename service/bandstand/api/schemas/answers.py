@@ -16,7 +16,7 @@ from bandstand.study.states import RunState, StudyState, SubmissionKind, Submiss
 from bandstand.trials.events import TrialState
 
 __all__ = [
-    "Best", "Page", "Progress", "RunOut", "RunningTrialOut", "StudyDetail", "StudyOut", "SubmissionOut", "TrialOut",
+    "BestOut", "Page", "Progress", "RunOut", "RunningTrialOut", "StudyDetail", "StudyOut", "SubmissionOut", "TrialOut",
     "TrialPage",
 ]  # fmt: skip
 
@@ -116,7 +116,7 @@ class SeenOut(_FromRecord):
     state: TrialState
 
 
-class Best(_FromRecord):
+class BestOut(_FromRecord):
     """A study's best trial so far."""
 
     number: int
@@ -163,7 +163,7 @@ class Progress(_FromRecord):
     epochs: int
     wall_seconds: float
     gpu_seconds: float
-    best: Best | None
+    best: BestOut | None
     running: list[RunningTrialOut]
     rungs: dict[int, int]
     """Epoch where trials are judged, and how many have reached it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from bandstand.client import Client
-from bandstand.commands.requests import texts_from
+from bandstand.commands.extend_enqueue import texts_from
 from bandstand.problem.budget import Budget
 from bandstand.store.rows.request_rows import params_from
 from bandstand.study.budget_text import budget_from

@@ -7,9 +7,9 @@ from pathlib import Path
 import typer
 
 from bandstand.errors import StudyFailedError
+from bandstand.locations import bandstand_home
 from bandstand.running.live import make_display
 from bandstand.running.run import RunOptions, run_studies
-from bandstand.settings import bandstand_home
 from bandstand.store.store import Store
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import find_study

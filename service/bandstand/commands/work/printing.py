@@ -16,13 +16,13 @@ from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.records.timeline import places_of
 from bandstand.report.text import counted
 from bandstand.running.progress_view import params_text
-from bandstand.store.reading.schedules import Schedule
+from bandstand.store.reading.params_by_epoch import ParamsByEpoch
 from bandstand.store.reading.study_list import StudySummary
 from bandstand.store.records import StudyRecord
 from bandstand.trials.combination import sentence_on
 from bandstand.trials.events import TrialState
 
-__all__ = ["print_best", "print_record", "print_schedule", "print_studies"]
+__all__ = ["print_best", "print_params_by_epoch", "print_record", "print_studies"]
 
 _TOP = 10
 
@@ -164,18 +164,18 @@ def _print_failures(record: StudyRecord, console: Console) -> None:
         console.print(Text(f"  {len(group)} × {message}  (trials {numbers}{more})"))
 
 
-def print_schedule(schedule: Schedule, console: Console | None = None) -> None:
+def print_params_by_epoch(found: ParamsByEpoch, console: Console | None = None) -> None:
     """Print what a lineage was trained with: a line for each of its segments, the params where they change."""
     console = console or make_console(soft_wrap=True)
-    metric = schedule.spec.objective.metric
-    count = len(schedule.epochs)
-    words = f"{metric} {schedule.value:.4f} after {counted(count, 'epoch')}"
-    console.print(Text(f"{schedule.spec.name}: how trial {schedule.trial} came to {words}", style="bold"))
+    metric = found.spec.objective.metric
+    count = len(found.epochs)
+    words = f"{metric} {found.value:.4f} after {counted(count, 'epoch')}"
+    console.print(Text(f"{found.spec.name}: how trial {found.trial} came to {words}", style="bold"))
     lines: list[tuple[str, ...]] = []
     before: dict[str, Any] = {}
     first = 1
-    for segment in schedule.segments:
-        rows = schedule.epochs[first - 1 : first - 1 + segment.epochs]
+    for segment in found.segments:
+        rows = found.epochs[first - 1 : first - 1 + segment.epochs]
         rates = [row["learning_rate"] for row in rows if row["learning_rate"] is not None]
         params = dict(segment.params)
         changed = {name: value for name, value in params.items() if before.get(name) != value}
@@ -186,6 +186,6 @@ def print_schedule(schedule: Schedule, console: Console | None = None) -> None:
         before, first = params, first + segment.epochs
     header = ("epochs", "trial", "learning rate", "params, then what changed")
     print_table(console, header, lines, folded=(3,), left=(0, 2))
-    for replayed in schedule.replays:
+    for replayed in found.replays:
         console.print(replayed.sentence, markup=False)
     console.print("`-o FILE.json` or `-o FILE.csv` has every epoch; `bandstand replay` trains it again", markup=False)

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from bandstand.comparison import summary
+from bandstand.comparison.conclusions import judge
 from bandstand.comparison.figures import COMPARISON_FIGURES
-from bandstand.comparison.judgement import judge
 from bandstand.comparison.outline import make_comparison_report
 from bandstand.comparison.results import Results, read_results
 from bandstand.errors import InputError
@@ -46,13 +46,13 @@ def write_comparison_report(store: Store, results: Results, output: Path, form: 
     """Write the report of a comparison, and show its answer to reviewers of each of its studies."""
     document = make_comparison_report(results)
     write_document(document, output, form)
-    judgement = judge(results)
+    conclusions = judge(results)
     figures = _main_drawings(document, "by_epochs", "final_values")
     notes = DashboardNotes(store.database.url)
     for planned in results.plan.studies():
         place = f"{planned.arm}, repeat {planned.repeat + 1}, of the comparison {results.plan.name}."
-        leads = planned.arm == judgement.leader and planned.repeat == 0
-        notes.put(planned.spec.name, [place, *summary.answer_from(results, judgement)], figures if leads else {})
+        leads = planned.arm == conclusions.leader and planned.repeat == 0
+        notes.put(planned.spec.name, [place, *summary.answer_from(results, conclusions)], figures if leads else {})
 
 
 def study_figure(store: Store, name: str, which: str, against: list[str] | None) -> tuple[str, Drawing | str]:

@@ -20,7 +20,7 @@ import uvicorn
 from bandstand.api.app import make_app
 from bandstand.api.settings import ServerSettings
 from bandstand.errors import INTERRUPTED, InputError
-from bandstand.running.dispatch_child import DispatchChild
+from bandstand.running.dispatcher_process import DispatcherProcess
 from bandstand.store.store import Store
 
 __all__ = ["Tls", "Transport", "is_loopback", "listen", "run_server", "tls_files"]
@@ -50,7 +50,7 @@ class Transport:
         return self.tls is not None or self.behind_proxy
 
 
-def run_server(store: Store, child: DispatchChild | None, listening: socket.socket, transport: Transport) -> int:
+def run_server(store: Store, child: DispatcherProcess | None, listening: socket.socket, transport: Transport) -> int:
     """Serve until a signal ends it; returns what the command ends with."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     tls = transport.tls

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bandstand.errors import InputError
 from bandstand.report.forms.terminal_tables import make_console, print_table
-from bandstand.simulation.cluster import Cluster
+from bandstand.simulation.cluster import VirtualCluster
 from bandstand.simulation.comparison import Comparison, compare
 from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.simulation.report.summary import (
@@ -28,7 +28,7 @@ from bandstand.simulation.report.summary import (
     work_table,
 )
 from bandstand.simulation.simulated_study import SimulatedStudy
-from bandstand.study.lineup import strategies_from, strategy_of
+from bandstand.study.strategy_choices import strategies_from, strategy_of
 from bandstand.study.study import StudySpec
 from bandstand.study.study_file import find_study
 
@@ -57,7 +57,7 @@ def numbers_from(option: str, text: str) -> tuple[float, ...]:
 
 
 def simulated(
-    study: SimulatedStudy, source: CurveSource, cluster: Cluster, strategies: list[str] | None, repeats: int
+    study: SimulatedStudy, source: CurveSource, cluster: VirtualCluster, strategies: list[str] | None, repeats: int
 ) -> Comparison:
     """The study simulated with each of the strategies; with its own where None."""
     choices = strategies_from(strategies) if strategies else [strategy_of(study.spec)]
@@ -120,7 +120,7 @@ def _print(comparison: Comparison) -> None:
     console.print()
     console.print(answer_from(comparison), markup=False, highlight=False)
     for entry in comparison.entries:
-        failed = [outcome for outcome in entry.outcomes if outcome.failed]
+        failed = [result for result in entry.results if result.failed]
         if failed:
             console.print(
                 Text(

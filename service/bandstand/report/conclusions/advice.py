@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bandstand.report.conclusions.border import border_of
+from bandstand.report.conclusions.range_ends import range_end_of
 from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.records.timeline import ranked_trials, values_of
@@ -95,7 +95,7 @@ def _on_the_border(record: StudyRecord) -> Iterator[str]:
     if best is None or record.best_ancestors:  # where a schedule ends says little of where the range should
         return
     for name, parameter, _ in record.spec.space.flat():
-        border = border_of(parameter, best.params[name]) if name in best.params else None
+        border = range_end_of(parameter, best.params[name]) if name in best.params else None
         if border is None:
             continue
         where = f"The best {name}, {value_text(best.params[name])}, lies at the {border.end} end of its range"

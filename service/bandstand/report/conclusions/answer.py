@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from bandstand.report.conclusions.border import border_of
+from bandstand.report.conclusions.range_ends import range_end_of
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.records.params import condition_text
 from bandstand.report.text import and_list, counted, duration, measured, shortened, value_text
@@ -163,7 +163,7 @@ def _range_text(parameter: Parameter) -> str:
 
 def _edge_text(parameter: Parameter, value: Value) -> str:
     """A hint where the best value lies at an end of its range and there can be values beyond."""
-    border = border_of(parameter, value)
+    border = range_end_of(parameter, value)
     return f"; at the {border.end} end: better values may lie beyond" if border and border.wider else ""
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bandstand.report.curves.diagnosis import Diagnosis, Logged, Reference, diagnose
 from bandstand.report.curves.diagnosis_rules import Rules
-from bandstand.report.records.family import best_path, read_members
+from bandstand.report.records.lineage_layout import best_path, read_members
 from bandstand.store.records import StudyRecord
 from bandstand.trials.events import FINAL_STATES
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandstand.report.curves.courses import Array, Course, Estimate, Scale, make_course, scale_for
 from bandstand.report.curves.diagnosis_rules import ADVICE, Kind, Rules, describe_rules
+from bandstand.report.curves.error_curves import Array, ErrorCurve, Estimate, Scale, make_course, scale_for
 from bandstand.report.text import measured
 
 __all__ = ["ADVICE", "Diagnosis", "Kind", "Logged", "Reference", "Rules", "describe_rules", "diagnose"]
@@ -65,8 +65,8 @@ class _Pair(NamedTuple):
 
     name: str
     scale: Scale
-    train: Course
-    validation: Course
+    train: ErrorCurve
+    validation: ErrorCurve
     reference: Reference | None
 
     def went_on(self) -> bool:
@@ -172,7 +172,7 @@ def _are_flat(pairs: Sequence[_Pair], rules: Rules) -> bool:
     return still and any(each.is_below(2 * rules.flat) for each in fallen)
 
 
-def _fallen(train: Course) -> Estimate:
+def _fallen(train: ErrorCurve) -> Estimate:
     """How much better training ends than it began, as a share of its first error; an error of 0 cannot get better."""
     first = float(train.errors[0])
     return Estimate((first - train.end) / first, train.noise / first) if first > 0 else Estimate(1.0, 0.0)
@@ -255,7 +255,7 @@ def _is_behind(pair: _Pair, rules: Rules) -> bool:
     )
 
 
-def _times(error: float, scale: Scale, best: float, course: Course) -> float:
+def _times(error: float, scale: Scale, best: float, course: ErrorCurve) -> float:
     """How many times the study's best error an error is; the best counts as at least a unit, so that 0 is no wonder."""
     reached = float(scale.error_of(best))
     return 1 + (error - reached) / max(reached, course.unit)

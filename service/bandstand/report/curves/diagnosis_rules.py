@@ -43,7 +43,7 @@ ADVICE: Mapping[Kind, str] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The thresholds. All but the first are in units of a curve, see `bandstand.report.curves.courses`."""
+    """The thresholds. All but the first are in units of a curve, see `bandstand.report.curves.error_curves`."""
 
     min_epochs: int = 6
     """Fewer say nothing."""

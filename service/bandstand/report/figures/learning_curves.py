@@ -19,14 +19,14 @@ from bandstand.report.text import counted, label, measured
 from bandstand.store.records import StudyRecord
 from bandstand.trials.events import TrialState
 
-__all__ = ["Curve", "CurvesData", "draw", "learning_curves_data", "learning_curves_figure"]
+__all__ = ["CurvesData", "TrialCurve", "draw", "learning_curves_data", "learning_curves_figure"]
 
 MAX_CURVES = 200
 FEW_CURVES = 60
 """Up to so many of a state are drawn with a dot for each value."""
 
 
-class Curve(NamedTuple):
+class TrialCurve(NamedTuple):
     """One trial."""
 
     trial: int
@@ -40,7 +40,7 @@ class CurvesData(NamedTuple):
     """What the figure shows."""
 
     objective: Objective
-    curves: tuple[Curve, ...]  # the best first
+    curves: tuple[TrialCurve, ...]  # the best first
     best_trial: int | None
     trials: int  # with a measured value; more than len(curves) where those are a sample
 
@@ -62,7 +62,7 @@ def learning_curves_data(record: StudyRecord) -> CurvesData | str:
     pairs = read_pairs(record)
     groups = dict(iter(measured[measured["trial"].isin(kept)].sort_values("epoch").groupby("trial")))
     curves = tuple(
-        Curve(
+        TrialCurve(
             trial,
             str(states.get(trial, TrialState.RUNNING)),
             tuple(int(epoch) for epoch in groups[trial]["epoch"]),
@@ -99,7 +99,7 @@ def learning_curves_figure(data: CurvesData) -> go.Figure:
     )
 
 
-def _joined(curves: Iterable[Curve], part: int) -> list[float | None]:
+def _joined(curves: Iterable[TrialCurve], part: int) -> list[float | None]:
     """Epochs (part 0) or values (part 1) of all curves with a gap after each, so that one trace holds them."""
     joined: list[float | None] = []
     for curve in curves:
@@ -108,7 +108,7 @@ def _joined(curves: Iterable[Curve], part: int) -> list[float | None]:
     return joined
 
 
-def _lines(curves: Sequence[Curve], state: str, color: str, metric: str) -> go.Scatter:
+def _lines(curves: Sequence[TrialCurve], state: str, color: str, metric: str) -> go.Scatter:
     texts = [
         text
         for curve in curves
@@ -133,12 +133,12 @@ def _lines(curves: Sequence[Curve], state: str, color: str, metric: str) -> go.S
     )
 
 
-def _about(curve: Curve) -> str:
+def _about(curve: TrialCurve) -> str:
     """How it ended, and what its curves look like."""
     return f"{curve.state}, {curve.diagnosis}" if curve.diagnosis else curve.state
 
 
-def _ends(curves: Sequence[Curve], state: str) -> go.Scatter:
+def _ends(curves: Sequence[TrialCurve], state: str) -> go.Scatter:
     color, symbol = STATE_STYLES[state]
     last = [(curve, _last_finite(curve)) for curve in curves]
     ends = [(curve.epochs[index], curve.values[index]) for curve, index in last if index is not None]
@@ -153,11 +153,11 @@ def _ends(curves: Sequence[Curve], state: str) -> go.Scatter:
     )
 
 
-def _last_finite(curve: Curve) -> int | None:
+def _last_finite(curve: TrialCurve) -> int | None:
     return next((index for index in range(len(curve.values) - 1, -1, -1) if not np.isnan(curve.values[index])), None)
 
 
-def _best(curve: Curve, metric: str) -> go.Scatter:
+def _best(curve: TrialCurve, metric: str) -> go.Scatter:
     about = _about(curve)
     return go.Scatter(
         x=curve.epochs,

@@ -12,14 +12,14 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.axes import log_ticks
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import BEST_COLOR, STATE_STYLES, make_figure
-from bandstand.report.records.family import Member, Step, best_path, lay_out, read_members, related
+from bandstand.report.records.lineage_layout import DrawnTrial, Step, best_path, lay_out, read_members, related
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.text import counted, label, measured, number, value_text
 from bandstand.store.records import StudyRecord
 from bandstand.strategies import facts_of
 from bandstand_spaces import Categorical
 
-__all__ = ["LineagesData", "Schedule", "draw", "lineages_data", "lineages_figure"]
+__all__ = ["LineagesData", "ParamByEpoch", "draw", "lineages_data", "lineages_figure"]
 
 MAX_TRIALS = 600
 MAX_SCHEDULES = 6
@@ -31,7 +31,7 @@ TITLE_PIXELS = 26
 """Of the tree's axis, above the first panel."""
 
 
-class Schedule(NamedTuple):
+class ParamByEpoch(NamedTuple):
     """What one number was in each epoch of the best lineage."""
 
     name: str
@@ -42,10 +42,10 @@ class Schedule(NamedTuple):
 class LineagesData(NamedTuple):
     """What the figure shows."""
 
-    members: tuple[Member, ...]  # those that are drawn
+    members: tuple[DrawnTrial, ...]  # those that are drawn
     lines: dict[int, int]  # trial -> line
     path: tuple[Step, ...]  # to the best trial, the oldest first; empty where there is none
-    schedules: tuple[Schedule, ...]
+    params_by_epoch: tuple[ParamByEpoch, ...]
     changes: tuple[str, ...]  # of the path: what each step's params are, then what changed
     families: int  # trials that have a parent or a child, or belong to a population
     metric: str
@@ -74,7 +74,7 @@ def lineages_data(record: StudyRecord) -> LineagesData | str:
 
 def _schedules(
     record: StudyRecord, params: Mapping[int, Mapping[str, Any]], path: Sequence[Step]
-) -> tuple[Schedule, ...]:
+) -> tuple[ParamByEpoch, ...]:
     """Each number that changed on the way, and the measured learning rate where no parameter says the same."""
     found = []
     for name, parameter, _ in record.spec.space.flat():
@@ -87,16 +87,16 @@ def _schedules(
             for epoch in range(step.first, step.last + 1)
         )
         if len({value for _, value in points}) > 1:
-            found.append(Schedule(name, parameter.log, points))
+            found.append(ParamByEpoch(name, parameter.log, points))
     rates = _measured_rates(record, path)
     values = [rate for _, rate in rates]
-    if len(set(values)) > 1 and not any(_same(rates, schedule.points) for schedule in found):
-        found.insert(0, Schedule("learning rate, measured", max(values) > 10 * min(values), rates))
+    if len(set(values)) > 1 and not any(_same(rates, one.points) for one in found):
+        found.insert(0, ParamByEpoch("learning rate, measured", max(values) > 10 * min(values), rates))
     return tuple(found[:MAX_SCHEDULES])
 
 
 def _same(one: Sequence[tuple[int, float]], other: Sequence[tuple[int, float]]) -> bool:
-    """Whether two schedules say the same; an optimizer keeps its rate with seven digits."""
+    """Whether two params_by_epoch say the same; an optimizer keeps its rate with seven digits."""
     return [epoch for epoch, _ in one] == [epoch for epoch, _ in other] and all(
         isclose(a, b, rel_tol=1e-5) for (_, a), (_, b) in zip(one, other, strict=True)
     )
@@ -120,7 +120,7 @@ def lineages_figure(data: LineagesData) -> go.Figure:
     """Above, the tree: a bar for each trial, a thin line from parent to child; below, the best one's schedule."""
     rows = max(data.lines.values()) + 1
     tree = min(TREE_PIXELS, max(60, rows * min(LINE_PIXELS[1], max(LINE_PIXELS[0], TREE_PIXELS // rows))))
-    below = len(data.schedules) * (PANEL_PIXELS + GAP_PIXELS) + TITLE_PIXELS
+    below = len(data.params_by_epoch) * (PANEL_PIXELS + GAP_PIXELS) + TITLE_PIXELS
     plot = tree + below
     on_path = {step.trial for step in data.path}
     traces: list[Any] = [_branches(data)]
@@ -142,16 +142,16 @@ def lineages_figure(data: LineagesData) -> go.Figure:
         },
         "annotations": [],
     }  # fmt: skip
-    for index, schedule in enumerate(data.schedules, 2):
+    for index, one in enumerate(data.params_by_epoch, 2):
         top = (below - TITLE_PIXELS - (index - 2) * (PANEL_PIXELS + GAP_PIXELS) - GAP_PIXELS - 12) / plot
         domain = [max(0.0, top - (PANEL_PIXELS - 12) / plot), top]
-        layout[f"yaxis{index}"] = _schedule_axis(schedule) | {"domain": domain, "anchor": f"x{index}"}
-        layout[f"xaxis{index}"] = x | {"anchor": f"y{index}", "showticklabels": index == len(data.schedules) + 1}
+        layout[f"yaxis{index}"] = _param_axis(one) | {"domain": domain, "anchor": f"x{index}"}
+        layout[f"xaxis{index}"] = x | {"anchor": f"y{index}", "showticklabels": index == len(data.params_by_epoch) + 1}
         place = {"x": 0, "xref": "paper", "xanchor": "left", "y": top, "yref": "paper", "yanchor": "bottom"}
         layout["annotations"].append(
-            place | {"text": f"<b>{label(schedule.name, 40)}</b>", "showarrow": False, "font": {"size": 12}}
+            place | {"text": f"<b>{label(one.name, 40)}</b>", "showarrow": False, "font": {"size": 12}}
         )
-        traces.append(_steps(schedule, index))
+        traces.append(_steps(one, index))
     return make_figure(traces, plot + 100, **layout)
 
 
@@ -167,7 +167,7 @@ def _branches(data: LineagesData) -> go.Scatter:
     return go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
-def _bars(data: LineagesData, members: Sequence[Member], name: str, color: str, room: float) -> go.Scatter:
+def _bars(data: LineagesData, members: Sequence[DrawnTrial], name: str, color: str, room: float) -> go.Scatter:
     x: list[float | None] = []
     y: list[float | None] = []
     texts: list[str] = []
@@ -189,18 +189,18 @@ def _bars(data: LineagesData, members: Sequence[Member], name: str, color: str, 
     )
 
 
-def _schedule_axis(schedule: Schedule) -> dict[str, Any]:
-    values = [value for _, value in schedule.points]
+def _param_axis(one: ParamByEpoch) -> dict[str, Any]:
+    values = [value for _, value in one.points]
     low, high = min(values), max(values)
-    if schedule.log and low > 0:
+    if one.log and low > 0:
         ticks = log_ticks(low, high, 3)
         return {"type": "log", "tickvals": ticks, "ticktext": [number(tick, 2) for tick in ticks]}
     return {"nticks": 4}
 
 
-def _steps(schedule: Schedule, index: int) -> go.Scatter:
+def _steps(one: ParamByEpoch, index: int) -> go.Scatter:
     """The value of epoch n holds from n - 1 to n."""
-    epochs, values = zip(*schedule.points, strict=True)
+    epochs, values = zip(*one.points, strict=True)
     return go.Scatter(
         x=[epoch - 1 for epoch in epochs] + [epochs[-1]],
         y=[*values, values[-1]],
@@ -209,7 +209,7 @@ def _steps(schedule: Schedule, index: int) -> go.Scatter:
         mode="lines",
         line={"color": BEST_COLOR, "width": 2, "shape": "hv"},
         showlegend=False,
-        hovertemplate=f"{label(schedule.name, 24)} %{{y:.4g}}<extra></extra>",
+        hovertemplate=f"{label(one.name, 24)} %{{y:.4g}}<extra></extra>",
     )
 
 
@@ -236,7 +236,7 @@ def _caption(data: LineagesData) -> str:
     ]
     if data.path:
         parts.append(f"The orange one, {counted(len(data.path), 'trial')} long, led to the best result.")
-    if data.schedules:
+    if data.params_by_epoch:
         parts.append("Below is the schedule that it trained with: what changed on the way, epoch by epoch.")
     drawn = sum(member.trial in data.lines for member in data.members)
     if drawn < data.families:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bandstand.store.records import StudyRecord
-from bandstand.trials.best import Place, full_results, ranked_by_loss, ranked_places
+from bandstand.trials.best import RankKey, full_results, ranked_by_loss, ranked_places
 from bandstand.trials.events import TrialState
 
 __all__ = [
@@ -58,7 +58,7 @@ class BestCurve(NamedTuple):
         return self.values[index - 1] if index else None
 
 
-def places_of(record: StudyRecord) -> list[Place]:
+def places_of(record: StudyRecord) -> list[RankKey]:
     """The places of the trials that count, the best first; see `bandstand.trials.best`."""
     columns = (record.trials["state"], values_of(record.trials), record.trials["number"])
     rows = zip(*columns, strict=True)

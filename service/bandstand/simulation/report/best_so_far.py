@@ -14,7 +14,7 @@ from bandstand.report.drawing.bands import Band, band_figure
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.text import duration
 from bandstand.simulation.comparison import Comparison
-from bandstand.simulation.outcome import Outcome
+from bandstand.simulation.simulation_result import SimulationResult
 
 __all__ = ["BandData", "band_data", "draw_best_by_epochs", "draw_best_by_time"]
 
@@ -42,14 +42,14 @@ def band_data(comparison: Comparison, against: str) -> BandData:
     A point exists where every study of the strategy has a value. A study that has ended keeps its best.
     """
     objective = comparison.spec.objective
-    longest = max(_spent(outcome, against) for entry in comparison.entries for outcome in entry.outcomes)
+    longest = max(_spent(result, against) for entry in comparison.entries for result in entry.results)
     _, unit, name = next(unit for unit in _UNITS if longest >= unit[0])
     scale, axis = (1.0, "epochs trained by the study") if against == "epochs" else (unit, f"simulated time ({name})")
     bands = []
     for entry in comparison.entries:
-        end = max(_spent(outcome, against) for outcome in entry.outcomes)
+        end = max(_spent(result, against) for result in entry.results)
         grid = np.linspace(0.0, end, _POINTS + 1)
-        losses = np.array([_losses_at(outcome, grid, against, objective.sign) for outcome in entry.outcomes])
+        losses = np.array([_losses_at(result, grid, against, objective.sign) for result in entry.results])
         there = np.isfinite(losses).all(axis=0)
         losses, grid = losses[:, there], grid[there]
         bands.append(
@@ -65,13 +65,13 @@ def band_data(comparison: Comparison, against: str) -> BandData:
     return BandData(objective, axis, comparison.repeats, tuple(bands))
 
 
-def _spent(outcome: Outcome, against: str) -> float:
-    return float(outcome.epochs) if against == "epochs" else outcome.seconds
+def _spent(result: SimulationResult, against: str) -> float:
+    return float(result.epochs) if against == "epochs" else result.seconds
 
 
-def _losses_at(outcome: Outcome, grid: np.ndarray[Any, Any], against: str, sign: float) -> np.ndarray[Any, Any]:
-    at = [_position(step.epochs, step.seconds, against) for step in outcome.improvements]
-    losses = np.array([np.inf, *(sign * step.value for step in outcome.improvements)])
+def _losses_at(result: SimulationResult, grid: np.ndarray[Any, Any], against: str, sign: float) -> np.ndarray[Any, Any]:
+    at = [_position(step.epochs, step.seconds, against) for step in result.improvements]
+    losses = np.array([np.inf, *(sign * step.value for step in result.improvements)])
     found: np.ndarray[Any, Any] = losses[np.searchsorted(at, grid, side="right")]
     return found
 
@@ -88,7 +88,7 @@ def draw_best_by_epochs(comparison: Comparison) -> Drawing:
 def draw_best_by_time(comparison: Comparison) -> Drawing:
     """What one waits for."""
     ends = ", ".join(
-        f"{entry.label} after {duration(float(np.median([o.seconds for o in entry.outcomes])))}"
+        f"{entry.label} after {duration(float(np.median([o.seconds for o in entry.results])))}"
         for entry in comparison.entries
     )
     caption = f"{_band_caption(comparison)} The median study ended: {ends}."

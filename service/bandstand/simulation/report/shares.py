@@ -16,8 +16,8 @@ from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import STATE_STYLES, STUDY_COLORS, make_figure
 from bandstand.report.text import counted, label, number
 from bandstand.simulation.comparison import Comparison
-from bandstand.simulation.outcome import Outcome
-from bandstand.simulation.report.summary import RUNGS_CAPTION, Rung, rung_table, rungs_of
+from bandstand.simulation.report.summary import RUNGS_CAPTION, RungReached, rung_table, rungs_of
+from bandstand.simulation.simulation_result import SimulationResult
 from bandstand.trials.events import TrialState
 
 __all__ = [
@@ -49,9 +49,9 @@ class ShareData(NamedTuple):
 def worker_time_data(comparison: Comparison) -> ShareData:
     """Where the workers' time went."""
 
-    def share(part: Callable[[Outcome], float]) -> tuple[float, ...]:
+    def share(part: Callable[[SimulationResult], float]) -> tuple[float, ...]:
         return tuple(
-            float(np.mean([part(o) / o.worker_seconds if o.worker_seconds else 0.0 for o in entry.outcomes]))
+            float(np.mean([part(o) / o.worker_seconds if o.worker_seconds else 0.0 for o in entry.results]))
             for entry in comparison.entries
         )
 
@@ -69,7 +69,7 @@ def worker_time_data(comparison: Comparison) -> ShareData:
 def draw_worker_time(comparison: Comparison) -> Drawing:
     """Training, starting, idle."""
     data = worker_time_data(comparison)
-    deaths = [o.deaths for entry in comparison.entries for o in entry.outcomes]
+    deaths = [o.deaths for entry in comparison.entries for o in entry.results]
     died = f" Workers died {number(float(np.mean(deaths)), 3)} times in a study, on average." if any(deaths) else ""
     caption = (
         "Shares of all workers' time from the beginning until the last one was done, so that workers who find nothing "
@@ -80,12 +80,12 @@ def draw_worker_time(comparison: Comparison) -> Drawing:
 
 def end_data(comparison: Comparison) -> ShareData:
     """How trials ended."""
-    words = sorted({word for entry in comparison.entries for o in entry.outcomes for word in o.reasons}, key=_end_order)
+    words = sorted({word for entry in comparison.entries for o in entry.results for word in o.reasons}, key=_end_order)
     return ShareData(
         tuple(entry.label for entry in comparison.entries),
         {
             word: tuple(
-                float(np.mean([o.reasons.get(word, 0) / max(1, o.trials) for o in entry.outcomes]))
+                float(np.mean([o.reasons.get(word, 0) / max(1, o.trials) for o in entry.results]))
                 for entry in comparison.entries
             )
             for word in words
@@ -110,7 +110,7 @@ def draw_trial_ends(comparison: Comparison) -> Drawing:
         several = shades.get(state, (STATE_STYLES[state].color,))
         colors[word] = several[sum(other.startswith(state) for other in colors) % len(several)]
     trials = ", ".join(
-        f"{entry.label} {counted(round(float(np.median([o.trials for o in entry.outcomes]))), 'trial')}"
+        f"{entry.label} {counted(round(float(np.median([o.trials for o in entry.results]))), 'trial')}"
         for entry in comparison.entries
     )
     caption = (
@@ -174,12 +174,12 @@ def draw_rungs(comparison: Comparison) -> Drawing:
     return Drawing(figure, RUNGS_CAPTION, Table(("Strategy", *header[1:]), tuple(rows)))
 
 
-def _shown_count(rung: Rung) -> float:
+def _shown_count(rung: RungReached) -> float:
     """Where a rung's marker stands: a scale of logarithms has no place for 0."""
     return max(rung.trials, 0.5)
 
 
-def _rung_line(index: int, name: str, rungs: Sequence[Rung]) -> go.Scatter:
+def _rung_line(index: int, name: str, rungs: Sequence[RungReached]) -> go.Scatter:
     return go.Scatter(
         x=[rung.epoch for rung in rungs],
         y=[_shown_count(rung) for rung in rungs],

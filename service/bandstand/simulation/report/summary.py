@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bandstand.report.text import and_list, counted, duration, measured, number
-from bandstand.simulation.comparison import Comparison, Entry
+from bandstand.simulation.comparison import Comparison, SimulatedStrategy
 from bandstand.strategies import make_strategy
 from bandstand.trials.events import FINAL_STATES, TrialState
 
@@ -19,7 +19,7 @@ __all__ = [
     "RUNGS_CAPTION",
     "Cells",
     "Row",
-    "Rung",
+    "RungReached",
     "answer_from",
     "ask_epochs_of",
     "json_from",
@@ -58,12 +58,12 @@ def make_rows(comparison: Comparison) -> list[Row]:
     return [_row(entry, firsts[entry.label], comparison.spec.objective.sign) for entry in comparison.entries]
 
 
-def _row(entry: Entry, firsts: float, sign: float) -> Row:
-    outcomes = entry.outcomes
+def _row(entry: SimulatedStrategy, firsts: float, sign: float) -> Row:
+    results = entry.results
     # A study without any value is worse than all others.
-    losses = sorted(sign * o.best_value if isfinite(o.best_value) else float("inf") for o in outcomes)
-    chosen = [o.chosen_value for o in outcomes if isfinite(o.chosen_value)]
-    decisions = sum(o.decisions for o in outcomes)
+    losses = sorted(sign * o.best_value if isfinite(o.best_value) else float("inf") for o in results)
+    chosen = [o.chosen_value for o in results if isfinite(o.chosen_value)]
+    decisions = sum(o.decisions for o in results)
     return Row(
         label=entry.label,
         best=sign * median(losses),
@@ -71,15 +71,15 @@ def _row(entry: Entry, firsts: float, sign: float) -> Row:
         best_best=sign * losses[0],
         chosen=median(chosen) if chosen else nan,
         firsts=firsts,
-        trials=median(o.trials for o in outcomes),
-        complete=median(o.states.get(TrialState.COMPLETE, 0) for o in outcomes),
-        pruned=median(o.states.get(TrialState.PRUNED, 0) for o in outcomes),
-        failed=median(o.states.get(TrialState.FAILED, 0) for o in outcomes),
-        epochs=median(o.epochs for o in outcomes),
-        seconds=median(o.seconds for o in outcomes),
-        idle_share=median(o.idle_share for o in outcomes),
-        wasted_share=median(o.wasted_seconds / o.worker_seconds if o.worker_seconds else 0.0 for o in outcomes),
-        decision_microseconds=1e6 * sum(o.decision_seconds for o in outcomes) / decisions if decisions else 0.0,
+        trials=median(o.trials for o in results),
+        complete=median(o.states.get(TrialState.COMPLETE, 0) for o in results),
+        pruned=median(o.states.get(TrialState.PRUNED, 0) for o in results),
+        failed=median(o.states.get(TrialState.FAILED, 0) for o in results),
+        epochs=median(o.epochs for o in results),
+        seconds=median(o.seconds for o in results),
+        idle_share=median(o.idle_share for o in results),
+        wasted_share=median(o.wasted_seconds / o.worker_seconds if o.worker_seconds else 0.0 for o in results),
+        decision_microseconds=1e6 * sum(o.decision_seconds for o in results) / decisions if decisions else 0.0,
     )
 
 
@@ -87,7 +87,7 @@ def _firsts(comparison: Comparison) -> dict[str, float]:
     sign = comparison.spec.objective.sign
     firsts = dict.fromkeys((entry.label for entry in comparison.entries), 0.0)
     for repeat in range(comparison.repeats):
-        losses = {entry.label: sign * entry.outcomes[repeat].best_value for entry in comparison.entries}
+        losses = {entry.label: sign * entry.results[repeat].best_value for entry in comparison.entries}
         finite = [loss for loss in losses.values() if isfinite(loss)]
         winners = [label for label, loss in losses.items() if finite and loss == min(finite)]
         for label in winners:
@@ -131,7 +131,7 @@ def work_table(comparison: Comparison) -> Cells:
     return tuple(header), rows
 
 
-def ask_epochs_of(entry: Entry) -> tuple[int, ...]:
+def ask_epochs_of(entry: SimulatedStrategy) -> tuple[int, ...]:
     """The epochs at which a strategy judges its trials, the last one completing them."""
     return make_strategy(entry.spec).ask_epochs()
 
@@ -144,7 +144,7 @@ RUNGS_CAPTION = (
 """What the numbers of `rungs_of` are, for readers."""
 
 
-class Rung(NamedTuple):
+class RungReached(NamedTuple):
     """How far a strategy's trials got: one epoch at which it judges them; medians over its studies."""
 
     epoch: int
@@ -152,14 +152,14 @@ class Rung(NamedTuple):
     share: float  # of all epochs, spent on the way there from the rung before
 
 
-def rungs_of(entry: Entry) -> list[Rung]:
+def rungs_of(entry: SimulatedStrategy) -> list[RungReached]:
     """What each rung of a strategy saw, the first one first."""
     epochs = ask_epochs_of(entry)
     return [
-        Rung(
+        RungReached(
             epoch=epoch,
-            trials=median(o.reached(epoch) for o in entry.outcomes),
-            share=median(o.epochs_between(before, epoch) / max(1, o.epochs) for o in entry.outcomes),
+            trials=median(o.reached(epoch) for o in entry.results),
+            share=median(o.epochs_between(before, epoch) / max(1, o.epochs) for o in entry.results),
         )
         for before, epoch in pairwise((0, *epochs))
     ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bandstand.store.database import Database
-from bandstand.store.monitoring.census import Census, read_census
-from bandstand.store.monitoring.pulse import Pulse, read_pulse
+from bandstand.store.monitoring.coordinator_counts import CoordinatorStatus, read_coordinator_status
+from bandstand.store.monitoring.database_counts import DatabaseCounts, read_database_counts
 from bandstand.store.rows.study_rows import get_row
 
 __all__ = ["Monitoring"]
@@ -21,16 +21,16 @@ class Monitoring:
         """Use `Store.monitoring`."""
         self._database = database
 
-    def census(self) -> Census:
+    def counts(self) -> DatabaseCounts:
         """How much there is of everything."""
         with self._database.reading() as connection:
-            return read_census(connection)
+            return read_database_counts(connection)
 
-    def pulse(self, name: str) -> Pulse | None:
+    def coordinator(self, name: str) -> CoordinatorStatus | None:
         """What the coordinator of a study has counted; None where none has it.
 
         Raises:
             StudyNotFoundError: there is none of this name.
         """
         with self._database.reading() as connection:
-            return read_pulse(connection, get_row(connection, name)._mapping["id"])
+            return read_coordinator_status(connection, get_row(connection, name)._mapping["id"])

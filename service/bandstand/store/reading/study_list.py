@@ -22,7 +22,7 @@ from bandstand.store.rows.submission_rows import TURN
 from bandstand.strategies import strategy_name
 from bandstand.study.states import SubmissionState
 from bandstand.trials.events import TrialState
-from bandstand.trials.ledger import Spent, spent_of_limits, spent_share
+from bandstand.trials.ledger import LimitSpent, spent_of_limits, spent_share
 
 __all__ = [
     "STATES",
@@ -80,7 +80,7 @@ class StudySummary:
         return spent_share(self.spent.values())
 
     @property
-    def spent(self) -> dict[str, Spent]:
+    def spent(self) -> dict[str, LimitSpent]:
         """What is spent of each limit that is set, by the limit's name."""
         return spent_of_limits(
             self.budget, epochs=self.epochs, trials=self.spent_trials, wall_seconds=self.wall_seconds,

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from bandstand.errors import ComparisonNotFoundError, StudyNameTakenError
 from bandstand.store import tables
 from bandstand.study.comparison_plan import ComparisonPlan
-from bandstand.study.lineup import StrategyChoice
+from bandstand.study.strategy_choices import StrategyChoice
 from bandstand.study.study import StudySpec
 
 __all__ = ["read_plan", "read_plan_names", "read_plan_page", "write_plan"]

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from bandstand.errors import InputError
 from bandstand.problem.budget import Budget
 from bandstand.store import tables
-from bandstand.store.records import Request
+from bandstand.store.records import StudyRequest
 from bandstand.strategies import make_strategy
 from bandstand.study.study import StudySpec
 from bandstand.trials.ledger import extended
@@ -110,13 +110,13 @@ def write_request(connection: Connection, study_id: int, kind: str, data: Mappin
     return int(connection.execute(sa.insert(tables.request).values(row).returning(tables.request.c.id)).scalar_one())
 
 
-def read_requests(connection: Connection, study_id: int) -> list[Request]:
+def read_requests(connection: Connection, study_id: int) -> list[StudyRequest]:
     """All of a study's requests, the oldest first."""
     of_study = sa.select(tables.request).where(tables.request.c.study_id == study_id).order_by(tables.request.c.id)
     return [_request_from(row._mapping) for row in connection.execute(of_study)]
 
 
-def open_requests(connection: Connection, study_id: int) -> list[Request]:
+def open_requests(connection: Connection, study_id: int) -> list[StudyRequest]:
     """Those that no coordinator has taken in."""
     return [request for request in read_requests(connection, study_id) if request.taken_at is None]
 
@@ -137,6 +137,6 @@ def _extension_query() -> sa.Select[Any]:
     return query.order_by(event.seq.desc()).limit(1)
 
 
-def _request_from(row: Any) -> Request:
+def _request_from(row: Any) -> StudyRequest:
     columns = {name: row[name] for name in ("id", "kind", "data", "created_at", "taken_at")}
-    return Request(**columns, by=row["by"] or None, answer=row["answer"] or None)
+    return StudyRequest(**columns, by=row["by"] or None, answer=row["answer"] or None)

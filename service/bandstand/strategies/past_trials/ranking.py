@@ -17,7 +17,7 @@ from math import inf, isfinite
 
 from bandstand.problem.problem import Problem
 from bandstand.strategies.randomness import coin_for
-from bandstand.trials.best import Place, complete_first
+from bandstand.trials.best import RankKey, complete_first
 from bandstand.trials.events import Decided, Event, Promoted, Proposed, TrialState
 from bandstand.trials.history import Trial
 
@@ -75,7 +75,7 @@ class Ranking:
         """
         return self._as_model(trial) < self._as_model(than)
 
-    def _as_model(self, trial: Trial) -> Place:
+    def _as_model(self, trial: Trial) -> RankKey:
         return complete_first(trial.state, self._loss_at(trial, trial.epochs), trial.number)
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:

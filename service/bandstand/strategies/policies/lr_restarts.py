@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
-from bandstand.strategies.policies.restart_bandit import Arm, Bandit
+from bandstand.strategies.policies.restart_bandit import Bandit, BanditArm
 from bandstand.strategies.policies.restart_cycles import Cycles
 from bandstand.strategies.policies.restart_options import checked_options, configurations
 from bandstand.strategies.randomness import generator_for
@@ -178,14 +178,14 @@ class LearningRateRestarts(PolicyFacts):
 
     # -- what they were worth ----------------------------------------------------------------------------------------
 
-    def _rest(self, arm: Arm, trial: Trial) -> None:
+    def _rest(self, arm: BanditArm, trial: Trial) -> None:
         """A cycle has come to its end, in whatever way."""
         better = arm.base is None or self._bandit.loss(trial) < self._bandit.loss(arm.base)
         if trial.state is not TrialState.FAILED and (self._options.weights != "best" or better):
             arm.base = trial
         self._bandit.rest(arm, trial)
 
-    def _take_back(self, arm: Arm) -> None:
+    def _take_back(self, arm: BanditArm) -> None:
         """A cycle could not begin, as what it was to go on from is lost: another trial is to be that cycle.
 
         The cycle before trains its end again, if it has not ended. Else the next one goes on from the best end that is
@@ -202,7 +202,7 @@ class LearningRateRestarts(PolicyFacts):
             arm.base = min(left, key=self._bandit.loss, default=before)
         self._bandit.rest(arm, before)
 
-    def _end(self, arm: Arm, trial: Trial) -> None:
+    def _end(self, arm: BanditArm, trial: Trial) -> None:
         if trial.reason == PARENT_CHECKPOINT and arm.cycles[-1] is trial and len(arm.ranks) < len(arm.cycles):
             self._take_back(arm)
             return

@@ -16,7 +16,7 @@ from pydantic import Field
 from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.options import Options
-from bandstand.strategies.policies.places import Places
+from bandstand.strategies.policies.ranked_trials import RankedTrials
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Judgement, Proposal, Retirement, Situation
 from bandstand.trials.events import (
@@ -86,9 +86,9 @@ class Population(PolicyFacts):
         self._pauses = count()
         self._first = 0  # slot of the latest population
         self._in_training: set[int] = set()  # its slots whose trial has not ended
-        self._fellows = Places(spec.objective.sign, spec.seed)
+        self._fellows = RankedTrials(spec.objective.sign, spec.seed)
         """The latest population's members that have a value."""
-        self._parents = Places(spec.objective.sign, spec.seed)
+        self._parents = RankedTrials(spec.objective.sign, spec.seed)
         """Those that others may go on from: in training, with a checkpoint that leaves something to train."""
         self._size = self._population
         self._epochs_used = 0
@@ -209,7 +209,7 @@ class Population(PolicyFacts):
         return f"epoch {trial.epochs}: place {place + 1} of {len(self._fellows)}, {what}"
 
 
-def _put(places: Places, trial: Trial, belongs: bool) -> None:
+def _put(places: RankedTrials, trial: Trial, belongs: bool) -> None:
     if belongs:
         places.put(trial)
     else:

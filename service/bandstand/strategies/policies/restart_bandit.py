@@ -14,14 +14,14 @@ from math import ceil, inf, log, sqrt
 from bandstand.trials.events import TrialState
 from bandstand.trials.history import Trial
 
-__all__ = ["Arm", "Bandit"]
+__all__ = ["Bandit", "BanditArm"]
 
 _Entry = tuple[float, int, int]
 """What it is ordered by, a bracket, the sign of which may be the other one to order by it, and cycles ended by then."""
 
 
 @dataclasses.dataclass(slots=True)
-class Arm:
+class BanditArm:
     """One configuration and the cycles it has had."""
 
     root: Trial
@@ -48,7 +48,7 @@ class Bandit:
         cycles: int,
         pulls: int,
         sign: float,
-        may_restart: Callable[[Arm], bool],
+        may_restart: Callable[[BanditArm], bool],
     ):
         """No configuration has had a cycle yet.
 
@@ -60,7 +60,7 @@ class Bandit:
             sign: factor that turns a value into a loss.
             may_restart: whether there is a cycle left for a configuration, and something to begin it with.
         """
-        self.arms: list[Arm] = []
+        self.arms: list[BanditArm] = []
         self._kind = kind
         self._configurations = configurations
         self._phases = _phases(configurations, cycles, pulls)
@@ -84,16 +84,16 @@ class Bandit:
     def begin(self, trial: Trial) -> None:
         """A configuration's first or next cycle."""
         if trial.bracket == len(self.arms):
-            self.arms.append(Arm(root=trial))
+            self.arms.append(BanditArm(root=trial))
         arm = self.arms[trial.bracket]
         arm.cycles.append(trial)
         self.resume(arm)
 
-    def resume(self, arm: Arm) -> None:
+    def resume(self, arm: BanditArm) -> None:
         """Its last cycle trains, again perhaps."""
         self._training.add(arm.root.bracket)
 
-    def rest(self, arm: Arm, trial: Trial) -> None:
+    def rest(self, arm: BanditArm, trial: Trial) -> None:
         """A cycle of a configuration has come to its end, in whatever way, and what follows is to be decided."""
         if len(arm.ranks) < len(arm.cycles):  # else it was counted before its worker died
             self._count(arm, trial)
@@ -105,7 +105,7 @@ class Bandit:
             heappush(self._worst, (-arm.loss, -bracket, ended))
             heappush(self._worst_paused, (-arm.loss, -bracket, ended))
 
-    def close(self, arm: Arm) -> None:
+    def close(self, arm: BanditArm) -> None:
         """It gets no more cycles."""
         self._closed += not arm.closed
         arm.closed = True
@@ -117,7 +117,7 @@ class Bandit:
             return inf
         return self._sign * trial.value_at(trial.best_epoch)
 
-    def next_arm(self) -> Arm | None:
+    def next_arm(self) -> BanditArm | None:
         """Who gets the next cycle, None while it is not known."""
         tops = {ended: arm for ended, heap in self._free.items() if (arm := self._top(heap)) is not None}
         if not tops:
@@ -134,7 +134,7 @@ class Bandit:
         # The phase waits for those that still train: whoever cannot be its last may go ahead, by one phase.
         return arm if fewest == limit and arm is not self._top(self._worst) else None
 
-    def rejected(self) -> Arm | None:
+    def rejected(self) -> BanditArm | None:
         """Who gets no more cycles, once a phase is over; it has a paused cycle."""
         if self._kind != "rejects" or self.open < 2 or len(self.arms) < self._configurations or self._training:
             return None
@@ -145,13 +145,13 @@ class Bandit:
             heappop(self._worst_paused)  # its last cycle failed: there is none to be ended
         return arm
 
-    def _count(self, arm: Arm, trial: Trial) -> None:
+    def _count(self, arm: BanditArm, trial: Trial) -> None:
         loss = self.loss(trial)
         insort(self._losses, loss)
         arm.ranks.append(1 - bisect_left(self._losses, loss) / len(self._losses))
         arm.loss = min(arm.loss, loss)
 
-    def _top(self, heap: list[_Entry]) -> Arm | None:
+    def _top(self, heap: list[_Entry]) -> BanditArm | None:
         """The first that is free. Those before it, which are not, will come in again when they are."""
         while heap:
             _, bracket, ended = heap[0]
@@ -161,7 +161,7 @@ class Bandit:
             heappop(heap)
         return None
 
-    def _is_free(self, arm: Arm) -> bool:
+    def _is_free(self, arm: BanditArm) -> bool:
         """Whether it may get a cycle at once."""
         return not arm.closed and arm.root.bracket not in self._training and self._may_restart(arm)
 
@@ -170,7 +170,7 @@ class Bandit:
         return self._phases[min(self._closed, len(self._phases) - 1)]
 
 
-def _bound(arm: Arm, total: int) -> float:
+def _bound(arm: BanditArm, total: int) -> float:
     """The upper confidence bound of an arm's reward after `total` cycles of all."""
     pulls = len(arm.ranks)
     return sum(arm.ranks) / pulls + sqrt(2 * log(total) / pulls)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bandstand.learning_rates import Cycle, Reset, rates
 from bandstand.problem.problem import Problem
-from bandstand.strategies.policies.restart_bandit import Arm
+from bandstand.strategies.policies.restart_bandit import BanditArm
 from bandstand.strategies.policies.restart_options import RestartOptions, cycle_lengths
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Promotion, Proposal, Retirement, Step
@@ -64,7 +64,7 @@ class Cycles:
         )
         return Proposal(params=params, bracket=slot, learning_rates=rates(cycle), **lineage)
 
-    def restart(self, arm: Arm, number: int) -> Proposal:
+    def restart(self, arm: BanditArm, number: int) -> Proposal:
         """The next cycle of a configuration."""
         options, index = self._options, len(arm.cycles)
         rate = self._rate(arm, index, number)
@@ -84,7 +84,7 @@ class Cycles:
             origin=f"cycle {index + 1} of trial {arm.root.number}: {source}, {options.parameter} {rate:.4g}",
         )
 
-    def _rate(self, arm: Arm, restart: int, number: int) -> float:
+    def _rate(self, arm: BanditArm, restart: int, number: int) -> float:
         options = self._options
         parameter = self._spec.space.parameters[options.parameter]
         assert isinstance(parameter, Float)
@@ -107,14 +107,14 @@ class Cycles:
         """Whether the checkpoint of a cycle's end has been kept, though none was to go on from it."""
         return trial.has_own_checkpoint and self.combines and self.has_left_its_end(trial)
 
-    def may_restart(self, arm: Arm) -> bool:
+    def may_restart(self, arm: BanditArm) -> bool:
         """Whether there is a cycle left for a configuration, and something to begin it with."""
         if len(arm.cycles) >= len(self.lengths):
             return False
         fresh = self._options.weights == "fresh"
         return fresh or (arm.base is not None and arm.base.checkpoint_epoch < self._spec.max_epochs)
 
-    def settled(self, arm: Arm, paused: Trial) -> Step | None:
+    def settled(self, arm: BanditArm, paused: Trial) -> Step | None:
         """What follows for the paused end of a cycle without any choice."""
         if paused.checkpoint_epoch < paused.epochs:
             return Promotion(trial=paused.number, reason="its end has no checkpoint that can be used")
@@ -122,7 +122,7 @@ class Cycles:
             return Retirement(trial=paused.number, reason=self.words(arm, paused, "its last"), completes=True)
         return None
 
-    def words(self, arm: Arm, cycle: Trial, what: str) -> str:
+    def words(self, arm: BanditArm, cycle: Trial, what: str) -> str:
         """For people: which cycle of how many a trial is, and what of it."""
         index = next(place for place, trial in enumerate(arm.cycles) if trial is cycle)
         return f"cycle {index + 1} of {len(self.lengths)}, {what}"

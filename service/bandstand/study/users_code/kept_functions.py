@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bandstand.settings import bandstand_home
+from bandstand.locations import bandstand_home
 from bandstand.study.study import StudySpec
 from bandstand.study.users_code.packed_functions import is_packed, loose_functions, pack_functions, with_packed
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bandstand.report.curves.courses import Array
 from bandstand.report.curves.diagnosis import Logged, Reference
+from bandstand.report.curves.error_curves import Array
 
 __all__ = ["Recorded", "recorded"]
 

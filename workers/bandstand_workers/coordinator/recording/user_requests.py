@@ -9,7 +9,7 @@ import asyncio
 
 from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
-from bandstand.store.records import Request
+from bandstand.store.records import StudyRequest
 from bandstand.store.study_writer import StudyWriter
 from bandstand_workers.coordinator.recording.journal import Journal
 
@@ -33,7 +33,7 @@ class UserRequests:
     async def take(self) -> None:
         """Take in all that wait; what they lead to is durable when this returns."""
         async with self._one_at_a_time:
-            requests: list[Request] = await self._journal.call(self._writer.open_requests)
+            requests: list[StudyRequest] = await self._journal.call(self._writer.open_requests)
             for request in requests:
                 refusal = self._answer(request)
                 if refusal:
@@ -41,7 +41,7 @@ class UserRequests:
             if requests:
                 await self._journal.durable()
 
-    def _answer(self, request: Request) -> str | None:
+    def _answer(self, request: StudyRequest) -> str | None:
         if request.kind == "extend":
             return self._search.requests.extend(request.id, Budget.model_validate(request.data), request.by)
         return self._search.requests.enqueue(request.id, request.data, request.by)

@@ -28,7 +28,7 @@ from bandstand_workers.training.checkpoints.object_fields import (
     set_field,
     shapes_of,
 )
-from bandstand_workers.training.checkpoints.plain_data import Packed, Places, pack
+from bandstand_workers.training.checkpoints.plain_data import Occurrences, Packed, pack
 from bandstand_workers.training.checkpoints.unpacking import ArraysOnce, unpack
 
 __all__ = ["BegunCallback", "put_back"]
@@ -108,7 +108,7 @@ class _Look:
         self._callback = callback
         self._owner = Owner(callback)
         self._met: dict[int, Any] = {}  # objects by address
-        self._places = Places()
+        self._places = Occurrences()
 
     def all(self) -> _Object:
         """The callback's fields as they are."""

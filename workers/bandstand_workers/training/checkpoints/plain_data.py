@@ -23,7 +23,7 @@ import numpy as np
 from bandstand_workers.training.checkpoints.array_file import bytes_of, holds
 from bandstand_workers.training.checkpoints.opaque_content import Known, content_of
 
-__all__ = ["FACTORIES", "GROUPS", "WRITTEN", "Packed", "Places", "Surroundings", "is_named_tuple", "pack"]
+__all__ = ["FACTORIES", "GROUPS", "WRITTEN", "Occurrences", "Packed", "Surroundings", "is_named_tuple", "pack"]
 
 _DEPTH = 50
 _VALUES = 500_000
@@ -97,7 +97,7 @@ class Surroundings(Known, Protocol):
         ...
 
 
-class Places:
+class Occurrences:
     """Where lists and arrays are met, to find what is in two places: it would come back as two, where there was one."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class Places:
                 last = end, packed
 
 
-def pack(value: Any, surroundings: Surroundings, places: Places) -> Packed:
+def pack(value: Any, surroundings: Surroundings, places: Occurrences) -> Packed:
     """A value as JSON and arrays. Never raises: what cannot be looked at is no data."""
     packed, kind = Packed(), type(value)
     if kind in _ATOMS or (kind is int and -_LARGE < value < _LARGE) or (kind is float and isfinite(value)):
@@ -145,7 +145,7 @@ class _TooMuchError(Exception):
 class _Packer:
     """The packing of one value."""
 
-    def __init__(self, packed: Packed, surroundings: Surroundings, places: Places):
+    def __init__(self, packed: Packed, surroundings: Surroundings, places: Occurrences):
         self._packed = packed
         self._surroundings = surroundings
         self._places = places

@@ -17,7 +17,7 @@ import psutil
 
 from bandstand.errors import InputError
 
-__all__ = ["Place", "arrays_from", "most_bytes"]
+__all__ = ["LoadedPart", "arrays_from", "most_bytes"]
 
 _MOST_BYTES = 8 * 10**9
 _SHARE_OF_MEMORY = 3
@@ -27,7 +27,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class LoadedPart:
     """Where something stands in what a loader has returned, for messages."""
 
     reference: str  # the loader
@@ -38,9 +38,9 @@ class Place:
         """Raise an InputError of one line."""
         raise InputError(f"data's split {self.split}: {self.part} {rule}; {self.reference!r} gave {got}: {way_out}")
 
-    def within(self, key: object) -> Place:
+    def within(self, key: object) -> LoadedPart:
         """The place of an element of a structure."""
-        return Place(reference=self.reference, split=self.split, part=f"{self.part}.{key}")
+        return LoadedPart(reference=self.reference, split=self.split, part=f"{self.part}.{key}")
 
 
 def most_bytes() -> int:
@@ -48,7 +48,7 @@ def most_bytes() -> int:
     return min(_MOST_BYTES, int(psutil.virtual_memory().available) // _SHARE_OF_MEMORY)
 
 
-def arrays_from(value: Any, place: Place) -> Any:
+def arrays_from(value: Any, place: LoadedPart) -> Any:
     """An array, or a structure of arrays for models of several inputs or outputs.
 
     Raises:
@@ -73,7 +73,7 @@ def _holds_arrays(value: Sequence[Any]) -> bool:
     return isinstance(first, Mapping) or (is_array and getattr(first, "ndim", 0) > 0)
 
 
-def _array_from(value: Any, place: Place) -> np.ndarray[Any, Any]:
+def _array_from(value: Any, place: LoadedPart) -> np.ndarray[Any, Any]:
     kind = type(value).__module__.partition(".")[0]
     if kind == "pandas" and hasattr(value, "columns"):
         return _array_from_frame(value, place)
@@ -99,7 +99,7 @@ def _array_from(value: Any, place: Place) -> np.ndarray[Any, Any]:
     return _checked(np.asarray(value), place)
 
 
-def _checked(array: np.ndarray[Any, Any], place: Place) -> np.ndarray[Any, Any]:
+def _checked(array: np.ndarray[Any, Any], place: LoadedPart) -> np.ndarray[Any, Any]:
     """The array as `fit` has it: floats in Keras's precision, text as objects; others as they are.
 
     Raises:
@@ -125,7 +125,7 @@ def _checked(array: np.ndarray[Any, Any], place: Place) -> np.ndarray[Any, Any]:
     return array
 
 
-def _array_from_objects(array: np.ndarray[Any, Any], place: Place) -> np.ndarray[Any, Any]:
+def _array_from_objects(array: np.ndarray[Any, Any], place: LoadedPart) -> np.ndarray[Any, Any]:
     import keras
 
     kinds = set(map(type, array.ravel().tolist()))
@@ -159,11 +159,11 @@ def _as_text(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return decoded.reshape(array.shape)
 
 
-def _refuse_ragged(place: Place, got: str, way_out: str = "pad them with keras.utils.pad_sequences") -> NoReturn:
+def _refuse_ragged(place: LoadedPart, got: str, way_out: str = "pad them with keras.utils.pad_sequences") -> NoReturn:
     place.refuse("must have rows of one shape", got, way_out)
 
 
-def _array_from_numbers(value: Sequence[Any], place: Place) -> np.ndarray[Any, Any]:
+def _array_from_numbers(value: Sequence[Any], place: LoadedPart) -> np.ndarray[Any, Any]:
     """Of lists of plain values, one within another."""
     try:
         array = np.asarray(value)
@@ -179,12 +179,12 @@ def _array_from_numbers(value: Sequence[Any], place: Place) -> np.ndarray[Any, A
     return _checked(array, place)
 
 
-def _array_from_sparse(value: Any, place: Place) -> np.ndarray[Any, Any]:
+def _array_from_sparse(value: Any, place: LoadedPart) -> np.ndarray[Any, Any]:
     _check_size(value.shape, value.dtype.itemsize, place)
     return _checked(np.asarray(value.toarray()), place)
 
 
-def _check_size(shape: Any, itemsize: int, place: Place) -> None:
+def _check_size(shape: Any, itemsize: int, place: LoadedPart) -> None:
     size = float(np.prod([float(length) for length in shape])) * itemsize
     if size > most_bytes():
         shown = " x ".join(f"{int(length):,}" for length in shape)
@@ -194,7 +194,7 @@ def _check_size(shape: Any, itemsize: int, place: Place) -> None:
         )  # fmt: skip
 
 
-def _array_from_frame(frame: Any, place: Place) -> np.ndarray[Any, Any]:
+def _array_from_frame(frame: Any, place: LoadedPart) -> np.ndarray[Any, Any]:
     """A frame's columns as one array, as `fit` makes it."""
     import keras
 
@@ -218,7 +218,7 @@ def _array_from_frame(frame: Any, place: Place) -> np.ndarray[Any, Any]:
     return np.stack([array.astype(keras.config.floatx()) for array in arrays], axis=1)
 
 
-def _array_from_column(column: Any, place: Place) -> np.ndarray[Any, Any]:
+def _array_from_column(column: Any, place: LoadedPart) -> np.ndarray[Any, Any]:
     if _is_text(column):
         return _checked(column.to_numpy(dtype=object), place)
     if _is_numeric(column):

@@ -16,7 +16,7 @@ from bandstand.errors import InputError, one_line
 from bandstand.study.context import Context, asks_for_context
 from bandstand.study.study import StudySpec
 from bandstand.trials.data_fingerprint import DataPrint
-from bandstand_workers.training.data.arrays import Place, arrays_from
+from bandstand_workers.training.data.arrays import LoadedPart, arrays_from
 from bandstand_workers.training.data.fingerprint import PARTS, fingerprint
 from bandstand_workers.training.data.options import cut_validation, on_unknown_classes, weigh_classes
 from bandstand_workers.training.data.remarks import remarks_on
@@ -129,7 +129,7 @@ def _arrays(reference: str, split: str, parts: Any) -> tuple[Any, ...]:
             f"data's split {split} must be (x, y) or (x, y, sample_weight); {reference!r} gave {got}: {_WAY_OUT}"
         )
     arrays = tuple(
-        arrays_from(part, Place(reference=reference, split=split, part=name))
+        arrays_from(part, LoadedPart(reference=reference, split=split, part=name))
         for name, part in zip(PARTS, parts, strict=False)
     )
     _check_lengths(reference, split, arrays)

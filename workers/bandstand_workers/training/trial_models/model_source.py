@@ -22,7 +22,7 @@ from bandstand_workers.programs.constants import find_slots
 from bandstand_workers.programs.python_state.code_origin import is_users
 from bandstand_workers.programs.python_state.found import PythonState
 from bandstand_workers.programs.python_state.reading import read_python_state
-from bandstand_workers.programs.reuse.kept import KeptModel, KeptModels
+from bandstand_workers.programs.reuse.kept_models import KeptModel, KeptModels
 from bandstand_workers.programs.reuse.lending_check import difference_in_steps, difference_in_validation
 from bandstand_workers.programs.reuse.signature import signature_of
 from bandstand_workers.programs.suitability import reason_for_fit

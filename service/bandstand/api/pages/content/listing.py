@@ -19,7 +19,16 @@ from bandstand.store import tables
 from bandstand.store.reading.study_list import StudySummary, read_summaries
 from bandstand.study.states import StudyState
 
-__all__ = ["PAGE_SIZE", "STATES", "Entry", "Listing", "Member", "read_entry_state", "read_listing", "read_members"]
+__all__ = [
+    "PAGE_SIZE",
+    "STATES",
+    "ComparedStudy",
+    "Listing",
+    "ListingLine",
+    "read_entry_state",
+    "read_listing",
+    "read_members",
+]
 
 PAGE_SIZE = 50
 STATES = (
@@ -74,7 +83,7 @@ _OWN = "(CAST(:submitter AS text) IS NULL OR submitter = :submitter)"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ListingLine:
     """A line of the list: a study, or a comparison with all of its studies."""
 
     kind: Literal["study", "comparison"]
@@ -102,7 +111,7 @@ class Entry:
 class Listing:
     """A page of the list."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[ListingLine]
     total: int
     """Entries on all pages."""
     counts: Mapping[StudyState, int]
@@ -156,7 +165,7 @@ def read_entry_state(connection: Connection, kind: Literal["study", "comparison"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class ComparedStudy:
     """One study of a comparison."""
 
     name: str
@@ -167,13 +176,13 @@ class Member:
     epochs: int
 
 
-def read_members(connection: Connection, names: Sequence[str]) -> dict[str, Member]:
+def read_members(connection: Connection, names: Sequence[str]) -> dict[str, ComparedStudy]:
     """The studies of a comparison by name, also those that are not there yet."""
     query = sa.text(f"{_STANDINGS} SELECT name, state FROM standing WHERE name = ANY(:names)")
     states = {row.name: StudyState(row.state) for row in connection.execute(query, {"names": list(names)})}
     found = {summary.name: summary for summary in read_summaries(connection, names=names)}
     return {
-        name: Member(
+        name: ComparedStudy(
             name=name,
             state=states[name],
             best=found[name].best_value,
@@ -181,12 +190,12 @@ def read_members(connection: Connection, names: Sequence[str]) -> dict[str, Memb
             epochs=found[name].epochs,
         )
         if name in states and name in found
-        else Member(name=name, state=None, best=None, trials=0, epochs=0)
+        else ComparedStudy(name=name, state=None, best=None, trials=0, epochs=0)
         for name in names
     }
 
 
-def _entries(connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[Entry]:
+def _entries(connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[ListingLine]:
     wholes = [row.id for row in rows if row.kind == "comparison"]
     specs = sa.select(tables.comparison.c.id, tables.comparison.c.spec).where(tables.comparison.c.id.in_(wholes))
     objectives = {row.id: Objective.model_validate(row.spec["objective"]) for row in connection.execute(specs)}
@@ -212,8 +221,8 @@ def _entries(connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[Entry]
     return entries
 
 
-def _study_entry(row: sa.Row[Any], summary: StudySummary, optuna_study_id: int) -> Entry:
-    return Entry(
+def _study_entry(row: sa.Row[Any], summary: StudySummary, optuna_study_id: int) -> ListingLine:
+    return ListingLine(
         kind="study", name=row.name, state=StudyState(row.state), submitter=row.submitter, created_at=row.created_at,
         strategy=summary.strategy, metric=summary.metric, better=summary.better, best=summary.best_value,
         used=summary.budget_used, spent=_spent(summary), trials=summary.trials, epochs=summary.epochs,
@@ -239,8 +248,8 @@ def _limit(name: str, limit: float) -> str:
     return f"{limit:,g} GPU hours" if name == "gpu_hours" else f"{limit:,} {name}"
 
 
-def _comparison_entry(row: sa.Row[Any], objective: Objective, studies: Sequence[StudySummary]) -> Entry:
-    return Entry(
+def _comparison_entry(row: sa.Row[Any], objective: Objective, studies: Sequence[StudySummary]) -> ListingLine:
+    return ListingLine(
         kind="comparison", name=row.name, state=StudyState(row.state), submitter=row.submitter,
         created_at=row.created_at, strategy="comparison", metric=objective.metric, better=objective.better, best=None,
         used=min(1.0, row.finished / max(1, row.studies)),

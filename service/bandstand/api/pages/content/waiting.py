@@ -15,7 +15,7 @@ from bandstand.api.pages.words import count, duration
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.submissions import Submission, SubmissionQueue
-from bandstand.submissions.dispatch import HAS_RUN, SERVER_IS_GONE_SECONDS
+from bandstand.submissions.server_queue import HAS_RUN, SERVER_IS_GONE_SECONDS
 
 __all__ = ["Waiting", "read_waiting"]
 

@@ -14,10 +14,10 @@ from bandstand.report.drawing.sampling import sample_evenly
 from bandstand.store.records import StudyRecord
 from bandstand.strategies import facts_of
 
-__all__ = ["Member", "Step", "best_path", "lay_out", "read_members", "related"]
+__all__ = ["DrawnTrial", "Step", "best_path", "lay_out", "read_members", "related"]
 
 
-class Member(NamedTuple):
+class DrawnTrial(NamedTuple):
     """One trial."""
 
     trial: int
@@ -40,14 +40,14 @@ class Step(NamedTuple):
     origin: str
 
 
-def read_members(record: StudyRecord) -> list[Member]:
+def read_members(record: StudyRecord) -> list[DrawnTrial]:
     """All trials, in their order."""
     trials = record.trials
     takes_best = facts_of(record.spec).inherits_best
     best_epochs = dict(zip(trials["number"], trials["best_epoch"], strict=True))
     columns = ("number", "parent", "from_epoch", "epochs", "state", "value", "origin", "bracket")
     return [
-        Member(
+        DrawnTrial(
             int(number),
             None if pd.isna(parent) else int(parent),
             int(first),
@@ -64,7 +64,7 @@ def read_members(record: StudyRecord) -> list[Member]:
     ]
 
 
-def best_path(members: Mapping[int, Member], trial: int, last_epoch: int) -> list[Step]:
+def best_path(members: Mapping[int, DrawnTrial], trial: int, last_epoch: int) -> list[Step]:
     """The way from fresh weights to a trial at an epoch, the oldest first; `members` by trial."""
     path: list[Step] = []
     while True:
@@ -76,13 +76,13 @@ def best_path(members: Mapping[int, Member], trial: int, last_epoch: int) -> lis
         trial, last_epoch = member.parent, member.inherited
 
 
-def related(members: Sequence[Member], *, by_slot: bool) -> list[Member]:
+def related(members: Sequence[DrawnTrial], *, by_slot: bool) -> list[DrawnTrial]:
     """Those that have a parent or a child, or with `by_slot` belong to a population, which are all."""
     parents = {member.parent for member in members if member.parent is not None}
     return [member for member in members if by_slot or member.parent is not None or member.trial in parents]
 
 
-def lay_out(members: Sequence[Member], keep: Sequence[int], limit: int, *, by_slot: bool) -> dict[int, int]:
+def lay_out(members: Sequence[DrawnTrial], keep: Sequence[int], limit: int, *, by_slot: bool) -> dict[int, int]:
     """Trial -> line, counted from 0. A child stands on its parent's line where that is free.
 
     Args:

@@ -1,6 +1,6 @@
-"""Schedules: what a trial's lineage was trained with in each epoch, read from a study and made ready to be replayed.
+"""What a trial's lineage was trained with, epoch by epoch: read from a study, and made ready to be trained again.
 
-Knows the tables and how a schedule is written down. Must not know who made it.
+Knows the tables and how params by epoch are written down. Must not know who made it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from bandstand.study.study import StudySpec, study_spec_from
 from bandstand.trials.events import Proposed
 from bandstand.trials.lineage import Segment, lineage_of, parameter_table
 
-__all__ = ["Schedule", "read_schedule", "replay_spec", "write_schedule"]
+__all__ = ["ParamsByEpoch", "read_params_by_epoch", "replay_spec", "write_params_by_epoch"]
 
 FORMATS = (".json", ".csv")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class ParamsByEpoch:
     """How a trial came to its best epoch."""
 
     spec: StudySpec
@@ -42,8 +42,8 @@ class Schedule:
     """Of this trial; where its study is a replay itself, that one first."""
 
 
-def read_schedule(connection: Connection, row: sa.Row[Any], trial: int | None) -> Schedule:
-    """The schedule of a trial of the study in `row`, of its best one where None.
+def read_params_by_epoch(connection: Connection, row: sa.Row[Any], trial: int | None) -> ParamsByEpoch:
+    """The params by epoch of a trial of the study in `row`, of its best one where None.
 
     Raises:
         InputError: there is no such trial, or it has no value yet.
@@ -57,12 +57,12 @@ def read_schedule(connection: Connection, row: sa.Row[Any], trial: int | None) -
     chosen = standings.get(trial if best is None else best.number)
     if chosen is None or chosen.value is None:
         which = f"study {spec.name!r}" if trial is None else f"trial {trial} of study {spec.name!r}"
-        raise InputError(f"a schedule is that of a trial with a value; {which} has none")
+        raise InputError(f"params by epoch are those of a trial with a value; {which} has none")
     last = chosen.best_epoch if spec.objective.epoch == "best" else chosen.epochs
     best_epochs = {number: standing.best_epoch for number, standing in standings.items()}
     segments = lineage_of(chosen.number, last, _proposals(connection, row.id), best_epochs)
     rates = _learning_rates(connection, row.id, [segment.trial for segment in segments])
-    return Schedule(
+    return ParamsByEpoch(
         spec=spec,
         trial=chosen.number,
         value=chosen.value,
@@ -91,8 +91,8 @@ def _learning_rates(connection: Connection, study_id: int, trials: list[int]) ->
     return {(row.trial, row.epoch): row.learning_rate for row in connection.execute(query)}
 
 
-def write_schedule(schedule: Schedule, path: Path) -> None:
-    """Write a schedule: .json for `TableSchedule.load` and for programs, .csv for a spreadsheet.
+def write_params_by_epoch(found: ParamsByEpoch, path: Path) -> None:
+    """Write params by epoch: .json for `TableSchedule.load` and for programs, .csv for a spreadsheet.
 
     Raises:
         InputError: the file ends in something else.
@@ -100,40 +100,40 @@ def write_schedule(schedule: Schedule, path: Path) -> None:
     if path.suffix == ".csv":
         import pandas as pd
 
-        pd.DataFrame(schedule.epochs).to_csv(path, index=False)
+        pd.DataFrame(found.epochs).to_csv(path, index=False)
         return
     if path.suffix != ".json":
         raise InputError(f"the file must end in {' or '.join(FORMATS)}; got {path.name!r}")
-    spec = schedule.spec
+    spec = found.spec
     content = {
         "study": spec.name,
-        "trial": schedule.trial,
+        "trial": found.trial,
         "metric": spec.objective.metric,
-        "value": schedule.value,
-        "learning_rates": [row["learning_rate"] for row in schedule.epochs],
-        "epochs": schedule.epochs,
+        "value": found.value,
+        "learning_rates": [row["learning_rate"] for row in found.epochs],
+        "epochs": found.epochs,
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def replay_spec(schedule: Schedule, name: str) -> StudySpec:
-    """A study that trains a schedule once more, from fresh weights.
+def replay_spec(found: ParamsByEpoch, name: str) -> StudySpec:
+    """A study that trains with params by epoch once more, from fresh weights.
 
     Raises:
         InputError: one line, where the name will not do.
     """
-    epochs = len(schedule.epochs)
+    epochs = len(found.epochs)
     segments = [
         {"params": dict(segment.params), "epochs": segment.epochs, "learning_rates": list(segment.learning_rates)}
-        for segment in schedule.segments
+        for segment in found.segments
     ]
-    settings = schedule.spec.model_dump(mode="json") | {
+    settings = found.spec.model_dump(mode="json") | {
         "name": name,
         "sampler": "replay",
-        "sampler_options": {"study": schedule.spec.name, "trial": schedule.trial, "segments": segments},
+        "sampler_options": {"study": found.spec.name, "trial": found.trial, "segments": segments},
         "pruner": "",
         "pruner_options": {},
         "max_epochs": epochs,
         "budget": {"epochs": epochs},
     }
-    return study_spec_from(settings, f"a replay of {schedule.spec.name!r}")
+    return study_spec_from(settings, f"a replay of {found.spec.name!r}")

@@ -12,10 +12,10 @@ from itertools import combinations
 from math import nan
 from typing import Literal, NamedTuple
 
-from bandstand.comparison.results import Arm, Results, Run
+from bandstand.comparison.results import Arm, ArmStudy, Results
 from bandstand.comparison.statistics import (
     CONFIDENCE,
-    Interval,
+    ConfidenceInterval,
     Paired,
     SpeedUp,
     average_ranks,
@@ -27,21 +27,21 @@ from bandstand.comparison.statistics import (
     speed_up,
 )
 
-__all__ = ["ArmJudgement", "Judgement", "Measure", "Versus", "judge"]
+__all__ = ["ArmConclusion", "Conclusions", "Measure", "Versus", "judge"]
 
 Measure = Literal["test", "validation"]
 
 
-class ArmJudgement(NamedTuple):
+class ArmConclusion(NamedTuple):
     """One arm by itself; values in the metric's own direction."""
 
     label: str
     runs: int
     failed: int
     missing: int
-    validation: Interval
-    test: Interval | None
-    gap: Interval | None
+    validation: ConfidenceInterval
+    test: ConfidenceInterval | None
+    gap: ConfidenceInterval | None
     """How much better the chosen models look on the validation data than on the test data; positive: they do."""
     rank: float
     """Mean over the repeats that all arms have, 1 the best."""
@@ -77,12 +77,12 @@ class Versus(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Conclusions:
     """All that is said about a comparison."""
 
     measure: Measure
     """What differences are in: test values where all runs have them."""
-    arms: tuple[ArmJudgement, ...]
+    arms: tuple[ArmConclusion, ...]
     against: tuple[tuple[str, tuple[Versus, ...]], ...]
     """For each baseline, every other arm against it."""
     pairs: tuple[Versus, ...]
@@ -103,21 +103,21 @@ class Judgement:
 
 
 @lru_cache(maxsize=1)  # a command prints it, writes it and shows it in Optuna Dashboard
-def judge(results: Results) -> Judgement:
+def judge(results: Results) -> Conclusions:
     """Judge what there is, finished or not."""
     sign = -results.plan.spec.objective.sign  # more is better
     measure: Measure = "test" if results.has_test else "validation"
     value = _value_of(measure, sign)
-    arms = [arm for arm in results.arms if arm.runs]
-    means = {arm.label: mean_interval([value(run) for run in arm.runs]).mean for arm in arms}
+    arms = [arm for arm in results.arms if arm.studies]
+    means = {arm.label: mean_interval([value(run) for run in arm.studies]).mean for arm in arms}
     ranks = _ranks(arms, value)
     families = [
         (base, _family([(arm, results.arm(base)) for arm in arms if arm.label != base], value, sign))
         for base in results.plan.baselines()
-        if results.arm(base).runs
+        if results.arm(base).studies
     ]
     ordered = sorted(arms, key=lambda arm: -means[arm.label])
-    return Judgement(
+    return Conclusions(
         measure=measure,
         arms=tuple(_of_arm(arm, sign, ranks.get(arm.label, nan)) for arm in results.arms),
         against=tuple(families),
@@ -126,8 +126,8 @@ def judge(results: Results) -> Judgement:
     )
 
 
-def _value_of(measure: Measure, sign: float) -> Callable[[Run], float]:
-    def value(run: Run) -> float:
+def _value_of(measure: Measure, sign: float) -> Callable[[ArmStudy], float]:
+    def value(run: ArmStudy) -> float:
         found = run.test_value if measure == "test" else run.best_value
         assert found is not None  # finished runs have the one, `has_test` says that all have the other
         return sign * found
@@ -135,32 +135,32 @@ def _value_of(measure: Measure, sign: float) -> Callable[[Run], float]:
     return value
 
 
-def _of_arm(arm: Arm, sign: float, rank: float) -> ArmJudgement:
-    best = [run.best_value for run in arm.runs if run.best_value is not None]
-    tested = [(run.best_value, run.test_value) for run in arm.runs if run.test_value is not None]
-    count = len(arm.runs) or 1
-    return ArmJudgement(
+def _of_arm(arm: Arm, sign: float, rank: float) -> ArmConclusion:
+    best = [run.best_value for run in arm.studies if run.best_value is not None]
+    tested = [(run.best_value, run.test_value) for run in arm.studies if run.test_value is not None]
+    count = len(arm.studies) or 1
+    return ArmConclusion(
         label=arm.label,
-        runs=len(arm.runs),
+        runs=len(arm.studies),
         failed=len(arm.failed),
         missing=arm.missing,
         validation=mean_interval(best),
         test=mean_interval([test for _, test in tested]) if tested else None,
         gap=mean_interval([sign * (best - test) for best, test in tested if best is not None]) if tested else None,
         rank=rank,
-        epochs=sum(run.epochs for run in arm.runs) / count,
-        trials=sum(run.trials for run in arm.runs) / count,
-        train_seconds=sum(run.train_seconds for run in arm.runs) / count,
+        epochs=sum(run.epochs for run in arm.studies) / count,
+        trials=sum(run.trials for run in arm.studies) / count,
+        train_seconds=sum(run.train_seconds for run in arm.studies) / count,
     )
 
 
-def _ranks(arms: list[Arm], value: Callable[[Run], float]) -> dict[str, float]:
-    shared = set.intersection(*({run.repeat for run in arm.runs} for arm in arms)) if arms else set()
-    table = [[value(run) for run in arm.runs if run.repeat in shared] for arm in arms]
+def _ranks(arms: list[Arm], value: Callable[[ArmStudy], float]) -> dict[str, float]:
+    shared = set.intersection(*({run.repeat for run in arm.studies} for arm in arms)) if arms else set()
+    table = [[value(run) for run in arm.studies if run.repeat in shared] for arm in arms]
     return dict(zip((arm.label for arm in arms), average_ranks(table), strict=True))
 
 
-def _family(pairs: list[tuple[Arm, Arm]], value: Callable[[Run], float], sign: float) -> tuple[Versus, ...]:
+def _family(pairs: list[tuple[Arm, Arm]], value: Callable[[ArmStudy], float], sign: float) -> tuple[Versus, ...]:
     """The comparisons of these pairs, their p values corrected for being so many."""
     compared = [(mine, other, *_shared_runs(mine, other)) for mine, other in pairs]
     compared = [one for one in compared if one[2]]
@@ -173,7 +173,7 @@ def _family(pairs: list[tuple[Arm, Arm]], value: Callable[[Run], float], sign: f
             p=p,
             needed=repeats_needed(one, len(found)),
             speed_up=_speed_up(my_runs, their_runs, sign),
-            wins=share_of_wins([value(run) for run in mine.runs], [value(run) for run in other.runs]),
+            wins=share_of_wins([value(run) for run in mine.studies], [value(run) for run in other.studies]),
         )
         for (mine, other, my_runs, their_runs), one, p in zip(
             compared, found, holm([one.p for one in found]), strict=True
@@ -181,15 +181,15 @@ def _family(pairs: list[tuple[Arm, Arm]], value: Callable[[Run], float], sign: f
     )
 
 
-def _shared_runs(mine: Arm, other: Arm) -> tuple[list[Run], list[Run]]:
-    theirs = {run.repeat: run for run in other.runs}
+def _shared_runs(mine: Arm, other: Arm) -> tuple[list[ArmStudy], list[ArmStudy]]:
+    theirs = {run.repeat: run for run in other.studies}
     return (
-        [run for run in mine.runs if run.repeat in theirs],
-        [theirs[run.repeat] for run in mine.runs if run.repeat in theirs],
+        [run for run in mine.studies if run.repeat in theirs],
+        [theirs[run.repeat] for run in mine.studies if run.repeat in theirs],
     )
 
 
-def _speed_up(mine: list[Run], theirs: list[Run], sign: float) -> SpeedUp:
+def _speed_up(mine: list[ArmStudy], theirs: list[ArmStudy], sign: float) -> SpeedUp:
     """To the other's final validation value in the same repeat."""
     needed = [
         _epochs_to(run, other.curve.values[-1], sign) if other.curve.values else None
@@ -198,7 +198,7 @@ def _speed_up(mine: list[Run], theirs: list[Run], sign: float) -> SpeedUp:
     return speed_up(needed, [run.curve.epochs[-1] if run.curve.epochs else None for run in theirs])
 
 
-def _epochs_to(run: Run, target: float, sign: float) -> float | None:
+def _epochs_to(run: ArmStudy, target: float, sign: float) -> float | None:
     """Epochs that the study had trained when its best value was the target or better."""
     for epochs, value in zip(run.curve.epochs, run.curve.values, strict=True):
         if sign * value >= sign * target:

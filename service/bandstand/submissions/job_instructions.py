@@ -18,11 +18,11 @@ from bandstand.store.store import Store
 from bandstand.study.states import RunState, SubmissionState
 from bandstand.study.study import StudySpec
 
-__all__ = ["JobOrder", "begin_job", "must_stop", "refuse_job"]
+__all__ = ["JobInstructions", "begin_job", "must_stop", "refuse_job"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobOrder:
+class JobInstructions:
     """What a job is to do."""
 
     specs: list[StudySpec]  # those with work left, in this order
@@ -32,7 +32,7 @@ class JobOrder:
     data_may_differ: bool  # whether trainers are taken whose data are not those of the study's first
 
 
-def begin_job(store: Store, run: str) -> JobOrder:
+def begin_job(store: Store, run: str) -> JobInstructions:
     """Say that the job of this run has begun; returns what it is to do.
 
     Raises:
@@ -53,7 +53,7 @@ def begin_job(store: Store, run: str) -> JobOrder:
         begun = {"state": RunState.RUNNING, "started_at": sa.func.clock_timestamp()}
         connection.execute(sa.update(tables.run).where(tables.run.c.id == run).values(begun))
         studies = read_studies(connection, submission.id)
-        return JobOrder(
+        return JobInstructions(
             specs=[StudySpec.model_validate(study.spec) for study in studies if has_work(connection, study)],
             workers=submission.workers,
             submitter=submission.submitter,

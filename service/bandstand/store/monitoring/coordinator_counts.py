@@ -1,6 +1,6 @@
-"""The pulse of a running study: what its coordinator counts, for monitoring.
+"""What the coordinator of a running study counts, for monitoring.
 
-Knows the figures and where they stand. Must not know who counts them.
+Knows the counts and where they stand. Must not know who counts them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
 
-__all__ = ["Figures", "Pulse", "read_pulse"]
+__all__ = ["CoordinatorCounts", "CoordinatorStatus", "read_coordinator_status"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Figures:
+class CoordinatorCounts:
     """Counted since this coordinator began; all but the first two only ever grow."""
 
     trainers: int = 0  # now
@@ -31,23 +31,23 @@ class Figures:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Pulse:
-    """The latest figures of a study's coordinator."""
+class CoordinatorStatus:
+    """What is known of a study's coordinator."""
 
     holder: str  # user@host, process
     acquired_at: datetime  # when it took the study
     heartbeat_at: datetime  # when it wrote these
-    figures: Figures
+    counts: CoordinatorCounts
 
 
-def read_pulse(connection: Connection, study_id: int) -> Pulse | None:
-    """None where no coordinator has the study, or has not written any figures yet; a killed one's stay."""
+def read_coordinator_status(connection: Connection, study_id: int) -> CoordinatorStatus | None:
+    """None where no coordinator has the study, or has not written any counts yet; a killed one's stay."""
     row = connection.execute(sa.select(tables.lease).where(tables.lease.c.study_id == study_id)).one_or_none()
     if row is None or row.pulse is None:
         return None
-    return Pulse(
+    return CoordinatorStatus(
         holder=row.holder,
         acquired_at=row.acquired_at,
         heartbeat_at=row.heartbeat_at,
-        figures=Figures(**row.pulse),
+        counts=CoordinatorCounts(**row.pulse),
     )

@@ -19,14 +19,14 @@ from bandstand.errors import StudyNotFoundError
 from bandstand.running.progress_view import budget_spent, budget_used
 from bandstand.store import tables
 from bandstand.store.accounts import Role, TokenRecord
-from bandstand.store.monitoring.pulse import Pulse, read_pulse
-from bandstand.store.records import EndedTrial, Request, StudyProgress
+from bandstand.store.monitoring.coordinator_counts import CoordinatorStatus, read_coordinator_status
+from bandstand.store.records import EndedTrial, StudyProgress, StudyRequest
 from bandstand.store.rows.request_rows import read_requests
 from bandstand.store.store import Store
 from bandstand.study.states import StudyState
 from bandstand.submissions import Run, Submission, SubmissionQueue
 
-__all__ = ["Log", "Standing", "may_change", "read_standing", "whole_log"]
+__all__ = ["LogEnd", "StudyOnPage", "may_change", "read_study_on_page", "whole_log"]
 
 _LOG_CHARACTERS = 12_000
 _ENDED_TRIALS = 15
@@ -34,7 +34,7 @@ _PIECE = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Log:
+class LogEnd:
     """The end of what the latest job has printed."""
 
     run: Run
@@ -44,7 +44,7 @@ class Log:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class StudyOnPage:
     """A study as it stands now."""
 
     name: str
@@ -56,9 +56,9 @@ class Standing:
     chart: Chart | None
     ended: Sequence[EndedTrial]
     """The latest, the newest first."""
-    requests: Sequence[Request]
+    requests: Sequence[StudyRequest]
     """That users have made and that are not granted: those that wait, and the latest that was refused."""
-    pulse: Pulse | None
+    coordinator: CoordinatorStatus | None
     """Of its coordinator, while it has one."""
     is_over: bool
     """Whether nothing is left to do."""
@@ -66,7 +66,7 @@ class Standing:
     comparison: str | None
     """That it belongs to; None if to none."""
     runs: int
-    log: Log | None
+    log: LogEnd | None
     optuna_study_id: int
     created_at: datetime
     ended_at: datetime | None
@@ -82,7 +82,7 @@ class Standing:
         return self.state.has_ended or self.state is StudyState.INTERRUPTED
 
 
-def read_standing(store: Store, name: str) -> Standing:
+def read_study_on_page(store: Store, name: str) -> StudyOnPage:
     """Where a study stands.
 
     Raises:
@@ -101,9 +101,11 @@ def read_standing(store: Store, name: str) -> Standing:
         since = _before_the_last(connection, row.id)
         comparison = _comparison_of(connection, name)
         requests = read_requests(connection, row.id)
-        pulse = read_pulse(connection, row.id) if state in (StudyState.RUNNING, StudyState.STOPPING) else None
+        coordinator = (
+            read_coordinator_status(connection, row.id) if state in (StudyState.RUNNING, StudyState.STOPPING) else None
+        )
     runs = [] if submission is None else SubmissionQueue(store).runs(submission.name)
-    return Standing(
+    return StudyOnPage(
         name=name,
         state=state,
         progress=progress,
@@ -112,7 +114,7 @@ def read_standing(store: Store, name: str) -> Standing:
         chart=make_chart(best, progress.spec.objective.metric),
         ended=store.ended_trials(name, since)[::-1][:_ENDED_TRIALS],
         requests=_not_granted(requests),
-        pulse=pulse,
+        coordinator=coordinator,
         is_over=store.is_over(name),
         submission=submission,
         comparison=comparison,
@@ -137,17 +139,17 @@ def whole_log(store: Store, run: Run) -> Iterator[str]:
         yield SubmissionQueue(store).log(run.id, start, _PIECE)
 
 
-def _not_granted(requests: Sequence[Request]) -> list[Request]:
+def _not_granted(requests: Sequence[StudyRequest]) -> list[StudyRequest]:
     refused = [request for request in requests[-1:] if request.refused]
     return [request for request in requests if request.taken_at is None] + refused
 
 
-def _end_of_log(store: Store, run: Run) -> Log:
+def _end_of_log(store: Store, run: Run) -> LogEnd:
     skipped = max(0, run.log_characters - _LOG_CHARACTERS)
     text = plain_text(SubmissionQueue(store).log(run.id, skipped, _LOG_CHARACTERS))
     if skipped:
         text = text.partition("\n")[2]
-    return Log(run=run, text=text, skipped=skipped)
+    return LogEnd(run=run, text=text, skipped=skipped)
 
 
 def _before_the_last(connection: Connection, study: int) -> int:

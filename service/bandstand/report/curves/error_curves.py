@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Course", "Estimate", "Scale", "make_course", "noise_of", "scale_for"]
+__all__ = ["Array", "ErrorCurve", "Estimate", "Scale", "make_course", "noise_of", "scale_for"]
 
 Array = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ class Estimate(NamedTuple):
         return self.value - self.error < bound
 
 
-class Course(NamedTuple):
+class ErrorCurve(NamedTuple):
     """A curve of errors and what can be said of it alone."""
 
     errors: Array
@@ -97,7 +97,7 @@ class Course(NamedTuple):
     gained: Estimate  # how much better the best stretch is than the start
 
 
-def make_course(errors: Array, *, bounded: bool, start: float | None = None) -> Course:
+def make_course(errors: Array, *, bounded: bool, start: float | None = None) -> ErrorCurve:
     """What a curve of errors says.
 
     Args:
@@ -114,7 +114,7 @@ def make_course(errors: Array, *, bounded: bool, start: float | None = None) -> 
     first = float(errors[0]) if start is None or start <= best else start
     unit = _unit(first, best, bounded, noise)
     error = noise * math.sqrt(2 / width) / unit
-    return Course(
+    return ErrorCurve(
         errors, unit, noise, turn + width // 2, best, end,
         rise=Estimate((end - best) / unit, 0.0 if turn == len(means) - 1 else error),
         gain=_gain_to_come(errors, noise, unit),

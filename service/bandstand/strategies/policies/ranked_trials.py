@@ -10,10 +10,10 @@ from bisect import bisect_left, insort
 from bandstand.strategies.randomness import Key, key_with_coin
 from bandstand.trials.history import Trial
 
-__all__ = ["Places"]
+__all__ = ["RankedTrials"]
 
 
-class Places:
+class RankedTrials:
     """Trials by their latest value, the best at place 0; kept in order, so that to look up a place sorts nothing."""
 
     def __init__(self, sign: float, seed: int):

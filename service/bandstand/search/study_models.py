@@ -9,10 +9,10 @@ from bandstand.search.state import SearchState
 from bandstand.trials.combination import Combination, sentence_on
 from bandstand.trials.events import Combined
 
-__all__ = ["KeptModels"]
+__all__ = ["StudyModels"]
 
 
-class KeptModels:
+class StudyModels:
     """The models of one study."""
 
     def __init__(self, state: SearchState):
@@ -26,10 +26,10 @@ class KeptModels:
         combining = self._state.combining
         return None if combining is None or best is None else combining.combination(best)
 
-    def combined(self, outcome: Combined) -> None:
+    def combined(self, event: Combined) -> None:
         """Settle which model is the study's, and tell the user; once in a study's life."""
-        self._state.record(outcome)
-        self._state.note(sentence_on(outcome, self._state.spec.objective.metric))
+        self._state.record(event)
+        self._state.note(sentence_on(event, self._state.spec.objective.metric))
 
     def needed_checkpoints(self, trial_number: int) -> set[int]:
         """The epochs of a trial whose checkpoints somebody may still need."""

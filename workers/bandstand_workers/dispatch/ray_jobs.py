@@ -17,7 +17,7 @@ from ray.job_submission import JobStatus
 from bandstand.errors import ClusterUnreachableError, JobRefusedError, one_line
 from bandstand_workers.internals.ray_job_parts import PatientClient, answer_in, quiet_client
 
-__all__ = ["Cluster", "RayJob"]
+__all__ = ["RayJob", "RayJobs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class RayJob:
     """Why it ended as it did, in a line; None where there is nothing to say."""
 
 
-class Cluster:
+class RayJobs:
     """The jobs of one cluster.
 
     Raises, from any method:

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from bandstand.report.text import number
 from bandstand_spaces import Categorical, Float, Int, Parameter, Value
 
-__all__ = ["Border", "border_of"]
+__all__ = ["RangeEnd", "range_end_of"]
 
 EDGE = 0.02
 """Share of a range, at each end, within which a best value suggests to look beyond."""
 
 
-class Border(NamedTuple):
+class RangeEnd(NamedTuple):
     """An end that a value lies at."""
 
     end: str  # lower or upper
@@ -25,7 +25,7 @@ class Border(NamedTuple):
     """The range to try next; None where there is nothing beyond, such as below 0 for a rate."""
 
 
-def border_of(parameter: Parameter, value: Value) -> Border | None:
+def range_end_of(parameter: Parameter, value: Value) -> RangeEnd | None:
     """The end of the range that `value` lies at; None for choices, and where it lies within."""
     if isinstance(parameter, Categorical):
         return None
@@ -33,7 +33,7 @@ def border_of(parameter: Parameter, value: Value) -> Border | None:
     share = (here - low) / (high - low)
     if EDGE < share < 1 - EDGE:
         return None
-    return Border("lower" if share <= EDGE else "upper", _wider(parameter, share <= EDGE))
+    return RangeEnd("lower" if share <= EDGE else "upper", _wider(parameter, share <= EDGE))
 
 
 def _scaled(value: float, log: bool) -> float:

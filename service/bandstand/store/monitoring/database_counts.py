@@ -1,4 +1,4 @@
-"""The census of a database: how much there is of everything, for monitoring.
+"""Counts of a database: how much there is of everything, for monitoring.
 
 Knows the tables. Must not know who counts on it.
 """
@@ -12,16 +12,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
-from bandstand.store.monitoring.pulse import Figures
+from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.reading.study_list import STATES, shown_state
 from bandstand.study.states import RunState, SubmissionState
 from bandstand.trials.events import TrialState
 
-__all__ = ["Census", "read_census"]
+__all__ = ["DatabaseCounts", "read_database_counts"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Census:
+class DatabaseCounts:
     """How much there is; every state is there, with 0 where nothing is in it."""
 
     studies: Mapping[str, int]  # by state, as shown
@@ -30,10 +30,10 @@ class Census:
     runs: Mapping[str, int]
     oldest_seconds: float  # since what has waited longest was queued; 0 if nothing waits
     epochs: int  # trained, by all studies there are
-    pulses: Mapping[str, Figures]  # of studies that run, by name
+    coordinators: Mapping[str, CoordinatorCounts]  # of studies that run, by name
 
 
-def read_census(connection: Connection) -> Census:
+def read_database_counts(connection: Connection) -> DatabaseCounts:
     """Six queries, however much there is."""
     trial, submission = tables.trial, tables.submission
     studies = _counted(connection, shown_state().label("state"), tables.study)
@@ -41,14 +41,14 @@ def read_census(connection: Connection) -> Census:
     trials = connection.execute(sa.select(trial.c.state, sa.func.count(), trained).group_by(trial.c.state)).all()
     waited = sa.func.extract("epoch", sa.func.clock_timestamp() - sa.func.min(submission.c.queued_at))
     oldest = connection.execute(sa.select(waited).where(submission.c.state == SubmissionState.QUEUED)).scalar()
-    return Census(
+    return DatabaseCounts(
         studies=dict.fromkeys(STATES, 0) | studies,
         trials=dict.fromkeys(map(str, TrialState), 0) | {state: count for state, count, _ in trials},
         submissions=dict.fromkeys(map(str, SubmissionState), 0) | _counted(connection, submission.c.state, submission),
         runs=dict.fromkeys(map(str, RunState), 0) | _counted(connection, tables.run.c.state, tables.run),
         oldest_seconds=float(oldest or 0.0),
         epochs=int(sum(epochs or 0 for _, _, epochs in trials)),
-        pulses=_pulses(connection),
+        coordinators=_coordinators(connection),
     )
 
 
@@ -57,8 +57,8 @@ def _counted(connection: Connection, state: sa.ColumnElement[str], table: sa.Tab
     return {str(state): int(count) for state, count in rows}
 
 
-def _pulses(connection: Connection) -> dict[str, Figures]:
+def _coordinators(connection: Connection) -> dict[str, CoordinatorCounts]:
     lease, study = tables.lease, tables.study
     query = sa.select(study.c.name, lease.c.pulse).join(lease, lease.c.study_id == study.c.id)
     rows = connection.execute(query.where(lease.c.pulse.is_not(None), shown_state() == "running"))
-    return {row.name: Figures(**row.pulse) for row in rows}
+    return {row.name: CoordinatorCounts(**row.pulse) for row in rows}

@@ -14,10 +14,10 @@ from bandstand.strategies import strategy_name
 from bandstand.trials.events import Enqueued, Extended, Reopened
 from bandstand.trials.ledger import extended
 
-__all__ = ["Requests"]
+__all__ = ["Granting"]
 
 
-class Requests:
+class Granting:
     """The requests of one study."""
 
     def __init__(self, state: SearchState):

@@ -28,7 +28,7 @@ from bandstand.study.states import RunState, StudyState, SubmissionOutcome, Subm
 from bandstand.study.users_code.code_archive import CodeArchive
 from bandstand.submissions.changes import end_submission, notify, set_submission
 
-__all__ = ["ClaimedRun", "Dispatch"]
+__all__ = ["ClaimedRun", "ServerQueue"]
 
 SERVER_IS_GONE_SECONDS = 30.0
 """Without a heartbeat, after which another server takes over what one had."""
@@ -48,7 +48,7 @@ class ClaimedRun:
     submission: Submission
 
 
-class Dispatch:
+class ServerQueue:
     """The queue as one server sees it. Several servers may share a database.
 
     Raises, from any method:

@@ -15,7 +15,7 @@ from bandstand.errors import InputError
 from bandstand.problem.budget import Budget
 from bandstand.store import tables
 from bandstand.store.database import Database
-from bandstand.store.records import Request
+from bandstand.store.records import StudyRequest
 from bandstand.store.rows.plan_rows import read_plan_names
 from bandstand.store.rows.request_rows import check_extension, checked_params, read_budget, read_requests, write_request
 from bandstand.store.rows.study_rows import get_row, try_to_hold
@@ -35,7 +35,7 @@ class StudyRequests:
         """Use `Store.requests`."""
         self._database = database
 
-    def read(self, name: str) -> list[Request]:
+    def read(self, name: str) -> list[StudyRequest]:
         """What users have asked of a study, the oldest first, with the answers.
 
         Raises:

@@ -12,7 +12,7 @@ from math import nan
 
 from bandstand.study.study import StudySpec
 
-__all__ = ["Improvement", "Outcome"]
+__all__ = ["Improvement", "SimulationResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Improvement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class SimulationResult:
     """One simulated study. Times are virtual, but for `decision_seconds`; shares are of all workers' time."""
 
     spec: StudySpec

@@ -21,14 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandstand.errors import BandstandError, DatabaseUnreachableError, answer_to
 
-__all__ = ["AnswerFailures", "Problem", "answers", "problem", "register_problems"]
+__all__ = ["AnswerFailures", "ProblemDetails", "answers", "problem", "register_problems"]
 
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 """What goes with a status."""
 _log = logging.getLogger(__name__)
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """An error: what the rule is, what was asked, and the way out."""
 
     type: str = "about:blank"
@@ -46,7 +46,7 @@ def problem(
 ) -> JSONResponse:
     """An answer that says what is wrong."""
     told = None if differences is None else list(differences)
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, differences=told)
+    body = ProblemDetails(title=HTTPStatus(status).phrase, status=status, detail=detail, differences=told)
     return JSONResponse(body.model_dump(exclude_none=True), status, headers, media_type="application/problem+json")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from bandstand.running.child_death import ending_of
 
-__all__ = ["DispatchChild"]
+__all__ = ["DispatcherProcess"]
 
 _AGAIN_SECONDS = (1.0, 60.0)
 """After it has ended, doubled each time that it has not lived for the longer of them; and the most."""
@@ -23,7 +23,7 @@ _END_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
-class DispatchChild:
+class DispatcherProcess:
     """`python -m bandstand_workers dispatch`, kept alive. It ends when this process does, whatever way that is."""
 
     def __init__(self, database_url: str, arguments: Sequence[str]):
