@@ -190,7 +190,7 @@ class Client:
             "labels": dict(labels or {}),
         }
 
-    def _pages(self, path: str, what: str, **params: Any) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, what: str, **params: str | None) -> Iterator[dict[str, Any]]:
         after = None
         while True:
             page = self._connection.get(path, after=after, limit=_PAGE, **params)

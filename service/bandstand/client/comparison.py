@@ -29,8 +29,7 @@ class RemoteComparison(RemoteSubmission):
 
     def detail(self) -> dict[str, Any]:
         """All that the server tells of it in one answer, as it tells it: spec, strategies, studies, runs, …"""
-        answer: dict[str, Any] = self._connection.get(path_of("comparisons", self.name))
-        return answer
+        return self._connection.get(path_of("comparisons", self.name))
 
     @property
     def state(self) -> str:

@@ -87,11 +87,13 @@ class Connection:
         """End all connections."""
         self._http.close()
 
-    def get(self, path: str, **params: Any) -> Any:
-        """What is there, from JSON."""
-        return _json_from(self.request("GET", path, params=_given(params)))
+    def get(self, path: str, **params: str | int | None) -> dict[str, Any]:
+        """What is there, from JSON; `params` of the address, without what is None."""
+        return _object_from(self.request("GET", path, params=_given(params)))
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool = False) -> Any:
+    def post(
+        self, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool = False
+    ) -> dict[str, Any] | None:
         """What came of a change, from JSON; None if nothing was said.
 
         Args:
@@ -100,7 +102,7 @@ class Connection:
             repeatable: whether asking twice is the same as asking once.
         """
         answer = self.request("POST", path, repeatable=repeatable, json=_given(body or {}))
-        return _json_from(answer) if answer.content else None
+        return _object_from(answer) if answer.content else None
 
     def request(
         self, method: str, path: str, *, repeatable: bool | None = None, missing_ok: bool = False, **options: Any
@@ -225,10 +227,13 @@ def _retry_after(response: httpx.Response) -> float:
         return 0.0
 
 
-def _json_from(response: httpx.Response) -> Any:
+def _object_from(response: httpx.Response) -> dict[str, Any]:
     try:
-        return response.json()
+        found = response.json()
     except ValueError:
+        found = None
+    if not isinstance(found, dict):
         raise ServerAnswerError(
             f"{response.request.url.host} answers with what is not JSON: check that the URL is a Bandstand server's"
-        ) from None
+        )
+    return found

@@ -36,8 +36,7 @@ class RemoteStudy(RemoteSubmission):
 
     def detail(self) -> dict[str, Any]:
         """All that the server tells of it in one answer, as it tells it: spec, progress, submission, runs."""
-        answer: dict[str, Any] = self._connection.get(self._path())
-        return answer
+        return self._connection.get(self._path())
 
     @property
     def state(self) -> str:

@@ -50,6 +50,8 @@ class SoleWriterStorage(UnitOfWork, BaseStorage):
     A refused call or batch has written nothing, and the studies it was about are read afresh when next asked for.
     `get_all_studies` and `get_study_id_from_name` always ask the database. Heartbeats are not supported.
 
+    It has a method for each of Optuna's interface, which is why there are so many.
+
     Thread-safe; while a thread is in a batch, the others wait. Not to be carried into a forked process, and not to be
     pickled. Beside what Optuna's interface says, any method raises:
 

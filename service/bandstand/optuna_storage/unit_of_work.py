@@ -31,7 +31,11 @@ T = TypeVar("T")
 
 
 class UnitOfWork:
-    """The state behind a storage: its studies, the batch under way, the connection."""
+    """The state behind a storage: its studies, the batch under way, the connection.
+
+    Its methods share one lock and one batch, and none is of use without the others: two classes would pass all of that
+    to and fro.
+    """
 
     def __init__(self, url: str):
         """Open a database whose tables Optuna's `RDBStorage` has made.

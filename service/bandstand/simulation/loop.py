@@ -332,7 +332,7 @@ class _Simulation:
             spec=self._spec,
             improvements=tuple(tally.improvements),
             chosen_value=float("nan") if history.best is None else history.value_of(history.best),
-            reason=history.ended.reason if history.ended else "",
+            reason=history.ended.reason if history.ended else None,
             failed=history.ended is not None and history.ended.failed,
             epochs=history.ledger.epochs,
             epochs_again=tally.again,

@@ -36,8 +36,8 @@ class SimulationResult:
     """Of any trial at any epoch, whatever became of it later."""
     chosen_value: float
     """The value of the study's best trial, by the rule of `bandstand.trials.best`; NaN if there is none."""
-    reason: str
-    """Why the study ended."""
+    reason: str | None
+    """Why the study ended; None if it has not."""
     failed: bool
     epochs: int
     """Epochs recorded: what counts against the budget."""

@@ -72,8 +72,8 @@ class LimitRequests:
             await self.app(scope, receive, send)
             return
         address, credential = _address(scope), _credential(scope)
-        is_known = credential in self._good
-        wait = self._requests.take(credential if is_known else address)
+        is_known = credential is not None and credential in self._good
+        wait = self._requests.take(credential if credential is not None and is_known else address)
         if not is_known and not wait and scope["path"] not in _PROBES:
             wait = self._failures.wait_seconds(address)
         if wait:
@@ -89,11 +89,12 @@ class LimitRequests:
 
         await self.app(scope, receive, watch)
 
-    def _learn(self, address: str, credential: str, status: int, scope: Scope) -> None:
+    def _learn(self, address: str, credential: str | None, status: int, scope: Scope) -> None:
         if status == 401:
-            self._good.pop(credential, None)
+            if credential is not None:
+                self._good.pop(credential, None)
             self._failures.take(address)
-        elif credential and "token" in scope.get("state", {}):
+        elif credential is not None and "token" in scope.get("state", {}):
             keep_latest(self._good, credential, None, _REMEMBERED)
 
 
@@ -130,11 +131,12 @@ class LimitBodies:
 
 
 def _address(scope: Scope) -> str:
-    return str(scope["client"][0]) if scope.get("client") else ""
+    """Where a request comes from; all whose address is not known share one."""
+    return str(scope["client"][0]) if scope.get("client") else "unknown"
 
 
-def _credential(scope: Scope) -> str:
-    """The token or cookie that is sent, as a digest; empty if there is none."""
+def _credential(scope: Scope) -> str | None:
+    """The token or cookie that is sent, as a digest; None if there is none."""
     headers = dict(scope["headers"])
     sent = headers.get(b"authorization") or headers.get(b"cookie") or b""
-    return hashlib.sha256(sent).hexdigest() if sent else ""
+    return hashlib.sha256(sent).hexdigest() if sent else None

@@ -70,9 +70,10 @@ class Sessions:
 
     def _read(self, cookie: str) -> _Session | None:
         try:
-            return _Session(**self._signer().loads(cookie, max_age=self._seconds))
+            said = self._signer().loads(cookie, max_age=self._seconds)
         except BadSignature:
             return None
+        return _Session(token=str(said["token"]), csrf=str(said["csrf"]))
 
     def _signer(self) -> URLSafeTimedSerializer:
         if self._serializer is None:

@@ -28,8 +28,8 @@ class CurveKind:
     """One line for the help and the README's table."""
     module: str
     """The file of this package with `make_source(name, epoch_seconds) -> CurveSource`."""
-    needs: str = ""
-    """What is to be named after a colon."""
+    needs: str | None = None
+    """What is to be named after a colon; None for nothing."""
 
 
 CURVES: Mapping[str, CurveKind] = MappingProxyType(
