@@ -1,1 +1,1 @@
-"""Forms of what goes over the wire: `answers` of what is told, `problems` of errors, `values` of what both share."""
+"""Forms of what goes over the wire: `answers` of what is told, `problem_details` of errors, `values` that both share."""
