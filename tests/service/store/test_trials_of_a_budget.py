@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from bandstand.api.pages.content.listing import read_listing
-from bandstand.api.pages.content.study_on_page import read_standing
+from bandstand.api.pages.content.study_on_page import read_study_on_page
 from bandstand.api.schemas.answers import Progress
 from bandstand.client.answers import progress_from
 from bandstand.running.progress_view import budget_spent, budget_used
@@ -33,7 +33,7 @@ def texts_and_shares(store: Store, name: str) -> tuple[set[str], set[float | Non
     """What is said to be spent in the live view, to a client, in the list and on the study's page."""
     progress = store.progress(name)
     told = progress_from(progress.spec, json.loads(Progress.model_validate(progress).model_dump_json()))
-    standing = read_standing(store, name)
+    standing = read_study_on_page(store, name)
     with store.database.connection() as connection:
         (entry,) = [one for one in read_listing(connection).entries if one.name == name]
     (summary,) = store.studies(names=[name])

@@ -57,10 +57,10 @@ def test_an_unfinished_write_leaves_the_earlier_checkpoint(tmp_path: Path, monke
 def test_a_checkpoint_is_told_of_when_it_is_durable_and_loaded_from_memory(tmp_path: Path) -> None:
     keeper = CheckpointKeeper()
     uri = str(tmp_path / "a" / "1.checkpoint")
-    told: list[tuple[str, bool]] = []
+    told: list[tuple[str | None, bool]] = []
     keeper.save(make_checkpoint(1), uri, lambda error: told.append((error, Path(uri).exists())))
     keeper.wait()
-    assert told == [("", True)]
+    assert told == [(None, True)]
     Path(uri).unlink()
     assert keeper.load(uri).epoch == 1
     np.testing.assert_array_equal(keeper.load(uri).variables[0], np.arange(4.0))

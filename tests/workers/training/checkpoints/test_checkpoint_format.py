@@ -174,6 +174,7 @@ def test_any_plain_value_comes_back_as_it_was(value: Any) -> None:
         complex(math.inf, -0.0),
         date(2026, 11, 30),
         datetime(2026, 11, 30, 5, 35, tzinfo=timezone(timedelta(hours=2))),
+        datetime(2026, 10, 25, 2, 30, fold=1),
     ],
     ids=lambda value: type(value).__name__,
 )

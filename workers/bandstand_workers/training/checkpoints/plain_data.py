@@ -41,7 +41,11 @@ WRITTEN: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] =
         lambda value: [repr(value.real), repr(value.imag)],
         lambda v: complex(float(v[0]), float(v[1])),
     ),
-    "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
+    "datetime": (
+        datetime,  # ISO 8601 cannot say which of two equal hours is meant, when clocks are set back
+        lambda value: [value.isoformat(), value.fold] if value.fold else value.isoformat(),
+        lambda v: datetime.fromisoformat(v) if isinstance(v, str) else datetime.fromisoformat(v[0]).replace(fold=v[1]),
+    ),
     "date": (date, date.isoformat, date.fromisoformat),
     "timedelta": (timedelta, lambda value: [value.days, value.seconds, value.microseconds], lambda v: timedelta(*v)),
     "range": (range, lambda value: [value.start, value.stop, value.step], lambda v: range(*v)),
