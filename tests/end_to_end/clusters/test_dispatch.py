@@ -110,7 +110,7 @@ def test_a_study_is_run_and_its_log_kept_and_one_that_cannot_be_is_refused_once(
     SubmissionQueue(team).submit_study(bad, make_order())
     dispatcher = start()
     ended = wait_for_end(team, good.name)
-    assert (ended.outcome, ended.message) == ("finished", "")
+    assert (ended.outcome, ended.message) == ("finished", None)
     [run] = SubmissionQueue(team).runs(good.name)
     log = whole_log(team, run.id)
     assert len(log) == run.log_characters
