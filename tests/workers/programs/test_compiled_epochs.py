@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
 from bandstand_spaces import SEARCH_SPACES
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 
 EPOCHS = 3
 
@@ -139,7 +139,9 @@ def spec_for(model: str, data: str, trainer: str, **settings: Any) -> StudySpec:
     )
 
 
-def curves(training: LoadedStudy, folder: Path, *trials: Mapping[str, Any], seed: int = 5) -> list[list[dict[str, float]]]:
+def curves(
+    training: LoadedStudy, folder: Path, *trials: Mapping[str, Any], seed: int = 5
+) -> list[list[dict[str, float]]]:
     """What each trial's epochs reported, trained one after the other."""
     reported = []
     for number, params in enumerate(trials):

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from bandstand import stored_files
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from bandstand_workers.training.trial_models import model_state
 
 CODE = """
@@ -108,7 +108,9 @@ def test_an_average_has_the_mean_of_the_trained_weights(training: LoadedStudy, u
         assert np.abs(expected - models[-1].trainable_weights[index].numpy()).max() > 1e-4
 
 
-def test_an_average_has_the_statistics_of_its_own_weights(training: LoadedStudy, user_code: Any, tmp_path: Path) -> None:
+def test_an_average_has_the_statistics_of_its_own_weights(
+    training: LoadedStudy, user_code: Any, tmp_path: Path
+) -> None:
     models, uris = trained(user_code, tmp_path, 3)
     average = loaded(training.combine(uris, PARAMS, "average", str(tmp_path / "average")))
     hidden, norm = average.layers[0], average.layers[1]
