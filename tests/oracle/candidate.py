@@ -1,6 +1,6 @@
 """Bandstand: the same points as trials, in a schedule's order, with models lent, paused and resumed.
 
-Knows `Training`. Must not know how plain Keras trains.
+Knows `LoadedStudy`. Must not know how plain Keras trains.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bandstand.errors import InputError
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from tests.oracle.programs import Program
 from tests.oracle.results import Result
 from tests.oracle.schedules import Piece, Trial
@@ -89,8 +89,8 @@ def _key(value: Any) -> Any:
 
 
 def train_pieces(
-    program: Program, pieces: list[Piece], states: dict[int, TrialState], folder: Path, earlier: Training | None
-) -> Training | None:
+    program: Program, pieces: list[Piece], states: dict[int, TrialState], folder: Path, earlier: LoadedStudy | None
+) -> LoadedStudy | None:
     """Train a program's pieces in this process; what they show is added to the states.
 
     Returns:
@@ -98,7 +98,7 @@ def train_pieces(
     """
     keras.config.set_dtype_policy("float32")
     try:
-        training = Training(_spec_for(program), earlier)
+        training = LoadedStudy(_spec_for(program), earlier)
     except InputError as error:
         for piece in pieces:
             states[piece.trial.number].result.error = f"InputError: {error}"
@@ -114,7 +114,7 @@ def train_pieces(
     return training
 
 
-def _train(program: Program, training: Training, piece: Piece, state: TrialState, folder: Path) -> None:
+def _train(program: Program, training: LoadedStudy, piece: Piece, state: TrialState, folder: Path) -> None:
     trial: Trial = piece.trial
     point = program.points[trial.point]
     from_epoch, uri = state.checkpoint or (0, None)

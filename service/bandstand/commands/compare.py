@@ -48,30 +48,24 @@ def compare(
     data_may_differ: DataMayDiffer = False,
 ) -> int:
     """Compare strategies at the same budget, several times each; the same command goes on or extends it."""
-    from bandstand.commands.work.comparing import (
-        SpecChanges,
-        WantedComparison,
-        run_comparison,
-        show_comparison,
-        with_reused,
-    )
+    from bandstand.commands.work import comparing
     from bandstand.running.run import RunOptions
     from bandstand.store.store import Store
 
     if output is not None:
         check_report_file(output)
     store = Store.open()
-    changes = SpecChanges(budget=budget, max_epochs=max_epochs, seed=seed)
-    wanted = WantedComparison(
+    changes = comparing.SpecChanges(budget=budget, max_epochs=max_epochs, seed=seed)
+    wanted = comparing.WantedComparison(
         file=file, strategies=strategies, repeats=repeats, changes=changes, name=as_name, default_repeats=_REPEATS
     )
     plan, code_path = wanted.plan(store)
-    plan = store.plans.keep(with_reused(store, plan, reuse, quiet=as_json))
+    plan = store.plans.keep(comparing.with_reused(store, plan, reuse, quiet=as_json))
     options = RunOptions(workers=workers, code_path=code_path, data_may_differ=data_may_differ)
     try:
-        run_comparison(store, plan, options, quiet=as_json)
+        comparing.run_comparison(store, plan, options, quiet=as_json)
     except KeyboardInterrupt:
         typer.echo(f"paused; `bandstand compare {shlex.quote(file)}` goes on where it stopped", err=True)
         return INTERRUPTED
-    show_comparison(store, plan, output, as_json)
+    comparing.show_comparison(store, plan, output, as_json)
     return 0

@@ -18,8 +18,8 @@ from bandstand.search.judging import Judging
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.search.setbacks import Setbacks
 from bandstand.search.state import SearchState
-from bandstand.search.study_data import StudyData
-from bandstand.search.study_models import StudyModels
+from bandstand.search.study_data import DataComparison
+from bandstand.search.study_models import WantedModels
 from bandstand.strategies import Strategy
 from bandstand.trials.events import (
     Action,
@@ -61,8 +61,8 @@ class Search:
         self._setbacks = Setbacks(self._state, self._endings)
         self.allocation = Allocation(self._state, self._endings)
         self.requests = Granting(self._state)
-        self.data = StudyData(self._state)
-        self.models = StudyModels(self._state)
+        self.data = DataComparison(self._state)
+        self.models = WantedModels(self._state)
 
     @classmethod
     def restore(cls, spec: Problem, events: Iterable[Event], strategy: Strategy | None = None) -> Search:

@@ -9,10 +9,10 @@ from bandstand.search.state import SearchState
 from bandstand.trials.data_fingerprint import DataPrint, difference_between, refusal_of, words_on
 from bandstand.trials.events import DataSeen
 
-__all__ = ["StudyData"]
+__all__ = ["DataComparison"]
 
 
-class StudyData:
+class DataComparison:
     """The data of one study."""
 
     def __init__(self, state: SearchState):

@@ -9,10 +9,10 @@ from bandstand.search.state import SearchState
 from bandstand.trials.combination import Combination, sentence_on
 from bandstand.trials.events import Combined
 
-__all__ = ["StudyModels"]
+__all__ = ["WantedModels"]
 
 
-class StudyModels:
+class WantedModels:
     """The models of one study."""
 
     def __init__(self, state: SearchState):

@@ -6,9 +6,8 @@ studies in order. A *run* is one such job. A submission waits (`queued`), has a 
 PostgreSQL holds all of it, so that any server may die and another goes on.
 
 `queue` is what users do, `server_queue` what a server does with the queue, `job_instructions` what a job is told and
-says of its run;
-`changes` and `kept_code` write the rows that these share, `store.rows.submission_rows` has what readers get. None of
-them knows HTTP or Ray.
+says of its run; `changes` and `kept_code` write the rows that these share, and
+`store.rows.submission_rows` has what readers get. None of them knows HTTP or Ray.
 """
 
 from __future__ import annotations

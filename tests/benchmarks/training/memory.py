@@ -5,7 +5,7 @@ Resident sets count pages of shared libraries in each process. Aims: at most 300
 trainer at most 100 MB beyond bare Keras.
 
 The curve shows whether memory stays bounded: trials of one epoch, drawn at random from digits_mlp's space, one after
-the other by `Training.run` in one process, by compiled epochs and by `fit`. Beside the resident set it names what could
+the other by `LoadedStudy.run` in one process, by compiled epochs and by `fit`. Beside the resident set it names what could
 pile up: kept programs, TensorFlow's functions, living Keras models. BANDSTAND_BENCHMARK_TRIALS sets how many trials
 (1,000); `fit` gets a fifth of them.
 """
@@ -122,10 +122,10 @@ class _NullLink:
 def curve(trainer: str, trials: int) -> list[list[int]]:
     """A point for each row of the table, ten times on the way."""
     _use_one_thread()
-    from bandstand_workers.training.training import Training
+    from bandstand_workers.training.training import LoadedStudy
 
     spec = _spec(trainer=trainer)
-    training = Training(spec)
+    training = LoadedStudy(spec)
     gc.collect()
     gc.freeze()  # as a trainer does
     points = [[0, _megabytes(), *_what_is_kept(training)]]

@@ -17,7 +17,7 @@ from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action
 from bandstand_spaces import SEARCH_SPACES
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 
 EPOCHS = 3
 
@@ -139,7 +139,7 @@ def spec_for(model: str, data: str, trainer: str, **settings: Any) -> StudySpec:
     )
 
 
-def curves(training: Training, folder: Path, *trials: Mapping[str, Any], seed: int = 5) -> list[list[dict[str, float]]]:
+def curves(training: LoadedStudy, folder: Path, *trials: Mapping[str, Any], seed: int = 5) -> list[list[dict[str, float]]]:
     """What each trial's epochs reported, trained one after the other."""
     reported = []
     for number, params in enumerate(trials):
@@ -178,7 +178,7 @@ def test_an_epoch_has_the_losses_of_fit_on_the_same_batches(
 ) -> None:
     params = {"rate": 0.05} | params
     both = [
-        curves(Training(spec_for(f"{user_module}:build", f"{user_module}:load", trainer)), tmp_path, params)
+        curves(LoadedStudy(spec_for(f"{user_module}:build", f"{user_module}:load", trainer)), tmp_path, params)
         for trainer in ("compiled", "fit")
     ]
     # In half precision each product is rounded to 3 digits, and the order of sums differs.
@@ -212,11 +212,11 @@ def test_a_later_trial_borrows_the_program_and_trains_as_if_it_had_its_own(
     first: dict[str, Any], change: dict[str, Any], user_module: str, tmp_path: Path
 ) -> None:
     trials = [{"rate": 0.05} | first, {"rate": 0.05} | first | change, {"rate": 0.05} | first]
-    training = Training(spec_for(f"{user_module}:build", f"{user_module}:load", "compiled"))
+    training = LoadedStudy(spec_for(f"{user_module}:build", f"{user_module}:load", "compiled"))
     mine = curves(training, tmp_path, *trials)
     baked_in = os.environ.get("KERAS_BACKEND") == "jax" and first == {"optimizer": "rmsprop"}  # rho, on JAX
     assert training.programs == (2 if baked_in else 1)
-    fits = curves(Training(spec_for(f"{user_module}:build", f"{user_module}:load", "fit")), tmp_path, *trials)
+    fits = curves(LoadedStudy(spec_for(f"{user_module}:build", f"{user_module}:load", "fit")), tmp_path, *trials)
     half = first.get("feature") == "float16"
     for ours, theirs in zip(mine, fits, strict=True):
         assert_same(ours, theirs, 2e-2 if half else 2e-4)
@@ -236,7 +236,7 @@ def test_one_program_serves_batches_of_any_size(
         "validation_batch_size": validation_batch_size,
     }
     compiled, fit = (
-        Training(spec_for(f"{user_module}:build", f"{user_module}:load", trainer, **settings))
+        LoadedStudy(spec_for(f"{user_module}:build", f"{user_module}:load", trainer, **settings))
         for trainer in ("compiled", "fit")
     )
     mine, fits = curves(compiled, tmp_path, *trials), curves(fit, tmp_path, *trials)
@@ -263,10 +263,10 @@ def test_what_changes_the_trace_gets_a_program_of_its_own(
 ) -> None:
     first = {"optimizer": "sgd", "rate": 0.05}
     trials = [first, first | change]
-    training = Training(spec_for(f"{user_module}:build", f"{user_module}:load", "compiled"))
+    training = LoadedStudy(spec_for(f"{user_module}:build", f"{user_module}:load", "compiled"))
     mine = curves(training, tmp_path, *trials)
     assert training.programs == 2
-    fits = curves(Training(spec_for(f"{user_module}:build", f"{user_module}:load", "fit")), tmp_path, *trials)
+    fits = curves(LoadedStudy(spec_for(f"{user_module}:build", f"{user_module}:load", "fit")), tmp_path, *trials)
     for ours, theirs in zip(mine, fits, strict=True):
         assert_same(ours, theirs)
 
@@ -276,9 +276,9 @@ def test_builders_of_two_studies_with_the_same_data_do_not_share_a_model_of_the_
 ) -> None:
     """Such a class may hold anything: that it has the same params says nothing about another builder's model."""
     params = {"optimizer": "sgd", "rate": 0.05, "feature": "own_step"}
-    first = Training(spec_for(f"{user_module}:build", f"{user_module}:load", "compiled"))
+    first = LoadedStudy(spec_for(f"{user_module}:build", f"{user_module}:load", "compiled"))
     (mine,) = curves(first, tmp_path / "first", params)
-    second = Training(spec_for(f"{user_module}:build_slow", f"{user_module}:load", "compiled"), first)
+    second = LoadedStudy(spec_for(f"{user_module}:build_slow", f"{user_module}:load", "compiled"), first)
     (slow,) = curves(second, tmp_path / "second", params)
     assert second.programs == 2
     assert slow[0]["loss"] != pytest.approx(mine[0]["loss"], rel=1e-3)
@@ -310,7 +310,7 @@ def test_each_model_that_comes_along_trains_alike_and_shares_programs_across_its
     module.load = lambda: data  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "family_data", module)
     both = [
-        curves(Training(spec_for(MODELS[family], "family_data:load", trainer)), tmp_path, *trials)
+        curves(LoadedStudy(spec_for(MODELS[family], "family_data:load", trainer)), tmp_path, *trials)
         for trainer in ("compiled", "fit")
     ]
     for ours, theirs in zip(*both, strict=True):
@@ -320,7 +320,7 @@ def test_each_model_that_comes_along_trains_alike_and_shares_programs_across_its
 def test_sample_weights_count_as_in_fit(user_module: str, tmp_path: Path) -> None:
     params = {"optimizer": "adam", "rate": 0.05}
     both = [
-        curves(Training(spec_for(f"{user_module}:build", f"{user_module}:load_weighted", trainer)), tmp_path, params)
+        curves(LoadedStudy(spec_for(f"{user_module}:build", f"{user_module}:load_weighted", trainer)), tmp_path, params)
         for trainer in ("compiled", "fit")
     ]
     assert_same(both[0][0], both[1][0])

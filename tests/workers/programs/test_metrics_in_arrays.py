@@ -12,7 +12,7 @@ from bandstand.errors import InputError
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = """
@@ -83,7 +83,7 @@ def spec_with(module: str, metric: str, **settings: Any) -> StudySpec:
 @pytest.mark.parametrize("metric", ["val_one_f1_score", "val_one_last"])
 def test_an_array_of_one_number_is_a_number(metric: str, trainer: str, module: str, tmp_path: Path) -> None:
     spec = spec_with(module, metric, trainer=trainer)
-    training, search = Training(spec), Search(spec)
+    training, search = LoadedStudy(spec), Search(spec)
     training.check()
     assignment = search.next()
     assert isinstance(assignment, Assignment)
@@ -99,11 +99,11 @@ def test_an_array_of_one_number_is_a_number(metric: str, trainer: str, module: s
 
 def test_an_array_of_several_numbers_is_refused_as_objective(module: str) -> None:
     with pytest.raises(InputError, match=r"must be one number; 'val_three_f1_score' gives 3 numbers"):
-        Training(spec_with(module, "val_three_f1_score")).check()
+        LoadedStudy(spec_with(module, "val_three_f1_score")).check()
 
 
 def test_a_metric_that_is_nearly_there_is_told_by_its_name(module: str) -> None:
     with pytest.raises(InputError, match=r"'val_three_accuracy' is probably meant"):
-        Training(spec_with(module, "val_three_Acuracy")).check()
+        LoadedStudy(spec_with(module, "val_three_Acuracy")).check()
     with pytest.raises(InputError, match=r"name one of these, or add the metric in model\.compile"):
-        Training(spec_with(module, "val_recall")).check()
+        LoadedStudy(spec_with(module, "val_recall")).check()

@@ -17,7 +17,7 @@ import pytest
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
 from bandstand_workers.programs.python_state import walk
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from tests.workers.pausing_link import PausingLink
 
 EPOCHS = 2
@@ -286,8 +286,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-def training_of(module: str, build: str, trainer: str, *callbacks: str, data: str = "load") -> Training:
-    return Training(
+def training_of(module: str, build: str, trainer: str, *callbacks: str, data: str = "load") -> LoadedStudy:
+    return LoadedStudy(
         StudySpec.model_validate(
             {
                 "name": "shared",
@@ -307,7 +307,7 @@ def training_of(module: str, build: str, trainer: str, *callbacks: str, data: st
     )
 
 
-def train(training: Training, folder: Path, number: int, params: Mapping[str, Any]) -> list[dict[str, float]]:
+def train(training: LoadedStudy, folder: Path, number: int, params: Mapping[str, Any]) -> list[dict[str, float]]:
     listener = PausingLink(EPOCHS)
     assignment = Assignment(trial=number, attempt=1, params=params, seed=5, from_epoch=0, until_epoch=EPOCHS)
     outcome = training.run(assignment, listener, folder=str(folder), resume_uri=None)
@@ -316,7 +316,7 @@ def train(training: Training, folder: Path, number: int, params: Mapping[str, An
     return listener.epochs
 
 
-def train_all(training: Training, folder: Path) -> list[list[dict[str, float]]]:
+def train_all(training: LoadedStudy, folder: Path) -> list[list[dict[str, float]]]:
     points = POINTS if training.spec.trainer == "auto" else POINTS[:2]  # the last is the first again
     return [train(training, folder, number, params) for number, params in enumerate(points)]
 
@@ -530,8 +530,8 @@ class Keeps(PausingLink):
         return Verdict(action=verdict.action, until_epoch=EPOCHS, keep_epoch=EPOCHS)
 
 
-def training_of_two(name: str, trainer: str) -> Training:
-    return Training(
+def training_of_two(name: str, trainer: str) -> LoadedStudy:
+    return LoadedStudy(
         StudySpec.model_validate(
             {
                 "name": "two", "model": f"{name}:build", "data": f"{name}:load", "max_epochs": EPOCHS,
@@ -544,7 +544,7 @@ def training_of_two(name: str, trainer: str) -> Training:
 
 
 def run(
-    training: Training, listener: PausingLink, folder: Path, params: Mapping[str, Any], until: int, resume: str = ""
+    training: LoadedStudy, listener: PausingLink, folder: Path, params: Mapping[str, Any], until: int, resume: str = ""
 ) -> None:
     done = 1 if resume else 0
     assignment = Assignment(

@@ -21,7 +21,7 @@ from bandstand_workers.messages import Outcome
 from bandstand_workers.programs.xla_choice import MeasuredProgram
 from bandstand_workers.training import callbacks
 from bandstand_workers.training import training as training_module
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 
 CODE = """
 import keras
@@ -143,7 +143,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("loops_user")
 
 
-def training_with(**settings: Any) -> Training:
+def training_with(**settings: Any) -> LoadedStudy:
     spec = {
         "name": "loops",
         "model": "loops_user:build",
@@ -155,11 +155,11 @@ def training_with(**settings: Any) -> Training:
         "max_epochs": 4,
         "budget": {"trials": 1},
     }
-    return Training(StudySpec.model_validate(spec | settings))
+    return LoadedStudy(StudySpec.model_validate(spec | settings))
 
 
 def train(
-    training: Training, folder: Path, until: int = 2, number: int = 0, **options: Any
+    training: LoadedStudy, folder: Path, until: int = 2, number: int = 0, **options: Any
 ) -> tuple[Outcome, Listener]:
     params = options.pop("params", {})
     listener = Listener(until, options.pop("pause", lambda: None))

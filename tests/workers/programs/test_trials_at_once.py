@@ -260,9 +260,9 @@ def test_each_trial_trains_on_jax_as_if_it_were_alone(tmp_path: Path) -> None:
 def test_several_at_once_are_refused_where_keras_is_not_on_jax() -> None:
     from bandstand.errors import InputError
     from bandstand.study.study_file import find_study
-    from bandstand_workers.training.training import Training
+    from bandstand_workers.training.training import LoadedStudy
 
     spec = find_study("digits_mlp").spec
     several = spec.model_copy(update={"resources": spec.resources.model_copy(update={"trials_at_once": 2})})
     with pytest.raises(InputError, match=r"trials_at_once above 1 needs Keras on JAX; trainers have tensorflow: set"):
-        Training(several)
+        LoadedStudy(several)

@@ -16,7 +16,7 @@ from bandstand import stored_files
 from bandstand.study.study import StudySpec
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from bandstand_workers.training.trial_models import model_state
 
 CODE = """
@@ -63,8 +63,8 @@ def user_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def training(user_code: Any) -> Training:
-    return Training(
+def training(user_code: Any) -> LoadedStudy:
+    return LoadedStudy(
         StudySpec.model_validate(
             {
                 "name": "combined",
@@ -99,7 +99,7 @@ def loaded(uri: str) -> Any:
     return keras.models.load_model(uri, compile=False)
 
 
-def test_an_average_has_the_mean_of_the_trained_weights(training: Training, user_code: Any, tmp_path: Path) -> None:
+def test_an_average_has_the_mean_of_the_trained_weights(training: LoadedStudy, user_code: Any, tmp_path: Path) -> None:
     models, uris = trained(user_code, tmp_path, 3)
     average = loaded(training.combine(uris, PARAMS, "average", str(tmp_path / "average")))
     for index, weight in enumerate(average.trainable_weights):
@@ -108,7 +108,7 @@ def test_an_average_has_the_mean_of_the_trained_weights(training: Training, user
         assert np.abs(expected - models[-1].trainable_weights[index].numpy()).max() > 1e-4
 
 
-def test_an_average_has_the_statistics_of_its_own_weights(training: Training, user_code: Any, tmp_path: Path) -> None:
+def test_an_average_has_the_statistics_of_its_own_weights(training: LoadedStudy, user_code: Any, tmp_path: Path) -> None:
     models, uris = trained(user_code, tmp_path, 3)
     average = loaded(training.combine(uris, PARAMS, "average", str(tmp_path / "average")))
     hidden, norm = average.layers[0], average.layers[1]
@@ -151,7 +151,7 @@ def test_an_average_of_counters_is_the_last_one(user_code: Any) -> None:
 
 
 def test_an_ensemble_is_one_file_that_predicts_the_mean_without_bandstand(
-    training: Training, user_code: Any, tmp_path: Path
+    training: LoadedStudy, user_code: Any, tmp_path: Path
 ) -> None:
     models, uris = trained(user_code, tmp_path, 3)
     uri = training.combine(uris, PARAMS, "ensemble", str(tmp_path / "ensemble"))
@@ -169,7 +169,7 @@ def test_an_ensemble_is_one_file_that_predicts_the_mean_without_bandstand(
     np.testing.assert_allclose(np.load(tmp_path / "predicted.npy"), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_an_ensemble_is_scored_as_one_model_is(training: Training, user_code: Any, tmp_path: Path) -> None:
+def test_an_ensemble_is_scored_as_one_model_is(training: LoadedStudy, user_code: Any, tmp_path: Path) -> None:
     params = {"l2": 0.1}
     models, uris = trained(user_code, tmp_path, 3, **params)
     uri = training.combine(uris, PARAMS | params, "ensemble", str(tmp_path / "ensemble"))
@@ -182,7 +182,7 @@ def test_an_ensemble_is_scored_as_one_model_is(training: Training, user_code: An
 
 
 def test_an_ensemble_of_one_state_scores_as_the_model_itself(
-    training: Training, user_code: Any, tmp_path: Path
+    training: LoadedStudy, user_code: Any, tmp_path: Path
 ) -> None:
     models, uris = trained(user_code, tmp_path, 1, l2=0.1)
     ensemble = training.combine(uris * 2, PARAMS | {"l2": 0.1}, "ensemble", str(tmp_path / "ensemble"))
@@ -226,7 +226,7 @@ def test_a_model_with_a_test_step_of_its_own_makes_no_ensemble() -> None:
         make_ensemble([Own([keras.Input((2,)), keras.layers.Dense(1)])], np.zeros((3, 2)))
 
 
-def test_states_of_another_shape_are_refused(training: Training, user_code: Any, tmp_path: Path) -> None:
+def test_states_of_another_shape_are_refused(training: LoadedStudy, user_code: Any, tmp_path: Path) -> None:
     uri = str(tmp_path / "other.checkpoint")
     other = Checkpoint(epoch=2, variables=[np.zeros((3, 3))], optimizer=[], callbacks=[], best=BestWeights())
     stored_files.write(checkpoints.encode(other, uri), uri)

@@ -19,7 +19,7 @@ from bandstand.study.context import Context, asks_for_context
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Measured
 from bandstand_workers.messages import Outcome, TrialUnwantedError
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = """
@@ -153,7 +153,7 @@ class Study:
     def __init__(self, spec: StudySpec, folder: Path):
         self.search = Search(spec)
         self.folder = folder
-        self.training = Training(spec)
+        self.training = LoadedStudy(spec)
         self.uris: dict[int, str] = {}
 
     def run(self, dies_after: int | None = None) -> Outcome | None:

@@ -17,7 +17,7 @@ from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action
 from bandstand_spaces import SearchSpace
 from bandstand_workers.messages import Outcome
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from bandstand_workers.training.user_code.calling import Builder
 
 CODE = """
@@ -83,7 +83,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("keras_tuner_user")
 
 
-def training_in(space: SearchSpace, model: Any) -> Training:
+def training_in(space: SearchSpace, model: Any) -> LoadedStudy:
     spec = {
         "name": "from-keras-tuner",
         "model": model,
@@ -95,10 +95,10 @@ def training_in(space: SearchSpace, model: Any) -> Training:
         "max_epochs": 2,
         "budget": {"trials": 1},
     }
-    return Training(StudySpec.model_validate(spec))
+    return LoadedStudy(StudySpec.model_validate(spec))
 
 
-def train(training: Training, folder: Path, number: int, params: dict[str, Any]) -> tuple[Outcome, Listener]:
+def train(training: LoadedStudy, folder: Path, number: int, params: dict[str, Any]) -> tuple[Outcome, Listener]:
     listener = Listener()
     assignment = Assignment(trial=number, attempt=1, params=params, seed=number, from_epoch=0, until_epoch=2)
     outcome = training.run(assignment, listener, folder=str(folder), resume_uri=None)

@@ -13,7 +13,7 @@ from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action
 from bandstand_workers.messages import TrialUnwantedError
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 
 CODE = """
 import keras
@@ -98,8 +98,8 @@ def user_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "rates_user"
 
 
-def training_by(trainer: str) -> Training:
-    return Training(
+def training_by(trainer: str) -> LoadedStudy:
+    return LoadedStudy(
         StudySpec.model_validate(
             {
                 "name": "rates",
@@ -121,12 +121,12 @@ def training_by(trainer: str) -> Training:
 
 
 def curve(
-    training: Training,
+    training: LoadedStudy,
     folder: Path,
     kind: str,
     *deaths: int,
     trial: int = 0,
-    last: Training | None = None,
+    last: LoadedStudy | None = None,
     **params: Any,
 ) -> list[tuple[float, float, float]]:
     """(learning rate, loss, val_loss) of each epoch, with the worker dying before it can report the given epochs.

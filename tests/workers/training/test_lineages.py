@@ -15,7 +15,7 @@ from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action
 from bandstand.trials.failures import HOPELESS
 from bandstand_workers.messages import Outcome
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 
 CODE = """
 import keras
@@ -77,11 +77,11 @@ class Listener:
 
 
 @pytest.fixture(params=["auto", "fit"])
-def training(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Training:
+def training(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedStudy:
     (tmp_path / "lineage_user.py").write_text(textwrap.dedent(CODE))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "lineage_user", raising=False)
-    return Training(
+    return LoadedStudy(
         StudySpec.model_validate(
             {
                 "name": "lineage",
@@ -100,7 +100,7 @@ def training(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 
 
 def train(
-    training: Training,
+    training: LoadedStudy,
     folder: Path,
     trial: int,
     params: dict[str, Any],
@@ -125,7 +125,7 @@ def child_of(parent: int, at: int, **how: Any) -> dict[str, Any]:
 
 
 def test_a_child_begins_with_its_parent_s_weights_and_counts_on_from_its_epoch(
-    training: Training, tmp_path: Path
+    training: LoadedStudy, tmp_path: Path
 ) -> None:
     parent, uri, _ = train(training, tmp_path, 0, PARAMS, until=3)
     child, _, outcome = train(
@@ -137,13 +137,13 @@ def test_a_child_begins_with_its_parent_s_weights_and_counts_on_from_its_epoch(
     assert child[0].learning_rate == pytest.approx(STILL)
 
 
-def test_a_child_has_the_learning_rate_that_it_was_given_not_its_parent_s(training: Training, tmp_path: Path) -> None:
+def test_a_child_has_the_learning_rate_that_it_was_given_not_its_parent_s(training: LoadedStudy, tmp_path: Path) -> None:
     _, uri, _ = train(training, tmp_path, 0, PARAMS, until=2)
     child, _, _ = train(training, tmp_path, 1, PARAMS | {"rate": 0.2}, until=3, uri=uri, **child_of(0, 2))
     assert child[0].learning_rate == pytest.approx(0.2)
 
 
-def test_a_child_s_callbacks_are_its_own_and_a_resumed_trial_s_go_on(training: Training, tmp_path: Path) -> None:
+def test_a_child_s_callbacks_are_its_own_and_a_resumed_trial_s_go_on(training: LoadedStudy, tmp_path: Path) -> None:
     _, uri, _ = train(training, tmp_path, 0, PARAMS, until=2)
     train(training, tmp_path, 1, PARAMS | {"rate": 0.2}, until=3, uri=uri, **child_of(0, 2))
     train(training, tmp_path, 0, PARAMS, until=3, uri=uri, from_epoch=2, checkpoint_of=0)
@@ -152,7 +152,7 @@ def test_a_child_s_callbacks_are_its_own_and_a_resumed_trial_s_go_on(training: T
 
 
 def test_a_child_that_changes_whether_there_is_dropout_or_momentum_takes_over_the_weights(
-    training: Training, tmp_path: Path
+    training: LoadedStudy, tmp_path: Path
 ) -> None:
     parent, uri, _ = train(training, tmp_path, 0, PARAMS, until=2)
     changed = PARAMS | {"dropout": 0.0, "momentum": 0.0, "rate": STILL}
@@ -161,7 +161,7 @@ def test_a_child_that_changes_whether_there_is_dropout_or_momentum_takes_over_th
     assert child[0].metrics["val_loss"] == pytest.approx(parent[-1].metrics["val_loss"], rel=1e-4)
 
 
-def test_a_child_of_another_shape_fails_with_the_reason(training: Training, tmp_path: Path) -> None:
+def test_a_child_of_another_shape_fails_with_the_reason(training: LoadedStudy, tmp_path: Path) -> None:
     _, uri, _ = train(training, tmp_path, 0, PARAMS, until=1)
     _, _, outcome = train(training, tmp_path, 1, PARAMS | {"units": 16}, until=2, uri=uri, **child_of(0, 1))
     assert outcome.failure is not None and outcome.failure.kind == HOPELESS
@@ -170,7 +170,7 @@ def test_a_child_of_another_shape_fails_with_the_reason(training: Training, tmp_
     )
 
 
-def test_a_child_of_the_best_weights_begins_where_its_parent_was_best(training: Training, tmp_path: Path) -> None:
+def test_a_child_of_the_best_weights_begins_where_its_parent_was_best(training: LoadedStudy, tmp_path: Path) -> None:
     rates = (0.05, 0.05, 5.0)  # the third epoch spoils it
     parent, uri, _ = train(training, tmp_path, 0, PARAMS, until=3, learning_rates=rates)
     losses = [measurement.metrics["val_loss"] for measurement in parent]
@@ -182,7 +182,7 @@ def test_a_child_of_the_best_weights_begins_where_its_parent_was_best(training: 
     assert last[0].metrics["val_loss"] > 1.1 * losses[1]
 
 
-def test_learning_rates_that_the_strategy_sets_are_followed_epoch_by_epoch(training: Training, tmp_path: Path) -> None:
+def test_learning_rates_that_the_strategy_sets_are_followed_epoch_by_epoch(training: LoadedStudy, tmp_path: Path) -> None:
     rates = (0.1, 0.02, 0.5)
     parent, uri, _ = train(training, tmp_path, 0, PARAMS, until=2, learning_rates=rates)
     assert [measurement.learning_rate for measurement in parent] == pytest.approx([0.1, 0.02])
@@ -193,7 +193,7 @@ def test_learning_rates_that_the_strategy_sets_are_followed_epoch_by_epoch(train
 
 
 def test_the_model_of_a_paused_trial_s_best_epoch_is_made_from_its_checkpoint(
-    training: Training, tmp_path: Path
+    training: LoadedStudy, tmp_path: Path
 ) -> None:
     parent, uri, _ = train(training, tmp_path, 0, PARAMS, until=3, learning_rates=(0.05, 0.05, 5.0))
     place = training.make_model(uri, PARAMS, 2, str(tmp_path / "model"))

@@ -10,7 +10,7 @@ import pytest
 from bandstand.search.protocol import Assignment
 from bandstand.study.study import StudySpec
 from bandstand_workers.messages import Outcome
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from tests.workers.pausing_link import PausingLink
 
 CODE = """
@@ -92,9 +92,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-def training_of(module: str, trainer: str) -> Training:
+def training_of(module: str, trainer: str) -> LoadedStudy:
     space = {"when": {"type": "categorical", "choices": ["a"]}, "change": {"type": "categorical", "choices": ["a"]}}
-    return Training(
+    return LoadedStudy(
         StudySpec.model_validate(
             {
                 "name": "watched",
@@ -114,7 +114,7 @@ def training_of(module: str, trainer: str) -> Training:
 
 
 def train(
-    training: Training, folder: Path, params: dict[str, str], until: int, before: PausingLink | None = None
+    training: LoadedStudy, folder: Path, params: dict[str, str], until: int, before: PausingLink | None = None
 ) -> tuple[PausingLink, Outcome]:
     link, from_epoch = PausingLink(until, pauses=until < EPOCHS), 0 if before is None else PAUSE
     assignment = Assignment(

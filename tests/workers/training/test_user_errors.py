@@ -19,7 +19,7 @@ from bandstand.search.search import Search
 from bandstand.study.context import Context
 from bandstand.study.study import StudySpec
 from bandstand.study.users_code.user_modules import serve_modules, served_folders
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from bandstand_workers.training.user_code.calling import CallbackMaker
 from bandstand_workers.training.user_code.errors import essential_line, missing_param, place_of
 from bandstand_workers.training.user_code.loading import UnansweredError, answer_no_questions, load_function
@@ -129,8 +129,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.path[:] = before
 
 
-def training(model: str = "build", **settings: Any) -> Training:
-    return Training(
+def training(model: str = "build", **settings: Any) -> LoadedStudy:
+    return LoadedStudy(
         StudySpec.model_validate(
             {
                 "name": "errors",
@@ -154,7 +154,7 @@ def training(model: str = "build", **settings: Any) -> Training:
     )
 
 
-def refusal(training: Training) -> str:
+def refusal(training: LoadedStudy) -> str:
     with pytest.raises(InputError) as refused:
         training.check()
     return str(refused.value)

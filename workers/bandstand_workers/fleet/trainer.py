@@ -22,7 +22,7 @@ from bandstand_workers.fleet.handles import CoordinatorHandle
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 
 if TYPE_CHECKING:  # it imports Keras, which a process must not have before its devices are set up
-    from bandstand_workers.training.training import Training
+    from bandstand_workers.training.training import LoadedStudy
 
 __all__ = ["CoordinatorLink", "Trainer", "TrainerActor"]
 
@@ -121,7 +121,7 @@ class Trainer:
             resources: of one trainer, as in the study.
             code: where the user's is.
         """
-        self._training: Training | None = None
+        self._training: LoadedStudy | None = None
         self._baseline_memory_bytes = 0
         _set_up_devices(Resources.model_validate(resources))
         import bandstand_workers.training.training  # noqa: F401  # Keras, now rather than when the study is there
@@ -138,12 +138,12 @@ class Trainer:
         Returns:
             Why the study is refused, or None.
         """
-        from bandstand_workers.training.training import Training
+        from bandstand_workers.training.training import LoadedStudy
 
         study = StudySpec.model_validate(spec)
         earlier = self._training
         try:
-            self._training = Training(study, earlier)
+            self._training = LoadedStudy(study, earlier)
             if earlier is None or earlier.data is not self._training.data:
                 self._baseline_memory_bytes = self.memory_bytes()
         except InputError as error:
@@ -185,36 +185,36 @@ class Trainer:
             return None
 
     def fingerprint(self) -> DataPrint:
-        """As `Training.fingerprint`."""
+        """As `LoadedStudy.fingerprint`."""
         assert self._training is not None, "prepare comes first"
         return self._training.fingerprint()
 
     def remarks(self) -> list[str]:
-        """As `Training.remarks`."""
+        """As `LoadedStudy.remarks`."""
         assert self._training is not None, "prepare comes first"
         return self._training.remarks()
 
     def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
-        """As `Training.make_model`."""
+        """As `LoadedStudy.make_model`."""
         assert self._training is not None, "prepare comes first"
         return self._training.make_model(checkpoint_uri, params, epoch, place)
 
     def combine(self, checkpoint_uris: Sequence[str], params: Mapping[str, Any], how: str, place: str) -> str:
-        """As `Training.combine`."""
+        """As `LoadedStudy.combine`."""
         assert self._training is not None, "prepare comes first"
         return self._training.combine(checkpoint_uris, params, how, place)
 
     def evaluate(
         self, model_uri: str, params: Mapping[str, Any], split: str, members: int = 1
     ) -> dict[str, float] | None:
-        """As `Training.evaluate`; None where the data have no such split."""
+        """As `LoadedStudy.evaluate`; None where the data have no such split."""
         assert self._training is not None, "prepare comes first"
         if split not in self._training.data:
             return None
         return self._training.evaluate(model_uri, params, split, members)
 
     def wait_for_checkpoints(self) -> None:
-        """As `Training.wait_for_checkpoints`."""
+        """As `LoadedStudy.wait_for_checkpoints`."""
         if self._training is not None:
             self._training.wait_for_checkpoints()
 

@@ -33,13 +33,13 @@ from bandstand_workers.training.trial_training import TrainingParts, TrialTraini
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.calling import Builder, CallbackMaker
 
-__all__ = ["Training"]
+__all__ = ["LoadedStudy"]
 
 
-class Training:
+class LoadedStudy:
     """One study's code and data, loaded once, and the trainings done with them."""
 
-    def __init__(self, spec: StudySpec, earlier: Training | None = None):
+    def __init__(self, spec: StudySpec, earlier: LoadedStudy | None = None):
         """Import the user's code and load the data.
 
         Args:

@@ -1,1 +1,1 @@
-"""Forms of what goes over the wire: `answers` of what is told, `problems` of errors, `values` of what both share."""
+"""What goes over the wire: `answers`, `problem_details` of errors, and the `values` that both share."""

@@ -21,7 +21,7 @@ from bandstand_workers.coordinator.recording.outcomes import Outcomes
 from bandstand_workers.coordinator.recording.pauses import Pauses
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 from bandstand_workers.training.checkpoints import CheckpointError
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = """
@@ -102,7 +102,7 @@ class Study:
         """Have the next assignment trained; returns it and its outcome, None where its process died."""
         assignment = self.search.next()
         assert assignment is not None
-        training, link = Training(change(self.spec)), LocalLink(self.search, assignment, dies_after)
+        training, link = LoadedStudy(change(self.spec)), LocalLink(self.search, assignment, dies_after)
         uri = None
         if assignment.checkpoint_of is not None:
             uri = self.uris[assignment.checkpoint_of, assignment.from_epoch]
@@ -275,7 +275,7 @@ def test_neither_a_model_nor_a_combination_is_made_of_a_damaged_checkpoint(tmp_p
     study.train(dies_after=3)
     uri, params = study.uris[0, 2], {"rate": 0.1}
     cut(Path(uri))
-    training = Training(study.spec)
+    training = LoadedStudy(study.spec)
     with pytest.raises(CheckpointError, match="is damaged"):
         training.make_model(uri, params, 2, str(tmp_path / "model"))
     for how in ("average", "ensemble"):

@@ -13,7 +13,7 @@ from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Measured
 from bandstand_workers.messages import Outcome, TrialUnwantedError
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = '''
@@ -159,7 +159,7 @@ def run(spec: StudySpec, folder: Path, dies_after: tuple[int, ...] = ()) -> tupl
         assignment = search.next()
         assert assignment is not None
         sys.modules.pop("callbacks_user", None)  # a new process imports it anew, and makes new callbacks
-        training, link = Training(spec), LocalLink(search, assignment, death)
+        training, link = LoadedStudy(spec), LocalLink(search, assignment, death)
         try:
             uri = uris.get(assignment.from_epoch)
             outcomes.append(training.run(assignment, link, folder=str(folder), resume_uri=uri))

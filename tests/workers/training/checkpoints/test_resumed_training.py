@@ -14,7 +14,7 @@ from bandstand.search.search import Search
 from bandstand.study.study import StudySpec
 from bandstand.trials.events import Action
 from bandstand_workers.messages import TrialUnwantedError
-from bandstand_workers.training.training import Training
+from bandstand_workers.training.training import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = """
@@ -90,7 +90,7 @@ def spec_for(module: str, optimizer: str, built: bool = True, **settings: Any) -
 def run(spec: StudySpec, folder: Path, dies_after: tuple[int, ...] = ()) -> tuple[Search, Any]:
     """The study's only trial, trained with its worker dying after each of these epochs."""
     search = Search(spec)
-    training = Training(spec)
+    training = LoadedStudy(spec)
     checkpoints: dict[int, str] = {}
     for death in (*dies_after, None):
         assignment = search.next()
@@ -148,7 +148,7 @@ def test_the_saved_model_has_the_weights_of_the_best_epoch_even_when_resumed(use
     search, outcome = run(spec, tmp_path, dies_after=(4,))
     trial = search.history.trials[0]
     assert trial.values[-1] < max(trial.values), "the last epoch is the best, so this would show nothing"
-    accuracy = Training(spec).evaluate(outcome.model_uri, trial.params, "validation")["accuracy"]
+    accuracy = LoadedStudy(spec).evaluate(outcome.model_uri, trial.params, "validation")["accuracy"]
     assert accuracy == pytest.approx(max(trial.values), abs=1e-6)
 
 
@@ -158,7 +158,7 @@ def test_a_trial_whose_worker_died_after_the_last_answer_still_gets_its_model(us
     trial = search.history.trials[0]
     assert (trial.attempt, trial.epochs, trial.reason) == (2, 3, "max_epochs")
     assert Path(outcome.model_uri).exists()
-    loss = Training(spec).evaluate(outcome.model_uri, trial.params, "validation")["loss"]
+    loss = LoadedStudy(spec).evaluate(outcome.model_uri, trial.params, "validation")["loss"]
     assert loss == pytest.approx(min(trial.values), rel=1e-4)
 
 
@@ -177,7 +177,7 @@ def test_a_paused_trial_goes_on_where_it_stopped(user_module: str, tmp_path: Pat
         return report(measurement, wait=wait)
 
     link.report = report_and_stop  # type: ignore[method-assign]
-    training = Training(spec)
+    training = LoadedStudy(spec)
     outcome = training.run(assignment, link, folder=str(tmp_path / "b"), resume_uri=None)
     assert outcome.action is Action.PAUSE
     training.wait_for_checkpoints()

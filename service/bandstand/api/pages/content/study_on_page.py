@@ -89,7 +89,7 @@ def read_study_on_page(store: Store, name: str) -> StudyOnPage:
         StudyNotFoundError: there is none of this name.
     """
     progress = store.progress(name)
-    submission = SubmissionQueue(store).find(name)
+    submission, runs = SubmissionQueue(store).look_up(name)
     study = tables.study
     columns = (study.c.id, study.c.optuna_study_id, study.c.created_at, study.c.ended_at)
     with store.database.reading() as connection:
@@ -101,10 +101,8 @@ def read_study_on_page(store: Store, name: str) -> StudyOnPage:
         since = _before_the_last(connection, row.id)
         comparison = _comparison_of(connection, name)
         requests = read_requests(connection, row.id)
-        coordinator = (
-            read_coordinator_status(connection, row.id) if state in (StudyState.RUNNING, StudyState.STOPPING) else None
-        )
-    runs = [] if submission is None else SubmissionQueue(store).runs(submission.name)
+        is_held = state in (StudyState.RUNNING, StudyState.STOPPING)
+        coordinator = read_coordinator_status(connection, row.id) if is_held else None
     return StudyOnPage(
         name=name,
         state=state,
