@@ -139,7 +139,9 @@ def spec_for(model: str, data: str, trainer: str, **settings: Any) -> StudySpec:
     )
 
 
-def curves(training: LoadedStudy, folder: Path, *trials: Mapping[str, Any], seed: int = 5) -> list[list[dict[str, float]]]:
+def curves(
+    training: LoadedStudy, folder: Path, *trials: Mapping[str, Any], seed: int = 5
+) -> list[list[dict[str, float]]]:
     """What each trial's epochs reported, trained one after the other."""
     reported = []
     for number, params in enumerate(trials):

@@ -108,7 +108,9 @@ def test_an_average_has_the_mean_of_the_trained_weights(training: LoadedStudy, u
         assert np.abs(expected - models[-1].trainable_weights[index].numpy()).max() > 1e-4
 
 
-def test_an_average_has_the_statistics_of_its_own_weights(training: LoadedStudy, user_code: Any, tmp_path: Path) -> None:
+def test_an_average_has_the_statistics_of_its_own_weights(
+    training: LoadedStudy, user_code: Any, tmp_path: Path
+) -> None:
     models, uris = trained(user_code, tmp_path, 3)
     average = loaded(training.combine(uris, PARAMS, "average", str(tmp_path / "average")))
     hidden, norm = average.layers[0], average.layers[1]

@@ -137,7 +137,9 @@ def test_a_child_begins_with_its_parent_s_weights_and_counts_on_from_its_epoch(
     assert child[0].learning_rate == pytest.approx(STILL)
 
 
-def test_a_child_has_the_learning_rate_that_it_was_given_not_its_parent_s(training: LoadedStudy, tmp_path: Path) -> None:
+def test_a_child_has_the_learning_rate_that_it_was_given_not_its_parent_s(
+    training: LoadedStudy, tmp_path: Path
+) -> None:
     _, uri, _ = train(training, tmp_path, 0, PARAMS, until=2)
     child, _, _ = train(training, tmp_path, 1, PARAMS | {"rate": 0.2}, until=3, uri=uri, **child_of(0, 2))
     assert child[0].learning_rate == pytest.approx(0.2)
@@ -182,7 +184,9 @@ def test_a_child_of_the_best_weights_begins_where_its_parent_was_best(training: 
     assert last[0].metrics["val_loss"] > 1.1 * losses[1]
 
 
-def test_learning_rates_that_the_strategy_sets_are_followed_epoch_by_epoch(training: LoadedStudy, tmp_path: Path) -> None:
+def test_learning_rates_that_the_strategy_sets_are_followed_epoch_by_epoch(
+    training: LoadedStudy, tmp_path: Path
+) -> None:
     rates = (0.1, 0.02, 0.5)
     parent, uri, _ = train(training, tmp_path, 0, PARAMS, until=2, learning_rates=rates)
     assert [measurement.learning_rate for measurement in parent] == pytest.approx([0.1, 0.02])
