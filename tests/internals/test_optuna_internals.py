@@ -16,7 +16,11 @@ NAMES = (f"canary-{number}" for number in itertools.count())
 
 @pytest.fixture(params=["of Optuna's", "of ours"])
 def storage(request: pytest.FixtureRequest) -> BaseStorage:
-    return InMemoryStorage() if request.param == "of Optuna's" else open_storage(request.getfixturevalue("store").url)
+    return (
+        InMemoryStorage()
+        if request.param == "of Optuna's"
+        else open_storage(request.getfixturevalue("store").database.url)
+    )
 
 
 def test_a_study_and_a_trial_tell_the_ids_by_which_storages_know_them(storage: BaseStorage) -> None:
