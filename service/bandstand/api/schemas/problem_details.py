@@ -57,7 +57,7 @@ def answers(*statuses: int, same: type[BaseModel] | None = None) -> dict[int | s
         statuses: problems.
         same: what comes with 200, where what was asked for is there already.
     """
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     found: dict[int | str, dict[str, Any]] = {
         status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses
     }
