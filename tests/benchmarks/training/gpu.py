@@ -3,9 +3,9 @@
 All trials of a table have one architecture and differ in learning rate, momentum and dropout, as those of a study do
 that looks for rates. Each way of training is a row: so many processes that share the card, each with so many trials at
 once (`resources.trials_at_once`). What trains is a trainer's inside, `LoadedStudy.run`, with threads in place of
-Ray's and a link that grants everything; `fit` is bare Keras, as one would call it. Time counts from when all processes have
-their imports and data, and have trained a first trial, until the last trial's end. What the first trial took, where
-the program is compiled that the others borrow, has a column of its own; `fit` compiles each trial's anew.
+Ray's and a link that grants everything; `fit` is bare Keras, as one would call it. Time counts from when all processes
+have their imports and data, and have trained a first trial, until the last trial's end. What the first trial took,
+where the program is compiled that the others borrow, has a column of its own; `fit` compiles each trial's anew.
 
 Where JAX has no GPU it measures what there is, and says so. BANDSTAND_BENCHMARK_TRIALS sets how many trials a row has.
 """
