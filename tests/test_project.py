@@ -112,7 +112,7 @@ def test_every_dependency_has_an_exact_version_without_an_address() -> None:
 
 
 def test_every_space_has_a_model_and_a_study_file_that_is_valid() -> None:
-    from bandstand.study.study_file import built_in_studies, find_study
+    from bandstand.study.find_study import built_in_studies, find_study
     from bandstand_workers.models import MODELS
 
     assert set(SEARCH_SPACES) == set(MODELS) == set(built_in_studies())
@@ -136,7 +136,7 @@ def test_the_models_and_studies_of_the_readme_work_as_they_stand(
 ) -> None:
     import numpy as np
 
-    from bandstand.study.study import StudySpec, study_spec_from
+    from bandstand.study.study_spec import StudySpec, study_spec_from
 
     readme = (ROOT / "README.md").read_text()
     code = re.search(r"```python\n(# train.py\n.*?)```", readme, re.DOTALL)

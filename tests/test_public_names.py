@@ -43,7 +43,7 @@ def test_the_names_of_a_package_are_one_and_the_same_wherever_they_are_imported_
     import bandstand
     import bandstand_spaces
     import bandstand_workers
-    from bandstand.study.study import StudySpec
+    from bandstand.study.study_spec import StudySpec
     from bandstand_workers.learning_rates import LR_SCHEDULES
 
     assert bandstand.StudySpec is StudySpec

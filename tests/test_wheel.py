@@ -102,7 +102,7 @@ def test_what_a_wheel_holds_works_without_the_checkout(wheel: Path, tmp_path: Pa
 import bandstand, bandstand_spaces, bandstand_workers.__main__ as workers
 from bandstand.api.pages.rendering import render
 from bandstand.store import connecting
-from bandstand.study.study_file import built_in_studies, find_study
+from bandstand.study.find_study import built_in_studies, find_study
 for module in (bandstand, bandstand_spaces, workers):
     assert module.__file__.startswith({str(wheel)!r}), module.__file__
 assert len(built_in_studies()) >= 4

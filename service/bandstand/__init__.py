@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bandstand.problem.objective import Objective
     from bandstand.running.run import StudyResult, run_study
     from bandstand.study.context import Context, DataFacts
-    from bandstand.study.study import Resources, StudySpec
+    from bandstand.study.study_spec import Resources, StudySpec
     from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 __all__ = [
@@ -86,7 +86,7 @@ _HOMES = {
     "bandstand.study.context": ("Context", "DataFacts"),
     "bandstand.problem.budget": ("Budget",),
     "bandstand.problem.objective": ("Objective",),
-    "bandstand.study.study": ("Resources", "StudySpec"),
+    "bandstand.study.study_spec": ("Resources", "StudySpec"),
     "bandstand_spaces": ("Categorical", "Float", "Int", "SearchSpace"),
 }
 

@@ -26,7 +26,7 @@ from bandstand.search.search import Search
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section

@@ -18,7 +18,7 @@ BUILT = """
     import keras
     import numpy as np
     from bandstand.study.context import Context
-    from bandstand.study.study import study_spec_from
+    from bandstand.study.study_spec import study_spec_from
     from bandstand_workers.programs.building import metrics_built
     from bandstand_workers.training.trial_models.model_source import ModelSource
 

@@ -156,7 +156,7 @@ def test_workers_of_a_local_ray_have_the_priority_of_the_process_that_starts_it(
         """
         import json
         import os
-        from bandstand.study.study import Resources
+        from bandstand.study.study_spec import Resources
         from bandstand_workers.fleet.ray_connection import connect_ray, protect_local_ray
 
         protect_local_ray()

@@ -14,9 +14,9 @@ import keras
 
 from bandstand.errors import InputError
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from tests.oracle.programs import Program
 from tests.oracle.results import Result
 from tests.oracle.schedules import Piece, Trial

@@ -14,7 +14,7 @@ from bandstand.commands.cli import main
 from bandstand.optuna_storage import SoleWriterStorage
 from bandstand.search.search import Search
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 from tests.service.commands.in_process import Bandstand, Said
 from tests.service.optuna_storage.optuna_database import make_database, truncate

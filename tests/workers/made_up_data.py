@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.training.data.loading import LoadedData, load_data
 
 ROWS = 64

@@ -17,7 +17,7 @@ from bandstand.errors import InputError, ServerAnswerError
 from bandstand.problem.directions import Direction
 from bandstand.store.records import StudyProgress
 from bandstand.study.states import RunState, StudyState, SubmissionState
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.trials.best import BestTrial
 from bandstand.trials.events import TrialState
 

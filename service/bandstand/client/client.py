@@ -17,7 +17,7 @@ from bandstand.client.login import find_login
 from bandstand.client.packing import PackedStudy, pack_study
 from bandstand.client.study import RemoteStudy
 from bandstand.errors import ComparisonNotFoundError, InputError, StudyNameTakenError, StudyNotFoundError
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.user_modules import stop_script
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from bandstand.client.answers import ComparisonDetail, record_from, spec_from
 from bandstand.client.connection import path_of
 from bandstand.client.submission import ENDED, POLL_SECONDS, RemoteSubmission
 from bandstand.study.states import StudyState
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from bandstand.errors import InputError
 from bandstand.report.text import counted
+from bandstand.study.find_study import default_code_path
 from bandstand.study.references import InteractiveReference
-from bandstand.study.study import StudySpec
-from bandstand.study.study_file import default_code_path
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.code_archive import CodeArchive, list_files
 from bandstand.study.users_code.code_check import check_names, clash_notes
 from bandstand.study.users_code.packed_functions import PackedFunctions, loose_functions, pack_functions, with_packed

@@ -16,7 +16,7 @@ from bandstand.errors import BandstandError
 from bandstand.problem.budget import Budget
 from bandstand.store.records import StudyProgress
 from bandstand.study.states import StudyState
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 if TYPE_CHECKING:
     import pandas as pd

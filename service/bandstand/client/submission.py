@@ -15,7 +15,7 @@ from bandstand.client.connection import Connection, path_of
 from bandstand.client.packing import pack_study
 from bandstand.errors import InputError
 from bandstand.study.states import StudyState
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.packed_functions import is_packed
 
 __all__ = ["ENDED", "POLL_SECONDS", "RemoteSubmission"]

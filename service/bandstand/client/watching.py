@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from bandstand.running.progress_view import STATE_WORDS, budget_used, params_text, progress_view
+from bandstand.running.progress_table import STATE_WORDS, budget_used, params_text, progress_view
 from bandstand.store.records import StudyProgress
 from bandstand.study.states import StudyState
 

@@ -16,8 +16,8 @@ from bandstand.commands.report import figure, report
 from bandstand.commands.run import replay, run
 from bandstand.commands.serve import serve
 from bandstand.commands.server.choice import also_on_server
-from bandstand.commands.server.going_on import delete, resume
 from bandstand.commands.server.login import login, logout
+from bandstand.commands.server.resume_delete import delete, resume
 from bandstand.commands.server.submitting import logs, submit, submit_comparison, watch
 from bandstand.commands.simulate import simulate
 from bandstand.commands.token import token

@@ -30,7 +30,7 @@ def run(
 ) -> int:
     """Run a study, or go on with it where it stands. Ctrl-C pauses it; the same command goes on."""
     from bandstand.commands.work.running import find_to_run, say_end
-    from bandstand.running.live import make_display
+    from bandstand.running.live_display import make_display
     from bandstand.running.run import RunOptions, run_studies
 
     store, found = find_to_run(file, resume)
@@ -56,12 +56,12 @@ def replay(
     data_may_differ: DataMayDiffer = False,
 ) -> int:
     """Train the schedule of a study's best model once more from fresh weights, as a study beside it."""
-    from bandstand.running.live import make_display
+    from bandstand.running.live_display import make_display
     from bandstand.running.messages import StudyOutcome
     from bandstand.running.run import RunOptions, run_studies
     from bandstand.store.reading.params_by_epoch import replay_spec
     from bandstand.store.store import Store
-    from bandstand.study.study_file import find_study
+    from bandstand.study.find_study import find_study
 
     store = Store.open()
     spec = replay_spec(store.params_by_epoch(name, trial), as_name or f"{name}-replay")

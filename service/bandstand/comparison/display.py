@@ -16,11 +16,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bandstand.running.live import Display, NoDisplay, find_progress
-from bandstand.running.progress_view import budget_used, progress_view
+from bandstand.running.live_display import Display, NoDisplay, find_progress
+from bandstand.running.progress_table import budget_used, progress_view
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import PlannedStudy
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["make_comparison_display"]
 

@@ -23,7 +23,7 @@ from bandstand.comparison.summary import (
 from bandstand.report import parts
 from bandstand.report.content import Block, Bullets, Code, Document, Figure, Prose, Section, Sheet
 from bandstand.report.outline import best_sections
-from bandstand.report.study_file import toml_from
+from bandstand.report.spec_as_toml import toml_from
 
 __all__ = ["make_comparison_report"]
 

@@ -17,7 +17,7 @@ from bandstand.report.conclusions.answer import (
 from bandstand.report.content import Block, Bullets, Code, Prose, Sheet
 from bandstand.report.curves.diagnosis_rules import describe_rules
 from bandstand.report.drawing.drawing import Table
-from bandstand.report.study_file import toml_from
+from bandstand.report.spec_as_toml import toml_from
 from bandstand.report.text import counted
 from bandstand.store.records import StudyRecord
 from bandstand.trials.events import TrialState

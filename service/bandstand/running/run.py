@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
 from bandstand.locations import checkpoints_uri, database_url, ray_address
-from bandstand.running.live import Display, NoDisplay, make_display
+from bandstand.running.live_display import Display, NoDisplay, make_display
 from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
 from bandstand.running.workers_process import WorkersProcess
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.study.study_file import default_code_path
+from bandstand.study.find_study import default_code_path
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.code_check import check_files, check_modules, clash_notes
 from bandstand.study.users_code.kept_functions import keep_functions, kept_folders
 from bandstand.study.users_code.source_check import check_source, source_notes

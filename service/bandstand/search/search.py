@@ -12,14 +12,14 @@ from collections.abc import Container, Iterable
 
 from bandstand.problem.problem import Problem
 from bandstand.search.allocation import Allocation
+from bandstand.search.data_comparison import DataComparison
 from bandstand.search.endings import Endings
 from bandstand.search.granting import Granting
 from bandstand.search.judging import Judging
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.search.setbacks import Setbacks
 from bandstand.search.state import SearchState
-from bandstand.search.study_data import DataComparison
-from bandstand.search.study_models import WantedModels
+from bandstand.search.wanted_models import WantedModels
 from bandstand.strategies import Strategy
 from bandstand.trials.events import (
     Action,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from bandstand.search.endings import Endings
 from bandstand.search.state import SearchState
+from bandstand.trials.broken_study import HOPELESS, PARENT_CHECKPOINT
 from bandstand.trials.events import Action, CheckpointRefused, Lost, TrialState
-from bandstand.trials.failures import HOPELESS, PARENT_CHECKPOINT
 from bandstand.trials.history import Trial
 
 __all__ = ["Setbacks"]

@@ -15,7 +15,7 @@ from bandstand.simulation.loop import simulate
 from bandstand.simulation.simulation_result import SimulationResult
 from bandstand.strategies import make_strategy
 from bandstand.study.strategy_choices import StrategyChoice
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["Comparison", "SimulatedStrategy", "compare"]
 

@@ -23,7 +23,7 @@ from bandstand.search.search import Search
 from bandstand.simulation.cluster import VirtualCluster, WorkerLuck
 from bandstand.simulation.learning_curves.curves import Advance, Curve, Curves, State
 from bandstand.simulation.simulation_result import Improvement, SimulationResult
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action, TrialState
 
 __all__ = ["CHECKPOINT_SECONDS", "simulate"]

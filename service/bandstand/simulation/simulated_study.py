@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bandstand.errors import InputError
 from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.study.budget_text import budget_from
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 
 __all__ = ["FULL_TRAININGS_A_WORKER", "SimulatedStudy", "make_study"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import nan
 
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["Improvement", "SimulationResult"]
 

@@ -15,7 +15,7 @@ from bandstand.store.database import Database
 from bandstand.store.rows.finished_studies import read_finished_like
 from bandstand.store.rows.plan_rows import read_plan, read_plan_names, read_plan_page, write_plan
 from bandstand.study.comparison_plan import ComparisonPlan
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["ComparisonPlans"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import DatabaseVersionError, StudyNameTakenError
 from bandstand.store.rows.event_rows import best_from, clean_text
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Ended, Event, Lost, Measured, Paused, Proposed, Started, TrialState
 from bandstand.trials.history import History, Trial
 

@@ -39,7 +39,7 @@ from bandstand.store.rows.best_rows import read_best
 from bandstand.store.rows.study_rows import find_or_create, find_row, get_row, has_work, wait_to_hold
 from bandstand.store.study_requests import StudyRequests
 from bandstand.store.study_writer import StudyWriter
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.best import BestTrial
 
 __all__ = ["Store", "upgrade_database"]

@@ -19,7 +19,7 @@ from bandstand.store.records import StudyRequest
 from bandstand.store.rows.plan_rows import read_plan_names
 from bandstand.store.rows.request_rows import check_extension, checked_params, read_budget, read_requests, write_request
 from bandstand.store.rows.study_rows import get_row, try_to_hold
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["StudyRequests"]
 

@@ -25,7 +25,7 @@ from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.records import StudyRequest
 from bandstand.store.rows.event_rows import Rows, event_from, measured_from, rows_from
 from bandstand.store.rows.request_rows import open_requests
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import FINAL_STATES, Event
 from bandstand.trials.history import History
 

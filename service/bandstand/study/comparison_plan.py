@@ -16,7 +16,7 @@ import numpy as np
 from bandstand.errors import InputError
 from bandstand.strategies import strategy_name
 from bandstand.study.strategy_choices import StrategyChoice, strategies_from
-from bandstand.study.study import NAME_LIMIT, StudySpec
+from bandstand.study.study_spec import NAME_LIMIT, StudySpec
 
 __all__ = ["ComparisonPlan", "PlannedStudy", "make_plan"]
 

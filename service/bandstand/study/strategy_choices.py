@@ -12,7 +12,7 @@ from typing import Any
 from bandstand.errors import InputError
 from bandstand.problem.broken_rules import did_you_mean
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 
 __all__ = ["StrategyChoice", "strategies_from", "strategy_of"]
 

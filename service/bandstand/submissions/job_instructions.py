@@ -16,7 +16,7 @@ from bandstand.store.rows.study_rows import has_work
 from bandstand.store.rows.submission_rows import read_studies, read_submission, run_from
 from bandstand.store.store import Store
 from bandstand.study.states import RunState, SubmissionState
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["JobInstructions", "begin_job", "must_stop", "refuse_job"]
 

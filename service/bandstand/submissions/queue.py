@@ -29,7 +29,7 @@ from bandstand.store.rows.submission_rows import (
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan
 from bandstand.study.states import StudyState, SubmissionKind, SubmissionOutcome, SubmissionState
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.code_archive import CodeArchive
 from bandstand.submissions.changes import CLOSED, end_submission, members_of, notify, set_submission
 from bandstand.submissions.kept_code import drop_unused_code, is_kept, keep_code

@@ -12,6 +12,7 @@ from typing import Any
 
 from bandstand.problem.problem import Problem
 from bandstand.trials.best import RankKey, epoch_counts, rank_key_of
+from bandstand.trials.broken_study import FailureWatch
 from bandstand.trials.events import (
     Action,
     Checkpointed,
@@ -36,7 +37,6 @@ from bandstand.trials.events import (
     StudyEvent,
     TrialState,
 )
-from bandstand.trials.failures import FailureWatch
 from bandstand.trials.ledger import Ledger, takes_a_trial
 
 __all__ = ["FAULTS", "History", "Trial"]

@@ -8,7 +8,7 @@ from tests.benchmarks.measuring.workloads import Workload
 
 def run(workload: Workload) -> Trained:
     """The study."""
-    from bandstand.study.study import StudySpec
+    from bandstand.study.study_spec import StudySpec
 
     # A version that knows one trainer only trains by `fit`.
     return bandstand_study.run(workload, **({"trainer": "fit"} if "trainer" in StudySpec.model_fields else {}))

@@ -15,10 +15,10 @@ _ROOT = Path(__file__).parents[3]
 
 def run(workload: Workload, **settings: Any) -> Trained:
     """The study; `settings` are further ones of it."""
-    from bandstand.running.live import NoDisplay
+    from bandstand.running.live_display import NoDisplay
     from bandstand.running.run import RunOptions, run_studies
     from bandstand.store.store import Store
-    from bandstand.study.study import study_spec_from
+    from bandstand.study.study_spec import study_spec_from
 
     class Stopwatch(NoDisplay):
         """Trainers are ready when a study is said to run, and all is done when it is said to have ended."""

@@ -24,7 +24,7 @@ from typing import Any
 from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.store.store import Store
-from bandstand.study.study import Resources, StudySpec, study_spec_from
+from bandstand.study.study_spec import Resources, StudySpec, study_spec_from
 from bandstand.trials.events import Action
 from bandstand_workers.messages import Outcome
 from tests.benchmarks.measuring.cells import run_cell

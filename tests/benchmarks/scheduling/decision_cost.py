@@ -22,7 +22,7 @@ from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from bandstand.strategies.points.fractions import fraction_of
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.trials.events import Action, Event
 from bandstand_spaces import SEARCH_SPACES, Float, SearchSpace
 from tests.benchmarks.measuring.cells import run_cell

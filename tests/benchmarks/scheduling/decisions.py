@@ -24,7 +24,7 @@ from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
-from bandstand.study.study import study_spec_from
+from bandstand.study.study_spec import study_spec_from
 from bandstand.trials.events import Action
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section

@@ -11,8 +11,8 @@ import statistics
 import time
 
 from bandstand.simulation import VirtualCluster, open_source, simulate
-from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.study.study_file import find_study
+from bandstand.study.find_study import find_study
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from tests.benchmarks.measuring.results import Section
 
 __all__ = ["main"]

@@ -2,10 +2,10 @@
 
 All trials of a table have one architecture and differ in learning rate, momentum and dropout, as those of a study do
 that looks for rates. Each way of training is a row: so many processes that share the card, each with so many trials at
-once (`resources.trials_at_once`). What trains is a trainer's inside, `LoadedStudy.run`, with threads in place of
-Ray's and a link that grants everything; `fit` is bare Keras, as one would call it. Time counts from when all processes
-have their imports and data, and have trained a first trial, until the last trial's end. What the first trial took,
-where the program is compiled that the others borrow, has a column of its own; `fit` compiles each trial's anew.
+once (`resources.trials_at_once`). What trains is a trainer's inside, `LoadedStudy.run`, with threads in place of Ray's
+and a link that grants everything; `fit` is bare Keras, as one would call it. Time counts from when all processes have
+their imports and data, and have trained a first trial, until the last trial's end. What the first trial took, where
+the program is compiled that the others borrow, has a column of its own; `fit` compiles each trial's anew.
 
 Where JAX has no GPU it measures what there is, and says so. BANDSTAND_BENCHMARK_TRIALS sets how many trials a row has.
 """
@@ -254,8 +254,8 @@ def _fit(order: dict[str, Any], data: Any, number: int) -> float:
 
 
 def _training(order: dict[str, Any]) -> Any:
-    from bandstand.study.study import StudySpec
-    from bandstand_workers.training.training import LoadedStudy
+    from bandstand.study.study_spec import StudySpec
+    from bandstand_workers.training.loaded_study import LoadedStudy
 
     workload = WORKLOADS[order["workload"]]
     return LoadedStudy(

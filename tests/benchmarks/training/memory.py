@@ -6,8 +6,8 @@ trainer at most 100 MB beyond bare Keras.
 
 The curve shows whether memory stays bounded: trials of one epoch, drawn at random from digits_mlp's space, one after
 the other by `LoadedStudy.run` in one process, by compiled epochs and by `fit`. Beside the resident set it names what
-could pile up: kept programs, TensorFlow's functions, living Keras models.
-BANDSTAND_BENCHMARK_TRIALS sets how many trials (1,000); `fit` gets a fifth of them.
+could pile up: kept programs, TensorFlow's functions, living Keras models. BANDSTAND_BENCHMARK_TRIALS sets how many trials
+(1,000); `fit` gets a fifth of them.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from bandstand.locations import bandstand_home
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.strategies.randomness import trial_seed
 from bandstand.strategies.samplers.random_search import RandomSampler
-from bandstand.study.study import StudySpec
-from bandstand.study.study_file import find_study
+from bandstand.study.find_study import find_study
+from bandstand.study.study_spec import StudySpec
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section
 
@@ -122,7 +122,7 @@ class _NullLink:
 def curve(trainer: str, trials: int) -> list[list[int]]:
     """A point for each row of the table, ten times on the way."""
     _use_one_thread()
-    from bandstand_workers.training.training import LoadedStudy
+    from bandstand_workers.training.loaded_study import LoadedStudy
 
     spec = _spec(trainer=trainer)
     training = LoadedStudy(spec)

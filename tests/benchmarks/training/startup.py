@@ -17,8 +17,8 @@ from pathlib import Path
 
 from bandstand.locations import bandstand_home
 from bandstand.store.store import Store
-from bandstand.study.study import study_spec_from
-from bandstand.study.study_file import find_study
+from bandstand.study.find_study import find_study
+from bandstand.study.study_spec import study_spec_from
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section
 
@@ -28,9 +28,9 @@ AIM = 3.0
 PHASES = ("command and database", "Ray and trainers", "coordinator", "first trial given out", "first epoch stored")
 STEPS = {
     "a bare process imports TensorFlow and Keras": "import tensorflow, keras",
-    "a process imports all that a trainer does": "import ray, bandstand_workers.training.training",
+    "a process imports all that a trainer does": "import ray, bandstand_workers.training.loaded_study",
     "the command imports what it needs": (
-        "import bandstand.commands.cli, bandstand.running.run, bandstand.running.live, bandstand.store.store"
+        "import bandstand.commands.cli, bandstand.running.run, bandstand.running.live_display, bandstand.store.store"
     ),
     "the workers' process imports what it needs": (
         "import ray, bandstand_workers.running.runner, bandstand_workers.coordinator.coordinator, "
@@ -38,7 +38,7 @@ STEPS = {
     ),
     "Ray starts and stops": (
         "from bandstand_workers.fleet.ray_connection import connect_ray, protect_local_ray\n"
-        "from bandstand.study.study import Resources\n"
+        "from bandstand.study.study_spec import Resources\n"
         "protect_local_ray(); connect_ray(Resources(), 1)\nimport ray; ray.shutdown()"
     ),
     "PostgreSQL starts in an empty home, and tables are made": (

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.study.states import RunState
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.submissions import CodeArchive, ServerQueue, Submission, SubmissionQueue
 from bandstand.submissions.queue import SubmissionTerms
 from tests.end_to_end.harness.databases import make_database

@@ -183,7 +183,7 @@ def test_a_name_used_by_another_spec_or_by_optuna_itself_is_refused(project: Pro
 
 @pytest.mark.slow
 def test_a_study_that_is_open_elsewhere_is_refused_with_who_has_it(project: Project, store: Store) -> None:
-    from bandstand.study.study import StudySpec
+    from bandstand.study.study_spec import StudySpec
 
     file = project.write_study(name="held", budget={"epochs": 4})
     spec = StudySpec.model_validate(project.settings(name="held", budget={"epochs": 4}))

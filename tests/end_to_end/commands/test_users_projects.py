@@ -14,7 +14,7 @@ import pytest
 from bandstand.client import Client
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from bandstand.study.study_file import find_study
+from bandstand.study.find_study import find_study
 from bandstand.submissions import SubmissionQueue
 from tests.end_to_end.harness.databases import make_database
 from tests.end_to_end.harness.project import Project, refused

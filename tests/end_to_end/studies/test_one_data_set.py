@@ -67,7 +67,7 @@ HASHES = """
 import json
 import os
 
-from bandstand.study.study import Resources
+from bandstand.study.study_spec import Resources
 from bandstand_workers.fleet.ray_connection import connect_ray, protect_local_ray
 
 protect_local_ray()

@@ -17,12 +17,12 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from bandstand.running.live import NoDisplay
+from bandstand.running.live_display import NoDisplay
 from bandstand.running.messages import StudyOutcome
 from bandstand.running.run import RunOptions, run_studies
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from tests.end_to_end.harness.databases import make_database
 from tests.end_to_end.harness.processes import kill_one, let_it_train
 from tests.end_to_end.harness.project import Project

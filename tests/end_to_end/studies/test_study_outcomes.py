@@ -12,12 +12,12 @@ import pytest
 
 from bandstand import run_study
 from bandstand.errors import StudyFailedError
-from bandstand.running.live import NoDisplay
+from bandstand.running.live_display import NoDisplay
 from bandstand.running.messages import StudyOutcome
 from bandstand.running.run import RunOptions, run_studies
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from tests.end_to_end.harness.project import Project, refused
 
 pytestmark = pytest.mark.slow

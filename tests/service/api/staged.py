@@ -13,7 +13,7 @@ from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.submissions import ServerQueue, SubmissionQueue
 from bandstand.trials.events import Action
 

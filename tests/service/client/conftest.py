@@ -14,7 +14,7 @@ from bandstand.problem.budget import Budget
 from bandstand.store import tables
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_spaces import Float, SearchSpace
 from tests.service.client.servers import LoopbackServer
 

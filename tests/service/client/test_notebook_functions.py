@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.study.study import study_spec_from
+from bandstand.study.study_spec import study_spec_from
 from bandstand.submissions import CodeArchive
 from tests.service.client.notebooks import IMPORTS, pack_cells, run_cells, run_plainly
 

@@ -11,7 +11,7 @@ import pytest
 from bandstand.client.packing import pack_study
 from bandstand.errors import InputError
 from bandstand.problem.budget import Budget
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_spaces import Float, SearchSpace
 
 

@@ -12,7 +12,7 @@ from bandstand.client.answers import progress_from
 from bandstand.client.watching import LineView, PipeView, TerminalView, make_view
 from bandstand.commands.server.submitting import _harmless
 from bandstand.errors import ServerAnswerError
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 NOW = datetime.now(UTC)
 

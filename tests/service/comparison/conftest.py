@@ -6,7 +6,7 @@ from bandstand.comparison.results import make_results
 from bandstand.problem.budget import Budget
 from bandstand.problem.objective import Objective
 from bandstand.study.comparison_plan import make_plan
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_spaces import Float, Int, SearchSpace
 from tests.service.report.conftest import Run, record_of
 

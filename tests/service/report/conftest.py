@@ -10,7 +10,7 @@ import pytest
 
 from bandstand.problem.budget import Budget
 from bandstand.store.records import StudyRecord
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.best import BestTrial, rank_key_of
 from bandstand.trials.events import TrialState
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, SearchSpace

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bandstand.problem.budget import Budget
 from bandstand.problem.objective import Objective
-from bandstand.report.study_file import toml_from
-from bandstand.study.study import Resources, StudySpec, study_spec_from
+from bandstand.report.spec_as_toml import toml_from
+from bandstand.study.study_spec import Resources, StudySpec, study_spec_from
 from bandstand_spaces import SEARCH_SPACES, Categorical, Float, Int, SearchSpace
 
 NESTED = SearchSpace(

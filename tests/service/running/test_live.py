@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bandstand.running.live import PlainDisplay
-from bandstand.running.progress_view import budget_used, params_text, progress_view
+from bandstand.running.live_display import PlainDisplay
+from bandstand.running.progress_table import budget_used, params_text, progress_view
 from bandstand.search.search import Search
 from bandstand.store.records import RunningTrial, StudyProgress
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.best import BestTrial
 from tests.service.store.written_study import flush, make_spec, train
 

@@ -16,7 +16,7 @@ from bandstand.running.messages import (
     line_from,
     message_from,
 )
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 
 SPEC = StudySpec.model_validate(

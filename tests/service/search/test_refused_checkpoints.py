@@ -2,8 +2,8 @@
 
 import pytest
 
+from bandstand.trials.broken_study import PARENT_CHECKPOINT
 from bandstand.trials.events import Action, CheckpointRefused, Ended, Lost, Measured, TrialState
-from bandstand.trials.failures import PARENT_CHECKPOINT
 
 SPACE = {
     "rate": {"type": "float", "low": 0.001, "high": 1.0, "log": True},

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from bandstand.simulation import Advance
-from bandstand.study.study import study_spec_from
+from bandstand.study.study_spec import study_spec_from
 from bandstand_spaces import Float, SearchSpace
 
 SPACE = SearchSpace({"learning_rate": Float(1e-5, 1e-1, log=True), "dropout": Float(0.0, 0.5)})

@@ -14,7 +14,7 @@ from bandstand.report.records.timeline import make_best_curve, places_of
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.history import History
 from tests.service.search.harness.virtual_cluster import VirtualCluster
 from tests.service.store.written_study import flush, make_spec

@@ -17,8 +17,8 @@ from bandstand.store import connecting
 from bandstand.store.rows.plan_rows import read_plan, write_plan
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import make_plan
-from bandstand.study.study import StudySpec
-from bandstand.study.study_file import find_study
+from bandstand.study.find_study import find_study
+from bandstand.study.study_spec import StudySpec
 from tests.service.commands.in_process import Bandstand
 from tests.service.optuna_storage.optuna_database import execute, make_database
 from tests.service.store.written_study import flush, train_one

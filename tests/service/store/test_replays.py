@@ -15,7 +15,7 @@ from bandstand.store.reading.params_by_epoch import replay_spec
 from bandstand.store.records import StudyRecord
 from bandstand.store.rows.study_rows import delete_row
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from tests.service.commands.in_process import Bandstand
 from tests.service.store.written_study import flush, make_spec, train_lineages
 

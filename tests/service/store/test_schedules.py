@@ -18,7 +18,7 @@ from bandstand.search.protocol import Assignment
 from bandstand.store.reading.params_by_epoch import replay_spec, write_params_by_epoch
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.learning_rates import TableSchedule
 from tests.service.commands.in_process import Bandstand
 from tests.service.store.written_study import make_spec, train_lineages

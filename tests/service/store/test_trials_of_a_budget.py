@@ -12,7 +12,7 @@ from bandstand.api.pages.content.listing import read_listing
 from bandstand.api.pages.content.study_on_page import read_study_on_page
 from bandstand.api.schemas.answers import Progress
 from bandstand.client.answers import progress_from
-from bandstand.running.progress_view import budget_spent, budget_used
+from bandstand.running.progress_table import budget_spent, budget_used
 from bandstand.search.search import Search
 from bandstand.store import tables
 from bandstand.store.rows.spent_rows import trial_is_spent

@@ -14,14 +14,14 @@ from rich.console import Console
 from bandstand.report.conclusions.advice import search_warnings
 from bandstand.report.figures.lineages import lineages_data
 from bandstand.report.figures.time_spent import time_spent_data
-from bandstand.running.progress_view import budget_spent, progress_view
+from bandstand.running.progress_table import budget_spent, progress_view
 from bandstand.search.protocol import Assignment
 from bandstand.store.store import Store
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES, facts_of
 from bandstand.strategies.policies.pbt import PopulationBasedTraining
 from bandstand.strategies.pruners.asha import ASHAPruner
 from bandstand.strategies.samplers.random_search import RandomSampler
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from tests.service.store.written_study import make_spec, train, train_lineages
 
 Register = Callable[[Mapping[str, type], str, type], None]

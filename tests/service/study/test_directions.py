@@ -5,7 +5,7 @@ import pytest
 from bandstand.errors import InputError
 from bandstand.problem.directions import direction_from_name
 from bandstand.problem.objective import Objective
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 
 DOWN = [
     "loss", "val_loss", "val_output_a_loss", "mean_squared_error", "val_mean_squared_error_2", "mse", "rmse",

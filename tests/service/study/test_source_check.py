@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.source_check import check_source, source_notes
 
 LOAD = "import a_package_that_takes_long\n\ndef load():\n    return {}\n\n"
@@ -152,7 +152,7 @@ def test_callbacks_that_need_tensorboard_are_refused_where_it_is_missing(
 
 
 def test_modules_of_bandstand_itself_pass() -> None:
-    from bandstand.study.study_file import built_in_studies, find_study
+    from bandstand.study.find_study import built_in_studies, find_study
 
     for name in built_in_studies():
         spec = find_study(name).spec
@@ -169,7 +169,7 @@ def test_the_check_answers_in_a_second_and_without_keras(tmp_path: Path) -> None
     script = (
         "import sys\n"
         "from bandstand.study.users_code.source_check import check_source\n"
-        "from bandstand.study.study_file import find_study\n"
+        "from bandstand.study.find_study import find_study\n"
         "try:\n    check_source(find_study('study.toml').spec, ['.'])\nexcept ValueError as error:\n    print(error)\n"
         "assert not {'keras', 'tensorflow', 'ray', 'a_package_that_takes_long'} & set(sys.modules)\n"
     )

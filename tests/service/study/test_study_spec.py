@@ -14,7 +14,7 @@ from bandstand.problem.budget import Budget
 from bandstand.search.search import Search
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from bandstand.study.references import InteractiveReference
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.trials.events import Noticed
 from bandstand_spaces import SEARCH_SPACES
 

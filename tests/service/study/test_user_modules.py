@@ -15,7 +15,7 @@ import pytest
 from bandstand.errors import InputError
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.running.workers_process import workers_environment
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.code_check import check_modules, clash_notes
 from bandstand.study.users_code.needed_modules import needed_modules
 from bandstand.study.users_code.user_modules import CodePlace, find_clash, find_clashes, find_hidden_folder, find_module

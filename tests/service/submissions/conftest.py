@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from bandstand.store import tables
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.submissions import ServerQueue, SubmissionQueue
 from bandstand.submissions.queue import SubmissionTerms
 from tests.service.store.written_study import make_spec

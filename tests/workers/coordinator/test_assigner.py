@@ -15,7 +15,7 @@ import ray
 
 from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import TrialState
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import Signals

@@ -3,7 +3,7 @@
 import pytest
 
 from bandstand.search.search import Search
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Checkpointed, Ended
 from bandstand_workers.coordinator.recording.checkpoint_sweep import CheckpointSweep
 from tests.service.search.harness.virtual_cluster import VirtualCluster

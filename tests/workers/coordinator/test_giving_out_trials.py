@@ -6,7 +6,7 @@ import pytest
 
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action, TrialState
 from bandstand_workers.coordinator.recording.pauses import Pauses
 from bandstand_workers.coordinator.trainers.affinity import Affinity

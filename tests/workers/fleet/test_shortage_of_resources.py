@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bandstand.study.study import Resources, StudySpec
+from bandstand.study.study_spec import Resources, StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.resource_notes import ResourceNotes, note_of_size, note_of_waiting

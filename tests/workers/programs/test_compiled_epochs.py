@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
 from bandstand_spaces import SEARCH_SPACES
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 
 EPOCHS = 3
 

@@ -11,8 +11,8 @@ import pytest
 from bandstand.errors import InputError
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
-from bandstand.study.study import StudySpec
-from bandstand_workers.training.training import LoadedStudy
+from bandstand.study.study_spec import StudySpec
+from bandstand_workers.training.loaded_study import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = """

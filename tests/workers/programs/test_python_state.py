@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from bandstand_workers import keras_session
 from bandstand_workers.programs.constants import find_slots
-from bandstand_workers.programs.python_state.found import PythonState
 from bandstand_workers.programs.python_state.reading import read_python_state
+from bandstand_workers.programs.python_state.walk_results import PythonState
 
 layers = keras.layers
 

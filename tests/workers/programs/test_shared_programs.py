@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.programs.python_state import walk
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from tests.workers.pausing_link import PausingLink
 
 EPOCHS = 2

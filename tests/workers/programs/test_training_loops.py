@@ -15,13 +15,13 @@ import pytest
 
 from bandstand.errors import InputError
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
 from bandstand_workers.messages import Outcome
 from bandstand_workers.programs.xla_choice import MeasuredProgram
 from bandstand_workers.training import callbacks
 from bandstand_workers.training import training as training_module
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 
 CODE = """
 import keras

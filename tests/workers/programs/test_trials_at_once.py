@@ -145,8 +145,8 @@ import numpy as np
 
 from bandstand.trials.events import Action
 from bandstand.search.protocol import Assignment, Verdict
-from bandstand.study.study import StudySpec
-from bandstand_workers.training.training import Training
+from bandstand.study.study_spec import StudySpec
+from bandstand_workers.training.loaded_study import Training
 
 EPOCHS = 4
 meeting = None  # where trials wait for each other after their first epoch
@@ -259,8 +259,8 @@ def test_each_trial_trains_on_jax_as_if_it_were_alone(tmp_path: Path) -> None:
 
 def test_several_at_once_are_refused_where_keras_is_not_on_jax() -> None:
     from bandstand.errors import InputError
-    from bandstand.study.study_file import find_study
-    from bandstand_workers.training.training import LoadedStudy
+    from bandstand.study.find_study import find_study
+    from bandstand_workers.training.loaded_study import LoadedStudy
 
     spec = find_study("digits_mlp").spec
     several = spec.model_copy(update={"resources": spec.resources.model_copy(update={"trials_at_once": 2})})

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from bandstand import stored_files
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.training import checkpoints
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from bandstand_workers.training.trial_models import model_state
 
 CODE = """

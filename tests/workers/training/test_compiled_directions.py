@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.training.compiled_directions import _DOWN, _UP, compiled_direction
 from bandstand_workers.training.contexts import Contexts
 from bandstand_workers.training.study_check import check_study

@@ -16,10 +16,10 @@ import pytest
 from bandstand.search.search import Search
 from bandstand.strategies.randomness import trial_seed
 from bandstand.study.context import Context, asks_for_context
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Measured
 from bandstand_workers.messages import Outcome, TrialUnwantedError
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = """

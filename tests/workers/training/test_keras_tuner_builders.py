@@ -13,11 +13,11 @@ import pytest
 
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.context import Context
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
 from bandstand_spaces import SearchSpace
 from bandstand_workers.messages import Outcome
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from bandstand_workers.training.user_code.calling import Builder
 
 CODE = """

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
+from bandstand.trials.broken_study import HOPELESS
 from bandstand.trials.events import Action
-from bandstand.trials.failures import HOPELESS
 from bandstand_workers.messages import Outcome
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 
 CODE = """
 import keras

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bandstand.search.protocol import Assignment
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.messages import Outcome
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from tests.workers.pausing_link import PausingLink
 
 CODE = """

@@ -17,9 +17,9 @@ import pytest
 from bandstand.errors import InputError
 from bandstand.search.search import Search
 from bandstand.study.context import Context
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import serve_modules, served_folders
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from bandstand_workers.training.user_code.calling import CallbackMaker
 from bandstand_workers.training.user_code.errors import essential_line, missing_param, place_of
 from bandstand_workers.training.user_code.loading import UnansweredError, answer_no_questions, load_function

@@ -10,7 +10,7 @@ from ray.tune.schedulers import PopulationBasedTraining
 from ray.tune.schedulers.pb2 import PB2
 from ray.tune.schedulers.pbt import _explore
 
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.tune.population import MEMBER, PopulationConfig
 
 PARAMS = {"rate": 1e-3, "dropout": 0.25, "units": 5, "batch": 32, "kind": "relu"}

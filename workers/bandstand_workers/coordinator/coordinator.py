@@ -19,7 +19,7 @@ from bandstand.running.messages import RunRefused, StudyOutcome
 from bandstand.search.protocol import Measurement, Verdict
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import Departure, Signals

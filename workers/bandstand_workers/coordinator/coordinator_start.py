@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bandstand.running.messages import RunRefused, StudyOutcome
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["settled", "start_coordinator"]
 

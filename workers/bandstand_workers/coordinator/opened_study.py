@@ -19,7 +19,7 @@ from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.data_fingerprint import describe_print
 from bandstand_workers.coordinator.environment import describe_environment
 from bandstand_workers.coordinator.recording.journal import Journal

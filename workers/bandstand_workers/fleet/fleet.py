@@ -15,7 +15,7 @@ from typing import Any
 import ray
 
 from bandstand.errors import InputError, ServiceError
-from bandstand.study.study import Resources, StudySpec
+from bandstand.study.study_spec import Resources, StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.fleet.places import Place, node_died

@@ -16,7 +16,7 @@ import ray
 from ray.util import placement_group, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from bandstand.study.study import Resources
+from bandstand.study.study_spec import Resources
 from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.internals.ray_parts import says_node_died
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from bandstand.errors import ClusterUnreachableError, InputError
 from bandstand.locations import ray_address
-from bandstand.study.study import Resources
+from bandstand.study.study_spec import Resources
 
 __all__ = ["check_room", "connect_ray", "fitting_trainers", "local_cores", "protect_local_ray"]
 

@@ -12,7 +12,7 @@ import ray
 
 from bandstand.locations import ray_address
 from bandstand.report.text import counted
-from bandstand.study.study import Resources
+from bandstand.study.study_spec import Resources
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.places import bundle_of
 

@@ -15,14 +15,14 @@ import ray
 
 from bandstand.errors import InputError
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.study.study import Resources, StudySpec
+from bandstand.study.study_spec import Resources, StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.fleet.handles import CoordinatorHandle
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 
 if TYPE_CHECKING:  # it imports Keras, which a process must not have before its devices are set up
-    from bandstand_workers.training.training import LoadedStudy
+    from bandstand_workers.training.loaded_study import LoadedStudy
 
 __all__ = ["CoordinatorLink", "Trainer", "TrainerActor"]
 
@@ -124,7 +124,7 @@ class Trainer:
         self._training: LoadedStudy | None = None
         self._baseline_memory_bytes = 0
         _set_up_devices(Resources.model_validate(resources))
-        import bandstand_workers.training.training  # noqa: F401  # Keras, now rather than when the study is there
+        import bandstand_workers.training.loaded_study  # noqa: F401  # Keras, now rather than when the study is there
         from bandstand_workers.training.user_code.loading import answer_no_questions
 
         answer_no_questions()
@@ -138,7 +138,7 @@ class Trainer:
         Returns:
             Why the study is refused, or None.
         """
-        from bandstand_workers.training.training import LoadedStudy
+        from bandstand_workers.training.loaded_study import LoadedStudy
 
         study = StudySpec.model_validate(spec)
         earlier = self._training

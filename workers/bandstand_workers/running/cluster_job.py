@@ -23,7 +23,7 @@ from bandstand.errors import (
     answer_to,
 )
 from bandstand.locations import checkpoints_uri, database_url
-from bandstand.running.live import PlainDisplay
+from bandstand.running.live_display import PlainDisplay
 from bandstand.running.messages import Instructions, Message, StudyAtRest, StudyNote, StudyStarted
 from bandstand.store.store import Store
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER

@@ -10,7 +10,7 @@ import threading
 
 from bandstand.running.messages import Instructions
 from bandstand_workers.fleet.ray_connection import check_room, connect_ray, protect_local_ray
-from bandstand_workers.running.tell import Tell
+from bandstand_workers.running.message_target import Tell
 
 __all__ = ["run_job"]
 

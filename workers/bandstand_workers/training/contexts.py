@@ -20,7 +20,7 @@ from bandstand import stored_files
 from bandstand.search.protocol import Assignment
 from bandstand.strategies.randomness import trial_seed
 from bandstand.study.context import Context, DataFacts
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.training.data.loading import Data
 
 __all__ = ["Contexts", "remove_if_empty"]

@@ -17,7 +17,7 @@ import numpy as np
 from bandstand.errors import InputError
 from bandstand.problem.directions import better_words
 from bandstand.study.context import Context
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.source_check import TENSORBOARD
 from bandstand_workers.programs.logs import numbers_of, sizes_of_arrays
 from bandstand_workers.programs.suitability import reason_for_fit

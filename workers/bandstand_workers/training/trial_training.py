@@ -16,7 +16,7 @@ import keras
 from bandstand import stored_files
 from bandstand.errors import one_line
 from bandstand.search.protocol import Assignment, Measurement, Verdict
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
 from bandstand_workers import keras_session
 from bandstand_workers.messages import EpochLink, Outcome, TrialUnwantedError
@@ -28,7 +28,7 @@ from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import Checkpoint, CheckpointError
 from bandstand_workers.training.data.batches import epoch_permutation, for_keras, make_batches
 from bandstand_workers.training.data.loading import Data
-from bandstand_workers.training.failures import failure_from
+from bandstand_workers.training.raised_errors import failure_from
 from bandstand_workers.training.trial_models import model_state
 from bandstand_workers.training.trial_models.model_source import ModelSource, TrialModel
 from bandstand_workers.training.trial_models.model_watch import WatchModel

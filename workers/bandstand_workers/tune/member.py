@@ -15,7 +15,7 @@ import ray
 from ray.tune import Trainable
 
 from bandstand.errors import one_line
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Failure, Outcome

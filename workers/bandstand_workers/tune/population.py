@@ -16,7 +16,7 @@ from ray.tune.schedulers.pb2 import PB2
 
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2, TunePBT, TunePBTOptions
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_spaces import Categorical, Float, Parameter, SearchSpace
 
 __all__ = ["MEMBER", "OBJECTIVE", "PopulationConfig"]

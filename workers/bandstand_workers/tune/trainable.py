@@ -17,7 +17,7 @@ from ray.tune import Trainable
 
 from bandstand.errors import InputError, one_line
 from bandstand.search.protocol import Measurement
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.messages import Outcome

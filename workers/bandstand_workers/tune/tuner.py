@@ -21,7 +21,7 @@ from ray import tune
 
 from bandstand.errors import ServiceError, one_line
 from bandstand.locations import bandstand_home
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["Fit", "make_tuner", "tune_folder"]
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 from fastapi.concurrency import run_in_threadpool
 
-from bandstand.api.latest import keep_latest
+from bandstand.api.bounded_mapping import keep_latest
 from bandstand.store.accounts import Accounts, TokenRecord
 
 __all__ = ["KnownTokens"]

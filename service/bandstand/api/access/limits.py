@@ -13,7 +13,7 @@ from collections import OrderedDict
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandstand.api.latest import keep_latest
+from bandstand.api.bounded_mapping import keep_latest
 from bandstand.api.schemas.problem_details import problem
 from bandstand.api.settings import ServerSettings
 from bandstand.submissions import MAX_CODE_BYTES

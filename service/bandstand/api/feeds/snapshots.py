@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from bandstand.api.latest import keep_latest
+from bandstand.api.bounded_mapping import keep_latest
 from bandstand.api.schemas.answers import Progress
 from bandstand.store.reading.study_list import State, StudySummary
 from bandstand.store.store import Store

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from bandstand.api.access.authentication import COOKIE
 from bandstand.api.pages import words
 from bandstand.api.pages.addresses import address_of
-from bandstand.running.progress_view import params_text
+from bandstand.running.progress_table import params_text
 
 __all__ = ["render"]
 

@@ -28,7 +28,7 @@ from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan, make_plan
 from bandstand.study.states import SubmissionState
 from bandstand.study.strategy_choices import strategies_from
-from bandstand.study.study import study_spec_from
+from bandstand.study.study_spec import study_spec_from
 from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import SubmissionTerms
 

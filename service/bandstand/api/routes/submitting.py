@@ -17,7 +17,7 @@ from bandstand.api.schemas.values import Name, Sha256, Storable, check_new_name
 from bandstand.errors import StudyNotFoundError, one_line
 from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store
-from bandstand.study.study import study_spec_from
+from bandstand.study.study_spec import study_spec_from
 from bandstand.submissions import SubmissionQueue
 from bandstand.submissions.queue import SubmissionTerms
 

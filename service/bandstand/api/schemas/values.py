@@ -12,7 +12,7 @@ from fastapi import HTTPException, Path, Query
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from bandstand.errors import InputError
-from bandstand.study.study import NAME_LIMIT
+from bandstand.study.study_spec import NAME_LIMIT
 
 __all__ = [
     "Limit",

@@ -48,7 +48,7 @@ def also_on_server(remote: str) -> Callable[[Callable[..., Any]], Callable[..., 
             module, _, name = remote.partition(":")
             there = getattr(import_module(f"bandstand.commands.server.{module}"), name)
             known = _known_options(local, there, options)
-            from bandstand.commands.server.opening import open_client
+            from bandstand.commands.server.server_from_options import open_client
 
             with open_client(url, token_file) as client:
                 return there(client, **known)

@@ -45,7 +45,7 @@ def _token(token_file: Path | None) -> str:
     import getpass
     import os
 
-    from bandstand.commands.server.opening import read_token
+    from bandstand.commands.server.server_from_options import read_token
     from bandstand.errors import InputError
 
     if token_file is not None:

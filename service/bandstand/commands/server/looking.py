@@ -17,7 +17,7 @@ from bandstand.commands.work.json_output import print_json
 from bandstand.commands.work.printing import print_studies
 from bandstand.problem.objective import Objective
 from bandstand.report.forms.terminal_tables import make_console, print_table
-from bandstand.running.progress_view import params_text, progress_view
+from bandstand.running.progress_table import params_text, progress_view
 from bandstand.trials.best import ranked_places
 from bandstand.trials.events import TrialState
 

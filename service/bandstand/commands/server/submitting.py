@@ -42,8 +42,8 @@ def submit(
     token_file: TokenFile = None,
 ) -> int:
     """Have a server run a study. The same again is the same study."""
-    from bandstand.commands.server.opening import open_client
-    from bandstand.study.study_file import find_study
+    from bandstand.commands.server.server_from_options import open_client
+    from bandstand.study.find_study import find_study
 
     labels = labels_from(label or [])
     found = find_study(file)
@@ -77,8 +77,8 @@ def submit_comparison(
     token_file: TokenFile = None,
 ) -> int:
     """Have a server compare strategies at a study's budget. More strategies or repeats extend it."""
-    from bandstand.commands.server.opening import open_client
-    from bandstand.study.study_file import find_study
+    from bandstand.commands.server.server_from_options import open_client
+    from bandstand.study.find_study import find_study
 
     labels = labels_from(label or [])
     found = find_study(file)
@@ -103,7 +103,7 @@ def submit_comparison(
 
 def watch(name: StudyName, url: Url = None, token_file: TokenFile = None) -> int:
     """Show the progress of a study or comparison until it ends. Ctrl-C ends the watching, not the study."""
-    from bandstand.commands.server.opening import open_client
+    from bandstand.commands.server.server_from_options import open_client
 
     with open_client(url, token_file) as client:
         return _exit_code(client.find(name).watch())
@@ -117,7 +117,7 @@ def logs(
     token_file: TokenFile = None,
 ) -> int:
     """What a study's job on the cluster has printed."""
-    from bandstand.commands.server.opening import open_client
+    from bandstand.commands.server.server_from_options import open_client
     from bandstand.errors import INTERRUPTED
 
     with open_client(url, token_file) as client:

@@ -17,13 +17,13 @@ from bandstand.comparison.numbers import json_from
 from bandstand.comparison.results import read_results
 from bandstand.comparison.terminal import print_results
 from bandstand.errors import InputError
-from bandstand.running.live import NoDisplay
+from bandstand.running.live_display import NoDisplay
 from bandstand.running.run import RunOptions, run_studies
 from bandstand.store.store import Store
 from bandstand.study.budget_text import budget_from
 from bandstand.study.comparison_plan import ComparisonPlan, make_plan
-from bandstand.study.study import StudySpec, study_spec_from
-from bandstand.study.study_file import find_study
+from bandstand.study.find_study import find_study
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.kept_functions import keep_functions
 
 __all__ = ["SpecChanges", "WantedComparison", "run_comparison", "show_comparison", "with_reused"]

@@ -8,11 +8,11 @@ import typer
 
 from bandstand.errors import StudyFailedError
 from bandstand.locations import bandstand_home
-from bandstand.running.live import make_display
+from bandstand.running.live_display import make_display
 from bandstand.running.run import RunOptions, run_studies
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
-from bandstand.study.study_file import find_study
+from bandstand.study.find_study import find_study
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["run_demo"]
 

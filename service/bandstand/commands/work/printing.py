@@ -15,7 +15,7 @@ from bandstand.client.answers import ListedStudy
 from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.records.timeline import places_of
 from bandstand.report.text import counted
-from bandstand.running.progress_view import params_text
+from bandstand.running.progress_table import params_text
 from bandstand.store.reading.params_by_epoch import ParamsByEpoch
 from bandstand.store.reading.study_list import StudySummary
 from bandstand.store.records import StudyRecord

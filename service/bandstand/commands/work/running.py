@@ -16,7 +16,7 @@ from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
 from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
 from bandstand.running.messages import StudyOutcome
 from bandstand.store.store import Store
-from bandstand.study.study_file import FoundStudy, find_study
+from bandstand.study.find_study import FoundStudy, find_study
 
 __all__ = ["find_to_run", "say_end"]
 

@@ -28,9 +28,9 @@ from bandstand.simulation.report.summary import (
     work_table,
 )
 from bandstand.simulation.simulated_study import SimulatedStudy
+from bandstand.study.find_study import find_study
 from bandstand.study.strategy_choices import strategies_from, strategy_of
-from bandstand.study.study import StudySpec
-from bandstand.study.study_file import find_study
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["numbers_from", "show_simulated", "simulated", "study_in"]
 

@@ -19,7 +19,7 @@ from bandstand.store.reading.replays import read_replays
 from bandstand.store.records import Replayed
 from bandstand.store.rows.best_rows import read_best
 from bandstand.store.rows.event_rows import event_from
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.trials.events import Proposed
 from bandstand.trials.lineage import Segment, lineage_of, parameter_table
 

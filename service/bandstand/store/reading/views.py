@@ -22,7 +22,7 @@ from bandstand.store.rows.event_rows import event_from
 from bandstand.store.rows.request_rows import read_budget, read_requests
 from bandstand.store.rows.spent_rows import trial_is_spent
 from bandstand.strategies import make_strategy
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.best import BestTrial
 from bandstand.trials.events import Combined, TrialState
 

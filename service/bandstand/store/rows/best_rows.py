@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from bandstand.problem.objective import Objective
 from bandstand.store import tables
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.best import BestTrial, Seen
 from bandstand.trials.events import RESULT_STATES, TrialState
 

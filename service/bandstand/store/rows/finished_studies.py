@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["read_finished_like"]
 

@@ -16,7 +16,7 @@ from bandstand.errors import ComparisonNotFoundError, StudyNameTakenError
 from bandstand.store import tables
 from bandstand.study.comparison_plan import ComparisonPlan
 from bandstand.study.strategy_choices import StrategyChoice
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["read_plan", "read_plan_names", "read_plan_page", "write_plan"]
 

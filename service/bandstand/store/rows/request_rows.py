@@ -18,7 +18,7 @@ from bandstand.problem.budget import Budget
 from bandstand.store import tables
 from bandstand.store.records import StudyRequest
 from bandstand.strategies import make_strategy
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.ledger import extended
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from bandstand.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.store import tables
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 
 __all__ = ["delete_row", "find_or_create", "find_row", "get_row", "has_work", "try_to_hold", "wait_to_hold"]
 

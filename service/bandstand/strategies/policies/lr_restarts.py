@@ -12,9 +12,9 @@ from bandstand.strategies.policies.restart_cycles import Cycles
 from bandstand.strategies.policies.restart_options import checked_options, configurations
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Judgement, Proposal, Retirement, Situation, Step
+from bandstand.trials.broken_study import PARENT_CHECKPOINT
 from bandstand.trials.combination import Combination
 from bandstand.trials.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, Reopened, TrialState
-from bandstand.trials.failures import PARENT_CHECKPOINT
 from bandstand.trials.history import Trial
 
 __all__ = ["LearningRateRestarts"]

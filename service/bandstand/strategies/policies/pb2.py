@@ -15,8 +15,8 @@ from bandstand.strategies.options import options_from
 from bandstand.strategies.points.fractions import fraction_of, value_at
 from bandstand.strategies.policies.pbt import PBTOptions, PopulationBasedTraining
 from bandstand.strategies.policies.time_varying_gp import Numbers, TimeVaryingGP
+from bandstand.trials.broken_study import is_own_failure
 from bandstand.trials.events import Ended, Event, Measured, Proposed, TrialState
-from bandstand.trials.failures import is_own_failure
 from bandstand.trials.history import Trial
 from bandstand_spaces import Categorical, Float, Int
 

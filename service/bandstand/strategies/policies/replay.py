@@ -12,8 +12,8 @@ from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.options import Options, options_from
 from bandstand.strategies.strategy import Judgement, Promotion, Proposal, Retirement, Situation, Step
+from bandstand.trials.broken_study import PARENT_CHECKPOINT
 from bandstand.trials.events import Action, Ended, Event, Lost, Paused, Promoted, Proposed, TrialState
-from bandstand.trials.failures import PARENT_CHECKPOINT
 from bandstand.trials.history import Trial
 
 __all__ = ["Replay"]

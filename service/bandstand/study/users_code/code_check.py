@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bandstand.errors import InputError
 from bandstand.study.references import InteractiveReference
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import find_clash, find_clashes, find_module
 
 __all__ = ["check_files", "check_modules", "check_names", "clash_notes"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bandstand.locations import bandstand_home
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.packed_functions import is_packed, loose_functions, pack_functions, with_packed
 
 __all__ = ["keep_functions", "kept_folders"]

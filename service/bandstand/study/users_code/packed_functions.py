@@ -19,7 +19,7 @@ import cloudpickle
 
 from bandstand.errors import InputError, one_line
 from bandstand.study.references import InteractiveReference, is_held_by_its_module
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.code_archive import MAX_CODE_BYTES
 from bandstand.study.users_code.function_fingerprint import content_of, fingerprint, globals_of
 

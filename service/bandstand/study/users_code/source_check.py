@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bandstand.errors import InputError
 from bandstand.study.references import InteractiveReference
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import find_module, find_source
 
 __all__ = ["TENSORBOARD", "check_source", "source_notes", "unknown_param"]

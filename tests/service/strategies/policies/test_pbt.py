@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bandstand.strategies.policies.explore import Change, explored, usually_changed
+from bandstand.trials.broken_study import HOPELESS
 from bandstand.trials.events import TrialState
-from bandstand.trials.failures import HOPELESS
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 SPACE = SearchSpace({"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 8), "batch": Categorical([16, 32, 64])})

@@ -122,7 +122,7 @@ def test_the_notice_is_recorded_when_the_study_begins(spec_with, cluster_of):
 @pytest.mark.parametrize(("max_epochs", "asks"), [(4, (1, 3, 4)), (8, (1, 3, 8)), (9, (3, 9)), (30, (3, 9, 27, 30))])
 def test_successive_halving_starts_at_epoch_3_where_another_rung_fits_below_the_end(max_epochs, asks):
     from bandstand.strategies import PRUNERS
-    from bandstand.study.study import StudySpec
+    from bandstand.study.study_spec import StudySpec
 
     spec = StudySpec(name="x", model="a:b", data="a:c", space="digits_mlp", max_epochs=max_epochs, budget={"epochs": 9})
     assert PRUNERS["successive-halving"].make(spec).ask_epochs() == asks

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from bandstand.search.search import Search
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action, CheckpointRefused, Measured, Noticed, TrialState
 from bandstand_workers.coordinator.recording.outcomes import Outcomes
 from bandstand_workers.coordinator.recording.pauses import Pauses
 from bandstand_workers.messages import Outcome, TrialUnwantedError
 from bandstand_workers.training.checkpoints import CheckpointError
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = """

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bandstand.search.search import Search
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Measured
 from bandstand_workers.messages import Outcome, TrialUnwantedError
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = '''

@@ -11,10 +11,10 @@ import pytest
 
 from bandstand.search.protocol import Measurement, Verdict
 from bandstand.search.search import Search
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
 from bandstand_workers.messages import TrialUnwantedError
-from bandstand_workers.training.training import LoadedStudy
+from bandstand_workers.training.loaded_study import LoadedStudy
 from tests.workers.local_link import LocalLink
 
 CODE = """

@@ -25,8 +25,8 @@ import numpy as np
 from bandstand_workers.programs.constants import Slot, VariableFloat
 from bandstand_workers.programs.python_state import containers, functions, objects, plain_values, tensors
 from bandstand_workers.programs.python_state.code_origin import is_users
-from bandstand_workers.programs.python_state.found import PythonState
 from bandstand_workers.programs.python_state.walk import Visitor, Walk
+from bandstand_workers.programs.python_state.walk_results import PythonState
 
 __all__ = ["read_python_state"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bandstand_workers.programs.constants import Slot
 from bandstand_workers.programs.python_state.code_origin import is_uncertain
-from bandstand_workers.programs.python_state.found import FoundVariable, PythonState
+from bandstand_workers.programs.python_state.walk_results import FoundVariable, PythonState
 
 __all__ = ["ATOMS", "Visitor", "Walk"]
 

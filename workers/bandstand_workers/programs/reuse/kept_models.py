@@ -14,8 +14,8 @@ import numpy as np
 
 from bandstand_workers.programs.building import build_optimizer
 from bandstand_workers.programs.loop import EpochProgram
-from bandstand_workers.programs.python_state.found import FoundVariable, PythonState
 from bandstand_workers.programs.python_state.reading import read_python_state
+from bandstand_workers.programs.python_state.walk_results import FoundVariable, PythonState
 
 __all__ = ["KeptModel", "KeptModels"]
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from bandstand_workers.internals import keras_parts
 from bandstand_workers.programs.building import build_optimizer
-from bandstand_workers.programs.python_state.found import FoundVariable
 from bandstand_workers.programs.python_state.reading import read_python_state
+from bandstand_workers.programs.python_state.walk_results import FoundVariable
 from bandstand_workers.programs.reuse.kept_models import KeptModel
 
 __all__ = ["difference_in_steps", "difference_in_validation"]

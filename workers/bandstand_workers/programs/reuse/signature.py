@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from bandstand_workers.programs.python_state.found import PythonState
+from bandstand_workers.programs.python_state.walk_results import PythonState
 
 __all__ = ["signature_of"]
 

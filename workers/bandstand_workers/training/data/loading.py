@@ -14,7 +14,7 @@ import keras
 
 from bandstand.errors import InputError, one_line
 from bandstand.study.context import Context, asks_for_context
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.training.data.arrays import LoadedPart, arrays_from
 from bandstand_workers.training.data.fingerprint import PARTS, fingerprint

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bandstand.study.context import Context
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers import keras_session
 from bandstand_workers.programs.python_state.reading import read_python_state
 from bandstand_workers.training.checkpoints import Checkpoint

@@ -15,13 +15,13 @@ from typing import Any
 import keras
 
 from bandstand.study.context import Context
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers import keras_session
 from bandstand_workers.internals import keras_parts
 from bandstand_workers.programs.constants import find_slots
 from bandstand_workers.programs.python_state.code_origin import is_users
-from bandstand_workers.programs.python_state.found import PythonState
 from bandstand_workers.programs.python_state.reading import read_python_state
+from bandstand_workers.programs.python_state.walk_results import PythonState
 from bandstand_workers.programs.reuse.kept_models import KeptModel, KeptModels
 from bandstand_workers.programs.reuse.lending_check import difference_in_steps, difference_in_validation
 from bandstand_workers.programs.reuse.signature import signature_of

@@ -13,8 +13,8 @@ import keras
 
 from bandstand_workers.internals import keras_parts
 from bandstand_workers.programs.building import build_optimizer, optimizer_size
-from bandstand_workers.programs.python_state.found import FoundVariable, value_of
 from bandstand_workers.programs.python_state.reading import read_python_state
+from bandstand_workers.programs.python_state.walk_results import FoundVariable, value_of
 from bandstand_workers.training.checkpoints import BestWeights, Checkpoint, CheckpointError
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback, put_back
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers.programs.loop import EpochProgram
-from bandstand_workers.programs.python_state.found import PythonState
+from bandstand_workers.programs.python_state.walk_results import PythonState
 from bandstand_workers.programs.reuse.kept_models import KeptModel, KeptModels
 from bandstand_workers.programs.xla_choice import MeasuredProgram
 from bandstand_workers.training.data.batches import first_rows

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_workers import keras_session
 from bandstand_workers.programs.logs import numbers_of
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper

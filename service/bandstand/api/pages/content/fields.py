@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bandstand.problem.budget import Budget
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_spaces import Categorical, Float, Int
 
 __all__ = ["Field", "budget_fields", "param_fields"]

@@ -16,7 +16,7 @@ from bandstand.api.pages.content.chart import Chart, make_chart, read_best_so_fa
 from bandstand.api.pages.content.listing import read_entry_state
 from bandstand.api.pages.words import plain_text
 from bandstand.errors import StudyNotFoundError
-from bandstand.running.progress_view import budget_spent, budget_used
+from bandstand.running.progress_table import budget_spent, budget_used
 from bandstand.store import tables
 from bandstand.store.accounts import Role, TokenRecord
 from bandstand.store.monitoring.coordinator_counts import CoordinatorStatus, read_coordinator_status

@@ -16,15 +16,15 @@ import psutil
 from bandstand.errors import InputError, one_line
 from bandstand.search.protocol import Assignment
 from bandstand.study.context import Context
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
+from bandstand.trials.broken_study import HOPELESS
 from bandstand.trials.data_fingerprint import DataPrint
-from bandstand.trials.failures import HOPELESS
 from bandstand_workers.messages import CheckpointRefusal, EpochLink, Outcome, TrialUnwantedError
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import CheckpointError
 from bandstand_workers.training.contexts import Contexts, remove_if_empty
 from bandstand_workers.training.data.loading import Data, LoadedData, load_data
-from bandstand_workers.training.failures import failure_from
+from bandstand_workers.training.raised_errors import failure_from
 from bandstand_workers.training.study_check import check_study
 from bandstand_workers.training.trial_models import model_state
 from bandstand_workers.training.trial_models.model_source import ModelSource, TrialModel

@@ -23,7 +23,7 @@ def resume(
     token_file: TokenFile = None,
 ) -> None:
     """Have a server go on with a study or comparison that was stopped or has failed, where it stands."""
-    from bandstand.commands.server.opening import open_client
+    from bandstand.commands.server.server_from_options import open_client
 
     with open_client(url, token_file) as client:
         client.find(name).resume(code, data_may_differ=data_may_differ)
@@ -37,7 +37,7 @@ def delete(
     token_file: TokenFile = None,
 ) -> None:
     """Delete a study or comparison from a server, with its trials and logs."""
-    from bandstand.commands.server.opening import open_client
+    from bandstand.commands.server.server_from_options import open_client
 
     with open_client(url, token_file) as client:
         found = client.find(name)

@@ -17,10 +17,10 @@ from rich.text import Text
 
 from bandstand.errors import StudyNotFoundError
 from bandstand.report.text import counted
-from bandstand.running.progress_view import best_words, budget_used, progress_view, trial_counts
+from bandstand.running.progress_table import best_words, budget_used, progress_view, trial_counts
 from bandstand.store.records import EndedTrial, StudyProgress
 from bandstand.store.store import Store
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import TrialState
 
 __all__ = ["Display", "LiveDisplay", "NoDisplay", "PlainDisplay", "find_progress", "make_display"]

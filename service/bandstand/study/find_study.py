@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from bandstand.errors import BandstandError, InputError, one_line
-from bandstand.study.study import StudySpec, study_spec_from
+from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.user_modules import find_clash, serve_modules
 
 __all__ = ["FoundStudy", "built_in_studies", "default_code_path", "find_study"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bandstand.study.study import StudySpec
+from bandstand.study.study_spec import StudySpec
 from bandstand_spaces.toml_writer import make_toml
 
 __all__ = ["toml_from"]
