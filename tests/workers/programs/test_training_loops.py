@@ -19,8 +19,7 @@ from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
 from bandstand_workers.messages import Outcome
 from bandstand_workers.programs.xla_choice import MeasuredProgram
-from bandstand_workers.training import callbacks
-from bandstand_workers.training import training as training_module
+from bandstand_workers.training import callbacks, loaded_study
 from bandstand_workers.training.loaded_study import LoadedStudy
 
 CODE = """
@@ -277,7 +276,7 @@ def test_nothing_is_reported_after_the_deadline(
     trainer: str, module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    for part in (training_module, callbacks):
+    for part in (loaded_study, callbacks):
         monkeypatch.setattr(part, "time", clock)
     training = training_with(trainer=trainer, max_epochs=10_000)
     _, listener = train(training, tmp_path, until=10_000, number=1, seconds_left=1.0, pause=clock.passes)
