@@ -6,8 +6,8 @@ trainer at most 100 MB beyond bare Keras.
 
 The curve shows whether memory stays bounded: trials of one epoch, drawn at random from digits_mlp's space, one after
 the other by `LoadedStudy.run` in one process, by compiled epochs and by `fit`. Beside the resident set it names what
-could pile up: kept programs, TensorFlow's functions, living Keras models. BANDSTAND_BENCHMARK_TRIALS sets how many
-trials (1,000); `fit` gets a fifth of them.
+could pile up: kept programs, TensorFlow's functions, living Keras models.
+BANDSTAND_BENCHMARK_TRIALS sets how many trials (1,000); `fit` gets a fifth of them.
 """
 
 from __future__ import annotations
