@@ -9,10 +9,10 @@ from bandstand.search.state import SearchState
 from bandstand.trials.data_fingerprint import DataPrint, difference_between, refusal_of, words_on
 from bandstand.trials.events import DataSeen
 
-__all__ = ["DataComparison"]
+__all__ = ["OneDataSet"]
 
 
-class DataComparison:
+class OneDataSet:
     """The data of one study."""
 
     def __init__(self, state: SearchState):

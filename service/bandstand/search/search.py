@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable
 
 from bandstand.problem.problem import Problem
 from bandstand.search.allocation import Allocation
-from bandstand.search.data_comparison import DataComparison
+from bandstand.search.data_comparison import OneDataSet
 from bandstand.search.endings import Endings
 from bandstand.search.granting import Granting
 from bandstand.search.judging import Judging
@@ -61,7 +61,7 @@ class Search:
         self._setbacks = Setbacks(self._state, self._endings)
         self.allocation = Allocation(self._state, self._endings)
         self.requests = Granting(self._state)
-        self.data = DataComparison(self._state)
+        self.data = OneDataSet(self._state)
         self.models = WantedModels(self._state)
 
     @classmethod
