@@ -6,7 +6,7 @@
     records      what a study's record says before anything is drawn: order of trials, pauses, params, families
     curves       what learning curves look like, as rules on numbers
     figures      a file a figure; `REPORTS` names them
-    conclusions  the answer in sentences, and what to doubt about it, as rules on numbers
+    findings     the answer in sentences, and what to doubt about it, as rules on numbers
     study_file   a spec as the study file that gives it back
     parts        what is text or a table
     outline      parts and figures in order: a report of results, or the write-up of a project

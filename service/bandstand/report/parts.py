@@ -7,16 +7,10 @@ from __future__ import annotations
 
 import shlex
 
-from bandstand.report.conclusions.answer import (
-    answer_from,
-    failures_table,
-    params_json,
-    params_table,
-    settings_sentence,
-)
 from bandstand.report.content import Block, Bullets, Code, Prose, Sheet
 from bandstand.report.curves.diagnosis_rules import describe_rules
 from bandstand.report.drawing.drawing import Table
+from bandstand.report.findings.answer import answer_from, failures_table, params_json, params_table, settings_sentence
 from bandstand.report.spec_as_toml import toml_from
 from bandstand.report.text import counted
 from bandstand.store.records import StudyRecord
@@ -73,8 +67,8 @@ def best_configuration(record: StudyRecord) -> tuple[Block, ...]:
 
 def warnings(record: StudyRecord) -> tuple[Block, ...]:
     """What to doubt about the search."""
-    from bandstand.report.conclusions.advice import search_warnings
     from bandstand.report.figures.importances import importances_data
+    from bandstand.report.findings.advice import search_warnings
 
     found = search_warnings(record, importances_data(record)) if len(record.trials) else []
     return (Bullets("What to doubt", tuple(found)),) if found else ()

@@ -12,10 +12,10 @@ from collections.abc import Container, Iterable
 
 from bandstand.problem.problem import Problem
 from bandstand.search.allocation import Allocation
-from bandstand.search.data_comparison import OneDataSet
 from bandstand.search.endings import Endings
 from bandstand.search.granting import Granting
 from bandstand.search.judging import Judging
+from bandstand.search.one_data_set import OneDataSet
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.search.setbacks import Setbacks
 from bandstand.search.state import SearchState

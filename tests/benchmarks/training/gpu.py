@@ -254,8 +254,8 @@ def _fit(order: dict[str, Any], data: Any, number: int) -> float:
 
 
 def _training(order: dict[str, Any]) -> Any:
-    from bandstand.study.study import StudySpec
-    from bandstand_workers.training.training import LoadedStudy
+    from bandstand.study.study_spec import StudySpec
+    from bandstand_workers.training.loaded_study import LoadedStudy
 
     workload = WORKLOADS[order["workload"]]
     return LoadedStudy(

@@ -3,9 +3,9 @@
 import pytest
 
 from bandstand.problem.budget import Budget
-from bandstand.report.conclusions.advice import search_warnings
-from bandstand.report.conclusions.range_ends import range_end_of
 from bandstand.report.figures.importances import ImportanceData
+from bandstand.report.findings.advice import search_warnings
+from bandstand.report.findings.range_ends import range_end_of
 from bandstand_spaces import Categorical, Float, Int, SearchSpace
 
 NONE = "Importance needs more trials."

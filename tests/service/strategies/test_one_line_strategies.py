@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import pytest
 from rich.console import Console
 
-from bandstand.report.conclusions.advice import search_warnings
 from bandstand.report.figures.lineages import lineages_data
 from bandstand.report.figures.time_spent import time_spent_data
+from bandstand.report.findings.advice import search_warnings
 from bandstand.running.progress_table import budget_spent, progress_view
 from bandstand.search.protocol import Assignment
 from bandstand.store.store import Store

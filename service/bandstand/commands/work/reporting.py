@@ -15,10 +15,10 @@ from bandstand.comparison.outline import make_comparison_report
 from bandstand.comparison.results import Results, read_results
 from bandstand.errors import InputError
 from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
-from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
 from bandstand.report.content import Document
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.figures import REPORTS
+from bandstand.report.findings.answer import answer_from, remark_for_optuna
 from bandstand.report.forms.page import write_document
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store

@@ -13,7 +13,7 @@ import typer
 from bandstand.commands.work.printing import print_best
 from bandstand.errors import StudyFailedError, answer_to
 from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
-from bandstand.report.conclusions.answer import answer_from, remark_for_optuna
+from bandstand.report.findings.answer import answer_from, remark_for_optuna
 from bandstand.running.messages import StudyOutcome
 from bandstand.store.store import Store
 from bandstand.study.find_study import FoundStudy, find_study

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bandstand.report.conclusions.range_ends import range_end_of
 from bandstand.report.figures.importances import FEW_TRIALS, ImportanceData
+from bandstand.report.findings.range_ends import range_end_of
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.records.timeline import ranked_trials, values_of
 from bandstand.report.text import and_list, counted, measured, number, value_text

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 
-from bandstand.report.conclusions.range_ends import range_end_of
 from bandstand.report.drawing.drawing import Table
+from bandstand.report.findings.range_ends import range_end_of
 from bandstand.report.records.params import condition_text
 from bandstand.report.text import and_list, counted, duration, measured, shortened, value_text
 from bandstand.store.records import StudyRecord
