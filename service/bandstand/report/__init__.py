@@ -7,7 +7,7 @@
     curves       what learning curves look like, as rules on numbers
     figures      a file a figure; `REPORTS` names them
     findings     the answer in sentences, and what to doubt about it, as rules on numbers
-    study_file   a spec as the study file that gives it back
+    spec_as_toml a spec as the study file that gives it back
     parts        what is text or a table
     outline      parts and figures in order: a report of results, or the write-up of a project
     forms        a document as HTML, Markdown or JSON; `forms.page.write_report` is the way in

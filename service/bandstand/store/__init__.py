@@ -10,7 +10,7 @@
     optuna_mirror     Optuna's own tables, written in step with ours
     store             studies: to list, read and claim; `study_writer` is a study's one writer
     accounts          who may ask servers for what
-    requests          what users ask of studies that exist
+    study_requests    what users ask of studies that exist
     comparison_plans  plans of comparisons
     monitoring        how much there is of everything
 

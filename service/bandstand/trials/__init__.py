@@ -5,7 +5,7 @@
     best              which trial is the best
     lineage           from which trials a trial has its weights
     ledger            what is spent of the budget, and what is left
-    failures          when failures end a study
+    broken_study      when failures end a study
     data_fingerprint  whether two trainers have the same data
     combination       a study's model that is made of several trials' weights
 

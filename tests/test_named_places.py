@@ -1,0 +1,52 @@
+"""What docs and packages say of where something is: the place is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ABOVE = (ROOT, ROOT / "service/bandstand", ROOT / "workers")
+"""Where the paths in docs begin."""
+PLACE = re.compile(r"`([\w/]+(?:\.py|/))`")
+LISTED = re.compile(r"^ *([a-z_]+)(?: {2,}|(?<=\w{16}) )\S", re.MULTILINE)
+PACKAGES = sorted(
+    path for folder in ("service", "workers", "search_spaces") for path in (ROOT / folder).rglob("__init__.py")
+)
+
+
+def modules_listed_in(package: Path) -> list[str]:
+    """The names in the list that a package's docstring may have, a line each."""
+    text = ast.get_docstring(ast.parse(package.read_text())) or ""
+    return [found[1] for found in LISTED.finditer(text)]
+
+
+def test_the_glossary_leads_to_places_that_are_there() -> None:
+    places = PLACE.findall((ROOT / "docs/glossary.md").read_text())
+    assert len(places) > 50
+    assert [place for place in places if not any((above / place).exists() for above in ABOVE)] == []
+
+
+def test_the_way_of_a_datum_passes_places_that_are_there_and_none_twice() -> None:
+    _, ways = (ROOT / "docs/architecture.md").read_text().split("## The way of five data")
+    each = [PLACE.findall(way) for way in ways.split("| --- | --- |")[1:]]
+    assert len(each) == 5
+    for places in each:
+        assert len(places) > 5
+        assert len(set(places)) == len(places)
+        assert [
+            place for place in places if "/" in place and not any((above / place).exists() for above in ABOVE)
+        ] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_a_package_lists_modules_that_it_has(package: Path) -> None:
+    there = {path.stem for path in package.parent.iterdir()}
+    assert [name for name in modules_listed_in(package) if name not in there] == []
+
+
+def test_packages_list_modules_at_all() -> None:
+    assert sum(len(modules_listed_in(package)) for package in PACKAGES) > 40
