@@ -24,9 +24,10 @@ def modules_listed_in(package: Path) -> list[str]:
     return [found[1] for found in LISTED.finditer(text)]
 
 
-def test_the_glossary_leads_to_places_that_are_there() -> None:
-    places = PLACE.findall((ROOT / "docs/glossary.md").read_text())
-    assert len(places) > 50
+@pytest.mark.parametrize(("page", "count"), [("glossary", 50), ("where-to-look", 20)])
+def test_a_page_of_words_leads_to_places_that_are_there(page: str, count: int) -> None:
+    places = PLACE.findall((ROOT / f"docs/{page}.md").read_text())
+    assert len(places) >= count
     assert [place for place in places if not any((above / place).exists() for above in ABOVE)] == []
 
 
