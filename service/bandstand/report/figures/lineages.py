@@ -65,14 +65,14 @@ def lineages_data(record: StudyRecord) -> LineagesData | str:
         tuple(member for member in members if member.trial in lines),
         lines,
         tuple(path),
-        _schedules(record, params, path),
+        _params_by_epoch(record, params, path),
         tuple(_change(params, path, index) for index in range(len(path))),
         len(related(members, by_slot=by_slot)),
         record.spec.objective.metric,
     )
 
 
-def _schedules(
+def _params_by_epoch(
     record: StudyRecord, params: Mapping[int, Mapping[str, Any]], path: Sequence[Step]
 ) -> tuple[ParamByEpoch, ...]:
     """Each number that changed on the way, and the measured learning rate where no parameter says the same."""

@@ -44,7 +44,7 @@ def test_where_cycles_begin_with_the_best_weights_the_way_leaves_a_parent_at_its
 
 
 def test_the_schedule_is_what_changed_on_the_way(record):
-    schedules = {schedule.name: schedule for schedule in lineages_data(record).schedules}
+    schedules = {schedule.name: schedule for schedule in lineages_data(record).params_by_epoch}
     assert schedules["learning_rate"].points == tuple(
         zip(range(1, 9), [0.01] * 3 + [0.02] * 3 + [0.04] * 2, strict=True)
     )
@@ -54,9 +54,9 @@ def test_the_schedule_is_what_changed_on_the_way(record):
 def test_a_measured_rate_that_says_what_a_parameter_says_is_not_drawn_twice(record):
     for trial, rate in ((0, 0.01), (2, 0.02), (3, 0.04)):
         record.measurements.loc[record.measurements["trial"] == trial, "learning_rate"] = rate * (1 + 1e-7)
-    assert [schedule.name for schedule in lineages_data(record).schedules] == ["learning_rate"]
+    assert [schedule.name for schedule in lineages_data(record).params_by_epoch] == ["learning_rate"]
     record.measurements.loc[record.measurements["trial"] == 3, "learning_rate"] = 0.005
-    names = [schedule.name for schedule in lineages_data(record).schedules]
+    names = [schedule.name for schedule in lineages_data(record).params_by_epoch]
     assert names == ["learning rate, measured", "learning_rate"]
 
 
