@@ -146,7 +146,7 @@ import numpy as np
 from bandstand.trials.events import Action
 from bandstand.search.protocol import Assignment, Verdict
 from bandstand.study.study_spec import StudySpec
-from bandstand_workers.training.loaded_study import Training
+from bandstand_workers.training.loaded_study import LoadedStudy
 
 EPOCHS = 4
 meeting = None  # where trials wait for each other after their first epoch
@@ -197,7 +197,7 @@ def curves(trainer, at_once, numbers, seconds_left=None):
                 "space": {"unused": {"type": "float", "low": 0.0, "high": 1.0}}, "sampler": "random", "pruner": "none",
                 "objective": {"metric": "val_loss", "direction": "minimize"}, "budget": {"trials": 9},
                 "trainer": trainer, "resources": {"trials_at_once": at_once}}
-    training = Training(StudySpec.model_validate(settings))
+    training = LoadedStudy(StudySpec.model_validate(settings))
 
     def run(number):
         link = Link(number)
