@@ -81,7 +81,7 @@ endef
 # TensorFlow compiles it anew, which takes twice as long as the import. Whatever is imported here is compiled for good.
 compile = env -u PYTHONDONTWRITEBYTECODE TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c "import $(1)" >/dev/null 2>&1
 TRAINER := bandstand_workers.fleet.trainer, bandstand_workers.training.loaded_study, sklearn.datasets
-OTHERS := bandstand_workers.runner, bandstand_workers.coordinator.coordinator, bandstand.commands.cli, bandstand.running.run, bandstand.running.live_display, bandstand.report.forms.page, optuna, scipy.stats, \
+OTHERS := bandstand_workers.running.runner, bandstand_workers.coordinator.coordinator, bandstand.commands.cli, bandstand.running.run, bandstand.running.live_display, bandstand.report.forms.page, optuna, scipy.stats, \
   plotly.graph_objects, ray.dashboard.agent, ray.dashboard.modules.reporter.reporter_agent
 
 $(VENV)/.run: pyproject.toml constraints.txt

@@ -49,5 +49,13 @@ def test_a_package_lists_modules_that_it_has(package: Path) -> None:
     assert [name for name in modules_listed_in(package) if name not in there] == []
 
 
+def test_modules_that_are_compiled_at_installation_are_there() -> None:
+    named = re.findall(r"\bbandstand\w*(?:\.\w+)+", re.sub(r"(?m)^\t.*", "", (ROOT / "Makefile").read_text()))
+    assert len(named) > 5
+    homes = {"bandstand": "service", "bandstand_workers": "workers", "bandstand_spaces": "search_spaces"}
+    paths = {name: ROOT / homes[name.split(".")[0]] / f"{name.replace('.', '/')}.py" for name in named}
+    assert [name for name, path in paths.items() if not path.exists()] == []
+
+
 def test_packages_list_modules_at_all() -> None:
     assert sum(len(modules_listed_in(package)) for package in PACKAGES) > 40

@@ -174,6 +174,10 @@ class Connection:
                 "use that address"
             )
         if detail is None:
+            if status == 401 and response.headers.get("WWW-Authenticate", "").startswith("Bearer"):  # to HEAD, no body
+                return NotLoggedInError(
+                    "a good token is needed; make one with `bandstand token create` on the server's machine, or log in"
+                )
             if status in _BUSY:
                 return ServerUnreachableError(f"{self.url} cannot work now (HTTP {status}): try again in a moment")
             return ServerAnswerError(f"{self.url} answers with HTTP {status}, not as a Bandstand server: check the URL")

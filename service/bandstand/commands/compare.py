@@ -5,7 +5,6 @@ Knows the command's options and prints. Must not know how a comparison is made o
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +64,7 @@ def compare(
     try:
         comparing.run_comparison(store, plan, options, quiet=as_json)
     except KeyboardInterrupt:
-        typer.echo(f"paused; `bandstand compare {shlex.quote(file)}` goes on where it stopped", err=True)
+        typer.echo("paused; the same command goes on where it stopped", err=True)
         return INTERRUPTED
     comparing.show_comparison(store, plan, output, as_json)
     return 0

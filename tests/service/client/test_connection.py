@@ -66,6 +66,8 @@ def test_patience_ends():
     ("answer", "error"),
     [
         (problem(401), NotLoggedInError),
+        ((401, {"WWW-Authenticate": "Bearer"}, b""), NotLoggedInError),  # as an answer to HEAD has no body
+        ((401, {"WWW-Authenticate": "Basic"}, b""), ServerAnswerError),
         (problem(403), NotAllowedError),
         (problem(404), StudyNotFoundError),
         (problem(409), StudyInUseError),
