@@ -40,6 +40,7 @@ from typing import NamedTuple
 __all__ = [
     "ANSWERS",
     "INTERRUPTED",
+    "TOKEN_NEEDED",
     "Answer",
     "BandstandError",
     "ClusterUnreachableError",
@@ -113,6 +114,10 @@ class DatabaseVersionError(InputError):
 
 class NotLoggedInError(InputError):
     """The server wants a token, and has got none that is good."""
+
+
+TOKEN_NEEDED = "a good token is needed; make one with `bandstand token create` on the server's machine, or log in"
+"""What a server tells whoever has none, and its client where an answer has no text."""
 
 
 class NotAllowedError(InputError):

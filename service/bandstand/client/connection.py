@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from bandstand.errors import (
+    TOKEN_NEEDED,
     BandstandError,
     ComparisonNotFoundError,
     InputError,
@@ -175,9 +176,7 @@ class Connection:
             )
         if detail is None:
             if status == 401 and response.headers.get("WWW-Authenticate", "").startswith("Bearer"):  # to HEAD, no body
-                return NotLoggedInError(
-                    "a good token is needed; make one with `bandstand token create` on the server's machine, or log in"
-                )
+                return NotLoggedInError(TOKEN_NEEDED)
             if status in _BUSY:
                 return ServerUnreachableError(f"{self.url} cannot work now (HTTP {status}): try again in a moment")
             return ServerAnswerError(f"{self.url} answers with HTTP {status}, not as a Bandstand server: check the URL")

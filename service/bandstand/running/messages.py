@@ -7,7 +7,7 @@ they read as text. Must not know pipes, nor who acts on a message.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -25,6 +25,7 @@ __all__ = [
     "StudyNote",
     "StudyOutcome",
     "StudyStarted",
+    "Tell",
     "line_from",
     "message_from",
 ]
@@ -112,6 +113,10 @@ class RunRefused(_Line):
 Message = Annotated[StudyStarted | StudyNote | StudyAtRest | RunRefused, Field(discriminator="event")]
 """What a process of workers tells."""
 _MESSAGES: TypeAdapter[StudyStarted | StudyNote | StudyAtRest | RunRefused] = TypeAdapter(Message)
+
+
+Tell = Callable[[Message], None]
+"""Takes what a process of workers tells, in the thread that runs the studies."""
 
 
 def line_from(message: Instructions | Message) -> str:

@@ -60,6 +60,10 @@ class ComparisonPlan:
         """
         return list(self._studies)
 
+    def own_studies(self) -> list[PlannedStudy]:
+        """Those of `studies` that are run for the comparison itself, and not taken over."""
+        return [each for each in self._studies if (each.arm, each.repeat) not in self.taken]
+
     @cached_property
     def _studies(self) -> tuple[PlannedStudy, ...]:
         """Each is validated, which is not for nothing."""

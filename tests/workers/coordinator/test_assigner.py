@@ -22,6 +22,7 @@ from bandstand_workers.coordinator.signals import Signals
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
 from bandstand_workers.messages import Outcome
+from tests.workers.memory_journal import MemoryJournal
 
 SPEC = {
     "name": "assigned",
@@ -34,16 +35,6 @@ SPEC = {
     "space": {"rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}},
 }
 MB = 10**6
-
-
-class MemoryJournal:
-    failure = None
-
-    async def durable(self) -> None:
-        pass
-
-    async def call(self, work: Any, *arguments: Any) -> Any:
-        return work(*arguments)
 
 
 class Method:

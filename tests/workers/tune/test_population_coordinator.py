@@ -23,6 +23,7 @@ from bandstand_workers.tune.population_coordinator import (
     MemberTask,
     PopulationCoordinator,
 )
+from tests.workers.memory_journal import MemoryJournal
 
 SPEC = {
     "name": "population",
@@ -35,16 +36,6 @@ SPEC = {
     "budget": {"trials": 3},
     "space": {"rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}},
 }
-
-
-class MemoryJournal:
-    failure = None
-
-    async def durable(self) -> None:
-        pass
-
-    async def call(self, work: Any, *arguments: Any) -> Any:
-        return work(*arguments)
 
 
 class Population:

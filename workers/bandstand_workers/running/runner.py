@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 
-from bandstand.running.messages import Instructions
+from bandstand.running.messages import Instructions, Tell
 from bandstand_workers.fleet.ray_connection import check_room, connect_ray, protect_local_ray
-from bandstand_workers.running.message_target import Tell
 
 __all__ = ["run_job"]
 

@@ -16,7 +16,7 @@ import ray
 
 from bandstand.errors import ServiceError
 from bandstand.locations import ray_address
-from bandstand.running.messages import Instructions, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
+from bandstand.running.messages import Instructions, StudyAtRest, StudyNote, StudyOutcome, StudyStarted, Tell
 from bandstand.study.study_spec import StudySpec
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
 from bandstand_workers.coordinator.signals import Departure
@@ -25,7 +25,6 @@ from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.handles import CoordinatorHandle
 from bandstand_workers.fleet.ray_connection import fitting_trainers
 from bandstand_workers.fleet.resource_notes import ResourceNotes
-from bandstand_workers.running.message_target import Tell
 
 __all__ = ["run_in_turn"]
 

@@ -151,10 +151,8 @@ class TrialTraining:
         """Train as far as the assignment goes, or as `report` is told; returns the answer that ended it."""
         assignment, model, lent = self._assignment, self.model.model, self.model.lent
         if resume is not None:
-            with keras_session.EXCLUSIVE:
-                self._source.building.build_for(
-                    model, resume, assignment.params
-                )  # so that there are variables to restore
+            with keras_session.EXCLUSIVE:  # so that there are variables to restore
+                self._source.building.build_for(model, resume, assignment.params)
         if assignment.until_epoch > report.epochs:
             watch = WatchModel(self._user_callbacks, report.epochs, () if lent is None else lent.slots)
             callbacks = self._callbacks(report, watch)

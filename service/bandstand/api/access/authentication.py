@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from bandstand.errors import NotAllowedError, NotLoggedInError
+from bandstand.errors import TOKEN_NEEDED, NotAllowedError, NotLoggedInError
 from bandstand.store.accounts import Role, TokenRecord
 from bandstand.store.store import Store
 
@@ -45,9 +45,7 @@ async def authenticate(
     elif cookie is not None:
         found = await run_in_threadpool(request.app.state.sessions.token_of, cookie, request)
     if found is None:
-        raise NotLoggedInError(
-            "a good token is needed; make one with `bandstand token create` on the server's machine, or log in"
-        )
+        raise NotLoggedInError(TOKEN_NEEDED)
     request.state.token = found
     return found
 

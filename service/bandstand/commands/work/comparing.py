@@ -97,7 +97,7 @@ class WantedComparison:
 
 def with_reused(store: Store, plan: ComparisonPlan, wanted: bool, *, quiet: bool) -> ComparisonPlan:
     """With finished studies of the same settings in place of those that would be run, or a word that there are some."""
-    own = [each for each in plan.studies() if (each.arm, each.repeat) not in plan.taken]
+    own = plan.own_studies()
     alike = store.plans.finished_like([each.spec for each in own])
     found = {
         (each.arm, each.repeat): others[0]
@@ -123,7 +123,7 @@ def run_comparison(store: Store, plan: ComparisonPlan, options: RunOptions, *, q
     Raises:
         KeyboardInterrupt: after the running trials were paused.
     """
-    own = [each for each in plan.studies() if (each.arm, each.repeat) not in plan.taken]
+    own = plan.own_studies()
     display = NoDisplay() if quiet else make_comparison_display(store, own)
     run_studies(store, [each.spec for each in own], options, display)
 

@@ -73,18 +73,20 @@ def run_server(store: Store, child: DispatcherProcess | None, listening: socket.
         if child is not None:
             child.start()
 
-    server = _announcing(uvicorn.Server, begin)(config)
-    server.run(sockets=[listening])
+    _AnnouncingServer(config, begin).run(sockets=[listening])
     return INTERRUPTED if signal.SIGINT in caught else 0
 
 
-def _announcing(kind: type[uvicorn.Server], begin: Callable[[], None]) -> type[uvicorn.Server]:
-    class AnnouncingServer(kind):  # type: ignore[valid-type,misc]  # uvicorn is imported only when it is needed
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets=sockets)
-            begin()
+class _AnnouncingServer(uvicorn.Server):
+    """Calls `begin` once it listens."""
 
-    return AnnouncingServer
+    def __init__(self, config: uvicorn.Config, begin: Callable[[], None]):
+        super().__init__(config)
+        self._begin = begin
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._begin()
 
 
 def _announce(store: Store, listening: socket.socket, is_tls: bool) -> None:

@@ -23,6 +23,7 @@ from bandstand_workers.messages import Outcome, TrialUnwantedError
 from bandstand_workers.training.checkpoints import CheckpointError
 from bandstand_workers.training.loaded_study import LoadedStudy
 from tests.workers.local_link import LocalLink
+from tests.workers.memory_journal import MemoryJournal
 
 CODE = """
 import keras
@@ -52,16 +53,6 @@ def callbacks():
 def other_callbacks():
     return keras.callbacks.EarlyStopping(patience=9)
 """
-
-
-class MemoryJournal:
-    """Stores nothing."""
-
-    async def durable(self) -> None:
-        pass
-
-    async def call(self, work: Any, *arguments: Any) -> Any:
-        return work(*arguments)
 
 
 class Study:
