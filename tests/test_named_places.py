@@ -24,7 +24,7 @@ def modules_listed_in(package: Path) -> list[str]:
     return [found[1] for found in LISTED.finditer(text)]
 
 
-@pytest.mark.parametrize(("page", "count"), [("glossary", 50), ("where-to-look", 20)])
+@pytest.mark.parametrize(("page", "count"), [("glossary", 50), ("explanation/where-to-look", 20)])
 def test_a_page_of_words_leads_to_places_that_are_there(page: str, count: int) -> None:
     places = PLACE.findall((ROOT / f"docs/{page}.md").read_text())
     assert len(places) >= count
@@ -32,7 +32,7 @@ def test_a_page_of_words_leads_to_places_that_are_there(page: str, count: int) -
 
 
 def test_the_way_of_a_datum_passes_places_that_are_there_and_none_twice() -> None:
-    _, ways = (ROOT / "docs/architecture.md").read_text().split("## The way of five data")
+    _, ways = (ROOT / "docs/explanation/architecture.md").read_text().split("## The way of five data")
     each = [PLACE.findall(way) for way in ways.split("| --- | --- |")[1:]]
     assert len(each) == 5
     for places in each:

@@ -19,7 +19,7 @@ brings neither TensorFlow nor Ray nor pandas. Keras callbacks and schedules are 
     submissions  what a server (`api`) is asked to run, by its users (`client`)
     commands     the command line
 
-A package knows those above it in this list, and none below; docs/architecture.md draws it.
+A package knows those above it in this list, and none below; docs/explanation/architecture.md draws it.
 
 Training is not here: `bandstand_workers` does it, and is started by naming its entry point, never imported.
 """

@@ -1,4 +1,4 @@
-"""Private parts of other libraries are touched in their named places only, and each has a row in docs/internals.md."""
+"""Private parts of other libraries are touched in named places only, each in docs/explanation/internals.md."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_named_place_says_what_it_knows_what_it_stands_on_and_what_if_that_goe
 
 
 def rows() -> list[list[str]]:
-    text = (ROOT / "docs" / "internals.md").read_text()
+    text = (ROOT / "docs/explanation/internals.md").read_text()
     lines = [line for line in text.splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 

@@ -120,7 +120,9 @@ def test_a_server_answers_with_the_status_of_an_errors_cause(kind: type[Bandstan
 
 
 def test_the_docs_have_the_table_as_it_is() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|$", (ROOT / "docs/errors.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\d+) \| (\d+) \|$", (ROOT / "docs/reference/errors.md").read_text(), re.MULTILINE
+    )
     assert rows == [(kind.__name__, str(code), str(status)) for kind, (code, status) in ANSWERS.items()]
 
 

@@ -2,7 +2,7 @@
 
 Knows these private parts, and what each stands for. Must not know what they are used for: nothing of ours is imported
 here. Nobody else touches a private part of these libraries; `tests/internals/` holds that, has a canary for each part,
-and `docs/internals.md` lists them.
+and `docs/explanation/internals.md` lists them.
 """
 
 __all__: list[str] = []

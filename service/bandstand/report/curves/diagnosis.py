@@ -5,7 +5,7 @@ Knows lists of numbers and thresholds. Must not know studies, frames or pages.
 The kinds are those that textbooks and courses name (Goodfellow, Bengio and Courville, Deep Learning, 2016, sections 5.2
 and 7.8; J. Brownlee, How to use learning curves to diagnose machine learning model performance, 2019). What is there a
 picture to compare with is here a rule on numbers, so that it can be checked; `describe_rules` says each in words, and
-docs/diagnosis.md how often they are right. A kind is named only where the noise of the curves leaves no other;
+docs/explanation/diagnosis.md how often they are right. A kind is named only where noise leaves no other;
 otherwise the diagnosis is "not clear".
 """
 

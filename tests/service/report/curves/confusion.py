@@ -1,6 +1,6 @@
 """How often the diagnosis is right: `python -m tests.service.report.curves.confusion [--write]`.
 
-With --write the tables go into docs/diagnosis.md.
+With --write the tables go into docs/explanation/diagnosis.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.service.report.curves.recorded import Recorded, recorded
 
 __all__ = ["PAGE", "Confusion", "confusions", "judge_constructed", "judge_recorded", "written"]
 
-PAGE = Path(__file__).parents[4] / "docs" / "diagnosis.md"
+PAGE = Path(__file__).parents[4] / "docs/explanation/diagnosis.md"
 _BEGIN, _END = "<!-- tables begin -->", "<!-- tables end -->"
 _VERDICTS = [kind for kind in Kind if kind is not Kind.NO_TRAINING_CURVE]
 
@@ -99,7 +99,7 @@ def written(page: str) -> str:
 def main() -> None:
     """Print the tables, or write them."""
     parser = argparse.ArgumentParser(prog="python -m tests.service.report.curves.confusion")
-    parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into docs/explanation/{PAGE.name}")
     if parser.parse_args().write:
         PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
         return

@@ -1,6 +1,6 @@
 """How a checkpoint is written down.
 
-Knows the bytes. Must not know models or callbacks, nor where files are kept. docs/checkpoints.md describes the layout.
+Knows the bytes. Must not know models or callbacks, nor where files are kept. Layout: docs/explanation/checkpoints.md.
 
 A file is a head of a fixed length (mark, version, checksum) and a block in safetensors' format with all arrays and, as
 JSON among its metadata, all else. Nothing in it is code and nothing of it is ever run: a reader makes numbers, texts
