@@ -66,7 +66,8 @@ def _write_image(drawing: Drawing, path: Path) -> None:
     except Exception as error:  # noqa: BLE001  # kaleido and what it stands on have no root of their own
         if "Chrome" in str(error) and "requires" in str(error):
             raise InputError(
-                "Chromium or Chrome draws images, and neither was found: install one, name it in BROWSER_PATH, or write "
+                "Chromium or Chrome draws images, and neither was found: install one, name it in BROWSER_PATH, or "
+                "write "
                 ".html"
             ) from None
         raise InputError(
