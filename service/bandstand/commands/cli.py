@@ -11,6 +11,7 @@ from bandstand.commands.compare import compare
 from bandstand.commands.extend_enqueue import enqueue, extend
 from bandstand.commands.internals import UsageError
 from bandstand.commands.look import best, export, list_studies, schedule, show
+from bandstand.commands.model import model
 from bandstand.commands.options import StudyName, Workers
 from bandstand.commands.report import figure, report
 from bandstand.commands.run import replay, run
@@ -101,6 +102,7 @@ def demo(workers: Workers = None) -> int:
 app.command(name="list")(also_on_server("looking:list_studies")(list_studies))
 app.command()(also_on_server("looking:show")(show))
 app.command()(also_on_server("looking:best")(best))
+app.command()(model)
 app.command()(export)
 app.command()(schedule)
 app.command()(replay)
