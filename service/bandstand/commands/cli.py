@@ -11,6 +11,7 @@ from bandstand.commands.compare import compare
 from bandstand.commands.extend_enqueue import enqueue, extend
 from bandstand.commands.internals import UsageError
 from bandstand.commands.look import best, export, list_studies, schedule, show
+from bandstand.commands.model import model
 from bandstand.commands.options import StudyName, Workers
 from bandstand.commands.report import figure, report
 from bandstand.commands.run import replay, run
@@ -88,7 +89,9 @@ app.command()(run)
 def demo(workers: Workers = None) -> int:
     """Tune a model of handwritten digits, compare with random search, write a report."""
     from bandstand.commands.work.demonstration import run_demo
+    from bandstand.running.extras_for_training import require_training
 
+    require_training("`bandstand demo`")
     try:
         report = run_demo(workers)
     except KeyboardInterrupt:
@@ -101,6 +104,7 @@ def demo(workers: Workers = None) -> int:
 app.command(name="list")(also_on_server("looking:list_studies")(list_studies))
 app.command()(also_on_server("looking:show")(show))
 app.command()(also_on_server("looking:best")(best))
+app.command()(model)
 app.command()(export)
 app.command()(schedule)
 app.command()(replay)
