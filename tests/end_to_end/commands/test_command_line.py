@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -89,6 +90,26 @@ def test_export_writes_the_trials_as_csv_and_parquet(
     for frame in (pd.read_csv(project.folder / "trials.csv"), pd.read_parquet(project.folder / "trials.parquet")):
         pd.testing.assert_frame_equal(frame[columns], trials[columns], check_dtype=False)
     assert project.command("export", "cli", "-o", "trials.xls").returncode == 2
+
+
+def test_the_best_model_is_written_to_a_file_of_ones_own(
+    finished: tuple[Project, subprocess.CompletedProcess[str]], store: Store
+) -> None:
+    project, _ = finished
+    done = project.command("model", "cli", "-o", "best.keras")
+    assert done.returncode == 0, done.stderr
+    best = store.record("cli").best
+    assert done.stdout.startswith(f"best.keras: the model of trial {best.number};")
+    assert (project.folder / "best.keras").read_bytes() == Path(best.model_path).read_bytes()
+    for arguments, reason in (
+        (("cli", "-o", "best.h5"), "the file must end in .keras"),
+        (("cli", "-o", "nowhere/best.keras"), "folder must exist"),
+        (("no-such-study", "-o", "other.keras"), "no-such-study"),
+    ):
+        refusal = project.command("model", *arguments)
+        assert refusal.returncode == 2
+        assert reason in refusal.stderr
+        assert refusal.stderr.count("\n") == 1
 
 
 def test_the_report_is_one_file_about_this_study(finished: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
