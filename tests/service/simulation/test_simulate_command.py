@@ -166,7 +166,10 @@ def test_recorded_curves_say_what_they_cannot_tell_of_params_that_change(bandsta
         ),
         (["study.toml", "--workers", "0"], "workers must be at least 1; got 0"),
         (["study.toml", "--speeds", "1,0"], "speeds must be numbers above 0, such as 1,1,0.5; got 1,0"),
-        (["study.toml", "--speeds", "fast"], "--speeds must be numbers with commas, such as 1,1,0.5; got 'fast'"),
+        (
+            ["study.toml", "--speeds", "fast"],
+            "--speeds must be numbers with commas between them, such as 1,1,0.5; got 'fast'",
+        ),
         (["study.toml", "--failures", "-1"], "deaths_per_hour must be 0 or more; got -1"),
         (["study.toml", "--epoch-seconds", "0"], "an epoch must take more than 0 seconds; got 0"),
         (
@@ -196,7 +199,7 @@ def test_recorded_curves_say_what_they_cannot_tell_of_params_that_change(bandsta
         (["study.toml", "--strategies", "grid"], "grid: "),
         (["study.toml", "--budget", "epoch=3"], "a budget must be one of 500 (epochs), 500epochs, trials=50, "),
         (["study.toml", "--budget", "many"], "a budget must be one of 500 (epochs), 500epochs, trials=50, "),
-        (["study.toml", "--out", "nowhere/x.html"], "the report's folder must exist; 'nowhere' does not: make it"),
+        (["study.toml", "--out", "nowhere/x.html"], "the report's folder must exist; 'nowhere' does not: create it"),
         (["none.toml"], "a study file must exist; 'none.toml' does not: check the path"),
         (["study.toml", "--repeats", "0"], "Invalid value for '--repeats': "),
     ],
