@@ -47,12 +47,14 @@ class Resources(Frozen):
     """What one trainer is given, in Ray's units."""
 
     cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
+    """CPUs of one trainer."""
     gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
-    """Fractions share a card: 0.25 lets four trainers use one."""
+    """GPUs of one trainer. A fraction shares a card: with 0.25, four trainers use one."""
     memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Memory of one trainer in gigabytes (10^9 bytes): booked with Ray, and past it the trainer is replaced."""
+    """Memory of one trainer in gigabytes (10^9 bytes). It is booked with Ray. A trainer that needs more is replaced."""
     trials_at_once: Annotated[int, Field(ge=1, le=256)] = 1
-    """Trials that one trainer trains at the same time, those of one architecture in one program; needs Keras on JAX."""
+    """Trials that one trainer trains at the same time. Those of one architecture share a program. A number above 1 needs
+    Keras on JAX."""
 
     @field_validator("gpus")
     @classmethod
@@ -69,42 +71,60 @@ class StudySpec(Frozen):
     """
 
     name: str
+    """Name of the study: 1 to 100 printable characters. The same name with other settings is refused."""
     model: Reference
-    """`build(params) -> compiled keras.Model`, or KerasTuner's `build_model(hp)`, known by its parameter's name."""
+    """The function `build(params)` that returns a compiled Keras model. KerasTuner's `build_model(hp)` may stand instead;
+    it is known by the name of its parameter."""
     data: Reference
-    """`load() -> {"train": (x, y), "validation": (x, y), "test": (x, y)}`; a third array holds sample weights."""
+    """The function `load()` that returns `{"train": (x, y), "validation": (x, y), "test": (x, y)}`. A third array of a
+    split holds sample weights."""
     validation_split: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
-    """Where `load` gives no validation: the share of train's last rows that is taken for it, as in Keras's `fit`."""
+    """Share of the training data that is used for validation if `load` returns no validation data. The last rows are
+    taken, as in Keras's `fit`."""
     class_weight: Annotated[Literal["balanced"] | dict[int, float] | None, BeforeValidator(_class_weight_from)] = None
-    """What a row of each class weighs in training, as in Keras's `fit`; `balanced` gives all classes the same sum."""
+    """Weight of a row of each class in training, as in Keras's `fit`. `"balanced"` gives all classes the same sum of
+    weights. Default: no weights."""
     space: Space
+    """The parameters that are searched, with their ranges."""
     objective: Objective = Objective()
+    """What a trial is judged by. Default: the lowest `val_loss`."""
     sampler: str = _DEFAULT_SAMPLER
-    """With `asha` the pair of least mean regret at 32 workers on both sets of recorded curves of the benchmarks."""
+    """Name of a sampler or of a policy. The default with `asha` had the lowest mean regret of all pairs at 32 workers, on
+    both sets of recorded learning curves."""
     sampler_options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it for each study
+    """Options of the sampler or the policy."""
     pruner: str = ""
-    """Left out, `asha`; a whole strategy, such as pbt, has none."""
+    """Name of a pruner. Default: `"asha"` with a sampler; a policy has no pruner."""
     pruner_options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it for each study
+    """Options of the pruner."""
     max_epochs: Positive
     """Epochs that complete a trial."""
     batch_size: Positive | str = 32
-    """A number, or the name of the parameter that holds it."""
+    """Examples in a training step: a number, or the name of the parameter of the space that holds it."""
     validation_batch_size: Positive | None = None
-    """Examples per validation step; the batch size when left out, as in `fit`."""
+    """Examples in a validation step. Default: the batch size, as in Keras's `fit`."""
     budget: Budget = Budget()
+    """What the study may spend."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of all that is random. The same seed gives the same study; with one worker it repeats exactly."""
     callbacks: tuple[Reference, ...] = ()
-    """`make() -> keras callback` (or a list of them), or `make(params)`; called anew for every trial."""
+    """Functions `make()` or `make(params)` that return a Keras callback or a list of callbacks. They are called for each
+    trial."""
     trainer: Literal["auto", "fit", "compiled"] = "auto"
-    """`compiled` trains an epoch as one program, `fit` by Keras's own loop; `auto` uses `fit` where it must."""
+    """How an epoch is trained. `compiled`: as one compiled program; a study that cannot be is refused. `fit`: by Keras's
+    own loop. `auto`: as one program where that is possible, else by `fit`."""
     executor: Literal["actors", "tune"] = "actors"
-    """Who starts and feeds the processes that train: Ray actors of our own, or Ray Tune."""
+    """What starts and feeds the processes that train. `actors`: Bandstand's own Ray actors. `tune`: Ray Tune."""
     resources: Resources = Resources()
+    """What one trainer gets."""
     checkpoint_every: Positive | None = None
-    """Epochs between checkpoints, besides those at rungs and at the end."""
+    """Epochs between two checkpoints of a trial. A trial that pauses always has one. Default: a checkpoint after 30 seconds
+    of training."""
     max_attempts: Positive = 3
-    """How often a trial is begun at most when its worker dies under it."""
+    """How often a trial is begun at most if its worker dies."""
     notes: str = ""
+    """Text for the report. With `--style writeup`, a line `## Data summary` says under which heading the text below it
+    belongs."""
 
     @field_validator("name")
     @classmethod
