@@ -32,7 +32,9 @@ def make() -> str:
     """The page."""
     app = make_app(MagicMock())  # describing an application asks its store nothing
     described = app.openapi()
-    roles = {(method, route.path_format): _role(route.endpoint) for route in _routes() for method in route.methods}
+    roles = {
+        (method, route.path_format): _role(route.endpoint) for route in _routes() for method in route.methods or ()
+    }
     operations = [
         (method.upper(), path, operation)
         for path, methods in described["paths"].items()
@@ -134,7 +136,7 @@ def _references(schema: Described, schemas: Described) -> str:
 
 def _schema(name: str, schema: Described, schemas: Described) -> str:
     required = schema.get("required", ())
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             code(field),
             _type(described, schemas),
@@ -143,7 +145,7 @@ def _schema(name: str, schema: Described, schemas: Described) -> str:
         )
         for field, described in schema["properties"].items()
     ]
-    columns = ("field", "type", "default", "meaning")
+    columns: tuple[str, ...] = ("field", "type", "default", "meaning")
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     about = inspect.cleandoc(schema.get("description", ""))

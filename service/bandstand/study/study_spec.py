@@ -53,8 +53,8 @@ class Resources(Frozen):
     memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Memory of one trainer in gigabytes (10^9 bytes). It is booked with Ray. A trainer that needs more is replaced."""
     trials_at_once: Annotated[int, Field(ge=1, le=256)] = 1
-    """Trials that one trainer trains at the same time. Those of one architecture share a program. A number above 1 needs
-    Keras on JAX."""
+    """Trials that one trainer trains at the same time. Those of one architecture share a program. A number above 1
+    needs Keras on JAX."""
 
     @field_validator("gpus")
     @classmethod
@@ -73,8 +73,8 @@ class StudySpec(Frozen):
     name: str
     """Name of the study: 1 to 100 printable characters. The same name with other settings is refused."""
     model: Reference
-    """The function `build(params)` that returns a compiled Keras model. KerasTuner's `build_model(hp)` may stand instead;
-    it is known by the name of its parameter."""
+    """The function `build(params)` that returns a compiled Keras model. KerasTuner's `build_model(hp)` may stand
+    instead; it is known by the name of its parameter."""
     data: Reference
     """The function `load()` that returns `{"train": (x, y), "validation": (x, y), "test": (x, y)}`. A third array of a
     split holds sample weights."""
@@ -89,8 +89,8 @@ class StudySpec(Frozen):
     objective: Objective = Objective()
     """What a trial is judged by. Default: the lowest `val_loss`."""
     sampler: str = _DEFAULT_SAMPLER
-    """Name of a sampler or of a policy. The default with `asha` had the lowest mean regret of all pairs at 32 workers, on
-    both sets of recorded learning curves."""
+    """Name of a sampler or of a policy. The default with `asha` had the lowest mean regret of all pairs at 32 workers,
+    on both sets of recorded learning curves."""
     sampler_options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it for each study
     """Options of the sampler or the policy."""
     pruner: str = ""
@@ -108,18 +108,18 @@ class StudySpec(Frozen):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of all that is random. The same seed gives the same study; with one worker it repeats exactly."""
     callbacks: tuple[Reference, ...] = ()
-    """Functions `make()` or `make(params)` that return a Keras callback or a list of callbacks. They are called for each
-    trial."""
+    """Functions `make()` or `make(params)` that return a Keras callback or a list of callbacks. They are called for
+    each trial."""
     trainer: Literal["auto", "fit", "compiled"] = "auto"
-    """How an epoch is trained. `compiled`: as one compiled program; a study that cannot be is refused. `fit`: by Keras's
-    own loop. `auto`: as one program where that is possible, else by `fit`."""
+    """How an epoch is trained. `compiled`: as one compiled program; a study that cannot be is refused. `fit`: by
+    Keras's own loop. `auto`: as one program where that is possible, else by `fit`."""
     executor: Literal["actors", "tune"] = "actors"
     """What starts and feeds the processes that train. `actors`: Bandstand's own Ray actors. `tune`: Ray Tune."""
     resources: Resources = Resources()
     """What one trainer gets."""
     checkpoint_every: Positive | None = None
-    """Epochs between two checkpoints of a trial. A trial that pauses always has one. Default: a checkpoint after 30 seconds
-    of training."""
+    """Epochs between two checkpoints of a trial. A trial that pauses always has one. Default: a checkpoint after 30
+    seconds of training."""
     max_attempts: Positive = 3
     """How often a trial is begun at most if its worker dies."""
     notes: str = ""
