@@ -11,6 +11,7 @@ from bandstand.commands.compare import compare
 from bandstand.commands.extend_enqueue import enqueue, extend
 from bandstand.commands.internals import UsageError
 from bandstand.commands.look import best, export, list_studies, schedule, show
+from bandstand.commands.model import model
 from bandstand.commands.options import StudyName, Workers
 from bandstand.commands.report import figure, report
 from bandstand.commands.run import replay, run
@@ -75,7 +76,9 @@ def options(
 def demo(workers: Workers = None) -> int:
     """Try Bandstand: tune a small model, compare it with random search and write a report."""
     from bandstand.commands.work.demonstration import run_demo
+    from bandstand.running.extras_for_training import require_training
 
+    require_training("`bandstand demo`")
     try:
         report = run_demo(workers)
     except KeyboardInterrupt:
@@ -121,6 +124,7 @@ for panel, commands in {
         "best": also_on_server("looking:best")(best),
         "report": also_on_server("looking:report")(report),
         "figure": figure,
+        "model": model,
         "export": export,
         "schedule": schedule,
         "watch": watch,

@@ -62,9 +62,11 @@ def compare(
     With more strategies or repeats it extends the comparison.
     """
     from bandstand.commands.work import comparing
+    from bandstand.running.extras_for_training import require_training
     from bandstand.running.run import RunOptions
     from bandstand.store.store import Store
 
+    require_training("`bandstand compare`")
     if output is not None:
         check_report_file(output)
     store = Store.open()

@@ -72,11 +72,14 @@ def export(
     name: StudyName, output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .csv or .parquet.")]
 ) -> None:
     """Write the trials of a study to a .csv or .parquet file."""
+    from bandstand.extras import require
     from bandstand.report.text import counted
     from bandstand.store.store import Store
 
     if output.suffix not in (".csv", ".parquet"):
         raise InputError(f"the file must end in .csv or .parquet; got {output.name!r}")
+    if output.suffix == ".parquet":
+        require("parquet", "a .parquet file", otherwise="write .csv")
     check_folder(output, "file")
     trials = Store.open().record(name).trials
     if output.suffix == ".csv":

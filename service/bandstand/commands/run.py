@@ -33,9 +33,11 @@ def run(
 ) -> int:
     """Run a study. Ctrl-C pauses it; the same command continues it."""
     from bandstand.commands.work.running import find_to_run, say_end
+    from bandstand.running.extras_for_training import require_training
     from bandstand.running.live_display import make_display
     from bandstand.running.run import RunOptions, run_studies
 
+    require_training("`bandstand run`")
     store, found = find_to_run(file, resume)
     options = RunOptions(workers=workers, code_path=found.code_path, data_may_differ=data_may_differ)
     again = f"`bandstand run {shlex.quote(file)}`"
@@ -63,6 +65,7 @@ def replay(
     The replay is a study of its own.
     In each epoch it uses the params that the first training used in that epoch.
     """
+    from bandstand.running.extras_for_training import require_training
     from bandstand.running.live_display import make_display
     from bandstand.running.messages import StudyOutcome
     from bandstand.running.run import RunOptions, run_studies
@@ -70,6 +73,7 @@ def replay(
     from bandstand.store.store import Store
     from bandstand.study.find_study import find_study
 
+    require_training("`bandstand replay`")
     store = Store.open()
     spec = replay_spec(store.params_by_epoch(name, trial), as_name or f"{name}-replay")
     code_path = find_study(name, store.spec).code_path

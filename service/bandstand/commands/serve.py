@@ -52,6 +52,12 @@ def serve(
     Users submit studies to it.
     The server runs them on a Ray cluster, or on this machine if none is set.
     """
+    from bandstand.extras import require
+
+    require("server", "`bandstand serve`")
+    if dispatch:
+        require("workers", "`bandstand serve`", otherwise="give --no-dispatch, which only answers requests")
+
     from bandstand.commands.work.serving import Transport, is_loopback, listen, run_server, tls_files
     from bandstand.locations import ray_job_server
     from bandstand.running.dispatcher_process import DispatcherProcess

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_login_checks_the_token_and_keeps_it_for_the_user_alone(bandstand, serve
 def test_a_token_that_is_not_good_is_not_kept(bandstand, server):
     said = bandstand("login", server.url, "--token-file", "-", typed=TOKEN)
     assert said.code == 2
-    assert said.err.startswith("bandstand: a good token is needed")
+    assert said.err.startswith("bandstand: a valid token is needed")
     assert TOKEN not in said.err
     assert not config_file().exists()
 
@@ -121,6 +122,19 @@ def test_what_looks_asks_the_server_once_logged_in(logged_in, file, store):
     assert watched.code == 0
     assert watched.out.startswith(f"{name}: finished, ")
     assert logged_in("logs", name).out == ""
+
+
+def test_show_and_best_say_of_a_comparison_that_it_is_one_and_what_shows_it(logged_in, file):
+    name = f"{name_in(file)}-comparison"
+    assert logged_in("submit-comparison", str(file), "--strategies", "random", "--repeats", "1").code == 0
+    line = (
+        f"bandstand: {name!r} is a comparison, not a study; `bandstand report {shlex.quote(name)} -o "
+        "report.html` shows it\n"
+    )
+    for command in ("show", "best"):
+        for options in ((), ("--local",)):
+            said = logged_in(command, name, *options)
+            assert (said.code, said.err) == (2, line)
 
 
 def test_local_is_this_machines_database(logged_in, bandstand, tmp_path, monkeypatch):

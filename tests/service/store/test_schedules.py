@@ -227,7 +227,7 @@ def test_what_has_no_schedule_is_refused_in_one_line(
 ) -> None:
     empty = make_spec(sampler="random")
     store.claim(empty, "a test").close()
-    name, none = population.name, "a schedule is that of a trial with a value; "
+    name, none = population.name, "a schedule needs a trial that has a value; "
     for arguments, line in (
         (("schedule", "nowhere"), "there is no study 'nowhere' in this database; the latest are "),
         (("replay", "nowhere"), "there is no study 'nowhere' in this database; the latest are "),
