@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("search_spaces/bandstand_spaces", "service/bandstand", "workers/bandstand_workers")
 LARGEST_SOURCE_BYTES = 200_000
 
