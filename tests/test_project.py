@@ -94,12 +94,17 @@ def test_the_readme_lists_every_figure_of_a_report() -> None:
         assert f"| `{name}` | {report.title} | {report.needs} |" in readme, name
 
 
-def test_the_readme_gives_a_reason_for_every_dependency() -> None:
+def test_the_docs_give_a_reason_for_every_dependency_and_name_its_extra() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    table = (ROOT / "README.md").read_text().split("### What it is built on")[1].split("\n## ")[0]
-    for requirement in project["dependencies"]:
-        name = re.split(r"[><=]", requirement)[0]
-        assert re.search(rf"\b{re.escape(name)}", table), name
+    declared: dict[str, set[str]] = {}
+    for extra, requirements in [("base", project["dependencies"]), *project["optional-dependencies"].items()]:
+        for name in {re.split(r"[\[><=]", requirement)[0] for requirement in requirements} - {"bandstand"}:
+            declared.setdefault(name, set()).add(extra)
+    page = (ROOT / "docs/reference/dependencies.md").read_text()
+    rows = re.findall(r"^\| `([\w.-]+)` \| ([\w`, ]+) \| .{9,} \|$", page, re.MULTILINE)
+    assert {name: set(extras.replace("`", "").split(", ")) for name, extras in rows} == declared
+    extras = re.findall(r"^\| `(\w+)` \| [A-Z].* \| [`\w, ]*\|$", page.split("## Packages")[0], re.MULTILINE)
+    assert set(extras) == set(project["optional-dependencies"]) - {"dev"}
 
 
 def test_every_dependency_has_an_exact_version_without_an_address() -> None:
