@@ -166,7 +166,7 @@ def test_the_files_start_the_server_with_options_that_it_has(words):
 def test_the_images_installation_works_in_an_empty_environment(tmp_path):
     """The Dockerfile's own RUN steps for the CPU image, in a virtual environment of their own."""
     text = (DEPLOY / "Dockerfile").read_text()
-    (install,) = re.findall(r"^RUN (pip install -c constraints.txt \.)$", text, re.MULTILINE)
+    (install,) = re.findall(r"^RUN (pip install -c constraints.txt '\.\[workers,server\]')$", text, re.MULTILINE)
     source = tmp_path / "src"
     source.mkdir()
     for name in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
