@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -115,8 +116,7 @@ def upgrade() -> None:
     typer.echo(upgrade_database())
 
 
-# In the order in which a user needs them; the help shows a panel for each group.
-for panel, commands in {
+PANELS: dict[str, dict[str, Callable[..., Any]]] = {
     "Starting": {"demo": demo, "run": run, "simulate": simulate, "compare": compare, "replay": replay},
     "Looking": {
         "list": also_on_server("looking:list_studies")(list_studies),
@@ -145,7 +145,10 @@ for panel, commands in {
         "submit-comparison": submit_comparison,
         "logout": logout,
     },
-}.items():
+}
+"""The commands in the order in which a user needs them; the help shows a panel for each group."""
+
+for panel, commands in PANELS.items():
     for name, command in commands.items():
         app.command(name=name, rich_help_panel=panel)(command)
 app.add_typer(token, rich_help_panel="The server")

@@ -103,9 +103,10 @@ def _from_python(path: Path, attribute: str) -> StudySpec:
     except (Exception, SystemExit) as error:  # a user's file may raise anything
         if isinstance(error, BandstandError):  # which says all there is to say
             raise
-        extra = extra_with(error.name or "") if isinstance(error, ModuleNotFoundError) else None
-        if extra is not None and error.name is not None:
-            raise MissingExtraError(lacks(extra, path.name, [error.name])) from error
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        extra = extra_with(missing) if missing else None
+        if missing and extra:
+            raise MissingExtraError(lacks(extra, path.name, [missing])) from error
         raise InputError(
             f"a study's Python file must be importable; {path.name} raised {type(error).__name__}: {one_line(error)}"
         ) from error

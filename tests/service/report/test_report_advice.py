@@ -89,7 +89,8 @@ def test_the_best_value_on_a_border_is_a_warning_and_that_of_another_trial_is_no
     told = warn(
         runs[::-1], spec.model_copy(update={"objective": spec.objective.model_copy(update={"direction": "maximize"})})
     )
-    assert "lies at the upper end of its range, so better values may lie beyond it. Try 0.0001 to 1, logarithmic." in told
+    assert "lies at the upper end of its range, so better values may lie beyond it." in told
+    assert "Try 0.0001 to 1, logarithmic." in told
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,8 @@ def test_a_parameter_that_never_mattered_needs_enough_trials_to_say_so(warn, spe
 
 def test_a_linear_range_over_decades_wants_a_logarithm(warn, spec_of, run):
     runs = [run([1.0], params={"rate": 0.05})]
-    assert "With log = true, small values are searched as closely as large ones." in warn(runs, spec_of({"rate": Float(1e-4, 0.1)}))
+    advice = "With log = true, small values are searched as closely as large ones."
+    assert advice in warn(runs, spec_of({"rate": Float(1e-4, 0.1)}))
     assert warn(runs, spec_of({"rate": Float(1e-4, 0.1, log=True)})) == ""
     assert warn(runs, spec_of({"rate": Float(0.01, 0.1)})) == ""
 
