@@ -63,8 +63,8 @@ def _write_image(drawing: Drawing, path: Path) -> None:
     except Exception as error:  # noqa: BLE001  # kaleido and what it stands on have no root of their own
         if "Chrome" in str(error) and "requires" in str(error):
             raise InputError(
-                "images are drawn by Chromium or Chrome, and none was found: install one, name it in BROWSER_PATH, or "
-                "write .html"
+                "Chromium or Chrome draws images, and neither was found: install one, name it in BROWSER_PATH, "
+                "or write .html"
             ) from None
         raise InputError(
             f"the browser that draws images failed ({one_line(error)}): name another in BROWSER_PATH, or write .html"
