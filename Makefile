@@ -18,7 +18,8 @@ help:
 	@echo "make bench     quick benchmarks: ratios, not timed tests"
 	@echo "make bench-peers  all benchmarks, against Optuna, Ray Tune and KerasTuner; takes hours"
 	@echo "make format    let ruff rewrite the code"
-	@echo "make lock      renew constraints.txt: the newest packages that pyproject.toml allows, exact versions"
+	@echo "make lock      renew constraints.txt: the newest packages that pyproject.toml allows, exact versions;"
+	@echo "               make lock UPGRADE= keeps every version that is there and adds what is missing"
 	@echo "make clean     remove the virtual environments and caches"
 
 demo: $(VENV)/.run
@@ -46,9 +47,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format $(PATHS)
 
 # For this kind of machine and Python, without the GPU's packages; uv is what installs them.
+UPGRADE ?= --upgrade
 lock: $(VENV)/.dev
-	@echo uv | $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --python $(BIN)/python \
-	  --extra dev --extra images --extra jax --extra tensorboard --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
+	@cp constraints.txt $(VENV)/lock.txt
+	@echo uv | $(BIN)/uv pip compile --quiet $(UPGRADE) --no-header --no-annotate --python $(BIN)/python \
+	  --extra dev --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
 	@LC_ALL=C sort $(VENV)/lock.txt > constraints.txt
 
 # Both backends, whatever the first one shows.
@@ -85,7 +88,7 @@ OTHERS := bandstand_workers.running.runner, bandstand_workers.coordinator.coordi
   plotly.graph_objects, ray.dashboard.agent, ray.dashboard.modules.reporter.reporter_agent
 
 $(VENV)/.run: pyproject.toml constraints.txt
-	$(call install,.)
+	$(call install,.[workers])
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -106,8 +107,10 @@ def test_every_dependency_has_an_exact_version_without_an_address() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines)
     pinned = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in lines}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
+    for requirement in [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]:
         name = re.split(r"[\[><=]", requirement)[0]
+        if name == "bandstand":  # an extra that includes another one
+            continue
         assert re.sub(r"[-_.]+", "-", name).lower() in pinned, name
 
 

@@ -7,6 +7,7 @@
           ComparisonNotFoundError
           StudyNameTakenError
           DatabaseVersionError
+          MissingExtraError
           NotLoggedInError
           NotAllowedError
         StudyFailedError
@@ -52,6 +53,7 @@ __all__ = [
     "InternalError",
     "JobRefusedError",
     "LeaseLostError",
+    "MissingExtraError",
     "NotAllowedError",
     "NotLoggedInError",
     "PassingError",
@@ -110,6 +112,10 @@ class StudyNameTakenError(InputError):
 
 class DatabaseVersionError(InputError):
     """The server or the schema is older or newer than this Bandstand can use."""
+
+
+class MissingExtraError(InputError, ModuleNotFoundError):
+    """An optional package is not installed; the message names the extra that brings it."""
 
 
 class NotLoggedInError(InputError):

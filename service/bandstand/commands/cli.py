@@ -89,7 +89,9 @@ app.command()(run)
 def demo(workers: Workers = None) -> int:
     """Tune a model of handwritten digits, compare with random search, write a report."""
     from bandstand.commands.work.demonstration import run_demo
+    from bandstand.running.extras_for_training import require_training
 
+    require_training("`bandstand demo`")
     try:
         report = run_demo(workers)
     except KeyboardInterrupt:

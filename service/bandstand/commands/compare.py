@@ -48,9 +48,11 @@ def compare(
 ) -> int:
     """Compare strategies at the same budget, several times each; the same command goes on or extends it."""
     from bandstand.commands.work import comparing
+    from bandstand.running.extras_for_training import require_training
     from bandstand.running.run import RunOptions
     from bandstand.store.store import Store
 
+    require_training("`bandstand compare`")
     if output is not None:
         check_report_file(output)
     store = Store.open()

@@ -72,10 +72,13 @@ def export(
     name: StudyName, output: Annotated[Path, typer.Option("--output", "-o", help="A .csv or .parquet file.")]
 ) -> None:
     """Write a study's trials as CSV or Parquet."""
+    from bandstand.extras import require
     from bandstand.store.store import Store
 
     if output.suffix not in (".csv", ".parquet"):
         raise InputError(f"the file must end in .csv or .parquet; got {output.name!r}")
+    if output.suffix == ".parquet":
+        require("parquet", "a .parquet file", otherwise="write .csv")
     check_folder(output, "file")
     trials = Store.open().record(name).trials
     if output.suffix == ".csv":

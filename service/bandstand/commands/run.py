@@ -30,9 +30,11 @@ def run(
 ) -> int:
     """Run a study, or go on with it where it stands. Ctrl-C pauses it; the same command goes on."""
     from bandstand.commands.work.running import find_to_run, say_end
+    from bandstand.running.extras_for_training import require_training
     from bandstand.running.live_display import make_display
     from bandstand.running.run import RunOptions, run_studies
 
+    require_training("`bandstand run`")
     store, found = find_to_run(file, resume)
     options = RunOptions(workers=workers, code_path=found.code_path, data_may_differ=data_may_differ)
     again = f"`bandstand run {shlex.quote(file)}`"
@@ -56,6 +58,7 @@ def replay(
     data_may_differ: DataMayDiffer = False,
 ) -> int:
     """Train the schedule of a study's best model once more from fresh weights, as a study beside it."""
+    from bandstand.running.extras_for_training import require_training
     from bandstand.running.live_display import make_display
     from bandstand.running.messages import StudyOutcome
     from bandstand.running.run import RunOptions, run_studies
@@ -63,6 +66,7 @@ def replay(
     from bandstand.store.store import Store
     from bandstand.study.find_study import find_study
 
+    require_training("`bandstand replay`")
     store = Store.open()
     spec = replay_spec(store.params_by_epoch(name, trial), as_name or f"{name}-replay")
     code_path = find_study(name, store.spec).code_path

@@ -47,6 +47,12 @@ def serve(
     dispatch: Dispatches = True,
 ) -> int:
     """Serve a team: studies are submitted to it, run on the Ray cluster, and looked at with it."""
+    from bandstand.extras import require
+
+    require("server", "`bandstand serve`")
+    if dispatch:
+        require("workers", "`bandstand serve`", otherwise="give --no-dispatch, which only answers requests")
+
     from bandstand.commands.work.serving import Transport, is_loopback, listen, run_server, tls_files
     from bandstand.locations import ray_job_server
     from bandstand.running.dispatcher_process import DispatcherProcess

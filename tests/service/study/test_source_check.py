@@ -144,7 +144,7 @@ def test_callbacks_that_need_tensorboard_are_refused_where_it_is_missing(
     source = "def build(params): ...\ndef log(context):\n    return [keras.callbacks.TensorBoard('{folder}')]\n"
     monkeypatch.setattr("bandstand.study.users_code.source_check.find_module", lambda *_: None)
     said = refusal(tmp_path, source, callbacks=["train:log"])
-    assert said.endswith("which is not installed: pip install 'bandstand[tensorboard]' (train.py:8)")
+    assert said.endswith('tensorboard is not installed: pip install "bandstand[tensorboard]" (train.py:8)')
     sometimes = source.replace("return [", "return [] if quiet else [")
     assert checked(tmp_path, sometimes, callbacks=["train:log"]) == []
     monkeypatch.setattr("bandstand.study.users_code.source_check.find_module", lambda *_: object())

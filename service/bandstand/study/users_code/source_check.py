@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bandstand.errors import InputError
+from bandstand.extras import EXTRAS, lacks
 from bandstand.study.references import InteractiveReference
 from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import find_module, find_source
 
 __all__ = ["TENSORBOARD", "check_source", "source_notes", "unknown_param"]
 
-TENSORBOARD = (
-    "callbacks must find the packages that they use; TensorBoard needs tensorboard, which is not installed: "
-    "pip install 'bandstand[tensorboard]'"
-)
+TENSORBOARD = lacks("tensorboard", "the callback TensorBoard", EXTRAS["tensorboard"].packages)
 _MAY_BIND_ANYTHING = {"globals", "exec", "eval", "setattr", "vars", "locals", "__getattr__", "modules"}
 _DEPTH = 8  # of imports that are followed
 
