@@ -7,15 +7,20 @@ facts last: they are protocols, whose `__init__` does nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from bandstand.problem.problem import Problem
+from bandstand.strategies.options import Options
 
 __all__ = ["NeededExecutor", "PolicyFacts", "PrunerFacts", "SamplerFacts", "StrategyFacts"]
 
 
 class SamplerFacts(Protocol):
-    """What a sampler's class says of a study that names it. A sampler inherits the usual answers."""
+    """What a sampler's class says of itself and of a study that names it. A sampler inherits the usual answers."""
+
+    options: ClassVar[type[Any]] = Options
+    """What may be set for it: a class of `Options`, each of whose fields has a description. (`Any`, as a class may name
+    its options more precisely.)"""
 
     @classmethod
     def draws_at_random_first(cls, spec: Problem) -> int:
@@ -29,7 +34,11 @@ class SamplerFacts(Protocol):
 
 
 class PrunerFacts(Protocol):
-    """What a pruner's class says of a study that names it. A pruner inherits the usual answer."""
+    """What a pruner's class says of itself and of a study that names it. A pruner inherits the usual answers."""
+
+    options: ClassVar[type[Any]] = Options
+    """What may be set for it: a class of `Options`, each of whose fields has a description. (`Any`, as a class may name
+    its options more precisely.)"""
 
     @classmethod
     def reduction_factor(cls, spec: Problem) -> int | None:

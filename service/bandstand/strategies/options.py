@@ -17,9 +17,12 @@ __all__ = ["Options", "check_min_epochs", "options_from"]
 
 
 class Options(BaseModel):
-    """What may be set for one sampler or pruner; unknown names are refused."""
+    """What may be set for one sampler or pruner; unknown names are refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    The string below a field is what the field means. Pydantic keeps it as the field's `description`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741

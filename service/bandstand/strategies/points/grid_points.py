@@ -26,11 +26,13 @@ _USUAL_SIZE = 10_000
 
 
 class GridOptions(Options):
-    """Options of grid."""
+    """Options of sampler grid."""
 
     points: Points | Literal["auto"] | dict[str, Points] | None = None
-    """How many values a number has in the grid, evenly spaced on its scale with both ends: one count for all, or a
-    table that names parameters. `auto`: as many as the budget affords. Left out: all that the space has."""
+    """Number of values that each numeric parameter has in the grid. The values are evenly spaced on the parameter's
+    scale and include both ends. A single number holds for all numeric parameters. A table sets one for each parameter
+    that it names, such as `{ units = 3 }`. `"auto"` chooses the finest grid that the budget can train in full. Default:
+    every value of the space, which must then be finite."""
 
 
 def grid_of(spec: Problem) -> SearchSpace:

@@ -31,17 +31,17 @@ _MOST_TRIALS = 500
 
 
 class BOHBOptions(Options):
-    """Options of bohb; what is left out is as in the paper."""
+    """Options of sampler bohb. The defaults are those of the paper."""
 
     min_epochs: Annotated[int, Field(ge=1)] = 1
-    """The first rung of the most aggressive bracket."""
+    """Epoch of the first rung of the most aggressive bracket."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
-    """η: one in so many goes on past a rung."""
+    """Reduction factor (η): at each rung, the best 1/η of the trials go on."""
     random_fraction: Annotated[float, Field(ge=0, le=1)] = 1 / 3
-    """Probability that a trial is drawn at random though there is a model."""
+    """Probability that a trial is drawn at random although the model is ready."""
     startup_trials: Annotated[int, Field(ge=1)] | None = None
-    """Trials that must have reached a rung before a model is fitted there, never fewer than parameters + 1; left out,
-    parameters + 3, the paper's N_min + 2."""
+    """Number of trials that must reach a rung before a model is fitted there. At least the number of parameters + 1 is
+    used. Default: the number of parameters + 3, the paper's N_min + 2."""
 
 
 class BOHB(SampleAndPrune, PolicyFacts):
@@ -63,7 +63,10 @@ class BOHB(SampleAndPrune, PolicyFacts):
     mixed, conditional space.
     """
 
-    summary: ClassVar[str] = "hyperband that samples by TPE at the largest rung, a third at random (BOHB)"
+    options: ClassVar[type[BOHBOptions]] = BOHBOptions
+    summary: ClassVar[str] = (
+        "Hyperband whose trials come from TPE at the largest rung. A third of the trials are random (BOHB)."
+    )
 
     def __init__(self, spec: Problem):
         options = options_from(_OWNER, BOHBOptions, spec.sampler_options)

@@ -28,16 +28,19 @@ def _one_down_one_up(factors: tuple[float, float]) -> tuple[float, float]:
 
 
 Factors = Annotated[tuple[float, float], AfterValidator(_one_down_one_up)]
-"""By which a number is multiplied, one or the other."""
+"""Two factors, one below and one above 1. A number that changes is multiplied by one of them, chosen at random."""
 Resample = Annotated[float, Field(ge=0, le=1)]
-"""Probability that a parameter that changes is drawn anew rather than perturbed."""
+"""Probability that a parameter that changes is drawn anew from its range and is not perturbed."""
 
 
 class Rule(Options):
-    """How one parameter changes; what is left out is as for all."""
+    """How one parameter changes. A value that is left out is the one that holds for all parameters."""
 
     factors: Factors | None = None
+    """Two factors, one below and one above 1. When the parameter changes, it is multiplied by one of them. Default: the
+    option `factors`."""
     resample: Resample | None = None
+    """Probability that the parameter is drawn anew from its range when it changes. Default: the option `resample`."""
 
     @model_validator(mode="before")
     @classmethod

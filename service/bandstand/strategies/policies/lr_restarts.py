@@ -9,7 +9,7 @@ from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts
 from bandstand.strategies.policies.restart_bandit import Bandit, BanditArm
 from bandstand.strategies.policies.restart_cycles import Cycles
-from bandstand.strategies.policies.restart_options import checked_options, configurations
+from bandstand.strategies.policies.restart_options import RestartOptions, checked_options, configurations
 from bandstand.strategies.randomness import generator_for
 from bandstand.strategies.strategy import Judgement, Proposal, Retirement, Situation, Step
 from bandstand.trials.broken_study import PARENT_CHECKPOINT
@@ -33,7 +33,10 @@ class LearningRateRestarts(PolicyFacts):
     ensemble (snapshot ensembles: Huang et al., ICLR 2017).
     """
 
-    summary: ClassVar[str] = "learning-rate schedules in cycles; a bandit gives restarts to what gains from them"
+    options: ClassVar[type[RestartOptions]] = RestartOptions
+    summary: ClassVar[str] = (
+        "Trains in cycles of the learning rate. A bandit gives further cycles to the configurations that gain most."
+    )
     exhausted = "every configuration has had its cycles"
     closed = None
 

@@ -32,9 +32,9 @@ _LARGEST = 1e100
 
 
 class PB2Options(PBTOptions):
-    """Options of pb2.
+    """Options of sampler pb2.
 
-    `resample`, `factors` and `rules` are for choices, and for numbers until the model has enough to go by.
+    `resample`, `factors` and `rules` change the choices. They change the numbers only until the model has enough data.
     """
 
 
@@ -66,7 +66,9 @@ class PopulationBasedBandits(PopulationBasedTraining):
     `time_varying_gp`). Candidates are drawn, first everywhere, then around the best.
     """
 
-    summary: ClassVar[str] = "pbt that explores by a time-varying Gaussian-process bandit (PB2)"
+    summary: ClassVar[str] = (
+        "Population-based training that chooses new values by a time-varying Gaussian-process bandit (PB2)."
+    )
     name: ClassVar[str] = "pb2"
     options: ClassVar[type[PBTOptions]] = PB2Options
 

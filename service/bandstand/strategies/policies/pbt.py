@@ -33,16 +33,22 @@ __all__ = ["PBTOptions", "PopulationBasedTraining"]
 
 
 class PBTOptions(PopulationOptions):
-    """Options of pbt."""
+    """Options of sampler pbt."""
 
     exploit: Literal["truncation", "tournament"] = "truncation"
-    """`truncation`: a member among the worst `fraction` goes on from one of the best `fraction`. `tournament`: a member
-    goes on from a random other one in training where that is better."""
+    """How a weak member is replaced. `truncation`: a member among the worst `fraction` continues from one of the best
+    `fraction`. `tournament`: a member is compared with another one at random and continues from it if that one is
+    better."""
     fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+    """With `truncation`: the share of members that are replaced, and the share that they continue from."""
     resample: Resample = 0.25
+    """Probability that a parameter that changes is drawn anew from its range. Otherwise `factors` perturb it."""
     factors: Factors = (0.8, 1.2)
+    """Two factors, one below and one above 1. A number that is perturbed is multiplied by one of them. In a range
+    that includes 0 or negative values, it moves by half the range times (factor - 1) instead."""
     rules: dict[str, Rule] = Field(default_factory=dict)
-    """By parameter, where one has `factors` or `resample` of its own."""
+    """Table of parameters that have their own `factors` or `resample`, such as
+    `rules.dropout = { resample = 0.1 }`."""
 
     def changing(self, spec: Problem) -> dict[str, Change]:
         """The parameters that change when a member goes on from another, and how."""
@@ -69,7 +75,9 @@ class PopulationBasedTraining(Population):
     Everything is read from the trials: the slot is the trial's bracket, the lineage its parent.
     """
 
-    summary: ClassVar[str] = "population-based training: the worst go on from the checkpoints of the best, explored"
+    summary: ClassVar[str] = (
+        "Population-based training: the worst members continue from checkpoints of the best, with changed params."
+    )
     name: ClassVar[str] = "pbt"
     options: ClassVar[type[PBTOptions]] = PBTOptions
     exhausted = "the population is trained"

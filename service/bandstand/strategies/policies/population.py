@@ -44,13 +44,13 @@ class PopulationOptions(Options):
     """What every policy with a population may be told."""
 
     population: Annotated[int, Field(ge=2)] | None = None
-    """Members; left out, as many as the budget can train to the end (the trials of the budget, or its epochs over
-    max_epochs), and 20 where it sets neither."""
+    """Number of members that train side by side. Default: as many as the budget can train to the end, which is
+    `budget.trials`, or `budget.epochs` divided by `max_epochs`. If the budget sets neither, 20."""
     interval: Annotated[int, Field(ge=1)] | None = None
-    """Epochs between two comparisons of a member with the others; left out, a tenth of max_epochs."""
+    """Epochs between two comparisons of a member with the others. Default: a tenth of `max_epochs`."""
     explore: tuple[str, ...] | None = None
-    """Parameters that change when a member goes on from another; left out, every float and the batch size. All others
-    are taken over, as the weights depend on them."""
+    """Names of the parameters that change when a member continues from another one. The member takes over all others,
+    because its weights depend on them. Default: every float, and the batch size."""
 
 
 def check_interval(interval: int | None, spec: Problem, sampler: str) -> None:

@@ -20,24 +20,28 @@ __all__ = ["Replay"]
 
 
 class ReplaySegment(BaseModel):
-    """Some epochs with the same params."""
+    """A number of epochs that are trained with the same params."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     params: dict[str, Any]
+    """One point of the study's space."""
     epochs: Annotated[int, Field(ge=1)]
+    """Number of epochs."""
     learning_rates: tuple[float, ...] = ()
-    """Of each epoch; left out, as the builder says."""
+    """Learning rate of each epoch. Default: the builder sets the learning rate."""
 
 
 class ReplayOptions(Options):
-    """Options of replay."""
+    """Options of sampler replay. `bandstand replay` writes them."""
 
     segments: Annotated[tuple[ReplaySegment, ...], Field(min_length=1)]
-    """In the order in which they are trained; each goes on from the last weights of the one before."""
+    """Segments in the order of their training. Each has `params`, `epochs` and, if wanted, `learning_rates` (one
+    an epoch). Each segment continues from the last weights of the segment before it."""
     study: str | None = None
-    """Where they come from, for people."""
+    """Name of the study that the segments come from. It has no effect on the training."""
     trial: int | None = None
+    """Number of the trial that the segments come from. It has no effect on the training."""
 
 
 class Replay(PolicyFacts):
@@ -46,7 +50,10 @@ class Replay(PolicyFacts):
     `bandstand replay` makes such a study of what population-based training or learning-rate restarts have found.
     """
 
-    summary: ClassVar[str] = "trains a given schedule of params once, from fresh weights; made by `bandstand replay`"
+    options: ClassVar[type[ReplayOptions]] = ReplayOptions
+    summary: ClassVar[str] = (
+        "Trains a given schedule of params once from new random weights. `bandstand replay` makes such a study."
+    )
     exhausted = "the schedule was replayed to its end"
     closed = "it trains one given schedule and nothing else"
 

@@ -21,38 +21,47 @@ _USUAL_CONFIGURATIONS = 10
 
 
 class RestartOptions(Options):
-    """Options of lr-restarts."""
+    """Options of sampler lr-restarts."""
 
     parameter: str = "learning_rate"
-    """The parameter of the space that is the learning rate at the start of a cycle."""
+    """Name of the parameter that is the learning rate at the start of a cycle. It must be a float of the space and must
+    always be active."""
     schedule: str = "cosine"
-    """How the rate develops within a cycle."""
+    """Shape of the learning rate within a cycle: `constant`, `time`, `exponential`, `step`, `cosine` or `linear`."""
     warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    """Epochs at the start of each cycle in which the rate rises linearly to its first value. Less than a cycle."""
     decay: Annotated[float, Field(ge=0)] = 0.1
-    """Of schedules time and exponential, per epoch."""
+    """Decay of the rate per epoch, with the schedules `time` and `exponential`."""
     factor: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Of schedule step, at each drop; of restarts at a decayed rate, at each restart."""
+    """Number that the rate is multiplied by: at each drop of the schedule `step`, and at each restart with
+    `restart = "decayed"`."""
     every_epochs: Annotated[int, Field(ge=1)] = 5
-    """Of schedule step: epochs between two drops."""
+    """Epochs between two drops of the schedule `step`."""
     final_fraction: Annotated[float, Field(ge=1e-6, le=1)] = 0.01
-    """No rate is below this part of the cycle's first."""
+    """Lowest rate of a cycle, as a fraction of the first rate of that cycle."""
     cycle_epochs: Annotated[int, Field(ge=1)] | None = None
-    """Epochs of the first cycle; left out, a quarter of max_epochs."""
+    """Epochs of the first cycle, at most `max_epochs`. Default: a quarter of `max_epochs`."""
     cycle_multiplier: Annotated[float, Field(ge=1)] = 1.0
-    """How much longer each cycle is than the one before (T_mult of SGDR)."""
+    """Length of each cycle divided by the length of the cycle before it (T_mult of SGDR)."""
     cycles: Annotated[int, Field(ge=1)] | None = None
-    """Cycles of a configuration at most; left out, as many as fit into max_epochs."""
+    """Most cycles that one configuration can get. Default: as many as fit into `max_epochs`; with `weights = "fresh"`,
+    four."""
     restart: Literal["initial", "decayed", "random"] = "random"
-    """The rate of the next cycle: the first one's, a decayed one, or a random one from the space."""
+    """Rate at the start of the next cycle. `initial`: the rate of the first cycle. `decayed`: that rate, multiplied by
+    `factor` at each restart. `random`: a new draw from the parameter's range."""
     weights: Literal["last", "best", "fresh"] = "last"
-    """What the next cycle begins with: the last weights, those of the best epoch so far, or new random ones."""
+    """Weights at the start of the next cycle. `last`: those at the end of the cycle before. `best`: those of the best
+    epoch so far. `fresh`: new random weights."""
     bandit: Literal["rejects", "ucb"] = "rejects"
+    """Rule that chooses which configuration gets the next cycle: `rejects` (successive rejects) or `ucb` (UCB1)."""
     result: Literal["best", "average", "ensemble"] = "best"
-    """The study's model: the best snapshot, or the average of the weights at the ends of the best lineage's cycles, or
-    an ensemble of these, where on validation data it is not worse than the snapshot."""
+    """Model of the study. `best`: the weights of the best epoch. `average`: the mean of the weights at the ends of the
+    cycles that led to it. `ensemble`: one model with the mean of their outputs. An average or ensemble is taken only if
+    it is not worse than the best snapshot on the validation data."""
     configurations: Annotated[int, Field(ge=1)] | None = None
-    """How many are tried; left out, the trials of the budget, or half as many again as its epochs would give all cycles
-    (the bandit gives those of the rejected to the others), and further ones where that leaves some of it."""
+    """Number of configurations that are tried. Default: `budget.trials`. With a budget of epochs, it is one and
+    a half times as many as could train all their cycles, because rejected configurations leave their cycles to others.
+    With neither, it is 10. If budget is left at the end, further configurations follow."""
 
 
 def checked_options(spec: Problem) -> RestartOptions:

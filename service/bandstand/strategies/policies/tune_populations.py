@@ -25,27 +25,28 @@ __all__ = ["TunePB2", "TunePB2Options", "TunePBT", "TunePBTOptions"]
 
 
 class TunePB2Options(PopulationOptions):
-    """Options of tune-pb2."""
+    """Options of sampler tune-pb2."""
 
     fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.25
-    """Members that give way, and as many that are cloned; Tune's quantile_fraction."""
+    """Share of members that are replaced, and share of members that replace them (`quantile_fraction` of Ray Tune)."""
     synchronous: bool = False
-    """Compare only when all members have reached the same epoch; Tune's synch."""
+    """Whether members wait until all have reached the same epoch before they are compared (`synch` of Ray Tune)."""
 
 
 class TunePBTOptions(TunePB2Options):
-    """Options of tune-pbt."""
+    """Options of sampler tune-pbt."""
 
     resample: Resample = 0.25
-    """Tune's resample_probability."""
+    """Probability that a parameter that changes is drawn anew from its range (`resample_probability` of Ray Tune)."""
     factors: Factors = (0.8, 1.2)
-    """Tune's perturbation_factors."""
+    """Two factors, one below and one above 1. A number that changes is multiplied by one of them
+    (`perturbation_factors` of Ray Tune)."""
 
 
 class TunePB2(Population):
     """The population of Tune's PB2 (Parker-Holder et al., Population Based Bandits, 2020, arXiv 2002.02518)."""
 
-    summary: ClassVar[str] = 'Ray Tune\'s PB2: as `tune-pbt`, explored by a Gaussian process; `executor = "tune"`'
+    summary: ClassVar[str] = 'PB2 of Ray Tune, recorded as lineages. It needs `executor = "tune"`.'
     name: ClassVar[str] = "tune-pb2"
     options: ClassVar[type[TunePB2Options]] = TunePB2Options
     needed_executor: ClassVar[NeededExecutor | None] = NeededExecutor("tune", "whose members Ray Tune compares", "pbt")
@@ -132,7 +133,7 @@ class TunePB2(Population):
 class TunePBT(TunePB2):
     """The population of Tune's PopulationBasedTraining."""
 
-    summary: ClassVar[str] = 'Ray Tune\'s PopulationBasedTraining, recorded as lineages; needs `executor = "tune"`'
+    summary: ClassVar[str] = 'PopulationBasedTraining of Ray Tune, recorded as lineages. It needs `executor = "tune"`.'
     name: ClassVar[str] = "tune-pbt"
     options: ClassVar[type[TunePB2Options]] = TunePBTOptions
 

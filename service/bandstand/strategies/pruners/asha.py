@@ -24,12 +24,13 @@ __all__ = ["ASHAOptions", "ASHAPruner", "check_halving", "key_of"]
 
 
 class ASHAOptions(Options):
-    """Options of the halving pruners."""
+    """Options of the pruners asha, asha-promote and hyperband."""
 
     min_epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """The first rung; `auto` learns it from the trials, see `first_rung`."""
+    """Epoch of the first rung, at most `max_epochs`. `"auto"` learns it from the trials of the study: the lowest rung
+    whose ranking agrees with the ranking at the next rung."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
-    """η: one in so many goes on past a rung."""
+    """Reduction factor (η): at each rung, the best 1/η of the trials go on."""
 
     @property
     def lowest_rung(self) -> int:
@@ -56,7 +57,10 @@ class ASHAPruner(PrunerFacts):
     max(1, n/η) of those n. The last epoch completes a trial rather than judging it.
     """
 
-    summary: ClassVar[str] = "asynchronous successive halving, stopping: the best 1/η of a rung go on"
+    options: ClassVar[type[ASHAOptions]] = ASHAOptions
+    summary: ClassVar[str] = (
+        "Asynchronous successive halving: at each rung the best 1/η of the trials go on, and the others stop."
+    )
 
     def __init__(self, spec: Problem):
         options = options_from("pruner asha", ASHAOptions, spec.pruner_options)

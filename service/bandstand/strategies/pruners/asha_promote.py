@@ -38,12 +38,15 @@ class PromotingASHAPruner(PrunerFacts):
     bracket says at which rung of it the trial is judged first. Hyperband has a ladder for each bracket.
     """
 
-    summary: ClassVar[str] = "asynchronous successive halving with promotion: pauses at every rung, the best 1/η go on"
+    options: ClassVar[type[ASHAOptions]] = ASHAOptions
+    summary: ClassVar[str] = (
+        "Asynchronous successive halving with promotion: a trial pauses at each rung, and the best 1/η go on."
+    )
     owner: ClassVar[str] = "pruner asha-promote"
 
     def __init__(self, spec: Problem, options: ASHAOptions | None = None):
         """Without options, with those that the study gives its pruner."""
-        options = options or options_from(self.owner, ASHAOptions, spec.pruner_options)
+        options = options or options_from(self.owner, self.options, spec.pruner_options)
         self._spec = spec
         self._factor = options.reduction_factor
         self._first: FirstRung | None = None
@@ -67,7 +70,7 @@ class PromotingASHAPruner(PrunerFacts):
     @classmethod
     def reduction_factor(cls, spec: Problem) -> int | None:
         """As `PrunerFacts.reduction_factor`."""
-        return options_from(cls.owner, ASHAOptions, spec.pruner_options).reduction_factor
+        return options_from(cls.owner, cls.options, spec.pruner_options).reduction_factor
 
     @classmethod
     def make(cls, spec: Problem) -> PromotingASHAPruner:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from bandstand.problem.problem import Problem
 from bandstand.strategies.pruners.asha import ASHAOptions
@@ -30,6 +32,14 @@ def bracket_table(min_epochs: int, reduction_factor: int, max_epochs: int) -> li
     ]
 
 
+class HyperbandOptions(ASHAOptions):
+    """Options of pruner hyperband."""
+
+    min_epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Epoch of the first rung of the most aggressive bracket, at most `max_epochs`. `"auto"` is 1, because the brackets
+    start at different epochs anyway."""
+
+
 class HyperbandPruner(PromotingASHAPruner):
     """Asynchronous Hyperband (Li et al., MLSys 2020, section 3.3): each bracket is an ASHA with its own first rung.
 
@@ -37,7 +47,10 @@ class HyperbandPruner(PromotingASHAPruner):
     (assignment by a hash of the trial leaves one empty in almost half of all short studies).
     """
 
-    summary: ClassVar[str] = "asha-promote in brackets with different first rungs, filled by quota"
+    options: ClassVar[type[ASHAOptions]] = HyperbandOptions
+    summary: ClassVar[str] = (
+        "Several brackets of asha-promote with different first rungs. Each bracket gets its share of the trials."
+    )
     owner: ClassVar[str] = "pruner hyperband"
 
     def __init__(self, spec: Problem, options: ASHAOptions | None = None):

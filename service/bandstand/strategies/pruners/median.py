@@ -18,7 +18,8 @@ class MedianPruner(PercentilePruner):
     Optuna's MedianPruner has it.
     """
 
-    summary: ClassVar[str] = "stops what is worse than the median of completed trials at the same epoch"
+    options: ClassVar[type[CurveOptions]] = CurveOptions
+    summary: ClassVar[str] = "Stops a trial that is worse than the median of the completed trials at the same epoch."
     owner: ClassVar[str] = "pruner median"
 
     @classmethod

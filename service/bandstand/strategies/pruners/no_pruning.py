@@ -17,7 +17,7 @@ __all__ = ["NoPruner"]
 class NoPruner(PrunerFacts):
     """Never stops a trial."""
 
-    summary: ClassVar[str] = "every trial trains all its epochs"
+    summary: ClassVar[str] = "Trains every trial for all its epochs."
     foresees: ClassVar[bool] = True
 
     def __init__(self, max_epochs: int):

@@ -21,11 +21,11 @@ class PatienceOptions(Options):
     """Options of pruner patience."""
 
     patience: Annotated[int, Field(ge=1)] = 5
-    """Epochs in which the trial may fail to get better."""
+    """Number of epochs without an improvement after which a trial is stopped."""
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """The smallest improvement that counts, in units of the metric; 0: any."""
+    """Smallest improvement that counts, in units of the metric. With 0, every improvement counts."""
     min_epochs: Annotated[int, Field(ge=1)] = 1
-    """The first epoch that is judged; never before patience + 1."""
+    """First epoch that is judged, at most `max_epochs`. No trial is judged before epoch `patience` + 1."""
 
 
 class PatiencePruner(PrunerFacts):
@@ -36,7 +36,8 @@ class PatiencePruner(PrunerFacts):
     Unlike a callback's early stopping the trial counts as pruned: it is worse than its own past, not finished.
     """
 
-    summary: ClassVar[str] = "stops what has not improved by `min_delta` in its last `patience` epochs"
+    options: ClassVar[type[PatienceOptions]] = PatienceOptions
+    summary: ClassVar[str] = "Stops a trial that has not improved by `min_delta` in its last `patience` epochs."
     foresees: ClassVar[bool] = True
     owner: ClassVar[str] = "pruner patience"
 

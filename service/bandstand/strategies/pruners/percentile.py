@@ -20,12 +20,12 @@ __all__ = ["CurveOptions", "PercentilePruner"]
 
 
 class CurveOptions(Options):
-    """Options of every pruner that compares with the curves of completed trials."""
+    """Options of the pruners that compare a trial with the curves of completed trials."""
 
     startup_trials: Annotated[int, Field(ge=1)] = 5
-    """Completed trials before any is stopped."""
+    """Number of trials that must complete before any trial is stopped."""
     min_epochs: Annotated[int, Field(ge=1)] = 1
-    """The first epoch that is judged."""
+    """First epoch that is judged, at most `max_epochs`."""
 
 
 def _in_percent(percentile: float) -> float:
@@ -38,7 +38,8 @@ class PercentileOptions(CurveOptions):
     """Options of pruner percentile."""
 
     percentile: Annotated[float, Field(gt=0, lt=100), AfterValidator(_in_percent)] = 25.0
-    """The best so many percent of completed trials set the mark: the smaller, the more are stopped."""
+    """Percentile of the completed trials, counted from the best one, at least 1. A trial that is worse is stopped. A
+    smaller percentile stops more trials."""
 
 
 class PercentilePruner(PrunerFacts):
@@ -48,7 +49,10 @@ class PercentilePruner(PrunerFacts):
     between order statistics (method 7 of Hyndman and Fan, Sample Quantiles in Statistical Packages, 1996).
     """
 
-    summary: ClassVar[str] = "stops what is not among the best `percentile` % of completed trials at the same epoch"
+    options: ClassVar[type[CurveOptions]] = PercentileOptions
+    summary: ClassVar[str] = (
+        "Stops a trial that is not among the best `percentile` % of the completed trials at the same epoch."
+    )
     foresees: ClassVar[bool] = True
     owner: ClassVar[str] = "pruner percentile"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,8 +23,12 @@ __all__ = ["SuccessiveHalvingPruner"]
 class SuccessiveHalvingOptions(ASHAOptions):
     """Options of pruner successive-halving."""
 
+    min_epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Epoch of the first rung, at most `max_epochs`. `"auto"` is 3 if a second rung then fits below `max_epochs`, and 1
+    otherwise."""
     trials: Annotated[int, Field(ge=1)] | None = None
-    """Trials of a bracket; left out, as many as leave one at the last rung: η to the number of rungs."""
+    """Number of trials in a bracket. Default: as many as leave one trial at the last rung, which is η to the power of
+    the number of rungs below `max_epochs`."""
 
 
 class SuccessiveHalvingPruner(PrunerFacts):
@@ -35,7 +39,10 @@ class SuccessiveHalvingPruner(PrunerFacts):
     Failed trials leave their bracket; where fewer than the quota are left, all of them go on.
     """
 
-    summary: ClassVar[str] = "synchronous successive halving: a rung is judged when all of its bracket have reached it"
+    options: ClassVar[type[SuccessiveHalvingOptions]] = SuccessiveHalvingOptions
+    summary: ClassVar[str] = (
+        "Synchronous successive halving: a rung is judged when all trials of the bracket have reached it."
+    )
     foresees: ClassVar[bool] = False  # a round is filled when the one before has been judged
 
     def __init__(self, spec: Problem):

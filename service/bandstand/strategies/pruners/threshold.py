@@ -17,14 +17,14 @@ __all__ = ["ThresholdPruner"]
 
 
 class ThresholdOptions(Options):
-    """Options of pruner threshold; at least one bound. Both are values of the metric as the user measures it."""
+    """Options of pruner threshold. At least one of `lower` and `upper` is needed."""
 
     lower: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """A value below it stops the trial."""
+    """Lowest value of the metric that a trial may have. A trial with a lower value is stopped."""
     upper: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """A value above it stops the trial."""
+    """Highest value of the metric that a trial may have. A trial with a higher value is stopped."""
     min_epochs: Annotated[int, Field(ge=1)] = 1
-    """The first epoch that is judged."""
+    """First epoch that is judged, at most `max_epochs`."""
 
 
 class ThresholdPruner(PrunerFacts):
@@ -33,7 +33,8 @@ class ThresholdPruner(PrunerFacts):
     As Optuna's ThresholdPruner. A value that is not finite has ended the trial as failed before any pruner sees it.
     """
 
-    summary: ClassVar[str] = "stops what is below `lower` or above `upper`, from an epoch on"
+    options: ClassVar[type[ThresholdOptions]] = ThresholdOptions
+    summary: ClassVar[str] = "Stops a trial whose metric is below `lower` or above `upper`."
     foresees: ClassVar[bool] = True
     owner: ClassVar[str] = "pruner threshold"
 

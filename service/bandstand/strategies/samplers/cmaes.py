@@ -67,9 +67,9 @@ class CMAESOptions(Options):
     """Options of sampler cmaes."""
 
     population: Annotated[int, Field(ge=4)] | None = None
-    """λ, the trials of a generation; left out, 4 + 3 ln n for n parameters, as CMA-ES has it."""
+    """Number of trials in a generation (λ). Default: 4 + 3 ln n for n parameters, rounded down, as CMA-ES has it."""
     sigma: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """The first proposals' standard deviation around the middle of the space, as a fraction of each range."""
+    """Standard deviation of the first proposals around the middle of the space, as a fraction of each range."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +90,8 @@ class CMAESSampler(SamplerFacts):
     not count.
     """
 
-    summary: ClassVar[str] = "CMA-ES with margin for numbers, learned probabilities for choices"
+    options: ClassVar[type[CMAESOptions]] = CMAESOptions
+    summary: ClassVar[str] = "Searches numbers by CMA-ES with margin, and learns a probability for each choice."
 
     def __init__(self, spec: Problem):
         options = options_from("sampler cmaes", CMAESOptions, spec.sampler_options)

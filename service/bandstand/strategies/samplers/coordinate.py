@@ -32,11 +32,11 @@ class CoordinateOptions(Options):
     """Options of sampler coordinate."""
 
     startup_trials: Annotated[int, Field(ge=1)] = 5
-    """Random trials, of which the best is where the first descent starts."""
+    """Number of random trials at the start. The search begins at the best of them."""
     values: Annotated[int, Field(ge=2)] = 5
-    """Values of each number at the first resolution, evenly over its scale."""
+    """Number of values of each numeric parameter at the first resolution, evenly spaced on its scale."""
     resolutions: Annotated[int, Field(ge=1)] = 3
-    """How many; each is three times as fine as the one before."""
+    """Number of resolutions. Each is three times as fine as the one before it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +75,10 @@ class CoordinateSampler(SamplerFacts):
     every point of a finite space was.
     """
 
-    summary: ClassVar[str] = "one parameter at a time around the best point, first coarse, then fine; then a new start"
+    options: ClassVar[type[CoordinateOptions]] = CoordinateOptions
+    summary: ClassVar[str] = (
+        "Changes one parameter at a time around the best point, first in coarse steps and then in fine ones."
+    )
 
     def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler coordinate", CoordinateOptions, spec.sampler_options)

@@ -36,19 +36,22 @@ class EvolutionOptions(Options):
     """Options of sampler evolution."""
 
     population: Annotated[int, Field(ge=2)] = 20
-    """Parents that are kept; so many trials must have succeeded before the first child, and are drawn at random."""
+    """Number of parents that are kept. As many trials are drawn at random and must succeed before the first child."""
     tournament: Annotated[int, Field(ge=1)] = 3
-    """Parents of which the best has the child; 1 is no selection at all."""
+    """Number of parents that are drawn for each child; the best of them is chosen. With 1 there is no selection."""
     crossover: Annotated[float, Field(ge=0, le=1)] = 0.9
-    """The probability that a child has two parents."""
+    """Probability that a child has two parents."""
     mutation: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The probability that a parameter mutates; left out, one divided by the number of active parameters."""
+    """Probability that a parameter mutates. Default: one divided by the number of active parameters."""
 
 
 class EvolutionSampler(SamplerFacts):
     """A genetic algorithm over params; what a child's choices call for and no parent has is drawn at random."""
 
-    summary: ClassVar[str] = "genetic algorithm, steady-state: tournament, uniform crossover, mutation, elitism"
+    options: ClassVar[type[EvolutionOptions]] = EvolutionOptions
+    summary: ClassVar[str] = (
+        "Steady-state genetic algorithm with tournament selection, uniform crossover, mutation and elitism."
+    )
 
     def __init__(self, spec: Problem):
         self._options = options_from("sampler evolution", EvolutionOptions, spec.sampler_options)

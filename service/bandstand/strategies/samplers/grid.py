@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import SamplerFacts
-from bandstand.strategies.points.grid_points import affordable_trainings, grid_of
+from bandstand.strategies.points.grid_points import GridOptions, affordable_trainings, grid_of
 from bandstand.strategies.points.lattice import Lattice
 from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
@@ -23,7 +23,8 @@ MAX_POINTS = 1_000_000
 class GridSampler(SamplerFacts):
     """Visits the grid in a seeded order that covers early, so that a study cut short has still looked everywhere."""
 
-    summary: ClassVar[str] = "every point of a finite space exactly once, a failed one once more"
+    options: ClassVar[type[GridOptions]] = GridOptions
+    summary: ClassVar[str] = "Tries every point of a finite space once, and a failed point once more."
     foresees: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, seed: int, notices: Sequence[str] = ()):

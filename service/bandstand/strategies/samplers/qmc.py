@@ -26,7 +26,7 @@ class QMCSampler(SamplerFacts):
     of parameters that are inactive under the choices made are dropped.
     """
 
-    summary: ClassVar[str] = "scrambled Sobol points, spread more evenly than random ones"
+    summary: ClassVar[str] = "Draws scrambled Sobol points, which cover the space more evenly than random points."
     foresees: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, seed: int):

@@ -19,7 +19,7 @@ __all__ = ["RandomSampler"]
 class RandomSampler(SamplerFacts):
     """Draws each parameter uniformly, log-uniformly where the space says log (Bergstra and Bengio, JMLR 13, 2012)."""
 
-    summary: ClassVar[str] = "independent draws from the space"
+    summary: ClassVar[str] = "Draws each trial independently from the space."
     foresees: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, seed: int):

@@ -36,46 +36,54 @@ _SHOWN = 4
 
 
 class SurrogateOptions(Options):
-    """Options of every sampler here. EIps is expected improvement per second of training."""
+    """Options of the samplers gp, forest, extra_trees and gbrt."""
 
     acquisition: Literal["EI", "PI", "LCB", "EIps", "gp_hedge"] = "EI"
+    """Function that rates a candidate. `EI`: expected improvement. `PI`: probability of an improvement. `LCB`: lower
+    confidence bound. `EIps`: expected improvement per second of training. `gp_hedge`: chooses among EI, PI and LCB."""
     startup_trials: Annotated[int, Field(ge=1)] = 10
-    """Random trials before the model is used."""
+    """Number of random trials before the model proposes any."""
     random_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Probability that a later trial is random all the same, whatever early epochs mislead the model to."""
+    """Probability that a later trial is random, too. This helps when the values of early epochs mislead the model."""
     xi: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
-    """EI, PI: the least improvement that counts, in standard deviations of the values seen."""
+    """Smallest improvement that EI and PI count, in standard deviations of the values seen."""
     kappa: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.96
-    """LCB: standard deviations below the mean."""
+    """Number of standard deviations below the mean at which LCB looks. A larger number explores more."""
     fit_trials: Annotated[int, Field(ge=4)] = 100
-    """Trials that the model is fitted to at most: the best ones make up half, the latest of the others the rest."""
+    """Most trials that the model is fitted to. If there are more, half of them are the best trials, and the other half
+    are the latest of the rest."""
     candidates: Annotated[int, Field(ge=10)] = 1000
-    """Points at which the acquisition is computed for each proposal."""
+    """Number of points at which the acquisition function is computed for each proposal."""
 
 
 class GPOptions(SurrogateOptions):
     """Options of sampler gp."""
 
     hyperparameter_draws: Annotated[int, Field(ge=0)] = 0
-    """Draws of the kernel's hyperparameters that the acquisition is averaged over; 0: the most likely ones."""
+    """Number of draws of the kernel's hyperparameters that the acquisition function is averaged over, as in Spearmint.
+    With 0, the most likely hyperparameters are used."""
     restarts: Annotated[int, Field(ge=0)] = 2
-    """Further starts of the search for the most likely ones."""
+    """Number of additional starts of the search for the most likely hyperparameters."""
 
 
 class TreeOptions(SurrogateOptions):
-    """Options of the samplers whose model is made of trees."""
+    """Options of the samplers forest and extra_trees."""
 
     acquisition: Literal["EI", "PI", "LCB", "EIps"] = "EI"
+    """Function that rates a candidate. `EI`: expected improvement. `PI`: probability of an improvement. `LCB`: lower
+    confidence bound. `EIps`: expected improvement per second of training."""
     trees: Annotated[int, Field(ge=1)] = 100
-    """Trees of the forest."""
+    """Number of trees in the forest."""
 
 
 class BoostingOptions(SurrogateOptions):
     """Options of sampler gbrt."""
 
     acquisition: Literal["EI", "PI", "LCB", "EIps"] = "EI"
+    """Function that rates a candidate. `EI`: expected improvement. `PI`: probability of an improvement. `LCB`: lower
+    confidence bound. `EIps`: expected improvement per second of training."""
     trees: Annotated[int, Field(ge=1)] = 30
-    """Stages of boosting, for each of three quantiles."""
+    """Number of boosting stages for each of the three quantiles."""
 
 
 class _SurrogateSampler(SamplerFacts):
@@ -148,7 +156,9 @@ class _SurrogateSampler(SamplerFacts):
 class GPSampler(_SurrogateSampler):
     """A Gaussian process with a Matérn 5/2 kernel, a length scale for each parameter, and noise."""
 
-    summary: ClassVar[str] = "Gaussian process with expected improvement (scikit-optimize), fitted per rung"
+    summary: ClassVar[str] = (
+        "Proposes by a Gaussian process and expected improvement (scikit-optimize), fitted per rung."
+    )
     name: ClassVar[str] = "gp"
     options: ClassVar[type[SurrogateOptions]] = GPOptions
 
@@ -166,7 +176,7 @@ class GPSampler(_SurrogateSampler):
 class ForestSampler(_SurrogateSampler):
     """A random forest; uncertain where its trees disagree, and within their leaves (Hutter et al., 2011, SMAC)."""
 
-    summary: ClassVar[str] = "random forest with expected improvement (scikit-optimize), fitted per rung"
+    summary: ClassVar[str] = "Proposes by a random forest and expected improvement (scikit-optimize), fitted per rung."
     name: ClassVar[str] = "forest"
     options: ClassVar[type[SurrogateOptions]] = TreeOptions
 
@@ -174,7 +184,9 @@ class ForestSampler(_SurrogateSampler):
 class ExtraTreesSampler(_SurrogateSampler):
     """A forest whose trees split at random thresholds, smoother than a random forest."""
 
-    summary: ClassVar[str] = "extremely randomized trees with expected improvement (scikit-optimize), fitted per rung"
+    summary: ClassVar[str] = (
+        "Proposes by extremely randomized trees and expected improvement (scikit-optimize), fitted per rung."
+    )
     name: ClassVar[str] = "extra_trees"
     options: ClassVar[type[SurrogateOptions]] = TreeOptions
 
@@ -182,6 +194,8 @@ class ExtraTreesSampler(_SurrogateSampler):
 class GBRTSampler(_SurrogateSampler):
     """Boosted trees for the quantiles .16, .5 and .84, which stand for the mean and a standard deviation around it."""
 
-    summary: ClassVar[str] = "gradient-boosted quantiles with expected improvement (scikit-optimize), fitted per rung"
+    summary: ClassVar[str] = (
+        "Proposes by gradient-boosted quantiles and expected improvement (scikit-optimize), fitted per rung."
+    )
     name: ClassVar[str] = "gbrt"
     options: ClassVar[type[SurrogateOptions]] = BoostingOptions

@@ -29,17 +29,19 @@ class TPEOptions(Options):
     """Options of sampler tpe."""
 
     startup_trials: Annotated[int, Field(ge=1)] = 10
-    """Random trials before the model is used."""
+    """Number of random trials before the model proposes any."""
     ei_candidates: Annotated[int, Field(ge=1)] = 24
-    """Candidates drawn for each proposal."""
+    """Number of candidates that are drawn for each proposal. The best of them is proposed."""
     most_trials: Annotated[int, Field(ge=100)] = 500
-    """Trials that the model is fitted on: a quarter are the best, the others the latest."""
+    """Most trials that the model is fitted to. If there are more, a quarter of them are the best trials, and the others
+    are the latest of the rest."""
 
 
 class TPESampler(SamplerFacts):
     """Optuna's TPE: multivariate, grouped for conditional spaces, running trials counted in as bad."""
 
-    summary: ClassVar[str] = "tree-structured Parzen estimator (Optuna), fitted per rung"
+    options: ClassVar[type[TPEOptions]] = TPEOptions
+    summary: ClassVar[str] = "Proposes by a tree-structured Parzen estimator (Optuna's TPE), which is fitted per rung."
 
     def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler tpe", TPEOptions, spec.sampler_options)

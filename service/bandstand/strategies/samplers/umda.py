@@ -36,13 +36,14 @@ class UMDAOptions(Options):
     """Options of sampler umda."""
 
     random_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Probability that a trial is drawn at random though there are elites."""
+    """Probability that a trial is drawn at random and not from the best trials (the elites)."""
     elite_fraction: Annotated[float, Field(gt=0, le=1)] = 1 / 3
-    """Of the trials at the rung, how many are elites; 4 at least and 20 at most."""
+    """Share of the trials at a rung that are elites. There are at least 4 and at most 20 elites."""
     mutation: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """The probability that a parameter is drawn anew from its whole range."""
+    """Probability that a parameter is drawn anew from its whole range."""
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Standard deviation of a number around an elite's, as a fraction of the parameter's range on its own scale."""
+    """Standard deviation of a number around the value of an elite, as a fraction of the range on the parameter's
+    scale."""
 
 
 class UMDASampler(SamplerFacts):
@@ -59,7 +60,10 @@ class UMDASampler(SamplerFacts):
     trials of random search, whatever early epochs or good settings mislead it to.
     """
 
-    summary: ClassVar[str] = "each parameter near its value in one of the best trials, drawn independently; half random"
+    options: ClassVar[type[UMDAOptions]] = UMDAOptions
+    summary: ClassVar[str] = (
+        "Draws half of the trials at random, and each parameter of the others near its value in one of the best trials."
+    )
 
     def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler umda", UMDAOptions, spec.sampler_options)

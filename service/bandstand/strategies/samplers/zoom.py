@@ -34,9 +34,9 @@ class ZoomOptions(Options):
     """Options of sampler zoom."""
 
     round_trials: Annotated[int, Field(ge=1)] = 10
-    """Trials of a round that must have ended, or been paused at a rung, before the box changes."""
+    """Number of trials in a round. The box shrinks when as many have ended or paused at a rung."""
     shrink: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """What a side of the box is multiplied by after each round."""
+    """Number that each side of the box is multiplied by after each round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class ZoomSampler(SamplerFacts):
     it.
     """
 
-    summary: ClassVar[str] = "random search in a box that shrinks around the best point, round by round"
+    options: ClassVar[type[ZoomOptions]] = ZoomOptions
+    summary: ClassVar[str] = "Searches at random in a box around the best point. The box shrinks after each round."
 
     def __init__(self, spec: Problem, ask_epochs: tuple[int, ...]):
         self._options = options_from("sampler zoom", ZoomOptions, spec.sampler_options)
