@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 LOWEST := .venv-lowest
 BIN := $(VENV)/bin
-PATHS := service search_spaces workers tests
+PATHS := service search_spaces workers tests docs
 
-.PHONY: help demo test test-slow test-lowest check format lock oracle bench bench-peers clean
+.PHONY: help demo test test-slow test-lowest check docs reference format lock oracle bench bench-peers clean
 
 help:
 	@echo "make demo      tune a small model on real digits, compare with random search, write a report"
@@ -14,11 +14,14 @@ help:
 	@echo "make test-slow those that take minutes: whole studies, killed processes"
 	@echo "make test-lowest  the quick tests with the oldest packages that pyproject.toml allows; makes .venv-lowest"
 	@echo "make check     ruff, mypy --strict, import-linter, what a wheel holds"
+	@echo "make docs      the documentation as a site that opens without a network: build/site/index.html"
+	@echo "make reference write docs/reference anew from the code"
 	@echo "make oracle    500 random Keras programs a backend, as trials and by plain fit: the numbers must be the same; an hour each"
 	@echo "make bench     quick benchmarks: ratios, not timed tests"
 	@echo "make bench-peers  all benchmarks, against Optuna, Ray Tune and KerasTuner; takes hours"
 	@echo "make format    let ruff rewrite the code"
-	@echo "make lock      renew constraints.txt: the newest packages that pyproject.toml allows, exact versions"
+	@echo "make lock      renew constraints.txt: the newest packages that pyproject.toml allows, exact versions;"
+	@echo "               make lock UPGRADE= keeps every version that is there and adds what is missing"
 	@echo "make clean     remove the virtual environments and caches"
 
 demo: $(VENV)/.run
@@ -41,14 +44,23 @@ check: $(VENV)/.dev
 	rm -rf build/wheel && $(BIN)/python -m hatchling build -t wheel -d build/wheel
 	$(BIN)/check-wheel-contents build/wheel
 
+# The variable is for the theme's advice to move to its successor, which has no plugins yet.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+reference: $(VENV)/.dev
+	$(BIN)/python -m docs.generating
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix $(PATHS)
 	$(BIN)/ruff format $(PATHS)
 
 # For this kind of machine and Python, without the GPU's packages; uv is what installs them.
+UPGRADE ?= --upgrade
 lock: $(VENV)/.dev
-	@echo uv | $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --python $(BIN)/python \
-	  --extra dev --extra images --extra jax --extra tensorboard --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
+	@cp constraints.txt $(VENV)/lock.txt
+	@echo uv | $(BIN)/uv pip compile --quiet $(UPGRADE) --no-header --no-annotate --python $(BIN)/python \
+	  --extra dev --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
 	@LC_ALL=C sort $(VENV)/lock.txt > constraints.txt
 
 # Both backends, whatever the first one shows.
@@ -85,7 +97,7 @@ OTHERS := bandstand_workers.running.runner, bandstand_workers.coordinator.coordi
   plotly.graph_objects, ray.dashboard.agent, ray.dashboard.modules.reporter.reporter_agent
 
 $(VENV)/.run: pyproject.toml constraints.txt
-	$(call install,.)
+	$(call install,.[workers])
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt

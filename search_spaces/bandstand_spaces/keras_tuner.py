@@ -84,6 +84,11 @@ class _Exploration:
 
     def run(self) -> None:
         error = self._build({})
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in ("keras", "tensorflow"):
+            raise ValueError(
+                f"build_model needs packages that train models; {error.name} is not installed: "
+                'pip install "bandstand[workers]"'
+            ) from error
         if error is not None:
             raise ValueError(
                 f"build_model must build with its hyperparameters' defaults; it raised {type(error).__name__}: "

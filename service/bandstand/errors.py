@@ -7,6 +7,7 @@
           ComparisonNotFoundError
           StudyNameTakenError
           DatabaseVersionError
+          MissingExtraError
           NotLoggedInError
           NotAllowedError
         StudyFailedError
@@ -52,6 +53,7 @@ __all__ = [
     "InternalError",
     "JobRefusedError",
     "LeaseLostError",
+    "MissingExtraError",
     "NotAllowedError",
     "NotLoggedInError",
     "PassingError",
@@ -112,11 +114,15 @@ class DatabaseVersionError(InputError):
     """The server or the schema is older or newer than this Bandstand can use."""
 
 
+class MissingExtraError(InputError, ModuleNotFoundError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+
 class NotLoggedInError(InputError):
     """The server wants a token, and has got none that is good."""
 
 
-TOKEN_NEEDED = "a good token is needed; make one with `bandstand token create` on the server's machine, or log in"
+TOKEN_NEEDED = "a valid token is needed: get one from whoever runs the server, then log in with `bandstand login URL`"
 """What a server tells whoever has none, and its client where an answer has no text."""
 
 

@@ -3,7 +3,8 @@
     from bandstand_workers import LR_SCHEDULES, RandomRestarts, WarmRestarts
 
 The names below are all that users need, in the builders and callbacks of their studies. They bring Keras, so each is
-imported when it is first asked for: `import bandstand_workers` alone brings nothing.
+imported when it is first asked for: `import bandstand_workers` alone brings nothing. Without Keras, asking for one
+raises `MissingExtraError`, which names the extra to install.
 
 `python -m bandstand_workers` is the process that runs studies: it starts or joins a Ray cluster, keeps a fleet of
 trainers, and runs each study under a coordinator.
@@ -41,6 +42,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'bandstand_workers' has no attribute {name!r}")
     from importlib import import_module
 
+    from bandstand.extras import require
+
+    require("workers", f"bandstand_workers.{name}", ["keras"])
     return getattr(import_module("bandstand_workers.learning_rates"), name)
 
 

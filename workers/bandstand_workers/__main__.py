@@ -18,13 +18,19 @@ import signal
 import sys
 import threading
 
-from bandstand.errors import BandstandError, InputError, ServiceError, answer_to
+from bandstand.errors import BandstandError, InputError, MissingExtraError, ServiceError, answer_to
 from bandstand.locations import database_url
+from bandstand.running.extras_for_training import require_training
 from bandstand.running.messages import Instructions, Message, RunRefused, line_from
 
 
 def main() -> int:
     """Do what the command line says; returns the exit code."""
+    try:
+        require_training("`python -m bandstand_workers`")
+    except MissingExtraError as error:
+        print(error, file=sys.stderr)
+        return answer_to(MissingExtraError).exit_code
     match sys.argv[1:]:
         case []:
             return _run_for_caller()

@@ -16,23 +16,24 @@ __all__ = ["serve"]
 
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 takes one that is free.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on. 0 picks a free one.")]
 PerUser = Annotated[
-    int, typer.Option(min=1, help="Submissions of one user that run at the same time, on all servers together.")
+    int,
+    typer.Option(min=1, help="Limit of submissions of one user that run at the same time, on all servers together."),
 ]
 AtOnce = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Submissions of this server that run at the same time; when left out, the cores of this machine "
-        "without a cluster, no limit with one.",
+        help="Limit of submissions that this server runs at the same time. Default: the number of CPU cores, or no "
+        "limit if the server uses a Ray cluster.",
     ),
 ]
 TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file with the certificate chain.")]
-TlsKey = Annotated[Path | None, typer.Option(help="PEM file with its private key.")]
-BehindProxy = Annotated[bool, typer.Option("--behind-proxy", help="A proxy in front of the server does TLS.")]
+TlsKey = Annotated[Path | None, typer.Option(help="PEM file with the private key.")]
+BehindProxy = Annotated[bool, typer.Option("--behind-proxy", help="A proxy in front of the server handles TLS.")]
 Dispatches = Annotated[
-    bool, typer.Option("--dispatch/--no-dispatch", help="Run what is submitted, or only answer requests.")
+    bool, typer.Option("--dispatch/--no-dispatch", help="Run what users submit, or only answer requests.")
 ]
 
 
@@ -46,7 +47,17 @@ def serve(
     behind_proxy: BehindProxy = False,
     dispatch: Dispatches = True,
 ) -> int:
-    """Serve a team: studies are submitted to it, run on the Ray cluster, and looked at with it."""
+    """Start a server for a team.
+
+    Users submit studies to it.
+    The server runs them on a Ray cluster, or on this machine if none is set.
+    """
+    from bandstand.extras import require
+
+    require("server", "`bandstand serve`")
+    if dispatch:
+        require("workers", "`bandstand serve`", otherwise="give --no-dispatch, which only answers requests")
+
     from bandstand.commands.work.serving import Transport, is_loopback, listen, run_server, tls_files
     from bandstand.locations import ray_job_server
     from bandstand.running.dispatcher_process import DispatcherProcess
@@ -55,8 +66,8 @@ def serve(
     transport = Transport(tls=tls_files(tls_certificate, tls_key), behind_proxy=behind_proxy)
     if not is_loopback(host) and not transport.is_encrypted:
         raise InputError(
-            f"tokens must not travel in the clear; {host!r} is not the loopback interface: give --tls-certificate and "
-            "--tls-key, or --behind-proxy if a proxy does TLS"
+            f"tokens must travel encrypted; {host!r} is not the loopback interface: give --tls-certificate and "
+            "--tls-key, or --behind-proxy if a proxy handles TLS"
         )
     if dispatch:
         ray_job_server()  # refuses what the dispatcher could not use

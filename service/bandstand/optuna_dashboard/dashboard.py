@@ -9,6 +9,7 @@ import sys
 import typer
 
 from bandstand.errors import InputError
+from bandstand.extras import require
 from bandstand.store.optuna_mirror import open_storage
 from bandstand.store.store import Store
 
@@ -22,8 +23,10 @@ def serve_dashboard(port: int) -> None:
     """Serve until Ctrl-C, on the loopback interface only: the dashboard has no login, and can delete studies.
 
     Raises:
+        MissingExtraError: Optuna Dashboard is not installed.
         InputError: the port is taken.
     """
+    require("dashboard", "`bandstand dashboard`")
     import optuna_dashboard
     import waitress
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bandstand.extras import missing_packages
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.store.optuna_mirror import open_storage
 
@@ -30,7 +31,7 @@ class DashboardNotes:
         """Put sentences and figures into an Optuna study.
 
         A note that somebody has written in the dashboard is left as it is; one of ours is replaced. Nothing is done
-        where the study is not in Optuna's tables any more.
+        where the study is not in Optuna's tables any more, nor where Optuna Dashboard is not installed.
 
         Args:
             study: its name.
@@ -40,6 +41,8 @@ class DashboardNotes:
         Returns:
             The names of the figures that were put there.
         """
+        if missing_packages(["optuna-dashboard"]):
+            return []
         import optuna
         from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 

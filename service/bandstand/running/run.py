@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
 from bandstand.locations import checkpoints_uri, database_url, ray_address
+from bandstand.running.extras_for_training import require_training
 from bandstand.running.live_display import Display, NoDisplay, make_display
 from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
 from bandstand.running.workers_process import WorkersProcess
@@ -86,12 +87,14 @@ def run_study(
         The result. A study that was stopped from elsewhere gives one too, with what there is.
 
     Raises:
+        MissingExtraError: what trains is not installed: `pip install "bandstand[workers]"`.
         InputError: the study cannot be run as it stands; nothing was written.
         StudyFailedError: every trial failed, or all of the first ones in the same way.
         ServiceError: the workers' process did not do its work; the message names its log.
         KeyboardInterrupt: after the running trials were paused.
     """
     stop_script("run_study")
+    require_training("run_study")
     study = spec if isinstance(spec, StudySpec) else study_spec_from(spec, "study")
     folders = [str(Path(folder).absolute()) for folder in code_path or default_code_path()]
     options = RunOptions(

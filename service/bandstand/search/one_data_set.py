@@ -43,7 +43,7 @@ class OneDataSet:
         if difference.other and may_differ:
             self._state.note(
                 f"the trials did not all have the same data: {words_on(difference.other)} between a trainer and the "
-                "first trainer of the study. The study continued because of --data-may-differ, so values of trials and "
-                "the test result may not be comparable"
+                "first trainer of the study. The study continued because this was allowed, so values of trials and the "
+                "test result may not be comparable"
             )
         return refusal_of(difference) if difference.other and not may_differ else None

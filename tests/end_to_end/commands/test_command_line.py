@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -91,6 +92,26 @@ def test_export_writes_the_trials_as_csv_and_parquet(
     assert project.command("export", "cli", "-o", "trials.xls").returncode == 2
 
 
+def test_the_best_model_is_written_to_a_file_of_ones_own(
+    finished: tuple[Project, subprocess.CompletedProcess[str]], store: Store
+) -> None:
+    project, _ = finished
+    done = project.command("model", "cli", "-o", "best.keras")
+    assert done.returncode == 0, done.stderr
+    best = store.record("cli").best
+    assert done.stdout.startswith(f"best.keras: the model of trial {best.number};")
+    assert (project.folder / "best.keras").read_bytes() == Path(best.model_path).read_bytes()
+    for arguments, reason in (
+        (("cli", "-o", "best.h5"), "the file must end in .keras"),
+        (("cli", "-o", "nowhere/best.keras"), "folder must exist"),
+        (("no-such-study", "-o", "other.keras"), "no-such-study"),
+    ):
+        refusal = project.command("model", *arguments)
+        assert refusal.returncode == 2
+        assert reason in refusal.stderr
+        assert refusal.stderr.count("\n") == 1
+
+
 def test_the_report_is_one_file_about_this_study(finished: tuple[Project, subprocess.CompletedProcess[str]]) -> None:
     project, _ = finished
     done = project.command("report", "cli", "-o", "report.html")
@@ -111,9 +132,9 @@ def test_a_figure_is_written_alone_or_refused_in_one_line(
     assert done.stdout.strip() == str(project.folder / "figure.html"), done.stderr
     assert 'id="data-epochs_spent"' in (project.folder / "figure.html").read_text()
     for options, line in (
-        (("epochs", "-o", "x.html"), "the figure must be one of best_so_far, history,"),
+        (("epochs", "-o", "x.html"), "a figure must be one of best_so_far, history,"),
         (("history", "-o", "x.pdf"), "a figure's file must end in .html, .png or .svg; got 'x.pdf'"),
-        (("history", "-o", "no/x.html"), "the figure's folder must exist; 'no' does not: make it"),
+        (("history", "-o", "no/x.html"), "the figure's folder must exist; 'no' does not: create it"),
         (("lineages", "-o", "x.html"), "has nothing to draw: No trial continued from another one"),
     ):
         done = project.command("figure", "cli", *options)
@@ -182,7 +203,7 @@ def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Pr
     _, errors = command.communicate(timeout=90)
     reader.join(timeout=10)
     assert command.returncode == 130, errors
-    assert f"paused; `bandstand run {file}` goes on where it stopped" in errors
+    assert f"paused; `bandstand run {file}` continues where it stopped" in errors
     assert "Traceback" not in errors
     text = b"".join(shown).decode(errors="replace")
     assert "interrupted" in text
@@ -208,9 +229,9 @@ def test_stop_from_another_terminal_pauses_and_the_name_alone_resumes(project: P
     assert "its trials pause" in project.command("stop", "stopped").stdout
     output, _ = command.communicate(timeout=90)
     assert command.returncode == 0, output
-    assert "goes on where it stopped" in output
+    assert "continues where it stopped" in output
     assert store.progress("stopped").state == "stopped"
-    assert "nobody runs it" in project.command("stop", "stopped").stdout
+    assert "it does not run now, so there is nothing to stop" in project.command("stop", "stopped").stdout
     done = project.command("run", "stopped", "--resume", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(store.record("stopped").measurements) == 60

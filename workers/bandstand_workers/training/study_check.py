@@ -8,17 +8,16 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 import keras
 import numpy as np
 
 from bandstand.errors import InputError
+from bandstand.extras import require
 from bandstand.problem.directions import better_words
 from bandstand.study.context import Context
 from bandstand.study.study_spec import StudySpec
-from bandstand.study.users_code.source_check import TENSORBOARD
 from bandstand_workers.programs.logs import numbers_of, sizes_of_arrays
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training.compiled_directions import compiled_direction
@@ -82,8 +81,8 @@ def check_study(
 
 def _check_packages(callbacks: list[Any]) -> None:
     wanted = any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks)
-    if wanted and find_spec("tensorboard") is None:
-        raise InputError(TENSORBOARD)
+    if wanted:
+        require("tensorboard", "the callback TensorBoard")
 
 
 def _check_model(spec: StudySpec, model: Any, data: Data, callbacks: list[Any]) -> None:

@@ -12,6 +12,8 @@ from importlib import metadata
 __all__ = ["needed_modules"]
 
 _DISTRIBUTION = "bandstand"
+_EXTRAS = frozenset({"workers", "server", "parquet"})
+"""Those whose packages Bandstand imports where they are installed; `workers` and `server` include `dashboard`."""
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 
@@ -28,7 +30,7 @@ def needed_modules() -> frozenset[str]:
 def _needed_distributions() -> set[str]:
     """Bandstand's distribution and those that it requires, and so on, with the extras that are asked for."""
     seen: set[tuple[str, frozenset[str]]] = set()
-    waiting: list[tuple[str, frozenset[str]]] = [(_DISTRIBUTION, frozenset())]
+    waiting: list[tuple[str, frozenset[str]]] = [(_DISTRIBUTION, _EXTRAS)]
     while waiting:
         one = waiting.pop()
         if one not in seen:

@@ -1,10 +1,11 @@
 """A figure alone: as a page, or one line about why not."""
 
+import sys
+
 import pytest
 
-from bandstand.errors import InputError
+from bandstand.errors import InputError, MissingExtraError
 from bandstand.report.figures import REPORTS
-from bandstand.report.forms import image
 from bandstand.report.forms.image import check_suffix, write_drawing
 
 
@@ -29,8 +30,8 @@ def test_another_kind_of_file_is_refused_in_one_line(tmp_path):
 
 
 def test_images_without_kaleido_name_the_package(tmp_path, drawing, monkeypatch):
-    monkeypatch.setattr(image, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'bandstand\[images\]', or write .html"):
+    monkeypatch.setitem(sys.modules, "kaleido", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "bandstand\[images\]", or write .html'):
         write_drawing(drawing, tmp_path / "history.png", "History", "history")
 
 

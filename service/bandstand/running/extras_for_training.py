@@ -1,0 +1,26 @@
+"""What must be installed on a machine that trains.
+
+Knows the extras that training needs. Must not import what they bring.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bandstand.extras import require
+
+__all__ = ["require_training"]
+
+
+def require_training(who: str) -> None:
+    """Refuse to begin where what trains is not installed; takes milliseconds.
+
+    Args:
+        who: what trains, as a message begins.
+
+    Raises:
+        MissingExtraError: Ray, Keras or its backend is not installed.
+    """
+    require("workers", who)
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        require("jax", "KERAS_BACKEND=jax", otherwise="unset KERAS_BACKEND")
