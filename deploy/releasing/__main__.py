@@ -121,17 +121,17 @@ def _audit(copy: Path, built: Path, despite: bool) -> None:
         ReleaseError: there are some.
     """
     found = copy / "audit.json"
-    command = [
-        sys.executable, "-m", "pip_audit", "-r", "released.txt", "--no-deps", "--disable-pip", "--progress-spinner", "off",
-        "-f", "json", "-o", str(found),
-    ]  # fmt: skip
+    options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "-f", "json", "-o", str(found)]
+    command = [sys.executable, "-m", "pip_audit", "-r", "released.txt", *options]
     try:
-        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=_AUDIT_SECONDS)
-        packages = json.loads(found.read_text())["dependencies"]
-    except (subprocess.TimeoutExpired, OSError, ValueError, KeyError):
-        said = done.stderr.strip().splitlines()[-1:] if "done" in locals() else ["no answer"]
-        print(f"audit: not done, because pip-audit could not reach its data ({' '.join(said)[:200]})")
+        said = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=_AUDIT_SECONDS).stderr
+    except subprocess.TimeoutExpired:
+        said = f"no answer in {_AUDIT_SECONDS} seconds"
+    if not found.exists():
+        reason = (said.strip().splitlines() or ["it said nothing"])[-1][:160]
+        print(f"audit: not done, because pip-audit could not reach its data: {reason}")
         return
+    packages = json.loads(found.read_text())["dependencies"]
     shutil.copy(found, built / "audit.json")
     bad = [f"{one['name']} {one['version']}" for one in packages if one.get("vulns")]
     if not bad:

@@ -57,7 +57,7 @@ def entries_of(changelog: str, heading: str = "Unreleased") -> str:
     Raises:
         ReleaseError: there is no such heading, or no entry under it.
     """
-    found = re.search(rf"^## \[{re.escape(heading)}\].*\n(.*?)(?=^## \[|\Z)", changelog, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## \[{re.escape(heading)}\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog, re.MULTILINE | re.DOTALL)
     if found is None:
         raise ReleaseError(f"CHANGELOG.md must have the heading ## [{heading}]; it has none")
     if not re.search(r"^\* ", found[1], re.MULTILINE):
