@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
 
+from deploy.releasing.audit import audit_from
 from deploy.releasing.packages import distributions_of, pinned
 from deploy.releasing.texts import (
     ReleaseError,
@@ -131,16 +132,13 @@ def _audit(copy: Path, built: Path, despite: bool) -> None:
         reason = (said.strip().splitlines() or ["it said nothing"])[-1][:160]
         print(f"audit: not done, because pip-audit could not reach its data: {reason}")
         return
-    packages = json.loads(found.read_text())["dependencies"]
-    shutil.copy(found, built / "audit.json")
-    bad = [f"{one['name']} {one['version']}" for one in packages if one.get("vulns")]
-    if not bad:
-        print(f"audit: no known vulnerability in {len(packages)} packages")
-    elif despite:
-        print(f"audit: known vulnerabilities in {', '.join(bad)}")
-    else:
+    audit = audit_from(found.read_text())
+    print(audit.said)
+    if audit.is_done:
+        shutil.copy(found, built / "audit.json")
+    if audit.vulnerable and not despite:
         raise ReleaseError(
-            f"packages must have no known vulnerability; pip-audit knows some of {', '.join(bad)}: renew them with "
+            f"packages must have no known vulnerability; {', '.join(audit.vulnerable)} has: renew the packages with "
             "make lock, or release with ARGUMENTS=--despite-vulnerabilities"
         )
 
