@@ -4,4 +4,6 @@
     packages    what an installation with some extras brings, with exact versions
     audit       what pip-audit has found, in one line
     __main__    the order of things: check, build, check again, commit, tag
+
+Nothing is uploaded.
 """
