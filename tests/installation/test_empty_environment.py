@@ -1,4 +1,4 @@
-"""The wheel, installed into an empty environment: how much it brings, and what works there. Needs packages to install."""
+"""The wheel in an empty environment: how much it brings, and what works there. Packages must be reachable for it."""
 
 from __future__ import annotations
 
@@ -111,6 +111,6 @@ def test_what_trains_is_asked_for_in_one_line_in_an_empty_environment(environmen
 
 def run(environment: Path, command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [environment / "bin/bandstand", *command], cwd=folder, env=os.environ | variables, capture_output=True, text=True,
-        timeout=300,
+        [environment / "bin/bandstand", *command], cwd=folder, env=os.environ | variables,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
