@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -115,8 +116,7 @@ def upgrade() -> None:
     typer.echo(upgrade_database())
 
 
-# In the order in which a user needs them; the help shows a panel for each group.
-for panel, commands in {
+_COMMANDS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "Starting": {"demo": demo, "run": run, "simulate": simulate, "compare": compare, "replay": replay},
     "Looking": {
         "list": also_on_server("looking:list_studies")(list_studies),
@@ -145,8 +145,11 @@ for panel, commands in {
         "submit-comparison": submit_comparison,
         "logout": logout,
     },
-}.items():
-    for name, command in commands.items():
-        app.command(name=name, rich_help_panel=panel)(command)
+}
+"""The panels of the help, and in each its commands in the order in which a user needs them."""
+
+for _panel, _commands in _COMMANDS.items():
+    for _name, _command in _commands.items():
+        app.command(name=_name, rich_help_panel=_panel)(_command)
 app.add_typer(token, rich_help_panel="The server")
 app.add_typer(database, rich_help_panel="The server")

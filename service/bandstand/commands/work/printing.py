@@ -29,7 +29,7 @@ _TOP = 10
 
 def print_studies(studies: Sequence[StudySummary | ListedStudy], comparisons: Sequence[str]) -> None:
     """Print a line for each study, in the order given, and one for all studies of each of the comparisons."""
-    header = ("study", "state", "trials", "epochs", "best", "metric", "better", "made")
+    header = ("study", "state", "trials", "epochs", "best", "metric", "better", "created")
     rows: list[tuple[str, ...]] = []
     members = {name: [study for study in studies if study.name.startswith(f"{name}/")] for name in comparisons}
     home = {study.name: name for name, found in members.items() for study in found}
