@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -116,7 +116,7 @@ def upgrade() -> None:
     typer.echo(upgrade_database())
 
 
-_COMMANDS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
+PANELS: dict[str, dict[str, Callable[..., Any]]] = {
     "Starting": {"demo": demo, "run": run, "simulate": simulate, "compare": compare, "replay": replay},
     "Looking": {
         "list": also_on_server("looking:list_studies")(list_studies),
@@ -146,10 +146,10 @@ _COMMANDS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "logout": logout,
     },
 }
-"""The panels of the help, and in each its commands in the order in which a user needs them."""
+"""The commands in the order in which a user needs them; the help shows a panel for each group."""
 
-for _panel, _commands in _COMMANDS.items():
-    for _name, _command in _commands.items():
-        app.command(name=_name, rich_help_panel=_panel)(_command)
+for panel, commands in PANELS.items():
+    for name, command in commands.items():
+        app.command(name=name, rich_help_panel=panel)(command)
 app.add_typer(token, rich_help_panel="The server")
 app.add_typer(database, rich_help_panel="The server")

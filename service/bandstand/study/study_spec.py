@@ -128,7 +128,7 @@ class StudySpec(Frozen):
     budget: Budget = Budget()
     """What the study may spend."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of everything that is random. The same seed gives the same study."""
+    """Seed of everything that is random. The same seed gives the same study. With one worker it repeats exactly."""
     callbacks: tuple[Reference, ...] = ()
     """Functions that make Keras callbacks for a trial: `make()` or `make(params)` returns a callback or a list."""
     trainer: Literal["auto", "fit", "compiled"] = "auto"
@@ -138,7 +138,8 @@ class StudySpec(Frozen):
     resources: Resources = Resources()
     """What one trainer gets."""
     checkpoint_every: Positive | None = None
-    """Number of epochs between checkpoints, in addition to the checkpoints of trials that pause."""
+    """Number of epochs between checkpoints, in addition to the checkpoints of trials that pause. Default: a checkpoint
+    after 30 seconds of training."""
     max_attempts: Positive = 3
     """How often a trial may begin if its trainer dies."""
     notes: str = ""

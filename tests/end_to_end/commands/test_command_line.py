@@ -135,7 +135,7 @@ def test_a_figure_is_written_alone_or_refused_in_one_line(
         (("epochs", "-o", "x.html"), "a figure must be one of best_so_far, history,"),
         (("history", "-o", "x.pdf"), "a figure's file must end in .html, .png or .svg; got 'x.pdf'"),
         (("history", "-o", "no/x.html"), "the figure's folder must exist; 'no' does not: create it"),
-        (("lineages", "-o", "x.html"), "has nothing to draw: No trial went on from another one"),
+        (("lineages", "-o", "x.html"), "has nothing to draw: No trial continued from another one"),
     ):
         done = project.command("figure", "cli", *options)
         assert done.returncode == 2
