@@ -45,9 +45,10 @@ _READERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Best(BestTrial):
-    """A study's best trial; `model_path` is where the cluster keeps its file."""
+    """The best trial of a study. `model_path` is the path of its model on the cluster."""
 
-    test_metrics: dict[str, float] | None = None  # of the model on the test data, looked at once, after the search
+    test_metrics: dict[str, float] | None = None
+    """Metrics of that model on the test data, measured once, after the search. None before that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +168,11 @@ class Me:
     """The user and the role of a token."""
 
     user: str
-    role: str  # viewer, submitter, admin
+    """Name of the user."""
+    role: str
+    """Role of the token: viewer, submitter or admin."""
     expires_at: datetime
+    """Time at which the token expires."""
 
 
 def record_from(kind: type[T], answer: object) -> T:
