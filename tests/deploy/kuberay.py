@@ -1,7 +1,8 @@
 """The shape of KubeRay's resources, as far as our manifests use them.
 
 KubeRay's own schemas are as large as all pods that there can be. What they say of pods is Kubernetes' own and is
-checked by its schemas; what they say beside it stands here, after the API reference of KubeRay 1.5.
+checked by its schemas; what they say beside it stands here, after the API reference of KubeRay 1.5. Where KubeRay's
+own schemas are at hand, test_published_schemas takes these.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ _CLUSTER_SPEC = _strict(
         version={"enum": ["v1", "v2"]},
         idleTimeoutSeconds=_COUNT,
         upscalingMode={"enum": ["Default", "Aggressive", "Conservative"]},
+        imagePullPolicy={"enum": ["Always", "IfNotPresent", "Never"]},
         resources={"type": "object"},
+        securityContext={"type": "object"},
+        volumeMounts={"type": "array"},
     ),
     headGroupSpec=_strict(["template"], rayStartParams=_START_PARAMS, template=_TEMPLATE),
     workerGroupSpecs={
@@ -67,6 +71,7 @@ RAY_JOB = _resource(
         backoffLimit=_COUNT,
         shutdownAfterJobFinishes={"type": "boolean"},
         ttlSecondsAfterFinished=_COUNT,
+        submitterPodTemplate=_TEMPLATE,
         submissionMode={"enum": ["K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"]},
         rayClusterSpec=_CLUSTER_SPEC,
     ),

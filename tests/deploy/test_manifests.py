@@ -20,12 +20,14 @@ import pytest
 import yaml
 
 from tests.deploy.kuberay import RAY_CLUSTER, RAY_JOB
-from tests.deploy.manifests import DEPLOY, load_all, pod_templates, render
+from tests.deploy.manifests import DEPLOY, containers, load_all, pod_templates, render
+from tests.deploy.operator import autoscaler_container, labelled
 
 ROOT = DEPLOY.parent
 KUBERNETES = "1.33"
 OVERLAYS = [DEPLOY / "kubernetes" / "overlays" / name for name in ("cpu", "gpu")]
 RENDERED = [(overlay.name, manifest) for overlay in OVERLAYS for manifest in render(overlay)]
+RENDERED += [("migration", manifest) for manifest in render(DEPLOY / "kubernetes" / "migration")]
 RENDERED += [("example", one) for one in load_all(DEPLOY / "kubernetes" / "examples" / "ray-job.yaml")]
 LABELS = [f"{source}: {manifest['kind']} {manifest['metadata']['name']}" for source, manifest in RENDERED]
 PODS = [(f"{source} {name}", template) for source, manifest in RENDERED for name, template in pod_templates(manifest)]
@@ -51,17 +53,77 @@ def test_a_manifest_is_of_its_kind(source, manifest):
 def test_a_pod_is_one_that_kubernetes_takes_without_rights_it_does_not_need(name, template):
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": template["spec"]}
     kubernetes_validate.validate(pod, KUBERNETES, strict=True)
-    for container in template["spec"]["containers"]:
+    assert template["spec"]["automountServiceAccountToken"] is False
+    assert template["spec"]["enableServiceLinks"] is False  # else a service `bandstand` is a variable BANDSTAND_PORT
+    assert template["spec"]["securityContext"]["runAsNonRoot"] is True
+    for container in containers(template):
         assert "limits" in container["resources"], container["name"]
         literal = [one["name"] for one in container.get("env", []) if "TOKEN" in one["name"] and "value" in one]
         assert literal == []
         assert all("://" not in one.get("value", "") or "@" not in one["value"] for one in container.get("env", []))
-    if not name.startswith("example"):
-        assert template["spec"]["securityContext"]["runAsNonRoot"] is True
-        for container in template["spec"]["containers"]:
-            assert container["securityContext"]["allowPrivilegeEscalation"] is False
-    mounted = {mount["name"] for one in template["spec"]["containers"] for mount in one.get("volumeMounts", [])}
-    assert mounted == {volume["name"] for volume in template["spec"].get("volumes", [])}
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize(("name", "template"), PODS, ids=[name for name, _ in PODS])
+def test_a_pod_that_mounts_checkpoints_may_write_them(name, template):
+    claims = [
+        volume.get("persistentVolumeClaim", {}).get("claimName") for volume in template["spec"].get("volumes", [])
+    ]
+    if "checkpoints" in claims:
+        assert template["spec"]["securityContext"]["fsGroup"] == 10001
+        assert template["spec"]["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
+@pytest.mark.parametrize("manifest", [one for _, one in RENDERED if one["kind"] in ("RayCluster", "RayJob")], ids=str)
+def test_the_token_of_the_autoscaler_is_in_its_container_alone(manifest):
+    spec = manifest["spec"].get("rayClusterSpec", manifest["spec"])
+    token = "/var/run/secrets/kubernetes.io/serviceaccount"
+    head = spec["headGroupSpec"]["template"]["spec"]
+    paths = [mount["mountPath"] for one in containers({"spec": head}) for mount in one["volumeMounts"]]
+    assert token not in paths
+    if spec.get("enableInTreeAutoscaling"):
+        mounts = {mount["mountPath"]: mount["name"] for mount in autoscaler_container(spec)["volumeMounts"]}
+        (volume,) = [one for one in head["volumes"] if one["name"] == mounts[token]]
+        files = [next(iter(source)) for source in volume["projected"]["sources"]]
+        assert files == ["serviceAccountToken", "configMap", "downwardAPI"]  # token, ca.crt, namespace
+    else:
+        assert "kubernetes.io" not in json.dumps(head["volumes"])
+
+
+def test_the_head_alone_has_the_databases_url():
+    """Coordinators run beside their drivers, on the head; a trainer asks its coordinator, never the database."""
+    for name, template in PODS:
+        has = any(
+            one["name"] == "BANDSTAND_DATABASE_URL" for part in containers(template) for one in part.get("env", [])
+        )
+        assert has is not (name.endswith((" cpu", " gpu", "submitter"))), name
+
+
+def test_every_volume_is_mounted_and_every_mount_is_a_volume():
+    for name, template in PODS:
+        mounted = {mount["name"] for one in containers(template) for mount in one.get("volumeMounts", [])}
+        volumes = {volume["name"] for volume in template["spec"].get("volumes", [])}
+        assert mounted == volumes - {"kubernetes-token"}, name
+
+
+def test_the_head_is_not_taken_away_by_a_drained_node_and_has_time_to_end():
+    (cluster,) = [one for one in render(OVERLAYS[0]) if one["kind"] == "RayCluster"]
+    head = cluster["spec"]["headGroupSpec"]["template"]
+    labels = labelled(head, cluster="ray", group=None)
+    budgets = [one["spec"] for one in render(OVERLAYS[0]) if one["kind"] == "PodDisruptionBudget"]
+    mine = [one for one in budgets if one["selector"]["matchLabels"].items() <= labels.items()]
+    assert [one["minAvailable"] for one in mine] == [1]  # the only form that counts for pods of a custom resource
+    assert head["spec"]["terminationGracePeriodSeconds"] == 60
+
+
+def test_the_migration_upgrades_with_the_image_of_the_overlay():
+    (job,) = render(DEPLOY / "kubernetes" / "migration")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    (deployment,) = [one for one in render(OVERLAYS[0]) if one["kind"] == "Deployment"]
+    assert container["image"] == deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert container["args"] == ["db", "upgrade"]
+    assert job["metadata"]["namespace"] == "bandstand"
 
 
 def test_the_gpu_overlay_adds_workers_that_ask_for_a_gpu():
@@ -69,13 +131,14 @@ def test_the_gpu_overlay_adds_workers_that_ask_for_a_gpu():
     groups = {group["groupName"]: group for group in cluster["spec"]["workerGroupSpecs"]}
     (container,) = groups["gpu"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert container["image"].endswith(":gpu")
-    assert groups["cpu"]["template"]["spec"]["containers"][0]["image"].endswith(":cpu")
+    assert container["image"].endswith("-gpu")
+    assert groups["cpu"]["template"]["spec"]["containers"][0]["image"].endswith("-cpu")
 
 
 def test_every_network_policy_selects_pods_that_there_are():
     manifests = render(OVERLAYS[1])
-    labels = [template["metadata"]["labels"] for one in manifests for _, template in pod_templates(one)]
+    labels = [template["metadata"]["labels"] for _, template in PODS]
+    labels += [labelled(template, cluster="ray", group=None) for name, template in PODS if name.endswith("head")]
     labels.append({"cnpg.io/cluster": next(one["metadata"]["name"] for one in manifests if one["kind"] == "Cluster")})
     for policy in (one for one in manifests if one["kind"] == "NetworkPolicy"):
         wanted = policy["spec"]["podSelector"].get("matchLabels", {})
@@ -166,10 +229,11 @@ def test_the_files_start_the_server_with_options_that_it_has(words):
 def test_the_images_installation_works_in_an_empty_environment(tmp_path):
     """The Dockerfile's own RUN steps for the CPU image, in a virtual environment of their own."""
     text = (DEPLOY / "Dockerfile").read_text()
-    (install,) = re.findall(r"^RUN (pip install -c constraints.txt \.)$", text, re.MULTILINE)
+    (install,) = re.findall(r"^RUN (pip install -c constraints.txt '\.\[workers.+\]') \\$", text, re.MULTILINE)
+    packages = text.split("AS packages\n")[1].split("\nFROM")[0]
     source = tmp_path / "src"
     source.mkdir()
-    for name in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
+    for name in re.findall(r"^COPY (.+)$", packages, re.MULTILINE):
         for part in name.split()[:-1]:
             path = ROOT / part
             if path.is_dir():

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from bandstand.errors import BandstandError, InputError, MissingExtraError, one_line
-from bandstand.extras import extra_with, lacks
+from bandstand.errors import BandstandError, InputError, one_line
+from bandstand.extras import require_module
 from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.user_modules import find_clash, serve_modules
 
@@ -54,6 +54,7 @@ def find_study(target: str, stored_spec: Callable[[str], StudySpec] | None = Non
 
     Raises:
         InputError: there is none, or it breaks a rule.
+        MissingExtraError: the file imports what an extra brings, such as Keras, and that is not installed.
         StudyNotFoundError: stored studies were to be looked at, and there is none of this name.
     """
     here = str(Path.cwd())
@@ -103,10 +104,8 @@ def _from_python(path: Path, attribute: str) -> StudySpec:
     except (Exception, SystemExit) as error:  # a user's file may raise anything
         if isinstance(error, BandstandError):  # which says all there is to say
             raise
-        missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        extra = extra_with(missing) if missing else None
-        if missing and extra:
-            raise MissingExtraError(lacks(extra, path.name, [missing])) from error
+        if isinstance(error, ModuleNotFoundError) and error.name is not None:
+            require_module(error.name, path.name)
         raise InputError(
             f"a study's Python file must be importable; {path.name} raised {type(error).__name__}: {one_line(error)}"
         ) from error

@@ -89,8 +89,7 @@ def test_the_best_value_on_a_border_is_a_warning_and_that_of_another_trial_is_no
     told = warn(
         runs[::-1], spec.model_copy(update={"objective": spec.objective.model_copy(update={"direction": "maximize"})})
     )
-    assert "lies at the upper end of its range, so better values may lie beyond it." in told
-    assert "Try 0.0001 to 1, logarithmic." in told
+    assert "is at the upper end of its range, so better values may lie beyond it. Try 0.0001 to 1, logarithmic." in told
 
 
 @pytest.mark.parametrize(
@@ -99,10 +98,10 @@ def test_the_best_value_on_a_border_is_a_warning_and_that_of_another_trial_is_no
         (
             Int(1, 3),
             3,
-            "The best layers, 3, lies at the upper end of its range, so better values may lie beyond it. Try 1 to 4.",
+            "The best layers, 3, is at the upper end of its range, so better values may lie beyond it. Try 1 to 4.",
         ),
         (Int(1, 3), 1, ""),  # a model has at least one layer, so there is nothing to try
-        (Int(0, 2), 0, "The best layers, 0, lies at the lower end of its range, so the model may do without it."),
+        (Int(0, 2), 0, "The best layers, 0, is at the lower end of its range, so the model may do without it."),
     ],
 )
 def test_a_range_of_three_values_has_borders_too(warn, spec_of, run, parameter, value, told):
@@ -121,8 +120,8 @@ def test_a_parameter_that_never_mattered_needs_enough_trials_to_say_so(warn, spe
 
 def test_a_linear_range_over_decades_wants_a_logarithm(warn, spec_of, run):
     runs = [run([1.0], params={"rate": 0.05})]
-    advice = "With log = true, small values are searched as closely as large ones."
-    assert advice in warn(runs, spec_of({"rate": Float(1e-4, 0.1)}))
+    told = warn(runs, spec_of({"rate": Float(1e-4, 0.1)}))
+    assert "With log = true, small values are searched as closely as large ones." in told
     assert warn(runs, spec_of({"rate": Float(1e-4, 0.1, log=True)})) == ""
     assert warn(runs, spec_of({"rate": Float(0.01, 0.1)})) == ""
 

@@ -78,5 +78,5 @@ def test_other_differences_than_the_strategy_are_said(mine, make_baseline):
 def test_without_another_study_or_without_a_value_there_is_a_sentence(mine, make_record, make_baseline):
     assert draw(mine, []).startswith("There is no other study to compare with")
     assert draw(make_record([]), [mine]) == "This study has no value yet, so there is nothing to compare."
-    empty = make_record([], spec=make_baseline().spec)
-    assert "baseline is left out because it has no value yet." in draw(mine, [empty])
+    valueless = make_record([], spec=make_baseline().spec)
+    assert "baseline is left out because it has no value yet." in draw(mine, [valueless])

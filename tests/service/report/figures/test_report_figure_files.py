@@ -37,6 +37,6 @@ def test_images_without_kaleido_name_the_package(tmp_path, drawing, monkeypatch)
 
 def test_images_without_a_browser_say_so_in_one_line(tmp_path, drawing, monkeypatch):
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
-    with pytest.raises(InputError, match="images are drawn by Chromium or Chrome, and none was found: install one"):
+    with pytest.raises(InputError, match="Chromium or Chrome draws images, and neither was found: install one"):
         write_drawing(drawing, tmp_path / "history.svg", "History", "history")
     assert not (tmp_path / "history.svg").exists()
