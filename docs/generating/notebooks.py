@@ -45,7 +45,9 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, environment: Mapping[
     client.execute(env=dict(environment))
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [_without_machine(output, folder) for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [
+                _without_machine(output, folder) for output in cell.outputs if output.get("name") != "stderr"
+            ]
     return notebook
 
 
