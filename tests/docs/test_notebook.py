@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nbformat
-import pytest
 
 from docs.generating.notebooks import execute, page_from
 
