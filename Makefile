@@ -49,7 +49,7 @@ check: $(VENV)/.dev
 
 # The variable is for the theme's advice to move to its successor, which has no plugins yet.
 docs: $(VENV)/.dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 reference: $(VENV)/.dev
 	$(BIN)/python -m docs.generating
