@@ -122,7 +122,7 @@ class NotLoggedInError(InputError):
     """The server wants a token, and has got none that is good."""
 
 
-TOKEN_NEEDED = "a good token is needed; make one with `bandstand token create` on the server's machine, or log in"
+TOKEN_NEEDED = "a valid token is needed: get one from whoever runs the server, then log in with `bandstand login URL`"
 """What a server tells whoever has none, and its client where an answer has no text."""
 
 

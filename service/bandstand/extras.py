@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bandstand.errors import MissingExtraError
 
-__all__ = ["EXTRAS", "Extra", "extra_with", "lacks", "missing_packages", "require"]
+__all__ = ["EXTRAS", "Extra", "lacks", "missing_packages", "require", "require_module"]
 
 
 class Extra(NamedTuple):
@@ -75,15 +75,16 @@ def missing_packages(packages: Sequence[str]) -> list[str]:
     return [package for package in packages if not _is_installed(package.replace("-", "_"))]
 
 
-def extra_with(module: str) -> str | None:
-    """The extra that brings a module of this name, if there is one.
+def require_module(module: str, who: str) -> None:
+    """Refuse what imports a module that an extra brings and that is not installed; let any other module be.
 
-    Example:
-        >>> extra_with("tensorflow.data")
-        'workers'
+    Raises:
+        MissingExtraError: there is such an extra.
     """
     package = module.partition(".")[0].replace("_", "-")
-    return next((name for name, extra in EXTRAS.items() if package in extra.packages), None)
+    for name, extra in EXTRAS.items():
+        if package in extra.packages:
+            require(name, who, [package])
 
 
 def lacks(extra: str, who: str, missing: Sequence[str], *, otherwise: str = "") -> str:

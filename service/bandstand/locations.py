@@ -11,7 +11,7 @@ __all__ = ["bandstand_home", "checkpoints_uri", "database_url", "ray_address", "
 
 
 def bandstand_home() -> Path:
-    """Folder of the embedded database, checkpoints, logs and reports; BANDSTAND_HOME or the user's data folder."""
+    """The folder of the embedded database, checkpoints, logs and reports: BANDSTAND_HOME, or the user's data folder."""
     home = os.environ.get("BANDSTAND_HOME")
     if home:
         return Path(home).expanduser().absolute()
@@ -20,24 +20,24 @@ def bandstand_home() -> Path:
 
 
 def checkpoints_uri() -> str:
-    """Absolute path or fsspec URL under which checkpoints and models are kept; BANDSTAND_CHECKPOINTS."""
+    """The absolute path or fsspec URL of checkpoints and models: BANDSTAND_CHECKPOINTS, or a folder of the home."""
     uri = os.environ.get("BANDSTAND_CHECKPOINTS") or str(bandstand_home() / "checkpoints")
     return uri if "://" in uri else str(Path(uri).absolute())
 
 
 def database_url() -> str | None:
-    """The PostgreSQL server to use, or None for the embedded one; BANDSTAND_DATABASE_URL. A secret."""
+    """The URL of the PostgreSQL server: BANDSTAND_DATABASE_URL, or None for the embedded one. A secret."""
     return os.environ.get("BANDSTAND_DATABASE_URL") or None
 
 
 def ray_address() -> str | None:
-    """The Ray cluster to use, or None for a local Ray of our own; RAY_ADDRESS."""
+    """The address of the Ray cluster: RAY_ADDRESS, or None for a local Ray that Bandstand starts."""
     address = os.environ.get("RAY_ADDRESS") or None
     return None if address == "local" else address
 
 
 def ray_job_server() -> str | None:
-    """The job server of the cluster that a server uses, or None for a local Ray; RAY_API_SERVER_ADDRESS.
+    """The URL of the Ray cluster's job server: RAY_API_SERVER_ADDRESS, or None for a local Ray.
 
     Raises:
         InputError: a cluster is named, but not its job server.
@@ -45,7 +45,7 @@ def ray_job_server() -> str | None:
     address = os.environ.get("RAY_API_SERVER_ADDRESS") or None
     if address is None and ray_address() is not None:
         raise InputError(
-            f"a server needs its cluster's job server; RAY_ADDRESS is {ray_address()!r} and RAY_API_SERVER_ADDRESS is "
-            "not set: set it to http://HEAD:8265, or unset both for a local Ray"
+            f"a server needs the job server of its Ray cluster; RAY_ADDRESS is {ray_address()!r}, but "
+            "RAY_API_SERVER_ADDRESS is not set: set it to http://HEAD:8265, or unset RAY_ADDRESS for a local Ray"
         )
     return address

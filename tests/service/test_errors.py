@@ -119,13 +119,6 @@ def test_a_server_answers_with_the_status_of_an_errors_cause(kind: type[Bandstan
     )
 
 
-def test_the_docs_have_the_table_as_it_is() -> None:
-    rows = re.findall(
-        r"^\| `(\w+)` \| (\d+) \| (\d+) \|$", (ROOT / "docs/reference/errors.md").read_text(), re.MULTILINE
-    )
-    assert rows == [(kind.__name__, str(code), str(status)) for kind, (code, status) in ANSWERS.items()]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_of_another_process_is_the_same_here(kind: type[BandstandError]) -> None:
     error = error_named(kind.__name__, "no")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -26,25 +27,16 @@ from bandstand.errors import INTERRUPTED, BandstandError, InputError, answer_to
 
 __all__ = ["app", "main"]
 
+_ABOUT = "Tune the hyperparameters of Keras models. To try it, run `bandstand demo`."
+
 app = typer.Typer(
     name="bandstand",
-    help="Hyperparameter optimization for Keras: Optuna studies in PostgreSQL, trained by Ray workers.",
+    help=_ABOUT,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-database = typer.Typer(name="db", help="The database's schema.", no_args_is_help=True)
-app.add_typer(database)
-app.add_typer(token)
-app.command()(compare)
-app.command()(simulate)
-app.command()(also_on_server("asking:extend")(extend))
-app.command()(also_on_server("asking:enqueue")(enqueue))
-app.command()(also_on_server("looking:report")(report))
-app.command()(figure)
-app.command()(serve)
-for server_command in (submit, submit_comparison, watch, logs, resume, delete, login, logout):
-    app.command()(server_command)
+database = typer.Typer(name="db", help="Upgrade the schema of the database.", no_args_is_help=True)
 
 
 def main() -> None:
@@ -73,21 +65,17 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_ABOUT)
 def options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Hyperparameter optimization for Keras: Optuna studies in PostgreSQL, trained by Ray workers."""
+    """Show the version, or the help."""
 
 
-app.command()(run)
-
-
-@app.command()
 def demo(workers: Workers = None) -> int:
-    """Tune a model of handwritten digits, compare with random search, write a report."""
+    """Try Bandstand: tune a small model, compare it with random search and write a report."""
     from bandstand.commands.work.demonstration import run_demo
     from bandstand.running.extras_for_training import require_training
 
@@ -95,38 +83,26 @@ def demo(workers: Workers = None) -> int:
     try:
         report = run_demo(workers)
     except KeyboardInterrupt:
-        typer.echo("paused; `bandstand demo` goes on where it stopped", err=True)
+        typer.echo("paused; `bandstand demo` continues where it stopped", err=True)
         return INTERRUPTED
     typer.echo(str(report))
     return 0
 
 
-app.command(name="list")(also_on_server("looking:list_studies")(list_studies))
-app.command()(also_on_server("looking:show")(show))
-app.command()(also_on_server("looking:best")(best))
-app.command()(model)
-app.command()(export)
-app.command()(schedule)
-app.command()(replay)
-
-
-@app.command()
-@also_on_server("asking:stop")
 def stop(name: StudyName) -> None:
-    """Ask whoever runs a study to pause it."""
+    """Pause a study that is running."""
     from bandstand.store.store import Store
 
     if Store.open().requests.stop(name):
-        typer.echo(f"{name}: its trials pause at the end of their epochs; `bandstand run` goes on")
+        typer.echo(f"{name}: its trials pause at the end of their epochs; `bandstand run` continues it")
     else:
-        typer.echo(f"{name}: nobody runs it")
+        typer.echo(f"{name}: it does not run now, so there is nothing to stop")
 
 
-@app.command()
 def dashboard(
-    port: Annotated[int, typer.Option(help="Port on the loopback interface.")] = 8080,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
 ) -> None:
-    """Optuna Dashboard on the same database, for this machine only."""
+    """Show the studies in Optuna Dashboard, in a browser on this machine."""
     from bandstand.optuna_dashboard.dashboard import serve_dashboard
 
     serve_dashboard(port)
@@ -134,7 +110,46 @@ def dashboard(
 
 @database.command()
 def upgrade() -> None:
-    """Bring the database's schema up to this version."""
+    """Upgrade the schema of the database to this version of Bandstand."""
     from bandstand.store.store import upgrade_database
 
     typer.echo(upgrade_database())
+
+
+PANELS: dict[str, dict[str, Callable[..., Any]]] = {
+    "Starting": {"demo": demo, "run": run, "simulate": simulate, "compare": compare, "replay": replay},
+    "Looking": {
+        "list": also_on_server("looking:list_studies")(list_studies),
+        "show": also_on_server("looking:show")(show),
+        "best": also_on_server("looking:best")(best),
+        "report": also_on_server("looking:report")(report),
+        "figure": figure,
+        "model": model,
+        "export": export,
+        "schedule": schedule,
+        "watch": watch,
+        "logs": logs,
+        "dashboard": dashboard,
+    },
+    "Changing": {
+        "stop": also_on_server("asking:stop")(stop),
+        "resume": resume,
+        "extend": also_on_server("asking:extend")(extend),
+        "enqueue": also_on_server("asking:enqueue")(enqueue),
+        "delete": delete,
+    },
+    "The server": {
+        "serve": serve,
+        "login": login,
+        "submit": submit,
+        "submit-comparison": submit_comparison,
+        "logout": logout,
+    },
+}
+"""The commands in the order in which a user needs them; the help shows a panel for each group."""
+
+for panel, commands in PANELS.items():
+    for name, command in commands.items():
+        app.command(name=name, rich_help_panel=panel)(command)
+app.add_typer(token, rich_help_panel="The server")
+app.add_typer(database, rich_help_panel="The server")

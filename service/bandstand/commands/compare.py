@@ -19,17 +19,27 @@ __all__ = ["compare"]
 
 _REPEATS = 5
 
-File = Annotated[str, typer.Argument(help="study.toml, train.py:study, a built-in study, or the name of a comparison.")]
+File = Annotated[
+    str,
+    typer.Argument(
+        help="A study file (study.toml), a Python object (train.py:study), a built-in study, or a stored comparison."
+    ),
+]
 Repeats = Annotated[
-    int | None, typer.Option(min=1, help=f"Studies of each strategy, a seed each; {_REPEATS} when left out.")
+    int | None,
+    typer.Option(min=1, help=f"Number of studies per strategy, each with its own seed. Default: {_REPEATS}."),
 ]
-BudgetTexts = Annotated[list[str] | None, typer.Option(help=f"Of each study, instead of the file's: {BUDGET_FORMS}.")]
-MaxEpochs = Annotated[int | None, typer.Option(min=1, help="Instead of the study's.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Of the first repeat, instead of the study's.")]
+BudgetTexts = Annotated[
+    list[str] | None, typer.Option(help=f"Budget of each study, instead of the file's: {BUDGET_FORMS}.")
+]
+MaxEpochs = Annotated[int | None, typer.Option(min=1, help="Epochs of a full training, instead of the file's.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the first repeat, instead of the file's.")]
 Reuse = Annotated[
-    bool, typer.Option("--reuse", help="Take finished studies with the same settings instead of running them.")
+    bool, typer.Option("--reuse", help="Use finished studies with the same settings instead of running them again.")
 ]
-Output = Annotated[Path | None, typer.Option("--output", "--out", "-o", help="Write the report: .html, .md or .json.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "--out", "-o", help="Write the report to this file: .html, .md or .json.")
+]
 
 
 def compare(
@@ -46,7 +56,11 @@ def compare(
     as_json: AsJson = False,
     data_may_differ: DataMayDiffer = False,
 ) -> int:
-    """Compare strategies at the same budget, several times each; the same command goes on or extends it."""
+    """Compare strategies: run each one several times, all at the same budget.
+
+    The same command continues a comparison that was interrupted.
+    With more strategies or repeats it extends the comparison.
+    """
     from bandstand.commands.work import comparing
     from bandstand.running.extras_for_training import require_training
     from bandstand.running.run import RunOptions
@@ -66,7 +80,7 @@ def compare(
     try:
         comparing.run_comparison(store, plan, options, quiet=as_json)
     except KeyboardInterrupt:
-        typer.echo("paused; the same command goes on where it stopped", err=True)
+        typer.echo("paused; the same command continues where it stopped", err=True)
         return INTERRUPTED
     comparing.show_comparison(store, plan, output, as_json)
     return 0

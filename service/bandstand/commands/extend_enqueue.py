@@ -19,10 +19,10 @@ __all__ = ["enqueue", "extend", "texts_from"]
 def extend(
     name: StudyName,
     budget: Annotated[
-        list[str], typer.Option("--budget", help=f"The new total of what the study limits: {BUDGET_FORMS}.")
+        list[str], typer.Option("--budget", help=f"New total of a limit that the study has: {BUDGET_FORMS}.")
     ],
 ) -> None:
-    """Let a study spend more, whether it runs, is stopped or has finished. Its strategy stays as it is."""
+    """Raise the budget of a study, whether it runs, is stopped or has finished."""
     from bandstand.problem.budget import Budget
     from bandstand.store.store import Store
     from bandstand.study.budget_text import budget_from
@@ -35,9 +35,11 @@ def extend(
 
 def enqueue(
     name: StudyName,
-    params: Annotated[list[str], typer.Argument(help="Every parameter of a trial: units=32 learning_rate=0.01.")],
+    params: Annotated[
+        list[str], typer.Argument(help="A value for each parameter, such as units=32 learning_rate=0.01.")
+    ],
 ) -> None:
-    """Have these params trained next, as a trial of the study."""
+    """Add a trial with your own params to a study. It is trained next."""
     from bandstand.store.rows.request_rows import params_from
     from bandstand.store.store import Store
 
@@ -47,28 +49,29 @@ def enqueue(
     asked = any(request.kind == "extend" and request.taken_at is None for request in store.requests.read(name))
     state = store.progress(name).state
     waits = state == "finished" and not asked
-    room = "; it has finished: where its budget is used, they wait until that is extended" if waits else ""
-    typer.echo(f"{name}: these params are tried next, within its budget; {_what_is_next(name, state)}{room}")
+    typer.echo(f"{name}: these params are tried next, within the budget; {_what_is_next(name, state)}")
+    if waits:
+        typer.echo("the study has finished; if its budget is spent, also raise it with `bandstand extend`")
 
 
 def texts_from(params: list[str]) -> dict[str, str]:
     """Params as they are given on the command line, by their names.
 
     Raises:
-        InputError: one is not name=value.
+        InputError: one is not NAME=VALUE.
     """
     from bandstand.errors import InputError
 
     unread = next((text for text in params if "=" not in text), None)
     if unread is not None:
-        raise InputError(f"params are written name=value, such as units=32; got {unread!r}")
+        raise InputError(f"params must be written NAME=VALUE, such as units=32; got {unread!r}")
     return dict(text.partition("=")[::2] for text in params)
 
 
 def _what_is_next(name: str, state: str) -> str:
     if state == "running":
-        return "whoever runs it takes that in within seconds"
-    return f"nobody runs it now: `bandstand run {shlex.quote(name)} --resume` takes that in and goes on"
+        return "the running study takes this in within seconds"
+    return f"the study does not run now; continue it with `bandstand run {shlex.quote(name)} --resume`"
 
 
 def _user() -> str | None:

@@ -20,9 +20,9 @@ __all__ = ["best", "export", "list_studies", "schedule", "show"]
 
 def list_studies(
     as_json: AsJson = False,
-    everything: Annotated[bool, typer.Option("--all", help="The studies of comparisons, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list each study of a comparison.")] = False,
 ) -> None:
-    """All studies in the database, the newest first; a comparison's are one line."""
+    """List all studies, the newest first. A comparison takes one line."""
     from bandstand.commands.work.json_output import print_json
     from bandstand.commands.work.printing import print_studies
     from bandstand.store.store import Store
@@ -33,13 +33,13 @@ def list_studies(
         print_json([vars(study) for study in studies])
         return
     if not studies:
-        typer.echo("there are no studies yet; `bandstand run digits_mlp` makes one")
+        typer.echo("there are no studies yet; `bandstand run digits_mlp` runs one")
         return
     print_studies(studies, [] if everything else store.plans.names())
 
 
 def show(name: StudyName, as_json: AsJson = False) -> None:
-    """Where a study stands: its best trials, what was pruned, what failed and why."""
+    """Show the state of a study, its best trials and its failures."""
     from bandstand.commands.work.json_output import json_from, print_json
     from bandstand.commands.work.printing import print_record
     from bandstand.store.store import Store
@@ -52,7 +52,7 @@ def show(name: StudyName, as_json: AsJson = False) -> None:
 
 
 def best(name: StudyName, as_json: AsJson = False) -> int:
-    """The best params, their value and the model's path."""
+    """Show the best params of a study, their value and the path of the model."""
     from bandstand.commands.work.json_output import best_json, print_json
     from bandstand.commands.work.printing import print_best
     from bandstand.store.store import Store
@@ -69,10 +69,11 @@ def best(name: StudyName, as_json: AsJson = False) -> int:
 
 
 def export(
-    name: StudyName, output: Annotated[Path, typer.Option("--output", "-o", help="A .csv or .parquet file.")]
+    name: StudyName, output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .csv or .parquet.")]
 ) -> None:
-    """Write a study's trials as CSV or Parquet."""
+    """Write the trials of a study to a .csv or .parquet file."""
     from bandstand.extras import require
+    from bandstand.report.text import counted
     from bandstand.store.store import Store
 
     if output.suffix not in (".csv", ".parquet"):
@@ -85,16 +86,22 @@ def export(
         trials.to_csv(output, index=False)
     else:
         trials.to_parquet(output, index=False)
-    typer.echo(f"{output}: {len(trials)} trials")
+    typer.echo(f"{output}: {counted(len(trials), 'trial')}")
 
 
 def schedule(
     name: StudyName,
     trial: Trial = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A .json or .csv file to write.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write each epoch to this file: .json or .csv.")
+    ] = None,
 ) -> None:
-    """What the best model was trained with, epoch by epoch, from fresh weights along all its ancestors."""
+    """Show the params that led to the best model, epoch by epoch.
+
+    The list begins with random weights, at the first ancestor of the best trial.
+    """
     from bandstand.commands.work.printing import print_params_by_epoch
+    from bandstand.report.text import counted
     from bandstand.store.reading.params_by_epoch import write_params_by_epoch
     from bandstand.store.store import Store
 
@@ -105,7 +112,10 @@ def schedule(
         print_params_by_epoch(found)
         return
     write_params_by_epoch(found, output)
-    typer.echo(f"{output}: {len(found.epochs)} epochs of trial {found.trial} and its ancestors")
+    typer.echo(f"{output}: {counted(len(found.epochs), 'epoch')} of trial {found.trial} and its ancestors")
     unknown = sum(row["learning_rate"] is None for row in found.epochs)
     if unknown:
-        typer.echo(f"the optimizer told no learning rate in {unknown} of them, and `TableSchedule.load` needs all")
+        typer.echo(
+            f"{counted(unknown, 'epoch has', 'epochs have')} no learning rate, because the optimizer told none; "
+            "`TableSchedule.load` cannot read this file"
+        )

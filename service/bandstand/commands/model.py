@@ -18,9 +18,9 @@ __all__ = ["model"]
 
 
 def model(
-    name: StudyName, output: Annotated[Path, typer.Option("--output", "-o", help="The .keras file to write.")]
+    name: StudyName, output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .keras.")]
 ) -> None:
-    """Write a study's best model to a .keras file, which Keras loads without Bandstand."""
+    """Write the best model of a study to a .keras file. Keras loads it without Bandstand."""
     from bandstand import stored_files
     from bandstand.store.store import Store
 
@@ -29,15 +29,18 @@ def model(
     check_folder(output, "model")
     best = Store.open().record(name).best
     if best is None:
-        raise InputError(f"study {name!r} has no model yet, because no trial has a value; `bandstand show` tells why")
+        raise InputError(
+            f"study {name!r} has no model yet, because no trial has a value; `bandstand show` shows its state"
+        )
     if best.model_path is None:
         raise InputError(f"study {name!r} has no model to write: {best.model_words}")
     try:
         content = stored_files.read(best.model_path)
     except FileNotFoundError:
         raise InputError(
-            f"the model of study {name!r} must be at {best.model_path}; the file is not there. "
-            f"`bandstand replay {name}` trains it again"
+            f"the model of study {name!r} must be at {best.model_path}, and the file is not there: train the "
+            "model again "
+            f"with `bandstand replay {name}`"
         ) from None
     stored_files.write(content, str(output.absolute()))
     typer.echo(f'{output}: the model of trial {best.number}; `keras.saving.load_model("{output}")` loads it')

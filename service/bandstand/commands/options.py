@@ -15,34 +15,41 @@ __all__ = [
     "DataMayDiffer",
     "Strategies",
     "StudyName",
+    "StudyOrComparisonName",
     "Trial",
     "Workers",
     "workers_option",
 ]
 
 
-def workers_option(least: int | None = None) -> Any:  # as `typer.Option` is typed
-    """`--workers`; `least` where the command does not check the number itself."""
-    return typer.Option("--workers", "-w", min=least, help="Trainers at the same time; as many as fit when left out.")
+def workers_option(
+    least: int | None = None, default: str | None = "as many as fit"
+) -> Any:  # as `typer.Option` is typed
+    """`--workers`; `least` where the command does not check the number itself, `default` in words where it is none."""
+    text = "Number of trainers that work at the same time."
+    return typer.Option("--workers", "-w", min=least, help=text, show_default=default or True)
 
 
 Workers = Annotated[int | None, workers_option()]
-StudyName = Annotated[str, typer.Argument(help="The study's name, as `bandstand list` shows it.")]
-Trial = Annotated[int | None, typer.Option(help="The trial; the best one when left out.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
+StudyName = Annotated[str, typer.Argument(help="Name of the study, as `bandstand list` shows it.")]
+StudyOrComparisonName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the study or comparison, as `bandstand list` shows it.")
+]
+Trial = Annotated[int | None, typer.Option(help="Number of the trial. Default: the best trial.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Strategies = Annotated[
     list[str] | None,
     typer.Option(
-        help="SAMPLER+PRUNER with commas, such as tpe+asha,hyperband,pbt; else the study's. A sampler alone has no "
-        "pruner, not asha as in a study file. Random and grid search are always among them."
+        help="Strategies to compare, with commas between them, such as tpe+asha,hyperband,pbt. Without +PRUNER, no "
+        "trial is pruned. (In a study file the default is asha.) Default: the study's strategy. Random and grid "
+        "search always take part."
     ),
 ]
-ComparisonName = Annotated[
-    str | None, typer.Option("--as", help="The comparison's name; NAME-comparison when left out.")
-]
+ComparisonName = Annotated[str | None, typer.Option("--as", help="Name of the comparison. Default: NAME-comparison.")]
 DataMayDiffer = Annotated[
     bool,
     typer.Option(
-        "--data-may-differ", help="Go on where a trainer has other data than the study's first; the reports say so."
+        "--data-may-differ",
+        help="Continue even if a trainer loads other data than the study's first trainer. The reports mention it.",
     ),
 ]

@@ -31,4 +31,4 @@ def check_folder(output: Path, what: str) -> None:
         InputError: it is not.
     """
     if not output.absolute().parent.is_dir():
-        raise InputError(f"the {what}'s folder must exist; {str(output.parent)!r} does not: make it")
+        raise InputError(f"the {what}'s folder must exist; {str(output.parent)!r} does not: create it")

@@ -15,24 +15,25 @@ from bandstand.errors import InputError
 
 __all__ = ["figure", "report"]
 
-Name = Annotated[str, typer.Argument(help="The name of a study, as `bandstand list` shows it, or of a comparison.")]
+Name = Annotated[str, typer.Argument(help="Name of the study or comparison, as `bandstand list` shows it.")]
 Against = Annotated[
-    list[str] | None, typer.Option(help="Another study to compare with; may be given several times.")
+    list[str] | None, typer.Option(help="Another study to compare with. Can be given several times.")
 ]  # fmt: skip
 
 
 def report(
     name: Name,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write: .html, .md or .json.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .html, .md or .json.")],
     against: Against = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="html, md or json; what the file's suffix says when left out.")
+        str | None,
+        typer.Option("--format", help="Format of the report: html, md or json. Default: by the suffix of the file."),
     ] = None,
     style: Annotated[
-        str, typer.Option(help="report, or writeup: under the headings of a project write-up.")
+        str, typer.Option(help="report, or writeup, which has the headings of a project write-up.")
     ] = "report",
 ) -> None:
-    """Write the report of a study or a comparison: one file that needs nothing else."""
+    """Write the report of a study or comparison as one file."""
     from bandstand.commands.work.reporting import publish_report, write_comparison_report
     from bandstand.comparison.results import read_results
     from bandstand.report.forms.page import write_report
@@ -42,7 +43,7 @@ def report(
     store = Store.open()
     if name in store.plans.names():
         if against or style != "report":
-            raise InputError(f"--against and --style are for studies; {name!r} is a comparison: leave them out")
+            raise InputError(f"--against and --style work with studies only; {name!r} is a comparison: leave them out")
         write_comparison_report(store, read_results(store, store.plans.get(name)), output, form)
     else:
         record, others = store.record(name), [store.record(other) for other in against or []]
@@ -52,11 +53,14 @@ def report(
 
 def figure(
     name: Name,
-    which: Annotated[str, typer.Argument(metavar="FIGURE", help="One of the report's figures; see the README.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write: .html, .png or .svg.")],
+    which: Annotated[
+        str,
+        typer.Argument(metavar="FIGURE", help="A figure of the report, such as best_so_far. A wrong name prints all."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .html, .png or .svg.")],
     against: Against = None,
 ) -> None:
-    """Write one figure of the report of a study or a comparison."""
+    """Write one figure of a report as .html, .png or .svg."""
     from bandstand.commands.work.reporting import comparison_figure, study_figure
     from bandstand.report.forms.image import check_suffix, write_drawing
     from bandstand.store.store import Store
@@ -69,6 +73,6 @@ def figure(
     else:
         title, drawing = study_figure(store, name, which, against)
     if isinstance(drawing, str):
-        raise InputError(f"figure {which} of {name!r} has nothing to draw: {drawing}")
+        raise InputError(f"the figure {which} of {name!r} has nothing to draw: {drawing}")
     write_drawing(drawing, output, f"{title}: {name}", which)
     typer.echo(str(output.absolute()))

@@ -11,24 +11,27 @@ from typing import Annotated
 
 import typer
 
-from bandstand.commands.options import DataMayDiffer, StudyName, Trial, Workers
+from bandstand.commands.options import DataMayDiffer, StudyName, Trial, Workers, workers_option
 from bandstand.errors import INTERRUPTED
 
 __all__ = ["replay", "run"]
 
 StudyFile = Annotated[
-    str, typer.Argument(help="study.toml, train.py:study, a built-in study, or with --resume a study's name.")
+    str,
+    typer.Argument(
+        help="A study file (study.toml), a Python object (train.py:study), a built-in study, or with --resume the "
+        "name of a stored study."
+    ),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Only go on with a study that is stored already; refuse to make a new one.")
-]
-ReplayName = Annotated[str | None, typer.Option("--as", help="The new study's name; NAME-replay when left out.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue a stored study; never create a new one.")]
+ReplayName = Annotated[str | None, typer.Option("--as", help="Name of the new study. Default: NAME-replay.")]
+OneWorker = Annotated[int | None, workers_option(default=True)]
 
 
 def run(
     file: StudyFile, workers: Workers = None, resume: Resume = False, data_may_differ: DataMayDiffer = False
 ) -> int:
-    """Run a study, or go on with it where it stands. Ctrl-C pauses it; the same command goes on."""
+    """Run a study. Ctrl-C pauses it; the same command continues it."""
     from bandstand.commands.work.running import find_to_run, say_end
     from bandstand.running.extras_for_training import require_training
     from bandstand.running.live_display import make_display
@@ -41,11 +44,11 @@ def run(
     try:
         outcomes = run_studies(store, [found.spec], options, make_display(store))
     except KeyboardInterrupt:
-        typer.echo(f"paused; {again} goes on where it stopped", err=True)
+        typer.echo(f"paused; {again} continues where it stopped", err=True)
         return INTERRUPTED
     outcome = outcomes.get(found.spec.name)
     if outcome is None:
-        typer.echo(f"stopped before it began; {again} begins", err=True)
+        typer.echo(f"stopped before it began; {again} starts it", err=True)
         return INTERRUPTED
     return say_end(store, found.spec.name, outcome, again)
 
@@ -54,10 +57,14 @@ def replay(
     name: StudyName,
     trial: Trial = None,
     as_name: ReplayName = None,
-    workers: Workers = 1,
+    workers: OneWorker = 1,
     data_may_differ: DataMayDiffer = False,
 ) -> int:
-    """Train the schedule of a study's best model once more from fresh weights, as a study beside it."""
+    """Train the best model of a study again, from new random weights.
+
+    The replay is a study of its own.
+    In each epoch it uses the params that the first training used in that epoch.
+    """
     from bandstand.running.extras_for_training import require_training
     from bandstand.running.live_display import make_display
     from bandstand.running.messages import StudyOutcome
@@ -74,7 +81,7 @@ def replay(
     try:
         outcomes = run_studies(store, [spec], options, make_display(store))
     except KeyboardInterrupt:
-        typer.echo("paused; the same command goes on where it stopped", err=True)
+        typer.echo("paused; the same command continues where it stopped", err=True)
         return INTERRUPTED
     outcome = outcomes.get(spec.name, StudyOutcome(state="stopped", reason="before it began"))
     if outcome.state != "finished":

@@ -17,31 +17,34 @@ __all__ = ["serve"]
 
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 takes one that is free.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on. 0 picks a free one.")]
 PerUser = Annotated[
-    int, typer.Option(min=1, help="Submissions of one user that run at the same time, on all servers together.")
+    int,
+    typer.Option(min=1, help="Limit of submissions of one user that run at the same time, on all servers together."),
 ]
 AtOnce = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Submissions of this server that run at the same time; when left out, the cores of this machine "
-        "without a cluster, no limit with one.",
+        help="Limit of submissions that this server runs at the same time. Default: the number of CPU cores, or no "
+        "limit if the server uses a Ray cluster.",
     ),
 ]
 TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file with the certificate chain.")]
-TlsKey = Annotated[Path | None, typer.Option(help="PEM file with its private key.")]
-BehindProxy = Annotated[bool, typer.Option("--behind-proxy", help="A proxy in front of the server does TLS.")]
+TlsKey = Annotated[Path | None, typer.Option(help="PEM file with the private key.")]
+BehindProxy = Annotated[bool, typer.Option("--behind-proxy", help="A proxy in front of the server handles TLS.")]
 Proxies = Annotated[
     str | None,
     typer.Option(
-        help="With --behind-proxy: IP addresses or networks of the proxies, with commas between them. The server "
-        "believes their X-Forwarded-For and X-Forwarded-Proto headers, and nobody else's.  [default: this machine]"
+        help="Comma-separated IP addresses or networks of the proxies, with --behind-proxy. The server believes the "
+        "X-Forwarded-For and X-Forwarded-Proto headers of these addresses only. Default: this machine."
     ),
 ]
-ServerLogs = Annotated[LogFormat, typer.Option("--log-format", help="Lines for people, or JSON for log collectors.")]
+ServerLogs = Annotated[
+    LogFormat, typer.Option("--log-format", help="Write logs as text, or as one JSON object a line.")
+]
 Dispatches = Annotated[
-    bool, typer.Option("--dispatch/--no-dispatch", help="Run what is submitted, or only answer requests.")
+    bool, typer.Option("--dispatch/--no-dispatch", help="Run what users submit, or only answer requests.")
 ]
 
 
@@ -57,7 +60,11 @@ def serve(
     log_format: ServerLogs = LogFormat.TEXT,
     dispatch: Dispatches = True,
 ) -> int:
-    """Serve a team: studies are submitted to it, run on the Ray cluster, and looked at with it."""
+    """Start a server for a team.
+
+    Users submit studies to it.
+    The server runs them on a Ray cluster, or on this machine if none is set.
+    """
     from bandstand.extras import require
 
     require("server", "`bandstand serve`")
@@ -71,7 +78,7 @@ def serve(
         proxy_addresses,
         run_server,
         tls_files,
-    )  # fmt: skip
+    )
     from bandstand.locations import ray_job_server
     from bandstand.running.dispatcher_process import DispatcherProcess
     from bandstand.store.store import Store
@@ -82,8 +89,8 @@ def serve(
     )
     if not is_loopback(host) and not transport.is_encrypted:
         raise InputError(
-            f"tokens must not travel in the clear; {host!r} is not the loopback interface: give --tls-certificate and "
-            "--tls-key, or --behind-proxy if a proxy does TLS"
+            f"tokens must travel encrypted; {host!r} is not the loopback interface: give --tls-certificate and "
+            "--tls-key, or --behind-proxy if a proxy handles TLS"
         )
     if dispatch:
         ray_job_server()  # refuses what the dispatcher could not use

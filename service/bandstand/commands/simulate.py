@@ -19,30 +19,46 @@ __all__ = ["simulate"]
 
 File = Annotated[
     str | None,
-    typer.Argument(help="study.toml, train.py:study or a built-in study; may be left out with recorded curves."),
+    typer.Argument(
+        help="A study file (study.toml), a Python object (train.py:study) or a built-in study. Recorded curves need "
+        "none."
+    ),
 ]
-VirtualWorkers = Annotated[int, typer.Option("--workers", "-w", help="Virtual workers.")]
-Curves = Annotated[str, typer.Option(help="Learning curves: analytic (made up), lcbench:TASK or taskset:TASK.")]
+VirtualWorkers = Annotated[int, typer.Option("--workers", "-w", help="Number of virtual workers.")]
+Curves = Annotated[
+    str, typer.Option(help="Learning curves: analytic (made up), lcbench:TASK or taskset:TASK (recorded).")
+]
 Strategies = Annotated[
     list[str] | None,
     typer.Option(
-        help="SAMPLER+PRUNER with commas, such as tpe+asha,random+asha:min_epochs=1; else the study's. A sampler "
-        "alone has no pruner, not asha as in a study file."
+        help="Strategies to simulate, with commas between them, such as tpe+asha,random+asha:min_epochs=1. Without "
+        "+PRUNER, no trial is pruned. (In a study file the default is asha.) Default: the study's strategy."
     ),
 ]
-BudgetTexts = Annotated[list[str] | None, typer.Option(help=f"Instead of the study's: {BUDGET_FORMS}.")]
-MaxEpochs = Annotated[int | None, typer.Option(help="Instead of the study's.")]
-Repeats = Annotated[int, typer.Option(min=1, help="Simulated studies of each strategy, a seed each.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="The first seed, instead of the study's.")]
-EpochSeconds = Annotated[float, typer.Option(help="What an epoch takes on average; lcbench has durations of its own.")]
-Speeds = Annotated[str, typer.Option(help="Of the workers, in turn, such as 1,1,0.5.")]
-StartSeconds = Annotated[str, typer.Option(help="Until a worker is up, in turn, such as 0,30.")]
-Stragglers = Annotated[
-    float, typer.Option(help="σ: an epoch takes 1 + |z| times as long, z normal with this deviation.")
+BudgetTexts = Annotated[
+    list[str] | None, typer.Option(help=f"Budget of each study, instead of the file's: {BUDGET_FORMS}.")
 ]
-Failures = Annotated[float, typer.Option(help="Deaths of each worker per hour.")]
+MaxEpochs = Annotated[int | None, typer.Option(help="Epochs of a full training, instead of the file's.")]
+Repeats = Annotated[int, typer.Option(min=1, help="Number of studies per strategy, each with its own seed.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the first repeat, instead of the file's.")]
+EpochSeconds = Annotated[
+    float, typer.Option(help="Average seconds of an epoch. lcbench uses its recorded durations instead.")
+]
+Speeds = Annotated[str, typer.Option(help="Relative speeds, given to the workers in turn, such as 1,1,0.5.")]
+StartSeconds = Annotated[
+    str, typer.Option(help="Seconds until a worker is ready, given to the workers in turn, such as 0,30.")
+]
+Stragglers = Annotated[
+    float,
+    typer.Option(
+        help="Spread of the epochs' durations: an epoch takes 1 + |z| times as long, where z is normal with this "
+        "standard deviation."
+    ),
+]
+Failures = Annotated[float, typer.Option(help="Average number of deaths per worker and hour.")]
 Output = Annotated[
-    Path | None, typer.Option("--output", "--out", "-o", help="Write the report: .html with plots, .md or .json.")
+    Path | None,
+    typer.Option("--output", "--out", "-o", help="Write the report to this file: .html (with plots), .md or .json."),
 ]
 
 
@@ -63,7 +79,7 @@ def simulate(
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate a study: what would this strategy do with my budget and workers? Trains nothing."""
+    """Simulate what strategies do with your budget and workers. Nothing is trained."""
     from bandstand.commands.work.simulating import numbers_from, show_simulated, simulated, study_in
     from bandstand.simulation.cluster import VirtualCluster
     from bandstand.simulation.learning_curves.sources import open_source

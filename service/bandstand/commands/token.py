@@ -11,23 +11,24 @@ import typer
 
 __all__ = ["token"]
 
-token = typer.Typer(name="token", help="Tokens of a server's users.", no_args_is_help=True)
+token = typer.Typer(name="token", help="Create, list and revoke the tokens of a server's users.", no_args_is_help=True)
 
 _DAYS = 90.0
 
 
 @token.command()
 def create(
-    user: Annotated[str, typer.Argument(help="The user's name.")],
+    user: Annotated[str, typer.Argument(help="Name of the user.")],
     role: Annotated[
         str,
         typer.Option(
-            help="viewer: look; submitter: run code on the cluster; admin: the same with everybody's studies."
+            help="viewer sees everything; submitter also submits studies and changes their own; admin also changes "
+            "everybody's studies."
         ),
     ] = "submitter",
-    days: Annotated[float, typer.Option(help="Until it expires.")] = _DAYS,
+    days: Annotated[float, typer.Option(help="Days until the token expires.")] = _DAYS,
 ) -> None:
-    """Make a token; it is shown this once."""
+    """Create a token and print it. It is shown only once."""
     from bandstand.store.accounts import Role
     from bandstand.store.store import Store
 
@@ -35,20 +36,20 @@ def create(
     typer.echo(made.text)
     typer.echo(
         f"{user}'s token {made.record.id}: {made.record.role}, until {made.record.expires_at:%Y-%m-%d}; keep it "
-        "secret, it is not shown again",
+        "secret; it is not shown again",
         err=True,
     )
 
 
 @token.command(name="list")
 def list_tokens() -> None:
-    """All tokens without their secrets, the newest first."""
+    """List all tokens without their secrets, the newest first."""
     from bandstand.report.forms.terminal_tables import make_console, print_table
     from bandstand.store.store import Store
 
     tokens = Store.open().accounts.list_tokens()
     if not tokens:
-        typer.echo("there are no tokens yet; `bandstand token create NAME` makes one")
+        typer.echo("there are no tokens yet; `bandstand token create NAME` creates one")
         return
     rows = []
     for one in tokens:
@@ -59,8 +60,8 @@ def list_tokens() -> None:
 
 
 @token.command()
-def revoke(which: Annotated[str, typer.Argument(help="A token's id, or a user's name for all of theirs.")]) -> None:
-    """End a token, or all tokens of a user, at once."""
+def revoke(which: Annotated[str, typer.Argument(help="ID of a token, or name of a user.")]) -> None:
+    """Revoke a token, or all tokens of a user. This takes effect at once."""
     from bandstand.store.store import Store
 
     for one in Store.open().accounts.revoke(which):

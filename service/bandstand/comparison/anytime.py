@@ -74,7 +74,7 @@ def _values_at(run: ArmStudy, points: Sequence[float] | np.ndarray[Any, Any], ag
 
 def draw_by_epochs(results: Results, conclusions: Conclusions) -> Drawing | str:
     """What the budget buys."""
-    return _draw(results, conclusions, "epochs", "Equal epochs are an equal budget.")
+    return _draw(results, conclusions, "epochs", "")
 
 
 def draw_by_seconds(results: Results, conclusions: Conclusions) -> Drawing | str:
@@ -83,8 +83,8 @@ def draw_by_seconds(results: Results, conclusions: Conclusions) -> Drawing | str
         results,
         conclusions,
         "seconds",
-        "Time is the sum of what epochs took on all workers; starts and pauses are left out. Arms end where they had "
-        "used their epochs: small models train faster, so equal epochs are not equal times.",
+        "Time is the sum of the durations of all epochs on all workers, without starts and pauses. Small models train "
+        "faster, so strategies with equal epochs end at different times.",
     )
 
 
@@ -93,12 +93,7 @@ def _draw(results: Results, conclusions: Conclusions, against: Against, remark: 
     if isinstance(data, str):
         return data
     shaded = _shaded(data, results, conclusions)
-    better = "down" if data.objective.direction == "minimize" else "up"
-    sentences = [
-        f"Best {data.objective.metric} so far; further {better} is better.",
-        remark,
-        _spread_sentence(data, shaded),
-    ]
+    sentences = [_spread_sentence(data, shaded), remark]
     figure = band_figure(data.bands, data.objective, data.axis, shaded)
     return Drawing(figure, " ".join(sentence for sentence in sentences if sentence))
 
@@ -113,13 +108,19 @@ def _shaded(data: AnytimeData, results: Results, conclusions: Conclusions) -> li
 
 
 def _spread_sentence(data: AnytimeData, shaded: Sequence[str]) -> str:
+    better = "lower" if data.objective.direction == "minimize" else "higher"
     if not shaded:
-        return "One repeat of each: there is no spread to show."
-    whose = "shades" if len(shaded) == len(data.bands) else f"shades (of {and_list(shaded)})"
-    few = " With fewer than six repeats it reaches about from the worst to the best." if max(data.repeats) < 6 else ""
+        return f"Each line is the best {data.objective.metric} so far of one repeat ({better} is better)."
+    whose = "each area" if len(shaded) == len(data.bands) else f"each area (of {and_list(shaded)})"
+    few = (
+        " With fewer than six repeats, the interval reaches about from the worst repeat to the best."
+        if max(data.repeats) < 6
+        else ""
+    )
     return (
-        f"Lines are medians over a strategy's repeats ({_repeats(data)}), {whose} the 95 % percentile bootstrap "
-        f"interval of that median, 4,000 draws. A line begins where all repeats have a value.{few}"
+        f"Each line is the median of the best {data.objective.metric} so far over the repeats ({_repeats(data)}; "
+        f"{better} is better), and {whose} is the 95 % bootstrap interval of that median (percentiles of 4,000 "
+        f"draws). A line begins when all repeats have a value.{few}"
     )
 
 

@@ -52,7 +52,8 @@ def difference_data(conclusions: Conclusions) -> DifferenceData | str:
     )
     if not rows:
         return (
-            "There is nothing to compare with yet: random and grid search have no finished repeat that another arm has."
+            "There is nothing to compare with yet: no repeat has finished both for random or grid search and for "
+            "another strategy."
         )
     return DifferenceData(conclusions.measure, rows)
 
@@ -123,7 +124,8 @@ def draw_differences(_: Results, conclusions: Conclusions) -> Drawing | str:
     baselines = list(dict.fromkeys(row.baseline for row in data.rows))
     return Drawing(
         difference_figure(data),
-        f"Mean difference to {and_list(baselines)} search in the same repeat, with Student's t interval (95 %), not "
-        "corrected for being several. A filled mark is a difference that is shown: its interval leaves out 0 and the "
-        "permutation test, corrected for all tests of the baseline, has p below .05. An open one may be chance.",
+        f"Each mark is the mean difference to {and_list(baselines)} search in the same repeat, with Student's t "
+        "interval (95 %, not corrected for several differences). A filled mark is a significant difference: its "
+        "interval does not contain 0, and p of the permutation test, corrected for all tests of the baseline, is below "
+        ".05. An open mark may be chance.",
     )

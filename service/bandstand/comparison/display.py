@@ -45,8 +45,8 @@ class _PlainComparison(NoDisplay):
     def starting(self, specs: Sequence[StudySpec]) -> None:
         """As `Display.starting`."""
         done = self._total - len(specs)
-        before = f", {done} of them ended before" if done else ""
-        self._say(f"{self._total} studies{before}; starting Ray and the trainers, which import TensorFlow …")
+        before = f", {done} of them already ended" if done else ""
+        self._say(f"{self._total} studies{before}; starting Ray and the trainers (they import TensorFlow) …")
 
     def note(self, name: str, message: str) -> None:
         """As `Display.note`."""

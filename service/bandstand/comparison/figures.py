@@ -30,10 +30,10 @@ class ComparisonFigure(NamedTuple):
 
 COMPARISON_FIGURES: Mapping[str, ComparisonFigure] = MappingProxyType(
     {
-        "by_epochs": ComparisonFigure("What the budget bought", draw_by_epochs),
-        "final_values": ComparisonFigure("What each repeat ended with", draw_final_values),
-        "differences": ComparisonFigure("How much over random and grid search", draw_differences),
-        "wins": ComparisonFigure("How often one beats another", draw_wins),
-        "by_seconds": ComparisonFigure("What the time bought", draw_by_seconds),
+        "by_epochs": ComparisonFigure("Best value by epochs", draw_by_epochs),
+        "final_values": ComparisonFigure("Values of the chosen models", draw_final_values),
+        "differences": ComparisonFigure("Differences to random and grid search", draw_differences),
+        "wins": ComparisonFigure("How often one strategy beats another", draw_wins),
+        "by_seconds": ComparisonFigure("Best value by training time", draw_by_seconds),
     }
 )

@@ -103,12 +103,13 @@ def draw_final_values(results: Results, conclusions: Conclusions) -> Drawing | s
     tested = any(arm.test for arm in data.arms)
     return Drawing(
         final_figure(data),
-        "Each study chose its model by the validation data"
-        + (", and only that model was then measured on the test data, once" if tested else "")
-        + ". Diamonds are means over the repeats with Student's t interval (95 %)."
+        "Each small mark is the chosen model of one repeat, and each diamond is the mean over the repeats with "
+        "Student's t interval (95 %). The models were chosen by the validation data"
         + (
-            " Where validation lies better than test, choosing the best of many has flattered the validation value."
+            ", and the chosen model was measured once on the test data. A validation value that is better than its "
+            "test value is too good because it was chosen as the best of many."
             if tested
-            else " The data have no test split, so nothing says how much choosing the best of many has flattered these."
+            else ". The data have no test split, so nothing shows by how much these values are too good (each was "
+            "chosen as the best of many)."
         ),
     )

@@ -22,10 +22,29 @@ from bandstand.comparison.summary import (
 )
 from bandstand.report import parts
 from bandstand.report.content import Block, Bullets, Code, Document, Figure, Prose, Section, Sheet
+from bandstand.report.drawing.drawing import Table
 from bandstand.report.outline import best_sections
 from bandstand.report.spec_as_toml import toml_from
 
 __all__ = ["make_comparison_report"]
+
+BASELINE_COLUMNS = (
+    ("Difference", "Mean of the paired differences (positive is better), with Student's t interval (95 %)."),
+    ("p (Holm)", "p of the paired permutation test (sign changes), corrected by Holm for the rows of the table."),
+    ("Effect size", "Cohen's d of the differences."),
+    (
+        "Repeats needed",
+        "Repeats with which four of five comparisons would show a difference of this size, corrected in the same way. "
+        "To show that the leader is better than all others can take more.",
+    ),
+    ("Wins", "Share of pairs in which a repeat of the strategy ends better than one of the baseline."),
+    (
+        "Speed-up",
+        "Epochs that the baseline needed for its final validation value, divided by the epochs that the strategy "
+        "needed "
+        "for it: the median over the repeats with its percentile bootstrap interval (95 %).",
+    ),
+)
 
 
 def make_comparison_report(results: Results) -> Document:
@@ -33,13 +52,15 @@ def make_comparison_report(results: Results) -> Document:
     conclusions = judge(results)
     best = _best_run(results, conclusions)
     sections = [
-        Section("quality", "Equal budgets compared", _figures(results, conclusions, "by_epochs", "final_values")),
+        Section("quality", "Results at equal budget", _figures(results, conclusions, "by_epochs", "final_values")),
         Section(
             "baselines",
-            "Over random and grid search",
+            "Compared with random and grid search",
             (*_figures(results, conclusions, "differences"), *_baselines(conclusions)),
         ),
-        Section("others", "Among each other, and over time", _figures(results, conclusions, "wins", "by_seconds")),
+        Section(
+            "others", "Compared with each other and over time", _figures(results, conclusions, "wins", "by_seconds")
+        ),
         *([] if best is None else _best(results, best)),
         Section("rerun", "How to reproduce", _reproduction(results)),
     ]
@@ -55,12 +76,12 @@ def _opening(results: Results, conclusions: Conclusions) -> tuple[Block, ...]:
         Prose(" ".join(answer_from(results, conclusions)), "answer"),
         Prose(settings_sentence(results), "quiet"),
         *(Prose(sentence, "quiet") for sentence in grid_sentences(results)),
-        *((Bullets("Not as it should be", tuple(notes)),) if notes else ()),
+        *((Bullets("Problems", tuple(notes)),) if notes else ()),
         Sheet(arms_table(results, conclusions)),
         Prose(
-            "Means over the repeats, with half the width of Student's t interval (95 %). The gap is how much better "
-            "the chosen model looks on the validation data than on the test data. Ranks are over the repeats that all "
-            "arms have, 1 the best.",
+            "Values are means over the repeats, with half the width of Student's t interval (95 %). The gap shows how "
+            "much better the chosen model is on the validation data than on the test data. The mean rank (1 is the "
+            "best) is over the repeats that all strategies have.",
             "quiet",
         ),
     )
@@ -78,20 +99,9 @@ def _baselines(conclusions: Conclusions) -> tuple[Block, ...]:
         return ()
     blocks: list[Block] = []
     for baseline, family in conclusions.against:
-        blocks += [Prose(f"Against {baseline} search:"), Sheet(baseline_table(family, conclusions.measure))]
-    return (
-        *blocks,
-        Prose(
-            "Differences are means of the paired differences, positive being better, with Student's t interval (95 "
-            "%). p is of the paired permutation test (sign changes), corrected by Holm for the rows of the table. The "
-            "effect size is Cohen's d of the differences. Repeats needed: with which a difference like this one "
-            "would be shown in four comparisons of five, corrected alike; to tell the leader from all others takes "
-            "more, where there are more of them. Wins: how often a run ends better than one of the baseline. "
-            "Speed-up: how many times fewer epochs were needed than the baseline's own to reach its final validation "
-            "value; the median over repeats with its percentile bootstrap interval (95 %).",
-            "quiet",
-        ),
-    )
+        blocks += [Prose(f"Compared with {baseline} search:"), Sheet(baseline_table(family, conclusions.measure))]
+    meanings = Table(("Column", "Meaning"), BASELINE_COLUMNS)
+    return (*blocks, Sheet(meanings, "", "What the columns mean"))
 
 
 def _best_run(results: Results, conclusions: Conclusions) -> ArmStudy | None:
@@ -108,12 +118,12 @@ def _best(results: Results, best: ArmStudy) -> list[Section]:
     arm = next(arm for arm in results.arms if best in arm.studies)
     disagreement = disagreement_sentence(results, arm.label)
     choices: tuple[Block, ...] = (
-        Prose(f"Each repeat is a study with a report of its own: {', '.join(run.study for run in arm.studies)}."),
+        Prose(f"Each repeat is a study with its own report: {', '.join(run.study for run in arm.studies)}."),
         Sheet(best_runs_table(results, arm.label)),
         *((Bullets("What to doubt", (disagreement,)),) if disagreement else ()),
-        Prose(f"From here on it is the best of them by the validation data: {best.study}.", "quiet"),
+        Prose(f"The sections below show the study with the best validation value: {best.study}.", "quiet"),
     )
-    return [Section("choices", f"What {arm.label} chose", choices), *best_sections(results.records[best.study])]
+    return [Section("choices", f"Params that {arm.label} chose", choices), *best_sections(results.records[best.study])]
 
 
 def _reproduction(results: Results) -> tuple[Block, ...]:
@@ -124,12 +134,12 @@ def _reproduction(results: Results) -> tuple[Block, ...]:
     try:
         study_file: Block = Code("study-file", toml_from(plan.spec), "toml")
     except ValueError as error:
-        study_file = Prose(f"What the studies share has no form in TOML: {error}.", "sentence")
+        study_file = Prose(f"The settings of the studies cannot be written as TOML: {error}.", "sentence")
     records = [record for record in results.records.values() if record.environment]
     return (
-        Prose("What all studies share; save it as comparison.toml."),
+        Prose("All studies share these settings. Save them as comparison.toml:"),
         study_file,
-        Prose("The command; with more strategies or repeats it extends the comparison, and runs nothing twice:"),
+        Prose("Then run this command. With more strategies or repeats it extends the comparison and repeats nothing:"),
         Code("command", command, "sh"),
         *(parts.trained_with(records[-1]) if records else ()),
     )

@@ -46,19 +46,19 @@ def _best_sentence(results: Results, conclusions: Conclusions) -> str:
     leader = next(arm for arm in conclusions.arms if arm.label == conclusions.leader)
     metric = results.plan.spec.objective.metric.removeprefix("val_")
     mean = leader.test if conclusions.measure == "test" and leader.test is not None else leader.validation
-    words = "is the best" if conclusions.winner else "did best on average"
+    words = "is the best" if conclusions.winner else "has the best average"
     start = (
         f"{leader.label} {words}: {metric} {measured(mean.mean)} on the {conclusions.measure} data (mean of "
         f"{counted(leader.runs, 'repeat')})"
     )
     over = [_difference_words(one) for _, family in conclusions.against for one in family if one.arm == leader.label]
-    return f"{start}, {and_list(over)}." if over else f"{start}; no other strategy can be compared with it yet."
+    return f"{start}, {and_list(over)}." if over else f"{start}. No other strategy can be compared with it yet."
 
 
 def _difference_words(versus: Versus) -> str:
     found = versus.found.difference
     if not found.mean:
-        return f"neither better nor worse than {versus.other} search"
+        return f"equal to {versus.other} search"
     amount = f"{_better_words(found.mean)} than {versus.other} search"
     if not isfinite(found.low):
         return amount
@@ -75,18 +75,22 @@ def _certainty_sentences(results: Results, conclusions: Conclusions) -> list[str
         return []
     level = [one for one in over if not one.is_better]
     if not level:
-        return ["It is shown to be better than each of the others (p < .05, corrected for all pairs)."]
+        return ["It is significantly better than each of the others (p < .05, corrected for all pairs)."]
     pairs = max(one.found.pairs for one in over)
     least = _least_repeats(len(conclusions.pairs))
     if pairs < least:
         return [
-            f"That is no proof: with {counted(pairs, 'repeat')} of {len(results.arms)} strategies no difference "
-            f"between two of them could be shown, however large; it takes {least} at "
-            f"least{_needed_words(level, least)}."
+            f"With {counted(pairs, 'repeat')} of {len(results.arms)} strategies, no difference can be shown, however "
+            f"large it is; it takes at least {least} repeats.",
+            *_needed_sentences(level, least),
         ]
     beaten = [one.other for one in over if one.is_better]
-    shown = f"It is shown to be better than {and_list(beaten)}, but" if beaten else "That is no proof: it is"
-    return [f"{shown} not to be told from {and_list([one.other for one in level])}{_needed_words(level, pairs)}."]
+    better = f"It is significantly better than {and_list(beaten)}. " if beaten else ""
+    others = and_list([one.other for one in level])
+    return [
+        f"{better}No difference to {others} can be shown with {counted(pairs, 'repeat')}.",
+        *_needed_sentences(level, pairs),
+    ]
 
 
 def _least_repeats(tests: int) -> int:
@@ -94,24 +98,24 @@ def _least_repeats(tests: int) -> int:
     return next(count for count in range(2, 99) if 2 / 2**count * tests < 1 - CONFIDENCE)
 
 
-def _needed_words(level: Sequence[Versus], least: int) -> str:
+def _needed_sentences(level: Sequence[Versus], least: int) -> list[str]:
     """How many repeats would tell the leader from the one that comes next."""
     nearest = level[0]
     if nearest.needed is None:
-        return f", and the difference to {nearest.other} is too small to say how many"
+        return [f"The difference to {nearest.other} is too small to say how many repeats would show it."]
     if nearest.needed <= least:
-        return ""
-    return f", and about {nearest.needed} to show a difference to {nearest.other} like the one found"
+        return []
+    return [f"To show a difference to {nearest.other} as large as the one found takes about {nearest.needed} repeats."]
 
 
 def _cost_sentence(results: Results) -> str:
     runs = [run for arm in results.arms for run in (*arm.studies, *arm.failed)]
     reused = len(results.plan.taken)
     epochs = sum(run.epochs for run in runs)
-    more = f", {reused} of the studies taken from before" if reused else ""
+    more = f" The comparison took over {counted(reused, 'earlier study', 'earlier studies')}." if reused else ""
     return (
-        f"Each study had {results.plan.spec.budget}; all {counted(len(runs), 'study', 'studies')} together trained "
-        f"{counted(epochs, 'epoch')}, {duration(sum(run.train_seconds for run in runs))} of training{more}."
+        f"Each study had a budget of {results.plan.spec.budget}. All {counted(len(runs), 'study', 'studies')} together "
+        f"trained {counted(epochs, 'epoch')} in {duration(sum(run.train_seconds for run in runs))} of training.{more}"
     )
 
 
@@ -122,14 +126,14 @@ def state_sentences(results: Results) -> list[str]:
     if missing:
         total = len(results.plan.studies())
         sentences.append(
-            f"{missing} of {counted(total, 'study', 'studies')} have not ended, so all of this may change; "
-            f"`bandstand compare {shlex.quote(results.plan.name)}` goes on."
+            f"{missing} of {counted(total, 'study', 'studies')} have not ended, so these results may change. "
+            f"`bandstand compare {shlex.quote(results.plan.name)}` continues the comparison."
         )
     for arm in results.arms:
         if arm.failed:
             sentences.append(
-                f"{counted(len(arm.failed), 'study', 'studies')} of {arm.label} failed and counts for nothing: "
-                f"{arm.failed[0].reason or 'no trial had a value'}."
+                f"{counted(len(arm.failed), 'study', 'studies')} of {arm.label} failed "
+                f"({arm.failed[0].reason or 'no trial had a value'}), so the results leave them out."
             )
     return [*sentences, *_sentences_on_data(results)]
 
@@ -142,12 +146,12 @@ def _sentences_on_data(results: Results) -> list[str]:
         return []
     if len({(run.repeat, run.data) for run in runs}) == len({run.repeat for run in runs}):
         return [
-            "Each repeat has data of its own, drawn with its seed, and all arms of a repeat have the same: differences "
-            "between repeats are also the data's."
+            "Each repeat has its own data, drawn with its seed, and all strategies of a repeat have the same data. So "
+            "the data, too, make repeats differ."
         ]
     return [
-        f"The studies did not train on the same data: these have {len(prints)} different fingerprints. Differences "
-        "between arms may be the data's."
+        f"The studies did not train on the same data: there are {len(prints)} different fingerprints. The data may "
+        "explain differences between strategies."
     ]
 
 
@@ -162,14 +166,14 @@ def _grid_sentence(results: Results, arm: StrategyChoice) -> str:
     points = ", ".join(f"{name} {count}" for name, count in points_per_parameter(spec).items())
     trained = max((run.trials for run in results.arm(arm.label).studies), default=size)
     name = "Grid search" if arm.label == "grid" else arm.label
-    start = f"{name} has {counted(size, 'point')} (values of each: {points})"
+    start = f"{name} has {counted(size, 'point')} (values per parameter: {points})"
     if trained < size:
-        return f"{start}, of which the budget trained {trained}."
+        return f"{start}. The budget trained {trained} of them."
     full = affordable_trainings(spec)
     if full is not None and full < size:
-        return f"{start}, of which the budget can train {full or 'none'} in full."
+        return f"{start}. The budget can train {full or 'none'} of them in full."
     if full is not None and arm.sampler_options.get("points") == "auto":
-        return f"{start}, the finest whose every point the budget can train in full."
+        return f"{start}. This is the finest grid that the budget can train in full."
     return f"{start}."
 
 
@@ -179,9 +183,8 @@ def settings_sentence(results: Results) -> str:
     seeds = f"seeds {spec.seed} to {spec.seed + plan.repeats - 1}" if plan.repeats > 1 else f"seed {spec.seed}"
     return (
         f"{len(plan.arms)} strategies, {counted(plan.repeats, 'repeat')} ({seeds}, the same for all), "
-        f"budget {spec.budget} each, at most {counted(spec.max_epochs, 'epoch')} a trial. Judged by "
-        f"{spec.objective.metric}: {spec.objective.better}. "
-        f"Model {spec.model}, data {spec.data}."
+        f"budget {spec.budget} each, at most {counted(spec.max_epochs, 'epoch')} a trial. Objective "
+        f"{spec.objective.metric} ({spec.objective.better}). Model {spec.model}, data {spec.data}."
     )
 
 
@@ -244,11 +247,7 @@ def baseline_table(family: Sequence[Versus], measure: str) -> Table:
                 _difference_cell(one),
                 f"{one.p:.2g}",
                 number(one.found.effect, 2) if isfinite(one.found.effect) else "–",
-                "enough"
-                if one.is_better or one.is_worse
-                else f"about {one.needed}"
-                if one.needed
-                else "cannot be said",
+                "enough" if one.is_better or one.is_worse else f"about {one.needed}" if one.needed else "not known",
                 f"{one.wins:.0%}",
                 speed_up_text(one.speed_up),
             )
@@ -317,8 +316,10 @@ def disagreement_sentence(results: Results, label: str) -> str:
     if not far:
         return ""
     return (
-        f"The seeds disagree in {and_list(far)}: where their values are equally good, these parameters matter little "
-        "or have several good places; where they are not, the budget was too small to find the best one reliably."
+        f"The repeats chose different values of {and_list(far)}. If the values of the objective are equally good, "
+        "these "
+        "parameters matter little or have several good values. Otherwise the budget was too small to find the best one "
+        "reliably."
     )
 
 

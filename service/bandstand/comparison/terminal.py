@@ -32,7 +32,7 @@ def print_results(results: Results, console: Console | None = None) -> None:
     console.print()
     _print(console, arms_table(results, conclusions))
     for baseline, family in conclusions.against:
-        console.print(Text(f"\nagainst {baseline} search", style="bold"))
+        console.print(Text(f"\ncompared with {baseline} search", style="bold"))
         _print(console, baseline_table(family, conclusions.measure))
     console.print()
     for sentence in [*answer_from(results, conclusions), *grid_sentences(results)]:

@@ -31,7 +31,7 @@ class WinsData(NamedTuple):
 def wins_data(conclusions: Conclusions) -> WinsData | str:
     """The probabilities, or why there are none; the best arm on average first."""
     if not conclusions.pairs:
-        return "Two arms with finished repeats are needed to compare."
+        return "This figure needs two strategies with finished repeats."
     shares = {(one.arm, one.other): one.wins for one in conclusions.pairs}
     shares |= {(other, arm): 1 - wins for (arm, other), wins in shares.items()}
     arms = tuple(dict.fromkeys([one.arm for one in conclusions.pairs] + [one.other for one in conclusions.pairs]))
@@ -51,7 +51,12 @@ def wins_figure(data: WinsData) -> go.Figure:
     base = make_figure([], 120 + _ROW * len(names))
     figure.update_layout(base.layout)
     figure.update_layout(
-        xaxis={"side": "bottom", "type": "category", "title": {"text": "… beats this one"}, "showgrid": False},
+        xaxis={
+            "side": "bottom",
+            "type": "category",
+            "title": {"text": "probability that the row's strategy beats this one"},
+            "showgrid": False,
+        },
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
     )
     return figure
@@ -64,7 +69,7 @@ def draw_wins(_: Results, conclusions: Conclusions) -> Drawing | str:
         return data
     return Drawing(
         wins_figure(data),
-        f"The probability that a run of the row's arm ends better on the {conclusions.measure} data than one of the "
-        "column's: the share of all pairs of runs, a tie counting half. .5 is no difference; with few repeats shares "
-        "are coarse.",
+        f"Each number is the share of pairs in which a repeat of the row's strategy is better on the "
+        f"{conclusions.measure} data than one of the column's (a tie counts half, .5 means no difference). With few "
+        "repeats the shares are coarse.",
     )

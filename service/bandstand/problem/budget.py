@@ -18,11 +18,14 @@ class Budget(Frozen):
     """What a study may spend; whichever is used up first ends it."""
 
     epochs: Positive | None = None
+    """Epochs that all trials may train together."""
     trials: Positive | None = None
+    """Trials that may begin. A child, which continues from another trial's checkpoint, is not counted."""
     wall_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Time in which trials may train, all runs of the study together. What is chosen is saved and tested after it."""
+    """Seconds in which trials may train, all runs of the study together. The chosen model is saved and tested after
+    them."""
     gpu_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """GPUs that are busy, times hours."""
+    """Number of busy GPUs times hours. It needs `resources.gpus`."""
 
     @property
     def is_open(self) -> bool:

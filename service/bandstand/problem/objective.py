@@ -21,11 +21,12 @@ class Objective(Frozen):
     """What a trial is judged by."""
 
     metric: str = "val_loss"
-    """A key of Keras's epoch logs, such as val_accuracy."""
+    """A key of Keras's epoch logs, such as `val_accuracy`."""
     direction: Direction = "minimize"
-    """Which way the metric is better. Left out, its name tells, where that is certain; else it must be given."""
+    """Which way the metric is better. Default: the name of the metric decides if it tells for certain. Otherwise the
+    direction must be given."""
     epoch: Literal["best", "last"] = "best"
-    """Which epoch's value, with that epoch's weights, is the trial's result."""
+    """Epoch whose value and weights are the result of the trial."""
     told_by_name: bool = Field(default=False, exclude_if=operator.not_)
     """The direction was left out and told from the metric's name. Ours to set: the first trainer then checks it."""
 

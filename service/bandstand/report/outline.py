@@ -101,7 +101,7 @@ def make_writeup(record: StudyRecord, others: Sequence[StudyRecord]) -> Document
         ),
         "Improvements": _figures(record, others, EFFECTS),
         "Final model": (*parts.best_configuration(record), *_curves(record)),
-        "Extensions": parts.warnings(record) or (Prose("Nothing in the search suggests where to look further."),),
+        "Extensions": parts.warnings(record) or (Prose("The search gives no hint of where to search further."),),
         "Resources": (
             *parts.notices(record),
             *_figures(record, others, SPENT),
@@ -133,10 +133,10 @@ def _said(notes: str) -> dict[str, str]:
 
 def _problem(record: StudyRecord) -> tuple[Block, ...]:
     objective = record.spec.objective
-    words = f"What is tuned: {record.spec.model}, judged by {objective.metric}, where {objective.better}."
+    words = f"The study tunes {record.spec.model} and judges it by {objective.metric} ({objective.better})."
     if record.spec.notes.strip():
         return (Prose(words),)
-    return (Prose(words), Prose("What it is for is for the study's `notes` to tell; it has none.", "quiet"))
+    return (Prose(words), Prose("The study has no `notes` that say what the model is for.", "quiet"))
 
 
 def _data_summary(record: StudyRecord) -> tuple[Block, ...]:
@@ -144,16 +144,18 @@ def _data_summary(record: StudyRecord) -> tuple[Block, ...]:
     source = f"The data set comes from {record.spec.data}."
     counts = _examples(record.environment.get("examples", ""))
     known = [f"{counted(total, 'example')} to {purpose}" for purpose, total in counts]
-    told = f" It has {and_list(known)}." if known else " How many examples it has was not stored."
+    told = f" It has {and_list(known)}." if known else " The number of its examples was not stored."
     fingerprint = record.environment.get("data")
-    mark = f" The fingerprint of its arrays is {fingerprint}: other data would have another one." if fingerprint else ""
+    mark = (
+        f" The fingerprint of its arrays is {fingerprint}; other data have another fingerprint." if fingerprint else ""
+    )
     missing = " It has no test split." if record.has_test is False else ""
-    return (Prose(f"{source}{told}{missing}{mark} The notes can say what kind of data it is."),)
+    return (Prose(f"{source}{told}{missing}{mark} Describe the data in the study's notes."),)
 
 
 def _examples(stored: str) -> list[tuple[str, int]]:
     """What each split is for and how many examples it has, from `test 270, train 1,257, validation 270`."""
-    purposes = {"train": "train on", "validation": "choose by", "test": "test on"}
+    purposes = {"train": "train with", "validation": "choose by", "test": "test with"}
     found = {name: int(count.replace(",", "")) for name, count in re.findall(r"(\w+) (\d[\d,]*\d|\d)", stored)}
     return [(purpose, found[name]) for name, purpose in purposes.items() if name in found]
 
@@ -161,12 +163,12 @@ def _examples(stored: str) -> list[tuple[str, int]]:
 def _test_harness(record: StudyRecord) -> tuple[Block, ...]:
     spec = record.spec
     looked_at = record.looked_at
-    which = "the epoch with the best value" if spec.objective.epoch == "best" else "its last epoch"
+    which = "its best epoch" if spec.objective.epoch == "best" else "its last epoch"
     return (
         Prose(
             f"Each trial trains at most {counted(spec.max_epochs, 'epoch')} and is judged on the validation data after "
-            f"each; its result is {spec.objective.metric} in {which}. The test data are {looked_at}, after the "
-            f"search, for the model that was chosen. {counted(len(spec.space.flat()), 'parameter')} were searched."
+            f"each of them. Its result is {spec.objective.metric} in {which}. The test data are {looked_at}, after the "
+            f"search, for the chosen model. The search varied {counted(len(spec.space.flat()), 'parameter')}."
         ),
     )
 
@@ -176,9 +178,9 @@ def _baseline(record: StudyRecord, others: Sequence[StudyRecord]) -> tuple[Block
         return _figures(record, others, ("best_so_far",))
     return (
         Prose(
-            "No other study was given to compare with, so this says nothing about what the search was worth. Random "
-            'search with the same budget is the least: run the study once more with sampler = "random" and pruner = '
-            '"none" under another name, and give that with --against.'
+            "There is no other study to compare with, so this report cannot say what the search was worth. The "
+            "simplest baseline is random search with the same budget: run the study under another name with sampler "
+            '= "random" and pruner = "none", and name that study with --against.'
         ),
     )
 

@@ -12,7 +12,7 @@ from bandstand.report.curves.diagnosis_rules import describe_rules
 from bandstand.report.drawing.drawing import Table
 from bandstand.report.findings.answer import answer_from, failures_table, params_json, params_table, settings_sentence
 from bandstand.report.spec_as_toml import toml_from
-from bandstand.report.text import counted
+from bandstand.report.text import and_list, counted
 from bandstand.store.records import StudyRecord
 from bandstand.trials.events import TrialState
 
@@ -42,7 +42,7 @@ def settings(record: StudyRecord) -> tuple[Block, ...]:
 
 def notices(record: StudyRecord) -> tuple[Block, ...]:
     """What the study said while it ran."""
-    return (Bullets("Notices of its run", tuple(record.notices)),) if record.notices else ()
+    return (Bullets("Notes from the run", tuple(record.notices)),) if record.notices else ()
 
 
 def replays(record: StudyRecord) -> tuple[Block, ...]:
@@ -56,12 +56,12 @@ def best_configuration(record: StudyRecord) -> tuple[Block, ...]:
     best = record.best
     if best is None:
         return ()
-    model = (Prose(f"Its model: {best.model_path}", "quiet"),) if best.model_path else ()
+    model = (Prose(f"Model file: {best.model_path}", "quiet"),) if best.model_path else ()
     return (
-        Prose(f"Trial {best.number}, {best.state}."),
+        Prose(f"Trial {best.number} ({best.state}) has these params:"),
         Sheet(params_table(record, best), "compact"),
         *model,
-        Code("params", params_json(best), "json", "Every digit, as JSON"),
+        Code("params", params_json(best), "json", "The params with all digits (JSON)"),
     )
 
 
@@ -81,8 +81,8 @@ def diagnosis_rules() -> tuple[Block, ...]:
         Sheet(
             Table(("Diagnosis", "If"), rules),
             "",
-            "The rules of the diagnosis, in the order in which they are tried. Shares are of the smaller of two "
-            "numbers, a curve's least error and what it had gained until there",
+            "Rules of the diagnosis: the first rule that holds decides. A percentage is a share of the smaller of two "
+            "numbers: the smallest error of the curve, and its improvement up to there",
         ),
     )
 
@@ -91,7 +91,7 @@ def failures(record: StudyRecord) -> tuple[Block, ...]:
     """Failed trials by reason; nothing where none failed."""
     table = failures_table(record)
     failed = int((record.trials["state"] == TrialState.FAILED).sum()) if table else 0
-    return (Prose(f"{counted(failed, 'trial')} failed, by reason:"), Sheet(table, "messages")) if table else ()
+    return (Prose(f"{counted(failed, 'trial')} failed, for these reasons:"), Sheet(table, "messages")) if table else ()
 
 
 def how_to_reproduce(record: StudyRecord) -> tuple[Block, ...]:
@@ -100,16 +100,16 @@ def how_to_reproduce(record: StudyRecord) -> tuple[Block, ...]:
     study_file = f"{spec.name}.toml" if "/" not in spec.name else "study.toml"
     try:
         blocks: list[Block] = [
-            Prose(f"The complete study, defaults included; save it as {study_file}. Give it another name where this "
-                  "one is taken."),
+            Prose(f"This is the complete study with all defaults. Save it as {study_file}. If a study of this name "
+                  "exists already, change the name."),
             Code("study-file", toml_from(spec), "toml"),
         ]  # fmt: skip
     except ValueError as error:
-        blocks = [Prose(f"This study has no form in TOML: {error}.", "sentence")]
+        blocks = [Prose(f"This study cannot be written as TOML: {error}.", "sentence")]
     modules = sorted({reference.partition(":")[0] for reference in (spec.model, spec.data, *spec.callbacks)})
     return (
         *blocks,
-        Prose(f"The command, where Python finds {', '.join(modules)}:"),
+        Prose(f"Run this command in a folder from which Python can import {and_list(modules)}:"),
         Code("command", f"bandstand run {_argument(study_file)} --workers 1", "sh"),
         Prose(_repeats(record), "plain"),
         *trained_with(record),
@@ -123,27 +123,27 @@ def _argument(file: str) -> str:
 
 def _repeats(record: StudyRecord) -> str:
     return (
-        f"Seed {record.spec.seed} fixes every draw: with one worker the study repeats exactly on the same versions and "
-        "the same kind of processor. With more workers results come in another order, and what is proposed next "
-        "depends on it."
+        f"Seed {record.spec.seed} fixes every random draw. With one worker, the same versions and the same kind of "
+        "processor, the study repeats exactly. With more workers the results arrive in another order, and the next "
+        "proposals depend on that order."
     )
 
 
 def trained_with(record: StudyRecord) -> tuple[Block, ...]:
     """Versions and machine of the study's latest run."""
     if not record.environment:
-        return (Prose("It is not known what trained it.", "quiet"),)
+        return (Prose("The versions and the machine of the training were not stored.", "quiet"),)
     hardware = ("platform", "cpus", "gpus", "accelerator")
     known = record.environment
     rows = [(name, known[name]) for name in hardware if name in known]
     rows += [(name, known[name]) for name in sorted(known) if name not in hardware]
     stored = any("data" in name for name in known)
     return (
-        Prose("Trained with, in its latest run:"),
+        Prose("The latest run had these versions and this machine:"),
         Sheet(Table(("Part", "Version or size"), tuple(rows)), "compact"),
         *(
             ()
             if stored
-            else (Prose(f"No fingerprint of the data was stored; they came from {record.spec.data}.", "quiet"),)
+            else (Prose(f"No fingerprint of the data was stored. The data came from {record.spec.data}.", "quiet"),)
         ),
     )

@@ -43,7 +43,7 @@ class OneDataSet:
         if difference.other and may_differ:
             self._state.note(
                 f"the trials did not all have the same data: {words_on(difference.other)} between a trainer and the "
-                "study's first, and the study went on because of --data-may-differ; values of trials, and the test "
+                "study's first, and the study went on because this was allowed; values of trials, and the test "
                 "result, may not be comparable"
             )
         return refusal_of(difference) if difference.other and not may_differ else None

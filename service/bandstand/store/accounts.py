@@ -109,10 +109,10 @@ class Accounts:
         """
         if not _USER.fullmatch(user_name):
             raise InputError(
-                f"a user's name must be 1 to 64 letters, digits and . _ @ + -; got {user_name!r}: leave the rest out"
+                f"a user's name must be 1 to 64 letters, digits and . _ @ + -; got {user_name!r}: choose another name"
             )
         if not 0 < days <= 3650:
-            raise InputError(f"a token must live for more than 0 and at most 3650 days; got {days:g}")
+            raise InputError(f"a token must be valid for more than 0 and at most 3650 days; got {days:g}")
         number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         values = {
             "id": number,
@@ -166,7 +166,9 @@ class Accounts:
         with self._database.connection() as connection, connection.begin():
             found = [_record_from(row) for row in connection.execute(ended)]
         if not found:
-            raise InputError(f"there is no token, nor a user with tokens, {which!r}; `bandstand token list` shows them")
+            raise InputError(
+                f"there is no token with ID {which!r} and no user of this name; `bandstand token list` shows all"
+            )
         return found
 
     def signing_key(self) -> bytes:

@@ -102,8 +102,8 @@ def _driver_url(url: str) -> URL:
         raise InputError("BANDSTAND_DATABASE_URL must be a URL such as postgresql://user@host/bandstand") from None
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise InputError(
-            f"BANDSTAND_DATABASE_URL must name a PostgreSQL, as postgresql://user@host/bandstand; "
-            f"got {parsed.get_backend_name()}://: other databases do not bear many writers"
+            f"BANDSTAND_DATABASE_URL must name a PostgreSQL server, such as postgresql://user@host/bandstand; "
+            f"got {parsed.get_backend_name()}://, a database that cannot serve many writers"
         )
     return parsed.set(drivername="postgresql+psycopg")
 
@@ -112,7 +112,7 @@ def _check_server(connection: Connection) -> None:
     version = connection.execute(sa.text("SHOW server_version_num")).scalar_one()
     if int(version) < OLDEST_SERVER * 10_000:
         raise DatabaseVersionError(
-            f"the server must be PostgreSQL {OLDEST_SERVER} or newer; got {int(version) // 10_000}: upgrade it"
+            f"the database must be PostgreSQL {OLDEST_SERVER} or newer; got {int(version) // 10_000}: upgrade it"
         )
 
 
@@ -130,8 +130,8 @@ def _check_schema(connection: Connection) -> None:
 
 def _too_new(revision: str, head: str) -> DatabaseVersionError:
     return DatabaseVersionError(
-        f"the database's schema must be at revision {head} or older; it is at {revision}, written by a newer "
-        "Bandstand: upgrade this one"
+        f"the database's schema must be at revision {head} or older; it is at {revision}, from a newer "
+        "Bandstand: upgrade this Bandstand"
     )
 
 

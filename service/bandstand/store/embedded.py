@@ -57,7 +57,7 @@ def _start(home: Path) -> str:
         except Exception as error:
             raise DatabaseUnreachableError(
                 f"the embedded PostgreSQL under {home} does not start: {type(error).__name__}; its log is "
-                f"{home / 'postgres' / 'log'}. Set BANDSTAND_DATABASE_URL to use a server of yours"
+                f"{home / 'postgres' / 'log'}. Set BANDSTAND_DATABASE_URL to use your own server"
             ) from error
         address = f"postgresql://postgres@/{{}}?host={quote(str(socket), safe='')}"
         _create_database(address.format("postgres"))

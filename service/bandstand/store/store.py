@@ -281,5 +281,5 @@ def upgrade_database() -> str:
     before, after = connecting.migrate(connecting.connect(url, any_schema=True))
     OptunaMirror.upgrade(url)
     if before == after:
-        return f"the schema is at revision {after}, as it was"
+        return f"the schema is already at revision {after}"
     return f"the schema is at revision {after} now; it was at {before or 'none'}"

@@ -39,7 +39,7 @@ class StudyRequests:
         """What users have asked of a study, the oldest first, with the answers.
 
         Raises:
-            StudyNotFoundError: there is none of this name.
+            StudyNotFoundError: there is no study of this name.
         """
         with self._database.reading() as connection:
             return read_requests(connection, get_row(connection, name)._mapping["id"])
@@ -56,7 +56,7 @@ class StudyRequests:
             The request's number; `read` has its answer once the study's coordinator has taken it in.
 
         Raises:
-            StudyNotFoundError: there is none of this name.
+            StudyNotFoundError: there is no study of this name.
             InputError: it cannot be granted; nothing was written.
         """
         with self._database.connection() as connection, connection.begin():
@@ -89,7 +89,7 @@ class StudyRequests:
             Whether somebody runs it.
 
         Raises:
-            StudyNotFoundError: there is none of this name.
+            StudyNotFoundError: there is no study of this name.
         """
         with self._database.connection() as connection, connection.begin():
             study_id = get_row(connection, name).id
@@ -111,7 +111,7 @@ class StudyRequests:
         plans = [plan for plan in read_plan_names(connection) if name.startswith(f"{plan}/")]
         if plans or connection.execute(sa.select(taken).where(taken == name).limit(1)).scalar() is not None:
             raise InputError(
-                f"{name}: the studies of a comparison have equal budgets and no trials from outside; run a study of "
-                "its own for that"
+                f"{name}: the studies of a comparison must keep equal budgets and take no trials from users; run a "
+                "separate study for that"
             )
         return int(row["id"]), StudySpec.model_validate(row["spec"])

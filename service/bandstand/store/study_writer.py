@@ -255,7 +255,9 @@ class StudyWriter:
                 break
             except sa.exc.OperationalError:
                 if time.monotonic() > deadline:
-                    raise LeaseLostError("the database stayed away; run the study again when it is back") from None
+                    raise LeaseLostError(
+                        "the database did not come back; run the study again when it answers"
+                    ) from None
                 time.sleep(1.0)
         lock = sa.func.pg_try_advisory_lock(tables.LEASE_CLASS, self.study_id)
         token = sa.select(tables.lease.c.token).where(tables.lease.c.study_id == self.study_id)
@@ -269,7 +271,10 @@ class StudyWriter:
             if not mine or time.monotonic() > deadline:
                 connection.invalidate()
                 connection.close()
-                raise LeaseLostError("another coordinator took the study over while the database was away")
+                raise LeaseLostError(
+                    "another coordinator has taken over the study while the database was away; watch it with "
+                    "`bandstand show`"
+                )
             time.sleep(0.5)  # the server has not yet noticed that the old connection is dead
 
 

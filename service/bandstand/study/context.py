@@ -20,24 +20,32 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 
 @dataclass(frozen=True, kw_only=True)
 class DataFacts:
-    """What a study trains on, in figures."""
+    """Shapes and sizes of the data that a study trains on.
+
+    Example:
+        >>> facts = DataFacts(x_shape=(64,), y_shape=(), examples={"train": 1500, "validation": 297}, classes=10)
+        >>> facts.examples["train"]
+        1500
+    """
 
     x_shape: Any
-    """Of one example of x, without the batch: `(28, 28, 1)`; where x is a dict or a tuple, one of shapes."""
+    """Shape of one example of x, without the batch: `(28, 28, 1)`. If x is a dict or a tuple, so is this."""
     y_shape: Any
-    """Of one example of y: `()` for a number or a label, `(10,)` for a row of ten."""
+    """Shape of one example of y: `()` for a number or a label, `(10,)` for a row of ten numbers."""
     examples: Mapping[str, int]
-    """How many there are, by split."""
+    """Number of examples of each split: `train`, `validation`, `test`."""
     classes: int | None = None
-    """Largest label + 1 where y holds whole numbers from 0, the length of a row where its rows are one-hot; else None:
-    what is predicted is no class, or y is a dict or a tuple."""
+    """Number of classes: the largest label + 1 if y holds whole numbers from 0, the row length if y is one-hot.
+
+    None if y holds no classes, or is a dict or a tuple.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What Bandstand knows when it calls a user's function.
 
-    A builder, a data loader or a callbacks function gets it where it has a parameter of this name:
+    A model builder, a data loader or a callbacks function gets a Context if it has a parameter called `context`:
 
         >>> def build(params, context):
         ...     return context.data.x_shape, context.data.classes
@@ -45,26 +53,26 @@ class Context:
         >>> build({}, Context(seed=1, trial=0, data=facts, steps_per_epoch=47))
         ((64,), 10)
 
-    Before a study begins, builder and callbacks are called for a trial 0 that is not trained, with a folder that is
-    removed afterwards.
+    Before a study begins, Bandstand calls builder and callbacks once as a check. That call has `trial=0` and a folder
+    that is removed afterwards.
     """
 
     seed: int
-    """The trial's, derived from the study's seed and the trial's number; for a loader the study's."""
+    """Seed of the trial, derived from the study's seed and the trial's number. A loader gets the study's seed."""
     trial: int | None = None
-    """The trial's number, from 0. None for a loader, whose data serve all trials."""
+    """Number of the trial, from 0. None for a loader, because its data serve all trials."""
     epoch: int = 0
-    """Epochs that lie behind the weights the trial begins with: 0 for fresh weights, those of its checkpoint for a
-    resumed trial, those of its parent's for a child."""
+    """Number of epochs that the initial weights were trained for: 0 for new weights, more for a resumed trial and for a
+    child, which begins with its parent's weights."""
     resumed: bool = False
-    """Whether the trial goes on from a checkpoint of its own, after a pause or a killed process."""
+    """Whether the trial continues from its own checkpoint, after a pause or after its process was killed."""
     folder: Path | None = None
-    """A local folder of the trial's own for files that the code writes: the same one when the trial is resumed, kept
-    when the study has ended. It exists when the function is called. None for a loader."""
+    """A local folder for the files of this trial. It exists when the function is called, is the same one when the trial
+    is resumed, and stays after the study. None for a loader."""
     data: DataFacts | None = None
-    """What the study trains on. None for a loader, which makes it."""
+    """Shapes and sizes of the data. None for a loader, which loads them."""
     steps_per_epoch: int | None = None
-    """Batches in an epoch, the last and smaller one counted. None for a loader."""
+    """Number of batches in an epoch, including the last, smaller one. None for a loader."""
 
 
 def asks_for_context(function: Callable[..., Any]) -> bool:

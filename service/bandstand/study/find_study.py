@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from bandstand.errors import BandstandError, InputError, MissingExtraError, one_line
-from bandstand.extras import extra_with, lacks
+from bandstand.errors import BandstandError, InputError, one_line
+from bandstand.extras import require_module
 from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.user_modules import find_clash, serve_modules
 
@@ -54,6 +54,7 @@ def find_study(target: str, stored_spec: Callable[[str], StudySpec] | None = Non
 
     Raises:
         InputError: there is none, or it breaks a rule.
+        MissingExtraError: the file imports what an extra brings, such as Keras, and that is not installed.
         StudyNotFoundError: stored studies were to be looked at, and there is none of this name.
     """
     here = str(Path.cwd())
@@ -71,8 +72,8 @@ def find_study(target: str, stored_spec: Callable[[str], StudySpec] | None = Non
             spec=study_spec_from(tomllib.loads(built_in[target]), f"built-in study {target}"), code_path=[here]
         )
     raise InputError(
-        f"a study must be a .toml file, a Python file with a name (train.py:study) or one of {', '.join(built_in)}; "
-        f"got {target!r}"
+        f"a study must be a .toml file, an object in a Python file (train.py:study) or a built-in study "
+        f"({', '.join(built_in)}); got {target!r}"
     )
 
 
@@ -94,7 +95,7 @@ def _from_python(path: Path, attribute: str) -> StudySpec:
     folder = str(path.absolute().parent)
     clash = find_clash(path.stem, [folder], here=True)
     if clash is not None:
-        raise InputError(f"a study's Python file must import; {path.name} does not: {clash}")
+        raise InputError(f"a study's Python file must be importable; {path.name} is not: {clash}")
     serve_modules([folder])
     try:
         # It may import TensorFlow, which would fill the screen with what it looked for and did not find.
@@ -103,11 +104,10 @@ def _from_python(path: Path, attribute: str) -> StudySpec:
     except (Exception, SystemExit) as error:  # a user's file may raise anything
         if isinstance(error, BandstandError):  # which says all there is to say
             raise
-        extra = extra_with(error.name or "") if isinstance(error, ModuleNotFoundError) else None
-        if extra is not None and error.name is not None:
-            raise MissingExtraError(lacks(extra, path.name, [error.name])) from error
+        if isinstance(error, ModuleNotFoundError) and error.name is not None:
+            require_module(error.name, path.name)
         raise InputError(
-            f"a study's Python file must import; {path.name} raised {type(error).__name__}: {one_line(error)}"
+            f"a study's Python file must be importable; {path.name} raised {type(error).__name__}: {one_line(error)}"
         ) from error
     study = getattr(module, attribute, None)
     if callable(study) and not isinstance(study, StudySpec):
@@ -117,6 +117,6 @@ def _from_python(path: Path, attribute: str) -> StudySpec:
     if isinstance(study, Mapping):
         return study_spec_from(study, f"{path.name}:{attribute}")
     raise InputError(
-        f"{path.name}:{attribute} must be a StudySpec or a dict of settings; got "
+        f"{path.name}:{attribute} must be a StudySpec, a dict of settings or a function that returns one; got "
         f"{'nothing of this name' if study is None else type(study).__name__}"
     )

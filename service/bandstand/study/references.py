@@ -60,7 +60,8 @@ def _reference_from(value: Any, check: Callable[[Any], str]) -> str:
         return check(value)
     if not callable(value) or (hasattr(value, "fit") and not isinstance(value, type)):
         raise ValueError(
-            f"must be module:function or a function, which makes what each trial needs; got {type(value).__name__}"
+            f"must be a function or its name as module:function, because each trial calls it; got "
+            f"{type(value).__name__}: return it from a function"
         )
     name = _name_of(value)
     return InteractiveReference(value) if name is None else check(name)
@@ -118,8 +119,8 @@ def _file_of(main: ModuleType) -> str | None:
 def rule_of(reference: str) -> str:
     """What is asked of a function that was named where only modules are known, and the way out."""
     return (
-        f"must live in a file where a study comes from text; got {reference!r}, a function of an interactive session: "
-        "put it into a module, say train.py, and name it train:build, or pass the function itself in Python"
+        f"must be in a module if the study is read from text; got {reference!r}, a function of an interactive session: "
+        "put it into a module such as train.py and write train:build, or pass the function itself in Python"
     )
 
 

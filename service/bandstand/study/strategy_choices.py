@@ -73,7 +73,7 @@ def strategies_from(texts: Sequence[str]) -> list[StrategyChoice]:
         else:
             _check_names(part, sampler_name, pruner_name, alone=not plus)
         if part in (choice.label for choice in choices):
-            raise InputError(f"strategies must differ; got {part!r} twice")
+            raise InputError(f"strategies must differ; got {part!r} twice: leave out one of them")
         choices.append(
             StrategyChoice(
                 label=part, sampler=sampler_name, pruner=pruner_name,
@@ -88,18 +88,18 @@ def _check_names(strategy: str, sampler: str, pruner: str, *, alone: bool) -> No
     if sampler in SAMPLERS and pruner in PRUNERS:
         return
     if sampler in SAMPLERS:
-        kinds = f"with a pruner of {', '.join(PRUNERS)}"
+        rule = f"the pruner of a strategy must be one of {', '.join(PRUNERS)}"
         meant = did_you_mean(pruner, PRUNERS)
     elif alone:
-        kinds = (
-            f"with a sampler of {', '.join(SAMPLERS)} and a pruner of {', '.join(PRUNERS)}, or be either alone, or one "
-            f"of {', '.join(STRATEGIES)}"
+        rule = (
+            f"a strategy must be SAMPLER+PRUNER, a sampler ({', '.join(SAMPLERS)}), a pruner ({', '.join(PRUNERS)}) or "
+            f"one of {', '.join(STRATEGIES)}"
         )
         meant = did_you_mean(sampler, [*SAMPLERS, *PRUNERS, *STRATEGIES])
     else:
-        kinds = f"with a sampler of {', '.join(SAMPLERS)}"
+        rule = f"the sampler of a strategy must be one of {', '.join(SAMPLERS)}"
         meant = did_you_mean(sampler, SAMPLERS)
-    raise InputError(f"a strategy must be written SAMPLER+PRUNER {kinds}; got {strategy!r}{meant}")
+    raise InputError(f"{rule}; got {strategy!r}{meant}")
 
 
 def _options_in(strategy: str, text: str) -> tuple[str, dict[str, Any]]:
@@ -108,6 +108,9 @@ def _options_in(strategy: str, text: str) -> tuple[str, dict[str, Any]]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not key or not equals or not value:
-            raise InputError(f"an option must be written NAME=VALUE after a colon; got {setting!r} in {strategy!r}")
+            raise InputError(
+                "an option must be written NAME=VALUE after a colon, such as "
+                f"tpe:startup_trials=5; got {setting!r} in {strategy!r}"
+            )
         options[key] = value
     return name, options

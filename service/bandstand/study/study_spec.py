@@ -37,74 +37,113 @@ def _class_weight_from(value: Any) -> Any:
         weights = {}
     if not weights or not all(0 <= weight < float("inf") for weight in weights.values()):
         raise ValueError(
-            "must be 'balanced' or a table of weights by class, whole numbers, such as { 0 = 1.0, 1 = 5.0 }; "
+            "must be 'balanced' or a table with a weight for each class number, such as { 0 = 1.0, 1 = 5.0 }; "
             f"got {value!r}"
         )
     return weights
 
 
 class Resources(Frozen):
-    """What one trainer is given, in Ray's units."""
+    """What one trainer gets, in Ray's units.
+
+    Example:
+        >>> Resources(cpus=2, gpus=0.25).gpus
+        0.25
+    """
 
     cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
+    """CPU cores of one trainer."""
     gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
-    """Fractions share a card: 0.25 lets four trainers use one."""
+    """GPUs of one trainer. With a fraction, trainers share a GPU: 0.25 lets four trainers use one."""
     memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Memory of one trainer in gigabytes (10^9 bytes): booked with Ray, and past it the trainer is replaced."""
+    """Memory of one trainer in gigabytes (10^9 bytes). Ray reserves it. A trainer that needs more is replaced."""
     trials_at_once: Annotated[int, Field(ge=1, le=256)] = 1
-    """Trials that one trainer trains at the same time, those of one architecture in one program; needs Keras on JAX."""
+    """Number of trials that one trainer trains at the same time. More than 1 needs Keras on JAX."""
 
     @field_validator("gpus")
     @classmethod
     def _whole_above_one(cls, value: float) -> float:
         if value > 1 and value != int(value):
-            raise ValueError(f"must be a whole number above 1, as Ray counts GPUs; got {value:g}")
+            raise ValueError(
+                f"must be a whole number if it is above 1, because Ray shares single GPUs only; got {value:g}"
+            )
         return value
 
 
 class StudySpec(Frozen):
-    """One study. Frozen; equal specs describe the same study.
+    """All settings of one study. A spec cannot change, and equal specs describe the same study.
 
-    Raises pydantic's ValidationError when built directly; `study_spec_from` raises `InputError` with one line.
+    Raises:
+        pydantic.ValidationError: a setting breaks a rule. It is a ValueError, and its message names the setting.
+
+    Example:
+        >>> from bandstand import Budget, Float, SearchSpace, StudySpec
+        >>> spec = StudySpec(
+        ...     name="digits",
+        ...     model="train:build",
+        ...     data="train:load",
+        ...     space=SearchSpace({"learning_rate": Float(1e-4, 1e-1, log=True)}),
+        ...     objective="val_accuracy",
+        ...     max_epochs=27,
+        ...     budget=Budget(epochs=500),
+        ... )
+        >>> spec.strategy_name
+        'umda + asha'
     """
 
     name: str
+    """Name of the study. The database has one study of each name."""
     model: Reference
-    """`build(params) -> compiled keras.Model`, or KerasTuner's `build_model(hp)`, known by its parameter's name."""
+    """The model builder: `build(params)` returns a compiled `keras.Model`. KerasTuner's `build_model(hp)` works, too.
+
+    A function, or its name as `module:function`.
+    """
     data: Reference
-    """`load() -> {"train": (x, y), "validation": (x, y), "test": (x, y)}`; a third array holds sample weights."""
+    """The data loader: `load()` returns `{"train": (x, y), "validation": (x, y), "test": (x, y)}`.
+
+    A third array of a split holds sample weights. A function, or its name as `module:function`.
+    """
     validation_split: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
-    """Where `load` gives no validation: the share of train's last rows that is taken for it, as in Keras's `fit`."""
+    """Share of the training data that becomes the validation data, if `load` returns none. The last rows are taken."""
     class_weight: Annotated[Literal["balanced"] | dict[int, float] | None, BeforeValidator(_class_weight_from)] = None
-    """What a row of each class weighs in training, as in Keras's `fit`; `balanced` gives all classes the same sum."""
+    """Weight of each class in training, as in Keras's `fit`. `balanced` gives all classes the same total weight."""
     space: Space
+    """The parameters that are searched."""
     objective: Objective = Objective()
+    """The metric that trials are judged by."""
     sampler: str = _DEFAULT_SAMPLER
-    """With `asha` the pair of least mean regret at 32 workers on both sets of recorded curves of the benchmarks."""
+    """Name of the sampler, which proposes params, or of a whole strategy."""
     sampler_options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it for each study
+    """Options of the sampler, by name."""
     pruner: str = ""
-    """Left out, `asha`; a whole strategy, such as pbt, has none."""
+    """Name of the pruner, which decides how long a trial trains. Default: `asha`. A whole strategy has none."""
     pruner_options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it for each study
+    """Options of the pruner, by name."""
     max_epochs: Positive
-    """Epochs that complete a trial."""
+    """Number of epochs after which a trial is complete."""
     batch_size: Positive | str = 32
-    """A number, or the name of the parameter that holds it."""
+    """Examples per training step: a number, or the name of the parameter that holds it."""
     validation_batch_size: Positive | None = None
-    """Examples per validation step; the batch size when left out, as in `fit`."""
+    """Examples per validation step. Default: the batch size."""
     budget: Budget = Budget()
+    """What the study may spend."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of everything that is random. The same seed gives the same study. With one worker it repeats exactly."""
     callbacks: tuple[Reference, ...] = ()
-    """`make() -> keras callback` (or a list of them), or `make(params)`; called anew for every trial."""
+    """Functions that make Keras callbacks for a trial: `make()` or `make(params)` returns a callback or a list."""
     trainer: Literal["auto", "fit", "compiled"] = "auto"
-    """`compiled` trains an epoch as one program, `fit` by Keras's own loop; `auto` uses `fit` where it must."""
+    """How an epoch is trained: `compiled` (one program), `fit` (Keras's loop) or `auto` (`fit` only if necessary)."""
     executor: Literal["actors", "tune"] = "actors"
-    """Who starts and feeds the processes that train: Ray actors of our own, or Ray Tune."""
+    """What starts the processes that train: Ray actors of Bandstand (`actors`), or Ray Tune (`tune`)."""
     resources: Resources = Resources()
+    """What one trainer gets."""
     checkpoint_every: Positive | None = None
-    """Epochs between checkpoints, besides those at rungs and at the end."""
+    """Number of epochs between checkpoints, in addition to the checkpoints of trials that pause. Default: a checkpoint
+    after 30 seconds of training."""
     max_attempts: Positive = 3
-    """How often a trial is begun at most when its worker dies under it."""
+    """How often a trial may begin if its trainer dies."""
     notes: str = ""
+    """Text for people. It appears in reports and changes nothing else."""
 
     @field_validator("name")
     @classmethod
@@ -127,11 +166,14 @@ class StudySpec(Frozen):
     def _parts_fit_together(self) -> StudySpec:
         self._check_batch_size()
         if self.budget.gpu_hours is not None and self.resources.gpus == 0:
-            raise ValueError("budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set it, say to 1")
+            raise ValueError(
+                "budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set "
+                "resources.gpus, for example to 1"
+            )
         if self.executor == "tune" and self.resources.trials_at_once > 1:
             raise ValueError(
-                "resources.trials_at_once must be 1 with executor tune, whose processes have one trial each; "
-                f"got {self.resources.trials_at_once}: leave it out, or the executor"
+                "resources.trials_at_once must be 1 with executor tune, whose processes train one trial each; "
+                f"got {self.resources.trials_at_once}: leave out one of the two settings"
             )
         if self.sampler in STRATEGIES:
             self._check_policy()
@@ -143,7 +185,7 @@ class StudySpec(Frozen):
         if self.budget.is_open and facts_of(self).points is None:
             raise ValueError(
                 "budget must limit at least one of epochs, trials, wall_seconds, gpu_hours; got none: "
-                "say [budget] epochs = 200"
+                "write [budget] epochs = 200"
             )
         return self
 
@@ -162,17 +204,17 @@ class StudySpec(Frozen):
         if needed is not None and self.executor != needed.name:
             raise ValueError(
                 f"executor must be {needed.name} with sampler {self.sampler}, {needed.reason}; got {self.executor!r}: "
-                f'say executor = "{needed.name}", or sampler = "{needed.instead}"'
+                f'set executor = "{needed.name}", or sampler = "{needed.instead}"'
             )
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The names of the user's functions: model, data, callbacks."""
+        """The names of the user's functions for model, data and callbacks."""
         return tuple(reference for _, reference in self.named_references)
 
     @property
     def named_references(self) -> tuple[tuple[str, str], ...]:
-        """The same, each with the setting that it is of."""
+        """The same names, each with its setting."""
         return (("model", self.model), ("data", self.data), *(("callbacks", each) for each in self.callbacks))
 
     @property
@@ -187,8 +229,8 @@ class StudySpec(Frozen):
             return told
         return [
             *told,
-            f"parameter batch_size of the space does not decide the batches: batch_size of the study does, "
-            f'{self.batch_size}; say batch_size = "batch_size" to search it',
+            f"the space has a parameter batch_size, but the study's setting batch_size = {self.batch_size} decides the "
+            'batches; write batch_size = "batch_size" to search it',
         ]
 
     def _check_batch_size(self) -> None:
@@ -201,7 +243,7 @@ class StudySpec(Frozen):
             values = parameter.grid()
         if not values or not all(type(value) is int and value >= 1 for value in values):
             raise ValueError(
-                "batch_size must be a number or name an always-active parameter of the space whose values are "
+                "batch_size must be a number, or the name of a parameter that every trial has and whose values are "
                 f"whole numbers from 1; got {self.batch_size!r}"
             )
 
@@ -225,7 +267,7 @@ class StudySpec(Frozen):
         stored = other.objective.direction
         if key != "objective" or not self.objective.told_by_name or stored == self.objective.direction:
             return ""
-        return f", which goes on with direction = {stored!r} in the study"
+        return f"; to continue the stored study, set direction = {stored!r} in [objective]"
 
 
 def _check_option(kind: str, name: str, registry: Mapping[str, Any]) -> None:
@@ -267,7 +309,7 @@ def _check_keys(settings: Mapping[str, Any], source: str) -> None:
         for key in part:
             if key not in fields() and (table, key) != ("objective", "told_by_name"):
                 where = f"{table}.{key}" if table else key
-                way_out = did_you_mean(str(key), fields(), "; ") or f"; it may be {', '.join(fields())}"
+                way_out = did_you_mean(str(key), fields(), "; ") or f"; known settings are {', '.join(fields())}"
                 raise InputError(f"{source}: there is no setting {where}{way_out}")
 
 
@@ -277,7 +319,7 @@ def _line_from(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"] if not re.search(r"[-\[]", str(part)) and part not in _TYPES)
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "missing":
-        return f"{where} is missing; every study needs it"
+        return f"{where} is missing; every study needs this setting"
     if error["type"] == "value_error":
         return f"{where}: {message}" if where else message
     return f"{where} must be {rule_from(error)}; got {error['input']!r}"

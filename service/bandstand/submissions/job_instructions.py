@@ -42,14 +42,20 @@ def begin_job(store: Store, run: str) -> JobInstructions:
         of_run = sa.select(tables.run).where(tables.run.c.id == run).with_for_update()
         row = connection.execute(of_run).one_or_none()
         if row is None:
-            raise InputError(f"a job must be of a run in this database; there is no run {run!r}")
+            raise InputError(
+                f"the database has no run {run!r}: check that BANDSTAND_DATABASE_URL names the server's database"
+            )
         found = run_from(row)
         newest = sa.select(sa.func.max(tables.run.c.number)).where(tables.run.c.submission_id == found.submission_id)
         if found.state.has_ended or connection.execute(newest).scalar_one() != found.number:
-            raise InputError(f"a job must be of its submission's latest run; {run!r} is {found.state} and over")
+            raise InputError(
+                f"job {run!r} belongs to an earlier run of this submission or has already ended; it is "
+                f"{found.state} and "
+                "does nothing more"
+            )
         submission = read_submission(connection, found.submission_id)
         if submission.state is SubmissionState.STOPPING:
-            raise InputError("it was stopped before it began")
+            raise InputError("the submission was stopped before its job began")
         begun = {"state": RunState.RUNNING, "started_at": sa.func.clock_timestamp()}
         connection.execute(sa.update(tables.run).where(tables.run.c.id == run).values(begun))
         studies = read_studies(connection, submission.id)

@@ -27,7 +27,7 @@ def keep_code(connection: Connection, code: CodeArchive | str) -> str:
     kept = sa.update(tables.code).where(tables.code.c.sha256 == sha256).values(now).returning(tables.code.c.sha256)
     if connection.execute(kept).scalar() is None:
         if isinstance(code, str):
-            raise InputError(f"code must be kept before it is used; there is none with SHA-256 {code}: send it first")
+            raise InputError(f"the server has no code with SHA-256 {code}: send the code first")
         row = {"sha256": sha256, "content": code.content}
         connection.execute(insert(tables.code).values(row).on_conflict_do_nothing())
     return sha256

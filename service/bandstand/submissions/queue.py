@@ -157,7 +157,7 @@ class SubmissionQueue:
         self, name: str, kind: SubmissionKind, specs: Sequence[StudySpec], order: SubmissionTerms
     ) -> tuple[Submission, bool]:
         if order.workers is not None and order.workers < 1:
-            raise InputError(f"workers must be at least 1; got {order.workers}")
+            raise InputError(f"workers must be at least 1; got {order.workers}: raise it, or leave it out")
         if isinstance(order.code, CodeArchive):
             order.code.check()
         with self._store.database.connection() as connection, connection.begin():
@@ -184,7 +184,7 @@ class SubmissionQueue:
         with self._store.database.connection() as connection, connection.begin():
             found = get_submission(connection, name)
             if found.state is SubmissionState.QUEUED:
-                end_submission(connection, found.id, SubmissionOutcome.STOPPED, "it was stopped while it waited")
+                end_submission(connection, found.id, SubmissionOutcome.STOPPED, "stopped while it waited in the queue")
             elif found.state is SubmissionState.RUNNING:
                 set_submission(connection, found.id, state=SubmissionState.STOPPING)
                 stop = sa.update(tables.study).where(tables.study.c.id.in_(members_of(found.id)))
@@ -240,7 +240,8 @@ class SubmissionQueue:
             if found is not None and found.name == name:
                 if found.state is not SubmissionState.ENDED:
                     raise StudyInUseError(
-                        f"only what has ended can be deleted; {name!r} is {found.state}: stop it first"
+                        f"only a study or comparison that has ended can be deleted; {name!r} is {found.state}: stop it "
+                        "first"
                     )
                 names = [study.name for study in read_studies(connection, found.id)]
                 connection.execute(sa.delete(tables.submission).where(tables.submission.c.id == found.id))
@@ -248,7 +249,8 @@ class SubmissionQueue:
                     connection.execute(sa.delete(tables.comparison).where(tables.comparison.c.name == name))
             elif found is not None:
                 raise StudyNameTakenError(
-                    f"a comparison's study is deleted with it; {name!r} belongs to {found.name!r}: delete that"
+                    f"a comparison's study cannot be deleted alone; {name!r} belongs to {found.name!r}: delete the "
+                    "comparison"
                 )
             else:
                 names = [name]
@@ -260,15 +262,14 @@ class SubmissionQueue:
 
 def _nothing_left(name: str) -> InputError:
     return InputError(
-        f"only what has work left can be resumed; {name!r} has finished: extend its budget, or submit it under another "
-        "name"
+        f"{name!r} has finished, so there is nothing to resume: extend its budget, or submit it under another name"
     )
 
 
 def _check_same(there: Submission, name: str, kind: SubmissionKind, order: SubmissionTerms) -> None:
     if there.name != name:
         raise StudyNameTakenError(
-            f"a study is run for one submission; {name!r} belongs to the comparison {there.name!r}: resume that"
+            f"a study of a comparison cannot run alone; {name!r} belongs to {there.name!r}: resume the comparison"
         )
     code = order.code.sha256 if isinstance(order.code, CodeArchive) else order.code
     differences = []
@@ -279,7 +280,8 @@ def _check_same(there: Submission, name: str, kind: SubmissionKind, order: Submi
         differences.append(f"code: {short[0]} here, {short[1]} stored")
     if differences:
         raise StudyNameTakenError(
-            f"a name belongs to one study with its code; {name!r} was submitted with other ({'; '.join(differences)}): "
+            f"a name belongs to one study with its code; {name!r} was submitted differently "
+            f"({'; '.join(differences)}): "
             "resume it with the new code, or give this one a new name",
             differences,
         )
@@ -289,7 +291,7 @@ def _check_extension(connection: Connection, there: Submission, specs: Sequence[
     known = {study.name for study in read_studies(connection, there.id)}
     if there.state is not SubmissionState.ENDED and any(spec.name not in known for spec in specs):
         raise StudyInUseError(
-            f"a comparison can be extended when it does not run; {there.name!r} is {there.state}: wait for its end"
+            f"a running comparison cannot be extended; {there.name!r} is {there.state}: stop it, or wait for its end"
         )
 
 
@@ -320,7 +322,7 @@ def _add_studies(connection: Connection, submission: int, studies: Sequence[int]
         .where(member.c.study_id.in_(studies), member.c.submission_id != submission)
     ).scalars().all()  # fmt: skip
     if others:
-        raise StudyNameTakenError(f"a study is run for one submission; {others[0]!r} belongs to another")
+        raise StudyNameTakenError(f"a study belongs to one submission; {others[0]!r} belongs to another one already")
     if before != set(studies):
         connection.execute(sa.delete(member).where(member.c.submission_id == submission))
         rows = [{"submission_id": submission, "position": place, "study_id": one} for place, one in enumerate(studies)]

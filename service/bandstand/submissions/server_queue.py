@@ -217,7 +217,7 @@ class ServerQueue:
     def _try_again(self, connection: Connection, submission: Submission, run: Run, message: str | None) -> None:
         attempts = 1 if self._has_trained(connection, submission, run) else submission.attempts
         if attempts >= MAX_ATTEMPTS:
-            what = f"its job ended {attempts} times before an epoch had; the last time: {message or 'no message'}"
+            what = f"its job ended {attempts} times before its first epoch; the last time: {message or 'no message'}"
             end_submission(connection, submission.id, SubmissionOutcome.FAILED, what)
             return
         first, most = _BACK_OFF_SECONDS

@@ -79,8 +79,9 @@ def refusal_of(difference: DataDifference) -> str:
     also = "a file has changed" if difference.same_shapes else "the loader draws at random without a seed"
     return (
         f"data must be the same for every trainer of a study; {words_on(difference.other)} from its first trainer's, "
-        f"usually because {cause}, or because {also}: give what draws a seed (random_state=0, "
-        "np.random.default_rng(0)) or bring the file back, or go on with --data-may-differ"
+        f"usually because {cause}, or because {also}: set a seed in the loader (random_state=0, "
+        "np.random.default_rng(0)), bring the file back, or accept the difference (--data-may-differ; in Python "
+        "data_may_differ=True)"
     )
 
 

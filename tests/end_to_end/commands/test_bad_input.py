@@ -55,7 +55,7 @@ def test_a_study_that_breaks_a_rule_is_refused_with_rule_value_and_way_out(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"model": "nowhere:build"}, "model must be importable; 'nowhere:build' is not: there is no module 'nowhere'"),
+        ({"model": "nowhere:build"}, "model must be importable; 'nowhere:build' is not, because there is no module"),
         ({"model": "project:builds"}, "'builds' is not in project: it has load, build"),
         ({"data": "project:load_mismatched"}, "gave x 600, y 593"),
         (
@@ -127,7 +127,7 @@ def test_other_databases_are_refused(project: Project, monkeypatch: pytest.Monke
     ("revision", "says"),
     [
         ("0000", "it is at 0000: run `bandstand db upgrade`"),
-        ("9999", "it is at 9999, written by a newer Bandstand: upgrade this one"),
+        ("9999", "it is at 9999, from a newer Bandstand: upgrade this Bandstand"),
     ],
 )
 def test_a_database_of_another_version_is_refused(
@@ -192,7 +192,7 @@ def test_a_study_that_is_open_elsewhere_is_refused_with_who_has_it(project: Proj
         line = refused(project, "run", str(file), "--workers", "1", cause=StudyInUseError)
     finally:
         writer.close()
-    assert "ada@engine, process 4711 has it since" in line
+    assert "ada@engine, process 4711 runs this one since" in line
 
 
 def test_help_answers_without_importing_what_takes_long(project: Project) -> None:

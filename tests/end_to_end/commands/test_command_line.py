@@ -132,10 +132,10 @@ def test_a_figure_is_written_alone_or_refused_in_one_line(
     assert done.stdout.strip() == str(project.folder / "figure.html"), done.stderr
     assert 'id="data-epochs_spent"' in (project.folder / "figure.html").read_text()
     for options, line in (
-        (("epochs", "-o", "x.html"), "the figure must be one of best_so_far, history,"),
+        (("epochs", "-o", "x.html"), "a figure must be one of best_so_far, history,"),
         (("history", "-o", "x.pdf"), "a figure's file must end in .html, .png or .svg; got 'x.pdf'"),
-        (("history", "-o", "no/x.html"), "the figure's folder must exist; 'no' does not: make it"),
-        (("lineages", "-o", "x.html"), "has nothing to draw: No trial went on from another one"),
+        (("history", "-o", "no/x.html"), "the figure's folder must exist; 'no' does not: create it"),
+        (("lineages", "-o", "x.html"), "has nothing to draw: No trial continued from another one"),
     ):
         done = project.command("figure", "cli", *options)
         assert done.returncode == 2
@@ -203,7 +203,7 @@ def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Pr
     _, errors = command.communicate(timeout=90)
     reader.join(timeout=10)
     assert command.returncode == 130, errors
-    assert f"paused; `bandstand run {file}` goes on where it stopped" in errors
+    assert f"paused; `bandstand run {file}` continues where it stopped" in errors
     assert "Traceback" not in errors
     text = b"".join(shown).decode(errors="replace")
     assert "interrupted" in text
@@ -229,9 +229,9 @@ def test_stop_from_another_terminal_pauses_and_the_name_alone_resumes(project: P
     assert "its trials pause" in project.command("stop", "stopped").stdout
     output, _ = command.communicate(timeout=90)
     assert command.returncode == 0, output
-    assert "goes on where it stopped" in output
+    assert "continues where it stopped" in output
     assert store.progress("stopped").state == "stopped"
-    assert "nobody runs it" in project.command("stop", "stopped").stdout
+    assert "it does not run now, so there is nothing to stop" in project.command("stop", "stopped").stdout
     done = project.command("run", "stopped", "--resume", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(store.record("stopped").measurements) == 60

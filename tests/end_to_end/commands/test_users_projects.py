@@ -114,7 +114,7 @@ def test_a_project_with_names_of_others_is_run_and_told_of_the_one_that_it_does_
     assert record.state == "finished"
     assert len(record.trials) == 2
     assert record.test_metrics is not None
-    assert f"from-toml: {folder}/random.py has the name of a module of Python's own: rename it" in told
+    assert f"from-toml: {folder}/random.py has the name of a module of Python's standard library: rename it" in told
     assert "ray.py" not in told, "nobody imports it"
 
 
@@ -153,7 +153,7 @@ def test_a_server_that_stands_in_the_project_runs_it_on_its_local_ray(
         assert _outcome(team, "from-toml") == "finished", SubmissionQueue(team).log(
             SubmissionQueue(team).runs("from-toml")[0].id, limit=10**6
         )
-        assert any("random.py has the name of a module of Python's own" in line for line in told)
+        assert any("random.py has the name of a module of Python's standard library" in line for line in told)
     finally:
         server.end()
         print((tmp_path / "server").read_text())

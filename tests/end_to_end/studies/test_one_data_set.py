@@ -117,7 +117,7 @@ def test_a_trainer_with_other_data_is_refused_in_one_line_until_the_user_says_th
     line = refused(project, "run", str(study), "--workers", "2")
     assert line.startswith("data must be the same for every trainer of a study; split validation differs from its")
     assert "without a seed" in line
-    assert line.endswith("go on with --data-may-differ")
+    assert line.endswith("or accept the difference (--data-may-differ; in Python data_may_differ=True)")
     record = store.record("other")
     assert (record.state, record.reason) == ("stopped", line)
     assert refused(project, "run", str(study), "--workers", "1") == line  # compared before it trains

@@ -256,7 +256,7 @@ def test_buttons_stop_resume_and_delete_and_say_in_a_line_what_is_refused(open_a
     page.get_by_text("Delete …").click()
     SubmissionQueue(store).resume(spec.name, SubmissionTerms(submitter="ada"))  # meanwhile, by somebody else
     page.get_by_role("button", name="Delete for good").click()
-    page.get_by_text("only what has ended can be deleted").wait_for()
+    page.get_by_text("only a study or comparison that has ended can be deleted").wait_for()
     SubmissionQueue(store).stop(spec.name)
     page.get_by_role("button", name="Delete for good").click()
     page.wait_for_url(re.compile(r"/$"))

@@ -82,7 +82,7 @@ def test_code_is_sent_once_and_named_by_its_digest(client_of, store: Store):
     path, asked = f"/code/{code.sha256}", order() | {"code": code.sha256}
     assert ada.head(path).status_code == 404
     early = ada.post("/studies", json=asked)
-    assert (early.status_code, "send it first" in early.json()["detail"]) == (422, True)
+    assert (early.status_code, "send the code first" in early.json()["detail"]) == (422, True)
     assert ada.put(path, content=code.content, headers=as_zip).status_code == 201
     assert ada.put(path, content=code.content, headers=as_zip).status_code == 200
     assert ada.head(path).status_code == 200

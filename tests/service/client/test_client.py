@@ -86,7 +86,7 @@ def test_who_may_what(client_of, spec, project, server):
     with pytest.raises(NotAllowedError, match="submitters change their own studies"):
         other.study(wanted.name).stop()
     admin.study(wanted.name).stop()
-    with Client(server.url) as nobody, pytest.raises(NotLoggedInError, match="a good token is needed"):
+    with Client(server.url) as nobody, pytest.raises(NotLoggedInError, match="a valid token is needed"):
         nobody.studies()
 
 

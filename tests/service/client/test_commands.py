@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_login_checks_the_token_and_keeps_it_for_the_user_alone(bandstand, serve
 def test_a_token_that_is_not_good_is_not_kept(bandstand, server):
     said = bandstand("login", server.url, "--token-file", "-", typed=TOKEN)
     assert said.code == 2
-    assert said.err.startswith("bandstand: a good token is needed")
+    assert said.err.startswith("bandstand: a valid token is needed")
     assert TOKEN not in said.err
     assert not config_file().exists()
 
@@ -100,7 +101,7 @@ def test_submit_sends_what_the_file_needs_and_says_so(logged_in, file, store):
     assert logged_in("submit", str(file)).code == 0
     refused = logged_in("submit", str(file), "--label", "zone")
     assert (refused.code, refused.out) == (2, "")
-    assert "a label is written key=value, such as accelerator=a100; got 'zone'" in refused.err
+    assert "a label must be written key=value, such as accelerator=a100; got 'zone'" in refused.err
 
 
 def test_what_looks_asks_the_server_once_logged_in(logged_in, file, store):
@@ -123,6 +124,19 @@ def test_what_looks_asks_the_server_once_logged_in(logged_in, file, store):
     assert logged_in("logs", name).out == ""
 
 
+def test_show_and_best_say_of_a_comparison_that_it_is_one_and_what_shows_it(logged_in, file):
+    name = f"{name_in(file)}-comparison"
+    assert logged_in("submit-comparison", str(file), "--strategies", "random", "--repeats", "1").code == 0
+    line = (
+        f"bandstand: {name!r} is a comparison, not a study; `bandstand report {shlex.quote(name)} -o "
+        "report.html` shows it\n"
+    )
+    for command in ("show", "best"):
+        for options in ((), ("--local",)):
+            said = logged_in(command, name, *options)
+            assert (said.code, said.err) == (2, line)
+
+
 def test_local_is_this_machines_database(logged_in, bandstand, tmp_path, monkeypatch):
     with ScriptedServer([(500, {}, b"")]) as server:
         monkeypatch.setenv("BANDSTAND_URL", server.url)
@@ -130,7 +144,7 @@ def test_local_is_this_machines_database(logged_in, bandstand, tmp_path, monkeyp
         assert server.requests == []
     assert bandstand("list", "--local", "--url", "http://x").code == 2
     said = logged_in("report", "x", "-o", str(tmp_path / "x.html"), "--style", "writeup")
-    assert (said.code, said.err.startswith("bandstand: --style is for this machine's database")) == (2, True)
+    assert (said.code, said.err.startswith("bandstand: --style works on this machine's database only")) == (2, True)
 
 
 def test_what_changes_a_study_asks_the_server(logged_in, file, store):
@@ -142,7 +156,14 @@ def test_what_changes_a_study_asks_the_server(logged_in, file, store):
     assert SubmissionQueue(store).find(name).state == "queued"
     assert logged_in("delete", name, "--yes").code == 75  # until it has ended
     logged_in("stop", name)
-    assert logged_in("delete", name, typed="n\n").code == 130
+    refused = logged_in("delete", name, typed="n\n")
+    assert (refused.code, refused.err) == (130, "nothing was deleted\n")
+    assert SubmissionQueue(store).find(name) is not None
+    nobody = logged_in("delete", name)
+    assert nobody.code == 2
+    assert nobody.err.splitlines()[-1] == (
+        "bandstand: deleting needs a confirmation, and there is no terminal to ask for it: add --yes"
+    )
     assert SubmissionQueue(store).find(name) is not None
     assert logged_in("delete", name, typed="y\n").code == 0
     missing = logged_in("show", name)

@@ -169,7 +169,8 @@ def test_what_cannot_be_pickled_is_named(tmp_path):
     cells = [lock + "def build(params):\n    return lock\nload = build", refusal_of("pack_study")]
     done = run_cells([IMPORTS, *cells], tmp_path)
     assert (
-        "said what a function uses that no module holds must be picklable; 'lock', of type lock, is not" in done.stdout
+        "said a function that is in no module may use only what can be pickled; 'lock', of type lock, cannot be"
+        in done.stdout
     )
     assert len(done.stdout.splitlines()) == 1
 
@@ -178,12 +179,12 @@ def test_what_is_too_large_is_named(tmp_path):
     big = "import numpy as np\nimages = np.random.rand(7_000_000)\n"
     cells = [big + "def build(params):\n    return images\nload = build", refusal_of("pack_study")]
     done = run_cells([IMPORTS, *cells], tmp_path)
-    assert "at most 50 MB; got 56, of which 'images' has 56: load it inside the function" in done.stdout
+    assert "at most 50 MB together; got 56 MB, of which 'images' has 56 MB: load it inside the function" in done.stdout
 
 
 def test_functions_that_no_module_holds_are_refused_where_a_study_comes_as_text(tmp_path):
     settings = {"name": "x", "model": "__main__:build", "data": "a:b", "space": {}, "max_epochs": 1}
-    with pytest.raises(InputError, match="model: must live in a file where a study comes from text; got '__main__:bu"):
+    with pytest.raises(InputError, match="model: must be in a module if the study is read from text; got '__main__:bu"):
         study_spec_from(settings, "the request")
 
 
@@ -192,7 +193,7 @@ def test_a_cluster_that_is_joined_directly_refuses_them_with_the_way_out(tmp_pat
     cells = [functions, "from bandstand import run_study", refusal_of("run_study")]
     environment = {"RAY_ADDRESS": "ray-head:6379", "BANDSTAND_DATABASE_URL": store.database.url}
     done = run_cells([IMPORTS, *cells], tmp_path, **environment)
-    assert "said model must be in a module where RAY_ADDRESS names a cluster; 'build' is in none" in done.stdout
+    assert "said model must be in a module if RAY_ADDRESS names a cluster; 'build' is in none" in done.stdout
 
 
 MODULE = """
@@ -285,5 +286,5 @@ def test_a_model_in_place_of_a_builder_is_refused(tmp_path):
         def __call__(self): ...
 
     settings = {"name": "x", "model": Sequential(), "data": "a:b", "space": {}, "max_epochs": 1}
-    with pytest.raises(InputError, match=r"model: must be module:function or a function, .*got Sequential"):
+    with pytest.raises(InputError, match=r"model: must be a function or its name as module:function, .*got Sequential"):
         study_spec_from(settings, "the study")

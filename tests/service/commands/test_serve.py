@@ -113,7 +113,7 @@ def test_tokens_are_made_listed_and_revoked(serve) -> None:
     assert token.split("_", 2)[2] not in listed
     assert "is revoked" in bandstand("token", "revoke", "grace").stdout
     assert httpx.get(served.url + "/me", headers=headers).status_code == 401
-    assert "no token, nor a user" in refused("token", "revoke", "grace")
+    assert "no token with ID 'grace' and no user of this name" in refused("token", "revoke", "grace")
     assert "role must be one of viewer, submitter, admin" in refused("token", "create", "grace", "--role", "king")
 
 

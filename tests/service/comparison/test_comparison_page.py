@@ -83,7 +83,7 @@ def test_the_table_of_wins_adds_up(results):
 
 def test_the_page_begins_with_the_answer_and_has_every_figure(results, page_of):
     page = page_of(results)
-    assert page.words.index("did best on average") < page.words.index("What the budget bought")
+    assert page.words.index("has the best average") < page.words.index("Best value by epochs")
     assert set(page.figures) >= {
         f"data-{name}" for name in ("by_epochs", "by_seconds", "final_values", "differences", "wins")
     }
@@ -110,7 +110,7 @@ def test_without_a_value_there_are_sentences_instead_of_figures(make_results_of,
 
 def test_one_repeat_has_no_band_and_no_interval(make_results_of, page_of):
     page = page_of(make_results_of({"tpe+asha": [[0.5, 0.6]], "random": [[0.4, 0.5]], "grid": [[0.4, 0.4]]}))
-    assert "One repeat of each: there is no spread to show." in page.words
+    assert "Each line is the best val_accuracy so far of one repeat (higher is better)." in page.words
     assert "nan" not in page.words.lower().replace("finance", "")
     assert "±" not in page.words
 
@@ -132,8 +132,8 @@ def test_the_numbers_are_complete_and_strict_json(results):
 
 def test_the_best_study_of_the_leading_arm_is_shown_in_full(results, page_of):
     page = page_of(results)
-    assert "it is the best of them by the validation data: cmp/tpe+asha/1." in page.words
-    for heading in ("What tpe+asha chose", "Best configuration", "Learning curves", "Where the budget went"):
+    assert "The sections below show the study with the best validation value: cmp/tpe+asha/1." in page.words
+    for heading in ("Params that tpe+asha chose", "Best configuration", "Learning curves", "Where the budget went"):
         assert heading in page.words
 
 

@@ -44,7 +44,7 @@ def test_a_winner_is_named_where_it_is_better_than_each_other_arm(clear):
     assert (conclusions.leader, conclusions.winner, conclusions.measure) == ("tpe+asha", "tpe+asha", "test")
     first, second, _ = answer_from(clear, conclusions)
     assert first.startswith("tpe+asha is the best: accuracy 0.8955 on the test data (mean of 12 repeats), 0.099 better")
-    assert second == "It is shown to be better than each of the others (p < .05, corrected for all pairs)."
+    assert second == "It is significantly better than each of the others (p < .05, corrected for all pairs)."
 
 
 def test_five_repeats_show_nothing_however_large_the_difference(make_results_of):
@@ -58,9 +58,9 @@ def test_five_repeats_show_nothing_however_large_the_difference(make_results_of)
     )
     conclusions = judge(results)
     assert (conclusions.leader, conclusions.winner) == ("tpe+asha", None)
-    assert answer_from(results, conclusions)[0].startswith("tpe+asha did best on average")
-    assert "with 5 repeats of 3 strategies no difference" in answer_from(results, conclusions)[1]
-    assert "it takes 7 at least" in answer_from(results, conclusions)[1]
+    assert answer_from(results, conclusions)[0].startswith("tpe+asha has the best average")
+    assert "With 5 repeats of 3 strategies, no difference can be shown" in answer_from(results, conclusions)[1]
+    assert "it takes at least 7 repeats" in answer_from(results, conclusions)[1]
 
 
 def test_who_is_better_by_chance_alone_is_no_winner(make_results_of):
@@ -74,7 +74,7 @@ def test_who_is_better_by_chance_alone_is_no_winner(make_results_of):
     conclusions = judge(results)
     assert conclusions.winner is None
     sentence = answer_from(results, conclusions)[1]
-    assert "shown to be better than grid, but not to be told from" in sentence
+    assert sentence.startswith("It is significantly better than grid. No difference to ")
 
 
 def test_smaller_is_better_where_the_objective_says_so(make_results_of):
@@ -152,7 +152,7 @@ def test_a_comparison_under_way_says_so(make_results_of):
     )
     assert not results.is_complete
     assert state_sentences(results)[0].startswith("4 of 6 studies have not ended")
-    assert answer_from(results, judge(results))[0].startswith("tpe+asha did best on average")
+    assert answer_from(results, judge(results))[0].startswith("tpe+asha has the best average")
 
 
 def test_nothing_finished_is_a_sentence(make_results_of):
@@ -188,7 +188,8 @@ def test_repeats_that_chose_far_apart_are_pointed_out(make_results_of):
     near = with_params(*({"learning_rate": rate, "units": 64} for rate in (1e-3, 2e-3, 4e-3)))
     assert disagreement_sentence(near, "tpe+asha") == ""
     far = with_params(*({"learning_rate": rate, "units": 64} for rate in (1e-4, 2e-3, 4e-2)))
-    assert disagreement_sentence(far, "tpe+asha").startswith("The seeds disagree in learning_rate (0.0001 to 0.04):")
+    start = "The repeats chose different values of learning_rate (0.0001 to 0.04)."
+    assert disagreement_sentence(far, "tpe+asha").startswith(start)
 
 
 def test_data_that_changed_between_studies_are_pointed_out(make_results_of):
@@ -213,7 +214,7 @@ def test_repeats_with_data_of_their_own_are_told_apart_from_arms_with_other_data
         for name, record in results.records.items()
     }
     (sentence,) = [each for each in state_sentences(make_results(results.plan, records)) if "data" in each]
-    assert sentence.startswith("Each repeat has data of its own, drawn with its seed, and all arms of a repeat have")
+    assert sentence.startswith("Each repeat has its own data, drawn with its seed, and all strategies of a repeat have")
 
 
 @pytest.mark.parametrize(
@@ -221,10 +222,11 @@ def test_repeats_with_data_of_their_own_are_told_apart_from_arms_with_other_data
     [
         (
             {"epochs": 4},
-            "(values of each: learning_rate 1, units 1), the finest whose every point the budget can train",
+            "(values per parameter: learning_rate 1, units 1). This is the finest grid that the budget can train in "
+            "full.",
         ),
-        ({"epochs": 3}, "of which the budget can train none in full."),
-        ({"wall_seconds": 60}, "of which the budget trained 1."),
+        ({"epochs": 3}, "The budget can train none of them in full."),
+        ({"wall_seconds": 60}, "The budget trained 1 of them."),
     ],
 )
 def test_a_grid_is_called_trained_in_full_only_where_the_budget_allows(make_results_of, budget, end):

@@ -89,7 +89,7 @@ def test_the_best_value_on_a_border_is_a_warning_and_that_of_another_trial_is_no
     told = warn(
         runs[::-1], spec.model_copy(update={"objective": spec.objective.model_copy(update={"direction": "maximize"})})
     )
-    assert "lies at the upper end of its range: better ones may lie beyond. Try 0.0001 to 1, logarithmic." in told
+    assert "is at the upper end of its range, so better values may lie beyond it. Try 0.0001 to 1, logarithmic." in told
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_the_best_value_on_a_border_is_a_warning_and_that_of_another_trial_is_no
         (
             Int(1, 3),
             3,
-            "The best layers, 3, lies at the upper end of its range: better ones may lie beyond. Try 1 to 4.",
+            "The best layers, 3, is at the upper end of its range, so better values may lie beyond it. Try 1 to 4.",
         ),
         (Int(1, 3), 1, ""),  # a model has at least one layer, so there is nothing to try
-        (Int(0, 2), 0, "The best layers, 0, lies at the lower end of its range, with nothing beyond: it may be left"),
+        (Int(0, 2), 0, "The best layers, 0, is at the lower end of its range, so the model may do without it."),
     ],
 )
 def test_a_range_of_three_values_has_borders_too(warn, spec_of, run, parameter, value, told):
@@ -113,14 +113,15 @@ def test_a_parameter_that_never_mattered_needs_enough_trials_to_say_so(warn, spe
     spec = spec_of({"rate": Float(1e-4, 1e-1, log=True)})
     runs = [run([1.0], params={"rate": 0.01})]
     shares = [("rate", 0.97), ("units", 0.015), ("seed", 0.005)]
-    assert "units and seed never mattered: each explains less than 2%" in warn(runs, spec, importance(shares, 30))
+    assert "units and seed hardly mattered: each explains less than 2%" in warn(runs, spec, importance(shares, 30))
     assert warn(runs, spec, importance(shares, 29)) == ""
     assert warn(runs, spec, importance([("rate", 0.6), ("units", 0.4)], 30)) == ""
 
 
 def test_a_linear_range_over_decades_wants_a_logarithm(warn, spec_of, run):
     runs = [run([1.0], params={"rate": 0.05})]
-    assert "log = true would look" in warn(runs, spec_of({"rate": Float(1e-4, 0.1)}))
+    told = warn(runs, spec_of({"rate": Float(1e-4, 0.1)}))
+    assert "With log = true, small values are searched as closely as large ones." in told
     assert warn(runs, spec_of({"rate": Float(1e-4, 0.1, log=True)})) == ""
     assert warn(runs, spec_of({"rate": Float(0.01, 0.1)})) == ""
 
@@ -128,7 +129,7 @@ def test_a_linear_range_over_decades_wants_a_logarithm(warn, spec_of, run):
 def test_best_trials_crowded_at_the_low_end_want_a_logarithm(warn, spec_of, run):
     spec = spec_of({"decay": Float(0.0, 1.0)})
     crowded = [run([1.0 + i], params={"decay": 0.001 * (i + 30) if i < 10 else i / 60}) for i in range(60)]
-    assert "The 6 best trials all have decay in the lowest tenth of its range, up to 0.035" in warn(crowded, spec)
+    assert "In the 6 best trials, decay is at most 0.035, in the lowest tenth of its range" in warn(crowded, spec)
     spread = [run([1.0 + i], params={"decay": (i * 7 % 60 + 1) / 62}) for i in range(60)]
     assert "lowest tenth" not in warn(spread, spec)
 
@@ -136,12 +137,12 @@ def test_best_trials_crowded_at_the_low_end_want_a_logarithm(warn, spec_of, run)
 def test_a_model_that_was_never_used_is_a_budget_too_small(warn, spec_of, run):
     space = {"rate": Float(1e-4, 1e-1, log=True)}
     runs = [run([1.0], params={"rate": 0.01})] * 12
-    told = "The budget is too small for tpe: it draws at random until 10 trials have a value"
+    told = "The budget is too small for the sampler tpe. It draws at random until 10 trials have a value"
     assert told in warn(runs[:9], spec_of(space, sampler="tpe"))
     assert "too small" not in warn(runs, spec_of(space, sampler="tpe"))
     assert "too small" not in warn(runs[:9], spec_of(space, sampler="random"))
     assert "too small" not in warn(runs[:9], spec_of(space, sampler="tpe", sampler_options={"startup_trials": 5}))
-    assert "for gp: it draws at random until 20" in warn(
+    assert "the sampler gp. It draws at random until 20" in warn(
         runs, spec_of(space, sampler="gp", sampler_options={"startup_trials": 20})
     )
     assert "too small" not in warn(runs[:9], spec_of(space, sampler="tpe"), state="running")
@@ -151,7 +152,7 @@ def test_halving_that_hardly_anybody_passed_is_a_budget_too_small(warn, spec_of,
     space = {"rate": Float(1e-4, 1e-1, log=True)}
     short, long = run([1.0], "pruned", "rung 1", params={"rate": 0.01}), run([1.0] * 9, params={"rate": 0.01})
     spec = spec_of(space, pruner="asha", pruner_options={"min_epochs": 1})
-    assert "The budget is too small for asha: 2 trials reached epoch 3, its second rung" in warn(
+    assert "The budget is too small for asha. Only 2 trials reached its second rung, epoch 3." in warn(
         [short, long, long], spec
     )
     assert "too small" not in warn([short, long, long, long], spec)
@@ -172,7 +173,7 @@ def test_repeats_that_differ_by_more_than_the_best_leads_are_a_warning(warn, spe
     near = [
         run([value], params={"rate": rate}) for rate, value in ((0.01, 1.0), (0.01, 1.3), (0.02, 1.2), (0.02, 1.16))
     ]
-    assert "Seeds disagree: the same params trained again differ by" in warn(near, spec)
+    assert "Trials with the same params differ by" in warn(near, spec)
     children = [one._replace(parent=0, from_epoch=3) if index else one for index, one in enumerate(near)]
     assert warn(children, spec) == ""
     clear = [run([value], params={"rate": rate}) for rate, value in ((0.01, 1.0), (0.01, 1.01), (0.02, 2.0))]
@@ -183,6 +184,6 @@ def test_cells_of_a_grid_that_failed_are_named_unless_they_succeeded_later(warn,
     spec = spec_of({"units": Int(8, 32, step=8)}, sampler="grid")
     good = [run([1.0 + 0.1 * units], params={"units": units}) for units in (8, 16)]
     failed = run([], "failed", "out_of_memory", params={"units": 32})
-    assert "1 of 3 cells of the grid failed (units 32): nothing is known" in warn([*good, failed], spec)
+    assert "1 of 3 points of the grid failed (units 32), so their values are not known." in warn([*good, failed], spec)
     assert "failed" not in warn([*good, failed, run([5.0], params={"units": 32})], spec)
     assert "failed" not in warn([*good, failed], spec_of({"units": Int(8, 32, step=8)}))

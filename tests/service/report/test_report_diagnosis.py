@@ -108,7 +108,7 @@ def test_training_that_makes_no_error_is_not_underfit():
 def test_validation_that_levels_off_far_behind_training_is_not_clear_and_the_reason_says_so():
     """More regularization may help, or nothing: the curves of both look alike."""
     found = judge(*curves_of("learnt by heart"))
-    assert found.reason.startswith("val_loss has levelled off, but it is far behind training")
+    assert found.reason.startswith("val_loss has levelled off, but it is far worse than training")
 
 
 def test_validation_above_training_throughout_is_not_overfit():

@@ -58,7 +58,7 @@ def test_markdown_holds_no_markup_of_a_study(write, evil, style):
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &lt;b&gt;Größe" in html
     assert "<ol" not in html
     assert "<a" not in html
-    assert not re.search(r"<strong>(?!What to doubt|Notices)", html)
+    assert not re.search(r"<strong>(?!What to doubt|Notes from the run)", html)
 
 
 def test_markdown_names_the_command_that_draws_each_figure(write, make_synthetic):
@@ -106,7 +106,7 @@ def test_the_users_words_stand_under_the_heading_they_name(write, make_record, m
 def test_the_data_summary_of_a_writeup_says_what_the_latest_run_has_stored(write, make_record, run):
     environment = {"examples": "test 270, train 1,257, validation 271", "data": "0123456789abcdef"}
     told = write(make_record([run(FALL)], environment=environment), "md", "writeup")
-    assert "1,257 examples to train on, 271 examples to choose by and 270 examples to test on." in told
+    assert "1,257 examples to train with, 271 examples to choose by and 270 examples to test with." in told
     assert "fingerprint of its arrays is 0123456789abcdef" in told
     assert "was not stored" in write(make_record([run(FALL)], environment={}), "md", "writeup")
 
@@ -117,8 +117,8 @@ def test_the_outline_has_every_figure_once_and_in_the_order_of_the_registry():
 
 def test_a_writeup_without_another_study_says_that_there_is_no_baseline(write, make_synthetic):
     record = make_synthetic(trials=30, max_epochs=9, prune=True)
-    assert "No other study was given to compare with" in write(record, "md", "writeup")
-    assert "No other study was given to compare with" not in write(record, "md", "writeup", [record])
+    assert "There is no other study to compare with" in write(record, "md", "writeup")
+    assert "There is no other study to compare with" not in write(record, "md", "writeup", [record])
 
 
 def test_how_to_reproduce_gives_file_command_seed_hardware_and_versions(write, make_record, make_spec, run):
@@ -135,7 +135,7 @@ def test_how_to_reproduce_gives_file_command_seed_hardware_and_versions(write, m
     assert 'name = "-it\'s"' in next(block["text"] for block in blocks if block.get("name") == "study-file")
     rows = next(block["rows"] for block in blocks if block["kind"] == "table")
     assert rows == [["cpus", "8"], ["gpus", "1"], ["accelerator", "H200"], ["keras", "3.15.1"]]
-    assert "Seed 42 fixes every draw" in text
+    assert "Seed 42 fixes every random draw." in text
     assert "No fingerprint of the data was stored" in text
 
 

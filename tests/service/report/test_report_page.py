@@ -114,8 +114,8 @@ def test_the_page_begins_with_the_answer(read, make_record, run):
     runs = [run([5.0, 2.0, 3.0]), run([4.0], "pruned"), run([math.nan], "failed", "diverged", "not finite")]
     page = read(make_record(runs, test_metrics={"loss": 2.25}))
     assert (
-        "Trial 0 is the best: val_loss 2.000 (lower is better) in epoch 2 of 3. On the test set, looked at once, its "
-        "model reached loss 2.250. The search cost 5 epochs in 3 trials (1 complete, 1 pruned, 1 failed) and 12.6 "
+        "Trial 0 is the best: val_loss 2.000 (lower is better) in epoch 2 of 3. On the test data (looked at once), "
+        "its model reached loss 2.250. The search cost 5 epochs in 3 trials (1 complete, 1 pruned, 1 failed) and 12.6 "
         "minutes. The study is finished: the budget is used."
     ) in page.words
 
@@ -125,7 +125,7 @@ def test_data_without_a_test_split_are_told_and_so_is_why_a_study_stopped(read, 
     page = read(make_record([run([5.0, 2.0])], environment=examples))
     assert "The data have no test split, so its model was not measured on unseen data." in page.words
     page = read(make_record([run([5.0, 2.0])], environment=examples | {"examples": "test 9, train 9, validation 9"}))
-    assert "Its model has not been measured on the test set." in page.words
+    assert "Its model was not measured on the test data." in page.words
     stopped = read(make_record([run([5.0, 2.0])], state="stopped", reason="a trainer has other data"))
     assert "The study was stopped: a trainer has other data." in stopped.words
 
@@ -137,7 +137,7 @@ def test_a_best_trial_with_a_parent_is_told_as_the_end_of_a_schedule(read, make_
         run([0.5], parent=1, from_epoch=3, params=at_the_end),
     ]
     page = read(make_record([run([5.0, 2.0]), *children]))
-    assert "Its weights come from trials 0 and 1, with other params" in page.words
+    assert "Its weights come from trials 0 and 1, which had other params." in page.words
     assert "better values may lie beyond" not in page.words
     alone = read(make_record([run([5.0, 2.0], params=at_the_end)]))
     assert "Its weights come from" not in alone.words
@@ -149,19 +149,19 @@ def test_a_combined_model_is_told_as_what_was_measured(read, make_record, run):
     page = read(make_record([run([5.0, 2.0]), run([2.5])], combined=average, test_metrics={"loss": 2.25}))
     assert (
         "The study's model is the average of the last weights of trials 0 and 1: val_loss 1.500 on validation data. "
-        "On the test set, looked at once, this average reached loss 2.250."
+        "On the test data (looked at once), the average reached loss 2.250."
     ) in page.words
     not_taken = replace(average, taken=False, value=3.0)
     page = read(make_record([run([5.0, 2.0]), run([2.5])], combined=not_taken, test_metrics={"loss": 2.25}))
-    assert "On the test set, looked at once, its model reached loss 2.250." in page.words
+    assert "On the test data (looked at once), its model reached loss 2.250." in page.words
 
 
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        ("running", "The study is still running, so all of this may change."),
-        ("stopped", "The study was stopped before it was done; run again, it goes on from here."),
-        ("interrupted", "The study was interrupted: nobody is running it now"),
+        ("running", "The study is still running, so these results may change."),
+        ("stopped", "The study was stopped before it was done. To continue it, run it again."),
+        ("interrupted", "The study was interrupted, and no process is running it now."),
         ("failed", "The study failed: every trial failed."),
     ],
 )
@@ -174,7 +174,7 @@ def test_of_a_best_trial_that_was_pruned_or_failed_later_the_answer_says_so(read
     words = read(make_record([run([2.0]), run([1.0, 3.0], "pruned")])).words
     assert "Trial 1 is the best: val_loss 1.000 (lower is better) in epoch 1 of 2. It was pruned later" in words
     words = read(make_record([run([1.0, 3.0], "failed")])).words
-    assert "It failed later: its best epoch counts all the same." in words
+    assert "It failed later. Its best epoch still counts." in words
 
 
 def test_where_the_last_epoch_counts_the_answer_says_what_was_seen_beyond_it(read, make_record, make_spec, run):
@@ -182,18 +182,19 @@ def test_where_the_last_epoch_counts_the_answer_says_what_was_seen_beyond_it(rea
     seen = Seen(value=1.0, number=0, epoch=1, state="complete")
     words = read(replace(record, best=replace(record.best, seen=seen))).words
     assert (
-        "Trial 0 is the best: val_loss 2.000 (lower is better) in epoch 2, its last. The lowest seen is 1.000, in "
-        "epoch 1 of trial 0 (complete); it does not count: objective.epoch = 'last' takes a trial's last epoch."
+        "Trial 0 is the best: val_loss 2.000 (lower is better) in epoch 2, its last epoch. The lowest value of any "
+        "epoch is 1.000, in epoch 1 of trial 0 (complete). It does not count because objective.epoch = 'last' takes "
+        "the last epoch of each trial."
     ) in words
     pruned = make_record([run([1.0], "pruned")], spec=record.spec)
-    assert "this is the best of short trainings" in read(pruned).words
+    assert "so it is the best of the short trainings" in read(pruned).words
 
 
 def test_a_best_model_that_is_lost_is_said_and_another_ones_test_result_is_called_that(read, make_record, run):
     record = make_record([run([2.0]), run([1.0])], test_metrics={"loss": 2.25}, model_trial=0)
     words = read(replace(record, best=replace(record.best, model_path=None))).words
     assert "Its model is not there" in words
-    assert "looked at once, the model of trial 0 (that of the best trial is not there) reached loss 2.250." in words
+    assert "(looked at once), the model of trial 0 (that of the best trial is not there) reached loss 2.250." in words
     assert "its model reached" not in words
 
 
@@ -207,14 +208,14 @@ def test_failures_are_listed_by_reason_with_their_message(read, make_record, run
 
 def test_best_parameters_say_what_was_not_active_and_what_lies_at_an_end(read, make_record, run):
     page = read(make_record([run([1.0], params={"learning_rate": 0.0999, "optimizer": "adam"})]))
-    assert "not active: exists only with optimizer = sgd" in page.words
-    assert "0.0001 to 0.1, logarithmic; at the upper end: better values may lie beyond" in page.words
+    assert "not active (it exists only with optimizer = sgd)" in page.words
+    assert "0.0001 to 0.1, logarithmic (the best is at the upper end; better values may lie beyond it)" in page.words
 
 
 def test_a_large_study_makes_a_small_page(tmp_path, make_synthetic, read):
     record = make_synthetic(trials=2000, max_epochs=20, prune=False)
     page = read(record, [record])
-    assert "Shown are 200 of" in page.words
+    assert "The figure shows 200 of" in page.words
     assert (tmp_path / "report.html").stat().st_size < 5_000_000
 
 

@@ -48,7 +48,7 @@ def test_other_data_are_refused_with_the_splits_and_the_likely_cause_first(
     refusal = with_data(spec_with()).data.compare(FIRST | changed)
     assert f"; {splits} from its first trainer's, usually because" in refusal
     assert cause in refusal.partition(", or because")[0]
-    assert refusal.endswith("or go on with --data-may-differ")
+    assert refusal.endswith("or accept the difference (--data-may-differ; in Python data_may_differ=True)")
 
 
 def test_a_split_that_is_gone_is_another_data_set(spec_with: Any) -> None:
@@ -62,7 +62,7 @@ def test_data_that_may_differ_are_taken_and_the_study_says_so_once(spec_with: An
         assert search.data.compare(FIRST | {"test": [array(digest="z", first=9.0)]}, may_differ=True) is None
     (notice,) = search.history.notices
     assert "split test differs between a trainer and the study's first" in notice
-    assert "--data-may-differ" in notice
+    assert "because this was allowed" in notice
 
 
 def test_differences_of_rounding_are_a_note(spec_with: Any) -> None:

@@ -166,37 +166,42 @@ def test_recorded_curves_say_what_they_cannot_tell_of_params_that_change(bandsta
         ),
         (["study.toml", "--workers", "0"], "workers must be at least 1; got 0"),
         (["study.toml", "--speeds", "1,0"], "speeds must be numbers above 0, such as 1,1,0.5; got 1,0"),
-        (["study.toml", "--speeds", "fast"], "--speeds must be numbers with commas, such as 1,1,0.5; got 'fast'"),
+        (
+            ["study.toml", "--speeds", "fast"],
+            "--speeds must be numbers with commas between them, such as 1,1,0.5; got 'fast'",
+        ),
         (["study.toml", "--failures", "-1"], "deaths_per_hour must be 0 or more; got -1"),
         (["study.toml", "--epoch-seconds", "0"], "an epoch must take more than 0 seconds; got 0"),
         (
             ["study.toml", "--strategies", "hyprband"],
-            f"a strategy must be written SAMPLER+PRUNER with a sampler of {', '.join(SAMPLERS)} and a pruner of "
-            f"{', '.join(PRUNERS)}, or be either alone, or one of {', '.join(STRATEGIES)}; got 'hyprband': did you "
-            "mean hyperband?",
+            f"a strategy must be SAMPLER+PRUNER, a sampler ({', '.join(SAMPLERS)}), a pruner ({', '.join(PRUNERS)}) or "
+            f"one of {', '.join(STRATEGIES)}; got 'hyprband': did you mean hyperband?",
         ),
         (
             ["study.toml", "--strategies", "tpe+asa"],
-            f"a strategy must be written SAMPLER+PRUNER with a pruner of {', '.join(PRUNERS)}; got 'tpe+asa': did you "
-            "mean asha?",
+            f"the pruner of a strategy must be one of {', '.join(PRUNERS)}; got 'tpe+asa': did you mean asha?",
         ),
         (
             ["study.toml", "--strategies", "tpee:startup_trials=3+asha"],
-            f"a strategy must be written SAMPLER+PRUNER with a sampler of {', '.join(SAMPLERS)}; got "
-            "'tpee:startup_trials=3+asha': did you mean tpe?",
+            f"the sampler of a strategy must be one of {', '.join(SAMPLERS)}; got "
+            "'tpee:startup_trials=3+asha': did you "
+            "mean tpe?",
         ),
         (
             ["study.toml", "--strategies", "pbt+asha"],
             "pbt+asha: pruner must be left out with sampler pbt, which decides by itself how long each trial trains; "
             "got 'asha'",
         ),
-        (["study.toml", "--strategies", "tpe,tpe"], "strategies must differ; got 'tpe' twice"),
-        (["study.toml", "--strategies", "random+asha:min"], "an option must be written NAME=VALUE after a colon; got "),
+        (["study.toml", "--strategies", "tpe,tpe"], "strategies must differ; got 'tpe' twice: leave out one of them"),
+        (
+            ["study.toml", "--strategies", "random+asha:min"],
+            "an option must be written NAME=VALUE after a colon, such as tpe:startup_trials=5; got ",
+        ),
         (["study.toml", "--strategies", "random+asha:min_epochs=x"], "random+asha:min_epochs=x: option min_epochs of "),
         (["study.toml", "--strategies", "grid"], "grid: "),
         (["study.toml", "--budget", "epoch=3"], "a budget must be one of 500 (epochs), 500epochs, trials=50, "),
         (["study.toml", "--budget", "many"], "a budget must be one of 500 (epochs), 500epochs, trials=50, "),
-        (["study.toml", "--out", "nowhere/x.html"], "the report's folder must exist; 'nowhere' does not: make it"),
+        (["study.toml", "--out", "nowhere/x.html"], "the report's folder must exist; 'nowhere' does not: create it"),
         (["none.toml"], "a study file must exist; 'none.toml' does not: check the path"),
         (["study.toml", "--repeats", "0"], "Invalid value for '--repeats': "),
     ],

@@ -121,8 +121,8 @@ def test_the_table_has_a_line_for_each_trial_of_the_lineage(bandstand: Bandstand
     title, header, *lines = said.out.splitlines()
     best, epochs = written.record.best, sum(len(step.epochs) for step in written.path)
     assert best is not None
-    assert title == f"{written.name}: how trial {best.number} came to val_loss {best.value:.4f} after {epochs} epochs"
-    assert header.split() == ["epochs", "trial", "learning", "rate", "params,", "then", "what", "changed"]
+    assert title == f"{written.name}: how trial {best.number} reached val_loss {best.value:.4f} after {epochs} epochs"
+    assert header.split() == ["epochs", "trial", "learning", "rate", "params", "(first", "all,", "then", "changes)"]
     first = 1
     for step, line in zip(written.path, lines, strict=False):
         rates, last = written.rates(step), first + len(step.epochs) - 1
@@ -130,7 +130,7 @@ def test_the_table_has_a_line_for_each_trial_of_the_lineage(bandstand: Bandstand
         span = f"{first}" if first == last else f"{first} to {last}"
         assert [cell.strip() for cell in re.split(r" {2,}", line)[:3]] == [span, str(step.trial), shown]
         first = last + 1
-    assert lines[len(written.path)].startswith("`-o FILE.json` or `-o FILE.csv` has every epoch")
+    assert lines[len(written.path)].startswith("`-o FILE.json` or `-o FILE.csv` writes every epoch")
 
 
 def test_the_file_has_every_epoch_with_its_rate_and_every_parameter(
@@ -219,7 +219,7 @@ def test_another_trial_s_schedule_ends_with_that_trial(bandstand: Bandstand, sto
     found = store.params_by_epoch(population.name, 0)
     assert [segment.trial for segment in found.segments] == [0]
     assert found.value == population.record.trials.loc[0, "value"]
-    assert "how trial 0 came to" in bandstand("schedule", population.name, "--trial", "0").out
+    assert "how trial 0 reached" in bandstand("schedule", population.name, "--trial", "0").out
 
 
 def test_what_has_no_schedule_is_refused_in_one_line(
@@ -227,7 +227,7 @@ def test_what_has_no_schedule_is_refused_in_one_line(
 ) -> None:
     empty = make_spec(sampler="random")
     store.claim(empty, "a test").close()
-    name, none = population.name, "a schedule is that of a trial with a value; "
+    name, none = population.name, "a schedule needs a trial that has a value; "
     for arguments, line in (
         (("schedule", "nowhere"), "there is no study 'nowhere' in this database; the latest are "),
         (("replay", "nowhere"), "there is no study 'nowhere' in this database; the latest are "),
@@ -257,7 +257,7 @@ def test_where_an_optimizer_told_no_rate_the_command_says_so_and_keras_refuses_t
     said = bandstand("schedule", study.name, "-o", str(path))
     assert said.code == 0
     assert said.out.splitlines()[1] == (
-        "the optimizer told no learning rate in 1 of them, and `TableSchedule.load` needs all"
+        "1 epoch has no learning rate, because the optimizer told none; `TableSchedule.load` cannot read this file"
     )
     assert json.loads(path.read_text())["learning_rates"][:2] == [None, 0.01]
     with pytest.raises(ValueError, match=r"^the file must hold a learning rate for each epoch, as `bandstand .*'$"):

@@ -99,7 +99,7 @@ def test_a_second_writer_is_refused_with_the_name_of_the_first(
     writer: StudyWriter, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bandstand.store.rows.study_rows._KILLED_HOLDER_SECONDS", 0.3)
-    with pytest.raises(StudyInUseError, match="a test has it since"):
+    with pytest.raises(StudyInUseError, match="a test runs this one since"):
         store.claim(writer.spec, "another test")
 
 

@@ -124,7 +124,7 @@ def test_the_report_advises_by_the_trials_that_a_new_sampler_draws_at_random_fir
     register(SAMPLERS, "patient", Patient)
     spec = make_spec(sampler="patient", pruner="none", budget={"trials": 8})
     train(store, spec, trials, end=True)
-    told = "The budget is too small for patient: it draws at random until 7 trials have a value"
+    told = "The budget is too small for the sampler patient. It draws at random until 7 trials have a value"
     assert (told in advice_on(store, spec)) is too_small
     assert "patient" in live_view(store, spec)
 
@@ -147,7 +147,7 @@ def test_the_report_advises_by_the_share_that_a_new_pruner_lets_go_on(
     spec = make_spec(sampler="random", pruner=pruner, pruner_options={"min_epochs": 1}, budget={"trials": 20})
     train(store, spec, 10, end=True)
     told = advice_on(store, spec)
-    assert ("The budget is too small for strict:" in told and "one in 11 goes on" in told) is (pruner == "strict")
+    assert ("The budget is too small for strict." in told and "One in 11 goes on" in told) is (pruner == "strict")
 
 
 @pytest.mark.parametrize(

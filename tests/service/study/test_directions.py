@@ -101,7 +101,7 @@ def test_a_study_stored_when_a_missing_direction_meant_minimize_is_not_turned_ar
     assert stored.objective.direction == "minimize"
     (difference,) = spec_with(objective={"metric": "val_accuracy"}).differences(stored)
     assert difference.startswith("objective: ")
-    assert difference.endswith("stored, which goes on with direction = 'minimize' in the study")
+    assert difference.endswith("stored; to continue the stored study, set direction = 'minimize' in [objective]")
     assert spec_with(objective={"metric": "val_accuracy", "direction": "minimize"}).differences(stored) == []
 
 

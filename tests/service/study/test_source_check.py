@@ -36,7 +36,7 @@ def refusal(folder: Path, source: str, **settings: Any) -> str:
 
 def test_a_function_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
     said = refusal(tmp_path, "def built(params):\n    return 1\n")
-    assert said == "model must name a function; 'build' is not in train: it has load, built (train.py)"
+    assert said == "model must name a function; train (train.py) has no 'build', only load, built"
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_an_import_is_followed_to_the_users_own_module(tmp_path: Path) -> None:
     (tmp_path / "nets").mkdir()
     (tmp_path / "nets" / "__init__.py").write_text("from .dense import build\n")
     (tmp_path / "nets" / "dense.py").write_text("def build(params):\n    return params['unit']\n")
-    assert "dense.py:2 asks for 'unit', which is not there: 'units' is probably meant" in refusal(
+    assert "dense.py:2 asks for 'unit', which the space does not have: did you mean 'units'?" in refusal(
         tmp_path, "from nets import build\n"
     )
     (tmp_path / "nets" / "dense.py").write_text("def built(params): ...\n")
-    assert "'build' is not in nets.dense: it has built (dense.py)" in refusal(tmp_path, "from nets import build\n")
+    assert "nets.dense (dense.py) has no 'build', only built" in refusal(tmp_path, "from nets import build\n")
 
 
 def test_a_source_that_does_not_parse_is_told_with_its_line(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_source_that_does_not_parse_is_told_with_its_line(tmp_path: Path) -> N
 def test_a_parameter_that_any_call_asks_for_in_vain_is_refused(body: str, tmp_path: Path) -> None:
     said = refusal(tmp_path, f"def build(params, context=None):\n    {body}\n")
     assert said.startswith("model must ask for parameters of the space; train.py:")
-    assert said.endswith(" asks for 'unit', which is not there: 'units' is probably meant")
+    assert said.endswith(" asks for 'unit', which the space does not have: did you mean 'units'?")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_parameter_that_any_call_asks_for_in_vain_is_refused(body: str, tmp_pa
 def test_one_that_only_some_calls_ask_for_is_told_and_left_to_them(body: str, tmp_path: Path) -> None:
     notes = checked(tmp_path, f"def build(params):\n    {body}\n")
     assert [note.partition(" ")[2] for note in notes] == [
-        "asks for 'unit', which is not there: 'units' is probably meant"
+        "asks for 'unit', which the space does not have: did you mean 'units'?"
     ]
 
 

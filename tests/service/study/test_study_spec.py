@@ -57,7 +57,10 @@ MESSAGES = [
     ({"budget": {"epoch": 3}}, "there is no setting budget.epoch; did you mean epochs?"),
     ({"objective": {"direktion": "maximize"}}, "there is no setting objective.direktion; did you mean direction?"),
     ({"resources": {"gpu": 1}}, "there is no setting resources.gpu; did you mean gpus?"),
-    ({"budget": {"zzz": 3}}, "there is no setting budget.zzz; it may be epochs, trials, wall_seconds, gpu_hours"),
+    (
+        {"budget": {"zzz": 3}},
+        "there is no setting budget.zzz; known settings are epochs, trials, wall_seconds, gpu_hours",
+    ),
     (
         {"space": {"x": {"type": "float", "low": 2, "high": 1}}},
         "space: x: low must be < high; got low=2.0, high=1.0; swap them",
@@ -67,29 +70,30 @@ MESSAGES = [
     ({"max_epochs": 0}, "max_epochs must be greater than or equal to 1; got 0"),
     (
         {"batch_size": "batch"},
-        "batch_size must be a number or name an always-active parameter of the space whose values are whole numbers "
-        "from 1; got 'batch'",
+        "batch_size must be a number, or the name of a parameter that every trial has and whose values are whole "
+        "numbers from 1; got 'batch'",
     ),
     (
         {"batch_size": "x"},
-        "batch_size must be a number or name an always-active parameter of the space whose values are whole numbers "
-        "from 1; got 'x'",
+        "batch_size must be a number, or the name of a parameter that every trial has and whose values are whole "
+        "numbers from 1; got 'x'",
     ),
-    ({"model": LEFT_OUT}, "model is missing; every study needs it"),
-    ({"model": LEFT_OUT, "data": LEFT_OUT}, "model is missing; every study needs it (and 1 more)"),
+    ({"model": LEFT_OUT}, "model is missing; every study needs this setting"),
+    ({"model": LEFT_OUT, "data": LEFT_OUT}, "model is missing; every study needs this setting (and 1 more)"),
     ({"model": "train.build"}, f"model: {REFERENCE_RULE}'train.build'"),
     ({"data": "train:"}, f"data: {REFERENCE_RULE}'train:'"),
     ({"data": "my-code:load"}, f"data: {REFERENCE_RULE}'my-code:load'"),
     ({"callbacks": ["train"]}, f"callbacks.0: {REFERENCE_RULE}'train'"),
-    ({"model": 3}, "model: must be module:function or a function, which makes what each trial needs; got int"),
+    ({"model": 3}, "model: must be a function or its name as module:function, because each trial calls it; got int: "
+        "return it from a function"),
     (
         {"budget": {"gpu_hours": 1}},
-        "budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set it, say to 1",
+        "budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set resources.gpus, for example to 1",
     ),
     (
         {"budget": LEFT_OUT},
         "budget must limit at least one of epochs, trials, wall_seconds, gpu_hours; got none: "
-        "say [budget] epochs = 200",
+        "write [budget] epochs = 200",
     ),
     ({"budget": {"epochs": 0}}, "budget.epochs must be greater than or equal to 1; got 0"),
     ({"budget": {"wall_seconds": -1}}, "budget.wall_seconds must be greater than 0; got -1"),
@@ -224,7 +228,7 @@ MESSAGES = [
     ({"objective": {"direction": "max"}}, "objective.direction must be 'minimize' or 'maximize'; got 'max'"),
     (
         {"resources": {"gpus": 1.5}},
-        "resources.gpus: must be a whole number above 1, as Ray counts GPUs; got 1.5",
+        "resources.gpus: must be a whole number if it is above 1, because Ray shares single GPUs only; got 1.5",
     ),
     ({"seed": -1}, "seed must be greater than or equal to 0; got -1"),
 ]  # fmt: skip
@@ -266,7 +270,7 @@ def test_a_function_that_no_file_holds_is_kept_beside_its_name_and_refused_as_te
     assert spec.model.function is build
     assert study_spec_from(spec.model_dump(), "a copy") == spec
     assert type(pickle.loads(pickle.dumps(spec.model))) is str
-    with pytest.raises(InputError, match="model: must live in a file where a study comes from text"):
+    with pytest.raises(InputError, match="model: must be in a module if the study is read from text"):
         study_spec_from(spec.model_dump(mode="json"), "the stored one")
 
 
@@ -332,8 +336,8 @@ def test_a_batch_size_of_the_space_that_decides_nothing_is_told(spec_with, small
     search.begin()
     (told,) = [event.message for event in search.take_events() if isinstance(event, Noticed)]
     assert told == (
-        "parameter batch_size of the space does not decide the batches: batch_size of the study does, 64; "
-        'say batch_size = "batch_size" to search it'
+        "the space has a parameter batch_size, but the study's setting batch_size = 64 decides the batches; "
+        'write batch_size = "batch_size" to search it'
     )
     assert spec_with(space=space, batch_size="batch_size").notices() == []
     assert spec_with(batch_size=64).notices() == []

@@ -137,7 +137,8 @@ def test_a_study_is_started_where_no_script_is_being_imported() -> None:
 
 def test_a_module_of_the_study_whose_name_is_anothers_is_refused(tmp_path: Path) -> None:
     write(tmp_path, random="def build(params): ...", ray__nets="def build(params): ...")
-    for model, whose in (("random:build", "a module of Python's own"), ("ray.nets:build", "an installed package")):
+    cases = (("random:build", "a module of Python's standard library"), ("ray.nets:build", "an installed package"))
+    for model, whose in cases:
         with pytest.raises(InputError, match=rf"must be importable; '{model}' is not: .* has the name of {whose}"):
             check_modules(spec_of(model), [str(tmp_path)])
 
@@ -159,7 +160,7 @@ def test_what_the_code_imports_and_does_not_get_is_noted_however_deep(tmp_path: 
         str(tmp_path / "random.py"), str(tmp_path / "ray.py"),
     ]  # fmt: skip
     assert find_clashes("unused", [str(tmp_path)]) == [
-        f"{tmp_path / 'json.py'} has the name of a module of Python's own: rename it"
+        f"{tmp_path / 'json.py'} has the name of a module of Python's standard library: rename it"
     ]
 
 
@@ -200,7 +201,7 @@ def test_processes_that_run_a_studys_code_start_no_study_nor_do_their_children(t
         "child = 'from bandstand import run_study; run_study({})'\n"
         "found = subprocess.run([sys.executable, '-c', child], capture_output=True, text=True).stderr"
     )
-    assert "run_study must not be called by code that is being trained" in served(tmp_path, code)
+    assert "run_study must not be called in a process that trains a study" in served(tmp_path, code)
 
 
 def test_a_folder_of_modules_that_libraries_need_is_not_taken_by_a_users_file(tmp_path: Path) -> None:

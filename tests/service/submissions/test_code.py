@@ -75,7 +75,7 @@ def test_what_is_no_zip_file_or_too_large_is_refused(tmp_path):
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("bomb", "w") as file:
         for _ in range(501):
             file.write(b"\0" * 10**6)
-    with pytest.raises(InputError, match="unpacked; got more"):
+    with pytest.raises(InputError, match="when unpacked; got more: keep data"):
         CodeArchive(buffer.getvalue()).unpack(tmp_path)
 
 

@@ -100,7 +100,7 @@ def test_a_run_that_dies_is_followed_by_another_after_a_while_until_it_is_enough
             make_due(store)
     assert waits == sorted(waits)
     assert (ended.state, ended.outcome) == (SubmissionState.ENDED, "failed")
-    assert "5 times before an epoch had; the last time: out of memory" in ended.message
+    assert "5 times before its first epoch; the last time: out of memory" in ended.message
     assert store.progress(study.name).state == "failed"
 
 
@@ -146,7 +146,7 @@ def test_a_job_is_told_what_to_do_and_an_older_one_is_sent_away(store, queue, di
     dispatch.end_run(old.id, RunState.LOST)
     make_due(store)
     dispatch.claim(per_user=9)
-    with pytest.raises(InputError, match="latest run"):
+    with pytest.raises(InputError, match="an earlier run of this submission"):
         begin_job(store, old.id)
 
 

@@ -91,7 +91,7 @@ def test_what_has_finished_is_not_resumed(store, queue, dispatch, spec, order):
     writer.set_study(state="finished")
     writer.close()
     assert dispatch.end_run(run.id, RunState.SUCCEEDED).outcome == "finished"
-    with pytest.raises(InputError, match="has finished: extend its budget"):
+    with pytest.raises(InputError, match="has finished, so there is nothing to resume: extend its budget"):
         queue.resume(study.name, order)
 
 
@@ -125,7 +125,7 @@ def test_deleting_removes_a_study_everywhere(store, queue, spec, order):
 def test_a_study_that_somebody_runs_is_not_deleted(store, queue, spec):
     study = spec()
     writer = store.claim(study, "a test")
-    with pytest.raises(StudyInUseError, match="is run now"):
+    with pytest.raises(StudyInUseError, match="runs now: stop it first"):
         queue.delete(study.name)
     writer.close()
     assert store.spec(study.name) == study
@@ -135,7 +135,7 @@ def test_a_comparison_is_one_submission_whose_studies_run_in_its_order(queue, di
     plan = make_plan("compared", spec(pruner="none", sampler="random"), ["random"], 2)
     submission, _ = queue.submit_comparison(plan, order)
     assert submission.kind == "comparison"
-    with pytest.raises(StudyInUseError, match="can be extended when it does not run"):
+    with pytest.raises(StudyInUseError, match="a running comparison cannot be extended"):
         queue.submit_comparison(dataclasses.replace(plan, repeats=3), order)
     queue.stop("compared")
     again, is_new = queue.submit_comparison(dataclasses.replace(plan, repeats=3), order)

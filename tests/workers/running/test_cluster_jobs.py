@@ -45,7 +45,7 @@ def test_a_job_without_a_database_says_what_is_to_be_set(home) -> None:
 def test_a_job_of_no_run_says_so(store) -> None:
     done = run_job("bandstand-nobody", BANDSTAND_DATABASE_URL=store.database.url)
     assert (done.returncode, done.stderr) == (2, "")
-    assert "there is no run 'bandstand-nobody'" in done.stdout
+    assert "the database has no run 'bandstand-nobody'" in done.stdout
 
 
 def test_a_job_that_was_stopped_before_it_began_is_not_refused(store, dispatch) -> None:
@@ -54,7 +54,7 @@ def test_a_job_that_was_stopped_before_it_began_is_not_refused(store, dispatch) 
     run = dispatch.claim(per_user=9).run.id
     SubmissionQueue(store).stop(spec.name)
     done = run_job(run, BANDSTAND_DATABASE_URL=store.database.url)
-    assert (done.returncode, done.stdout) == (2, "bandstand: it was stopped before it began\n")
+    assert (done.returncode, done.stdout) == (2, "bandstand: the submission was stopped before its job began\n")
     ended = dispatch.end_run(run, RunState.FAILED, "its process ended with code 2")
     assert (ended.state, ended.outcome) == ("ended", "stopped")
 

@@ -166,8 +166,8 @@ def line_of(text: str) -> int:
 def test_a_builder_that_asks_for_what_the_space_has_not_is_refused_with_line_and_name(folder: Path) -> None:
     line = line_of('settings["unit"]')
     assert refusal(training("build_with_another_name")) == (
-        f"model must ask for parameters of the space; errors_user.py:{line} asks for 'unit', which is not there: "
-        "'units' is probably meant"
+        f"model must ask for parameters of the space; errors_user.py:{line} asks for 'unit', which the "
+        "space does not have: did you mean 'units'?"
     )
 
 
@@ -296,7 +296,7 @@ def test_the_params_are_known_in_code_without_a_source() -> None:
     source += "def inner(params):\n    return [params['unit'] for _ in '1']\n"
     exec(source, names)
     params = {"units": 3}
-    said = "asks for 'unit', which is not there: 'units' is probably meant"
+    said = "asks for 'unit', which the space does not have: did you mean 'units'?"
     for name in ("ask", "inner"):
         assert said in str(missing_param(key_error(names[name], dict(params)), params, ["units"])), name
     assert missing_param(key_error(names["ask_other"], params), params, ["units"]) is None

@@ -41,3 +41,4 @@ LR_SCHEDULES: Mapping[str, type[CycleSchedule]] = MappingProxyType(
         "linear": LinearSchedule,
     }
 )
+"""A Keras schedule for each shape of `bandstand.learning_rates.LEARNING_RATES`, by name."""

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.routes.studies import no_study
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, TextOrEmpty
 from bandstand.errors import StudyNotFoundError
+from bandstand.report.text import counted
 from bandstand.submissions import SubmissionQueue
 
 __all__ = ["router"]
@@ -47,12 +49,14 @@ def get_log(
     store = store_of(request)
     submission, runs = SubmissionQueue(store).look_up(name)
     if submission is None and not store.studies(names=[name]):
-        raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
+        raise no_study(store, name)
     if not runs and run is None:
         return LogPart(run=None, state="", ended=False, start=start, text="", next=start)
     chosen = next((one for one in runs if one.number == run), None) if run is not None else runs[-1]
     if chosen is None:
-        raise StudyNotFoundError(f"study {name!r} has {len(runs)} runs; there is no run {run}")
+        raise StudyNotFoundError(
+            f"{name!r} has {counted(len(runs), 'run')}; there is no run {run}: leave it out for the latest"
+        )
     text = SubmissionQueue(store).log(chosen.id, start, limit)
     following = start + len(text)
     ended = chosen.state.has_ended and following >= chosen.log_characters

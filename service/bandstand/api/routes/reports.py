@@ -15,9 +15,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
 from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.routes.studies import no_study
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name
-from bandstand.errors import StudyNotFoundError
 from bandstand.locations import bandstand_home
 from bandstand.running.child_death import ending_of
 from bandstand.store.store import Store
@@ -136,7 +136,7 @@ async def get_study_report(request: Request, token: Viewer, name: Name, form: Fo
 def _study_version(store: Store, name: str) -> str:
     stamps = store.stamps([name])
     if name not in stamps:
-        raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
+        raise no_study(store, name)
     return repr((store.studies(names=[name])[0].created_at, stamps[name]))
 
 

@@ -22,6 +22,8 @@ from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Limit, Name, Storable
 from bandstand.errors import StudyNotFoundError
 from bandstand.store.reading.study_list import State
+from bandstand.store.rows.study_rows import missing_study
+from bandstand.store.store import Store
 from bandstand.submissions import SubmissionQueue
 
 __all__ = ["last", "router", "study_detail"]
@@ -77,6 +79,12 @@ def get_study(request: Request, token: Viewer, name: Name) -> StudyDetail:
     return study_detail(request, name)
 
 
+def no_study(store: Store, name: str) -> StudyNotFoundError:
+    """The answer where no study has this name."""
+    with store.database.reading() as connection:
+        return missing_study(connection, name, "on this server", "`bandstand list` and GET /studies list all")
+
+
 def study_detail(request: Request, name: str) -> StudyDetail:
     """All that is told of one study.
 
@@ -87,7 +95,7 @@ def study_detail(request: Request, name: str) -> StudyDetail:
     snapshots: Snapshots = request.app.state.snapshots
     found = store.studies(names=[name])
     if not found:
-        raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
+        raise no_study(store, name)
     standing = snapshots.standing(found[0])
     submission, runs = SubmissionQueue(store).look_up(name)
     return StudyDetail(

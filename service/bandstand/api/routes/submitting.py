@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bandstand import stored_files
 from bandstand.api.access.authentication import Submitter, check_may_change, store_of
-from bandstand.api.routes.studies import study_detail
+from bandstand.api.routes.studies import no_study, study_detail
 from bandstand.api.schemas.answers import StudyDetail, SubmissionOut
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, Sha256, Storable, check_new_name
-from bandstand.errors import StudyNotFoundError, one_line
+from bandstand.errors import one_line
 from bandstand.store.accounts import TokenRecord
 from bandstand.store.store import Store
 from bandstand.study.study_spec import study_spec_from
@@ -157,5 +157,5 @@ def check_owner(store: Store, token: TokenRecord, name: str) -> None:
     """
     submission = SubmissionQueue(store).find(name)
     if submission is None and not store.studies(names=[name]):
-        raise StudyNotFoundError(f"there is no study {name!r} on this server; GET /studies lists them")
+        raise no_study(store, name)
     check_may_change(token, None if submission is None else submission.submitter, name)

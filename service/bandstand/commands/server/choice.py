@@ -19,17 +19,19 @@ __all__ = ["TokenFile", "Url", "also_on_server"]
 
 Url = Annotated[
     str | None,
-    typer.Option("--url", help="The server; else BANDSTAND_URL, else where you are logged in.", show_default=False),
+    typer.Option(
+        "--url", help="URL of the server. Default: BANDSTAND_URL, or the server of your login.", show_default=False
+    ),
 ]
 TokenFile = Annotated[
     Path | None,
     typer.Option(
         "--token-file",
-        help="A file that holds the token, - for standard input; else BANDSTAND_TOKEN, else that of your login.",
+        help="File that holds the token, or - for standard input. Default: BANDSTAND_TOKEN, or your login's token.",
         show_default=False,
     ),
 ]
-Local = Annotated[bool, typer.Option("--local", help="On this machine's database, although you are logged in.")]
+Local = Annotated[bool, typer.Option("--local", help="Use this machine's database, even if you are logged in.")]
 
 
 def also_on_server(remote: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -66,7 +68,9 @@ def _wants_server(url: str | None, token_file: Path | None, local_only: bool) ->
     if not local_only:
         return token_file is not None or find_login(url) is not None
     if url is not None or token_file is not None:
-        raise InputError("--local is this machine's database; --url and --token-file are a server's: leave one out")
+        raise InputError(
+            "--local works on this machine's database, --url and --token-file on a server: leave out one or the other"
+        )
     return False
 
 
@@ -83,8 +87,8 @@ def _known_options(local: Callable[..., Any], there: Callable[..., Any], options
     for name, value in options.items():
         if name not in known and value != defaults[name]:
             raise InputError(
-                f"--{name.replace('_', '-')} is for this machine's database; {local.__name__} asks a server: leave it "
-                "out, or say --local"
+                f"--{name.replace('_', '-')} works on this machine's database only, and this command asks a server: "
+                "leave it out, or add --local"
             )
     return {name: value for name, value in options.items() if name in known}
 

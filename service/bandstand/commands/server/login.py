@@ -14,10 +14,14 @@ __all__ = ["login", "logout"]
 
 
 def login(
-    url: Annotated[str, typer.Argument(help="Of the server, such as https://bandstand.example.")],
+    url: Annotated[str, typer.Argument(help="URL of the server, such as https://bandstand.example.")],
     token_file: TokenFile = None,
 ) -> None:
-    """Ask for a token, check it, and keep it: list, show and others then ask this server."""
+    """Log in to a server. This checks your token and keeps it.
+
+    Afterwards list, show, best, report, stop, extend and enqueue ask this server.
+    With --local they use this machine's database.
+    """
     from bandstand.client.client import Client
     from bandstand.client.login import Login, keep_login
 
@@ -30,12 +34,16 @@ def login(
         f"{me.user}, {me.role} on {client.url} until {me.expires_at.astimezone():%Y-%m-%d %H:%M}; kept in {file}"
     )
     typer.echo(
-        "list, show, best, report, stop, extend and enqueue ask this server now; --local: this machine's database"
+        "list, show, best, report, stop, extend and enqueue now ask this server; with --local they use this machine's "
+        "database"
     )
 
 
 def logout() -> None:
-    """Forget the server and its token. The token stays good until it expires or is revoked."""
+    """Log out: forget the server and its token.
+
+    The token itself stays valid until it expires or is revoked.
+    """
     from bandstand.client.login import forget_login
 
     typer.echo("logged out" if forget_login() else "you were not logged in")
@@ -54,10 +62,13 @@ def _token(token_file: Path | None) -> str:
     if given:
         return given
     if not sys.stdin.isatty():
-        raise InputError("a login needs a token; nobody can be asked here: --token-file FILE, or - for standard input")
+        raise InputError(
+            "a login needs a token, and there is no terminal to ask for it: give --token-file FILE, or - for standard "
+            "input"
+        )
     text = getpass.getpass("token (made by `bandstand token create`, not shown): ").strip()
     if not text:
-        raise InputError("a login needs a token; got nothing")
+        raise InputError("a login needs a token; got nothing: ask whoever runs the server for one")
     return text
 
 
@@ -66,4 +77,4 @@ def _warn_of_plain_text(url: str) -> None:
 
     parsed = httpx.URL(url)
     if parsed.scheme == "http" and parsed.host not in ("127.0.0.1", "::1", "localhost"):
-        typer.secho("the token travels unencrypted to this server: use https:// outside of a trusted network", err=True)
+        typer.secho("the token travels to this server unencrypted; outside a trusted network use https://", err=True)

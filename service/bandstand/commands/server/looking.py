@@ -17,6 +17,7 @@ from bandstand.commands.work.json_output import print_json
 from bandstand.commands.work.printing import print_studies
 from bandstand.problem.objective import Objective
 from bandstand.report.forms.terminal_tables import make_console, print_table
+from bandstand.report.text import counted
 from bandstand.running.progress_table import params_text, progress_view
 from bandstand.trials.best import ranked_places
 from bandstand.trials.events import TrialState
@@ -33,7 +34,7 @@ def list_studies(client: Client, as_json: bool, everything: bool) -> None:
         print_json(studies)
         return
     if not studies:
-        typer.echo("there are no studies on this server yet; `bandstand submit FILE` makes one")
+        typer.echo("there are no studies on this server yet; `bandstand submit FILE` submits one")
         return
     listed = [record_from(ListedStudy, study) for study in studies]
     comparisons = {study.comparison for study in listed if study.comparison is not None}
@@ -64,9 +65,9 @@ def _standing(detail: StudyDetail) -> list[str]:
     submission = detail.submission
     lines = [f"reason   {detail.reason}"] if detail.reason else []
     if submission is None:
-        return [*lines, "made on the command line; no server was asked to run it"]
+        return [*lines, "started on the command line, not submitted to a server"]
     code = f"code {submission.code[:12]}" if submission.code else "no code of its own"
-    workers = f"{submission.workers} workers" if submission.workers else "as many workers as fit"
+    workers = counted(submission.workers, "worker") if submission.workers else "as many workers as fit"
     lines.append(f"by       {submission.submitter}, priority {submission.priority}, {workers}, {code}")
     if detail.position:
         lines.append(f"queue    place {detail.position}")

@@ -7,32 +7,32 @@ from typing import Annotated
 
 import typer
 
-from bandstand.commands.options import DataMayDiffer, StudyName
+from bandstand.commands.options import DataMayDiffer, StudyOrComparisonName
 from bandstand.commands.server.choice import TokenFile, Url
 
 __all__ = ["delete", "resume"]
 
 
 def resume(
-    name: StudyName,
+    name: StudyOrComparisonName,
     code: Annotated[
-        Path | None, typer.Option(help="A folder that replaces the study's code.", show_default=False)
+        Path | None, typer.Option(help="Folder that replaces the study's code.", show_default=False)
     ] = None,
     data_may_differ: DataMayDiffer = False,
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Have a server go on with a study or comparison that was stopped or has failed, where it stands."""
+    """Continue a study or comparison on a server, after it was stopped or has failed."""
     from bandstand.commands.server.server_from_options import open_client
 
     with open_client(url, token_file) as client:
         client.find(name).resume(code, data_may_differ=data_may_differ)
-        typer.echo(f"{name}: goes on as soon as it is its turn; `bandstand watch` shows it")
+        typer.echo(f"{name}: continues when its turn in the queue comes; `bandstand watch` shows its progress")
 
 
 def delete(
-    name: StudyName,
-    sure: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    name: StudyOrComparisonName,
+    sure: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
@@ -42,6 +42,29 @@ def delete(
     with open_client(url, token_file) as client:
         found = client.find(name)
         if not sure:
-            typer.confirm(f"delete {name!r} with all its trials from {client.url}?", abort=True)
+            _confirm(f"delete {name!r} with all its trials from {client.url}?")
         found.delete()
         typer.echo(f"{name}: deleted, with its checkpoints and its model")
+
+
+def _confirm(question: str) -> None:
+    """Ask the user.
+
+    Raises:
+        InputError: nobody can answer.
+        typer.Abort: the answer is no, or Ctrl-C.
+    """
+    import sys
+
+    from bandstand.errors import InputError
+
+    try:
+        agreed = typer.confirm(question)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        typer.echo("", err=True)  # the question's line has no end
+        raise InputError("deleting needs a confirmation, and there is no terminal to ask for it: add --yes") from None
+    if not agreed:
+        typer.echo("nothing was deleted", err=True)
+        raise typer.Abort

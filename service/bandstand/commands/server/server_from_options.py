@@ -37,7 +37,9 @@ def read_token(file: Path) -> str:
     try:
         text = sys.stdin.readline() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"a token file must be readable; {str(file)!r} is not ({type(error).__name__})") from None
+        raise InputError(
+            f"a token file must be readable; {str(file)!r} is not ({type(error).__name__}): check its path and rights"
+        ) from None
     if not text.strip():
-        raise InputError(f"a token file must hold a token; {str(file)!r} is empty")
+        raise InputError(f"a token file must hold a token; {str(file)!r} is empty: put the token into it")
     return text.strip()

@@ -8,27 +8,30 @@ from typing import Annotated
 
 import typer
 
-from bandstand.commands.options import ComparisonName, Strategies, StudyName, workers_option
+from bandstand.commands.options import ComparisonName, Strategies, StudyOrComparisonName, workers_option
 from bandstand.commands.server.choice import TokenFile, Url
 
 __all__ = ["logs", "submit", "submit_comparison", "watch"]
 
-File = Annotated[str, typer.Argument(help="study.toml, train.py:study or a built-in study.")]
+File = Annotated[
+    str, typer.Argument(help="A study file (study.toml), a Python object (train.py:study) or a built-in study.")
+]
 Code = Annotated[
     Path | None,
     typer.Option(
-        help="A folder, all of which is sent; else the Python files beside the study's modules, unless installed.",
+        help="Folder to send as the study's code. Default: the Python files beside the modules that the study names, "
+        "unless these are installed packages.",
         show_default=False,
     ),
 ]
 Workers = Annotated[int | None, workers_option(least=1)]
-Priority = Annotated[int, typer.Option(help="The higher, the sooner.")]
+Priority = Annotated[int, typer.Option(help="Submissions with a higher number run sooner.")]
 Labels = Annotated[
     list[str] | None,
-    typer.Option("--label", help="key=value that a node must have to run it; may be given several times."),
+    typer.Option("--label", help="Label key=value that a node must have to run it. Can be given several times."),
 ]
 
-Watch = Annotated[bool, typer.Option("--watch", help="Show its progress until it ends.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show the progress until it ends.")]
 
 
 def submit(
@@ -41,7 +44,7 @@ def submit(
     url: Url = None,
     token_file: TokenFile = None,
 ) -> int:
-    """Have a server run a study. The same again is the same study."""
+    """Submit a study to a server. Submitting it again has no effect."""
     from bandstand.commands.server.server_from_options import open_client
     from bandstand.study.find_study import find_study
 
@@ -66,7 +69,7 @@ def submit(
 def submit_comparison(
     file: File,
     strategies: Strategies = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Studies of each strategy, a seed each.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Number of studies per strategy, each with its own seed.")] = 5,
     as_name: ComparisonName = None,
     code: Code = None,
     workers: Workers = None,
@@ -76,7 +79,10 @@ def submit_comparison(
     url: Url = None,
     token_file: TokenFile = None,
 ) -> int:
-    """Have a server compare strategies at a study's budget. More strategies or repeats extend it."""
+    """Submit a comparison of strategies to a server.
+
+    Submitting it again with more strategies or repeats extends it.
+    """
     from bandstand.commands.server.server_from_options import open_client
     from bandstand.study.find_study import find_study
 
@@ -101,8 +107,11 @@ def submit_comparison(
     return 0
 
 
-def watch(name: StudyName, url: Url = None, token_file: TokenFile = None) -> int:
-    """Show the progress of a study or comparison until it ends. Ctrl-C ends the watching, not the study."""
+def watch(name: StudyOrComparisonName, url: Url = None, token_file: TokenFile = None) -> int:
+    """Show the progress of a submitted study or comparison until it ends.
+
+    Ctrl-C stops the watching. The study goes on.
+    """
     from bandstand.commands.server.server_from_options import open_client
 
     with open_client(url, token_file) as client:
@@ -110,13 +119,13 @@ def watch(name: StudyName, url: Url = None, token_file: TokenFile = None) -> int
 
 
 def logs(
-    name: StudyName,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until nothing more will come.")] = False,
-    run: Annotated[int | None, typer.Option(min=1, help="Which job; the latest when left out.")] = None,
+    name: StudyOrComparisonName,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing until the job ends.")] = False,
+    run: Annotated[int | None, typer.Option(min=1, help="Number of the job. Default: the latest.")] = None,
     url: Url = None,
     token_file: TokenFile = None,
 ) -> int:
-    """What a study's job on the cluster has printed."""
+    """Print the output of a submitted study's job."""
     from bandstand.commands.server.server_from_options import open_client
     from bandstand.errors import INTERRUPTED
 
@@ -145,7 +154,7 @@ def labels_from(texts: list[str]) -> dict[str, str]:
 
     for text in texts:
         if not text.partition("=")[0] or "=" not in text:
-            raise InputError(f"a label is written key=value, such as accelerator=a100; got {text!r}")
+            raise InputError(f"a label must be written key=value, such as accelerator=a100; got {text!r}")
     return dict(text.partition("=")[::2] for text in texts)
 
 

@@ -17,6 +17,7 @@ from bandstand.comparison.numbers import json_from
 from bandstand.comparison.results import read_results
 from bandstand.comparison.terminal import print_results
 from bandstand.errors import InputError
+from bandstand.report.text import counted
 from bandstand.running.live_display import NoDisplay
 from bandstand.running.run import RunOptions, run_studies
 from bandstand.store.store import Store
@@ -87,8 +88,8 @@ class WantedComparison:
     def _extended(self, stored: ComparisonPlan) -> ComparisonPlan:
         if self.name or not self.changes.are_none:
             raise InputError(
-                f"the settings of a stored comparison stay; {self.file!r} is one: leave --budget, --max-epochs, --seed "
-                "and --as out, or name the study's file"
+                f"the settings of a stored comparison cannot change; {self.file!r} is one: leave out --budget, "
+                "--max-epochs, --seed and --as, or name the study's file"
             )
         repeats = self.repeats or stored.repeats
         plan = make_plan(self.file, stored.spec, self.strategies, repeats) if self.strategies else stored
@@ -111,8 +112,8 @@ def with_reused(store: Store, plan: ComparisonPlan, wanted: bool, *, quiet: bool
     if not quiet:
         (arm, repeat), study = next(iter(found.items()))
         typer.echo(
-            f"{len(found)} of {len(plan.studies())} studies were run before with the same settings, such as {study!r} "
-            f"({arm}, repeat {repeat + 1}); --reuse takes them instead of running them again"
+            f"{len(found)} of {counted(len(plan.studies()), 'study', 'studies')} ran before with the same settings, "
+            f"such as {study!r} ({arm}, repeat {repeat + 1}); --reuse uses them instead of running them again"
         )
     return plan
 

@@ -8,6 +8,7 @@ import typer
 
 from bandstand.errors import StudyFailedError
 from bandstand.locations import bandstand_home
+from bandstand.report.text import counted
 from bandstand.running.live_display import make_display
 from bandstand.running.run import RunOptions, run_studies
 from bandstand.store.store import Store
@@ -33,7 +34,8 @@ def run_demo(workers: int | None) -> Path:
     store = Store.open()
     ours, random = _specs(store)
     typer.echo(
-        f"Handwritten digits, a small network: {_EPOCHS} epochs for {ours.strategy_name}, {_EPOCHS} for random search."
+        f"The demonstration tunes a small network on handwritten digits: {_EPOCHS} epochs with {ours.strategy_name}, "
+        f"and {_EPOCHS} with random search."
     )
     outcomes = run_studies(store, [ours, random], RunOptions(workers=workers), make_display(store))
     for name, outcome in outcomes.items():
@@ -46,7 +48,9 @@ def run_demo(workers: int | None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{ours.name}.html"
     write_report(store.record(ours.name), path, [store.record(random.name)])
-    typer.echo("Look around: `bandstand list`, `bandstand show demo`, `bandstand dashboard`. The report:")
+    typer.echo(
+        f"Look around with `bandstand list`, `bandstand show {ours.name}` and `bandstand dashboard`. The report:"
+    )
     return path
 
 
@@ -85,9 +89,10 @@ def _compare(store: Store, ours: StudySpec, random: StudySpec) -> None:
         strategy = spec.strategy_name
         typer.echo(
             f"{strategy:12} best {metric} {record.best.value:.4f} ({ours.objective.better}){tested}; "
-            f"{len(record.trials)} trials, {int(record.trials['epochs'].sum())} epochs, {record.wall_seconds:.0f} s"
+            f"{counted(len(record.trials), 'trial')}, {counted(int(record.trials['epochs'].sum()), 'epoch')}, "
+            f"{record.wall_seconds:.0f} s"
         )
-    typer.echo("One run of each says what was found here, not which strategy is better in general. More trials take")
     typer.echo(
-        "longer for as many epochs: each begins by building a model, which takes as long as many epochs this short."
+        "One run of each strategy does not show which strategy is better in general. A strategy with more trials"
     )
+    typer.echo("takes longer for the same number of epochs, because it builds more models.")

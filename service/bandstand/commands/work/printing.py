@@ -63,7 +63,7 @@ def print_record(record: StudyRecord, console: Console | None = None) -> None:
     states = trials["state"].value_counts().to_dict()
     counts = ", ".join(f"{count} {state}" for state, count in states.items()) or "no trials yet"
     console.print(
-        f"{spec.strategy_name}, budget {record.budget}; {counts}; {int(trials['epochs'].sum())} epochs, "
+        f"{spec.strategy_name}, budget {record.budget}; {counts}; {counted(int(trials['epochs'].sum()), 'epoch')}, "
         f"{record.wall_seconds:.0f} s",
         markup=False,
     )
@@ -96,7 +96,7 @@ def print_best(record: StudyRecord) -> None:
         typer.echo(f"  {name} = {value!r}")
     if record.best_ancestors:
         typer.echo(
-            f"its weights went through {counted(len(record.best_ancestors), 'trial')} with other params before; "
+            f"its weights come from {counted(len(record.best_ancestors), 'earlier trial')} with other params; "
             f"`bandstand schedule {shlex.quote(record.spec.name)}` shows them epoch by epoch"
         )
     if record.combined is not None:
@@ -105,7 +105,7 @@ def print_best(record: StudyRecord) -> None:
         tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
         typer.echo(f"on the test data, {record.looked_at}, {record.tested_model}: {tested}")
     elif record.has_test is False:
-        typer.echo("not tested: the data have no test split")
+        typer.echo("not tested, because the data have no test split")
     typer.echo(f"model: {best.model_path}" if best.model_path else best.model_words)
     for replayed in record.replays:
         typer.echo(replayed.sentence)
@@ -120,7 +120,7 @@ def _print_requests(record: StudyRecord, console: Console) -> None:
         if request.refused:
             console.print(Text(f"refused: {asked}: {request.answer}", style="red"))
         elif request.taken_at is None:
-            console.print(Text(f"waits: {asked}", style="yellow"))
+            console.print(Text(f"waiting: {asked}", style="yellow"))
 
 
 def _print_files(record: StudyRecord, console: Console) -> None:
@@ -133,7 +133,7 @@ def _print_files(record: StudyRecord, console: Console) -> None:
     found = sorted(trials.glob(pattern))
     if found:
         numbers = f"{counted(len(found), 'trial')}"
-        console.print(f"files that its code wrote, of {numbers}: {trials}/{pattern}", markup=False)
+        console.print(f"files that the study's code wrote in {numbers}: {trials}/{pattern}", markup=False)
 
 
 def _print_top(record: StudyRecord, console: Console) -> None:
@@ -146,8 +146,8 @@ def _print_top(record: StudyRecord, console: Console) -> None:
     for _, trial in trials.loc[[place.number for place in places]].iterrows():
         params = params_text({name: trial[f"params_{name}"] for name in names})
         rows.append((str(trial["number"]), f"{trial['value']:.4f}", str(trial["epochs"]), trial["state"], params))
-    first = ", complete first" if objective.epoch == "last" else ""
-    console.print(Text(f"the best {len(rows)}{first}; of {objective.metric}, {objective.better}", style="italic"))
+    first = ", complete trials first" if objective.epoch == "last" else ""
+    console.print(Text(f"best trials by {objective.metric} ({objective.better}{first})", style="italic"))
     if record.best is not None and record.best.seen_words(objective):
         console.print(Text(f"note: {record.best.seen_words(objective)}", style="yellow"))
     print_table(console, ("trial", objective.metric, "epochs", "state", "params"), rows, folded=(4,))
@@ -161,7 +161,7 @@ def _print_failures(record: StudyRecord, console: Console) -> None:
     for message, group in failed.groupby("message"):
         numbers = ", ".join(str(number) for number in group["number"].head(8))
         more = ", …" if len(group) > 8 else ""
-        console.print(Text(f"  {len(group)} × {message}  (trials {numbers}{more})"))
+        console.print(Text(f"  {len(group)} × {message}  ({'trial' if len(group) == 1 else 'trials'} {numbers}{more})"))
 
 
 def print_params_by_epoch(found: ParamsByEpoch, console: Console | None = None) -> None:
@@ -170,7 +170,7 @@ def print_params_by_epoch(found: ParamsByEpoch, console: Console | None = None) 
     metric = found.spec.objective.metric
     count = len(found.epochs)
     words = f"{metric} {found.value:.4f} after {counted(count, 'epoch')}"
-    console.print(Text(f"{found.spec.name}: how trial {found.trial} came to {words}", style="bold"))
+    console.print(Text(f"{found.spec.name}: how trial {found.trial} reached {words}", style="bold"))
     lines: list[tuple[str, ...]] = []
     before: dict[str, Any] = {}
     first = 1
@@ -184,8 +184,10 @@ def print_params_by_epoch(found: ParamsByEpoch, console: Console | None = None) 
         epochs = str(first) if segment.epochs == 1 else f"{first} to {first + segment.epochs - 1}"
         lines.append((epochs, str(segment.trial), span, (params_text(changed) or "as before") + best))
         before, first = params, first + segment.epochs
-    header = ("epochs", "trial", "learning rate", "params, then what changed")
+    header = ("epochs", "trial", "learning rate", "params (first all, then changes)")
     print_table(console, header, lines, folded=(3,), left=(0, 2))
     for replayed in found.replays:
         console.print(replayed.sentence, markup=False)
-    console.print("`-o FILE.json` or `-o FILE.csv` has every epoch; `bandstand replay` trains it again", markup=False)
+    console.print(
+        "`-o FILE.json` or `-o FILE.csv` writes every epoch; `bandstand replay` trains the model again", markup=False
+    )

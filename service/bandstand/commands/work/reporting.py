@@ -71,4 +71,4 @@ def comparison_figure(store: Store, name: str, which: str) -> tuple[str, Drawing
 
 def _check_figure(which: str, known: Collection[str]) -> None:
     if which not in known:
-        raise InputError(f"the figure must be one of {', '.join(known)}; got {which!r}")
+        raise InputError(f"a figure must be one of {', '.join(known)}; got {which!r}")

@@ -42,10 +42,10 @@ def say_end(store: Store, name: str, outcome: StudyOutcome, again: str) -> int:
     record = store.record(name)
     if outcome.state == "failed":
         typer.echo(f"bandstand: study {name!r} failed: {outcome.reason}", err=True)
-        typer.echo(f"`bandstand show {shlex.quote(name)}` has the failures", err=True)
+        typer.echo(f"`bandstand show {shlex.quote(name)}` lists the failures", err=True)
         return answer_to(StudyFailedError).exit_code
     if outcome.state == "stopped":
-        typer.echo(f"stopped; {again} goes on where it stopped")
+        typer.echo(f"stopped; {again} continues where it stopped")
         return 0
     DashboardNotes(store.database.url).put(name, [*answer_from(record), *remark_for_optuna(record)])
     print_best(record)

@@ -121,7 +121,7 @@ def _announce(store: Store, listening: socket.socket, is_tls: bool) -> None:
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"Bandstand serves at {'https' if is_tls else 'http'}://{shown}:{port}")
     if not store.accounts.list_tokens():
-        typer.echo("nobody has a token yet; `bandstand token create NAME --role admin` makes one")
+        typer.echo("nobody has a token yet; `bandstand token create NAME --role admin` creates one")
 
 
 def is_loopback(host: str) -> bool:
@@ -167,7 +167,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise InputError(
-            f"the server must be able to listen; {host}:{port} says: {error.strerror}: choose another --port or --host"
+            f"the server cannot listen on {host}:{port} ({error.strerror}): choose another --port or --host"
         ) from None
 
 
@@ -180,12 +180,12 @@ def tls_files(certificate: Path | None, key: Path | None) -> Tls | None:
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
-        raise InputError("TLS needs two files; give --tls-certificate and --tls-key")
+        raise InputError("TLS needs two files, and one is missing: give --tls-certificate and --tls-key")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
     except (OSError, ssl.SSLError) as error:
         raise InputError(
-            f"TLS needs a certificate and its key without a password, as PEM; {str(certificate)!r} and {str(key)!r} "
-            f"say: {error.strerror or error}"
+            f"TLS needs a certificate and its private key as PEM, without a password; {str(certificate)!r} and "
+            f"{str(key)!r} cannot be used: {error.strerror or error}"
         ) from None
     return Tls(certificate=certificate, key=key)

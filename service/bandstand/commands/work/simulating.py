@@ -15,6 +15,7 @@ from rich.text import Text
 
 from bandstand.errors import InputError
 from bandstand.report.forms.terminal_tables import make_console, print_table
+from bandstand.report.text import counted
 from bandstand.simulation.cluster import VirtualCluster
 from bandstand.simulation.comparison import Comparison, compare
 from bandstand.simulation.learning_curves.curves import CurveSource
@@ -53,7 +54,7 @@ def numbers_from(option: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"{option} must be numbers with commas, such as 1,1,0.5; got {text!r}") from None
+        raise InputError(f"{option} must be numbers with commas between them, such as 1,1,0.5; got {text!r}") from None
 
 
 def simulated(
@@ -124,7 +125,8 @@ def _print(comparison: Comparison) -> None:
         if failed:
             console.print(
                 Text(
-                    f"{entry.label}: {len(failed)} of {comparison.repeats} studies failed: {failed[0].reason}",
+                    f"{entry.label}: {len(failed)} of {counted(comparison.repeats, 'study', 'studies')} failed: "
+                    f"{failed[0].reason}",
                     style="bold red",
                 )
             )

@@ -93,12 +93,12 @@ def diagnose(
     """
     rules = rules or Rules()
     if objective is None:
-        return Diagnosis(Kind.NO_TRAINING_CURVE, "The logs have no training metric beside it.")
+        return Diagnosis(Kind.NO_TRAINING_CURVE, "The logs do not contain the training metric.")
     logged = [each for each in (objective, loss) if each is not None]
     values = np.asarray([curve for each in logged for curve in (each.train, each.validation)], dtype=float)
     usable = np.isfinite(values).all(axis=0)
     if len(usable) and not usable[-1]:
-        return Diagnosis(Kind.DIVERGED, f"Not all values were finite in epoch {epochs[-1]}, its last.")
+        return Diagnosis(Kind.DIVERGED, f"Its last epoch, epoch {epochs[-1]}, has a value that is not finite.")
     kept = [epoch for epoch, use in zip(epochs, usable, strict=True) if use]
     for each, train in zip(logged, values[::2], strict=True):
         found = _diverged(each, train[usable], rules)
@@ -106,7 +106,7 @@ def diagnose(
             return found
     if len(kept) < rules.min_epochs:
         count = f"{len(kept)} {'epoch' if len(kept) == 1 else 'epochs'}"
-        return Diagnosis(Kind.NOT_CLEAR, f"It has {count} with all values; {rules.min_epochs} are needed.")
+        return Diagnosis(Kind.NOT_CLEAR, f"It has {count} with all values; the diagnosis needs {rules.min_epochs}.")
     pairs = [
         _make_pair(each, train[usable], validation[usable])
         for each, train, validation in zip(logged, values[::2], values[1::2], strict=True)
@@ -138,11 +138,12 @@ def _diverged(logged: Logged, train: Array, rules: Rules) -> Diagnosis | None:
     errors = scale_for(logged.sign, train).error_of(train)
     first, last, best = float(errors[0]), float(errors[-1]), float(errors.min())
     if last - first > 0.5 * abs(first):
-        return Diagnosis(Kind.DIVERGED, f"Training ended with a {_word(logged)} far worse than it began with.")
+        return Diagnosis(Kind.DIVERGED, f"The training {_word(logged)} ended far worse than it began.")
     gained = first - best
     if gained > 0.2 * abs(first) and last - best > rules.collapsed * gained:
         return Diagnosis(
-            Kind.DIVERGED, f"Training gave back {_percent((last - best) / gained)} of what its {_word(logged)} gained."
+            Kind.DIVERGED,
+            f"The training {_word(logged)} lost {_percent((last - best) / gained)} of its improvement again.",
         )
     return None
 
@@ -156,11 +157,11 @@ def _not_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -
         return None
     names = " and ".join(pair.name.removeprefix("val_") for pair in pairs)
     if _are_flat(pairs, rules):
-        return Diagnosis(Kind.NOT_LEARNING, f"Training has not improved its {names} since the first epoch.")
+        return Diagnosis(Kind.NOT_LEARNING, f"Training has not improved {names} since the first epoch.")
     if all(_is_where_others_begin(pair, rules) for pair in pairs):
         return Diagnosis(
             Kind.NOT_LEARNING,
-            f"Training has levelled off with no better {names} than other trials have after an epoch.",
+            f"Training has levelled off, but its {names} is no better than that of other trials after one epoch.",
         )
     return None
 
@@ -195,13 +196,13 @@ def _overfit(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Dia
     if any(pair.validation.gain.is_above(rules.gain) for pair in pairs):
         return None
     epoch = epochs[risen[0].validation.turn]
-    return Diagnosis(Kind.OVERFIT, f"{_turned(risen[0], epochs)}, while training went on improving.", epoch)
+    return Diagnosis(Kind.OVERFIT, f"{_turned(risen[0], epochs)}, while training kept improving.", epoch)
 
 
 def _turned(pair: _Pair, epochs: Sequence[int]) -> str:
     course = pair.validation
     best = measured(pair.scale.value_of(course.best))
-    return f"{pair.name} was best around epoch {epochs[course.turn]}, at {best}, and ended worse, at {_end(pair)}"
+    return f"{pair.name} was best around epoch {epochs[course.turn]} ({best}) and ended worse ({_end(pair)})"
 
 
 def _still_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> Diagnosis | None:
@@ -215,8 +216,8 @@ def _still_learning(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules)
     likely = falling[0].scale.value_of(likely if falling[0].scale.best is None else max(likely, 0.0))
     return Diagnosis(
         Kind.STILL_LEARNING,
-        f"{falling[0].name} was still getting better when it ended, at {_end(falling[0])}; as many epochs again might "
-        f"bring it to about {measured(likely)}.",
+        f"{falling[0].name} was still improving at its end ({_end(falling[0])}), and with twice as many epochs it "
+        f"might reach about {measured(likely)}.",
     )
 
 
@@ -277,16 +278,16 @@ def _doubts(pair: _Pair, rules: Rules) -> str | None:
     """Why a pair that has levelled off may not be well fit after all; None where nothing speaks against it."""
     train, validation, reference = pair.train, pair.validation, pair.reference
     if train.gain.is_above(rules.gain):
-        return "training is still getting better"
+        return "training is still improving"
     if validation.end - train.end > rules.gap * train.gained.value * train.unit:
-        return "it is far behind training: more data, more regularization or a more even split may help, or nothing"
+        return "it is far worse than training (more data, more regularization or a better split may or may not help)"
     if reference is None or pair.scale.best is None:
         return None
     times = _times(validation.end, pair.scale, reference.validation, validation)
     if times > rules.near:
         return "other trials of the study do better"
     if times > rules.harder and train.end > rules.harder * validation.end:
-        return "other trials do better, and training has larger errors than validation: too much regularization, maybe"
+        return "other trials do better, and training has larger errors than validation (too much regularization?)"
     return None
 
 
@@ -303,9 +304,9 @@ def _not_clear(pairs: Sequence[_Pair], epochs: Sequence[int], rules: Rules) -> D
     elif doubt:
         reason = f"{pairs[0].name} has levelled off, but {doubt}."
     elif noisy:
-        reason = f"{noisy[0].name} jumps too much from epoch to epoch to say what it does at its end."
+        reason = f"{noisy[0].name} varies too much from epoch to epoch to show a trend at its end."
     else:
-        reason = f"Whether {pairs[0].name} has levelled off cannot be told yet."
+        reason = f"It is too early to say whether {pairs[0].name} has levelled off."
     return Diagnosis(Kind.NOT_CLEAR, reason)
 
 

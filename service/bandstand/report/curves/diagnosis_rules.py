@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 ADVICE: Mapping[Kind, str] = MappingProxyType(
     {
-        Kind.WELL_FIT: "nothing to mend here; more data or another model may still do better",
+        Kind.WELL_FIT: "no change is needed; more data or another model may still do better",
         Kind.STILL_LEARNING: "more epochs, or a higher learning rate",
         Kind.UNDERFIT: "a larger model, less regularization, another learning rate",
         Kind.OVERFIT: "early stopping, more regularization, a smaller model, more data",
@@ -75,36 +75,36 @@ def describe_rules(rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
     return (
         (
             Kind.DIVERGED,
-            f"A value of the last epoch is not finite, training gave back more than {rules.collapsed:.0%} of its gain, "
-            "or it ended far worse than it began.",
+            f"A value of the last epoch is not finite, training lost more than {rules.collapsed:.0%} of its "
+            "improvement again, or training ended far worse than it began.",
         ),
         (Kind.NOT_CLEAR, f"There are fewer than {rules.min_epochs} epochs."),
         (
             Kind.NOT_LEARNING,
-            f"Training has improved by less than {rules.flat:.0%} since its first epoch, or it has stopped where a "
-            "quarter of the study's trials are after theirs.",
+            f"Training has improved by less than {rules.flat:.0%} since its first epoch, or it has levelled off at a "
+            "value that a quarter of the study's trials reach in their first epoch.",
         ),
         (
             Kind.OVERFIT,
-            f"Validation ends worse than its best by clearly more than {rules.rise:.0%}, and training does not end "
-            "worse than it was then.",
+            f"Validation ends worse than its best by clearly more than {rules.rise:.0%}, and training ends no worse "
+            "than it was in that epoch.",
         ),
         (
             Kind.STILL_LEARNING,
-            f"As many epochs again would make validation better by clearly more than {rules.gain:.0%}, if it goes on "
-            "as in its last three quarters.",
+            f"With twice as many epochs, validation would improve by clearly more than {rules.gain:.0%}, if it "
+            "continues as in its last three quarters.",
         ),
         (
             Kind.UNDERFIT,
-            "Validation has levelled off, and both errors, in training and in validation, are more than "
-            f"{rules.behind:g} times the study's best ones.",
+            "Validation has levelled off, and the errors in training and in validation are both more than "
+            f"{rules.behind:g} times the study's smallest ones.",
         ),
         (
             Kind.WELL_FIT,
             f"Validation has levelled off: it ends worse than its best by clearly less than {rules.no_rise:.0%}, and "
-            f"as many epochs again would make it better by clearly less than {rules.no_gain:.0%}. Training is not "
-            f"getting better, it is ahead by at most {rules.gap:.0%} of its gain, and the validation error is at most "
-            f"{rules.near:g} times the study's best.",
+            f"with twice as many epochs it would improve by clearly less than {rules.no_gain:.0%}. Training no longer "
+            f"improves, it is ahead by at most {rules.gap:.0%} of its improvement, and the validation error is at most "
+            f"{rules.near:g} times the study's smallest.",
         ),
-        (Kind.NOT_CLEAR, "None of these holds, or loss and metric contradict each other. Nothing is advised."),
+        (Kind.NOT_CLEAR, "None of these rules holds, or loss and metric contradict each other. There is no advice."),
     )

@@ -46,7 +46,7 @@ REPORTS: Mapping[str, Report] = MappingProxyType(
         "slices": Report(title="Effect of each parameter", needs="two trials with a value", module="slices"),
         "contour": Report(title="The two most important parameters", needs="eight comparable trials", module="contour"),
         "parallel_coordinates": Report(
-            title="Parameters and values", needs="two trials with a value", module="parallel_coordinates"
+            title="Parameters and values of all trials", needs="two trials with a value", module="parallel_coordinates"
         ),
         "train_validation": Report(
             title="Training and validation of the best trial", needs="the training metric", module="train_validation"
@@ -56,6 +56,6 @@ REPORTS: Mapping[str, Report] = MappingProxyType(
         "time_spent": Report(title="Where the time went", needs="an epoch with its seconds", module="time_spent"),
         "trainers": Report(title="What each trainer did", needs="an attempt", module="trainers"),
         "concurrency": Report(title="What the trainers did over time", needs="an attempt", module="concurrency"),
-        "lineages": Report(title="Who went on from whom", needs="trials with parents", module="lineages"),
+        "lineages": Report(title="Lineages of trials", needs="trials with parents", module="lineages"),
     }
 )

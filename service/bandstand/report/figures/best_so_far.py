@@ -46,7 +46,7 @@ class ComparisonData(NamedTuple):
 def best_so_far_data(record: StudyRecord, others: Sequence[StudyRecord]) -> ComparisonData | str:
     """The studies that can be compared, or why there is no comparison."""
     if not others:
-        return "There is no other study to compare with; random search with the same epochs would be a baseline."
+        return "There is no other study to compare with. Random search with the same epochs is a useful baseline."
     if _has_no_value(record):
         return "This study has no value yet, so there is nothing to compare."
     lines, left_out = [_line(record, record)], []
@@ -55,14 +55,14 @@ def best_so_far_data(record: StudyRecord, others: Sequence[StudyRecord]) -> Comp
         theirs = other.spec.objective
         if (theirs.metric, theirs.direction) != (mine.metric, mine.direction):
             left_out.append(
-                f"{other.spec.name} is left out: it has {theirs.metric} ({theirs.direction}) as its objective."
+                f"{other.spec.name} is left out because its objective is {theirs.metric} ({theirs.direction})."
             )
         elif _has_no_value(other):
-            left_out.append(f"{other.spec.name} is left out: it has no value yet.")
+            left_out.append(f"{other.spec.name} is left out because it has no value yet.")
         else:
             lines.append(_line(other, record))
     if len(lines) < 2:
-        return "There is nothing to compare with. " + " ".join(left_out)
+        return "There is no study to compare with. " + " ".join(left_out)
     return ComparisonData(mine, tuple(lines), tuple(left_out))
 
 
@@ -155,14 +155,15 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 def _caption(data: ComparisonData) -> str:
     shown = make_bounds(_values_after_the_start(data), data.objective.sign)
+    lower = data.objective.direction == "minimize"
     outside = shown and any(shown.clip(value) != value for line in data.lines for value in line.curve.values)
     return " ".join(
         [
-            "Further down is better." if data.objective.direction == "minimize" else "Further up is better.",
-            *(["The values of the first epochs lie beyond the picture."] if outside else []),
+            f"Each line is the best value so far of one study ({'lower' if lower else 'higher'} is better).",
+            *(["The values of the first epochs are outside the figure."] if outside else []),
             _difference_sentence(data),
-            "That is one run of each strategy: it cannot say which is better in general, because another seed may turn "
-            "the order. Such a claim needs several seeds of each.",
+            "One run of each strategy cannot show which strategy is better in general, because another seed may change "
+            "the order. Use `bandstand compare` with several repeats for that.",
             *_unequal_sentences(data),
             *data.left_out,
         ]
@@ -173,7 +174,7 @@ def _difference_sentence(data: ComparisonData) -> str:
     """How far apart the studies were when each had trained as many epochs as the shortest of them."""
     shared = min(line.epochs for line in data.lines)
     mine = data.lines[0].curve.at(shared)
-    start = f"After {counted(shared, 'epoch')}, as far as all of them went,"
+    start = f"After {counted(shared, 'epoch')}, which all studies trained,"
     if mine is None:
         return f"{start} this study had no value yet."
     parts = []
@@ -187,7 +188,7 @@ def _difference(mine: float, theirs: float | None, objective: Objective) -> str:
     if theirs is None:
         return "no value yet"
     if theirs == mine:
-        return f"{measured(theirs)} as well"
+        return f"the same value {measured(theirs)}"
     word = "better" if objective.is_better(theirs, mine) else "worse"
     share = f", {number(100 * abs(theirs - mine) / abs(mine), 2)} %" if mine else ""
     return f"{measured(theirs)} ({number(abs(theirs - mine), 2)} {word}{share})"
@@ -196,12 +197,12 @@ def _difference(mine: float, theirs: float | None, objective: Objective) -> str:
 def _unequal_sentences(data: ComparisonData) -> list[str]:
     """What else than the strategy may explain the difference."""
     sentences = [
-        f"{line.name} differs from this study in {and_list(line.differs_in)} as well, so the difference is not the "
-        "strategy's alone."
+        f"{line.name} differs from this study also in {and_list(line.differs_in)}, so the strategy alone does not "
+        "explain the difference."
         for line in data.lines[1:]
         if line.differs_in
     ]
     epochs = [line.epochs for line in data.lines]
     if max(epochs) > 1.02 * min(epochs):
-        sentences.append("The studies did not train equally many epochs; the table shows how many.")
+        sentences.append("The studies trained different numbers of epochs, as the table shows.")
     return sentences

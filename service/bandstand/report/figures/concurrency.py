@@ -37,8 +37,8 @@ PHASES = ("starting", "training")
 COLORS = {"starting": "#b08900", "training": "#2f80c9"}
 MEANINGS = {
     "starting": "building the model, reading a checkpoint, compiling",
-    "training": "epochs, and what lies between them: validation, reports, waiting for an answer",
-    "the rest": "writing checkpoints, handing over, nothing to do: what is left of as many trainers as were ever busy",
+    "training": "epochs, and validation, reports and waiting for an answer between them",
+    "the rest": "writing checkpoints, handing over, idle time (the remaining time of all trainers that were ever busy)",
 }
 Array = NDArray[np.float64]
 
@@ -71,7 +71,7 @@ def concurrency_data(record: StudyRecord) -> ConcurrencyData | str:
     marks, cuts = running_marks(record)
     span = float(marks.max())
     if span <= 0:
-        return "The study has only just begun, so there is no time to look back on."
+        return "The study has only just begun, so there is no time to show yet."
     edges = np.linspace(0, span, BINS + 1)
     phases, seconds = [], []
     for index, name in enumerate(PHASES):
@@ -203,10 +203,10 @@ def cut_sentence(cuts: Sequence[Cut]) -> str:
     """How long a study was paused; empty where it was not."""
     if not cuts:
         return ""
-    where = "A red line is" if len(cuts) == 1 else "Red lines are"
+    where = "A red line marks a pause" if len(cuts) == 1 else "Red lines mark pauses"
     return (
-        f"{where} where the study was paused, for {duration(sum(cut.seconds for cut in cuts))} in all: nobody ran it, "
-        "or it had no trainer. This time is left out and counts neither as idle nor as training."
+        f"{where} of the study ({duration(sum(cut.seconds for cut in cuts))} in all), in which it was not run or had "
+        "no trainer. The figure leaves this time out."
     )
 
 
@@ -223,19 +223,17 @@ def _table(data: ConcurrencyData) -> Table:
         (name, duration(seconds), f"{seconds / room:.0%}", MEANINGS[name])
         for name, seconds in (*data.seconds, ("the rest", max(0.0, room - busy)))
     ]
-    return Table(("Trainers were", "For", "Share", "That is"), tuple(rows))
+    return Table(("Phase", "Time", "Share", "Meaning"), tuple(rows))
 
 
 def _caption(data: ConcurrencyData) -> str:
     parts = [
-        "How many trials had a trainer, and what for, from the times at which attempts began and ended and epochs were "
-        "stored. The dotted line is "
-        f"the busiest moment: {counted(data.busiest, 'trial')} at once.",
-        "Where the areas fall to nothing, there was nothing to train.",
+        "The areas show how many trials had a trainer at each time, by phase; the dotted line marks the busiest moment "
+        f"({counted(data.busiest, 'trial')} at once).",
         *filter(None, [cut_sentence(data.cuts)]),
     ]
     if data.pauses:
-        parts.append(f"{counted(data.pauses, 'attempt')} ended because the trial was to wait at a rung.")
+        parts.append(f"{counted(data.pauses, 'attempt')} ended because the trial paused at a rung.")
     if data.lost:
-        parts.append(f"{counted(data.lost, 'attempt')} ended because the worker died; the trial began again.")
+        parts.append(f"{counted(data.lost, 'attempt')} ended because the trainer died.")
     return " ".join(parts)

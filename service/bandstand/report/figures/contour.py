@@ -54,7 +54,7 @@ def contour_data(record: StudyRecord) -> ContourData | str:
     """The surface, or why there is none."""
     told = importances_data(record)
     if isinstance(told, str):
-        return f"The two most important parameters are not known. {told}"
+        return f"The two most important parameters are not known yet. {told}"
     parameters = {name: parameter for name, parameter, _ in record.spec.space.flat()}
     names = [name for name, _ in told.shares[:2]]
     chosen = [parameters[name] for name in names]
@@ -167,11 +167,12 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 def _caption(data: ContourData) -> str:
     across, up = data.sides
     parts = [
-        f"The value over {across.name} and {up.name}, the two parameters that explain most: darker is better. Dots are "
-        "trials, the star is the best one.",
-        "Between them the surface is their mean, weighted by a Gaussian kernel of Scott's width; where no trial is "
-        "near, it is left blank.",
+        f"The surface shows the value for {across.name} and {up.name}, the two most important parameters (darker is "
+        "better; dots are trials, and the star is the best one).",
+        "It is a mean of the trials nearby (Gaussian kernel of Scott's width) and blank where there is none.",
     ]
     if data.epoch is not None:
-        parts.append(f"Values are those after epoch {data.epoch}, which trials of different lengths have in common.")
+        parts.append(
+            f"The values are those after epoch {data.epoch}, so that trials of different lengths can be compared."
+        )
     return " ".join(parts)

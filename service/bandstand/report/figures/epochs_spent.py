@@ -196,15 +196,15 @@ def _caption(data: EpochsData) -> str:
     by_state = {state: sum(bar.epochs for bar in data.reasons if bar.state == state) for state in STATE_STYLES}
     complete, pruned, failed = (by_state[state] for state in FINAL_STATES)
     parts = [
-        "Above, how many trials trained how long; below, what the epochs went into.",
-        f"Of {counted(data.epochs, 'epoch')}, {complete:,} ({complete / data.epochs:.0%}) went into trials that were "
-        "completed",
+        "The upper panel counts the trials by the epochs that they trained; the lower panel shows what the epochs were "
+        "spent on.",
+        f"Of {counted(data.epochs, 'epoch')}, completed trials took {complete:,} ({complete / data.epochs:.0%})",
     ]
     if pruned:
-        parts[-1] += f" and {pruned:,} ({pruned / data.epochs:.0%}) into pruned ones"
+        parts[-1] += f" and pruned trials {pruned:,} ({pruned / data.epochs:.0%})"
     parts[-1] += "."
     if pruned:
-        parts.append("Pruning pays where many trials end at the first rung and few epochs went into them.")
+        parts.append("Pruning saves most if many trials end at the first rung.")
     if failed:
-        parts.append(f"{counted(failed, 'epoch')} went into trials that failed.")
+        parts.append(f"Failed trials took {counted(failed, 'epoch')}.")
     return " ".join(parts)

@@ -51,9 +51,11 @@ def history_data(record: StudyRecord) -> HistoryData | str:
     ended = trials[trials["state"].isin(FINAL_STATES)].assign(value=values_of(trials))
     if len(ended) < 2:
         so_far = "one trial has" if len(ended) else "no trial has"
-        return f"A history needs two ended trials; so far {so_far} ended ({len(trials) - len(ended):,} under way)."
+        return (
+            f"A history needs two ended trials. So far {so_far} ended, and {len(trials) - len(ended):,} are under way."
+        )
     if not ended["value"].notna().any():
-        return f"No trial has a value: {counted(len(ended), 'trial')} ended, all without a finite {_metric(record)}."
+        return f"No trial has a value: {counted(len(ended), 'trial')} ended without a finite {_metric(record)}."
     points = sorted(_points(record, ended), key=lambda point: (point.spent, point.trial))
     kept = sample_evenly(points, MAX_POINTS)
     best_trial = record.best.number if record.best else None
@@ -171,28 +173,26 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 def _caption(data: HistoryData) -> str:
     counts = {state: sum(point.state == state for point in data.points) for state in FINAL_STATES}
     parts = [
-        "Each marker is a trial at the moment it ended: further right means that the study had trained more epochs by "
-        "then. The line is the best so far; where it is flat, the search found nothing better."
+        "Each marker is a trial when it ended, placed by the epochs that the study had trained until then; the line is "
+        "the best value so far."
     ]
     if counts[TrialState.PRUNED]:
-        parts.append(
-            "Pruned trials ended early, so their values are those of short trainings and are mostly worse for it."
-        )
+        parts.append("Pruned trials trained fewer epochs, so most of their values are worse.")
     best = data.best.values[-1] if data.best.values else None
     others = [point.value for point in data.points if point.state != TrialState.COMPLETE and point.value is not None]
     if best is not None and any(data.objective.is_better(value, best) for value in others):
         parts.append(
-            "The objective takes each trial's last epoch, which only a complete trial has chosen: no other one "
-            "is the best, even where its value is better."
+            "The objective takes the last epoch of each trial, so only a completed trial can be the best, even if "
+            "another one has a better value."
         )
     if data.objective.epoch == "best":
-        parts.append("A value counts from the epoch that reached it, so the line moves before the trial's marker.")
+        parts.append("The line moves at the epoch that reached a value, which may be before the trial's marker.")
     without = sum(point.value is None for point in data.points)
     if without:
-        parts.append(f"{counted(without, 'trial')} without a finite value: at the bottom.")
+        parts.append(f"The figure draws {counted(without, 'trial')} without a finite value at the bottom.")
     bounds = make_bounds([point.value for point in data.points if point.value is not None], data.objective.sign)
     if bounds and bounds.beyond:
-        parts.append(f"{counted(bounds.beyond, 'value')} far beyond the axis: drawn at its edge.")
+        parts.append(f"The figure draws {counted(bounds.beyond, 'value')} beyond the axis at its edge.")
     if len(data.points) < data.ended:
-        parts.append(f"Shown are {len(data.points):,} of {data.ended:,} ended trials, taken evenly in their order.")
+        parts.append(f"The figure shows {len(data.points):,} of {data.ended:,} ended trials, evenly sampled in order.")
     return " ".join(parts)

@@ -79,15 +79,15 @@ def _importances_of(record: StudyRecord) -> ImportanceData | str:
     epoch, values = comparable_values(record)
     if len(values) < MIN_TRIALS:
         return (
-            f"Importance needs at least {MIN_TRIALS} trials with comparable values; "
-            f"{counted(len(values), 'trial')} completed so far."
+            f"Importance needs at least {MIN_TRIALS} trials with comparable values. So far "
+            f"{counted(len(values), 'trial')} {'has' if len(values) == 1 else 'have'} one."
         )
     if len(set(values.values())) == 1:
         return f"All {counted(len(values), 'trial')} have the same value, so no parameter made a difference."
     params = params_by_trial(record)
     used, left_out = _usable_parameters(record, [params[trial] for trial in values])
     if len(used) < 2:
-        return "Importance compares parameters with each other, and fewer than two were varied in every trial."
+        return "Importance compares parameters, and fewer than two parameters vary in every trial."
     kept = sample_evenly(sorted(values), MAX_TRIALS)
     bounds = make_bounds(values.values(), record.spec.objective.sign)
     clipped = {trial: bounds.clip(values[trial]) if bounds else values[trial] for trial in kept}
@@ -179,23 +179,23 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 
 def _caption(data: ImportanceData) -> str:
-    parts = ["How much of the differences between trials each parameter explains (fANOVA, as in Optuna)."]
-    which = counted(data.trials, "trial")
     if data.epoch is None:
-        parts.append(f"Computed from the values of the {counted(data.trials, 'completed trial')}.")
+        values = f"the values of {counted(data.trials, 'completed trial')}"
     else:
-        parts.append(
-            f"Computed from {which}, completed and pruned, each by its value after epoch {data.epoch}: too few trials "
-            "were completed, and a pruned trial's value is only comparable after equally many epochs. So this is "
-            "importance early in training, where the learning rate tends to weigh more than at the end."
-            if data.epoch <= 3
-            else f"Computed from {which}, completed and pruned, each by its value after epoch {data.epoch}, because "
-            "values after different numbers of epochs cannot be compared."
-        )
+        values = f"the values of {counted(data.trials, 'trial')} after epoch {data.epoch}"
+    parts = [
+        "The bars show how much of the differences between trials each parameter explains (fANOVA, as in Optuna), from "
+        f"{values}."
+    ]
+    if data.epoch is not None:
+        parts.append("Pruned trials are included, so the values are taken after equally many epochs.")
+    if data.epoch is not None and data.epoch <= 3:
+        parts.append("This is the importance early in training, where the learning rate often matters more than later.")
     if data.trials < data.available:
-        parts.append(f"They are a sample of {data.available:,}, taken evenly.")
+        parts.append(f"These trials are an even sample of {data.available:,}.")
     if data.trials < FEW_TRIALS:
-        parts.append("With so few trials the shares are a rough hint: another run may order them differently.")
+        parts.append("With so few trials the shares are only a hint, and another run may order them differently.")
     if data.left_out:
-        parts.append("Left out: " + and_list([f"{name} ({why})" for name, why in data.left_out]) + ".")
+        listed = and_list([f"{name} ({why})" for name, why in data.left_out])
+        parts.append(f"The figure leaves out {listed}.")
     return " ".join(parts)

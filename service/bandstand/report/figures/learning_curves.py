@@ -50,9 +50,9 @@ def learning_curves_data(record: StudyRecord) -> CurvesData | str:
     measured = record.measurements.assign(value=values_of(record.measurements))
     measured = measured[measured["trial"].isin(measured.loc[measured["value"].notna(), "trial"])]
     if measured.empty:
-        return f"No epoch has been measured with a finite {record.spec.objective.metric}, so there are no curves."
+        return f"No epoch has a finite {record.spec.objective.metric} yet, so there are no curves."
     if int(measured["epoch"].max()) < 2:
-        return "No trial was measured for more than one epoch, so there are no curves."
+        return "No trial has trained more than one epoch yet, so there are no curves."
     states = dict(zip(record.trials["number"], record.trials["state"], strict=True))
     best_trial = record.best.number if record.best else None
     sign = record.spec.objective.sign
@@ -180,23 +180,23 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 def _caption(data: CurvesData) -> str:
     states = {curve.state for curve in data.curves}
     best_shown = data.curves[0].trial == data.best_trial
-    parts = ["Each line is a trial, epoch by epoch" + ("; the thick one is the best." if best_shown else ".")]
+    parts = ["Each line is a trial" + (", and the thick line is the best one." if best_shown else ".")]
     if any(curve.diagnosis for curve in data.curves):
-        parts.append("Pointing at a line tells how the trial ended and how its curves are diagnosed.")
+        parts.append("Point at a line to see how the trial ended and the diagnosis of its curves.")
     if TrialState.PRUNED in states:
         parts.append(
-            "Grey ones were pruned: the triangle marks the epoch at which the pruner judged them worse than others. "
-            "If many of them were still improving steeply there, pruning came too early."
+            "A grey line is a pruned trial, and its triangle marks the epoch at which the pruner stopped it. If many "
+            "grey lines still improve steeply there, the pruner stops trials too early."
         )
     if TrialState.FAILED in states:
-        parts.append("A red cross is the last finite value before a failure.")
+        parts.append("A red cross marks the last finite value of a trial that failed.")
     bounds = make_bounds((value for curve in data.curves for value in curve.values), data.objective.sign)
     if bounds and bounds.beyond:
-        parts.append(f"{counted(bounds.beyond, 'value')} far worse than the others: beyond the edge of the picture.")
+        parts.append(f"{counted(bounds.beyond, 'value')} far worse than the others lie outside the figure.")
     if len(data.curves) < data.trials:
         best = max(1, MAX_CURVES // 4)
         parts.append(
-            f"Shown are {len(data.curves):,} of {data.trials:,} trials: the {best} best and a sample of the others, "
-            "spread evenly over their ranks."
+            f"The figure shows {len(data.curves):,} of {data.trials:,} trials: the {best} best ones, and the others "
+            "sampled evenly by rank."
         )
     return " ".join(parts)

@@ -54,7 +54,7 @@ class LineagesData(NamedTuple):
 def lineages_data(record: StudyRecord) -> LineagesData | str:
     """The tree and the schedule, or why there are none."""
     if not record.trials["parent"].notna().any():
-        return "No trial went on from another one, so there are no lineages."
+        return "No trial continued from another one, so there are no lineages."
     members = read_members(record)
     best = record.best
     path = best_path({member.trial: member for member in members}, best.number, best.epoch) if best else []
@@ -223,22 +223,21 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 def _table(data: LineagesData) -> Table:
     rows = tuple(
-        (str(step.trial), f"{step.first} to {step.last}", step.origin.partition(",")[0] or "fresh weights", change)
+        (str(step.trial), f"{step.first} to {step.last}", step.origin.partition(",")[0] or "new random weights", change)
         for step, change in zip(data.path, data.changes, strict=True)
     )
-    return Table(("Trial", "Epochs", "Came about", "Params, then what changed"), rows)
+    return Table(("Trial", "Epochs", "Origin", "Params, then changes"), rows)
 
 
 def _caption(data: LineagesData) -> str:
     parts = [
-        "Each bar is a trial, from the epoch of the checkpoint that it began from to the epoch that it reached; a thin "
-        "line leads from a parent to its child.",
+        "Each bar is a trial from its first to its last epoch, and a thin line leads from a parent to its child.",
     ]
     if data.path:
-        parts.append(f"The orange one, {counted(len(data.path), 'trial')} long, led to the best result.")
+        parts.append(f"The orange lineage ({counted(len(data.path), 'trial')}) led to the best result.")
     if data.params_by_epoch:
-        parts.append("Below is the schedule that it trained with: what changed on the way, epoch by epoch.")
+        parts.append("The lower panels show the params that changed in this lineage, epoch by epoch.")
     drawn = sum(member.trial in data.lines for member in data.members)
     if drawn < data.families:
-        parts.append(f"Shown are {drawn:,} of {data.families:,} trials, taken evenly.")
+        parts.append(f"The figure shows {drawn:,} of {data.families:,} trials, evenly sampled.")
     return " ".join(parts)

@@ -90,7 +90,7 @@ def parallel_data(record: StudyRecord) -> ParallelData | str:
     is_shown = trials["state"].isin(RESULT_STATES) | (trials["number"] == best)
     ended = trials[is_shown & trials["value"].notna()]
     if len(ended) < 2:
-        return f"Two ended trials with a value are needed to compare their parameters; there are {len(ended)} so far."
+        return f"This figure needs two ended trials with a value, and so far there are {len(ended)}."
     values = {int(trial): float(value) for trial, value in zip(ended["number"], ended["value"], strict=True)}
     ranked = ranked_from_the_best(record, values)
     kept = [(trial, values[trial]) for trial in sample_best_and_evenly(ranked, MAX_LINES)]
@@ -223,24 +223,25 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 def _caption(data: ParallelData) -> str:
     parts = [
-        "Each line is a trial: it starts above at its value and runs down through its parameters. Colours are ranks by "
-        "value. Where the orange lines bunch together on a row, that parameter matters and this is where it should be; "
-        "where they spread over a whole row, it hardly matters."
+        "Each line is a trial: it starts at its value at the top and runs down through its parameters, and its colour "
+        "shows its rank.",
+        "If the orange lines meet in one part of a row, that parameter matters and its best values lie there.",
     ]
     if any(axis.conditional for axis in data.axes):
-        parts.append("Lines that pass on the right had no such parameter, because another choice rules it out.")
+        parts.append("A line on the far right of a row has no such parameter, because another choice excludes it.")
     if data.pruned:
         parts.append(
-            f"{data.pruned:,} of the {len(data.lines):,} trials shown were pruned: theirs are values of short "
-            "trainings, and worse for it."
+            f"{data.pruned:,} of the {len(data.lines):,} trials shown were pruned, so they trained fewer epochs and "
+            "most "
+            "of their values are worse."
         )
     if data.failed:
-        parts.append(f"{counted(data.failed, 'failed trial')} left out.")
+        parts.append(f"The figure leaves out {counted(data.failed, 'failed trial')}.")
     if data.beyond:
-        parts.append(f"{counted(data.beyond, 'value')} far beyond the first row's end: drawn at its edge.")
+        parts.append(f"The figure draws {counted(data.beyond, 'value')} beyond the first row at its edge.")
     if len(data.lines) < data.trials:
         parts.append(
-            f"Shown are {len(data.lines):,} of {data.trials:,} trials: the {MAX_LINES // 4} best and a sample of the "
-            "others, spread evenly over their ranks."
+            f"The figure shows {len(data.lines):,} of {data.trials:,} trials: the {MAX_LINES // 4} best ones, and the "
+            "others sampled evenly by rank."
         )
     return " ".join(parts)

@@ -69,8 +69,8 @@ def slices_data(record: StudyRecord) -> SlicesData | str:
     epoch, values = comparable_values(record)
     if len(values) < 2:
         return (
-            "Two trials with comparable values, completed or measured at the same epoch, are needed to see the effect "
-            f"of a parameter; there {'is one' if values else 'are none'} so far."
+            "This figure needs two trials with comparable values: completed, or measured at the same epoch. So far "
+            f"there {'is one' if values else 'are none'}."
         )
     params = params_by_trial(record)
     kept = sorted(sample_best_and_evenly(ranked_trials(record, values), MAX_POINTS))
@@ -86,7 +86,7 @@ def slices_data(record: StudyRecord) -> SlicesData | str:
         if len({params[trial][name] for trial in having}) > 1:
             panels.append(Panel(name, _thinned(ticks_of(parameter, 22)), points, _medians(parameter, points)))
     if not panels:
-        return "Every trial had the same params, so there is no effect to see."
+        return "All trials have the same params, so there is no effect to show."
     best = record.best.number if record.best and record.best.number in kept else None
     return SlicesData(record.spec.objective, tuple(panels), best, len(kept), len(values), epoch)
 
@@ -195,18 +195,22 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 
 def _caption(data: SlicesData) -> str:
-    parts = ["Each dot is a trial, in every panel at the same height; the star is the best one."]
+    parts = ["Each dot is a trial, which has the same height in every panel, and the star is the best one."]
     if any(panel.medians for panel in data.panels):
         parts.append(
-            "Bars are the medians of the trials that they span: where they rise or fall, the parameter has an effect "
-            "over all others; where they are level, it has none by itself."
+            "A bar is the median of the trials below or above it. If the bars of a panel are level, the parameter "
+            "has no "
+            "effect by itself."
         )
     if data.epoch is None:
-        parts.append("Completed trials only.")
+        parts.append("The figure shows only completed trials.")
     else:
-        parts.append(f"Values are those after epoch {data.epoch}, which trials of different lengths have in common.")
+        parts.append(
+            f"The values are those after epoch {data.epoch}, so that trials of different lengths can be compared."
+        )
     if data.shown < data.trials:
         parts.append(
-            f"Shown are {data.shown:,} of {counted(data.trials, 'trial')}, the best and a sample of the others."
+            f"The figure shows {data.shown:,} of {counted(data.trials, 'trial')}: the best ones and a sample of the "
+            "others."
         )
     return " ".join(parts)

@@ -47,7 +47,7 @@ def time_spent_data(record: StudyRecord) -> TimeData | str:
     """The shares, or why there are none."""
     measured = record.measurements
     if measured.empty:
-        return "No epoch has been trained yet, so no time has been spent."
+        return "No epoch has been trained yet, so there is no time to show."
     trials = record.trials.set_index("number")
     seconds = pd.to_numeric(measured["seconds"], errors="coerce").astype(float)
     frame = pd.DataFrame(
@@ -60,7 +60,7 @@ def time_spent_data(record: StudyRecord) -> TimeData | str:
         }
     )
     if not frame["seconds"].sum():
-        return "How long the epochs took was not measured."
+        return "The durations of the epochs were not measured."
     asks = make_strategy(record.spec).ask_epochs()
     ends = [epoch for epoch in asks if epoch < record.spec.max_epochs]
     names = [_stretch(start + 1, end) for start, end in zip([0, *ends], [*ends, record.spec.max_epochs], strict=True)]
@@ -181,15 +181,16 @@ def _row(share: Share, data: TimeData) -> tuple[str, ...]:
 
 def _caption(data: TimeData) -> str:
     parts: list[Any] = [
-        f"{counted(data.epochs, 'epoch')} took {duration(data.seconds)} of training, summed over trainers. The first "
-        "bars are the stretches between the epochs at which trials are judged: what a trial trained before its first "
-        "rung, between two rungs, after the last. A trial's first epoch includes tracing its model."
+        f"The upper bars divide the training time ({duration(data.seconds)} for {counted(data.epochs, 'epoch')}, "
+        "summed "
+        "over trainers) by the epochs at which trials are judged.",
+        "The first epoch of a trial includes tracing its model.",
     ]
     if data.brackets:
-        what = "members of the population" if data.bracket_word == "member" else "brackets, by the rung they start at"
-        parts.append(f"Those below are the {what}.")
+        what = "members of the population" if data.bracket_word == "member" else "brackets, by their first rung"
+        parts.append(f"The lower bars show the {what}.")
     if data.left_out:
-        parts.append(f"{data.left_out} of them are summed up.")
+        parts.append(f"One bar adds up {data.left_out} of them.")
     if data.unknown:
-        parts.append(f"How long {counted(data.unknown, 'epoch')} took is not known; they count as nothing here.")
+        parts.append(f"The durations of {counted(data.unknown, 'epoch')} are not known and count as 0.")
     return " ".join(parts)

@@ -41,7 +41,7 @@ def train_validation_data(record: StudyRecord, rules: Rules | None = None) -> Pa
     if not pairs:
         return f"No ended trial has logged {validation}, so there is nothing to diagnose."
     if all(pair.train is None for pair in pairs.values()):
-        return f"The logs hold {validation} but no {train}, so the fit cannot be diagnosed."
+        return f"The logs contain {validation} but not {train}, so the fit cannot be diagnosed."
     shown = pairs.get(record.best.number) if record.best else None
     if shown is None:
         shown = max(pairs.values(), key=lambda pair: (len(pair.epochs), -pair.trial))
@@ -132,7 +132,7 @@ def _table(data: PairData) -> Table:
     rows = tuple(
         (str(kind), f"{len(trials):,}", _examples(trials), ADVICE[kind] or "–") for kind, trials in data.counts
     )  # fmt: skip
-    return Table(("Diagnosis", "Trials", "Such as", "What usually helps"), rows)
+    return Table(("Diagnosis", "Trials", "Examples", "What usually helps"), rows)
 
 
 def _examples(trials: Sequence[int]) -> str:
@@ -143,11 +143,12 @@ def _caption(data: PairData) -> str:
     pair = data.pair
     kinds = Counter({kind: len(trials) for kind, trials in data.counts})
     words = [
-        f"Trial {pair.trial}, {'the best' if data.is_best else 'the longest'}: {pair.diagnosis.label}. "
-        f"{pair.diagnosis.reason}",
-        "The dotted line is where that began." if pair.diagnosis.epoch is not None else "",
-        "Its curves are those of its lineage." if data.is_child else "",
-        f"The table counts all {counted(sum(kinds.values()), 'ended trial')} by the same rules. Where the noise of the "
-        "curves leaves room for doubt, it says not clear and advises nothing.",
+        f"Diagnosis of trial {pair.trial} ({'the best' if data.is_best else 'the longest'}): {pair.diagnosis.label}.",
+        pair.diagnosis.reason,
+        "The dotted line marks that epoch." if pair.diagnosis.epoch is not None else "",
+        "The curves are those of its whole lineage." if data.is_child else "",
+        f"The table counts {counted(sum(kinds.values()), 'ended trial')} by the same rules. If the curves are too "
+        "noisy "
+        "for a safe diagnosis, it says not clear.",
     ]
     return " ".join(word for word in words if word)

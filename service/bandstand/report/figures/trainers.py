@@ -64,11 +64,11 @@ def trainers_data(record: StudyRecord) -> TrainersData | str:
         return "No trial has been given to a trainer yet."
     names = attempts["worker"].fillna("") if "worker" in attempts else attempts["trial"].map(lambda _: "")
     if (names == "").all():
-        return "It is not stored which trainer had which trial of this study."
+        return "The study has not stored which trainer trained which trial."
     marks, cuts = running_marks(record)
     span = float(marks.max())
     if span <= 0:
-        return "The study has only just begun, so there is no time to look back on."
+        return "The study has only just begun, so there is no time to show yet."
     lines = [_line(name, marks[(names == name).to_numpy()], span, cuts) for name in names.unique() if name]
     lines.sort(key=lambda line: line.spans[0][1] if line.spans else span)
     return TrainersData(tuple(lines[:MOST]), len(lines[MOST:]), span, cuts)
@@ -148,12 +148,12 @@ def _table(data: TrainersData) -> Table:
 
 
 def _caption(data: TrainersData) -> str:
-    more = f" {counted(data.left_out, 'more trainer')} have no line." if data.left_out else ""
+    more = f" The figure has no line for {counted(data.left_out, 'more trainer')}." if data.left_out else ""
     paused = f" {cut_sentence(data.cuts)}" if data.cuts else ""
     return (
-        "Starting is building the model, reading a checkpoint and compiling; training is epochs with their validation "
-        "and reports; handing over is what lies between the last epoch and the trial's end: a verdict, a checkpoint, "
-        "the model. Blank is idle. A trainer that was replaced ends, and another begins "
-        "with a name of its own; one that trains several trials at once has a line for each. "
-        f"Each moment shows what took most of it.{more}{paused}"
+        "Each line is a trainer, and its colours show the phase that took most of each moment (blank means idle). "
+        "Starting is building the model, reading a checkpoint and compiling. Handing over is the time between the last "
+        "epoch and the end of the trial, for a verdict, a checkpoint and the model. A trainer that trains several "
+        "trials at once has a line for each, and a trainer that replaces another has a line of its own."
+        f"{more}{paused}"
     )

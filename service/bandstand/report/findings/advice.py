@@ -58,9 +58,8 @@ def _nothing_completed(record: StudyRecord) -> Iterator[str]:
     trials = record.trials
     if _is_over(record) and len(trials) and not (trials["state"] == TrialState.COMPLETE).any():
         yield (
-            f"No trial was completed, that is trained all of its {counted(record.spec.max_epochs, 'epoch')}: what is "
-            f"best here is best of short trainings. Give the study more than its budget of {record.budget}, or "
-            "lower max_epochs."
+            f"No trial was completed: none trained all its {counted(record.spec.max_epochs, 'epoch')}. The best trial "
+            f"is only the best of the short trainings. Raise the budget ({record.budget}) or lower max_epochs."
         )
 
 
@@ -73,8 +72,8 @@ def _too_small(record: StudyRecord) -> Iterator[str]:
     startup, factor = facts.draws_at_random_first, facts.reduction_factor
     if startup and (len(trials) <= startup or ended < startup):
         yield (
-            f"The budget is too small for {spec.sampler}: it draws at random until {startup} trials have a value, "
-            f"and the study has {ended} of {counted(len(trials), 'trial')}, so this was random search."
+            f"The budget is too small for the sampler {spec.sampler}. It draws at random until {startup} trials have "
+            f"a value. In this study {ended} of {counted(len(trials), 'trial')} have one, so this was a random search."
         )
     if factor is not None:
         rungs = make_strategy(spec).ask_epochs()[:-1]
@@ -84,9 +83,9 @@ def _too_small(record: StudyRecord) -> Iterator[str]:
         reached = int((trials["epochs"] >= second).sum())
         if reached < factor:
             yield (
-                f"The budget is too small for {spec.pruner or spec.sampler}: {counted(reached, 'trial')} reached epoch "
-                f"{second}, its {'second' if len(rungs) > 1 else 'only'} rung, and one in {factor} goes on, so hardly "
-                "anything was chosen there. Give it more epochs, or fewer to a trial."
+                f"The budget is too small for {spec.pruner or spec.sampler}. Only {counted(reached, 'trial')} reached "
+                f"its {'second' if len(rungs) > 1 else 'only'} rung, epoch {second}. One in {factor} goes on from a "
+                "rung, so the study could hardly choose there. Raise the budget of epochs or lower max_epochs."
             )
 
 
@@ -98,11 +97,11 @@ def _on_the_border(record: StudyRecord) -> Iterator[str]:
         border = range_end_of(parameter, best.params[name]) if name in best.params else None
         if border is None:
             continue
-        where = f"The best {name}, {value_text(best.params[name])}, lies at the {border.end} end of its range"
+        where = f"The best {name}, {value_text(best.params[name])}, is at the {border.end} end of its range"
         if border.wider:
-            yield f"{where}: better ones may lie beyond. Try {border.wider}."
+            yield f"{where}, so better values may lie beyond it. Try {border.wider}."
         elif best.params[name] == 0:
-            yield f"{where}, with nothing beyond: it may be left out altogether."
+            yield f"{where}, so the model may do without it."
 
 
 def _wants_a_logarithm(record: StudyRecord) -> Iterator[str]:
@@ -114,8 +113,9 @@ def _wants_a_logarithm(record: StudyRecord) -> Iterator[str]:
         low, high = float(parameter.low), float(parameter.high)
         if low > 0 and high / low >= LOG_RATIO:
             yield (
-                f"{name} is searched evenly from {number(low)} to {number(high)}, so nine in ten draws lie above "
-                f"{number(low + 0.1 * (high - low))}: log = true would look at small values as closely."
+                f"{name} is searched on a linear scale from {number(low)} to {number(high)}, so nine in ten draws lie "
+                f"above {number(low + 0.1 * (high - low))}. With log = true, small values are searched as closely as "
+                "large ones."
             )
             continue
         crowd = [float(params[trial][name]) for trial in top if name in params[trial]]
@@ -124,8 +124,8 @@ def _wants_a_logarithm(record: StudyRecord) -> Iterator[str]:
         if low >= 0 and low < max(crowd) <= low + CROWDED * (high - low):
             smallest = min(value for value in crowd if value > 0)
             yield (
-                f"The {len(crowd)} best trials all have {name} in the lowest tenth of its range, up to "
-                f"{number(max(crowd))}: a logarithmic range from {number(smallest / 10)} would look there closely."
+                f"In the {len(crowd)} best trials, {name} is at most {number(max(crowd))}, in the lowest tenth of its "
+                f"range. A logarithmic range from {number(smallest / 10)} searches there more closely."
             )
 
 
@@ -143,9 +143,9 @@ def _never_mattered(importance: ImportanceData | str) -> Iterator[str]:
     idle = [name for name, share in importance.shares if share < UNIMPORTANT]
     if idle and len(idle) < len(importance.shares):
         yield (
-            f"{and_list(idle)} never mattered: {'it explains' if len(idle) == 1 else 'each explains'} less than "
-            f"{UNIMPORTANT:.0%} of the differences between {counted(importance.trials, 'trial')}. A fixed value would "
-            "save trials."
+            f"{and_list(idle)} hardly mattered: {'it explains' if len(idle) == 1 else 'each explains'} less than "
+            f"{UNIMPORTANT:.0%} of the differences between {counted(importance.trials, 'trial')}. A fixed value "
+            "saves trials."
         )
 
 
@@ -166,9 +166,9 @@ def _disagreeing_repeats(record: StudyRecord) -> Iterator[str]:
     first, second = sorted(float(np.mean(losses)) for losses in groups.values())[:2]
     if 2 * spread > second - first:
         yield (
-            f"Seeds disagree: the same params trained again differ by {measured(spread)} (standard deviation of "
-            f"{counted(sum(map(len, repeated)), 'trial')}), and the best leads the next by {measured(second - first)} "
-            "only, so which of them is best is not settled."
+            f"Trials with the same params differ by {measured(spread)} (standard deviation of "
+            f"{counted(sum(map(len, repeated)), 'trial')}). The best params lead the next ones by only "
+            f"{measured(second - first)}, so it is not certain which of them are the best."
         )
 
 
@@ -186,6 +186,6 @@ def _failed_cells(record: StudyRecord) -> Iterator[str]:
         more = f" and {len(shown) - EXAMPLES:,} more" if len(shown) > EXAMPLES else ""
         size = len(set.union(*cells.values()))
         yield (
-            f"{len(failed):,} of {counted(size, 'cell')} of the grid failed ({'; '.join(shown[:EXAMPLES])}{more}): "
-            "nothing is known about these."
+            f"{len(failed):,} of {counted(size, 'point')} of the grid failed ({'; '.join(shown[:EXAMPLES])}{more}), so "
+            "their values are not known."
         )

@@ -22,11 +22,11 @@ MESSAGE_LIMIT = 400
 MAX_FAILURE_ROWS = 20
 _FATES: dict[str, str] = {
     TrialState.PRUNED: (
-        " It was pruned later, as others looked more promising there: its best epoch counts all the same."
+        " It was pruned later because other trials looked more promising. Its best epoch still counts."
     ),
-    TrialState.FAILED: " It failed later: its best epoch counts all the same.",
+    TrialState.FAILED: " It failed later. Its best epoch still counts.",
     TrialState.PAUSED: " It is paused.",
-    TrialState.WAITING: " It waits for a trainer to go on.",
+    TrialState.WAITING: " It waits for a free trainer.",
     TrialState.RUNNING: " It is still training.",
 }
 """By state, what became of the best trial, where it was not completed."""
@@ -43,8 +43,8 @@ def remark_for_optuna(record: StudyRecord) -> list[str]:
     if record.best is None or record.best.state == TrialState.COMPLETE:
         return []
     return [
-        "Optuna's own best trial is another one, as it counts complete trials only; the study's user attribute "
-        "bandstand:best names this one."
+        "Optuna shows another best trial because it counts only complete trials. The study's user attribute "
+        "bandstand:best names the trial above."
     ]
 
 
@@ -56,21 +56,21 @@ def _best_sentence(record: StudyRecord) -> str:
     words = (
         f"Trial {best.number} is the best: {metric} {measured(best.value)} ({objective.better}) in epoch {best.epoch}"
     )
-    words += f" of {best.epochs}." if best.epochs != best.epoch else ", its last."
+    words += f" of {best.epochs}." if best.epochs != best.epoch else ", its last epoch."
     if best.seen is not None:
         words += (
-            f" The {objective.best_word} seen is {measured(best.seen.value)}, in epoch {best.seen.epoch} of trial "
-            f"{best.seen.number} ({best.seen.state}); it does not count: objective.epoch = 'last' takes a trial's "
-            "last epoch."
+            f" The {objective.best_word} value of any epoch is {measured(best.seen.value)}, in epoch {best.seen.epoch} "
+            f"of trial {best.seen.number} ({best.seen.state}). It does not count because objective.epoch = 'last' "
+            "takes the last epoch of each trial."
         )
     if record.best_ancestors:
         before = and_list([str(number) for number in record.best_ancestors])
         words += (
-            f" Its weights come from {'trials' if len(record.best_ancestors) > 1 else 'trial'} {before}, with other "
-            "params: what it was trained with, epoch by epoch, is its schedule."
+            f" Its weights come from {'trials' if len(record.best_ancestors) > 1 else 'trial'} {before}, which had "
+            "other params. Its schedule shows the params of each epoch."
         )
     if objective.epoch == "last" and best.state == TrialState.PRUNED:
-        return f"{words} It was pruned: no trial has been completed, so this is the best of short trainings."
+        return f"{words} It was pruned. No trial was completed, so it is the best of the short trainings."
     return words + _FATES.get(best.state, "")
 
 
@@ -82,7 +82,7 @@ def _model_sentences(record: StudyRecord) -> list[str]:
         sentences.append(f"{record.best.model_words[0].upper()}{record.best.model_words[1:]}.")
         model = record.tested_model if record.test_metrics else model
     if record.combined is not None and record.combined.taken:
-        model = f"this {record.combined.how}"
+        model = f"the {record.combined.how}"
         sentences.append(
             f"The study's model is the {record.combined.how} of the last weights of trials "
             f"{and_list([str(number) for number in record.combined.trials])}: {record.spec.objective.metric} "
@@ -93,9 +93,9 @@ def _model_sentences(record: StudyRecord) -> list[str]:
     if not record.test_metrics and record.has_test is False:
         return [*sentences, f"The data have no test split, so {model} was not measured on unseen data."]
     if not record.test_metrics:
-        return [*sentences, f"{model[0].upper()}{model[1:]} has not been measured on the test set."]
+        return [*sentences, f"{model[0].upper()}{model[1:]} was not measured on the test data."]
     reached = and_list([f"{name} {measured(value)}" for name, value in record.test_metrics.items()])
-    return [*sentences, f"On the test set, {record.looked_at}, {model} reached {reached}."]
+    return [*sentences, f"On the test data ({record.looked_at}), {model} reached {reached}."]
 
 
 def _cost_sentence(record: StudyRecord) -> str:
@@ -119,13 +119,13 @@ def _state_sentence(record: StudyRecord) -> str:
         case "failed":
             return f"The study failed: {record.reason or 'no reason was given'}."
         case "running":
-            return "The study is still running, so all of this may change."
+            return "The study is still running, so these results may change."
         case "stopped":
             if record.reason:
                 return f"The study was stopped: {record.reason}."
-            return "The study was stopped before it was done; run again, it goes on from here."
+            return "The study was stopped before it was done. To continue it, run it again."
         case "interrupted":
-            return "The study was interrupted: nobody is running it now; run again, it goes on from here."
+            return "The study was interrupted, and no process is running it now. To continue it, run it again."
         case state:
             return f"The study is {state}."
 
@@ -150,7 +150,7 @@ def params_table(record: StudyRecord, best: BestTrial) -> Table:
             edge = "" if record.best_ancestors else _edge_text(parameter, value)
             rows.append((name, value_text(value), _range_text(parameter) + edge))
         else:
-            rows.append((name, "–", f"not active: exists only with {condition_text(condition)}"))
+            rows.append((name, "–", f"not active (it exists only with {condition_text(condition)})"))
     return Table(("Parameter", "Best trial", "Searched"), tuple(rows))
 
 
@@ -164,7 +164,7 @@ def _range_text(parameter: Parameter) -> str:
 def _edge_text(parameter: Parameter, value: Value) -> str:
     """A hint where the best value lies at an end of its range and there can be values beyond."""
     border = range_end_of(parameter, value)
-    return f"; at the {border.end} end: better values may lie beyond" if border and border.wider else ""
+    return f" (the best is at the {border.end} end; better values may lie beyond it)" if border and border.wider else ""
 
 
 def params_json(best: BestTrial) -> str:

@@ -12,7 +12,7 @@ from bandstand.report.forms.document import make_document, make_section, make_ta
 
 __all__ = ["html_from"]
 
-NO_SCRIPT = "<noscript><p>The figures are drawn by a script in this file; scripts are switched off.</p></noscript>"
+NO_SCRIPT = "<noscript><p>A script in this file draws the figures, but scripts are switched off.</p></noscript>"
 
 
 def html_from(document: Document) -> str:

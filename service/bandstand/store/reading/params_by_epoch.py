@@ -57,7 +57,7 @@ def read_params_by_epoch(connection: Connection, row: sa.Row[Any], trial: int | 
     chosen = standings.get(trial if best is None else best.number)
     if chosen is None or chosen.value is None:
         which = f"study {spec.name!r}" if trial is None else f"trial {trial} of study {spec.name!r}"
-        raise InputError(f"a schedule is that of a trial with a value; {which} has none")
+        raise InputError(f"a schedule needs a trial that has a value; {which} has none")
     last = chosen.best_epoch if spec.objective.epoch == "best" else chosen.epochs
     best_epochs = {number: standing.best_epoch for number, standing in standings.items()}
     segments = lineage_of(chosen.number, last, _proposals(connection, row.id), best_epochs)

@@ -148,7 +148,7 @@ def _stamp(connection: Connection, row: Row) -> Stamp:
     """The stamp of the study in `row`, which may have been deleted since that was read."""
     found = read_stamps(connection, [row.name])
     if row.name not in found:
-        raise StudyNotFoundError(f"study {row.name!r} was deleted a moment ago; `bandstand list` shows what there is")
+        raise StudyNotFoundError(f"study {row.name!r} was deleted a moment ago; `bandstand list` shows the others")
     return found[row.name]
 
 

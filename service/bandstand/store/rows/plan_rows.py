@@ -61,7 +61,7 @@ def read_plan(connection: Connection, name: str) -> ComparisonPlan:
     row = connection.execute(sa.select(tables.comparison).where(tables.comparison.c.name == name)).one_or_none()
     if row is None:
         known = read_plan_names(connection)[:5]
-        way_out = f"the latest are {', '.join(map(repr, known))}" if known else "`bandstand compare FILE` makes one"
+        way_out = f"the latest are {', '.join(map(repr, known))}" if known else "`bandstand compare FILE` runs one"
         raise ComparisonNotFoundError(f"there is no comparison {name!r} in this database; {way_out}")
     own = tables.comparison_study
     taken = connection.execute(sa.select(own).where(own.c.comparison_id == row.id))
@@ -111,7 +111,7 @@ def _check_same(plan: ComparisonPlan, stored: ComparisonPlan) -> None:
     if differences:
         raise StudyNameTakenError(
             f"a name belongs to one comparison; {plan.name!r} exists with other settings ({'; '.join(differences)}): "
-            "give this one a name of its own with --as",
+            "give this one another name with --as",
             differences,
         )
 

@@ -61,8 +61,9 @@ def checked_params(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]
     closed = make_strategy(spec).closed
     if closed:
         raise InputError(
-            f"{spec.name}: sampler {spec.sampler} takes no trials from outside: {closed}; try these params in a study "
-            "of their own"
+            f"{spec.name}: the sampler {spec.sampler} takes no trials from users: {closed}; try these params "
+            "in another "
+            "study"
         )
     kinds = {name: parameter for name, parameter, _ in spec.space.flat()}
     params = {
@@ -96,8 +97,8 @@ def _value_from(parameter: Float | Int | Categorical | None, text: str) -> Any:
 def _check_executor(spec: StudySpec) -> None:
     if spec.executor == "tune":
         raise InputError(
-            f"{spec.name}: a study under Ray Tune can neither be extended nor be given trials, because Tune is told "
-            'once what there is to do; executor must be "actors"'
+            f"{spec.name}: a study under Ray Tune cannot be extended and takes no trials from users, because Ray Tune "
+            'plans all its work at the start; run a new study with executor = "actors"'
         )
 
 

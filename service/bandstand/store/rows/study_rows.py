@@ -5,6 +5,7 @@ Knows the tables and the locks on them. Must not know connections, nor what a st
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 
@@ -15,7 +16,16 @@ from bandstand.errors import StudyInUseError, StudyNameTakenError, StudyNotFound
 from bandstand.store import tables
 from bandstand.study.study_spec import StudySpec
 
-__all__ = ["delete_row", "find_or_create", "find_row", "get_row", "has_work", "try_to_hold", "wait_to_hold"]
+__all__ = [
+    "delete_row",
+    "find_or_create",
+    "find_row",
+    "get_row",
+    "has_work",
+    "missing_study",
+    "try_to_hold",
+    "wait_to_hold",
+]
 
 _KILLED_HOLDER_SECONDS = 8.0
 """How long a claim waits for a lease: PostgreSQL may need a moment to notice that a killed holder is gone."""
@@ -31,11 +41,23 @@ def get_row(connection: Connection, name: str) -> Row:
     """
     row = connection.execute(_OF_NAME, {"name": name}).one_or_none()
     if row is None:
-        known = list(connection.execute(sa.select(tables.study.c.name).order_by(tables.study.c.id.desc()).limit(5)))
-        names = ", ".join(repr(study.name) for study in known)
-        way_out = f"the latest are {names}" if names else "there are none yet: `bandstand run FILE` makes one"
-        raise StudyNotFoundError(f"there is no study {name!r} in this database; {way_out}")
+        raise missing_study(connection, name, "in this database", _way_out(connection))
     return row
+
+
+def missing_study(connection: Connection, name: str, where: str, way_out: str) -> StudyNotFoundError:
+    """The error for a name that no study has; it says so if a comparison has the name."""
+    if connection.execute(sa.select(tables.comparison.c.id).where(tables.comparison.c.name == name)).first():
+        return StudyNotFoundError(
+            f"{name!r} is a comparison, not a study; `bandstand report {shlex.quote(name)} -o report.html` shows it"
+        )
+    return StudyNotFoundError(f"there is no study {name!r} {where}; {way_out}")
+
+
+def _way_out(connection: Connection) -> str:
+    known = list(connection.execute(sa.select(tables.study.c.name).order_by(tables.study.c.id.desc()).limit(5)))
+    names = ", ".join(repr(study.name) for study in known)
+    return f"the latest are {names}" if names else "there are none yet: `bandstand run FILE` runs one"
 
 
 def find_row(connection: Connection, spec: StudySpec) -> Row | None:
@@ -107,9 +129,10 @@ def wait_to_hold(connection: Connection, study_id: int) -> None:
             lease = tables.lease.c
             query = sa.select(lease.holder, lease.acquired_at).where(lease.study_id == study_id)
             holder = connection.execute(query).one_or_none()
-            who = f"{holder.holder} has it since {holder.acquired_at:%Y-%m-%d %H:%M:%S %Z}" if holder else "taken"
+            since = f"{holder.acquired_at:%Y-%m-%d %H:%M:%S %Z}" if holder else ""
+            who = f"{holder.holder} runs this one since {since}" if holder else "another one runs this study"
             raise StudyInUseError(
-                f"a study is run by one coordinator at a time; {who}: wait for it, or stop it with `bandstand stop`"
+                f"only one coordinator at a time can run a study; {who}: wait for it, or stop it with `bandstand stop`"
             )
         time.sleep(0.2)
     connection.commit()  # the lock belongs to the session, not to this transaction
@@ -128,7 +151,9 @@ def delete_row(connection: Connection, name: str) -> list[str]:
     row = get_row(connection, name)._mapping
     locked = sa.select(sa.func.pg_try_advisory_xact_lock(tables.LEASE_CLASS, row["id"]))
     if not connection.execute(locked).scalar():
-        raise StudyInUseError(f"only a study that nobody runs can be deleted; {name!r} is run now: stop it first")
+        raise StudyInUseError(
+            f"a running study cannot be deleted; {name!r} runs now: stop it first with `bandstand stop`"
+        )
     kept = tables.checkpoint.c
     files = list(connection.execute(sa.select(kept.uri).where(kept.study_id == row["id"])).scalars())
     connection.execute(sa.delete(tables.study).where(tables.study.c.id == row["id"]))

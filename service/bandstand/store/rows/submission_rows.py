@@ -145,7 +145,7 @@ def get_submission(connection: Connection, name: str) -> Submission:
 def never_submitted(name: str) -> StudyNotFoundError:
     """What to say of a name that no submission has."""
     return StudyNotFoundError(
-        f"nothing called {name!r} was submitted to a server; `bandstand list` shows what there is"
+        f"no study or comparison {name!r} was submitted to a server; `bandstand list` shows all studies"
     )
 
 

@@ -70,8 +70,8 @@ class CodeArchive:
         size = sum(path.stat().st_size for path in files.values())
         if size > _MAX_UNPACKED_BYTES or len(files) > _MAX_FILES:
             raise InputError(
-                f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB in {_MAX_FILES} files; {str(folder)!r} has "
-                f"{size / 10**6:.0f} MB in {len(files)}: keep data elsewhere"
+                f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB and {_MAX_FILES} files; {str(folder)!r} has "
+                f"{size / 10**6:.0f} MB and {len(files)} files: keep data in another folder"
             )
 
     @classmethod
@@ -97,8 +97,9 @@ class CodeArchive:
         """
         if len(self.content) > MAX_CODE_BYTES:
             raise InputError(
-                f"code must have at most {MAX_CODE_BYTES // 10**6} MB, packed; got {len(self.content) / 10**6:.1f}: "
-                "keep data elsewhere"
+                f"code must have at most {MAX_CODE_BYTES // 10**6} MB when packed; got "
+                f"{len(self.content) / 10**6:.1f} MB: "
+                "keep data in another folder"
             )
         try:
             with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
@@ -107,7 +108,9 @@ class CodeArchive:
             raise InputError(f"code must be a zip file; it cannot be read: {error}") from None
         if len(entries) > _MAX_FILES or sum(entry.file_size for entry in entries) > _MAX_UNPACKED_BYTES:
             raise InputError(
-                f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB in {_MAX_FILES} files, unpacked; got more"
+                f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB and {_MAX_FILES} files when "
+                "unpacked; got more: "
+                "keep data in another folder"
             )
         for entry in entries:
             _check_entry(entry)
@@ -134,7 +137,10 @@ class CodeArchive:
                     raise InputError(f"code must be a zip file; {entry.filename!r} cannot be read: {error}") from None
                 left -= len(data)
                 if left < 0:
-                    raise InputError(f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB, unpacked; got more")
+                    raise InputError(
+                        f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB when "
+                        "unpacked; got more: keep data in another folder"
+                    )
                 target.write_bytes(data)
 
 
@@ -149,7 +155,7 @@ def list_files(folder: str | Path) -> tuple[dict[str, Path], list[str]]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise InputError(f"code must be a folder; got {str(folder)!r}")
+        raise InputError(f"code must be a folder; {str(folder)!r} is none: check the path")
     files: dict[str, Path] = {}
     left_out: list[str] = []
     for where, folders, names in os.walk(root):

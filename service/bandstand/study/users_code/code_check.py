@@ -24,8 +24,10 @@ def check_files(spec: StudySpec) -> None:
     for role, reference in spec.named_references:
         if isinstance(reference, InteractiveReference):
             raise InputError(
-                f"{role} must be in a module where RAY_ADDRESS names a cluster; {reference.short_name!r} is in none: "
-                "put it into a module that the cluster has, or submit the study by bandstand.Client, which sends it"
+                f"{role} must be in a module if RAY_ADDRESS names a cluster; {reference.short_name!r} is in "
+                "none: put it "
+                "into a module that the cluster has, or submit the study with bandstand.Client, which sends "
+                "the function"
             )
 
 
@@ -44,7 +46,7 @@ def check_modules(spec: StudySpec, folders: Sequence[str]) -> None:
         module = reference.partition(":")[0]
         if find_module(module, folders) is None:
             raise InputError(
-                f"{role} must be importable; {reference!r} is not: there is no module {module!r}: "
+                f"{role} must be importable; {reference!r} is not, because there is no module {module!r}: "
                 f"{_renamed(reference) or 'put it beside the study file or into the current folder, or install it'}"
             )
 
@@ -80,4 +82,4 @@ def _renamed(reference: str) -> str | None:
     """The way out for a name that was Bandstand's own before its packages had names of their own."""
     if not reference.startswith(("workers.", "search_spaces.")):
         return None
-    return f"write 'bandstand_{reference.replace('search_spaces', 'spaces', 1)}', if it is a module of Bandstand's"
+    return f"write 'bandstand_{reference.replace('search_spaces', 'spaces', 1)}', if it is a module of Bandstand"

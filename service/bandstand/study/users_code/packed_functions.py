@@ -133,14 +133,14 @@ def _pickle(functions: Mapping[str, Callable[..., Any]]) -> bytes:
         pickled = _dumps(dict(functions))
     except Exception as error:  # noqa: BLE001  # whatever is pickled may raise anything
         raise InputError(
-            f"what a function uses that no module holds must be picklable; {_culprit(functions)} is not "
-            f"({type(error).__name__}: {one_line(error)}): make it inside the function that needs it"
+            f"a function that is in no module may use only what can be pickled; {_culprit(functions)} cannot be "
+            f"({type(error).__name__}: {one_line(error)}): create it inside the function that needs it"
         ) from None
     if len(pickled) > MAX_CODE_BYTES:
         name, size = _largest(functions)
         raise InputError(
-            f"functions and what they use must have at most {MAX_CODE_BYTES // 10**6} MB; got "
-            f"{len(pickled) / 10**6:.0f}, of which {name!r} has {size / 10**6:.0f}: load it inside the function "
+            f"functions and what they use must have at most {MAX_CODE_BYTES // 10**6} MB together; got "
+            f"{len(pickled) / 10**6:.0f} MB, of which {name!r} has {size / 10**6:.0f} MB: load it inside the function "
             "that needs it"
         )
     return pickled

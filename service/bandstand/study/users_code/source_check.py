@@ -82,10 +82,10 @@ def source_notes(spec: StudySpec, folders: Sequence[str]) -> list[str]:
 
 
 def unknown_param(place: str, name: str, names: Sequence[str]) -> str:
-    """Such as `train.py:14 asks for 'unit', which is not there: 'units' is probably meant`."""
+    """Such as `train.py:14 asks for 'unit', which the space does not have: did you mean 'units'?`."""
     close = difflib.get_close_matches(name, names, 1, 0.6)
-    way = f"{close[0]!r} is probably meant" if close else f"there are {', '.join(names)}"
-    return f"{place} asks for {name!r}, which is not there: {way}"
+    way = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
+    return f"{place} asks for {name!r}, which the space does not have: {way}"
 
 
 def _names_of(spec: StudySpec) -> list[str]:
@@ -112,8 +112,8 @@ def _definition_of(role: str, reference: str, folders: Sequence[str]) -> _Defini
         if name not in found:
             functions = ", ".join(each for each, nodes in found.items() if isinstance(nodes[0], _DEFINITIONS))
             raise InputError(
-                f"{role} must name a function; {name!r} is not in {module}: it has {functions or 'no function'} "
-                f"({file.name})"
+                f"{role} must name a function; {module} ({file.name}) has no {name!r}, only "
+                f"{functions or 'other things than functions'}"
             )
         node = found[name][0]
         if len(found[name]) > 1 or not isinstance(node, ast.FunctionDef | ast.ImportFrom):
@@ -137,7 +137,8 @@ def _tree_of(role: str, reference: str, file: Path) -> ast.Module:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         said = error.msg if isinstance(error, SyntaxError) else str(error)
         raise InputError(
-            f"{role} must be importable; {reference!r} is not: SyntaxError: {said} ({file.name}{line}): mend the module"
+            f"{role} must be importable; {reference!r} is not: SyntaxError: {said} ({file.name}{line}): "
+            "correct the module"
         ) from None
     except OSError:
         return ast.parse("from unreadable import *")

@@ -125,7 +125,7 @@ def stop_script(what: str) -> None:
         raise ScriptStopped(what)
     if _RUNS_CODE in os.environ:
         raise InputError(
-            f"{what} must not be called by code that is being trained; this process trains: put the call under "
+            f"{what} must not be called in a process that trains a study; this one does: put the call under "
             '`if __name__ == "__main__":`'
         )
 
@@ -216,7 +216,7 @@ def find_clash(name: str, folders: Sequence[str], *, here: bool = False) -> str 
         here: whether it is this process that imports, so that what is loaded in it counts, too.
 
     Returns:
-        Such as `/srv/project/random.py has the name of a module of Python's own: rename it`.
+        Such as `/srv/project/random.py has the name of a module of Python's standard library: rename it`.
     """
     own = _regular(PathFinder.find_spec(name, list(folders)))
     if own is None:
@@ -224,12 +224,12 @@ def find_clash(name: str, folders: Sequence[str], *, here: bool = False) -> str 
     place = Path(str(own.origin))
     place = place.parent if place.name == "__init__.py" else place
     if name in _STANDARD:
-        return f"{place} has the name of a module of Python's own: rename it"
+        return f"{place} has the name of a module of Python's standard library: rename it"
     if _is_needed(name, own):
         return f"{place} has the name of an installed package that Bandstand needs: rename it"
     loaded = getattr(sys.modules.get(name), "__file__", None)
     if here and loaded is not None and os.path.realpath(loaded) != os.path.realpath(str(own.origin)):
-        return f"{place} has the name of a module that is loaded already, {loaded}: rename it"
+        return f"{place} has the name of a module that is already loaded, {loaded}: rename it"
     return None
 
 

@@ -43,14 +43,14 @@ def test_studies_are_compared_after_as_many_epochs_as_all_of_them_trained(mine, 
     longer = make_baseline(run([6.0, 5.0, 4.0, 3.0, 0.1]))
     caption = draw(mine, [longer]).caption
     assert (
-        "After 4 epochs, as far as all of them went, mine had reached 2.000, baseline 3.000 (1 worse, 50 %)." in caption
+        "After 4 epochs, which all studies trained, mine had reached 2.000, baseline 3.000 (1 worse, 50 %)." in caption
     )
-    assert "did not train equally many epochs" in caption
+    assert "The studies trained different numbers of epochs" in caption
 
 
 def test_the_caption_says_that_one_run_proves_nothing(mine, make_baseline):
     caption = draw(mine, [make_baseline()]).caption
-    assert "one run of each strategy: it cannot say which is better in general" in caption
+    assert "One run of each strategy cannot show which strategy is better in general" in caption
     assert "baseline 1.000 (1 better, 50 %)" in caption
 
 
@@ -58,24 +58,25 @@ def test_better_is_larger_where_the_objective_says_so(make_record, make_spec, ru
     spec = make_spec(objective=Objective(metric="val_accuracy", direction="maximize"))
     caption = draw(make_record([run([0.5])], spec=spec), [make_record([run([0.75])], spec=spec)]).caption
     assert "0.7500 (0.25 better, 50 %)" in caption
-    assert caption.startswith("Further up is better.")
+    assert caption.startswith("Each line is the best value so far of one study (higher is better).")
 
 
 def test_a_study_with_another_objective_is_left_out_by_name(mine, make_baseline):
     other = make_baseline(name="accuracy", objective=Objective(metric="val_accuracy", direction="maximize"))
     data = best_so_far_data(mine, [make_baseline(), other])
     assert [line.name for line in data.lines] == ["mine", "baseline"]
-    assert data.left_out == ("accuracy is left out: it has val_accuracy (maximize) as its objective.",)
-    assert draw(mine, [other]) == "There is nothing to compare with. " + data.left_out[0]
+    assert data.left_out == ("accuracy is left out because its objective is val_accuracy (maximize).",)
+    assert draw(mine, [other]) == "There is no study to compare with. " + data.left_out[0]
 
 
 def test_other_differences_than_the_strategy_are_said(mine, make_baseline):
     caption = draw(mine, [make_baseline(max_epochs=18, batch_size=64)]).caption
-    assert "baseline differs from this study in max_epochs and batch_size as well" in caption
-    assert "as well, so the difference" not in draw(mine, [make_baseline()]).caption
+    assert "baseline differs from this study also in max_epochs and batch_size" in caption
+    assert "so the strategy alone does not" not in draw(mine, [make_baseline()]).caption
 
 
 def test_without_another_study_or_without_a_value_there_is_a_sentence(mine, make_record, make_baseline):
     assert draw(mine, []).startswith("There is no other study to compare with")
     assert draw(make_record([]), [mine]) == "This study has no value yet, so there is nothing to compare."
-    assert "baseline is left out: it has no value yet." in draw(mine, [make_record([], spec=make_baseline().spec)])
+    valueless = make_record([], spec=make_baseline().spec)
+    assert "baseline is left out because it has no value yet." in draw(mine, [valueless])

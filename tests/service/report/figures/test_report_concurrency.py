@@ -74,8 +74,8 @@ def test_an_epoch_that_seems_to_begin_before_its_attempt_makes_no_negative_time(
 
 def test_the_caption_says_that_workers_are_not_known_and_counts_deaths_and_pauses(make):
     drawn = draw(make([(0, 10, "lost", [5]), (10, 20, "paused", [15]), (20, 30, "complete", [25])]))
-    assert "1 attempt ended because the worker died" in drawn.caption
-    assert "1 attempt ended because the trial was to wait" in drawn.caption
+    assert "1 attempt ended because the trainer died" in drawn.caption
+    assert "1 attempt ended because the trial paused at a rung" in drawn.caption
     assert [row[0] for row in drawn.table.rows] == ["starting", "training", "the rest"]
 
 
@@ -91,7 +91,7 @@ def test_a_pause_of_the_study_is_neither_training_nor_nothing_to_do(make):
     assert sum(seconds for _, seconds in data.seconds) == pytest.approx(40.0)
     drawn = draw(paused)
     assert drawn.table.rows[-1][:3] == ("the rest", "0 s", "0%")
-    assert "where the study was paused, for 120 minutes in all" in drawn.caption
+    assert "A red line marks a pause of the study (120 minutes in all)" in drawn.caption
     assert len(drawn.figure.layout.shapes) == 2
 
 

@@ -32,7 +32,7 @@ def test_trials_are_counted_by_the_epoch_they_reached_and_epochs_by_state_and_re
         ("out of memory", "failed", 1, 0),
     )
     assert (data.trials, data.epochs) == (6, 17)
-    assert "Of 17 epochs, 9 (53%) went into trials that were completed and 5 (29%) into pruned" in draw(record).caption
+    assert "Of 17 epochs, completed trials took 9 (53%) and pruned trials 5 (29%)." in draw(record).caption
 
 
 def test_reasons_that_differ_only_in_numbers_are_one(run):

@@ -21,7 +21,7 @@ def test_a_page_of_one_figure_has_its_caption_and_escapes_its_title(tmp_path, dr
     text = path.read_text(encoding="utf-8")
     assert "<h1>History: &lt;b&gt;mine&lt;/b&gt;</h1>" in text
     assert 'id="data-history"' in text
-    assert "Each marker is a trial at the moment it ended" in text
+    assert "Each marker is a trial when it ended" in text
 
 
 def test_another_kind_of_file_is_refused_in_one_line(tmp_path):
@@ -37,6 +37,6 @@ def test_images_without_kaleido_name_the_package(tmp_path, drawing, monkeypatch)
 
 def test_images_without_a_browser_say_so_in_one_line(tmp_path, drawing, monkeypatch):
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
-    with pytest.raises(InputError, match="images are drawn by Chromium or Chrome, and none was found: install one"):
+    with pytest.raises(InputError, match="Chromium or Chrome draws images, and neither was found: install one"):
         write_drawing(drawing, tmp_path / "history.svg", "History", "history")
     assert not (tmp_path / "history.svg").exists()

@@ -50,7 +50,7 @@ def test_the_same_record_gives_the_same_shares(make_record, make_spec, make_runs
 
 def test_a_parameter_that_only_some_trials_have_is_named_as_left_out(make_record, make_spec, make_runs):
     drawing = draw(make_record(make_runs(20), spec=make_spec(space=SPACE)))
-    assert "Left out: only_a (only with kind = a)." in drawing.caption
+    assert "The figure leaves out only_a (only with kind = a)." in drawing.caption
 
 
 def test_completed_trials_are_compared_by_their_results(make_record, make_spec, make_runs):
@@ -58,7 +58,7 @@ def test_completed_trials_are_compared_by_their_results(make_record, make_spec, 
     epoch, values = comparable_values(record)
     assert epoch is None
     assert values == dict(zip(record.trials["number"], record.trials["value"], strict=True))
-    assert "Computed from the values of the 12 completed trials." in draw(record).caption
+    assert "from the values of 12 completed trials." in draw(record).caption
 
 
 def test_where_most_were_pruned_all_are_compared_after_the_latest_epoch_that_half_of_them_reached(
@@ -69,7 +69,7 @@ def test_where_most_were_pruned_all_are_compared_after_the_latest_epoch_that_hal
     epoch, values = comparable_values(record)
     assert (epoch, len(values)) == (3, 14)
     assert values[0] == runs[0].values[2]
-    assert "Computed from 14 trials, completed and pruned, each by its value after epoch 3" in draw(record).caption
+    assert "from the values of 14 trials after epoch 3. Pruned trials are included" in draw(record).caption
 
 
 def test_a_minority_of_completed_trials_is_not_compared_alone(make_record, make_spec, make_runs):
@@ -85,7 +85,7 @@ def test_failed_trials_are_never_compared(make_record, make_spec, make_runs):
 
 def test_too_few_trials_are_a_sentence_instead_of_a_figure(make_record, make_spec, make_runs):
     sentence = draw(make_record(make_runs(7), spec=make_spec(space=SPACE)))
-    assert sentence == "Importance needs at least 8 trials with comparable values; 7 trials completed so far."
+    assert sentence == "Importance needs at least 8 trials with comparable values. So far 7 trials have one."
 
 
 def test_equal_values_are_a_sentence_instead_of_a_figure(make_record, make_spec, make_runs):
@@ -97,12 +97,12 @@ def test_equal_values_are_a_sentence_instead_of_a_figure(make_record, make_spec,
 def test_a_single_varied_parameter_is_a_sentence_instead_of_a_figure(make_record, make_spec, run):
     runs = [run([float(index)], params={"rate": index / 10}) for index in range(9)]
     sentence = draw(make_record(runs, spec=make_spec(space=SearchSpace({"rate": Float(0, 1)}))))
-    assert sentence.startswith("Importance compares parameters with each other")
+    assert sentence.startswith("Importance compares parameters, and fewer than two parameters vary")
 
 
 def test_few_trials_come_with_a_warning(make_record, make_spec, make_runs):
-    assert "a rough hint" in draw(make_record(make_runs(10), spec=make_spec(space=SPACE))).caption
-    assert "a rough hint" not in draw(make_record(make_runs(40), spec=make_spec(space=SPACE))).caption
+    assert "only a hint" in draw(make_record(make_runs(10), spec=make_spec(space=SPACE))).caption
+    assert "only a hint" not in draw(make_record(make_runs(40), spec=make_spec(space=SPACE))).caption
 
 
 def test_the_terminal_stays_quiet_and_the_users_own_verbosity_is_restored(make_record, make_spec, make_runs, caplog):

@@ -39,12 +39,12 @@ def test_an_epoch_without_a_finite_value_is_a_gap_and_the_cross_stands_before_it
 
 
 def test_trials_of_one_epoch_are_a_sentence_instead_of_a_figure(make_record, run):
-    sentence = "No trial was measured for more than one epoch, so there are no curves."
+    sentence = "No trial has trained more than one epoch yet, so there are no curves."
     assert draw(make_record([run([5.0]), run([4.0])])) == sentence
 
 
 def test_no_measurement_is_a_sentence_instead_of_a_figure(make_record, run):
-    sentence = "No epoch has been measured with a finite val_loss, so there are no curves."
+    sentence = "No epoch has a finite val_loss yet, so there are no curves."
     assert draw(make_record([])) == sentence
     assert draw(make_record([run([math.nan, math.nan], "failed", "diverged")])) == sentence
 
@@ -55,7 +55,7 @@ def test_a_large_study_is_sampled_with_its_best_trials_in_it_and_says_so(make_sy
     best = record.trials.sort_values("value")["number"].head(MAX_CURVES // 4)
     assert len(data.curves) == MAX_CURVES
     assert set(best) <= {curve.trial for curve in data.curves}
-    assert f"Shown are {MAX_CURVES} of {MAX_CURVES * 3} trials" in draw(record).caption
+    assert f"The figure shows {MAX_CURVES} of {MAX_CURVES * 3} trials" in draw(record).caption
 
 
 def test_each_line_says_how_its_curves_are_diagnosed(make_record, run):

@@ -78,7 +78,7 @@ def test_without_a_population_a_child_takes_its_parents_line_where_that_is_free(
 
 def test_the_table_tells_the_steps_and_what_changed(record):
     assert draw(record).table.rows == (
-        ("0", "1 to 3", "fresh weights", "learning_rate 0.01, optimizer adam"),
+        ("0", "1 to 3", "new random weights", "learning_rate 0.01, optimizer adam"),
         ("2", "4 to 6", "instead of trial 1: from trial 0", "learning_rate 0.02"),
         ("3", "7 to 8", "instead of trial 2", "learning_rate 0.04"),
     )
@@ -86,7 +86,7 @@ def test_the_table_tells_the_steps_and_what_changed(record):
 
 def test_a_study_without_parents_says_so_and_its_report_has_no_such_section(make_synthetic):
     assert draw(make_synthetic(trials=5, max_epochs=3, prune=False)) == (
-        "No trial went on from another one, so there are no lineages."
+        "No trial continued from another one, so there are no lineages."
     )
 
 
@@ -107,4 +107,4 @@ def test_many_trials_are_sampled_with_the_best_lineage_among_them(make_record, r
     data = lineages_data(make_record(broad))
     assert len(data.lines) == MAX_TRIALS
     assert {0, 1} <= set(data.lines)
-    assert f"Shown are {MAX_TRIALS} of {2 * MAX_TRIALS + 1:,} trials" in draw(make_record(broad)).caption
+    assert f"The figure shows {MAX_TRIALS} of {2 * MAX_TRIALS + 1:,} trials" in draw(make_record(broad)).caption

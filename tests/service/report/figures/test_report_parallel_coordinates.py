@@ -42,7 +42,7 @@ def test_a_parameter_that_is_not_active_has_a_place_of_its_own_outside_the_scale
 def test_failed_trials_are_left_out_and_counted(make_record, run):
     drawing = draw(make_record([run([1.0]), run([2.0]), run([5.0], "failed", "diverged")]))
     assert parallel_data(make_record([run([1.0]), run([2.0]), run([5.0], "failed")])).trials == 2
-    assert "1 failed trial left out." in drawing.caption
+    assert "The figure leaves out 1 failed trial." in drawing.caption
 
 
 def test_pruned_trials_are_shown_and_said_to_be_short(make_record, run):
@@ -73,9 +73,9 @@ def test_integers_of_a_parameter_that_is_not_always_there_are_integers_again(mak
 
 def test_one_trial_is_a_sentence_instead_of_a_figure(make_record, run):
     sentence = draw(make_record([run([1.0]), run([2.0], "running", "")], state="running"))
-    assert sentence == "Two ended trials with a value are needed to compare their parameters; there are 1 so far."
+    assert sentence == "This figure needs two ended trials with a value, and so far there are 1."
 
 
 def test_a_large_study_is_sampled_and_says_so(make_synthetic):
     drawing = draw(make_synthetic(trials=600, max_epochs=2, prune=False, failures=False))
-    assert "Shown are 200 of 600 trials: the 50 best and a sample" in drawing.caption
+    assert "The figure shows 200 of 600 trials: the 50 best ones, and the others" in drawing.caption

@@ -56,13 +56,13 @@ def test_bins_of_a_scale_hold_equally_many_trials(make_record, make_spec, run):
 def test_a_parameter_that_never_varied_has_no_panel_and_none_at_all_is_a_sentence(make_record, make_spec, run):
     same = [run([1.0], params={"rate": 0.1, "optimizer": "adam"})] * 3
     assert draw(make_record(same, spec=make_spec(space=SPACE))) == (
-        "Every trial had the same params, so there is no effect to see."
+        "All trials have the same params, so there is no effect to show."
     )
 
 
 def test_one_trial_is_a_sentence(make_record, run):
-    assert "there is one so far" in draw(make_record([run([1.0])]))
-    assert "there are none so far" in draw(make_record([]))
+    assert "So far there is one." in draw(make_record([run([1.0])]))
+    assert "So far there are none." in draw(make_record([]))
 
 
 def test_a_large_study_is_sampled_and_says_so(make_synthetic):
@@ -70,7 +70,7 @@ def test_a_large_study_is_sampled_and_says_so(make_synthetic):
     data = slices_data(record)
     assert data.shown == MAX_POINTS
     assert record.best.number in {point.trial for point in data.panels[0].points}
-    assert f"Shown are {MAX_POINTS} of {MAX_POINTS + 100} trials" in draw(record).caption
+    assert f"The figure shows {MAX_POINTS} of {MAX_POINTS + 100} trials" in draw(record).caption
 
 
 def test_the_star_is_the_best_trial_in_every_panel_that_has_it(record):

@@ -55,7 +55,7 @@ def test_epochs_without_a_duration_are_counted_and_said(record):
     record.measurements.loc[0, "seconds"] = None
     data = time_spent_data(record)
     assert (data.unknown, data.seconds) == (1, 22.0)
-    assert "How long 1 epoch took is not known" in draw(record).caption
+    assert "The durations of 1 epoch are not known" in draw(record).caption
 
 
 def test_the_table_has_the_shares_of_all_parts(record):
@@ -65,7 +65,7 @@ def test_the_table_has_the_shares_of_all_parts(record):
 
 
 def test_nothing_trained_or_timed_is_a_sentence(make_record, run):
-    assert draw(make_record([])) == "No epoch has been trained yet, so no time has been spent."
+    assert draw(make_record([])) == "No epoch has been trained yet, so there is no time to show."
     record = make_record([run([1.0])])
     record.measurements["seconds"] = math.nan
-    assert draw(record) == "How long the epochs took was not measured."
+    assert draw(record) == "The durations of the epochs were not measured."

@@ -34,8 +34,8 @@ def test_every_trial_is_diagnosed_and_the_best_is_shown(make_record, run):
 
 def test_the_caption_gives_the_label_the_reason_and_the_rules_and_the_table_what_helps(make_record, run):
     drawn = draw(make_record([run(OVERFIT, train=FALL)]))
-    assert "Trial 0, the best: overfit from epoch" in drawn.caption
-    assert "while training went on improving" in drawn.caption
+    assert "Diagnosis of trial 0 (the best): overfit from epoch" in drawn.caption
+    assert "while training kept improving" in drawn.caption
     assert [row[:3] for row in drawn.table.rows] == [("overfit", "1", "0")]
     assert len(drawn.figure.layout.shapes) == 1
 
@@ -45,13 +45,13 @@ def test_without_a_best_trial_the_longest_is_shown(make_record, run):
     data = train_validation_data(make_record(runs))
     assert data.pair.trial == 1
     assert not data.is_best
-    assert "Trial 1, the longest: diverged." in draw(make_record(runs)).caption
+    assert "Diagnosis of trial 1 (the longest): diverged." in draw(make_record(runs)).caption
 
 
 def test_a_study_without_the_training_metric_says_so(make_record, run):
     complete = make_record([run(FALL)])
     record = make_record([run(FALL)], measurements=complete.measurements.drop(columns="loss"))
-    assert draw(record) == "The logs hold val_loss but no loss, so the fit cannot be diagnosed."
+    assert draw(record) == "The logs contain val_loss but not loss, so the fit cannot be diagnosed."
 
 
 def test_running_trials_and_trials_without_an_epoch_are_not_diagnosed(make_record, run):
@@ -74,4 +74,4 @@ def test_a_metric_to_maximize_is_diagnosed_by_its_own_names(make_record, make_sp
     rising = [1 - value / 2.5 for value in FALL]
     drawn = draw(make_record([run(rising, train=rising)], spec=spec))
     assert isinstance(drawn, Drawing)
-    assert "the best: well fit." in drawn.caption
+    assert "(the best): well fit." in drawn.caption

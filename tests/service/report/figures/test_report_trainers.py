@@ -70,7 +70,7 @@ def test_the_time_in_which_a_study_was_paused_is_not_idle_time():
     assert (data.span, data.cuts) == (90.0, (Cut(30.0, 39_970.0),))
     assert {line.name: line.idle_share for line in data.lines} == pytest.approx({"trainer-1": 1 / 3, "trainer-2": 0.0})
     assert (
-        "where the study was paused, for 11.1 hours in all"
+        "A red line marks a pause of the study (11.1 hours in all)"
         in draw(with_runs(record, (0, 30), (40_000, 40_060))).caption
     )
 
@@ -98,12 +98,12 @@ def test_of_very_many_trainers_the_first_have_lines():
         )
     )
     assert len(drawing.table.rows) == MOST
-    assert "3 more trainers have no line." in drawing.caption
+    assert "The figure has no line for 3 more trainers." in drawing.caption
 
 
 def test_a_study_from_before_workers_were_stored_says_so():
     record = record_with([(0, "", 0, 30)], [(0, 0, 30)])
-    assert trainers_data(record) == "It is not stored which trainer had which trial of this study."
+    assert trainers_data(record) == "The study has not stored which trainer trained which trial."
     assert (
         draw(dataclasses.replace(record, attempts=record.attempts[:0])) == "No trial has been given to a trainer yet."
     )

@@ -100,7 +100,7 @@ def test_tune_changes_floats_and_the_batch_size_where_nothing_is_said_and_pb2_nu
         (
             {"executor": "actors"},
             "executor must be tune with sampler tune-pbt, whose members Ray Tune compares; got 'actors': "
-            'say executor = "tune", or sampler = "pbt"',
+            'set executor = "tune", or sampler = "pbt"',
         ),
         ({"pruner": "asha"}, "pruner must be left out with sampler tune-pbt, which decides by itself"),
         ({"sampler_options": {"interval": 9}}, "option interval of sampler tune-pbt must be at most max_epochs; got 9"),

@@ -60,7 +60,7 @@ def missing_param(error: BaseException, params: Mapping[str, Any], names: Iterab
         names: of all parameters of the space, the ones that are not active here, too.
 
     Returns:
-        Such as `train.py:14 asks for 'unit', which is not there: 'units' is probably meant`.
+        Such as `train.py:14 asks for 'unit', which the space does not have: did you mean 'units'?`.
     """
     if not isinstance(error, KeyError) or len(error.args) != 1 or not isinstance(error.args[0], str):
         return None

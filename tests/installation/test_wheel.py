@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import email
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("search_spaces/bandstand_spaces", "service/bandstand", "workers/bandstand_workers")
 LARGEST_SOURCE_BYTES = 200_000
 
@@ -28,7 +31,15 @@ LEFT_OVER = (
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a source distribution of a used checkout holds."""
     checkout, folder = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("source")
-    for name in (".gitignore", "CHANGELOG.md", "LICENSE", "README.md", "constraints.txt", "pyproject.toml"):
+    for name in (
+        ".gitignore",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "LICENSE",
+        "README.md",
+        "constraints.txt",
+        "pyproject.toml",
+    ):
         shutil.copy(ROOT / name, checkout)
     for name in ("search_spaces", "service", "workers"):
         shutil.copytree(ROOT / name, checkout / name)
@@ -85,8 +96,8 @@ def test_a_wheel_has_the_data_files(wheel: Path) -> None:
 
 def test_a_source_distribution_holds_the_packages_and_no_tests(source: Path) -> None:
     assert {path.name for path in source.iterdir()} == {
-        ".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "constraints.txt", "pyproject.toml",
-        "search_spaces", "service", "workers",
+        ".gitignore", "CHANGELOG.md", "CITATION.cff", "LICENSE", "PKG-INFO", "README.md", "constraints.txt",
+        "pyproject.toml", "search_spaces", "service", "workers",
     }  # fmt: skip
     large = {path.name for path in source.rglob("*") if path.is_file() and path.stat().st_size > LARGEST_SOURCE_BYTES}
     assert large == set()
@@ -94,6 +105,53 @@ def test_a_source_distribution_holds_the_packages_and_no_tests(source: Path) -> 
 
 def test_a_source_distribution_holds_nothing_that_lies_about(source: Path) -> None:
     assert [name for name in LEFT_OVER if (source / name).exists()] == []
+
+
+def description_in(wheel: Path) -> str:
+    """What a package index shows."""
+    metadata = email.message_from_string(next(wheel.glob("*.dist-info/METADATA")).read_text())
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    return str(metadata.get_payload())
+
+
+def links_in(text: str) -> list[str]:
+    """Where the links and pictures of a Markdown text lead, those of its code blocks left out."""
+    return re.findall(r"\]\(([^()\s]+)\)", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def test_the_description_is_the_readme_without_relative_links(wheel: Path) -> None:
+    description, readme = description_in(wheel), (ROOT / "README.md").read_text()
+    assert [link for link in links_in(description) if not link.startswith("https://")] == []
+    assert "<!--" not in description
+    assert len([link for link in links_in(readme) if not link.startswith("https://")]) > 5
+    code = re.findall(r"^```.*?^```", readme, re.MULTILINE | re.DOTALL)
+    assert len(code) > 5
+    assert all(block in description for block in code)
+    headings = re.findall(r"^#+ .+$", readme, re.MULTILINE)
+    assert all(heading in description for heading in headings)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("See [how to](docs/x.md#the-part), then [on](#below).", "See how to, then on."),
+        ("![Curves [%] of `a`](docs/x.svg)\n", "Curves [%] of `a`\n"),
+        ("[`from_tune`](docs/x.md) and [a [b] c](LICENSE)", "`from_tune` and a [b] c"),
+        ("[![Curves](docs/x.svg)](docs/x.md)", "Curves"),
+        ("[two\nlines](docs/x.md)", "two\nlines"),
+        (
+            "[elsewhere](https://keras.io/api) [mail](mailto:x@example.org)",
+            "[elsewhere](https://keras.io/api) [mail](mailto:x@example.org)",
+        ),
+        ("<!-- not run: needs Docker -->\n```bash\n", "```bash\n"),
+        ('models["a"](x) and rates[0](epoch)', 'models["a"](x) and rates[0](epoch)'),
+    ],
+)
+def test_of_a_relative_link_the_text_stays(written: str, shown: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for rule in project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        written = re.sub(rule["pattern"], rule["replacement"], written)
+    assert written == shown
 
 
 def test_what_a_wheel_holds_works_without_the_checkout(wheel: Path, tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""A process in which only the packages of some extras can be imported, as if nothing else were installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from importlib import metadata
+from typing import NamedTuple
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+__all__ = ["Said", "distributions_of", "modules_hidden_beside", "run_commands", "run_python"]
+
+
+class Said(NamedTuple):
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+
+def distributions_of(*extras: str) -> set[str]:
+    """What an installation with these extras brings, Bandstand included, by its metadata."""
+    seen: set[tuple[str, str]] = set()
+    waiting = [("bandstand", extra) for extra in ("", *extras)]
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        for requirement in map(Requirement, _requires(name)):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                waiting += [(canonicalize_name(requirement.name), each) for each in ("", *requirement.extras)]
+    return {name for name, _ in seen}
+
+
+def _requires(name: str) -> list[str]:
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:  # for another system or Python
+        return []
+
+
+def modules_hidden_beside(*extras: str) -> list[str]:
+    """Installed modules at the top level that an installation with these extras does not have."""
+    there = distributions_of(*extras)
+    owners = metadata.packages_distributions()
+    hidden = {name for name, dists in owners.items() if not {canonicalize_name(each) for each in dists} & there}
+    return sorted(name for name in hidden if name.isidentifier())
+
+
+_HIDE = """
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+class Others(PathFinder):
+    "Finds as Python does, but not what is hidden; copies that a package keeps in a folder of its own are no matter."
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and name in {hidden!r}:
+            places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
+            return None if any(Path(place).parent == Path({place!r}) for place in places) else spec
+        return spec
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Others
+"""
+
+
+def run_python(script: str, *extras: str) -> subprocess.CompletedProcess[str]:
+    """Run a script where modules beside those of the extras are not found."""
+    before = _HIDE.format(hidden=set(modules_hidden_beside(*extras)), place=sysconfig.get_path("purelib"))
+    return subprocess.run([sys.executable, "-c", before + script], capture_output=True, text=True, timeout=300)
+
+
+_COMMANDS = """
+import contextlib, io, json
+from bandstand.commands.cli import main
+
+found = []
+for arguments in {commands!r}:
+    sys.argv = ["bandstand", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    found.append([code or 0, out.getvalue(), err.getvalue()])
+print(json.dumps(found))
+"""
+
+
+def run_commands(commands: Sequence[Sequence[str]], *extras: str) -> list[Said]:
+    """Run commands, one after the other in one process, where modules beside those of the extras are not found."""
+    done = run_python(_COMMANDS.format(commands=[list(each) for each in commands]), *extras)
+    assert done.returncode == 0, done.stderr
+    return [Said(*each) for each in json.loads(done.stdout.splitlines()[-1])]
