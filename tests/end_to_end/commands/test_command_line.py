@@ -43,7 +43,7 @@ def test_run_in_a_pipe_says_a_line_per_trial_and_the_result(
     lines = [line for line in done.stdout.splitlines() if re.match(r"cli: trial \d+ (complete|pruned) after", line)]
     assert len(lines) == len(record.trials)
     assert f"best val_accuracy {record.best.value:.4f} (higher is better): trial {record.best.number}" in done.stdout
-    assert "on the test data, looked at once, " in done.stdout
+    assert "(test data looked at once)" in done.stdout
     assert "\x1b[" not in done.stdout
     assert done.stderr == ""
 

@@ -187,7 +187,7 @@ def test_a_best_model_that_died_with_its_trainer_is_said_to_be_lost(project: Pro
     assert "its model is lost" in output
     kept = int(record.trials.set_index("params_kind").loc["steady", "number"])
     assert (record.model_trial, record.best_test_metrics) == (kept, None)
-    assert f"the model of trial {kept} (that of the best trial is not there)" in output
+    assert f"the model of trial {kept} (the model file of the best trial is missing)" in output
     assert any(f"the model of trial {kept} is kept" in notice for notice in record.notices)
 
 

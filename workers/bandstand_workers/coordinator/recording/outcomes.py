@@ -55,7 +55,7 @@ class Outcomes:
                 if outcome is not None:
                     await self._record(trainer, trial, attempt, outcome)
             except StaleAttemptError as error:
-                _log.warning("%s", error)
+                _log.warning("%s", error, extra={"trial": trial})
                 return
         await self._journal.durable()
 
