@@ -25,6 +25,7 @@ from deploy.releasing.texts import (
     check_version,
     citation_for,
     entries_of,
+    image_tags_for,
     project_for,
     version_in,
 )
@@ -75,7 +76,7 @@ def _release(version: str, *, dry_run: bool, despite: bool) -> None:
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(built, place)
     _write_version(ROOT, version, day)
-    _git("add", "pyproject.toml", "CHANGELOG.md", "CITATION.cff")
+    _git("add", "--update")
     _git("commit", "--quiet", "-m", f"Release {version}")
     _git("tag", "-a", f"v{version}", "-m", f"Bandstand {version}")
     print(f"committed and tagged v{version}; the files to upload are in {place.relative_to(ROOT)}")
@@ -92,6 +93,14 @@ def _write_version(folder: Path, version: str, day: date) -> None:
     project.write_text(project_for(project.read_text(), version))
     changelog.write_text(changelog_for(changelog.read_text(), version, day))
     citation.write_text(citation_for(citation.read_text(), version, day))
+    for path in _deployed(folder):
+        path.write_text(image_tags_for(path.read_text(), version))
+
+
+def _deployed(folder: Path) -> list[Path]:
+    """The files that name images."""
+    manifests = sorted((folder / "deploy").rglob("*.yaml"))
+    return [path for path in [folder / "deploy/Dockerfile", folder / "deploy/README.md", *manifests] if path.exists()]
 
 
 def _build(copy: Path, built: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where a release's version and date stand: pyproject.toml, CITATION.cff and the changelog.
+"""Where a release's version and date stand: pyproject.toml, CITATION.cff, the changelog and tags of images.
 
 Knows the form of these texts. Must not know files or git.
 """
@@ -8,10 +8,20 @@ from __future__ import annotations
 import re
 from datetime import date
 
-__all__ = ["ReleaseError", "changelog_for", "check_version", "citation_for", "entries_of", "project_for", "version_in"]
+__all__ = [
+    "ReleaseError",
+    "changelog_for",
+    "check_version",
+    "citation_for",
+    "entries_of",
+    "image_tags_for",
+    "project_for",
+    "version_in",
+]
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _VERSION_LINE = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)
+_IMAGE_TAG = re.compile(r"(bandstand:|newTag: )\d+\.\d+\.\d+(?=-[cg]pu\b)")
 _UNRELEASED = "## [Unreleased]\n"
 
 
@@ -81,3 +91,8 @@ def citation_for(citation: str, version: str, day: date) -> str:
     return re.sub(
         r"^version: .*$", f"version: {version}\ndate-released: {day.isoformat()}", without, count=1, flags=re.MULTILINE
     )
+
+
+def image_tags_for(text: str, version: str) -> str:
+    """A file of `deploy/` with the images of this version."""
+    return _IMAGE_TAG.sub(rf"\g<1>{version}", text)

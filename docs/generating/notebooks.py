@@ -22,10 +22,16 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-__all__ = ["execute", "page_from"]
+__all__ = ["execute", "page_from", "read"]
 
 DOCS = Path(__file__).parents[1]
 _TIMEOUT_SECONDS = 300
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    """The notebook in a file."""
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # as below
+    return notebook
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path, environment: Mapping[str, str]) -> nbformat.NotebookNode:
@@ -59,7 +65,7 @@ def _without_machine(output: nbformat.NotebookNode, folder: Path) -> nbformat.No
 
 
 def page_from(notebook: nbformat.NotebookNode) -> str:
-    """The notebook as a page of Markdown, with its outputs."""
+    """The notebook as a page of Markdown for the site, with its outputs, which have a style of their own."""
     return "\n\n".join(part for cell in notebook.cells for part in _parts(cell)) + "\n"
 
 
@@ -79,7 +85,7 @@ def _shown(output: Mapping[str, Any]) -> str:
         picture = base64.b64encode(data["image/svg+xml"].encode()).decode()
         return f"![Output of the cell above](data:image/svg+xml;base64,{picture})"
     text = output.get("text") or data.get("text/plain", "")
-    return f"```text\n{text.rstrip()}\n```"
+    return f"```{{ .text .output }}\n{text.rstrip()}\n```"
 
 
 def main() -> None:
@@ -88,8 +94,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             # A home of its own: the study is new, and nobody's paths are in the outputs.
             environment = os.environ | {"BANDSTAND_HOME": f"{folder}/home", "TF_CPP_MIN_LOG_LEVEL": "3"}
-            notebook = execute(nbformat.read(path, as_version=4), Path(folder), environment)
-        nbformat.write(notebook, path)
+            notebook = execute(read(path), Path(folder), environment)
+        nbformat.write(notebook, path)  # type: ignore[no-untyped-call]  # nbformat has types for a part only
 
 
 if __name__ == "__main__":

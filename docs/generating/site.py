@@ -23,7 +23,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from xml.etree.ElementTree import Element, SubElement
 
-import nbformat
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
@@ -31,7 +30,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
-from docs.generating.notebooks import page_from
+from docs.generating.notebooks import page_from, read
 
 __all__ = ["on_config", "on_files", "on_page_markdown"]
 
@@ -105,7 +104,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(_file_outside(config, picture, str(_address_on_site(picture))))
     for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
         files.remove(file)
-        text = page_from(nbformat.read(file.abs_src_path, as_version=4))
+        text = page_from(read(Path(str(file.abs_src_path))))
         files.append(File.generated(config, _page_of_notebook(file.src_uri), content=text))
     return files
 

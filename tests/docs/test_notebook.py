@@ -58,6 +58,6 @@ def test_a_notebook_becomes_a_page() -> None:
         ]
     )
     assert page_from(notebook) == (
-        "# Title\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n\n```text\n2\n```\n\n"
+        "# Title\n\n```python\nprint(1)\n```\n\n```{ .text .output }\n1\n```\n\n```{ .text .output }\n2\n```\n\n"
         "![Output of the cell above](data:image/svg+xml;base64,QUJD)\n"
     )

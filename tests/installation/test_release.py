@@ -24,6 +24,7 @@ from deploy.releasing.texts import (
     check_version,
     citation_for,
     entries_of,
+    image_tags_for,
     project_for,
     version_in,
 )
@@ -96,6 +97,11 @@ def test_a_release_writes_its_version_into_the_project_and_the_citation() -> Non
     assert citation_for(citation, "0.3.0", DAY) == citation.replace("0.2.0", "0.3.0")
 
 
+def test_a_release_names_its_images() -> None:
+    text = "image: registry.example/bandstand:0.1.0-gpu  # and python:3.11\n- { name: bandstand, newTag: 0.1.0-cpu }\n"
+    assert image_tags_for(text, "0.2.0") == text.replace("0.1.0", "0.2.0")
+
+
 def test_a_bill_of_materials_is_of_what_an_installation_brings() -> None:
     names = distributions_of("all")
     lines = pinned((ROOT / "constraints.txt").read_text(), names).split()
@@ -164,7 +170,18 @@ def test_a_release_is_built_checked_committed_and_tagged(clone: Path) -> None:
     assert git(clone, "tag", "--points-at", "HEAD") == "v0.9.0"
     assert git(clone, "log", "-1", "--format=%s") == "Release 0.9.0"
     assert git(clone, "status", "--porcelain") == ""
-    assert git(clone, "diff", "--name-only", before).split() == ["CHANGELOG.md", "CITATION.cff", "pyproject.toml"]
+    changed = git(clone, "diff", "--name-only", before).split()
+    assert [name for name in changed if not name.startswith("deploy/")] == [
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "pyproject.toml",
+    ]
+    images = re.findall(
+        r"bandstand:\d[\w.-]*|newTag: .*",
+        git(clone, "grep", "-h", "bandstand:\\|newTag", "--", "deploy/*.yaml", "deploy/Dockerfile"),
+    )
+    assert images
+    assert all("0.9.0-" in image for image in images)
     built = clone / "build/release/0.9.0"
     assert {path.name for path in built.iterdir()} == {
         "bandstand-0.9.0.tar.gz", "bandstand-0.9.0-py3-none-any.whl", "bandstand-0.9.0.cdx.json",

@@ -36,11 +36,13 @@ BehindProxy = Annotated[bool, typer.Option("--behind-proxy", help="A proxy in fr
 Proxies = Annotated[
     str | None,
     typer.Option(
-        help="With --behind-proxy: IP addresses or networks of the proxies, with commas between them. The server "
-        "believes their X-Forwarded-For and X-Forwarded-Proto headers, and nobody else's.  [default: this machine]"
+        help="Comma-separated IP addresses or networks of the proxies, with --behind-proxy. The server believes the "
+        "X-Forwarded-For and X-Forwarded-Proto headers of these addresses only. Default: this machine."
     ),
 ]
-ServerLogs = Annotated[LogFormat, typer.Option("--log-format", help="Lines for people, or JSON for log collectors.")]
+ServerLogs = Annotated[
+    LogFormat, typer.Option("--log-format", help="Write logs as text, or as one JSON object a line.")
+]
 Dispatches = Annotated[
     bool, typer.Option("--dispatch/--no-dispatch", help="Run what users submit, or only answer requests.")
 ]
@@ -76,7 +78,7 @@ def serve(
         proxy_addresses,
         run_server,
         tls_files,
-    )  # fmt: skip
+    )
     from bandstand.locations import ray_job_server
     from bandstand.running.dispatcher_process import DispatcherProcess
     from bandstand.store.store import Store
