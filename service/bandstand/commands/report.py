@@ -30,7 +30,7 @@ def report(
         typer.Option("--format", help="Format of the report: html, md or json. Default: by the suffix of the file."),
     ] = None,
     style: Annotated[
-        str, typer.Option(help="report, or writeup, which has the headings of a project write-up.")
+        str, typer.Option(help="Style: report, or writeup (under the headings of a project write-up).")
     ] = "report",
 ) -> None:
     """Write the report of a study or comparison as one file."""
@@ -55,7 +55,7 @@ def figure(
     name: Name,
     which: Annotated[
         str,
-        typer.Argument(metavar="FIGURE", help="A figure of the report, such as best_so_far. A wrong name prints all."),
+        typer.Argument(metavar="FIGURE", help="Name of a figure, such as best_so_far. An unknown name lists all."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .html, .png or .svg.")],
     against: Against = None,

@@ -46,7 +46,7 @@ def check_modules(spec: StudySpec, folders: Sequence[str]) -> None:
         if find_module(module, folders) is None:
             raise InputError(
                 f"{role} must be importable; {reference!r} is not, because there is no module {module!r}: "
-                f"{_renamed(reference) or 'put it beside the study file or into the current folder, or install it'}"
+                f"{_renamed(reference) or 'put the module beside the study file or into the current folder, or install it'}"
             )
 
 
