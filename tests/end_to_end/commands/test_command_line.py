@@ -215,7 +215,7 @@ def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Pr
     before = epochs_of(store, "interrupted")
     done = project.command("run", str(file), "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"going on after 0 trials, {before} epochs" in done.stdout
+    assert f"continuing after 0 trials, {before} epochs" in done.stdout
     assert len(store.record("interrupted").measurements) == 80
     assert len((project.folder / "journal").read_text().splitlines()) == 80, "an epoch was trained twice"
 
