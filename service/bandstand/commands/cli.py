@@ -103,7 +103,7 @@ def stop(name: StudyName) -> None:
 def dashboard(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
 ) -> None:
-    """Show the studies in Optuna Dashboard, in a browser on this machine."""
+    """Start Optuna Dashboard for the studies. Only browsers on this machine can open it."""
     from bandstand.optuna_dashboard.dashboard import serve_dashboard
 
     serve_dashboard(port)

@@ -10,19 +10,19 @@ from typing import Annotated
 
 import typer
 
+from bandstand.commands.options import StudyOrComparisonName
 from bandstand.commands.output_files import check_folder, check_report_file
 from bandstand.errors import InputError
 
 __all__ = ["figure", "report"]
 
-Name = Annotated[str, typer.Argument(help="Name of the study or comparison, as `bandstand list` shows it.")]
 Against = Annotated[
     list[str] | None, typer.Option(help="Another study to compare with. Can be given several times.")
 ]  # fmt: skip
 
 
 def report(
-    name: Name,
+    name: StudyOrComparisonName,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .html, .md or .json.")],
     against: Against = None,
     form: Annotated[
@@ -52,7 +52,7 @@ def report(
 
 
 def figure(
-    name: Name,
+    name: StudyOrComparisonName,
     which: Annotated[
         str,
         typer.Argument(metavar="FIGURE", help="Name of a figure, such as best_so_far. An unknown name lists all."),
