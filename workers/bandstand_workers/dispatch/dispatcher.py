@@ -136,9 +136,9 @@ class Dispatcher:
     def _attend_unknown(self, claimed: ClaimedRun) -> None:
         """The cluster does not know of it: not yet, or not any more."""
         if claimed.run.state is not RunState.STARTING:
-            self._end(claimed, RunState.LOST, "the cluster does not know of its job any more")
+            self._end(claimed, RunState.LOST, "the cluster no longer knows its job")
         elif claimed.submission.state is SubmissionState.STOPPING:
-            self._end(claimed, RunState.FAILED, "it was stopped before it began")
+            self._end(claimed, RunState.FAILED, "it was stopped before it started")
         else:
             self._submit(claimed)
 
@@ -160,7 +160,7 @@ class Dispatcher:
             refuse_job(self._store, run.id, str(error))
             self._end(claimed, RunState.FAILED, str(error))
         except JobRefusedError as error:
-            self._end(claimed, RunState.FAILED, f"the cluster does not take its job: {error}")
+            self._end(claimed, RunState.FAILED, f"the cluster refuses its job: {error}")
         except ClusterUnreachableError as error:
             self._cluster.check()  # raises if it is away for all; what fails for one job alone must not hold up others
             if not self._has_seen(run.id, "not taken"):
