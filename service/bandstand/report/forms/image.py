@@ -67,8 +67,7 @@ def _write_image(drawing: Drawing, path: Path) -> None:
         if "Chrome" in str(error) and "requires" in str(error):
             raise InputError(
                 "Chromium or Chrome draws images, and neither was found: install one, name it in BROWSER_PATH, or "
-                "write "
-                ".html"
+                "write .html"
             ) from None
         raise InputError(
             f"the browser that draws images failed ({one_line(error)}): name another in BROWSER_PATH, or write .html"
