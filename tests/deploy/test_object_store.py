@@ -65,8 +65,8 @@ def test_a_study_keeps_its_models_in_a_bucket_and_gives_them_out(bucket, home, t
     ran = project.command("run", str(project.write_study(name="in-a-bucket")))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     best = json.loads(project.command("best", "in-a-bucket", "--json").stdout)
-    assert best["model"].startswith(f"{PLACE}/")
-    assert best["model"].removeprefix(f"s3://{BUCKET}/") in bucket()
+    assert best["model_path"].startswith(f"{PLACE}/")
+    assert best["model_path"].removeprefix(f"s3://{BUCKET}/") in bucket()
     assert not list(home.rglob("*.keras"))
     assert project.command("model", "in-a-bucket", "-o", "best.keras").returncode == 0
     assert (tmp_path / "best.keras").stat().st_size > 1000
