@@ -24,6 +24,10 @@ FOR_USERS = {
         "Folder with local copies of data sets and of recorded learning curves.",
         "none; Keras downloads",
     ),
+    "BANDSTAND_LOG_FORMAT": (
+        "`json` makes jobs of a cluster write their logs as one JSON object a line. `bandstand serve` has an option.",
+        "`text`",
+    ),
     "BANDSTAND_URL": ("The server that commands and `Client` ask.", "the server of `bandstand login`"),
     "BANDSTAND_TOKEN": ("The token for that server. It is a secret.", "the token of `bandstand login`"),
     "RAY_ADDRESS": (
