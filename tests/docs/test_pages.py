@@ -37,10 +37,13 @@ def pages() -> list[ParameterSet]:
 def test_the_blocks_of_a_page_run(
     path: Path, slow: bool, tmp_path: Path, environment_for: Callable[[Path], Mapping[str, str]]
 ) -> None:
+    failure = None
     try:
         run_page(path.read_text(), path.relative_to(ROOT).as_posix(), tmp_path, environment_for(tmp_path), slow=slow)
     except BlockError as error:
-        pytest.fail(str(error), pytrace=False)
+        failure = str(error)
+    if failure is not None:  # out here, so that it is told once
+        pytest.fail(failure, pytrace=False)
 
 
 def test_the_readme_is_read_in_ten_minutes() -> None:

@@ -51,7 +51,6 @@ FOR_USERS = {
 """Meaning and default of each variable that a user may set."""
 
 OURS = {
-    "BANDSTAND_LOG_FORMAT": "set by `bandstand serve --log-format` for the processes that it starts",
     "BANDSTAND_RUNS_USERS_CODE": "set in processes that run a study's code",
     "CUDA_VISIBLE_DEVICES": "set by Ray, and for trainers without a GPU",
     "RAY_CHDIR_TO_TRIAL_DIR": "set for Ray Tune",

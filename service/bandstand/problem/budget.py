@@ -33,6 +33,8 @@ class Budget(Frozen):
         return not self.model_dump(exclude_none=True)
 
     def __str__(self) -> str:
-        words = {"epochs": "epochs", "trials": "trials", "wall_seconds": "s", "gpu_hours": "GPU hours"}
-        parts = [f"{value:g} {words[key]}" for key, value in self.model_dump(exclude_none=True).items()]
+        one = {"epochs": "epoch", "trials": "trial", "wall_seconds": "s", "gpu_hours": "GPU hour"}
+        many = {"epochs": "epochs", "trials": "trials", "wall_seconds": "s", "gpu_hours": "GPU hours"}
+        limits = self.model_dump(exclude_none=True)
+        parts = [f"{value:g} {(one if value == 1 else many)[key]}" for key, value in limits.items()]
         return ", ".join(parts) or "the whole grid"

@@ -56,7 +56,7 @@ def test_a_study_that_breaks_a_rule_is_refused_with_rule_value_and_way_out(
     ("changes", "says"),
     [
         ({"model": "nowhere:build"}, "model must be importable; 'nowhere:build' is not, because there is no module"),
-        ({"model": "project:builds"}, "'builds' is not in project: it has load, build"),
+        ({"model": "project:builds"}, "has no 'builds', only load, build"),
         ({"data": "project:load_mismatched"}, "gave x 600, y 593"),
         (
             {"objective": {"metric": "val_f1"}},

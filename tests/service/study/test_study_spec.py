@@ -314,6 +314,7 @@ def test_differences_name_each_setting_that_differs_and_see_the_order_of_paramet
 
 def test_a_budget_is_said_in_words():
     assert str(Budget(epochs=200, wall_seconds=1.5)) == "200 epochs, 1.5 s"
+    assert str(Budget(epochs=1, trials=1, gpu_hours=1)) == "1 epoch, 1 trial, 1 GPU hour"
 
 
 @pytest.mark.parametrize(

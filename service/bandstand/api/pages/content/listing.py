@@ -246,7 +246,9 @@ def _amount(name: str, spent: float) -> str:
 def _limit(name: str, limit: float) -> str:
     if name == "wall_seconds":
         return duration(limit)
-    return f"{limit:,g} GPU hours" if name == "gpu_hours" else f"{limit:,} {name}"
+    if name == "gpu_hours":
+        return f"{limit:,g} GPU {'hour' if limit == 1 else 'hours'}"
+    return counted(int(limit), name.removesuffix("s"))
 
 
 def _comparison_entry(row: sa.Row[Any], objective: Objective, studies: Sequence[StudySummary]) -> ListingLine:
