@@ -121,7 +121,7 @@ def test_params_are_kept_in_the_space_s_order_and_whole_numbers_become_floats(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"sampler": "pbt", "pruner": ""}, "sampler pbt takes no enqueued trials"),
+        ({"sampler": "pbt", "pruner": ""}, "sampler pbt takes no trials from users"),
         ({"executor": "tune"}, "under Ray Tune"),
     ],
 )
