@@ -28,8 +28,11 @@ def in_container(
     if os.geteuid() != 0 or not all(map(shutil.which, _PROGRAMS)):
         pytest.skip("namespaces need root")
     variables = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"} | environment
+    users = writable[0] / ".passwd"
+    users.write_text(f"{Path('/etc/passwd').read_text()}bandstand:x:{USER}:{USER}::{writable[0]}:/bin/bash\n")
     steps = [
         "mount --make-rprivate /",
+        f"mount --bind {shlex.quote(str(users))} /etc/passwd",  # the image's useradd has made this user
         *(f"mount --bind {one} {one}" for one in map(shlex.quote, map(str, writable))),
         "mount -o remount,bind,ro /",
         "ip link set lo up",

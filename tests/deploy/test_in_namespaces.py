@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
+import sys
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -11,6 +15,7 @@ from bandstand.store.store import Store
 from tests.deploy.containers import in_container, owned_folder, postgresql
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +32,7 @@ def folder():
 
 def to_the_schema_before(url):
     """As the release before has left it; returns its revision."""
+    connecting.migrate(connecting.connect(url, any_schema=True))
     Store(url).close()
     engine = connecting.connect(url, any_schema=True)
     with engine.begin() as connection:
@@ -74,3 +80,20 @@ def test_the_migration_brings_the_schema_before_up_to_date_and_servers_wait_for_
     with engine.connect() as connection:
         assert connecting._revision(connection) == connecting._head()
     engine.dispose()
+
+
+def test_the_chain_trains_a_study_to_its_end_though_the_server_that_has_it_is_killed(database, folder):
+    """Migration, head, worker without the database's URL, two servers, a study, a killed server."""
+    to_the_schema_before(database)
+    environment = {
+        "BANDSTAND_DATABASE_URL": database, "BANDSTAND_HOME": f"{folder}/home", "TMPDIR": str(folder),
+        "HOME": str(folder), "BANDSTAND_CHECKPOINTS": f"{folder}/checkpoints", "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0",
+        "RAY_JOB_STOP_WAIT_TIME_S": "60", "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    done = in_container([sys.executable, "-m", "tests.deploy.chain", str(folder)], environment, [folder], timeout=1500)
+    told = done.stdout.splitlines()
+    assert done.returncode == 0, f"{told}\n{done.stderr[-6000:]}"
+    assert told[0].startswith("migrated: ")
+    assert told[1:] == ["head", "worker", "server-1", "server-2", "submitted", "killed", "ended: finished"]
+    assert list((folder / "checkpoints").rglob("*.keras"))
