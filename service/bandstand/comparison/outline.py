@@ -87,8 +87,9 @@ def _opening(results: Results, conclusions: Conclusions) -> tuple[Block, ...]:
 
 
 def _figures(results: Results, conclusions: Conclusions, *names: str) -> tuple[Figure, ...]:
+    plan = results.plan.name
     return tuple(
-        Figure(name, COMPARISON_FIGURES[name].title, COMPARISON_FIGURES[name].draw(results, conclusions))
+        Figure(name, COMPARISON_FIGURES[name].title, COMPARISON_FIGURES[name].draw(results, conclusions), plan)
         for name in names
     )
 

@@ -42,6 +42,8 @@ class Figure(NamedTuple):
     name: str
     title: str
     drawing: Drawing | str
+    stored_in: str | None = None
+    """Study or comparison for which `bandstand figure` draws it; None where it draws none, as of a simulation."""
 
 
 class Code(NamedTuple):

@@ -65,7 +65,7 @@ def _figures(record: StudyRecord, others: Sequence[StudyRecord], names: Sequence
         "lineages": bool(record.trials["parent"].notna().any()),
     }
     return tuple(
-        Figure(name, REPORTS[name].title, REPORTS[name].draw(record, others))
+        Figure(name, REPORTS[name].title, REPORTS[name].draw(record, others), record.spec.name)
         for name in names
         if concerns.get(name, True)
     )

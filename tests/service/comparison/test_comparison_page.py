@@ -122,6 +122,12 @@ def test_without_a_test_split_values_are_of_the_validation_data(make_results_of,
     assert "The data have no test split" in page.words
 
 
+def test_markdown_names_the_study_or_the_comparison_that_each_figure_is_drawn_for(results):
+    text = markdown_from(make_comparison_report(results))
+    assert "bandstand figure cmp by_epochs -o by_epochs.svg" in text
+    assert "bandstand figure cmp/tpe+asha/1 learning_curves -o learning_curves.svg" in text
+
+
 def test_the_numbers_are_complete_and_strict_json(results):
     found = json.loads(json.dumps(json_from(results), allow_nan=False))
     assert [arm["label"] for arm in found["arms"]] == ["tpe+asha", "random", "grid"]

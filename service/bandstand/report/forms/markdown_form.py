@@ -17,10 +17,10 @@ __all__ = ["escaped", "markdown_from"]
 def markdown_from(document: Document) -> str:
     """The whole text."""
     parts = [f"# {escaped(document.title)} ({escaped(document.state)})"]
-    parts += [_block(block, document.title) for block in document.opening]
+    parts += map(_block, document.opening)
     for section in document.sections:
         parts.append(f"## {escaped(section.title)}")
-        parts += [_block(block, document.title) for block in section.blocks]
+        parts += map(_block, section.blocks)
     return "\n\n".join(parts) + "\n"
 
 
@@ -36,7 +36,7 @@ def _guarded(start: str) -> str:
     return f"\\{start}" if not start.isdigit() else f"&#{ord(start[0])};{start[1:]}"
 
 
-def _block(block: Block, study: str) -> str:
+def _block(block: Block) -> str:
     match block:
         case Prose(text, "notes"):
             return "\n".join(f"> {escaped(line)}".rstrip() + "  " for line in text.splitlines())
@@ -48,10 +48,12 @@ def _block(block: Block, study: str) -> str:
             return (f"{escaped(block.summary)}:\n\n" if block.summary else "") + _table(block.table)
         case Figure(_, title, str() as sentence):
             return f"### {escaped(title)}\n\n{escaped(sentence)}"
-        case Figure(name, title, drawing):
+        case Figure(name, title, drawing, stored_in):
             assert not isinstance(drawing, str)
             rows = f"\n\n{_table(drawing.table)}" if drawing.table else ""
-            command = f"bandstand figure {shlex.quote(study)} {name} -o {name}.svg"
+            if stored_in is None:
+                return f"### {escaped(title)}{rows}\n\n{escaped(drawing.caption)}"
+            command = f"bandstand figure {shlex.quote(stored_in)} {name} -o {name}.svg"
             return f"### {escaped(title)}{rows}\n\n{escaped(drawing.caption)}\n\n{_fenced(command, 'sh')}"
         case Code():
             return (f"{escaped(block.summary)}:\n\n" if block.summary else "") + _fenced(block.text, block.language)

@@ -91,7 +91,7 @@ def draw_best_by_time(comparison: Comparison) -> Drawing:
         f"{entry.label} after {duration(float(np.median([o.seconds for o in entry.results])))}"
         for entry in comparison.entries
     )
-    caption = f"{_band_caption(comparison)} The median study of each strategy ended: {ends}."
+    caption = f"Each line is the same value over simulated time. The median study of each strategy ended: {ends}."
     return _draw(comparison, "seconds", caption)
 
 

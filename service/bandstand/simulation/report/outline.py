@@ -30,9 +30,9 @@ def make_simulation_report(comparison: Comparison) -> Document:
         Sheet(_table(result_table(comparison))),
         Sheet(_table(work_table(comparison))),
         Prose(
-            "All numbers are medians over the repeats. The value is the best of any trial and epoch, and equal values "
-            "share the first place. Time is virtual. Only the cost of a decision (a report or a request for work) was "
-            "measured on this machine.",
+            "Values, counts and times are medians over the repeats. The value is the best of any trial and epoch, and "
+            "equal values share the first place. Time is virtual. Only the cost of a decision (a report or a request "
+            "for work) was measured on this machine.",
             "quiet",
         ),
     )

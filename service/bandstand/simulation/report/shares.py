@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from bandstand.report.drawing.axes import log_ticks
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import STATE_STYLES, STUDY_COLORS, make_figure
-from bandstand.report.text import counted, label, number
+from bandstand.report.text import and_list, counted, label, number
 from bandstand.simulation.comparison import Comparison
 from bandstand.simulation.report.summary import RUNGS_CAPTION, RungReached, rung_table, rungs_of
 from bandstand.simulation.simulation_result import SimulationResult
@@ -72,7 +72,7 @@ def draw_worker_time(comparison: Comparison) -> Drawing:
     deaths = [o.deaths for entry in comparison.entries for o in entry.results]
     died = f" On average, workers died {number(float(np.mean(deaths)), 3)} times in a study." if any(deaths) else ""
     caption = (
-        "The bars divide the time of all workers until the last one is done; a worker without work at the end is "
+        "The bars show what the workers did until the last one was done; a worker without work at the end is "
         f"idle.{died}"
     )
     return Drawing(share_figure(data, _TIME_COLORS, "share of the workers' time"), caption)
@@ -109,9 +109,11 @@ def draw_trial_ends(comparison: Comparison) -> Drawing:
         state = word.split(" ")[0]
         several = shades.get(state, (STATE_STYLES[state].color,))
         colors[word] = several[sum(other.startswith(state) for other in colors) % len(several)]
-    trials = ", ".join(
-        f"{entry.label} {counted(round(float(np.median([o.trials for o in entry.results]))), 'trial')}"
-        for entry in comparison.entries
+    trials = and_list(
+        [
+            f"{counted(round(float(np.median([o.trials for o in entry.results]))), 'trial')} ({entry.label})"
+            for entry in comparison.entries
+        ]
     )
     caption = (
         f"The bars show the average shares of a study's trials; the median study had {trials}. Complete (budget) means "
