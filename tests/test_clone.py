@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HOMES = r"home|root|Users|work|workspace|scratch|mnt|media|var/folders"
-TEMPORARY = r"tmp/(?!ray/session_latest\b|bandstand-)"
+TEMPORARY = r"tmp/(?!ray\b|bandstand-)"
 """Ray's own folder and the names of our temporary files are the same on every machine."""
 MACHINE_FOLDER = re.compile(rf"(?<![\w.~$}})*-])/(?:(?:{HOMES})/|{TEMPORARY})[\w.-]+")
 """A path that begins where people keep their files. Those of services (/data, /etc, /opt, /srv) may be named."""
@@ -68,7 +68,7 @@ def test_no_tracked_text_names_a_folder_of_a_machine() -> None:
     "text",
     [
         'open("/home/ada/train.py")', "see /root/notes", "`/Users/ada/data`", "cd /scratch/ada && make", "x=/tmp/mine",
-        "file:///home/ada/x", "/var/folders/xy/z",
+        "file:///home/ada/x", "/var/folders/xy/z", "/tmp/rays",
     ],
 )  # fmt: skip
 def test_the_folders_of_a_machine_are_found(text: str) -> None:
@@ -79,7 +79,7 @@ def test_the_folders_of_a_machine_are_found(text: str) -> None:
     "text",
     [
         "/data/home/x", "WORKDIR /work\n", "/opt/bandstand/bin", "https://host/home/x", "mountPath: /tmp }",
-        "/tmp/ray/session_latest", "/tmp/bandstand-1", "$HOME/scratch/x", "~/scratch/x", "tests/scratch/x",
+        "/tmp/ray", "/tmp/ray/session_latest", "/tmp/bandstand-1", "$HOME/scratch/x", "~/scratch/x", "tests/scratch/x",
     ],
 )  # fmt: skip
 def test_what_every_machine_has_may_be_named(text: str) -> None:

@@ -118,15 +118,15 @@ def _spread_sentence(data: AnytimeData, shaded: Sequence[str]) -> str:
         else ""
     )
     return (
-        f"Each line is the median of the best {data.objective.metric} so far over the repeats ({_repeats(data)}; "
-        f"{better} is better), and {whose} is the 95 % bootstrap interval of that median (percentiles of 4,000 "
-        f"draws). A line begins when all repeats have a value.{few}"
+        f"Each line is the median of the best {data.objective.metric} so far over {_repeats(data)} ({better} is "
+        f"better), and {whose} is the 95 % bootstrap interval of that median (percentiles of 4,000 draws). A line "
+        f"begins when all repeats have a value.{few}"
     )
 
 
 def _repeats(data: AnytimeData) -> str:
     if len(set(data.repeats)) == 1:
-        return str(data.repeats[0])
+        return counted(data.repeats[0], "repeat")
     return and_list(
         [f"{counted(count, 'repeat')} of {band.label}" for band, count in zip(data.bands, data.repeats, strict=True)]
     )

@@ -106,8 +106,8 @@ def draw_final_values(results: Results, conclusions: Conclusions) -> Drawing | s
         "Each small mark is the chosen model of one repeat, and each diamond is the mean over the repeats with "
         "Student's t interval (95 %). The models were chosen by the validation data"
         + (
-            ", and the chosen model was measured once on the test data. A validation value that is better than its "
-            "test value is too good because it was chosen as the best of many."
+            ", and the chosen model was measured once on the test data. If the validation value is better than "
+            "the test value, it is too good, because it was chosen as the best of many."
             if tested
             else ". The data have no test split, so nothing shows by how much these values are too good (each was "
             "chosen as the best of many)."

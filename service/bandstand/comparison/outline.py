@@ -34,8 +34,8 @@ BASELINE_COLUMNS = (
     ("Effect size", "Cohen's d of the differences."),
     (
         "Repeats needed",
-        "Repeats with which four of five comparisons would show a difference of this size, corrected in the same way. "
-        "To show that the leader is better than all others can take more.",
+        "Number of repeats with which four of five comparisons would show a difference of this size, with the same "
+        "correction. More may be needed to show that the leader is better than all others.",
     ),
     ("Wins", "Share of pairs in which a repeat of the strategy ends better than one of the baseline."),
     (

@@ -102,7 +102,7 @@ def _needed_sentences(level: Sequence[Versus], least: int) -> list[str]:
     """How many repeats would tell the leader from the one that comes next."""
     nearest = level[0]
     if nearest.needed is None:
-        return [f"The difference to {nearest.other} is too small to say how many repeats would show it."]
+        return [f"The difference to {nearest.other} is too small to estimate how many repeats would show it."]
     if nearest.needed <= least:
         return []
     return [f"To show a difference to {nearest.other} as large as the one found takes about {nearest.needed} repeats."]
@@ -147,7 +147,7 @@ def _sentences_on_data(results: Results) -> list[str]:
     if len({(run.repeat, run.data) for run in runs}) == len({run.repeat for run in runs}):
         return [
             "Each repeat has its own data, drawn with its seed, and all strategies of a repeat have the same data. So "
-            "the data, too, make repeats differ."
+            "the data also make the repeats differ."
         ]
     return [
         f"The studies did not train on the same data: there are {len(prints)} different fingerprints. The data may "
@@ -258,7 +258,7 @@ def baseline_table(family: Sequence[Versus], measure: str) -> Table:
 
 def _difference_cell(versus: Versus) -> str:
     found = versus.found.difference
-    words = "better" if versus.is_better else "worse" if versus.is_worse else "not shown"
+    words = "better" if versus.is_better else "worse" if versus.is_worse else "not significant"
     if not isfinite(found.low):
         return f"{found.mean:+.2g}"
     return f"{found.mean:+.2g} ({found.low:+.2g} to {found.high:+.2g}), {words}"

@@ -55,8 +55,8 @@ class UnitOfWork:
 
     def __getstate__(self) -> NoReturn:
         raise TypeError(
-            f"a {type(self).__name__} cannot be pickled: it would carry the database's password, and be a second "
-            "writer where it is read; open one in the other process instead"
+            f"a {type(self).__name__} cannot be pickled, because it holds the database's password and the other "
+            "process would be a second writer; open one there instead"
         )
 
     @contextmanager

@@ -49,7 +49,7 @@ class Setbacks:
         if trial.action is Action.STOP and not self._is_wanted(trial):
             self._endings.end_as_decided(trial)
         elif trial.lost >= self._state.spec.max_attempts:
-            message = f"its worker died {trial.lost} times (the last reason: {reason})"
+            message = f"its worker died {_times(trial.lost)} (the last reason: {reason})"
             self._endings.end(trial, TrialState.FAILED, "worker_died", message, signature="worker_died")
 
     def refuse_checkpoint(self, trial_number: int, attempt: int, reason: str) -> str:
@@ -66,9 +66,9 @@ class Setbacks:
             self._endings.end(trial, TrialState.FAILED, PARENT_CHECKPOINT, message, signature=PARENT_CHECKPOINT)
             return f"trial {trial_number} needed it and ends; another trial may replace it"
         if trial.refused >= self._state.spec.max_attempts:
-            message = f"its checkpoints could not be used {trial.refused} times (the last reason: {reason})"
+            message = f"its checkpoints could not be used {_times(trial.refused)} (the last reason: {reason})"
             self._endings.end(trial, TrialState.FAILED, "checkpoint", message, signature="checkpoint")
-            return f"trial {trial_number} fails because this happened {trial.refused} times"
+            return f"trial {trial_number} fails because this happened {_times(trial.refused)}"
         self._state.record(Lost(trial=trial_number, attempt=attempt, reason=reason, blamed=False))
         begin = f"epoch {trial.from_epoch} of trial {trial.parent}" if trial.from_epoch else "its first epoch"
         return f"trial {trial_number} starts again from {begin}"
@@ -81,3 +81,7 @@ class Setbacks:
         if trial.completes:
             return True
         return trial.lost < self._state.spec.max_attempts and self._state.history.would_be_best(trial, trial.ends_as)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -84,7 +84,7 @@ def test_a_finished_study_that_is_extended_chooses_and_tests_again_and_says_so(p
     assert asked.returncode == 0, asked.stderr
     assert "--resume" in asked.stdout
     assert project.command("extend", name, "--budget", "trials=2").returncode == 0
-    assert "waits: extend trials=2" in project.command("show", name).stdout
+    assert "waiting: extend trials=2" in project.command("show", name).stdout
     again = project.command("run", name, "--resume", "-w", "1")
     assert again.returncode == 0, again.stdout + again.stderr
 

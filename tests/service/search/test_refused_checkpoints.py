@@ -28,7 +28,7 @@ def paused_at_two(desk):
 def test_a_trial_whose_checkpoint_is_refused_begins_again_from_its_first_epoch_and_each_counts_once(desk_with):
     desk = desk_with(budget={"trials": 1}, max_epochs=4)
     assert paused_at_two(desk).from_epoch == 2
-    assert refuse(desk, 0) == "trial 0 begins again from its first epoch"
+    assert refuse(desk, 0) == "trial 0 starts again from its first epoch"
     again = desk.start()
     assert (again.trial, again.attempt, again.from_epoch, again.checkpoint_of) == (0, 3, 0, None)
     for epoch, value in enumerate((0.9, 0.8, 0.7, 0.6), start=1):
@@ -49,7 +49,7 @@ def test_a_trial_whose_checkpoints_are_refused_over_and_over_fails_in_the_end(de
     desk = desk_with(budget={"trials": 1}, max_epochs=9, max_attempts=3)
     paused_at_two(desk)
     for time in (1, 2):
-        assert refuse(desk, 0) == "trial 0 begins again from its first epoch"
+        assert refuse(desk, 0) == "trial 0 starts again from its first epoch"
         desk.start()
         desk.report(0, 1, 0.9)
         desk.report(0, 2, 0.8)
@@ -167,7 +167,7 @@ def test_a_child_s_own_checkpoint_refused_it_begins_again_from_its_parent_s(desk
     desk.lose(child.number, blamed=False)
     while child.state is not TrialState.RUNNING:
         desk.start()
-    assert refuse(desk, child.number) == f"trial {child.number} begins again from epoch 2 of trial {child.parent}"
+    assert refuse(desk, child.number) == f"trial {child.number} starts again from epoch 2 of trial {child.parent}"
     assert (child.state, child.checkpoint_epoch) == (TrialState.WAITING, 2)
 
 
@@ -203,7 +203,7 @@ def test_where_the_cycle_before_has_ended_the_next_one_begins_with_fresh_weights
     refuse(desk, 1)
     child = desk.start()
     assert (child.trial, child.checkpoint_of, child.from_epoch) == (2, None, 0)
-    assert desk.trials[2].origin.startswith("cycle 2 of trial 0: fresh weights")
+    assert desk.trials[2].origin.startswith("cycle 2 of trial 0: new random weights")
 
 
 def test_a_replay_trains_the_segment_before_again(desk_with):

@@ -190,7 +190,7 @@ def test_three_trials_that_kill_their_workers_end_the_study(desk_with):
     for number in range(3):
         desk.start()
         desk.lose(number)
-    assert "its worker died 1 times" in desk.search.history.ended.reason
+    assert "its worker died once" in desk.search.history.ended.reason
 
 
 def test_trials_under_way_pause_when_the_study_breaks(desk):

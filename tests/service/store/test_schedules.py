@@ -229,8 +229,14 @@ def test_what_has_no_schedule_is_refused_in_one_line(
     store.claim(empty, "a test").close()
     name, none = population.name, "a schedule needs a trial that has a value; "
     for arguments, line in (
-        (("schedule", "nowhere"), "there is no study 'nowhere' in this database; the latest are "),
-        (("replay", "nowhere"), "there is no study 'nowhere' in this database; the latest are "),
+        (
+            ("schedule", "nowhere"),
+            "there is no study 'nowhere' in this database; `bandstand list` shows all, the latest first: ",
+        ),
+        (
+            ("replay", "nowhere"),
+            "there is no study 'nowhere' in this database; `bandstand list` shows all, the latest first: ",
+        ),
         (("schedule", empty.name), f"{none}study {empty.name!r} has none"),
         (("replay", empty.name), f"{none}study {empty.name!r} has none"),
         (("schedule", name, "--trial", "99"), f"{none}trial 99 of study {name!r} has none"),

@@ -103,7 +103,7 @@ def test_an_array_of_several_numbers_is_refused_as_objective(module: str) -> Non
 
 
 def test_a_metric_that_is_nearly_there_is_told_by_its_name(module: str) -> None:
-    with pytest.raises(InputError, match=r"'val_three_accuracy' is probably meant"):
+    with pytest.raises(InputError, match=r"did you mean 'val_three_accuracy'\?"):
         LoadedStudy(spec_with(module, "val_three_Acuracy")).check()
     with pytest.raises(InputError, match=r"name one of these, or add the metric in model\.compile"):
         LoadedStudy(spec_with(module, "val_recall")).check()

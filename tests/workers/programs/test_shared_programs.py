@@ -519,7 +519,7 @@ def test_a_model_that_was_never_called_keeps_its_weights_and_says_so(
     outcome = training.run(assignment, keeps, folder=str(tmp_path), resume_uri=None)
     assert outcome.failure is None, outcome.failure
     assert outcome.model_uri is not None and outcome.model_uri.endswith(".weights.h5")
-    assert "its weights are kept" in outcome.notes[0]
+    assert "only its weights are saved" in outcome.notes[0]
     scored = training.evaluate(outcome.model_uri, {"value": 2.0}, "validation")
     assert scored["gap"] == pytest.approx(keeps.epochs[-1]["val_gap"], rel=0.2)  # the noise is another
 

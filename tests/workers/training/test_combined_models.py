@@ -224,7 +224,7 @@ def test_a_model_with_a_test_step_of_its_own_makes_no_ensemble() -> None:
         def test_step(self, data: Any) -> Any:
             return {}
 
-    with pytest.raises(ValueError, match="test_step of its own cannot be part of an ensemble; use result average"):
+    with pytest.raises(ValueError, match="its own test_step cannot be part of an ensemble; use result = 'average'"):
         make_ensemble([Own([keras.Input((2,)), keras.layers.Dense(1)])], np.zeros((3, 2)))
 
 

@@ -68,7 +68,7 @@ def test_a_given_direction_is_taken_whatever_was_compiled(direction):
 def test_a_loss_that_is_compiled_under_the_name_of_an_accuracy_is_refused():
     wrapped = keras.metrics.MeanMetricWrapper(keras.losses.huber, "f1")
     for loss in (keras.losses.MeanSquaredError(name="accuracy"), wrapped):
-        with pytest.raises(InputError, match="where lower is better"):
+        with pytest.raises(InputError, match="for which lower is better"):
             check(model_with(loss), f"val_{loss.name}")
 
 

@@ -194,7 +194,7 @@ def test_a_parameter_that_is_not_active_fails_the_trial_and_says_so(folder: Path
     assert messages, "no trial drew adam"
     line = line_of('params["momentum"]')
     for message in messages:
-        assert message.startswith(f"KeyError: errors_user.py:{line} reads 'momentum', which is in the space but not")
+        assert message.startswith(f"KeyError: errors_user.py:{line} asks for 'momentum', which is in the space but not")
         assert "optimizer = 'adam': use params.get('momentum')" in message
 
 
@@ -235,7 +235,7 @@ def test_a_tensorboard_without_its_package_is_refused(folder: Path, monkeypatch:
 
 
 def test_a_callback_in_place_of_a_function_is_refused(folder: Path) -> None:
-    with pytest.raises(InputError, match="'early' is no function but of type EarlyStopping, which all trials would"):
+    with pytest.raises(InputError, match="'early' is not a function but an object of type EarlyStopping, which all"):
         training(callbacks=["errors_user:early"])
 
 

@@ -186,7 +186,7 @@ def check_steps(steps_per_epoch: int, epochs: int) -> int:
         )
     if steps_per_epoch * epochs > _MOST_STEPS:
         raise ValueError(
-            f"epochs times steps_per_epoch must be at most {_MOST_STEPS}, as far as an optimizer counts; "
+            f"epochs times steps_per_epoch must be at most {_MOST_STEPS}, the end of an optimizer's counter; "
             f"got {epochs} times {steps_per_epoch}; take fewer epochs"
         )
     return steps_per_epoch

@@ -81,7 +81,7 @@ class CheckpointKeeper:
 def _read(uri: str) -> bytes:
     try:
         if _would_wait(Path(uri.removeprefix("file://"))):
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         return stored_files.read(uri)
     except MemoryError:
         raise

@@ -52,7 +52,7 @@ class LoadedStudy:
         if spec.resources.trials_at_once > 1 and keras.backend.backend() != "jax":
             raise InputError(
                 f"resources.trials_at_once above 1 needs Keras on JAX; trainers have {keras.backend.backend()}: "
-                "set KERAS_BACKEND=jax where they start, or leave trials_at_once out"
+                "set KERAS_BACKEND=jax for the trainers, or leave trials_at_once out"
             )
         same_data = earlier if earlier is not None and earlier.loaded.serves(spec) else None
         self.spec: StudySpec = spec

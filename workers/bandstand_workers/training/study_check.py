@@ -106,7 +106,7 @@ def _asks_for_inactive(spec: StudySpec, role: str, error: Exception, params: Map
     names = [name for name, _, _ in spec.space.flat()]
     asked = missing_param(error, params, names)
     if asked is not None and error.args[0] not in names:
-        raise InputError(f"{role} must read parameters of the space; {asked}") from error
+        raise InputError(f"{role} must ask for parameters of the space; {asked}") from error
     return asked is not None
 
 
@@ -168,7 +168,7 @@ def _way_to(metric: str, known: set[str]) -> str:
     near = difflib.get_close_matches(metric.lower(), [name.lower() for name in known], 1, 0.75)
     meant = next((name for name in sorted(known) if near == [name.lower()]), None)
     if meant is not None:
-        return f"{meant!r} is probably meant"
+        return f"did you mean {meant!r}?"
     return "name one of these, or add the metric in model.compile"
 
 

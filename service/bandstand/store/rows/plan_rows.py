@@ -61,7 +61,11 @@ def read_plan(connection: Connection, name: str) -> ComparisonPlan:
     row = connection.execute(sa.select(tables.comparison).where(tables.comparison.c.name == name)).one_or_none()
     if row is None:
         known = read_plan_names(connection)[:5]
-        way_out = f"the latest are {', '.join(map(repr, known))}" if known else "`bandstand compare FILE` runs one"
+        way_out = (
+            f"`bandstand list` shows all, the latest first: {', '.join(map(repr, known))}"
+            if known
+            else "`bandstand compare FILE` runs one"
+        )
         raise ComparisonNotFoundError(f"there is no comparison {name!r} in this database; {way_out}")
     own = tables.comparison_study
     taken = connection.execute(sa.select(own).where(own.c.comparison_id == row.id))

@@ -120,7 +120,7 @@ def test_a_study_visits_the_thinned_grid_and_ends(grid, cluster_of):
     [
         (0, "option points of sampler grid must be"),
         ("fine", "option points of sampler grid must be"),
-        ({"lerning_rate": 3}, "may name numeric parameters (learning_rate, units, momentum); got 'lerning_rate'"),
+        ({"lerning_rate": 3}, r"may name numeric parameters \(learning_rate, units, momentum\); got 'lerning_rate'"),
         ({"units": 3}, "parameter learning_rate is continuous: give it a step, set option points"),
         (None, "parameter learning_rate is continuous: give it a step, set option points"),
     ],

@@ -96,9 +96,9 @@ def test_trials_are_compared_with_those_of_their_own_bracket_only(desk_with):
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        ({"epochs": 1403}, ["1403 epochs of 1404"]),
-        ({"trials": 127}, ["127 trials of 128"]),
-        ({"trials": 20, "epochs": 100}, ["20 trials of 128", "100 epochs of 1404"]),
+        ({"epochs": 1403}, ["1403 of 1404 epochs"]),
+        ({"trials": 127}, ["127 of 128 trials"]),
+        ({"trials": 20, "epochs": 100}, ["20 of 128 trials", "100 of 1404 epochs"]),
     ],
 )
 def test_a_budget_below_one_round_is_noticed_before_the_first_trial(spec_with, budget, words):

@@ -421,7 +421,7 @@ def test_a_pipe_in_the_place_of_a_checkpoint_is_refused_and_nobody_waits_for_wha
     reader.start()
     reader.join(20)
     assert [error.kind for error in refusals] == ["unreadable"]
-    assert "it is no regular file" in str(refusals[0])
+    assert "it is not a regular file" in str(refusals[0])
 
 
 def test_the_head_is_as_the_documentation_says() -> None:

@@ -190,7 +190,7 @@ def test_a_trial_whose_checkpoint_is_damaged_begins_again_and_ends_as_one_that_n
     assert [event.epoch for event in got] == [1, 2, 3, 4, 5]
     assert [event.value for event in got] == pytest.approx([event.value for event in expected], rel=1e-5)
     (note,) = [event.message for event in study.told(Noticed) if uri in event.message]
-    assert note == f"{study.told(CheckpointRefused)[0].reason}; trial 0 begins again from its first epoch"
+    assert note == f"{study.told(CheckpointRefused)[0].reason}; trial 0 starts again from its first epoch"
     assert outcome.model_uri is not None
 
 

@@ -63,7 +63,7 @@ def test_validation_split_takes_the_rows_that_fit_would_take() -> None:
 
 def test_validation_split_beside_a_validation_split_and_no_validation_at_all_are_refused() -> None:
     line = refusal({"train": (X, Y), "validation": (X, Y)}, validation_split=0.2)
-    assert "validation_split must be left out where the loader returns validation" in line
+    assert "validation_split must be left out if the loader returns validation" in line
     assert "or set validation_split = 0.2 in the study" in refusal({"train": (X, Y)})
     assert "must leave rows for train and validation; got 0.01 of 1 rows" in refusal(
         {"train": (X[:1], Y[:1])}, validation_split=0.01

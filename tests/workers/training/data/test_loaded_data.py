@@ -139,7 +139,7 @@ def test_several_inputs_stand_in_dicts_and_lists_of_arrays_and_sample_weights_be
         (both(np.array([1.0, None] * 32)), "values of the types NoneType, float: fill or drop the missing ones"),
         (both(np.array(["2026-11-01"] * ROWS, "M8[D]")), "dates (datetime64[D]): write numbers, such as .astype"),
         (both(row for row in X), "x must be an array; 'loader_of_test:load' gave a generator: collect what it yiel"),
-        (both(list(X)), "gave x 3 for each of 64 arrays, y 64: one label for each example; a list of arrays is severa"),
+        (both(list(X)), "gave x 3 for each of 64 arrays, y 64: one label for each example; a list of arrays means sev"),
         (both(X, Y[:-1]), "gave x 64, y 63: one label for each example"),
         (both(X, None), "y must be an array; 'loader_of_test:load' gave NoneType"),
         (both(X, {1, 2}), "y must be an array; 'loader_of_test:load' gave set"),

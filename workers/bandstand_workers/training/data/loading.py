@@ -115,7 +115,7 @@ def _check_splits(spec: StudySpec, loaded: Mapping[Any, Any]) -> None:
         )
     if "validation" in loaded and spec.validation_split is not None:
         raise InputError(
-            f"validation_split must be left out where the loader returns validation; {spec.data!r} has {there}: leave "
+            f"validation_split must be left out if the loader returns validation; {spec.data!r} has {there}: leave "
             "out one of them"
         )
 
@@ -146,7 +146,7 @@ def _check_lengths(reference: str, split: str, arrays: tuple[Any, ...]) -> None:
     rows = any(isinstance(part, list | tuple) and len(part) in flat for part in arrays)
     way_out = "one label for each example"
     if rows:
-        way_out += "; a list of arrays is several inputs: where it is rows, write np.stack of it"
+        way_out += "; a list of arrays means several inputs: if it is a list of rows, write np.stack of it"
     raise InputError(f"data's split {split} must have equal lengths from 1; {reference!r} gave {counts}: {way_out}")
 
 

@@ -96,7 +96,7 @@ def _collected(batches: Iterator[Any], refuse: Any) -> Any:
         if size > limit:
             refuse(
                 "end, and fit into memory", f"more than {limit / 1e9:.1f} GB",
-                "where it repeats without an end, limit it with take(); where it is as large, tune on a part of it",
+                "if it repeats without an end, limit it with take(); if it is too large, tune on a part of it",
             )  # fmt: skip
     if not chunks:
         refuse("have examples", "an empty data set", "look whether its filters and take() leave any")
@@ -124,7 +124,7 @@ def _in_order(examples: Any, dataset: Any, refuse: Any) -> Any:
     twice = row_digests(_collected(dataset.batch(_EXAMPLES_AT_ONCE).as_numpy_iterator(), refuse))
     if sorted(once) != sorted(twice):
         refuse(
-            "have the same examples each time it is read", "a data set that draws them anew",
+            "have the same examples each time it is read", "a data set that draws them anew each time",
             "put augmentation into the model, such as keras.layers.RandomFlip, and give a shuffle before take() and "
             "skip() a seed and reshuffle_each_iteration=False",
         )  # fmt: skip

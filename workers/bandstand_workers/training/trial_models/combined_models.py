@@ -84,7 +84,7 @@ def make_ensemble(members: list[Any], x: Any) -> Any:
     """
     first = members[0]
     if type(first).test_step is not keras.Model.test_step:
-        raise ValueError("a model with a test_step of its own cannot be part of an ensemble; use result average")
+        raise ValueError("a model with its own test_step cannot be part of an ensemble; use result = 'average'")
     settings = _settings_of(first)
     for number, member in enumerate(members, start=1):
         member.name = f"member_{number}"  # layers of one model must have names of their own

@@ -94,7 +94,10 @@ def _missing_function(role: str, module: ModuleType, name: str) -> str:
         )
     if role == "callbacks" and hasattr(module, name):
         kind = type(getattr(module, name)).__name__
-        return f"{name!r} is no function but of type {kind}, which all trials would share: write one that returns it"
+        return (
+            f"{name!r} is not a function but an object of type {kind}, which all trials would share: write a "
+            "function that returns it"
+        )
     what = "is not a function" if hasattr(module, name) else f"is not in {module.__name__}"
     own = [each for each, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
     there = ", ".join(each for each in own if callable(getattr(module, each))) or "no function"
