@@ -20,6 +20,8 @@ BASE, STAGE = re.findall(r"^FROM python:3.11-slim-(\w+) AS runtime\n(.+?)^FROM",
     0
 ]
 """Debian's release, and the steps of the stage that both images begin with."""
+USER = "bandstand"
+"""The image's user."""
 
 
 def steps() -> list[str]:
@@ -30,11 +32,10 @@ def steps() -> list[str]:
 def inside(root: Path, command: str, user: str = "0:0") -> subprocess.CompletedProcess[str]:
     """A command in the root, with its own /proc."""
     script = f'mount -t proc proc {root}/proc && exec chroot --userspec={user} {root} /bin/sh -c "$0"'
-    environment = {"PATH": "/opt/bandstand/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    path = "/opt/bandstand/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    environment = {"PATH": path, "HOME": f"/home/{USER}"}
     whole = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, command]
-    return subprocess.run(
-        whole, capture_output=True, text=True, env=environment | {"HOME": "/home/bandstand"}, check=False
-    )
+    return subprocess.run(whole, capture_output=True, text=True, env=environment, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,7 @@ def test_the_launchers_shell_finds_our_programs_in_it(root, program):
 
 
 def test_its_user_writes_its_folders_and_no_others(root):
-    assert inside(root, "touch /data/checkpoints/x /data/home/x /work/x", "10001:10001").returncode == 0
+    for folder in ("/data/checkpoints", "/data/home", "/work"):
+        assert inside(root, f"touch {folder}/x", "10001:10001").returncode == 0
     assert inside(root, "touch /opt/bandstand/bin/x", "10001:10001").returncode != 0
-    assert inside(root, "id -un", "10001:10001").stdout == "bandstand\n"
+    assert inside(root, "id -un", "10001:10001").stdout == f"{USER}\n"

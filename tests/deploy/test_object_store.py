@@ -20,7 +20,7 @@ PLACE = f"s3://{BUCKET}/team"
 
 
 @pytest.fixture(scope="module")
-def bucket():
+def bucket(home):
     """A bucket on a server of this process; what reaches it is in the environment, as in a pod."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
@@ -35,7 +35,7 @@ def bucket():
     client.create_bucket(Bucket=BUCKET)
     yield lambda: sorted(one["Key"] for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", []))
     for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     server.stop()
 
 

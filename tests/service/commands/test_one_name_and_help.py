@@ -37,3 +37,21 @@ def test_every_command_with_trainers_explains_workers_in_the_same_words() -> Non
     }
     assert {"run", "demo", "replay", "compare", "submit", "submit-comparison"} <= set(helps)
     assert len(set(helps.values())) == 1, helps
+
+
+def test_the_help_tells_the_default_of_workers_once_and_a_replays_is_one() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    shown = {
+        name: (option.default, option.show_default)
+        for name, command in commands.items()
+        for option in command.params
+        if "--workers" in option.opts and name != "simulate"
+    }
+    assert shown.pop("replay") == (1, True)
+    assert set(shown.values()) == {(None, "as many as fit")}
+
+
+def test_the_help_has_every_command_in_one_of_four_panels() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    panels = list(dict.fromkeys(command.rich_help_panel for command in commands.values()))
+    assert panels == ["Starting", "Looking", "Changing", "The server"]

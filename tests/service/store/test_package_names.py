@@ -186,6 +186,7 @@ def test_a_study_of_the_release_before_goes_on_after_the_upgrade(url: str, home:
     old = json.loads(as_it_was(find_study("digits_mlp").spec)) | {"name": "old", "budget": {"epochs": 40}}
     move(url, "head")
     write_trials(url, StudySpec.model_validate(old), 3)
+    move(url, "0008")
     execute(url, "UPDATE bandstand_store.alembic_version SET version_num = '0007'")  # 0008 changes rows, no table
     assert "workers.models" in stored(url)[0]
     assert run("db", "upgrade").returncode == 0
