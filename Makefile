@@ -4,16 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 LOWEST := .venv-lowest
 BIN := $(VENV)/bin
-PATHS := service search_spaces workers tests docs
+PATHS := service search_spaces workers tests docs deploy
 
-.PHONY: help demo test test-slow test-lowest check docs reference format lock oracle bench bench-peers clean
+.PHONY: help demo test test-slow test-lowest check docs reference format lock release oracle bench bench-peers clean
 
 help:
 	@echo "make demo      tune a small model on real digits, compare with random search, write a report"
 	@echo "make test      the tests that take seconds each, minutes in all"
 	@echo "make test-slow those that take minutes: whole studies, killed processes"
 	@echo "make test-lowest  the quick tests with the oldest packages that pyproject.toml allows; makes .venv-lowest"
-	@echo "make check     ruff, mypy --strict, import-linter, what a wheel holds"
+	@echo "make check     ruff, mypy --strict, import-linter, what a distribution holds and says"
 	@echo "make docs      the documentation as a site that opens without a network: build/site/index.html"
 	@echo "make reference write docs/reference anew from the code"
 	@echo "make oracle    500 random Keras programs a backend, as trials and by plain fit: the numbers must be the same; an hour each"
@@ -22,6 +22,8 @@ help:
 	@echo "make format    let ruff rewrite the code"
 	@echo "make lock      renew constraints.txt: the newest packages that pyproject.toml allows, exact versions;"
 	@echo "               make lock UPGRADE= keeps every version that is there and adds what is missing"
+	@echo "make release VERSION=x.y.z  build and check a release, write its bill of materials, commit and tag; uploads nothing;"
+	@echo "               make release VERSION=x.y.z ARGUMENTS=--dry-run writes nothing"
 	@echo "make clean     remove the virtual environments and caches"
 
 demo: $(VENV)/.run
@@ -41,12 +43,13 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PATHS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	rm -rf build/wheel && $(BIN)/python -m hatchling build -t wheel -d build/wheel
-	$(BIN)/check-wheel-contents build/wheel
+	rm -rf build/dist && $(BIN)/python -m hatchling build -d build/dist
+	$(BIN)/twine check --strict build/dist/*
+	$(BIN)/check-wheel-contents build/dist
 
 # The variable is for the theme's advice to move to its successor, which has no plugins yet.
 docs: $(VENV)/.dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 reference: $(VENV)/.dev
 	$(BIN)/python -m docs.generating
@@ -62,6 +65,9 @@ lock: $(VENV)/.dev
 	@echo uv | $(BIN)/uv pip compile --quiet $(UPGRADE) --no-header --no-annotate --python $(BIN)/python \
 	  --extra dev --output-file $(VENV)/lock.txt pyproject.toml - >/dev/null
 	@LC_ALL=C sort $(VENV)/lock.txt > constraints.txt
+
+release: $(VENV)/.dev
+	@$(BIN)/python -m deploy.releasing $(VERSION) $(ARGUMENTS)
 
 # Both backends, whatever the first one shows.
 oracle: $(VENV)/.dev

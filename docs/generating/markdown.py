@@ -14,8 +14,11 @@ _COMMAND = "make reference"
 
 
 def page(title: str, *parts: str) -> str:
-    """A whole page, with a comment that says by which command it was written."""
-    head = f"<!-- Written from the code by `{_COMMAND}`; change it there. -->\n\n# {title}"
+    """A whole page, with a comment that says by which command it was written.
+
+    The heading comes first, because MkDocs takes a page's title from its first line.
+    """
+    head = f"# {title}\n\n<!-- Written from the code by `{_COMMAND}`; change it there. -->"
     return "\n\n".join((head, *(part.strip("\n") for part in parts if part.strip()))) + "\n"
 
 

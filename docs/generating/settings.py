@@ -1,4 +1,4 @@
-"""The settings of a pydantic model as rows of a table: name, type with bounds, default, meaning.
+"""The settings of a pydantic model as rows of a table: name, meaning, type with bounds, default.
 
 Types and bounds come from the model's JSON schema, meanings from the fields' descriptions or from the strings below the
 fields. Knows pydantic. Must not know which models there are.
@@ -59,14 +59,14 @@ def settings_table(
     rows = [
         (
             code(prefix + name),
+            meanings.get(name) or _raise_missing(model, name),
             (types or {}).get(name) or type_in_words(schema["properties"][name], schema.get("$defs", {})),
             (defaults or {}).get(name, _default(field)),
-            meanings.get(name) or _raise_missing(model, name),
         )
         for name, field in model.model_fields.items()
         if name not in left_out
     ]
-    return table((column, "type", "default", "meaning"), rows)
+    return table((column, "meaning", "type", "default"), rows)
 
 
 def _raise_missing(model: type[BaseModel], name: str) -> str:

@@ -1,10 +1,11 @@
-"""What `mkdocs.yml` cannot say: which pages stand outside docs/, where links to them lead, what a folder's pages are.
+"""What `mkdocs.yml` cannot say: which pages stand outside docs/, where links lead, what a folder's pages are.
 
 The same Markdown is read on a Git host, where a link may lead to any file of the project, and on the site, which has
 pages only. On the site
 
 * a page outside docs/ that is in `PAGES_OUTSIDE` is a page as well, and links lead to it;
 * a link to another file of the project is its text and the file's path, in code;
+* a notebook is a page, and links to it lead there;
 * MkDocs warns of a link to a file that does not exist, which `--strict` makes an error.
 
 In the navigation of `mkdocs.yml`, `folder/*` stands for all pages of the folder that have no entry of their own, in the
@@ -28,6 +29,8 @@ from markdown.treeprocessors import Treeprocessor
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
+
+from docs.generating.notebooks import page_from, read
 
 __all__ = ["on_config", "on_files", "on_page_markdown"]
 
@@ -62,7 +65,7 @@ class LinksOut(Treeprocessor):  # type: ignore[misc]  # Python-Markdown has no t
 
     def _change(self, element: Element, name: str, path: str, fragment: str) -> None:
         assert self.page is not None
-        source = Path(self.page.file.abs_src_path or "")
+        source = Path(self.page.file.abs_src_path or ROOT / "docs" / self.page.file.src_uri)
         target = (source.parent / unquote(path)).resolve()
         inside = _address_on_site(target)
         if inside is not None:
@@ -94,11 +97,15 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that stand outside docs/, and the pictures beside them."""
+    """Add the pages that stand outside docs/, the pictures beside them, and notebooks as pages."""
     for source, inside in _pages_outside().items():
         files.append(_file_outside(config, ROOT / source, inside))
     for picture in _pictures():
         files.append(_file_outside(config, picture, str(_address_on_site(picture))))
+    for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        files.remove(file)
+        text = page_from(read(Path(str(file.abs_src_path))))
+        files.append(File.generated(config, _page_of_notebook(file.src_uri), content=text))
     return files
 
 
@@ -129,13 +136,17 @@ def _address_on_site(target: Path) -> str | None:
     """Where the site has a file, relative to its root; None where it has not."""
     docs = ROOT / "docs"
     if target.is_relative_to(docs):
-        return target.relative_to(docs).as_posix()
+        return _page_of_notebook(target.relative_to(docs).as_posix())
     if not target.is_relative_to(ROOT):
         return None
     outside = target.relative_to(ROOT).as_posix()
     if target in _pictures():
         return f"about/figures/{target.name}"
     return STANDS_FOR_README if outside == "README.md" else PAGES_OUTSIDE.get(outside)
+
+
+def _page_of_notebook(path: str) -> str:
+    return f"{path.removesuffix('.ipynb')}.md" if path.endswith(".ipynb") else path
 
 
 def _show_path(link: Element, path: str) -> None:

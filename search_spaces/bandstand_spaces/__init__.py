@@ -1,14 +1,15 @@
-"""Search spaces: what a study may try, as data.
+"""Search spaces as data.
 
-A `SearchSpace` names parameters: `Float`, `Int`, `Categorical`. A choice may bring parameters of its own, as deep as
-one likes. A space is frozen, compares by content and order, and survives pickle, JSON, TOML and PostgreSQL unchanged;
-what would not is refused when it is written down.
+A `SearchSpace` names its parameters: `Float`, `Int` and `Categorical`. A choice of a `Categorical` may have parameters
+of its own, to any depth. A space cannot change, and two spaces are equal if they have the same parameters in the same
+order. Pickle, JSON, TOML and PostgreSQL give a space back unchanged; values for which that is not possible raise a
+ValueError when the space is made.
 
 The same space serves every strategy: `grid()` for grid search, `sample(rng)` for random search, `suggest(trial)` for an
 Optuna sampler, `check(params)` for params from elsewhere. `from_tune`, `to_tune` and `from_keras_tuner` convert spaces
-of others. No Keras is imported here, and no Optuna or Ray before a function needs it, so that the command line starts
-at once. A new space is one file with a `SPACE` and one line in `SEARCH_SPACES`; `studies/` holds a complete study for
-each.
+of other libraries. No Keras is imported here, and no Optuna or Ray before a function needs it, so that the command line
+starts at once. A new space is one file with a `SPACE` and one line in `SEARCH_SPACES`; `studies/` holds a complete
+study for each.
 """
 
 from collections.abc import Mapping

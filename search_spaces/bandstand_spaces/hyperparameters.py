@@ -203,7 +203,7 @@ class HyperParameters:
         """
         parent = self._full(parent_name)
         if not any(declaration.name == parent for declaration in self.declarations):
-            raise ValueError(f"a scope's parent must be declared before; got {parent!r}; declare it above the scope")
+            raise ValueError(f"a scope's parent must be declared before the scope; got {parent!r}; declare it first")
         listed = isinstance(parent_values, Sequence | set | range) and not isinstance(parent_values, str)
         self._conditions.append(Condition(parent, tuple(parent_values if listed else [parent_values])))
         (self.active_scopes if self._holds() else self.inactive_scopes).append(tuple(self._conditions))
@@ -263,13 +263,13 @@ def _checked_sampling(sampling: str | None, low: float, step: float | None) -> s
         raise ValueError(f"sampling must be one of {', '.join(_SAMPLINGS)}; got {sampling!r}; correct it")
     if kind == "reverse_log":
         raise ValueError(
-            "sampling must be linear or log, since a space has no reverse_log; use log for the distance from the upper "
-            "bound, and subtract it in the builder"
+            "sampling must be linear or log, because a space has no reverse_log; use log for the distance from the "
+            "upper bound, and subtract it in the builder"
         )
     if kind == "log" and low <= 0:
         raise ValueError(f"sampling log needs min_value > 0; got {low}; raise it, or use linear")
     if kind == "log" and step is not None and step <= 1:
-        raise ValueError(f"step must be > 1 with sampling log, where it is a factor; got {step}; raise it")
+        raise ValueError(f"step must be > 1 with sampling log, because it is a factor there; got {step}; raise it")
     return kind
 
 

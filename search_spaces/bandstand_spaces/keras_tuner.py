@@ -29,21 +29,29 @@ _QUIET_BUILDS = 10
 
 
 class KerasTunerBuilder:
-    """`build(params)`, which a study's model is, from a KerasTuner `build_model(hp)`.
+    """Makes a model builder `build(params)` from a KerasTuner `build_model(hp)`.
 
-    A study does this itself where the function's first parameter is called `hp`.
+    A study does this itself if the first parameter of its model builder is called `hp`.
 
     Attributes:
-        defaulted: Hyperparameters for which params never had a value and that took their default, by name.
+        defaulted: Hyperparameters that took their default because params had no value for them, by name.
+
+    Example:
+        >>> from bandstand_spaces import KerasTunerBuilder
+        >>> build = KerasTunerBuilder(lambda hp: hp.Int("units", 16, 128) * 2)
+        >>> build({"units": 32}), build({})
+        (64, 32)
+        >>> build.defaulted
+        {'units': 16}
     """
 
     def __init__(self, build_model: Callable[[Any], Any]) -> None:
-        """Nothing is built yet."""
+        """This does not call `build_model` yet."""
         self._build_model = build_model
         self.defaulted: dict[str, Value] = {}
 
     def __call__(self, params: Mapping[str, Value]) -> Any:
-        """The model that `build_model` makes where its `hp` gives `params`; raises what it raises."""
+        """The model that `build_model` makes with an `hp` that gives `params`. Its errors are raised as they are."""
         hp = HyperParameters(params)
         try:
             return self._build_model(hp)
@@ -62,7 +70,9 @@ def takes_hp(function: Callable[..., Any]) -> bool:
 def parameters_from_keras_tuner(build_model: Callable[[Any], Any], *, max_builds: int) -> dict[str, Parameter]:
     """The parameters that `build_model` asks for; see `SearchSpace.from_keras_tuner`."""
     if not callable(build_model):
-        raise ValueError(f"build_model must be a function of hp; got {build_model!r}; of a HyperModel pass its build")
+        raise ValueError(
+            f"build_model must be a function of hp; got {build_model!r}; for a HyperModel pass its method build"
+        )
     exploration = _Exploration(build_model, max_builds)
     exploration.run()
     return exploration.parameters()
@@ -91,8 +101,8 @@ class _Exploration:
             ) from error
         if error is not None:
             raise ValueError(
-                f"build_model must build with its hyperparameters' defaults; it raised {type(error).__name__}: "
-                f"{' '.join(str(error).split())}; mend it"
+                f"build_model must work with the defaults of its hyperparameters; it raised {type(error).__name__}: "
+                f"{' '.join(str(error).split())}; correct it"
             ) from error
         import numpy as np
 
@@ -114,8 +124,8 @@ class _Exploration:
 
     def _warn(self) -> None:
         warnings.warn(
-            "build_model may have hyperparameters that were not found within max_builds; in training these keep their "
-            "defaults; raise max_builds to look further",
+            "build_model may have more hyperparameters than were found within max_builds; in training these keep their "
+            "defaults; raise max_builds to search further",
             stacklevel=5,
         )
 
@@ -193,13 +203,13 @@ class _Tree:
         first = self._declarations.setdefault(name, [declaration])[0]
         if first.name != declaration.name:
             raise ValueError(
-                f"a hyperparameter's name must differ in letters, digits and underscores; got {first.name!r} and "
+                f"names of hyperparameters must differ in letters, digits and underscores; got {first.name!r} and "
                 f"{declaration.name!r}; rename one"
             )
         if self._parameters.setdefault(name, parameter) != parameter:
             raise ValueError(
-                f"a name must have one range in the whole space; got {declaration.name!r} with two; rename one, or "
-                "use hp.name_scope"
+                f"a name must have one range in the whole space; got {declaration.name!r} with two ranges; rename "
+                "one, or use hp.name_scope"
             )
         if first is not declaration:
             self._declarations[name].append(declaration)

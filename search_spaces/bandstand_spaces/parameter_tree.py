@@ -20,7 +20,11 @@ __all__ = ["FlatParameter", "count_points", "draw_params", "flat_parameters", "g
 
 
 class FlatParameter(NamedTuple):
-    """One parameter of a space, with the choices that bring it into being."""
+    """One parameter of a space: its name, the parameter, and the choices that it needs.
+
+    `condition` holds `(name, choice)` for each choice above the parameter, from the top down. It is empty for a
+    parameter at the top level.
+    """
 
     name: str
     parameter: Parameter

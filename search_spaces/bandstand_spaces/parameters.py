@@ -43,11 +43,19 @@ class Float:
     """A real number from `low` to `high`, both included.
 
     Attributes:
-        low: The smallest value; above 0 where `log` is set.
-        high: The largest value. With a step it is snapped to `low + k * step`, computed in decimals, so that
+        low: The smallest value. With `log` it must be above 0.
+        high: The largest value. With `step` it must be `low` plus a whole number of steps. Decimals are used, so that
             `Float(0, 0.1 + 0.2, step=0.1)` ends at 0.3.
-        log: Search the logarithm evenly: as many draws between 0.001 and 0.01 as between 0.01 and 0.1.
-        step: The distance of neighbouring values; None for a continuous parameter, which has no grid.
+        log: Whether the logarithm is searched evenly: as many draws between 0.001 and 0.01 as between 0.01 and 0.1.
+        step: The distance between neighbouring values. None for a continuous parameter, which has no grid.
+
+    Raises:
+        ValueError: a rule is broken. The message gives the rule, the value and the way out.
+
+    Example:
+        >>> from bandstand_spaces import Float
+        >>> Float(0.0, 0.5, step=0.25).grid()
+        (0.0, 0.25, 0.5)
     """
 
     low: float
@@ -67,19 +75,19 @@ class Float:
 
     @property
     def size(self) -> int | None:
-        """The number of values; None for a continuous parameter."""
+        """The number of values. None for a continuous parameter."""
         return None if self.step is None else round((self.high - self.low) / self.step) + 1
 
     def grid(self) -> tuple[float, ...] | None:
-        """All values, ascending; None for a continuous parameter."""
+        """All values in ascending order. None for a continuous parameter."""
         if self.step is None or self.size is None:
             return None
         return tuple(grid_value(self.low, self.step, index) for index in range(self.size))
 
     def value_at(self, u: float) -> float:
-        """The value at the fraction 0 <= `u` < 1 of the range, else ValueError.
+        """The value at the fraction 0 <= `u` < 1 of the range. ValueError for other fractions.
 
-        A uniform `u` gives a uniform value, or where `log` is set a uniform logarithm.
+        A uniform `u` gives a uniform value, or with `log` a uniform logarithm.
         """
         check_fraction(u)
         if self.step is not None and self.size is not None:
@@ -91,30 +99,30 @@ class Float:
         return min(max(value, self.low), self.high)
 
     def contains(self, value: object) -> bool:
-        """Whether `value` may be used; an int may, because JSON has one kind of number."""
+        """Whether `value` is a value of this parameter. An int counts as a float, as in JSON."""
         if not is_number(value) or not self.low <= value <= self.high:
             return False
         steps = 0.0 if self.step is None else (value - self.low) / self.step
         return abs(steps - round(steps)) < GRID_TOLERANCE
 
     def check(self, name: str, value: object) -> None:
-        """Raises ValueError, naming the parameter as `name`, unless `value` may be used."""
+        """Raise a ValueError that names the parameter as `name`, unless `value` is a value of it."""
         if not self.contains(value):
             steps = "" if self.step is None else f" in steps of {self.step}"
             raise _refused(name, f"a number from {self.low} to {self.high}{steps}", value)
 
     def suggest(self, name: str, trial: optuna.trial.BaseTrial) -> float:
-        """What `trial` suggests for the parameter called `name`."""
+        """The value that an Optuna `trial` suggests for the parameter called `name`."""
         return trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
 
     def distribution(self) -> optuna.distributions.FloatDistribution:
-        """The same parameter as Optuna writes it."""
+        """The same parameter as Optuna's distribution."""
         from optuna.distributions import FloatDistribution
 
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def to_dict(self) -> dict[str, Any]:
-        """The parameter as JSON data; defaults are left out."""
+        """The parameter as JSON data, without defaults."""
         step = {} if self.step is None else {"step": self.step}
         return {"type": "float", "low": self.low, "high": self.high, **({"log": True} if self.log else {}), **step}
 
@@ -124,10 +132,18 @@ class Int:
     """An integer from `low` to `high`, both included.
 
     Attributes:
-        low: The smallest value; above 0 where `log` is set.
-        high: The largest value; `low + k * step` for some integer k.
-        log: Search the logarithm evenly: 1 to 10 is drawn as often as 10 to 100. Not together with a step.
-        step: The distance of neighbouring values.
+        low: The smallest value. With `log` it must be above 0.
+        high: The largest value. It must be `low` plus a whole number of steps.
+        log: Whether the logarithm is searched evenly: as many draws from 1 to 10 as from 10 to 100. Not with `step`.
+        step: The distance between neighbouring values.
+
+    Raises:
+        ValueError: a rule is broken. The message gives the rule, the value and the way out.
+
+    Example:
+        >>> from bandstand_spaces import Int
+        >>> Int(16, 64, step=16).grid()
+        (16, 32, 48, 64)
     """
 
     low: int
@@ -151,13 +167,13 @@ class Int:
         return (self.high - self.low) // self.step + 1
 
     def grid(self) -> tuple[int, ...]:
-        """All values, ascending."""
+        """All values in ascending order."""
         return tuple(range(self.low, self.high + 1, self.step))
 
     def value_at(self, u: float) -> int:
-        """The value at the fraction 0 <= `u` < 1 of the range, else ValueError.
+        """The value at the fraction 0 <= `u` < 1 of the range. ValueError for other fractions.
 
-        A uniform `u` gives a uniform value, or where `log` is set a uniform logarithm.
+        A uniform `u` gives a uniform value, or with `log` a uniform logarithm.
         """
         check_fraction(u)
         if not self.log:
@@ -167,40 +183,48 @@ class Int:
         return min(max(value, self.low), self.high)
 
     def contains(self, value: object) -> bool:
-        """Whether `value` may be used; 3.0 and True may not, since a layer refuses 3.0 units."""
+        """Whether `value` is a value of this parameter. 3.0 and True are not, because a layer refuses 3.0 units."""
         return is_integer(value) and self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     def check(self, name: str, value: object) -> None:
-        """Raises ValueError, naming the parameter as `name`, unless `value` may be used."""
+        """Raise a ValueError that names the parameter as `name`, unless `value` is a value of it."""
         if not self.contains(value):
             steps = "" if self.step == 1 else f" in steps of {self.step}"
             raise _refused(name, f"an integer from {self.low} to {self.high}{steps}", value)
 
     def suggest(self, name: str, trial: optuna.trial.BaseTrial) -> int:
-        """What `trial` suggests for the parameter called `name`."""
+        """The value that an Optuna `trial` suggests for the parameter called `name`."""
         return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
 
     def distribution(self) -> optuna.distributions.IntDistribution:
-        """The same parameter as Optuna writes it."""
+        """The same parameter as Optuna's distribution."""
         from optuna.distributions import IntDistribution
 
         return IntDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def to_dict(self) -> dict[str, Any]:
-        """The parameter as JSON data; defaults are left out."""
+        """The parameter as JSON data, without defaults."""
         step = {} if self.step == 1 else {"step": self.step}
         return {"type": "int", "low": self.low, "high": self.high, **({"log": True} if self.log else {}), **step}
 
 
 @dataclass(frozen=True, eq=False)
 class Categorical:
-    """One of a few choices, each of which may bring parameters of its own.
+    """One of a few choices. A choice may have parameters of its own.
 
     Attributes:
-        choices: str, int, float and bool, no two alike: neither equal in Python (1, 1.0 and True are) nor written with
-            the same text (1 and "1").
-        branches: For a choice, the parameters that exist only under it: `{"sgd": {"momentum": Float(0, 0.99)}}`. Kept
-            in the order of the choices; a choice without parameters is left out.
+        choices: Strings, integers, floats or booleans. No two may be equal in Python, as 1, 1.0 and True are, or be
+            written with the same text, as 1 and "1" are.
+        branches: The parameters that exist only with a choice: `{"sgd": {"momentum": Float(0, 0.99)}}`.
+
+    Raises:
+        ValueError: a rule is broken. The message gives the rule, the value and the way out.
+
+    Example:
+        >>> from bandstand_spaces import Categorical, Float
+        >>> optimizer = Categorical(["sgd", "adam"], branches={"sgd": {"momentum": Float(0.0, 0.99)}})
+        >>> list(optimizer.branch("sgd"))
+        ['momentum']
     """
 
     choices: Sequence[Value]
@@ -221,7 +245,7 @@ class Categorical:
 
     @property
     def size(self) -> int:
-        """The number of choices; what hangs below them is not counted."""
+        """The number of choices. Parameters of branches do not count."""
         return len(self.choices)
 
     def grid(self) -> tuple[Value, ...]:
@@ -229,35 +253,35 @@ class Categorical:
         return tuple(self.choices)
 
     def branch(self, choice: Value) -> Mapping[str, Parameter]:
-        """The parameters that exist only under `choice`; empty where there are none."""
+        """The parameters that exist only with `choice`. Empty if there are none."""
         return self.branches.get(choice, FrozenMapping())
 
     def value_at(self, u: float) -> Value:
-        """The choice at the fraction 0 <= `u` < 1 of the list, else ValueError; a uniform `u` draws all alike."""
+        """The choice at the fraction 0 <= `u` < 1 of the list. ValueError for other fractions."""
         check_fraction(u)
         return self.choices[int(u * self.size)]
 
     def contains(self, value: object) -> bool:
-        """Whether `value` is one of the choices; True is not the choice 1."""
+        """Whether `value` is one of the choices. True is not the choice 1."""
         return any(is_same_choice(choice, value) for choice in self.choices)
 
     def check(self, name: str, value: object) -> None:
-        """Raises ValueError, naming the parameter as `name`, unless `value` may be used."""
+        """Raise a ValueError that names the parameter as `name`, unless `value` is a value of it."""
         if not self.contains(value):
             raise _refused(name, f"one of {', '.join(map(repr, self.choices))}", value)
 
     def suggest(self, name: str, trial: optuna.trial.BaseTrial) -> Value:
-        """What `trial` suggests for the parameter called `name`."""
+        """The value that an Optuna `trial` suggests for the parameter called `name`."""
         return cast(Value, trial.suggest_categorical(name, self.choices))  # Optuna's type also allows None.
 
     def distribution(self) -> optuna.distributions.CategoricalDistribution:
-        """The same parameter as Optuna writes it; Optuna knows no branches."""
+        """The same parameter as Optuna's distribution, which knows no branches."""
         from optuna.distributions import CategoricalDistribution
 
         return CategoricalDistribution(self.choices)
 
     def to_dict(self) -> dict[str, Any]:
-        """The parameter as JSON data; a choice that is not a string is written as JSON text where it is a key."""
+        """The parameter as JSON data. A choice that is a key is written as text."""
         when = {
             key_of(choice): {name: parameter.to_dict() for name, parameter in branch.items()}
             for choice, branch in self.branches.items()
@@ -271,7 +295,9 @@ class Categorical:
 def _checked_branches(choices: Sequence[Value], branches: object) -> FrozenMapping[Value, Mapping[str, Parameter]]:
     """`branches` frozen, in the order of `choices`, without the empty ones; ValueError where they break a rule."""
     if not isinstance(branches, Mapping):
-        raise ValueError(f"branches must map choices to parameters; got {branches!r}; leave it out when there are none")
+        raise ValueError(
+            f"branches must map choices to parameters; got {branches!r}; leave branches out if there are none"
+        )
     frozen: dict[Value, Mapping[str, Parameter]] = {}
     for choice, parameters in branches.items():
         if not any(is_same_choice(known, choice) for known in choices):
@@ -291,7 +317,7 @@ def frozen_parameters(parameters: object) -> FrozenMapping[str, Parameter]:
         )
     for name, parameter in parameters.items():
         if not isinstance(parameter, Float | Int | Categorical):
-            raise ValueError(f"{name} must be a Float, Int or Categorical; got {parameter!r}; wrap its values in one")
+            raise ValueError(f"{name} must be a Float, Int or Categorical; got {parameter!r}; use one of these")
     return FrozenMapping(parameters)
 
 

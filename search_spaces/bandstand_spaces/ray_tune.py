@@ -28,7 +28,7 @@ def parameters_from_tune(config: Mapping[str, Any]) -> dict[str, Parameter]:
         ValueError: an entry has no counterpart; the message names it and the way out.
     """
     if not isinstance(config, Mapping):
-        raise ValueError(f"a Tune space must be a dict; got {config!r}; pass what param_space was given")
+        raise ValueError(f"a Tune space must be a dict; got {config!r}; pass the dict that you gave to param_space")
     return _parameters(config, ())
 
 
@@ -42,8 +42,8 @@ def tune_from_parameters(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
         if isinstance(parameter, Categorical) and parameter.branches:
             below = next(iter(next(iter(parameter.branches.values()))))
             raise ValueError(
-                f"a space for Tune must have no branches, since its samplers know no conditions; got {below} under "
-                f"{name}; move {below} to the top level and let the builder ignore it where it does not apply"
+                f"a space for Tune must have no branches, because its samplers know no conditions; got {below} under "
+                f"{name}; move {below} to the top level and let the builder ignore it when it does not apply"
             )
     # By name, because only `bandstand_workers` imports Ray: reading, drawing and storing spaces must start without it.
     tune = importlib.import_module("ray.tune")
@@ -59,7 +59,7 @@ def _parameters(config: Mapping[str, Any], above: tuple[str, ...]) -> dict[str, 
         else:
             found = {name: _parameter(name, value)}
         for twin in found.keys() & parameters.keys():
-            raise ValueError(f"a name must be used once in the whole space; got {twin!r} twice; rename one of the keys")
+            raise ValueError(f"a name must occur once in the whole space; got {twin!r} twice; rename one of the keys")
         parameters |= found
     return parameters
 
@@ -76,9 +76,9 @@ def _parameter(name: str, value: Any) -> Parameter:
         if kind == "Categorical":
             return Categorical(value.categories)
         if kind:
-            raise ValueError(f"tune.sample_from cannot be converted, since it is code; use {_UNNAMED}")
+            raise ValueError(f"tune.sample_from cannot be converted, because it is code; use {_UNNAMED}")
         if callable(value):
-            raise ValueError(f"a function cannot be converted, since a space is data; got {value!r}; use {_UNNAMED}")
+            raise ValueError(f"a function cannot be converted, because a space is data; got {value!r}; use {_UNNAMED}")
         return Categorical([value])
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
@@ -88,12 +88,12 @@ def _float(domain: Any) -> Parameter:
     sampler, step = _sampler(domain)
     if sampler == "Normal":
         raise ValueError(
-            f"tune.{'randn' if step is None else 'qrandn'} has no bounds, and a parameter must have them; "
-            "use tune.uniform over about two standard deviations on either side"
+            f"tune.{'randn' if step is None else 'qrandn'} has no bounds, and a parameter needs bounds; "
+            "use tune.uniform with bounds about two standard deviations from the mean"
         )
     if step is not None and sampler == "LogUniform":
         raise ValueError(
-            f"tune.qloguniform has a step and a log scale, of which a parameter may have one; got q={step}; "
+            f"tune.qloguniform has both a step and a log scale, and a parameter can have only one; got q={step}; "
             "use tune.loguniform, tune.quniform, or tune.choice with the values"
         )
     low, high = domain.lower, domain.upper
@@ -112,13 +112,13 @@ def _int(domain: Any) -> Parameter:
         low, high, step = domain.lower, domain.upper - 1, 1
     elif log:
         raise ValueError(
-            f"tune.qlograndint has a step and a log scale, of which a parameter may have one; got q={step}; "
+            f"tune.qlograndint has both a step and a log scale, and a parameter can have only one; got q={step}; "
             "use tune.lograndint, tune.qrandint, or tune.choice with the values"
         )
     else:
         low, high = math.ceil(domain.lower / step) * step, math.floor(domain.upper / step) * step
     if low > high:
-        raise ValueError(f"the range must hold a value; got lower={domain.lower}, upper={domain.upper}; raise upper")
+        raise ValueError(f"the range must contain a value; got lower={domain.lower}, upper={domain.upper}; raise upper")
     return Categorical([low]) if low == high else Int(low, high, log=log, step=step)
 
 

@@ -99,12 +99,12 @@ def _checked_options(name: str, data: object) -> dict[str, Any]:
 
 def _branches_from_dict(name: str, parameter: Categorical, when: object) -> dict[Value, dict[str, Parameter]]:
     if not isinstance(when, Mapping):
-        raise ValueError(f"{name}: when must map choices to parameters; got {when!r}; write it as a table")
+        raise ValueError(f"{name}: the table when must map choices to parameters; got {when!r}; write it as a table")
     choices = {key_of(choice): choice for choice in parameter.choices}
     for key in when:
         if key not in choices:
             raise ValueError(
-                f"{name}: a key of when must be one of the choices {', '.join(choices)}; got {key!r}; "
+                f"{name}: a key of the table when must be one of the choices {', '.join(choices)}; got {key!r}; "
                 "rename it or add the choice"
             )
     return {choices[key]: parameters_from_dict(branch) for key, branch in when.items()}

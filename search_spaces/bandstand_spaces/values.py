@@ -68,7 +68,7 @@ def as_int(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise ValueError(f"{name} must be an integer; got {value!r}; use a whole number, or Float instead of Int")
     if abs(int(value)) > _MAX_INT:
-        raise ValueError(f"{name} must be within 2**53 of zero; got {value!r}; count in larger units, or use Float")
+        raise ValueError(f"{name} must be between -2**53 and 2**53; got {value!r}; count in larger units, or use Float")
     return int(value)
 
 
@@ -82,18 +82,18 @@ def as_choice(value: object) -> Value:
         return as_float("a number among the choices", value)
     if not isinstance(value, str):
         raise ValueError(
-            "a choice must be a str, int, float or bool, since JSON in PostgreSQL gives others back changed; "
-            f"got {value!r}; use a string and translate it in the builder"
+            f"a choice must be a str, int, float or bool, because the database stores it as JSON; got {value!r}; use "
+            "a string and translate it in the builder"
         )
     if "\0" in value or not _is_unicode(value):
-        raise ValueError(f"a string among the choices must be text without NUL or surrogates; got {value!r}; rename it")
+        raise ValueError(f"a choice that is a string must not have NUL or surrogates; got {value!r}; rename it")
     return str.__str__(value)  # The plain string below a str enum, whose own str() may be its name.
 
 
 def checked_choices(choices: object) -> tuple[Value, ...]:
     """`choices` as a tuple of plain values, none twice; ValueError otherwise."""
     if isinstance(choices, str | bytes) or not isinstance(choices, Sequence):
-        raise ValueError(f"choices must be a list or tuple, since their order counts; got {choices!r}; write [a, b]")
+        raise ValueError(f"choices must be a list or tuple, because their order counts; got {choices!r}; write [a, b]")
     if not choices:
         raise ValueError(f"choices must not be empty; got {choices!r}; name at least one")
     values = tuple(map(as_choice, choices))
@@ -103,7 +103,7 @@ def checked_choices(choices: object) -> tuple[Value, ...]:
         twin = seen.get(value, keys.get(key_of(value)))
         if twin is not None:
             raise ValueError(
-                f"choices must differ in value and in text; got {twin!r} and {value!r}; drop one, or use strings"
+                f"choices must differ in value and in text; got {twin!r} and {value!r}; leave out one, or use strings"
             )
         seen[value] = keys[key_of(value)] = value
     return values
@@ -124,7 +124,7 @@ def check_range(low: float, high: float, log: bool) -> None:
 def check_step(step: float, log: bool) -> None:
     """Raises ValueError unless `step` > 0 and the scale is linear."""
     if step <= 0:
-        raise ValueError(f"step must be > 0; got step={step}; use the distance of neighbouring values")
+        raise ValueError(f"step must be > 0; got step={step}; use the distance between neighbouring values")
     if log:
         raise ValueError(f"step and log must not be used together; got step={step}, log=True; leave one out")
 
@@ -161,7 +161,9 @@ def grid_value(low: float, step: float, index: int) -> float:
 
 def unreachable(low: float, high: float, step: float, way_out: str) -> ValueError:
     """The error for a high that is no whole number of steps above low."""
-    return ValueError(f"high must be low + k * step; got low={low}, high={high}, step={step}; {way_out}")
+    return ValueError(
+        f"high must be low plus a whole number of steps; got low={low}, high={high}, step={step}; {way_out}"
+    )
 
 
 def _is_unicode(text: str) -> bool:

@@ -1,8 +1,8 @@
-"""Every error a caller may act on, in one tree by cause; the docstring of each is what it means.
+"""All errors that a caller may act on, in one tree by cause. The docstring of an error is its meaning.
 
     BandstandError
-      UserError                      the user's to mend
-        InputError                   what was asked cannot be done as it stands; nothing was written
+      UserError                      the user can correct it
+        InputError                   the request breaks a rule; nothing was written
           StudyNotFoundError
           ComparisonNotFoundError
           StudyNameTakenError
@@ -15,7 +15,7 @@
         ForeignWriteError
         JobRefusedError
         ServerAnswerError
-      PassingError                   passes by itself; the same again later may succeed
+      PassingError                   it passes by itself; the same may work later
         DatabaseUnreachableError
         ClusterUnreachableError
         ServerUnreachableError
@@ -26,9 +26,9 @@
         ServiceError
         ServerMistakeError
 
-A message has three parts: the rule, the value, the way out. `answer_to` is what an error ends a command with, and what
-a server answers with. What one part tells another that acts on it, and no caller ever sees (such as
-`StaleAttemptError`), stands with these parts and is not in the tree.
+A message has three parts: the rule, the value, the way out. `answer_to` gives the exit code of a command and the HTTP
+status of a server for each error. Errors that one part of Bandstand raises for another, and that no caller sees (such
+as `StaleAttemptError`), are defined in these parts.
 """
 
 from __future__ import annotations
@@ -75,22 +75,32 @@ __all__ = [
 
 
 INTERRUPTED = 130
-"""What the command line ends with after Ctrl-C, as shells have it."""
+"""The exit code of the command line after Ctrl-C, as in shells."""
 
 
 class BandstandError(Exception):
-    """The root: anything Bandstand says no to. Each error is of one of the three causes below."""
+    """The base of all errors of Bandstand. Each error has one of three causes: the user, a passing problem, or a bug.
+
+    Example:
+        >>> from bandstand import BandstandError
+        >>> from bandstand.study.study_spec import study_spec_from
+        >>> try:
+        ...     study_spec_from({"name": "digits", "epochs": 3}, "study.toml")
+        ... except BandstandError as error:
+        ...     print(error)
+        study.toml: there is no setting epochs; did you mean max_epochs?
+    """
 
 
 # -- the user's to mend -----------------------------------------------------------------------------------------------
 
 
 class UserError(BandstandError):
-    """The user's to mend: the same again fails the same way."""
+    """An error that the user can correct. Trying the same again fails again."""
 
 
 class InputError(UserError, ValueError):
-    """What was asked cannot be done as it stands; nothing was written."""
+    """The request breaks a rule. Nothing was written."""
 
 
 class StudyNotFoundError(InputError):
@@ -102,110 +112,113 @@ class ComparisonNotFoundError(InputError):
 
 
 class StudyNameTakenError(InputError):
-    """The name belongs to a study or comparison with a different spec, or to an Optuna study that is not ours."""
+    """The name belongs to a study or comparison with other settings, or to an Optuna study of somebody else."""
 
     def __init__(self, message: str, differences: Sequence[str] = ()):
         super().__init__(message)
         self.differences = tuple(differences)
-        """A word on each setting that differs from what is stored."""
+        """A line for each setting that differs from the stored one."""
 
 
 class DatabaseVersionError(InputError):
-    """The server or the schema is older or newer than this Bandstand can use."""
+    """The version of the database or of its schema does not fit this version of Bandstand."""
 
 
 class MissingExtraError(InputError, ModuleNotFoundError):
-    """An optional package is not installed; the message names the extra that brings it."""
+    """An optional package is not installed. The message names the extra to install."""
 
 
 class NotLoggedInError(InputError):
-    """The server wants a token, and has got none that is good."""
+    """The token for the server is missing or not valid."""
 
 
-TOKEN_NEEDED = "a valid token is needed: get one from whoever runs the server, then log in with `bandstand login URL`"
-"""What a server tells whoever has none, and its client where an answer has no text."""
+TOKEN_NEEDED = (
+    "a valid token is needed: create one with `bandstand token create` on the server's machine, or log in with "
+    "`bandstand login`"
+)
+"""The message of a server, and of its client if an answer has no text."""
 
 
 class NotAllowedError(InputError):
-    """The token's role does not allow it, or the study is somebody else's."""
+    """The role of the token does not allow this, or the study belongs to somebody else."""
 
 
 class StudyFailedError(UserError):
-    """The study ended without a usable trial; the message gives the reason."""
+    """The study failed. The message gives the reason."""
 
 
 class StudyDeletedError(UserError):
-    """Somebody else deleted the Optuna study that was to be written; nothing was."""
+    """Another program deleted the Optuna study while Bandstand was writing it. Nothing was written."""
 
 
 class ForeignWriteError(UserError):
-    """Somebody else wrote in Optuna's tables what only this process may, and would be overwritten; nothing was."""
+    """Another program wrote into Optuna's tables for a running study. Nothing was overwritten."""
 
 
 class JobRefusedError(UserError):
-    """The Ray cluster's job server does not take this job as it is."""
+    """The job server of the Ray cluster refuses this job."""
 
 
 class ServerAnswerError(UserError):
-    """What the server answered is none of ours: the URL is another program's, or the server of another version."""
+    """The answer is not a Bandstand server's. The URL belongs to another program, or the server has another version."""
 
 
 # -- passes by itself -------------------------------------------------------------------------------------------------
 
 
 class PassingError(BandstandError):
-    """Passes by itself: something is away or busy, and the same again later may succeed."""
+    """A problem that passes by itself: something is away or busy. The same may work later."""
 
 
 class DatabaseUnreachableError(PassingError):
-    """PostgreSQL does not answer, or refuses the login."""
+    """PostgreSQL does not answer, or it refuses the login."""
 
 
 class ClusterUnreachableError(PassingError):
-    """The Ray cluster or its job server does not answer, or not as one that works, or refuses the token."""
+    """The Ray cluster or its job server does not answer, does not work, or refuses the token."""
 
 
 class ServerUnreachableError(PassingError):
-    """The server does not answer, or says that it cannot work now."""
+    """The server does not answer, or it cannot work now."""
 
 
 class TooManyRequestsError(PassingError):
-    """The server was asked too often, and waiting as it said did not help."""
+    """There were too many requests to the server, even after waiting."""
 
 
 class StudyInUseError(PassingError):
-    """Another coordinator holds the study's lease, or a server runs it; the message names it."""
+    """Another process or a server runs the study. The message names it."""
 
 
 class LeaseLostError(PassingError):
-    """The connection that held the study's lease broke: another coordinator has it now, or the database is away."""
+    """This process lost the study: the database went away, or another process runs the study now."""
 
 
 # -- a bug ------------------------------------------------------------------------------------------------------------
 
 
 class InternalError(BandstandError):
-    """A bug, of Bandstand's or of what it stands on; a log has the story."""
+    """A bug of Bandstand or of a library. A log has the details."""
 
 
 class ServiceError(InternalError):
-    """A process that Bandstand started did not do its work; the message names the log."""
+    """A process that Bandstand started did not do its work. The message names its log."""
 
 
 class ServerMistakeError(InternalError):
-    """The server says that it made a mistake; its log has the story."""
+    """The server made a mistake. Its log has the details."""
 
 
 # -- what is answered -------------------------------------------------------------------------------------------------
 
 
 class Answer(NamedTuple):
-    """What an error is answered with."""
+    """The answer to an error."""
 
     exit_code: int
-    """Of a command."""
+    """Exit code of a command."""
     status: int
-    """Of HTTP."""
+    """HTTP status of a server."""
 
 
 ANSWERS: Mapping[type[BandstandError], Answer] = MappingProxyType(
@@ -224,11 +237,11 @@ ANSWERS: Mapping[type[BandstandError], Answer] = MappingProxyType(
         InternalError: Answer(1, 500),  # 1 is also what Python ends with after a traceback
     }
 )
-"""The only place that says so; an error that is not in it has the answer of its nearest class that is."""
+"""The answers by class. An error without an entry has the answer of its nearest base class."""
 
 
 def answer_to(kind: type[BandstandError]) -> Answer:
-    """What an error of this kind is answered with.
+    """The exit code and the HTTP status for an error of this class.
 
     Example:
         >>> answer_to(DatabaseUnreachableError)

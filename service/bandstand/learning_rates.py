@@ -121,29 +121,29 @@ def _linear(cycle: Cycle, t: float) -> float:
 
 LEARNING_RATES: Mapping[str, Shape] = MappingProxyType(
     {
-        "constant": Shape(summary="stays at the initial rate", options=(), fraction=_constant),
+        "constant": Shape(summary="Stays at the initial rate", options=(), fraction=_constant),
         "time": Shape(
-            summary="time-based decay: initial / (1 + decay · t)",
+            summary="Decays with time: initial / (1 + decay · t)",
             options=("decay", "final_fraction"),
             fraction=_time,
         ),
         "exponential": Shape(
-            summary="exponential decay: initial · exp(−decay · t)",
+            summary="Decays exponentially: initial · exp(−decay · t)",
             options=("decay", "final_fraction"),
             fraction=_exponential,
         ),
         "step": Shape(
-            summary="multiplied by a factor every few epochs: initial · factor^⌊t / every_epochs⌋",
+            summary="Drops by a factor every few epochs: initial · factor^⌊t / every_epochs⌋",
             options=("factor", "every_epochs", "final_fraction"),
             fraction=_step,
         ),
         "cosine": Shape(
-            summary="half a cosine: initial · (1 + cos(π · t / T)) / 2 (SGDR, Loshchilov & Hutter 2017)",
+            summary="Falls along half a cosine: initial · (1 + cos(π · t / T)) / 2 (SGDR, Loshchilov & Hutter 2017)",
             options=("final_fraction",),
             fraction=_cosine,
         ),
         "linear": Shape(
-            summary="straight down: initial · (1 − t / T)",
+            summary="Falls in a straight line: initial · (1 − t / T)",
             options=("final_fraction",),
             fraction=_linear,
         ),
@@ -217,7 +217,7 @@ class Reset:
         _check_rate("low", self.low)
         _check_rate("high", self.high)
         if self.low >= self.high:
-            raise ValueError(f"low must be less than high = {self.high!r}; got {self.low!r}; exchange them?")
+            raise ValueError(f"low must be less than high = {self.high!r}; got {self.low!r}; swap them")
         return self.low, self.high
 
 

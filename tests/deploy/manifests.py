@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ Manifest = dict[str, Any]
 
 
 def load_all(path: Path) -> list[Manifest]:
-    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+    # Through JSON: what an alias repeats is a copy of its own, as in kubectl, so that a patch changes one of them.
+    return [json.loads(json.dumps(document)) for document in yaml.safe_load_all(path.read_text()) if document]
 
 
 def render(folder: Path) -> list[Manifest]:

@@ -248,6 +248,7 @@ def test_the_image_holds_the_versions_that_a_derived_one_must_keep():
 def test_no_image_has_a_tag_that_moves():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     overlays = [render(DEPLOY / "kubernetes" / folder) for folder in ("overlays/cpu", "overlays/gpu", "migration")]
+    overlays.append(render(Path(__file__).parent / "everything"))
     overlays.append(load_all(DEPLOY / "kubernetes" / "examples" / "ray-job.yaml"))
     images = {
         (container["image"], container["imagePullPolicy"])
@@ -256,5 +257,5 @@ def test_no_image_has_a_tag_that_moves():
         for _, pod in pod_templates(manifest)
         for container in containers(pod)
     }
-    tags = {f"registry.example/bandstand:{version}-{kind}" for kind in ("cpu", "gpu")}
+    tags = {f"registry.example/bandstand:{version}-{kind}" for kind in ("cpu", "gpu")} | {"postgres:18-bookworm"}
     assert images == {(tag, "IfNotPresent") for tag in tags}

@@ -21,12 +21,13 @@ import yaml
 
 from tests.deploy.kuberay import RAY_CLUSTER, RAY_JOB
 from tests.deploy.manifests import DEPLOY, containers, load_all, pod_templates, render
-from tests.deploy.operator import autoscaler_container, labelled
+from tests.deploy.operator import AGENT_PORT, autoscaler_container, labelled
 
 ROOT = DEPLOY.parent
 KUBERNETES = "1.33"
 OVERLAYS = [DEPLOY / "kubernetes" / "overlays" / name for name in ("cpu", "gpu")]
 RENDERED = [(overlay.name, manifest) for overlay in OVERLAYS for manifest in render(overlay)]
+RENDERED += [("everything", manifest) for manifest in render(Path(__file__).parent / "everything")]
 RENDERED += [("migration", manifest) for manifest in render(DEPLOY / "kubernetes" / "migration")]
 RENDERED += [("example", one) for one in load_all(DEPLOY / "kubernetes" / "examples" / "ray-job.yaml")]
 LABELS = [f"{source}: {manifest['kind']} {manifest['metadata']['name']}" for source, manifest in RENDERED]
@@ -42,9 +43,11 @@ def test_a_manifest_is_of_its_kind(source, manifest):
     match manifest["apiVersion"]:
         case "ray.io/v1":
             jsonschema.validate(manifest, {"RayCluster": RAY_CLUSTER, "RayJob": RAY_JOB}[manifest["kind"]])
-        case "postgresql.cnpg.io/v1":
+        case "postgresql.cnpg.io/v1" if manifest["kind"] == "Cluster":
             assert manifest["spec"]["instances"] >= 2
             assert manifest["spec"]["bootstrap"]["initdb"] == {"database": "bandstand", "owner": "bandstand"}
+        case "postgresql.cnpg.io/v1" | "monitoring.coreos.com/v1":
+            pass  # test_published_schemas, test_monitoring and test_backup look at these
         case _:
             kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
@@ -91,13 +94,23 @@ def test_the_token_of_the_autoscaler_is_in_its_container_alone(manifest):
         assert "kubernetes.io" not in json.dumps(head["volumes"])
 
 
+def test_training_data_is_mounted_for_reading_wherever_code_runs():
+    (cluster,) = [one for source, one in RENDERED if source == "everything" and one["kind"] == "RayCluster"]
+    for name, template in pod_templates(cluster):
+        (container,) = template["spec"]["containers"]
+        (mount,) = [one for one in container["volumeMounts"] if one["name"] == "training-data"]
+        assert mount["readOnly"] is True, name
+        assert {"name": "BANDSTAND_DATA", "value": mount["mountPath"]} in container["env"]
+        assert template["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
 def test_the_head_alone_has_the_databases_url():
     """Coordinators run beside their drivers, on the head; a trainer asks its coordinator, never the database."""
     for name, template in PODS:
         has = any(
             one["name"] == "BANDSTAND_DATABASE_URL" for part in containers(template) for one in part.get("env", [])
         )
-        assert has is not (name.endswith((" cpu", " gpu", "submitter"))), name
+        assert has is not name.endswith((" cpu", " gpu", "submitter")), name
 
 
 def test_every_volume_is_mounted_and_every_mount_is_a_volume():
@@ -146,7 +159,8 @@ def test_every_network_policy_selects_pods_that_there_are():
 
 
 def test_the_compose_file_follows_the_compose_specification():
-    command = [tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml")]
+    files = [str(DEPLOY / name) for name in ("compose.yaml", "compose.gpu.yaml")]
+    command = [tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", *files]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -154,12 +168,54 @@ def test_the_compose_file_follows_the_compose_specification():
 def test_every_variable_of_the_compose_file_stands_in_the_example_without_a_value():
     text = (DEPLOY / "compose.yaml").read_text()
     example = (DEPLOY / "environment.example").read_text()
-    wanted = set(re.findall(r"\$\{(\w+)", text))
-    assert wanted == {line.split("=")[0] for line in example.splitlines() if "=" in line and not line.startswith("#")}
+    secrets = set(re.findall(r"\$\{(\w+):\?", text))
+    assert secrets == {line.split("=")[0] for line in example.splitlines() if "=" in line and not line.startswith("#")}
     assert all(line.endswith("=") for line in example.splitlines() if not line.startswith("#"))
+    assert set(re.findall(r"\$\{(\w+):-", text)) == set(re.findall(r"^# (\w+)=", example, re.MULTILINE))
     services = yaml.safe_load(text)["services"]
     published = [port for service in services.values() for port in service.get("ports", [])]
     assert all(str(port).startswith("127.0.0.1:") for port in published)
+
+
+def composed():
+    """The services of the Compose file, and those with the file for GPUs over it."""
+    base = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    over = yaml.safe_load((DEPLOY / "compose.gpu.yaml").read_text())["services"]
+    return base, {name: service | over.get(name, {}) for name, service in base.items()}
+
+
+def test_one_worker_has_the_cpus_of_the_machine_with_and_without_gpus():
+    for services in composed():
+        starts = [name for name, one in services.items() if one.get("entrypoint", [])[:2] == ["ray", "start"]]
+        assert sorted(starts) == ["ray-head", "ray-worker"]
+        assert "--num-cpus=0" in services["ray-head"]["entrypoint"]
+    assert composed()[1]["ray-worker"]["image"].endswith("-gpu")
+    assert set(composed()[1]) == set(composed()[0])
+
+
+def test_a_worker_of_the_compose_file_tells_of_itself_and_is_given_time_to_drain():
+    services = composed()[0]
+    for name in ("ray-head", "ray-worker"):
+        assert f"127.0.0.1:{AGENT_PORT}/api/healthz" in services[name]["healthcheck"]["test"][-1]
+    for name, service in services.items():
+        assert int(service["stop_grace_period"].removesuffix("s")) > 30, name  # Ray drains a node for that long
+    assert all("6379" not in str(port) for service in services.values() for port in service.get("ports", []))
+
+
+def test_the_server_of_the_compose_file_believes_its_gateway_alone():
+    whole = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    (network,) = whole["networks"]["default"]["ipam"]["config"]
+    command = whole["services"]["bandstand"]["command"]
+    assert command[command.index("--proxies") + 1] == network["gateway"]
+
+
+def test_secrets_of_the_compose_file_do_not_get_into_git():
+    done = subprocess.run(
+        ["git", "check-ignore", "deploy/.env", "deploy/data/x.csv"], cwd=ROOT, capture_output=True, text=True
+    )
+    if done.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert done.stdout.split() == ["deploy/.env", "deploy/data/x.csv"]
 
 
 def test_the_dockerfile_pleases_its_linter():
@@ -211,10 +267,11 @@ def serve_commands():
     dockerfile = json.loads(re.findall(r"^CMD (.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[-1])
     unit = re.findall(r"^ExecStart=\S+ (.+)$", (DEPLOY / "bandstand.service").read_text(), re.MULTILINE)[0].split()
     (deployment,) = [one for one in render(OVERLAYS[0]) if one["kind"] == "Deployment"]
-    return [dockerfile, unit, deployment["spec"]["template"]["spec"]["containers"][0]["args"]]
+    compose = composed()[0]["bandstand"]["command"]
+    return [dockerfile, unit, deployment["spec"]["template"]["spec"]["containers"][0]["args"], compose]
 
 
-@pytest.mark.parametrize("words", serve_commands(), ids=["Dockerfile", "unit", "Deployment"])
+@pytest.mark.parametrize("words", serve_commands(), ids=["Dockerfile", "unit", "Deployment", "Compose"])
 def test_the_files_start_the_server_with_options_that_it_has(words):
     from typer.main import get_command
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-__all__ = ["Said", "distributions_of", "modules_hidden_beside", "run_commands", "run_python"]
+from deploy.releasing.packages import distributions_of
+
+__all__ = ["Said", "modules_hidden_beside", "run_commands", "run_python"]
 
 
 class Said(NamedTuple):
@@ -22,28 +23,6 @@ class Said(NamedTuple):
     code: int
     out: str
     err: str
-
-
-def distributions_of(*extras: str) -> set[str]:
-    """What an installation with these extras brings, Bandstand included, by its metadata."""
-    seen: set[tuple[str, str]] = set()
-    waiting = [("bandstand", extra) for extra in ("", *extras)]
-    while waiting:
-        name, extra = waiting.pop()
-        if (name, extra) in seen:
-            continue
-        seen.add((name, extra))
-        for requirement in map(Requirement, _requires(name)):
-            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
-                waiting += [(canonicalize_name(requirement.name), each) for each in ("", *requirement.extras)]
-    return {name for name, _ in seen}
-
-
-def _requires(name: str) -> list[str]:
-    try:
-        return metadata.requires(name) or []
-    except metadata.PackageNotFoundError:  # for another system or Python
-        return []
 
 
 def modules_hidden_beside(*extras: str) -> list[str]:

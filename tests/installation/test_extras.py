@@ -14,7 +14,8 @@ import pytest
 from bandstand.errors import MissingExtraError
 from bandstand.extras import EXTRAS, missing_packages, require, require_module
 from bandstand.store.store import Store
-from tests.installation.hiding import distributions_of, modules_hidden_beside, run_commands, run_python
+from deploy.releasing.packages import distributions_of
+from tests.installation.hiding import modules_hidden_beside, run_commands, run_python
 from tests.service.client.servers import LoopbackServer
 from tests.service.store.written_study import make_spec, train
 

@@ -129,7 +129,9 @@ def test_exploration_ends_at_max_builds_and_says_so() -> None:
     def build(hp: Any) -> None:
         builds.append(copy.copy(hp.Choice("c", list(range(50)))))
 
-    with pytest.warns(UserWarning, match=r"hyperparameters that were not found within max_builds; .* raise max_builds"):
+    with pytest.warns(
+        UserWarning, match=r"more hyperparameters than were found within max_builds; .* raise max_builds"
+    ):
         space = SearchSpace.from_keras_tuner(build, max_builds=5)
     assert builds == [0, 1, 2, 3, 4]
     assert space.parameters["c"].size == 50
@@ -161,9 +163,18 @@ def test_values_for_which_a_builder_raises_do_not_end_the_exploration() -> None:
         (lambda hp: hp.Fixed("x", None), r"x: a choice must be a str, int, float or bool, .* got None"),
         (lambda hp: (hp.Boolean("a b"), hp.Boolean("a_b")), "must differ in letters, .* got 'a b' and 'a_b'; rename"),
         (lambda hp: None, "build_model must ask hp for at least one hyperparameter; got none"),
-        (lambda hp: hp["x"], "must build with its hyperparameters' defaults; it raised KeyError: 'x does not exist"),
-        (lambda hp: hp.conditional_scope("x", [1]).__enter__(), "a scope's parent must be declared before; got 'x'"),
-        ("train:build", "build_model must be a function of hp; got 'train:build'; of a HyperModel pass its build"),
+        (
+            lambda hp: hp["x"],
+            "must work with the defaults of its hyperparameters; it raised KeyError: 'x does not exist",
+        ),
+        (
+            lambda hp: hp.conditional_scope("x", [1]).__enter__(),
+            "a scope's parent must be declared before the scope; got 'x'",
+        ),
+        (
+            "train:build",
+            "build_model must be a function of hp; got 'train:build'; for a HyperModel pass its method build",
+        ),
     ],
 )
 def test_what_cannot_be_a_space_is_refused_in_one_line(build: Builder, message: str) -> None:
@@ -179,7 +190,7 @@ def test_one_name_for_two_ranges_under_different_conditions_is_refused() -> None
         hp.Int("units", 1, 9, parent_name="model", parent_values=["cnn"])
 
     with pytest.raises(
-        ValueError, match=r"a name must have one range in the whole space; got 'units' with two; rename"
+        ValueError, match=r"a name must have one range in the whole space; got 'units' with two ranges; rename"
     ):
         SearchSpace.from_keras_tuner(build)
 

@@ -82,19 +82,19 @@ def test_steps_that_tune_cannot_make_become_a_choice_of_the_values(parameter, va
     [
         (tune.randn(0, 1), r"x: tune\.randn has no bounds, .*; use tune\.uniform"),
         (tune.qrandn(0, 1, 0.1), r"x: tune\.qrandn has no bounds, .*; use tune\.uniform"),
-        (tune.sample_from(lambda config: 1), r"x: tune\.sample_from cannot be converted, since it is code; use"),
+        (tune.sample_from(lambda config: 1), r"x: tune\.sample_from cannot be converted, because it is code; use"),
         (
             tune.qloguniform(0.1, 1, 0.1),
-            r"x: tune\.qloguniform has a step and a log scale, .* got q=0\.1; use tune\.log",
+            r"x: tune\.qloguniform has both a step and a log scale, .* got q=0\.1; use tune\.log",
         ),
         (
             tune.qlograndint(2, 8, 2),
-            r"x: tune\.qlograndint has a step and a log scale, .* got q=2; use tune\.lograndint",
+            r"x: tune\.qlograndint has both a step and a log scale, .* got q=2; use tune\.lograndint",
         ),
-        (tune.randint(3, 3), "x: the range must hold a value; got lower=3, upper=3; raise upper"),
+        (tune.randint(3, 3), "x: the range must contain a value; got lower=3, upper=3; raise upper"),
         (tune.choice([[64, 32], [128]]), r"x: a choice must be a str, .* got \[64, 32\]; use a string"),
         (None, "x: a choice must be .* got None"),
-        (lambda: 1, "x: a function cannot be converted, since a space is data; got <function"),
+        (lambda: 1, "x: a function cannot be converted, because a space is data; got <function"),
     ],
 )
 def test_what_has_no_counterpart_is_refused_by_name_with_the_way_out(domain, message):
@@ -117,7 +117,7 @@ def test_branches_are_refused_for_tune_because_its_samplers_know_no_conditions()
 
 
 def test_nested_keys_that_meet_in_one_name_are_refused():
-    with pytest.raises(ValueError, match="a name must be used once in the whole space; got 'a_b' twice"):
+    with pytest.raises(ValueError, match="a name must occur once in the whole space; got 'a_b' twice"):
         SearchSpace.from_tune({"a": {"b": 1}, "a_b": 2})
 
 

@@ -59,8 +59,8 @@ def _described(name: str, command: Command) -> str:
     if arguments:
         parts.append(table(("argument", "meaning"), ((code(_named(each)), each.help or "") for each in arguments)))
     if options:
-        rows = [(_option(each), _default(each), each.help or "") for each in options if each.name != "help"]
-        parts.append(table(("option", "default", "meaning"), rows) if rows else "")
+        rows = [(_option(each), each.help or "", _default(each)) for each in options if each.name != "help"]
+        parts.append(table(("option", "meaning", "default"), rows) if rows else "")
     return "\n\n".join(part for part in parts if part)
 
 

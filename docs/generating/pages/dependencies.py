@@ -52,6 +52,7 @@ _REASONS = {
     "playwright": "opens pages in a browser, in tests",
     "plotly": "figures that open without a network",
     "prometheus-client": "the server's figures in the format of Prometheus",
+    "promql-parser": "checks the alert rules of `deploy/`",
     "psutil": "measures the memory of a trainer and of the dashboard's process",
     "psycopg": "the driver for PostgreSQL",
     "pyarrow": "trials as Parquet",

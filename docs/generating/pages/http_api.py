@@ -94,15 +94,15 @@ def _operation(method: str, path: str, operation: Described, role: str | None, s
     rows = [
         (
             code(each["name"]),
-            each["in"],
+            each.get("description") or each["schema"].get("description", ""),
             _type(each["schema"], schemas),
             _default(each["schema"]),
-            each.get("description") or each["schema"].get("description", ""),
+            each["in"],
         )
         for each in operation.get("parameters", ())
     ]
     if rows:
-        parts.append(table(("parameter", "in", "type", "default", "meaning"), rows))
+        parts.append(table(("parameter", "meaning", "type", "default", "in"), rows))
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         parts.append(f"Body: {_references(content.get('schema', {}), schemas) or code(kind)}.")
     statuses = [
@@ -139,15 +139,15 @@ def _schema(name: str, schema: Described, schemas: Described) -> str:
     rows: list[tuple[str, ...]] = [
         (
             code(field),
+            described.get("description", ""),
             _type(described, schemas),
             "required" if field in required else _default(described),
-            described.get("description", ""),
         )
         for field, described in schema["properties"].items()
     ]
-    columns: tuple[str, ...] = ("field", "type", "default", "meaning")
-    if not any(row[-1] for row in rows):
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    columns: tuple[str, ...] = ("field", "meaning", "type", "default")
+    if not any(meaning for _, meaning, *_ in rows):
+        columns, rows = ("field", "type", "default"), [(row[0], *row[2:]) for row in rows]
     about = inspect.cleandoc(schema.get("description", ""))
     return "\n\n".join([f"### {name}", *([about] if about else []), table(columns, rows)])
 

@@ -108,5 +108,5 @@ def make() -> str:
 
 
 def _parameter(kind: str) -> str:
-    rows = ((code(name), *others) for name, *others in PARAMETERS[kind])
-    return f"### Type `{kind}`\n\n{table(('setting', 'type', 'default', 'meaning'), rows)}"
+    rows = ((code(name), meaning, form, default) for name, form, default, meaning in PARAMETERS[kind])
+    return f"### Type `{kind}`\n\n{table(('setting', 'meaning', 'type', 'default'), rows)}"

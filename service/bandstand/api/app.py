@@ -38,10 +38,11 @@ from bandstand.store.store import Store
 
 __all__ = ["make_app"]
 
-_DESCRIPTION = """Hyperparameter optimization for Keras, for a team: submit studies, watch them, review them.
+_DESCRIPTION = """A Bandstand server over HTTP. A team submits studies to it, watches them and reads their reports.
 
-Every request but `/healthz` and `/readyz` carries a token (`Authorization: Bearer …`), made by `bandstand token
-create`. Every error is a problem as of RFC 9457, with one line that says the rule, the value and the way out."""
+Every request needs a token (`Authorization: Bearer …`), except `/healthz` and `/readyz`. An admin creates tokens with
+`bandstand token create`. Every error is a problem as RFC 9457 describes it. Its `detail` is one line with the rule, the
+value and the way out."""
 
 
 def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:

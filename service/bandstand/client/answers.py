@@ -45,9 +45,10 @@ _READERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Best(BestTrial):
-    """A study's best trial; `model_path` is where the cluster keeps its file."""
+    """The best trial of a study. `model_path` is the path of its model on the cluster."""
 
-    test_metrics: dict[str, float] | None = None  # of the model on the test data, looked at once, after the search
+    test_metrics: dict[str, float] | None = None
+    """Metrics of that model on the test data, measured once, after the search. None before that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +165,14 @@ class StudyEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class Me:
-    """Whose token it is, and what it allows."""
+    """The user and the role of a token."""
 
     user: str
-    role: str  # viewer, submitter, admin
+    """Name of the user."""
+    role: str
+    """Role of the token: viewer, submitter or admin."""
     expires_at: datetime
+    """Time at which the token expires."""
 
 
 def record_from(kind: type[T], answer: object) -> T:
@@ -183,8 +187,8 @@ def record_from(kind: type[T], answer: object) -> T:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "all of it"
         raise ServerAnswerError(
-            f"the server's answer must have all that a {kind.__name__} has; {where}: {first['msg']}: is it of another "
-            "version?"
+            f"the server's answer is not what this version expects ({kind.__name__}, {where}: {first['msg']}): use "
+            "the same version of Bandstand on both sides"
         ) from None
     return record
 
@@ -203,11 +207,13 @@ def spec_from(answer: object) -> StudySpec:
         ServerAnswerError: it is none that this version understands.
     """
     if not isinstance(answer, Mapping):
-        raise ServerAnswerError("a study must have its settings; the server tells none: is it of another version?")
+        raise ServerAnswerError(
+            "the server's answer has no settings of the study: use the same version of Bandstand on both sides"
+        )
     try:
         return study_spec_from(answer, "the server's study")
     except (InputError, TypeError, AttributeError) as error:
-        raise ServerAnswerError(f"{error}: is the server of another version?") from None
+        raise ServerAnswerError(f"{error}; use the same version of Bandstand on both sides") from None
 
 
 def progress_from(spec: StudySpec, answer: Mapping[str, object]) -> StudyProgress:

@@ -29,38 +29,46 @@ _PAGE = 200
 
 
 class Client:
-    """A server.
+    """A connection to a Bandstand server.
 
     Raises, from any method:
-        NotLoggedInError: the server wants a token, and this one is not good.
-        NotAllowedError: the token's role does not allow it.
-        TooManyRequestsError: it was asked too often, even after waiting.
-        ServerUnreachableError: it does not answer, even after waiting.
-        ServerAnswerError: what answers is no Bandstand server, or one of another version.
-        ServerMistakeError: it says that it made a mistake.
+        NotLoggedInError: the token is missing or not valid.
+        NotAllowedError: the role of the token does not allow it.
+        TooManyRequestsError: there were too many requests, even after waiting.
+        ServerUnreachableError: the server does not answer, even after waiting.
+        ServerAnswerError: the URL is not a Bandstand server's, or the server has another version.
+        ServerMistakeError: the server reports a mistake of its own.
+
+    Example:
+        >>> from bandstand import Client
+        >>> with Client("https://bandstand.example", token="bandstand_…") as client:  # doctest: +SKIP
+        ...     study = client.submit(spec)
+        ...     study.watch()
+        ...     print(study.best.params)
     """
 
     def __init__(self, url: str | None = None, *, token: str | None = None, retry_seconds: float = 90.0):
-        """Asks nothing yet.
+        """This does not ask the server yet.
 
         Args:
-            url: of the server; else BANDSTAND_URL, else where `bandstand login` was last.
-            token: else BANDSTAND_TOKEN, else what `bandstand login` has kept for this server.
-            retry_seconds: how long to try again what may be asked twice, when the server is away or too busy.
+            url: URL of the server. Default: BANDSTAND_URL, or the server of your login.
+            token: token of the user. Default: BANDSTAND_TOKEN, or the token of your login to this server.
+            retry_seconds: seconds for which a request is repeated if the server is away or too busy. Only requests
+                that can safely be repeated are.
 
         Raises:
-            InputError: there is no server, or its URL is none.
+            InputError: no server is named, or the URL is not valid.
         """
         login = find_login(url, token)
         if login is None:
             raise InputError(
-                "a server must be named; none is: give its URL, set BANDSTAND_URL, or `bandstand login URL`"
+                "a server must be named, and none is: give its URL, set BANDSTAND_URL, or run `bandstand login URL`"
             )
         self._connection = Connection(login.url, login.token, retry_seconds)
 
     @property
     def url(self) -> str:
-        """Of the server."""
+        """URL of the server."""
         return self._connection.url
 
     def __repr__(self) -> str:
@@ -73,11 +81,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End its connections."""
+        """Close the connection."""
         self._connection.close()
 
     def me(self) -> Me:
-        """Whose token this is, and what it allows."""
+        """Get the user, the role and the end of the token."""
         return record_from(Me, self._connection.get("/me"))
 
     # -- studies ----------------------------------------------------------------------------------------------------
@@ -93,21 +101,21 @@ class Client:
         code_path: Sequence[str | Path] | None = None,
         say: Callable[[str], None] = print,
     ) -> RemoteStudy:
-        """Have the server run a study. The same again is the same study.
+        """Submit a study. Submitting it again has no effect.
 
         Args:
-            spec: the study; a dict is read like a study file. Its functions may be of a notebook.
-            code: the folder of the project, all of which is sent; left out, the Python files beside the study's modules
-                are, unless they are installed.
-            workers: trainers at the same time; as many as the cluster has room for when left out.
-            priority: the higher, the sooner.
-            labels: that a node must have to run it.
-            code_path: folders in which modules are looked for; the running script's and the current one when left out.
-            say: is told what goes along, a line each.
+            spec: the study. A dict is read like a study file. Functions may come from a notebook.
+            code: folder to send as the study's code. Default: the Python files beside the modules that the study names,
+                unless these are installed packages.
+            workers: number of trainers that work at the same time. Default: as many as fit on the cluster.
+            priority: submissions with a higher number run sooner.
+            labels: labels that a node must have to run the study.
+            code_path: folders that hold the modules. Default: the folder of the running script and the current one.
+            say: called with each line about the code that is sent.
 
         Raises:
-            InputError: the study cannot be run as it stands, or its code cannot be packed.
-            StudyNameTakenError: the name belongs to a study with other settings or other code; `differences` has them.
+            InputError: a setting breaks a rule, or the code cannot be packed.
+            StudyNameTakenError: the name belongs to a study with other settings or code. `differences` lists them.
         """
         stop_script("Client.submit")
         packed = pack_study(_spec(spec), code, code_path)
@@ -130,23 +138,23 @@ class Client:
         code_path: Sequence[str | Path] | None = None,
         say: Callable[[str], None] = print,
     ) -> RemoteComparison:
-        """Have the server compare strategies at the budget of a study. More strategies or repeats extend it.
+        """Submit a comparison of strategies. Submitting it again with more strategies or repeats extends it.
 
         Args:
-            spec: what all studies share.
-            strategies: such as `tpe+asha`; the spec's own when left out. Random and grid search are always among them.
-            repeats: studies of each strategy, a seed each.
-            name: the spec's with -comparison when left out.
-            code: this and the others as of `submit`.
-            workers: as of `submit`.
-            priority: as of `submit`.
-            labels: as of `submit`.
-            code_path: as of `submit`.
-            say: as of `submit`.
+            spec: the settings that all studies share. Its budget is the budget of each study.
+            strategies: such as `tpe+asha`. Default: the spec's own strategy. Random and grid search always take part.
+            repeats: number of studies per strategy, each with its own seed.
+            name: name of the comparison. Default: the spec's name with -comparison.
+            code: as in `submit`, like the other arguments.
+            workers: as in `submit`.
+            priority: as in `submit`.
+            labels: as in `submit`.
+            code_path: as in `submit`.
+            say: as in `submit`.
 
         Raises:
-            InputError, StudyNameTakenError: as `submit`.
-            StudyInUseError: it runs, so that it cannot be extended now.
+            InputError, StudyNameTakenError: as in `submit`.
+            StudyInUseError: the comparison is running, so it cannot be extended now.
         """
         stop_script("Client.compare")
         packed = pack_study(_spec(spec), code, code_path)
@@ -157,17 +165,17 @@ class Client:
         return RemoteComparison(self._connection, name)
 
     def comparison(self, name: str) -> RemoteComparison:
-        """A comparison that is there.
+        """Get a comparison by its name.
 
         Raises:
-            ComparisonNotFoundError: there is none of this name.
+            ComparisonNotFoundError: no comparison has this name.
         """
         comparison = RemoteComparison(self._connection, name)
         comparison.detail()
         return comparison
 
     def comparisons(self) -> list[dict[str, Any]]:
-        """All comparisons as the server tells them, the newest first."""
+        """List all comparisons, the newest first, as the server describes them."""
         return list(self._pages("/comparisons", "comparisons"))
 
     def _order(
@@ -213,27 +221,27 @@ class Client:
         stored = spec_from(there.spec)
         if _functions(stored) != _functions(packed.spec):
             raise StudyNameTakenError(
-                f"a name belongs to one study with its code; the functions of {stored.name!r}, or what they use, are "
-                "not those that it was submitted with: give this one a new name",
+                f"a name belongs to one study with its code; {stored.name!r} was submitted with other functions, or "
+                "they use other things now: give this one a new name",
                 packed.spec.differences(stored),
             )
         return there.submission.code if there.submission is not None else None
 
     def study(self, name: str) -> RemoteStudy:
-        """A study that is there.
+        """Get a study by its name.
 
         Raises:
-            StudyNotFoundError: there is none of this name.
+            StudyNotFoundError: no study has this name.
         """
         study = RemoteStudy(self._connection, name)
         study.detail()
         return study
 
     def find(self, name: str) -> RemoteStudy | RemoteComparison:
-        """A study or a comparison that is there.
+        """Get a study or a comparison by its name.
 
         Raises:
-            StudyNotFoundError: there is neither of this name.
+            StudyNotFoundError: nothing has this name.
         """
         try:
             return self.study(name)
@@ -244,18 +252,18 @@ class Client:
                 raise missing from None
 
     def studies(self, state: str | None = None, submitter: str | None = None) -> pd.DataFrame:
-        """A row per study, the newest first: name, state, metric, trials, epochs, best_value, submitter, …
+        """List studies, the newest first, one row each: name, state, metric, trials, epochs, best_value, submitter, …
 
         Args:
-            state: only those in this state.
-            submitter: only this user's.
+            state: list only studies in this state.
+            submitter: list only studies of this user.
         """
         import pandas as pd
 
         return pd.DataFrame(list(self.iter_studies(state, submitter)))
 
     def iter_studies(self, state: str | None = None, submitter: str | None = None) -> Iterator[dict[str, Any]]:
-        """The same, as the server tells them, page by page."""
+        """List the same studies as dicts, page by page, as the server describes them."""
         return self._pages("/studies", "studies", state=state, submitter=submitter)
 
 

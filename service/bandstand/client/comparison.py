@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from bandstand.client.answers import ComparisonDetail, record_from, spec_from
 from bandstand.client.connection import path_of
 from bandstand.client.submission import ENDED, POLL_SECONDS, RemoteSubmission
+from bandstand.report.text import counted
 from bandstand.study.states import StudyState
 from bandstand.study.study_spec import StudySpec
 
@@ -22,27 +23,27 @@ __all__ = ["RemoteComparison"]
 
 
 class RemoteComparison(RemoteSubmission):
-    """A comparison on a server; errors as of `RemoteSubmission`."""
+    """A comparison on a server. `Client.compare` and `Client.comparison` return one."""
 
     kind = "comparison"
     _resource = "comparisons"
 
     def detail(self) -> dict[str, Any]:
-        """All that the server tells of it in one answer, as it tells it: spec, strategies, studies, runs, …"""
+        """Get the comparison as the server describes it: spec, strategies, studies, runs, …"""
         return self._connection.get(path_of("comparisons", self.name))
 
     @property
     def state(self) -> str:
-        """queued, running, stopping, finished, stopped or failed."""
+        """The state: queued, running, stopping, finished, stopped or failed."""
         return self._look().state
 
     @property
     def spec(self) -> StudySpec:
-        """What all of its studies share."""
+        """The settings that all of its studies share."""
         return spec_from(self._look().spec)
 
     def studies(self) -> pd.DataFrame:
-        """A row per study: strategy, repeat, name, state, trials, epochs, best_value, …"""
+        """Get all studies, one row each: strategy, repeat, name, state, trials, epochs, best_value, …"""
         import pandas as pd
 
         rows = [
@@ -52,13 +53,13 @@ class RemoteComparison(RemoteSubmission):
         return pd.DataFrame(rows)
 
     def watch(self, stream: TextIO | None = None) -> str:
-        """Show how many of its studies have ended, until all have. Ctrl-C ends the watching, not the comparison.
+        """Show how many studies have finished, until the comparison ends. Ctrl-C stops the watching, not the studies.
 
         Args:
-            stream: where to show it; standard output when left out.
+            stream: where to show the progress. Default: standard output.
 
         Returns:
-            Its state: finished, stopped or failed; another one after Ctrl-C.
+            The state: finished, stopped or failed. After Ctrl-C it is another one.
         """
         told: str | None = None
         detail = self._look()
@@ -73,7 +74,7 @@ class RemoteComparison(RemoteSubmission):
                 time.sleep(POLL_SECONDS)
                 detail = self._look()
         except KeyboardInterrupt:
-            print(f"{self.name} goes on at {self._connection.url}; it is only watched no more", file=sys.stderr)
+            print(f"stopped watching; {self.name} goes on at {self._connection.url}", file=sys.stderr)
         return detail.state
 
     def _look(self) -> ComparisonDetail:
@@ -85,4 +86,4 @@ def _line_from(detail: ComparisonDetail) -> str:
     done = sum(study.state is StudyState.FINISHED for study in studies)
     running = [study.name for study in studies if study.state is StudyState.RUNNING]
     now = f", now {running[0]}" if running else ""
-    return f"{detail.name}: {detail.state}, {done} of {len(detail.studies)} studies{now}"
+    return f"{detail.name}: {detail.state}, {done} of {counted(len(detail.studies), 'study', 'studies')} finished{now}"

@@ -163,7 +163,7 @@ class Connection:
         """What to say of a server that was not reached."""
         why = one_line(error) if str(error) else type(error).__name__
         return ServerUnreachableError(
-            f"the server must answer; {self.url} does not ({why}): check the address, and that it runs"
+            f"the server must answer; {self.url} does not ({why}): check the URL, and whether the server runs"
         )
 
     def error_from(self, response: httpx.Response) -> BandstandError:
@@ -171,15 +171,19 @@ class Connection:
         status, detail = response.status_code, _detail_of(response)
         if response.is_redirect:
             return ServerAnswerError(
-                f"the server must answer itself; {self.url} sends us to {response.headers.get('location', '?')!r}: "
-                "use that address"
+                f"the URL must be the server's own; {self.url} redirects to {response.headers.get('location', '?')!r}: "
+                "use that URL"
             )
         if detail is None:
             if status == 401 and response.headers.get("WWW-Authenticate", "").startswith("Bearer"):  # to HEAD, no body
                 return NotLoggedInError(TOKEN_NEEDED)
             if status in _BUSY:
-                return ServerUnreachableError(f"{self.url} cannot work now (HTTP {status}): try again in a moment")
-            return ServerAnswerError(f"{self.url} answers with HTTP {status}, not as a Bandstand server: check the URL")
+                return ServerUnreachableError(
+                    f"the server {self.url} cannot work now (HTTP {status}): try again in a moment"
+                )
+            return ServerAnswerError(
+                f"{self.url} answers with HTTP {status}, but not as a Bandstand server does: check the URL"
+            )
         differences = response.json().get("differences") if response.content else None
         if status == 409 and differences is not None:
             return StudyNameTakenError(detail, [str(each) for each in differences])
@@ -197,15 +201,22 @@ def _checked(url: str) -> str:
     except (httpx.InvalidURL, TypeError):
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise InputError(f"the server's URL must be like https://bandstand.example; got {url!r}")
+        raise InputError(
+            f"the server's URL must begin with http:// or https://, such as https://bandstand.example; got {url!r}"
+        )
     if parsed.userinfo or parsed.query or parsed.fragment:
-        raise InputError("the server's URL must have no user, password or query: give the token apart from it")
+        raise InputError(
+            "the server's URL must have no user, password or query: give the token in BANDSTAND_TOKEN or --token-file"
+        )
     return url.rstrip("/")
 
 
 def _checked_token(token: str) -> str:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise InputError("a token must be as `bandstand token create` printed it; this one has other characters in it")
+        raise InputError(
+            "a token must be exactly what `bandstand token create` printed; this one has other characters: copy it "
+            "again"
+        )
     return token
 
 
@@ -237,6 +248,6 @@ def _object_from(response: httpx.Response) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         raise ServerAnswerError(
-            f"{response.request.url.host} answers with what is not JSON: check that the URL is a Bandstand server's"
+            f"{response.request.url.host} does not answer with JSON: check that the URL is a Bandstand server's"
         )
     return found

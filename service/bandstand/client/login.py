@@ -66,7 +66,8 @@ def saved_login() -> Login | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"a login must be readable; {file} is not ({type(error).__name__}): `bandstand login` writes it anew"
+            f"the file of your login must be readable; {file} is not ({type(error).__name__}): log in again "
+            "with `bandstand login`"
         ) from None
 
 

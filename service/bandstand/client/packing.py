@@ -70,12 +70,15 @@ def pack_study(
         wanted = named | (_modules_in(pickled) if pickled else set())
         files, notes = _python_files(_homes_of(wanted, folders))
     notes += clash_notes(spec, places)
-    notes += [f"module {name!r} is not here: the cluster must have it" for name in _missing(named, files, folders)]
+    notes += [
+        f"the module {name!r} is not on this machine, so the cluster must have it"
+        for name in _missing(named, files, folders)
+    ]
     if pickled is not None:
         pickled = pack_functions(functions, [part.encode() for part in files] + list(files.values()))
         spec = with_packed(spec, pickled)
         names = ", ".join(dict.fromkeys(function.short_name for function in functions))
-        notes.append(f"functions of this session go along as they are now: {names}")
+        notes.append(f"sending functions of this session as they are now: {names}")
         files = files | pickled.files
     if not files:
         return PackedStudy(spec=spec, archive=None, notes=notes)
@@ -91,7 +94,7 @@ def _whole_folder(folder: Path) -> tuple[dict[str, bytes], list[str]]:
     notes = []
     if left_out:
         more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-        notes.append(f"left out of {folder}: {', '.join(left_out[:_NAMED])}{more}")
+        notes.append(f"not sent from {folder}: {', '.join(left_out[:_NAMED])}{more}")
     return {name: path.read_bytes() for name, path in paths.items()}, notes
 
 
@@ -106,14 +109,18 @@ def _python_files(folders: Iterable[Path]) -> tuple[dict[str, bytes], list[str]]
         for name, path in paths.items():
             content = path.read_bytes()
             if files.setdefault(name, content) != content:
-                raise InputError(f"code must be one folder; {name!r} is in two, of which one is {folder}: name it")
-        notes.append(f"the Python files of {folder} go along; code={str(folder)!r} sends all of it")
+                raise InputError(
+                    f"code must be one folder; {name!r} is in two, and one of them is {folder}: name the folder to send"
+                )
+        notes.append(f"sending the Python files of {folder}; code={str(folder)!r} sends all of its files")
     return files, notes
 
 
 def _check_folder(folder: Path) -> None:
     if folder.resolve() in (Path.home().resolve(), Path(folder.resolve().anchor)):
-        raise InputError(f"code must be a project's folder; {str(folder)!r} holds everything: give the project its own")
+        raise InputError(
+            f"code must be the folder of a project; {str(folder)!r} holds everything: give the project its own folder"
+        )
 
 
 def _homes_of(modules: Iterable[str], folders: Sequence[Path]) -> list[Path]:

@@ -30,42 +30,42 @@ _AWAY_SECONDS = 1800.0
 
 
 class RemoteStudy(RemoteSubmission):
-    """A study on a server; errors as of `RemoteSubmission`."""
+    """A study on a server. `Client.submit` and `Client.study` return one."""
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
     def detail(self) -> dict[str, Any]:
-        """All that the server tells of it in one answer, as it tells it: spec, progress, submission, runs."""
+        """Get the study as the server describes it: spec, progress, submission, runs."""
         return self._connection.get(self._path())
 
     @property
     def state(self) -> str:
-        """queued, running, interrupted, stopped, finished or failed."""
+        """The state: queued, running, interrupted, stopped, finished or failed."""
         return self._look().state
 
     @property
     def spec(self) -> StudySpec:
-        """What was asked."""
+        """The settings of the study."""
         return spec_from(self._look().spec)
 
     @property
     def progress(self) -> StudyProgress:
-        """Where it stands."""
+        """The progress of the study."""
         detail = self._look()
         return progress_from(spec_from(detail.spec), detail.progress)
 
     @property
     def best(self) -> Best:
-        """Its best trial so far.
+        """The best trial so far.
 
         Raises:
-            StudyNotFoundError: none has a value yet, too.
+            StudyNotFoundError: the study does not exist, or no trial has a value yet.
         """
         answer = self._connection.get(self._path("best"))
         return record_from(Best, answer)
 
     def trials(self) -> pd.DataFrame:
-        """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds, …, and params_<name>."""
+        """Get all trials, one row each: number, state, reason, value, best_epoch, epochs, seconds, …, params_<name>."""
         import pandas as pd
 
         rows = []
@@ -82,7 +82,7 @@ class RemoteStudy(RemoteSubmission):
         return frame
 
     def iter_trials(self) -> Iterator[dict[str, Any]]:
-        """All trials as the server tells them, by their numbers, page by page."""
+        """Get all trials as dicts, by their numbers, page by page."""
         after = None
         while True:
             page = self._connection.get(self._path("trials"), after=after, limit=_PAGE)
@@ -97,15 +97,15 @@ class RemoteStudy(RemoteSubmission):
     # -- waiting ----------------------------------------------------------------------------------------------------
 
     def watch(self, stream: TextIO | None = None) -> str:
-        """Show its progress until it ends. Ctrl-C ends the watching, not the study.
+        """Show the progress until the study ends. Ctrl-C stops the watching, not the study.
 
-        A lost connection and a server that is started again are waited for.
+        If the connection is lost, this waits for the server for up to half an hour.
 
         Args:
-            stream: where to show it; standard output when left out.
+            stream: where to show the progress. Default: standard output.
 
         Returns:
-            Its state: finished, stopped or failed; another one after Ctrl-C.
+            The state: finished, stopped or failed. After Ctrl-C it is another one.
         """
         from bandstand.client.watching import make_view
 
@@ -128,20 +128,30 @@ class RemoteStudy(RemoteSubmission):
                     elif event.kind == "ended":
                         state = record_from(StudyEnd, event.content).state
         except KeyboardInterrupt:
-            print(f"{self.name} goes on at {self._connection.url}; it is only watched no more", file=sys.stderr)
+            print(f"stopped watching; {self.name} goes on at {self._connection.url}", file=sys.stderr)
         return state
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
     def extend(self, budget: Budget | Mapping[str, float]) -> None:
-        """Let it spend more; one that has finished goes on, one that was stopped waits until it is resumed.
+        """Raise the budget. A finished study continues. A stopped one waits until it is resumed.
 
         Args:
-            budget: new totals of what is limited: epochs, trials, wall_seconds, gpu_hours.
+            budget: new totals of limits that the study has: epochs, trials, wall_seconds, gpu_hours.
+
+        Raises:
+            InputError: the study has no such limit, or the new total is not higher.
         """
         limits = budget.model_dump(exclude_none=True) if isinstance(budget, Budget) else dict(budget)
         self._connection.post(self._path("extend"), {"budget": limits})
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
-        """Have it try these params next."""
+        """Add a trial with these params. It is trained next, within the budget.
+
+        Args:
+            params: a value for each parameter of the study's space.
+
+        Raises:
+            InputError: the params are not a point of the space, or the strategy takes no trials from users.
+        """
         self._connection.post(self._path("enqueue"), {"params": dict(params)})

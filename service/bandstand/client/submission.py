@@ -28,11 +28,11 @@ _REPORT_SECONDS = 330.0
 
 
 class RemoteSubmission:
-    """A study or a comparison on a server. Everything it tells is asked for at that moment.
+    """A study or a comparison on a server. Each property and method asks the server.
 
     Raises, from any method and property:
-        StudyNotFoundError: it is not there any more.
-        NotLoggedInError, NotAllowedError, TooManyRequestsError, ServerUnreachableError, ServerAnswerError: as of
+        StudyNotFoundError: it does not exist any more.
+        NotLoggedInError, NotAllowedError, TooManyRequestsError, ServerUnreachableError, ServerAnswerError: as from
             `Client`.
     """
 
@@ -49,20 +49,20 @@ class RemoteSubmission:
 
     @property
     def state(self) -> str:
-        """Where it stands, in a word."""
+        """The state in one word."""
         raise NotImplementedError
 
     @property
     def spec(self) -> StudySpec:
-        """What was asked; of a comparison, what all of its studies share."""
+        """The settings of the study, or those that all studies of the comparison share."""
         raise NotImplementedError
 
     def logs(self, follow: bool = False, run: int | None = None) -> str:
-        """What the study's jobs have printed.
+        """Get the output of a job.
 
         Args:
-            follow: print it as it comes, until nothing more will.
-            run: which job, from 1; the latest when left out.
+            follow: also print the output while it comes, until the job ends.
+            run: number of the job, from 1. Default: the latest.
         """
         pieces = []
         for piece in self.iter_logs(follow, run):
@@ -72,7 +72,7 @@ class RemoteSubmission:
         return "".join(pieces)
 
     def iter_logs(self, follow: bool = False, run: int | None = None) -> Iterator[str]:
-        """The same, piece by piece; following goes on with the job that takes another one's place."""
+        """Get the same output in pieces. With `follow`, a job that replaces another one is followed, too."""
         current, start = run, 0
         while True:
             log = record_from(LogPiece, self._connection.get(self._path("logs"), run=current, start=start))
@@ -93,45 +93,52 @@ class RemoteSubmission:
             time.sleep(POLL_SECONDS)
 
     def report(self, file: str | Path, form: str | None = None) -> Path:
-        """Write the report; the file's suffix says its form: .html, .md or .json.
+        """Write the report to a file and return its absolute path.
+
+        Args:
+            file: the file to write: .html, .md or .json.
+            form: html, md or json. Default: by the suffix of the file.
 
         Raises:
-            InputError: neither suffix nor `form` names a form, or the folder is not there.
+            InputError: neither the suffix nor `form` names a format, or the folder does not exist.
         """
         target = Path(file)
         form = form or _FORMS.get(target.suffix)
         if form not in _FORMS.values():
             raise InputError(f"a report's file must end in .html, .md or .json; got {target.name!r}")
         if not target.absolute().parent.is_dir():
-            raise InputError(f"the report's folder must exist; {str(target.parent)!r} does not: make it")
+            raise InputError(f"the report's folder must exist; {str(target.parent)!r} does not: create it")
         path = path_of(self._resource, self.name, "report")
         answer = self._connection.request("GET", path, params={"form": form}, timeout=_REPORT_SECONDS)
         target.write_bytes(answer.content)
         return target.absolute()
 
     def wait(self, timeout_seconds: float | None = None) -> str:
-        """Wait until it has ended; returns its state.
+        """Wait until it has ended, and return its state.
 
         Raises:
-            TimeoutError: it has not ended in so many seconds.
+            TimeoutError: it has not ended after `timeout_seconds`.
         """
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while (state := self.state) not in ENDED:
             if until is not None and time.monotonic() + POLL_SECONDS > until:
-                raise TimeoutError(f"{self.kind} {self.name!r} is {state} after {timeout_seconds:g} s")
+                raise TimeoutError(
+                    f"the {self.kind} {self.name!r} has not ended after {timeout_seconds:g} s; it is {state}"
+                )
             time.sleep(POLL_SECONDS)
         return state
 
     def stop(self) -> None:
-        """Pause it at the end of the epochs that train now; `resume` goes on."""
+        """Pause it at the end of the running epochs. `resume` continues it."""
         self._connection.post(self._path("stop"), repeatable=True)
 
     def resume(self, code: str | Path | None = None, *, data_may_differ: bool = False) -> None:
-        """Have it go on where it stands.
+        """Continue it after it was stopped or has failed.
 
         Args:
-            code: a folder whose content replaces its code.
-            data_may_differ: go on where a trainer has other data than the study's first; the study says so.
+            code: a folder that replaces its code.
+            data_may_differ: continue even if a trainer loads other data than the study's first trainer. A note of the
+                study mentions it.
 
         Raises:
             InputError: it has finished, or the folder cannot be used.
@@ -144,7 +151,11 @@ class RemoteSubmission:
         self._connection.post(self._path("resume"), {"code": sha256, "data_may_differ": data_may_differ})
 
     def delete(self) -> None:
-        """Delete it with its trials, logs, checkpoints and models, once it has ended."""
+        """Delete it with its trials, logs, checkpoints and models. It must have ended.
+
+        Raises:
+            StudyInUseError: it has not ended.
+        """
         self._connection.request("DELETE", self._path(), repeatable=False)
 
     def _path(self, *parts: str) -> str:
@@ -160,6 +171,6 @@ def _check_replacement(spec: StudySpec, folder: Path) -> None:
     """
     if any(is_packed(one) for one in spec.references):
         raise InputError(
-            f"a folder can replace a folder; the functions of {spec.name!r} were written in a notebook, which "
-            f"{str(folder)!r} is not: submit it under a new name"
+            f"a folder cannot replace functions from a notebook, which {spec.name!r} has: submit the study with the "
+            "folder under a new name"
         )

@@ -15,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from bandstand.report.text import counted
 from bandstand.running.progress_table import STATE_WORDS, budget_used, params_text, progress_view
 from bandstand.store.records import StudyProgress
 from bandstand.study.states import StudyState
@@ -70,7 +71,7 @@ def progress_line(progress: StudyProgress) -> str:
     parts = [
         f"{progress.spec.name}: {progress.state}",
         f"{budget_used(progress):.0%}",
-        f"{progress.epochs} epochs",
+        counted(progress.epochs, "epoch"),
         trials or "no trials yet",
     ]
     if best is not None:

@@ -38,9 +38,8 @@ def model(
         content = stored_files.read(best.model_path)
     except FileNotFoundError:
         raise InputError(
-            f"the model of study {name!r} must be at {best.model_path}, and the file is not there: train the "
-            "model again "
-            f"with `bandstand replay {name}`"
+            f"the model of study {name!r} must be at {best.model_path}, and the file is not there: train the model "
+            f"again with `bandstand replay {name}`"
         ) from None
     stored_files.write(content, str(output.absolute()))
     typer.echo(f'{output}: the model of trial {best.number}; `keras.saving.load_model("{output}")` loads it')

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from bandstand.errors import InputError
+from bandstand.log_lines import LogFormat, choose_format
 
 __all__ = ["serve"]
 
@@ -32,6 +33,16 @@ AtOnce = Annotated[
 TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file with the certificate chain.")]
 TlsKey = Annotated[Path | None, typer.Option(help="PEM file with the private key.")]
 BehindProxy = Annotated[bool, typer.Option("--behind-proxy", help="A proxy in front of the server handles TLS.")]
+Proxies = Annotated[
+    str | None,
+    typer.Option(
+        help="Comma-separated IP addresses or networks of the proxies, with --behind-proxy. The server believes the "
+        "X-Forwarded-For and X-Forwarded-Proto headers of these addresses only. Default: this machine."
+    ),
+]
+ServerLogs = Annotated[
+    LogFormat, typer.Option("--log-format", help="Write logs as text, or as one JSON object a line.")
+]
 Dispatches = Annotated[
     bool, typer.Option("--dispatch/--no-dispatch", help="Run what users submit, or only answer requests.")
 ]
@@ -45,6 +56,8 @@ def serve(
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
     behind_proxy: BehindProxy = False,
+    proxies: Proxies = None,
+    log_format: ServerLogs = LogFormat.TEXT,
     dispatch: Dispatches = True,
 ) -> int:
     """Start a server for a team.
@@ -58,12 +71,22 @@ def serve(
     if dispatch:
         require("workers", "`bandstand serve`", otherwise="give --no-dispatch, which only answers requests")
 
-    from bandstand.commands.work.serving import Transport, is_loopback, listen, run_server, tls_files
+    from bandstand.commands.work.serving import (
+        Transport,
+        is_loopback,
+        listen,
+        proxy_addresses,
+        run_server,
+        tls_files,
+    )
     from bandstand.locations import ray_job_server
     from bandstand.running.dispatcher_process import DispatcherProcess
     from bandstand.store.store import Store
 
-    transport = Transport(tls=tls_files(tls_certificate, tls_key), behind_proxy=behind_proxy)
+    choose_format(log_format)
+    transport = Transport(
+        tls=tls_files(tls_certificate, tls_key), proxies=proxy_addresses(proxies, behind_proxy=behind_proxy)
+    )
     if not is_loopback(host) and not transport.is_encrypted:
         raise InputError(
             f"tokens must travel encrypted; {host!r} is not the loopback interface: give --tls-certificate and "

@@ -13,7 +13,9 @@ from bandstand.store.optuna_mirror import open_storage
 
 __all__ = ["DashboardNotes"]
 
-MARK = "*Written by Bandstand; a note of yours in its place stays.*"
+MARK = "*Written by Bandstand. If you write a note of your own here, Bandstand keeps it.*"
+OLD_MARK = "*Written by Bandstand; a note of yours in its place stays.*"
+"""As earlier versions wrote it."""
 LARGEST = 60_000
 """Characters of a figure: Optuna keeps it in rows of 2,045, and the dashboard loads all of a study's."""
 
@@ -51,7 +53,7 @@ class DashboardNotes:
         except KeyError:
             return []
         note = get_note(found)
-        if not note.strip() or MARK in note:
+        if not note.strip() or MARK in note or OLD_MARK in note:
             save_note(found, "\n\n".join([*map(escaped, sentences), MARK]))
         shown = []
         for name, drawing in (figures or {}).items():

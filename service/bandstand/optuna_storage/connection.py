@@ -120,6 +120,6 @@ class StorageConnection:
 
     def _lost(self) -> DatabaseUnreachableError:
         return DatabaseUnreachableError(
-            f"the connection to {self._name} broke in the middle of a transaction, and nothing of it was kept: "
-            "do it again when the database is back"
+            f"the connection to {self._name} broke during a transaction, and nothing was stored: try again when the "
+            "database is back"
         )

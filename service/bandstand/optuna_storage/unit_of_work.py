@@ -235,8 +235,8 @@ class UnitOfWork:
                 return _deleted(self._studies[study_id].name)
         what = str(error) if isinstance(error, writing.OverwriteError) else "a trial of it was deleted"
         return ForeignWriteError(
-            f"only this process may write study {', '.join(map(repr, names))}; by somebody else {what}: "
-            "nothing was written; look at what there is now, and decide again"
+            f"only this process may write study {', '.join(map(repr, names))}, but another one did ({what}): nothing "
+            "was written; read the study again, then decide again"
         )
 
     def _delete(self, study_id: int) -> None:
@@ -279,8 +279,8 @@ def _hold_again(connection: Connection, pending: Pending, generation: int) -> No
 
 def _deleted(name: str) -> StudyDeletedError:
     return StudyDeletedError(
-        f"a study must be in Optuna's tables to be written; {name!r} was deleted by somebody else, and "
-        "nothing was written: create it again"
+        f"a study must be in Optuna's tables to be written; {name!r} was deleted by another process, and nothing was "
+        "written: create it again"
     )
 
 

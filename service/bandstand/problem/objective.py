@@ -47,8 +47,8 @@ class Objective(Frozen):
         told = direction_from_name(info.data["metric"])
         if told is None:
             raise ValueError(
-                "must be minimize or maximize where the metric's name does not tell which way is better; got none for "
-                f'{info.data["metric"]!r}: say direction = "maximize" if higher is better, else "minimize"'
+                "must be minimize or maximize if the metric's name does not tell which is better; got none for "
+                f'{info.data["metric"]!r}: set direction = "maximize" if higher is better, else "minimize"'
             )
         return told
 
@@ -81,8 +81,8 @@ class Objective(Frozen):
         if named in (None, self.direction):
             return None
         return (
-            f"{self.metric} is taken as {self.better}, as objective.direction = {self.direction!r} says, though a "
-            f"metric of this name usually means that {better_words(named)}"
+            f"objective.direction = {self.direction!r} says that {self.better}, but for a metric named {self.metric} "
+            f"usually {better_words(named)}"
         )
 
     @property

@@ -224,7 +224,7 @@ class PlainDisplay(NoDisplay):
         self._name, self._seen, self._spec = name, before.seq, None
         self._say(f"{name}: running on {counted(workers, 'worker')}")
         if before.epochs:
-            self._say(f"{name}: going on after {counted(before.trials, 'trial')}, {counted(before.epochs, 'epoch')}")
+            self._say(f"{name}: continuing after {counted(before.trials, 'trial')}, {counted(before.epochs, 'epoch')}")
 
     def note(self, name: str, message: str) -> None:
         """As `Display.note`."""
@@ -255,7 +255,7 @@ class PlainDisplay(NoDisplay):
         self._name = None
         progress = self._store.progress(name)
         self._tell(name, progress.notices)
-        self._say(f"{name}: {progress.state}: {progress.reason or 'it can go on'}; {trial_counts(progress)}")
+        self._say(f"{name}: {progress.state}: {progress.reason or 'it can be continued'}; {trial_counts(progress)}")
         self._say(f"{name}: {best_words(progress)}")
 
     def _tell(self, name: str, notices: Sequence[str]) -> None:

@@ -107,7 +107,7 @@ def run_study(
 
 def _result(store: Store, name: str, outcome: StudyOutcome | None) -> StudyResult:
     if outcome is None:
-        raise ServiceError(f"study {name!r} was stopped before it began: its workers were told to end")
+        raise ServiceError(f"study {name!r} was stopped before it started, because its workers were told to end")
     if outcome.state == "failed":
         raise StudyFailedError(f"study {name!r} failed: {outcome.reason}")
     return result_from(store.record(name))
@@ -243,5 +243,5 @@ def _error(refused: RunRefused, log: Path) -> BandstandError:
     """The workers' error as one of this process."""
     error = refused.error()
     if isinstance(error, ServiceError):
-        return ServiceError(f"{refused.message.splitlines()[0]} (the whole story is in {log})")
+        return ServiceError(f"{refused.message.splitlines()[0]} (details are in {log})")
     return error

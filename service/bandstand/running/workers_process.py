@@ -92,7 +92,7 @@ class WorkersProcess:
             raise KeyboardInterrupt
         if code and not refused:
             raise ServiceError(
-                f"the workers' process {ending_of(code)} and did not say why; the same again goes on; "
+                f"the workers' process {ending_of(code)} without a message: run the same command again to continue; "
                 f"{end_of_log(self.log)}"
             )
 

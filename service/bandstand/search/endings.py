@@ -76,7 +76,7 @@ class Endings:
         if trial.best_epoch:
             self.end(trial, TrialState.COMPLETE, reason)
         else:
-            self.end(trial, TrialState.FAILED, reason, "it ended before its first epoch did", signature=reason)
+            self.end(trial, TrialState.FAILED, reason, "it ended before its first epoch was complete", signature=reason)
 
     def end(
         self,

@@ -54,7 +54,7 @@ class Granting:
             return None
         if self._state.strategy.closed:
             name = strategy_name(self._state.spec.sampler, self._state.spec.pruner)
-            return f"{name} takes no trials from outside: {self._state.strategy.closed}"
+            return f"{name} takes no enqueued trials: {self._state.strategy.closed}"
         try:
             self._state.spec.space.check(params)
         except ValueError as error:

@@ -37,13 +37,13 @@ class OneDataSet:
         difference = difference_between(self._state.history.data, data)
         if difference.rounded:
             self._state.note(
-                f"{words_on(difference.rounded)} between trainers by rounding alone, as may be between kinds of "
-                "processors or versions"
+                f"{words_on(difference.rounded)} between trainers only by rounding, which other processors or versions "
+                "can cause"
             )
         if difference.other and may_differ:
             self._state.note(
                 f"the trials did not all have the same data: {words_on(difference.other)} between a trainer and the "
-                "study's first, and the study went on because this was allowed; values of trials, and the test "
-                "result, may not be comparable"
+                "first trainer of the study. The study continued because this was allowed, so values of trials and the "
+                "test result may not be comparable"
             )
         return refusal_of(difference) if difference.other and not may_differ else None

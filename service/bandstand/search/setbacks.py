@@ -37,7 +37,7 @@ class Setbacks:
         if kind == HOPELESS and trial.parent is not None:
             before = self._state.history.trials[trial.parent].params
             changed = [name for name, value in trial.params.items() if before.get(name) != value]
-            message = f"{message}; here changed: {', '.join(changed)}"
+            message = f"{message} (changed here: {', '.join(changed)})"
         self._endings.end(trial, TrialState.FAILED, kind, message, signature=signature or kind, detail=detail)
 
     def lost(self, trial_number: int, attempt: int, reason: str, *, blamed: bool = True) -> None:
@@ -49,7 +49,7 @@ class Setbacks:
         if trial.action is Action.STOP and not self._is_wanted(trial):
             self._endings.end_as_decided(trial)
         elif trial.lost >= self._state.spec.max_attempts:
-            message = f"its worker died {trial.lost} times; the last time: {reason}"
+            message = f"its worker died {trial.lost} times (the last reason: {reason})"
             self._endings.end(trial, TrialState.FAILED, "worker_died", message, signature="worker_died")
 
     def refuse_checkpoint(self, trial_number: int, attempt: int, reason: str) -> str:
@@ -60,18 +60,18 @@ class Setbacks:
         self._state.record(CheckpointRefused(trial=source, epoch=trial.checkpoint_epoch, reason=reason))
         if trial.action is Action.STOP and not (is_own and self._is_wanted(trial)):
             self._endings.end_as_decided(trial)  # nothing more is wanted of it
-            return f"trial {trial_number} had been told to stop, and ends"
+            return f"trial {trial_number} was about to stop, and ends"
         if not is_own:
-            message = f"it could not begin from trial {source}: {reason}"
+            message = f"it could not start from the checkpoint of trial {source}: {reason}"
             self._endings.end(trial, TrialState.FAILED, PARENT_CHECKPOINT, message, signature=PARENT_CHECKPOINT)
-            return f"trial {trial_number} was to go on from it and ends, and another may take its place"
+            return f"trial {trial_number} needed it and ends; another trial may replace it"
         if trial.refused >= self._state.spec.max_attempts:
-            message = f"its checkpoints could not be used {trial.refused} times; the last time: {reason}"
+            message = f"its checkpoints could not be used {trial.refused} times (the last reason: {reason})"
             self._endings.end(trial, TrialState.FAILED, "checkpoint", message, signature="checkpoint")
-            return f"trial {trial_number} fails, as this was the time number {trial.refused}"
+            return f"trial {trial_number} fails because this happened {trial.refused} times"
         self._state.record(Lost(trial=trial_number, attempt=attempt, reason=reason, blamed=False))
         begin = f"epoch {trial.from_epoch} of trial {trial.parent}" if trial.from_epoch else "its first epoch"
-        return f"trial {trial_number} begins again from {begin}"
+        return f"trial {trial_number} starts again from {begin}"
 
     def _is_wanted(self, trial: Trial) -> bool:
         """Whether more than its end is wanted of a trial that was told to stop, and whose worker then died: its model.

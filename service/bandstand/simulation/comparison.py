@@ -98,8 +98,8 @@ def _notes_on_divergence(entries: Sequence[SimulatedStrategy], recorded: bool) -
     if not diverged:
         return []
     trials = counted(sum(result.trials for result in results), "trial")
-    why = "as the recorded trainings did" if recorded else "as made-up curves do where the learning rate is too high"
-    return [f"{diverged:,} of {trials} of all studies diverged, {why}; --failures has no part in it."]
+    why = "as the recorded trainings did" if recorded else "as made-up curves do if the learning rate is too high"
+    return [f"{diverged:,} of {trials} diverged, {why}. Option --failures does not cause this."]
 
 
 def _notes_on_changes(entries: Sequence[SimulatedStrategy]) -> list[str]:
@@ -108,14 +108,14 @@ def _notes_on_changes(entries: Sequence[SimulatedStrategy]) -> list[str]:
     changing = [entry.label for entry in entries if any(result.children for result in entry.results)]
     if changing:
         notes.append(
-            f"{and_list(changing)}: recorded curves know no change of params on the way. A trial that goes on from "
-            "another's checkpoint gets the later epochs of its own params' curve, as if it had trained with these from "
-            "the start, which costs it nothing. That flatters the strategy: its figures are not comparable."
+            f"{and_list(changing)}: recorded curves do not contain changes of params during training. A trial that "
+            "continues from another trial's checkpoint gets the later epochs of its own params' curve, as if it had "
+            "trained with these params from the start. This flatters the strategy, so its results are not comparable."
         )
     scheduled = [entry.label for entry in entries if any(result.scheduled for result in entry.results)]
     if scheduled:
         notes.append(
-            f"{and_list(scheduled)}: recorded curves were trained with their params' own learning rate; the rates that "
-            "the strategy sets within a cycle are not in them."
+            f"{and_list(scheduled)}: recorded curves use the learning rate of their params. They do not contain the "
+            "rates that the strategy sets within a cycle."
         )
     return notes

@@ -59,7 +59,10 @@ def make_study(
     elif not spec.get("budget"):
         epochs = FULL_TRAININGS_A_WORKER * spec["max_epochs"] * workers
         spec["budget"] = {"epochs": epochs}
-        notes.append(f"No budget was given: {epochs:,} epochs, {FULL_TRAININGS_A_WORKER} full trainings a worker.")
+        notes.append(
+            f"No budget was given, so each study gets {epochs:,} epochs ({FULL_TRAININGS_A_WORKER} full trainings per "
+            "worker)."
+        )
     return SimulatedStudy(study_spec_from(spec, file.name if file else source.name), tuple(notes))
 
 
@@ -74,10 +77,11 @@ def _from_curves(file: StudySpec | None, source: CurveSource) -> tuple[dict[str,
     spec["max_epochs"] = min(limit, setting.max_epochs)
     notes = list(setting.notes)
     if file:
-        shorter = f"; of its {limit} epochs {setting.max_epochs} were recorded" if limit > setting.max_epochs else ""
+        shorter = f" The curves have {setting.max_epochs} of its {limit} epochs." if limit > setting.max_epochs else ""
         notes.append(
-            f"The space and the objective of study {file.name} are replaced by those of {source.name}, where curves "
-            f"were recorded{shorter}."
+            f"The space and the objective of study {file.name} are replaced by those of {source.name}, for which "
+            "curves "
+            f"were recorded.{shorter}"
         )
     return spec, notes
 

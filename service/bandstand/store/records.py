@@ -55,12 +55,12 @@ class Replayed:
     def sentence(self) -> str:
         """What the trial reached, and what its schedule did when it was trained again, for people."""
         known, trained = self.value is not None, self.replay_value is not None
-        reached = f"reached {self.metric} {self.value:.6g}" if known else "is not there any more"
-        again = f"{self.metric} {self.replay_value:.6g}" if trained else "no value yet"
+        reached = f"reached {self.metric} {self.value:.6g}" if known else "was deleted"
+        again = f"reached {self.metric} {self.replay_value:.6g}" if trained else "has no value yet"
         if self.replay_state != "finished":
             again += f" ({self.replay_state})"
         return (
-            f"trial {self.trial} of {self.study} {reached}; trained again from fresh weights, as {self.replay}: {again}"
+            f"trial {self.trial} of {self.study} {reached}; its replay from new random weights, {self.replay}, {again}"
         )
 
 
@@ -165,7 +165,7 @@ class StudyRecord:
         """Whose model `test_metrics` are of, for people."""
         if self.best_test_metrics is not None:
             return "the chosen model"
-        return f"the model of trial {self.model_trial} (that of the best trial is not there)"
+        return f"the model of trial {self.model_trial} (the model file of the best trial is missing)"
 
     @property
     def best_ancestors(self) -> list[int]:

@@ -84,9 +84,8 @@ class ComparisonPlan:
         name = self._name(arm, repeat)
         if len(name) > NAME_LIMIT:
             raise InputError(
-                f"a study's name must have at most {NAME_LIMIT} characters; {name!r} has {len(name)}: give "
-                "the comparison a "
-                "shorter name with --as"
+                f"a study's name must have at most {NAME_LIMIT} characters; {name!r} has {len(name)}: give the "
+                "comparison a shorter name with --as"
             )
         return PlannedStudy(arm.label, repeat, arm.apply(self.spec, name=name, seed=self.spec.seed + repeat))
 

@@ -60,7 +60,7 @@ def _reference_from(value: Any, check: Callable[[Any], str]) -> str:
         return check(value)
     if not callable(value) or (hasattr(value, "fit") and not isinstance(value, type)):
         raise ValueError(
-            f"must be a function or its name as module:function, because each trial calls it; got "
+            "must be a function or its name as module:function, because each trial calls it; got "
             f"{type(value).__name__}: return it from a function"
         )
     name = _name_of(value)

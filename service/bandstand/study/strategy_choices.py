@@ -109,8 +109,8 @@ def _options_in(strategy: str, text: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = setting.partition("=")
         if not key or not equals or not value:
             raise InputError(
-                "an option must be written NAME=VALUE after a colon, such as "
-                f"tpe:startup_trials=5; got {setting!r} in {strategy!r}"
+                f"an option must be written NAME=VALUE after a colon, such as tpe:startup_trials=5; got {setting!r} "
+                f"in {strategy!r}"
             )
         options[key] = value
     return name, options

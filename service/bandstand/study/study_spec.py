@@ -167,8 +167,8 @@ class StudySpec(Frozen):
         self._check_batch_size()
         if self.budget.gpu_hours is not None and self.resources.gpus == 0:
             raise ValueError(
-                "budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set "
-                "resources.gpus, for example to 1"
+                "budget.gpu_hours needs trainers with GPUs; got resources.gpus = 0: set resources.gpus, for example "
+                "to 1"
             )
         if self.executor == "tune" and self.resources.trials_at_once > 1:
             raise ValueError(

@@ -49,9 +49,8 @@ def begin_job(store: Store, run: str) -> JobInstructions:
         newest = sa.select(sa.func.max(tables.run.c.number)).where(tables.run.c.submission_id == found.submission_id)
         if found.state.has_ended or connection.execute(newest).scalar_one() != found.number:
             raise InputError(
-                f"job {run!r} belongs to an earlier run of this submission or has already ended; it is "
-                f"{found.state} and "
-                "does nothing more"
+                f"job {run!r} belongs to an earlier run of this submission or has already ended; it is {found.state} "
+                "and does nothing more"
             )
         submission = read_submission(connection, found.submission_id)
         if submission.state is SubmissionState.STOPPING:

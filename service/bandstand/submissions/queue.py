@@ -281,8 +281,7 @@ def _check_same(there: Submission, name: str, kind: SubmissionKind, order: Submi
     if differences:
         raise StudyNameTakenError(
             f"a name belongs to one study with its code; {name!r} was submitted differently "
-            f"({'; '.join(differences)}): "
-            "resume it with the new code, or give this one a new name",
+            f"({'; '.join(differences)}): resume it with the new code, or give this one a new name",
             differences,
         )
 

@@ -125,14 +125,15 @@ class BestTrial:
         if self.model_path is not None:
             return None
         if self.state not in FINAL_STATES:
-            return "its model is saved when the trial ends, or the study is stopped"
-        return "its model is not there: no file or checkpoint with the weights of this epoch was left when it ended"
+            return "its model is saved when the trial ends or the study is stopped"
+        return "its model is lost: when the trial ended, no file or checkpoint had the weights of this epoch"
 
     def seen_words(self, objective: Objective) -> str | None:
         """What was seen beyond the best that counts, and why it does not, for people; None where this is the best."""
         if self.seen is None:
             return None
         return (
-            f"objective.epoch = {objective.epoch!r} takes each trial's last epoch; the {objective.best_word} seen is "
-            f"{self.seen.value:.4f}, in epoch {self.seen.epoch} of trial {self.seen.number} ({self.seen.state})"
+            f"the {objective.best_word} value of any epoch is {self.seen.value:.4f} (epoch {self.seen.epoch} of trial "
+            f"{self.seen.number}, {self.seen.state}); it does not count because objective.epoch = {objective.epoch!r} "
+            "takes the last epoch of each trial"
         )

@@ -71,9 +71,9 @@ def weigh(
 def sentence_on(combined: Combined, metric: str) -> str:
     """Which model a study took, and why."""
     if combined.problem:
-        return f"the model is the best snapshot; there is no {combined.how}: {combined.problem}"
+        return f"the study's model is the best snapshot, because there is no {combined.how}: {combined.problem}"
     what = f"the {combined.how} of the last weights of trials {', '.join(str(number) for number in combined.trials)}"
-    values = f"{metric} {combined.value:.6g} on validation data, the best snapshot's is {combined.snapshot_value:.6g}"
+    values = f"{metric} {combined.value:.6g} on validation data, against {combined.snapshot_value:.6g}"
     if combined.taken:
-        return f"the model is {what}, which is not worse: {values}"
-    return f"the model is the best snapshot; {what} is worse: {values}"
+        return f"the study's model is {what}, which is not worse than the best snapshot ({values})"
+    return f"the study's model is the best snapshot, because {what} is worse ({values})"

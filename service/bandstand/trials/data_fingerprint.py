@@ -78,9 +78,9 @@ def refusal_of(difference: DataDifference) -> str:
     cause = "the loader draws at random without a seed" if difference.same_shapes else "a file has changed"
     also = "a file has changed" if difference.same_shapes else "the loader draws at random without a seed"
     return (
-        f"data must be the same for every trainer of a study; {words_on(difference.other)} from its first trainer's, "
-        f"usually because {cause}, or because {also}: set a seed in the loader (random_state=0, "
-        "np.random.default_rng(0)), bring the file back, or accept the difference (--data-may-differ; in Python "
+        f"data must be the same for all trainers of a study; {words_on(difference.other)} from the data of the first "
+        f"trainer, usually because {cause}, or because {also}: set a seed in the loader (random_state=0, "
+        "np.random.default_rng(0)), restore the file, or accept the difference (--data-may-differ; in Python "
         "data_may_differ=True)"
     )
 

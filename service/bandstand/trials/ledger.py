@@ -123,14 +123,13 @@ def extended(budget: Budget, wanted: Budget) -> Budget:
         if name not in limits:
             known = ", ".join(limits) or "nothing"
             raise ValueError(
-                f"an extension raises limits that the study has, which are of {known}; got {name}={value:g}, which "
-                "would be a new limit: leave it out"
+                f"an extension can only raise the limits that the study has ({known}); got {name}={value:g}, which is "
+                "a new limit: leave it out"
             )
         if value < limits[name]:
             raise ValueError(
-                f"an extension raises a limit; {name} is {limits[name]:g} now, got {value:g}: give the new total, more "
-                "than it has"
+                f"an extension must raise a limit; {name} is {limits[name]:g} now, got {value:g}: give a larger total"
             )
     if all(limits[name] == value for name, value in raised.items()):
-        raise ValueError(f"an extension must raise a limit; the budget is {budget} now: give more of it")
+        raise ValueError(f"an extension must raise a limit; the budget is {budget} now: give a larger one")
     return budget.model_copy(update=raised)

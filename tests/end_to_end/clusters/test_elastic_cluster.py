@@ -82,7 +82,7 @@ def test_trainers_join_as_nodes_come_and_a_killed_node_costs_the_epochs_since_th
     file = project.write_study(name="elastic", **settings)
     told, rng = Told(project.start("run", str(file))), random.Random(1)
 
-    told.wait_for("elastic: waiting for resources: 1 CPU each; the cluster has 0 CPUs, of which free: 0 CPUs")
+    told.wait_for("elastic: waiting for resources: each trainer needs 1 CPU; the cluster has 0 CPUs (free: 0 CPUs)")
     assert "elastic" not in {study.name for study in store.studies()}
     nodes.add(1)
     told.wait_for("elastic: running on 1 worker")
@@ -111,7 +111,7 @@ def test_a_study_that_waits_for_resources_is_stopped_at_once_and_leaves_nothing(
     file = project.write_study(name="waits", resources={"cpus": 3})
     told = Told(project.start("run", str(file), "--workers", "2"))
     told.wait_for("waits: waiting for resources: 3 CPUs each")
-    told.wait_for("no node of the cluster, however idle, has room for a trainer of 3 CPUs", seconds=100)
+    told.wait_for("no node of the cluster is large enough for a trainer (3 CPUs)", seconds=100)
     told.command.send_signal(signal.SIGINT)
     assert told.end(seconds=20) == 130
     assert "waits" not in {study.name for study in store.studies()}

@@ -60,7 +60,7 @@ def test_a_study_that_breaks_a_rule_is_refused_with_rule_value_and_way_out(
         ({"data": "project:load_mismatched"}, "gave x 600, y 593"),
         (
             {"objective": {"metric": "val_f1"}},
-            "objective.metric must be what an epoch reports; got 'val_f1', it reports accuracy, learning_rate, loss",
+            "objective.metric must be one that an epoch reports (accuracy, learning_rate, loss",
         ),
     ],
 )
@@ -153,14 +153,14 @@ def test_a_remote_cluster_without_a_database_url_is_refused(project: Project, mo
 def test_workers_that_a_machine_never_has_room_for_are_refused(project: Project, store: Store) -> None:
     file = project.write_study(name="room", resources={"memory_gb": 50_000})
     line = refused(project, "run", str(file), "--workers", "2")
-    assert "workers must have room; 1 of 50000 GB each are more than" in line
+    assert "each worker needs 50000 GB of memory, and Ray has" in line
     assert "room" not in {study.name for study in store.studies()}
 
 
 @pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_refused(project: Project, store: Store) -> None:
     line = refused(project, "run", str(project.write_study(name="gpu", resources={"gpus": 1})))
-    assert "a trainer wants 1, this machine has 0: set resources.gpus = 0" in line
+    assert "this study needs 1 GPU per trainer, and this machine has none: set resources.gpus = 0" in line
     assert "gpu" not in {study.name for study in store.studies()}
 
 

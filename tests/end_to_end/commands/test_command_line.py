@@ -43,7 +43,7 @@ def test_run_in_a_pipe_says_a_line_per_trial_and_the_result(
     lines = [line for line in done.stdout.splitlines() if re.match(r"cli: trial \d+ (complete|pruned) after", line)]
     assert len(lines) == len(record.trials)
     assert f"best val_accuracy {record.best.value:.4f} (higher is better): trial {record.best.number}" in done.stdout
-    assert "on the test data, looked at once, " in done.stdout
+    assert "(test data looked at once)" in done.stdout
     assert "\x1b[" not in done.stdout
     assert done.stderr == ""
 
@@ -215,7 +215,7 @@ def test_ctrl_c_on_a_terminal_pauses_the_study_and_says_how_to_go_on(project: Pr
     before = epochs_of(store, "interrupted")
     done = project.command("run", str(file), "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"going on after 0 trials, {before} epochs" in done.stdout
+    assert f"continuing after 0 trials, {before} epochs" in done.stdout
     assert len(store.record("interrupted").measurements) == 80
     assert len((project.folder / "journal").read_text().splitlines()) == 80, "an epoch was trained twice"
 

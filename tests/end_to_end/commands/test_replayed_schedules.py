@@ -76,8 +76,8 @@ def test_a_replay_has_the_params_and_the_learning_rate_of_every_epoch_and_tells_
     assert replay.test_metrics is not None
     assert Path(str(replay.best.model_path)).is_file()
     sentence = (
-        f"trial {trial} of {name} reached val_accuracy {children.loc[trial, 'value']:.6g}; trained again from fresh "
-        f"weights, as {name}-again: val_accuracy {replay.best.value:.6g}"
+        f"trial {trial} of {name} reached val_accuracy {children.loc[trial, 'value']:.6g}; its replay from new random "
+        f"weights, {name}-again, reached val_accuracy {replay.best.value:.6g}"
     )
     assert replayed.stdout.splitlines()[-1] == sentence
     for study in (name, f"{name}-again"):

@@ -95,7 +95,7 @@ def test_a_finished_study_that_is_extended_chooses_and_tests_again_and_says_so(p
     assert good.test_metrics is not None
     assert good.test_metrics != bad.test_metrics
     assert good.test_looks == 2
-    assert sum("looked at again, for trial 1" in notice for notice in good.notices) == 1
+    assert sum("used again, for trial 1" in notice for notice in good.notices) == 1
     assert "looked at 2 times" in project.command("best", name).stdout
     path = Path(str(good.best.model_path))
     assert [file for file in path.parents[1].rglob("*") if file.is_file()] == [path], "only the model is left"

@@ -134,7 +134,7 @@ def test_a_file_that_a_relative_path_misses_is_told_with_where_the_path_starts(f
     project = Project(tmp_path)
     said = refused(project, "run", "project/study.toml")
     assert "FileNotFoundError" in said
-    assert f"relative paths start in {tmp_path}, as they do for `python` where the command is started" in said
+    assert f"relative paths start in {tmp_path}, where the command was started" in said
 
 
 @pytest.mark.slow
@@ -173,7 +173,7 @@ def test_workers_that_die_without_a_word_are_told_with_the_end_of_their_log(proj
     told, _ = process.communicate(timeout=PATIENCE_SECONDS)
     last = told.strip().splitlines()[-1]
     assert process.returncode == 1, told
-    ending = "was killed by SIGKILL and did not say why; the same again goes on; its log "
+    ending = "was killed by SIGKILL without a message: run the same command again to continue; its log "
     assert last.startswith(f"bandstand: the workers' process {ending}")
     assert Path(last.split("the log is ")[1]).is_file()
     assert "Traceback" not in told
@@ -207,4 +207,4 @@ def test_a_script_without_a_guard_is_run_once_and_a_function_below_its_call_is_t
         cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "the import of tune ended where it calls run_study, and 'build' is not above that" in done.stderr
+    assert "the import of tune ended at run_study, before 'build' was defined" in done.stderr

@@ -184,11 +184,11 @@ def test_a_best_model_that_died_with_its_trainer_is_said_to_be_lost(project: Pro
     record = store.record("best-lost")
     assert record.best is not None
     assert (record.best.value, record.best.state, record.best.model_path) == (0.95, "failed", None)
-    assert "its model is not there" in output
+    assert "its model is lost" in output
     kept = int(record.trials.set_index("params_kind").loc["steady", "number"])
     assert (record.model_trial, record.best_test_metrics) == (kept, None)
-    assert f"the model of trial {kept} (that of the best trial is not there)" in output
-    assert any(f"the model kept is that of trial {kept}" in notice for notice in record.notices)
+    assert f"the model of trial {kept} (the model file of the best trial is missing)" in output
+    assert any(f"the model of trial {kept} is kept" in notice for notice in record.notices)
 
 
 def test_a_study_that_is_stopped_has_the_model_of_its_best_trial(project: Project, store: Store) -> None:

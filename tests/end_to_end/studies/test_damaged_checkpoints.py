@@ -83,7 +83,7 @@ def test_a_study_whose_checkpoints_are_damaged_while_it_is_stopped_finishes_with
     events = events_of(store, name)
     refusals = [event.data["reason"] for event in events if event.kind == "checkpoint_refused"]
     assert refusals
-    forgotten = "was removed when nobody seemed to need it any more"  # a parent's, when its child had one of its own
+    forgotten = "was removed because no trial seemed to need it"  # a parent's, when its child had one of its own
     assert all(forgotten in reason or any(str(file) in reason for file in files) for reason in refusals), refusals
     assert any(str(file) in reason for file in files for reason in refusals)
     notes = [event.data["message"] for event in events if event.kind == "noticed"]

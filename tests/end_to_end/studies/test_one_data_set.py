@@ -115,7 +115,7 @@ def test_a_trainer_with_other_data_is_refused_in_one_line_until_the_user_says_th
     (project.folder / "loaders.py").write_text(textwrap.dedent(LOADERS))
     study = project.write_study(name="other", data="loaders:load_from_entropy", budget={"epochs": 60}, **STUDY)
     line = refused(project, "run", str(study), "--workers", "2")
-    assert line.startswith("data must be the same for every trainer of a study; split validation differs from its")
+    assert line.startswith("data must be the same for all trainers of a study; split validation differs from the")
     assert "without a seed" in line
     assert line.endswith("or accept the difference (--data-may-differ; in Python data_may_differ=True)")
     record = store.record("other")

@@ -131,7 +131,7 @@ def check_lineages(study: StudyRecord, store: Store) -> None:
         assert 0 < child["from_epoch"] <= parent["epochs"]
         assert child["params_units"] == parent["params_units"]
         assert "as Ray Tune decided" in child["origin"]
-        before = int(child["origin"].split("instead of trial ")[1].split(":")[0])
+        before = int(child["origin"].split("replaces trial ")[1].split(":")[0])
         ended = study.trials.loc[before]
         assert (ended["state"], ended["bracket"]) == ("pruned", child["bracket"])
         assert f"Ray Tune clones trial {int(child['parent'])} instead" in ended["reason"]

@@ -132,8 +132,8 @@ def test_a_keras_tuner_builder_trains_and_what_the_space_lacks_is_said_once(reco
     study = record("outcome-keras-tuner")
     assert set(study.trials["state"]) == {"complete"}
     assert [notice for notice in study.notices if "default" in notice] == [
-        "not in the space, so it kept its default: unsampled = True",
-        "not in the space, so it kept its default: activation = 'relu'",
+        "the builder uses its default unsampled = True, because the space does not contain it",
+        "the builder uses its default activation = 'relu', because the space does not contain it",
     ]
 
 

@@ -87,7 +87,7 @@ def test_a_foreign_origin_is_refused_where_the_browser_says_no_more_than_that(ap
 def test_a_bad_token_is_refused_with_a_word_and_not_repeated(browser):
     answer = browser.post("/login", data={"token": "bandstand_0123456789ab_planted", "csrf": form_token(browser)})
     assert answer.status_code == 401
-    assert "not good" in answer.text
+    assert "This token is not valid" in answer.text
     assert "planted" not in answer.text
 
 
@@ -100,7 +100,7 @@ def test_too_many_failed_attempts_have_to_wait_and_a_good_token_waits_with_them(
         answer = client.post("/login", data={"token": token.text, "csrf": csrf})
         assert answer.status_code == 429
         assert 0 < int(answer.headers["retry-after"]) <= 60
-        assert "try again in" in answer.text
+        assert "Try again in" in answer.text
 
 
 def test_failed_attempts_are_counted_by_address_and_in_ipv6_by_network():

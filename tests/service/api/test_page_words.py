@@ -10,8 +10,9 @@ import pytest
 
 import bandstand.api.pages
 from bandstand.api.pages.content.chart import BestSoFar, make_chart, read_best_so_far
-from bandstand.api.pages.words import ago, count, duration, number, plain_text
+from bandstand.api.pages.words import ago, duration, number, plain_text
 from bandstand.report.records.timeline import make_best_curve
+from bandstand.report.text import counted
 from bandstand.store import tables
 from tests.service.api.staged import StagedStudy, make_spec
 
@@ -25,7 +26,7 @@ def test_numbers_are_put_into_words():
         "1.2346e+07",
         "inf",
     ]
-    assert [count(value, "trial") for value in (1, 1234)] == ["1 trial", "1,234 trials"]
+    assert [counted(value, "trial") for value in (1, 1234)] == ["1 trial", "1,234 trials"]
     assert [duration(value) for value in (45.2, 200, 18_120, 273_600)] == [
         "45 s",
         "3 min 20 s",

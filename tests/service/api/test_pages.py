@@ -91,7 +91,7 @@ def test_what_waits_says_why(browser, store):
     dispatch, run = run_job(store, "waits", "oops\n")
     dispatch.end_run(run, RunState.FAILED, "the exit code was 1")
     said = text_of(browser.get("/"))
-    assert "its job ended early (the exit code was 1); it is tried again in" in said
+    assert "the job ended early (the exit code was 1); the next try is in" in said
     assert "queued" in text_of(browser.get("/web/studies/waits"))
     SubmissionQueue(store).stop("waits")
 

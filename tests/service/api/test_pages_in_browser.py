@@ -173,7 +173,7 @@ def test_markup_of_studies_stays_text_wherever_it_is_shown(open_as, store):
     with running(store, spec, f"{EVIL}\n") as (study, _):
         study.store.requests.enqueue(name, {"activation": EVIL}, by=EVIL)
         page.goto(address_of("/web/studies", name))
-        page.get_by_text("Last ended trials").wait_for()
+        page.get_by_text("Trials that ended last").wait_for()
         page.evaluate(AGAIN)  # put there by the script
         page.wait_for_timeout(500)
         assert page.title().startswith("<img src=x")

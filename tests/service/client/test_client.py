@@ -65,7 +65,7 @@ def test_another_study_or_other_code_of_the_same_name_is_refused_with_the_differ
         client.submit(first.model_copy(update={"seed": 5}), code=project, say=lambda note: None)
     assert caught.value.differences == ("seed: 5 here, 0 stored",)
     (project / "train.py").write_text("# other")
-    with pytest.raises(StudyNameTakenError, match=r"with other \(code: "):
+    with pytest.raises(StudyNameTakenError, match=r"submitted differently \(code: "):
         client.submit(first, code=project, say=lambda note: None)
 
 
@@ -79,11 +79,11 @@ def test_a_dict_is_a_study_too_and_a_broken_one_is_refused_before_anything_is_se
 def test_who_may_what(client_of, spec, project, server):
     wanted = spec()
     viewer, other, admin = client_of("eve", Role.VIEWER), client_of("bob"), client_of("root", Role.ADMIN)
-    with pytest.raises(NotAllowedError, match="it takes the role submitter"):
+    with pytest.raises(NotAllowedError, match="this needs the role submitter"):
         viewer.submit(wanted, code=project, say=lambda note: None)
     client_of("ada").submit(wanted, code=project, say=lambda note: None)
     assert viewer.study(wanted.name).state == "queued"
-    with pytest.raises(NotAllowedError, match="submitters change their own studies"):
+    with pytest.raises(NotAllowedError, match="submitters can change only their own studies"):
         other.study(wanted.name).stop()
     admin.study(wanted.name).stop()
     with Client(server.url) as nobody, pytest.raises(NotLoggedInError, match="a valid token is needed"):
@@ -111,7 +111,7 @@ def test_stop_resume_and_delete(client, spec, project):
 
 def test_waiting_has_an_end(client, spec, project):
     study = client.submit(spec(), code=project, say=lambda note: None)
-    with pytest.raises(TimeoutError, match=r"is queued after 0\.1 s"):
+    with pytest.raises(TimeoutError, match=r"has not ended after 0\.1 s; it is queued"):
         study.wait(timeout_seconds=0.1)
 
 
@@ -182,7 +182,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_study(client, spec, project, serve
     told, complaints = watching.communicate(timeout=60)
     assert watching.returncode == 0, complaints
     assert told.splitlines()[-1] == "state queued"
-    assert complaints.strip() == f"{study.name} goes on at {server.url}; it is only watched no more"
+    assert complaints.strip() == f"stopped watching; {study.name} goes on at {server.url}"
     assert study.state == "queued"
 
 
@@ -231,11 +231,11 @@ def test_a_notebook_submits_without_tensorflow_keras_or_ray_and_the_same_cell_is
     runs = [run_cells([NO_TRAINING, NOTEBOOK], tmp_path, PYTHONHASHSEED=seed, **environment) for seed in ("1", "2")]
     assert [run.stdout.splitlines()[-1].split(":")[-1] for run in runs] == ["build", "build"], runs[1].stderr
     assert runs[0].stdout == runs[1].stdout
-    assert "functions of this session go along as they are now: build, load" in runs[0].stdout
+    assert "sending functions of this session as they are now: build, load" in runs[0].stdout
     changed = NOTEBOOK.replace('"three"', '"four"')
     refused = run_cells([NO_TRAINING, changed], tmp_path, **environment)
     assert "StudyNameTakenError: a name belongs to one study" in refused.stderr
-    assert "or what they use, are not those that it was submitted with" in refused.stderr
+    assert "was submitted with other functions, or they use other things now" in refused.stderr
 
 
 def test_a_study_is_extended_and_given_a_trial_of_ones_own(client, spec, project, store):
@@ -275,7 +275,7 @@ def test_a_comparison_is_submitted_extended_and_watched(client, spec, project, s
     assert comparison.name in [each["name"] for each in client.comparisons()]
     shown = io.StringIO()
     assert comparison.watch(shown) == "stopped"
-    assert shown.getvalue() == "compared-comparison: stopped, 0 of 6 studies\n"
+    assert shown.getvalue() == "compared-comparison: stopped, 0 of 6 studies finished\n"
     comparison.delete()
     with pytest.raises(ComparisonNotFoundError, match="compared-comparison"):
         client.comparison(comparison.name)

@@ -96,18 +96,18 @@ def test_a_name_that_is_taken_comes_with_the_differences():
 
 
 def test_a_server_that_was_never_there_is_given_up_in_seconds():
-    with pytest.raises(ServerUnreachableError, match=r"does not \(.*refused.*\): check the address"):
+    with pytest.raises(ServerUnreachableError, match=r"does not \(.*refused.*\): check the URL"):
         Connection(f"http://127.0.0.1:{free_port()}", None, 60.0).get("/x")
 
 
 @pytest.mark.parametrize("url", ["bandstand.example", "ftp://x", "https://", ""])
 def test_an_address_must_be_one(url):
-    with pytest.raises(InputError, match=r"must be like https://bandstand\.example"):
+    with pytest.raises(InputError, match=r"must begin with http:// or https://, such as https://bandstand\.example"):
         Connection(url, None, 1.0)
 
 
 def test_an_address_with_a_password_is_refused_and_not_told():
-    with pytest.raises(InputError, match="give the token apart") as caught:
+    with pytest.raises(InputError, match="give the token in BANDSTAND_TOKEN") as caught:
         Client("https://ada:hunter2@bandstand.example")
     assert "hunter2" not in str(caught.value)
 
@@ -115,6 +115,6 @@ def test_an_address_with_a_password_is_refused_and_not_told():
 def test_nothing_shows_the_token():
     client = Client("https://bandstand.example", token=TOKEN)
     assert TOKEN not in repr(client) + repr(client._connection) + str(vars(client))
-    with pytest.raises(InputError, match="as `bandstand token create` printed it") as caught:
+    with pytest.raises(InputError, match="exactly what `bandstand token create` printed") as caught:
         Client("https://bandstand.example", token=f"{TOKEN}\n")
     assert TOKEN not in str(caught.value)

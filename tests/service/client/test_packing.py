@@ -38,7 +38,7 @@ def test_a_folder_that_is_named_goes_along_with_all_that_belongs_and_says_what_d
     packed = pack_study(spec_of("train:build"), code=project)
     assert names_in(packed) == ["nets/__init__.py", "nets/cnn.py", "report.html", "table.csv", "train.py"]
     assert packed.notes == [
-        f"left out of {project}: .env, __pycache__/, myenv/, work.ipynb",
+        f"not sent from {project}: .env, __pycache__/, myenv/, work.ipynb",
         "code: 5 files, 1 kB packed",
     ]
     assert packed.spec == spec_of("train:build")
@@ -47,7 +47,7 @@ def test_a_folder_that_is_named_goes_along_with_all_that_belongs_and_says_what_d
 def test_the_python_files_beside_a_module_that_is_not_installed_go_along(project):
     packed = pack_study(spec_of("train:build"), code_path=[project])
     assert names_in(packed) == ["nets/__init__.py", "nets/cnn.py", "train.py"]
-    assert packed.notes[0] == f"the Python files of {project} go along; code={str(project)!r} sends all of it"
+    assert packed.notes[0] == f"sending the Python files of {project}; code={str(project)!r} sends all of its files"
 
 
 def test_a_module_of_a_package_takes_the_folder_of_the_package_along(project):
@@ -75,13 +75,13 @@ def test_nothing_goes_along_with_modules_that_are_installed(tmp_path):
 def test_a_module_that_is_nowhere_is_said_to_be_the_clusters(tmp_path):
     packed = pack_study(spec_of("there:build", "there:load"), code_path=[tmp_path])
     assert packed.archive is None
-    assert packed.notes == ["module 'there' is not here: the cluster must have it"]
+    assert packed.notes == ["the module 'there' is not on this machine, so the cluster must have it"]
 
 
 def test_home_is_not_a_project(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "train.py").write_text("# content")
-    with pytest.raises(InputError, match="code must be a project's folder"):
+    with pytest.raises(InputError, match="code must be the folder of a project"):
         pack_study(spec_of("train:build"), code_path=[tmp_path])
 
 

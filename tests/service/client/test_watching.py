@@ -82,7 +82,7 @@ def test_an_answer_that_lacks_something_is_none_of_ours(spec):
     for missing in ("budget", "rungs", "epochs"):
         answer = told(made)
         del answer[missing]
-        with pytest.raises(ServerAnswerError, match="of another version"):
+        with pytest.raises(ServerAnswerError, match="is not what this version expects"):
             progress_from(made, answer)
 
 

@@ -93,7 +93,7 @@ def test_a_connection_that_was_lost_and_remade_in_a_batch_is_not_trusted_with_it
     with pytest.raises(ForeignWriteError, match="a trial was added"), storage.batch():
         storage.create_new_trial(study_id)
         end_other_connections(database)
-        with pytest.raises(DatabaseUnreachableError, match="in the middle of a transaction"):
+        with pytest.raises(DatabaseUnreachableError, match="broke during a transaction"):
             storage.get_study_id_from_name("ours")
         assert storage.get_study_id_from_name("ours") == study_id
         stranger(database).create_new_trial(study_id, DONE)

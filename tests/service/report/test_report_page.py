@@ -193,8 +193,11 @@ def test_where_the_last_epoch_counts_the_answer_says_what_was_seen_beyond_it(rea
 def test_a_best_model_that_is_lost_is_said_and_another_ones_test_result_is_called_that(read, make_record, run):
     record = make_record([run([2.0]), run([1.0])], test_metrics={"loss": 2.25}, model_trial=0)
     words = read(replace(record, best=replace(record.best, model_path=None))).words
-    assert "Its model is not there" in words
-    assert "(looked at once), the model of trial 0 (that of the best trial is not there) reached loss 2.250." in words
+    assert "Its model is lost" in words
+    assert (
+        "(looked at once), the model of trial 0 (the model file of the best trial is missing) reached loss "
+        "2.250." in words
+    )
     assert "its model reached" not in words
 
 

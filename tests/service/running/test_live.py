@@ -104,7 +104,7 @@ def test_a_trial_that_ends_before_the_first_look_is_told_of_and_one_of_an_earlie
         display.running(each.name, 1)
         display.ended(each.name)
     lines = stream.getvalue().splitlines()
-    assert [line for line in lines if "going on" in line] == [f"{spec.name}: going on after 2 trials, 8 epochs"]
+    assert [line for line in lines if "going on" in line] == [f"{spec.name}: continuing after 2 trials, 8 epochs"]
     told = [line.partition(" after")[0] for line in lines if ": trial " in line]
     assert told == [f"{spec.name}: trial 2 pruned", f"{fresh.name}: trial 0 complete"]
 

@@ -46,7 +46,7 @@ def test_other_data_are_refused_with_the_splits_and_the_likely_cause_first(
     spec_with: Any, changed: dict[str, Any], splits: str, cause: str
 ) -> None:
     refusal = with_data(spec_with()).data.compare(FIRST | changed)
-    assert f"; {splits} from its first trainer's, usually because" in refusal
+    assert f"; {splits} from the data of the first trainer, usually because" in refusal
     assert cause in refusal.partition(", or because")[0]
     assert refusal.endswith("or accept the difference (--data-may-differ; in Python data_may_differ=True)")
 
@@ -61,7 +61,7 @@ def test_data_that_may_differ_are_taken_and_the_study_says_so_once(spec_with: An
     for _ in range(2):
         assert search.data.compare(FIRST | {"test": [array(digest="z", first=9.0)]}, may_differ=True) is None
     (notice,) = search.history.notices
-    assert "split test differs between a trainer and the study's first" in notice
+    assert "split test differs between a trainer and the first trainer of the study" in notice
     assert "because this was allowed" in notice
 
 
@@ -70,7 +70,7 @@ def test_differences_of_rounding_are_a_note(spec_with: Any) -> None:
     rounded = FIRST | {"validation": [array(digest="z", first=0.500001)]}
     assert search.data.compare(rounded) is None
     (notice,) = search.history.notices
-    assert notice.startswith("split validation differs between trainers by rounding alone")
+    assert notice.startswith("split validation differs between trainers only by rounding")
 
 
 def test_a_restored_study_knows_its_data(spec_with: Any) -> None:

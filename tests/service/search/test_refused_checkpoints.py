@@ -57,10 +57,10 @@ def test_a_trial_whose_checkpoints_are_refused_over_and_over_fails_in_the_end(de
         desk.lose(0, blamed=False)
         desk.start()
         assert desk.trials[0].refused == time
-    assert refuse(desk, 0) == "trial 0 fails, as this was the time number 3"
+    assert refuse(desk, 0) == "trial 0 fails because this happened 3 times"
     trial = desk.trials[0]
     assert (trial.state, trial.reason) == (TrialState.FAILED, "checkpoint")
-    assert trial.message == "its checkpoints could not be used 3 times; the last time: s3://b/c is damaged"
+    assert trial.message == "its checkpoints could not be used 3 times (the last reason: s3://b/c is damaged)"
 
 
 def test_a_trial_that_was_told_to_stop_ends_as_it_was_told(desk_with):
@@ -116,9 +116,9 @@ def test_a_child_whose_parent_s_checkpoint_is_refused_ends_and_a_child_of_anothe
     desk = population(desk_with, sampler)
     child = start_until_a_child(desk)
     first = child.parent
-    assert refuse(desk, child.number).startswith(f"trial {child.number} was to go on from it and ends")
+    assert refuse(desk, child.number).startswith(f"trial {child.number} needed it and ends")
     assert (child.state, child.reason, child.epochs - child.from_epoch) == (TrialState.FAILED, PARENT_CHECKPOINT, 0)
-    assert child.message == f"it could not begin from trial {first}: s3://b/c is damaged"
+    assert child.message == f"it could not start from the checkpoint of trial {first}: s3://b/c is damaged"
     assert not desk.trials[first].has_own_checkpoint
     desk.start()
     other = desk.trials[-1]

@@ -161,7 +161,7 @@ def test_a_worker_that_dies_as_often_as_allowed_fails_its_trial_with_the_reason(
     desk.lose(0)
     trial = desk.trials[0]
     assert (trial.state, trial.reason) == (TrialState.FAILED, "worker_died")
-    assert trial.message == "its worker died 3 times; the last time: the node went away"
+    assert trial.message == "its worker died 3 times (the last reason: the node went away)"
     assert desk.start().trial == 1
 
 

@@ -72,4 +72,4 @@ def test_shares_add_up_to_one(comparison):
 
 
 def test_few_repeats_are_not_called_a_proof(comparison):
-    assert answer_from(comparison).endswith("which is too few to call it better: more --repeats would tell.")
+    assert answer_from(comparison).endswith("This is too few to call it better; increase --repeats to find out.")

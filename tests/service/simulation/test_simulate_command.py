@@ -72,7 +72,7 @@ def test_strategies_are_compared_in_a_table_and_on_a_page(bandstand, tmp_path):
         for name, data in re.findall(r'<script type="application/json" id="data-(\w+)">(.*?)</script>', page)
     }
     parts = {trace["name"] for trace in figures["worker_time"]["data"]}
-    assert parts == {"training", "training made void by deaths", "idle"}
+    assert parts == {"training", "training lost by deaths", "idle"}
 
 
 def test_tables_in_a_pipe_have_every_number_whole(bandstand):
@@ -90,8 +90,8 @@ def test_trials_that_failed_without_failures_are_explained(bandstand, tmp_path):
     assert code == 0
     (note,) = [note for note in json.loads(out)["notes"] if "diverged" in note]
     assert re.fullmatch(
-        r"[1-9]\d* of \d+ trials of all studies diverged, as made-up curves do where the learning rate is too high; "
-        r"--failures has no part in it\.",
+        r"[1-9]\d* of \d+ trials diverged, as made-up curves do if the learning rate is too high\. "
+        r"Option --failures does not cause this\.",
         note,
     )
     assert note in bandstand("simulate", *arguments)[1]
@@ -108,7 +108,7 @@ def test_what_a_strategy_would_tell_its_study_is_told_before_it_is_run(bandstand
     )
     assert code == 0
     (note,) = [note for note in json.loads(out)["notes"] if note.startswith("pbt:")]
-    assert "the budget trains each of 40 members for about 5 of 9 epochs" in note
+    assert "the budget trains each of 40 members for only about 5 of 9 epochs" in note
 
 
 def test_programs_get_json(bandstand):
@@ -133,7 +133,7 @@ def test_recorded_curves_need_no_file_and_replace_the_space_of_one(bandstand, da
     curves = ["--curves", "taskset:imdb_patch32_GRU64_avg_bs128", "--repeats", "1", "--strategies", "random+asha"]
     code, out, _ = bandstand("simulate", *curves, "--max-epochs", "9", "--workers", "4")
     assert code == 0
-    assert "No budget was given: 72 epochs, 2 full trainings a worker." in out
+    assert "No budget was given, so each study gets 72 epochs (2 full trainings per worker)." in out
     code, out, _ = bandstand("simulate", "study.toml", *curves)
     assert code == 0
     assert "The space and the objective of study mine are replaced" in out
@@ -147,9 +147,10 @@ def test_recorded_curves_say_what_they_cannot_tell_of_params_that_change(bandsta
     many = ["--strategies", strategies, "--repeats", "1", "--max-epochs", "8", "--budget", "90", "--workers", "2"]
     code, out, _ = bandstand("simulate", "--curves", "taskset:imdb_patch32_GRU64_avg_bs128", *many, "-o", "page.html")
     assert code == 0
-    children = "pbt:population=4:interval=2 and lr-restarts:cycle_epochs=2: recorded curves know no change of params"
+    both = "pbt:population=4:interval=2 and lr-restarts:cycle_epochs=2"
+    children = f"{both}: recorded curves do not contain changes of params"
     assert children in " ".join(out.split())
-    assert "note: lr-restarts:cycle_epochs=2: recorded curves were trained with their params' own" in out
+    assert "note: lr-restarts:cycle_epochs=2: recorded curves use the learning rate of their params" in out
     assert children in (tmp_path / "page.html").read_text()
     code, out, _ = bandstand("simulate", "study.toml", *many)
     assert code == 0

@@ -135,8 +135,8 @@ def test_of_a_study_that_takes_last_epochs_a_better_value_that_does_not_count_is
     assert best is not None
     assert (best.number, best.value, best.epoch) == (1, 0.3, 2)
     assert best.seen_words(spec.objective) == (
-        "objective.epoch = 'last' takes each trial's last epoch; the lowest seen is 0.1000, in epoch 1 of trial 0 "
-        "(complete)"
+        "the lowest value of any epoch is 0.1000 (epoch 1 of trial 0, complete); it does not count because "
+        "objective.epoch = 'last' takes the last epoch of each trial"
     )
 
 

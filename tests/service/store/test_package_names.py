@@ -191,7 +191,7 @@ def test_a_study_of_the_release_before_goes_on_after_the_upgrade(url: str, home:
     assert run("db", "upgrade").returncode == 0
     done = run("run", "old", "--resume")
     assert done.returncode == 0, done.stderr
-    assert "going on after 3 trials, " in done.stdout + done.stderr
+    assert "continuing after 3 trials, " in done.stdout + done.stderr
     store = Store(url)
     record = store.record("old")
     store.close()

@@ -60,8 +60,8 @@ def replay(store: Store, original: StudyRecord) -> StudyRecord:
 def sentence(original: StudyRecord, replay: StudyRecord) -> str:
     trial, value = best_of(original)
     return (
-        f"trial {trial} of {original.spec.name} reached val_loss {value:.6g}; trained again from fresh weights, "
-        f"as {replay.spec.name}: val_loss {best_of(replay)[1]:.6g}"
+        f"trial {trial} of {original.spec.name} reached val_loss {value:.6g}; its replay from new random "
+        f"weights, {replay.spec.name}, reached val_loss {best_of(replay)[1]:.6g}"
     )
 
 
@@ -142,7 +142,7 @@ def test_a_replay_that_has_not_finished_says_how_far_it_is(bandstand: Bandstand,
     store.claim(spec, "a test").close()
     with store.database.connection() as connection, connection.begin():
         connection.execute(sa.update(tables.study).where(tables.study.c.name == spec.name).values(state="stopped"))
-    assert f"as {spec.name}: no value yet (stopped)\n" in bandstand("best", name).out
+    assert f"weights, {spec.name}, has no value yet (stopped)\n" in bandstand("best", name).out
 
 
 def test_a_replay_outlives_its_original_and_is_not_taken_for_that_of_another_one_of_the_name(
@@ -150,7 +150,7 @@ def test_a_replay_outlives_its_original_and_is_not_taken_for_that_of_another_one
 ) -> None:
     original = write(store, population())
     replay = write_replay(store, original)
-    gone = f"trial {best_of(original)[0]} of {original.spec.name} is not there any more; trained again from fresh"
+    gone = f"trial {best_of(original)[0]} of {original.spec.name} was deleted; its replay from new random"
     delete(store, original.spec.name)
     assert gone in bandstand("best", replay.spec.name).out
     assert write(store, original.spec).replays == []

@@ -74,7 +74,7 @@ def test_a_refused_request_keeps_its_sentence(store: Store, writer: StudyWriter)
     [
         ({"epochs": 29}, "epochs is 30 now, got 29"),
         ({"epochs": 30}, "must raise a limit; the budget is 30 epochs now"),
-        ({"epochs": 60, "trials": 5}, "which are of epochs; got trials=5"),
+        ({"epochs": 60, "trials": 5}, "the limits that the study has (epochs); got trials=5"),
     ],
 )
 def test_what_is_no_extension_is_refused_in_one_line_and_not_written(
@@ -121,7 +121,7 @@ def test_params_are_kept_in_the_space_s_order_and_whole_numbers_become_floats(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"sampler": "pbt", "pruner": ""}, "sampler pbt takes no trials from users"),
+        ({"sampler": "pbt", "pruner": ""}, "sampler pbt takes no enqueued trials"),
         ({"executor": "tune"}, "under Ray Tune"),
     ],
 )

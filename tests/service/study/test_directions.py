@@ -62,8 +62,8 @@ def test_a_direction_that_the_name_does_not_tell_is_asked_for(spec_with):
     with pytest.raises(InputError) as refused:
         study_spec_from(settings, "study.toml")
     assert str(refused.value) == (
-        "study.toml: objective.direction: must be minimize or maximize where the metric's name does not tell which way "
-        'is better; got none for \'val_my_score\': say direction = "maximize" if higher is better, else "minimize"'
+        "study.toml: objective.direction: must be minimize or maximize if the metric's name does not tell which is "
+        'better; got none for \'val_my_score\': set direction = "maximize" if higher is better, else "minimize"'
     )
 
 
@@ -71,8 +71,8 @@ def test_a_direction_that_is_given_wins_and_one_against_the_name_is_told_once(sp
     against = spec_with(objective={"metric": "val_accuracy", "direction": "minimize"})
     assert against.objective.direction == "minimize"
     assert [notice for notice in against.notices() if "val_accuracy" in notice] == [
-        "val_accuracy is taken as lower is better, as objective.direction = 'minimize' says, though a metric of this "
-        "name usually means that higher is better"
+        "objective.direction = 'minimize' says that lower is better, but for a metric named val_accuracy usually "
+        "higher is better"
     ]
     for agreeing in ({"metric": "val_accuracy", "direction": "maximize"}, {"metric": "val_x", "direction": "maximize"}):
         assert not spec_with(objective=agreeing).notices()

@@ -217,8 +217,8 @@ MESSAGES = [
     ),
     (
         {"sampler": "grid"},
-        "sampler grid needs a finite space; parameter x is continuous: give it a step, or set the option "
-        'points, to a number or to "auto", or use sampler random or tpe',
+        "sampler grid needs a finite space; parameter x is continuous: give it a step, set option points "
+        'to a number or to "auto", or use sampler random or tpe',
     ),
     (
         {"sampler": "grid", "space": {name: {"type": "int", "low": 1, "high": 2000} for name in "xy"}},

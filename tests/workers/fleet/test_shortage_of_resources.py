@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +20,8 @@ def test_the_wait_says_what_a_trainer_takes_and_what_the_cluster_has() -> None:
     bundle = {"CPU": 2.0, "GPU": 0.5, "memory": 4 * GB}
     there, free = {"CPU": 8.0, "memory": 16 * GB, "node:a": 1.0}, {"CPU": 1.0, "memory": 1.5 * GB}
     assert note_of_waiting(bundle, there, free) == (
-        "waiting for resources: 2 CPUs, 0.5 GPUs, 4 GB of memory each; the cluster has 8 CPUs, 0 GPUs, "
-        "16 GB of memory, of which free: 1 CPU, 0 GPUs, 1.5 GB of memory"
+        "waiting for resources: each trainer needs 2 CPUs, 0.5 GPUs, 4 GB of memory; the cluster has 8 CPUs, 0 GPUs, "
+        "16 GB of memory (free: 1 CPU, 0 GPUs, 1.5 GB of memory)"
     )
 
 
@@ -29,8 +30,8 @@ def test_a_trainer_larger_than_every_node_is_said_and_one_that_waits_its_turn_is
     assert note_of_size({"CPU": 4.0}, nodes) is None
     assert note_of_size({"CPU": 2.0, "GPU": 1.0}, nodes) is None
     said = note_of_size({"CPU": 3.0, "GPU": 1.0}, nodes)  # the cluster has both, no node has
-    assert "no node of the cluster, however idle, has room for a trainer of 3 CPUs, 1 GPU" in said
-    assert "stop the study and ask for smaller resources" in said
+    assert "no node of the cluster is large enough for a trainer (3 CPUs, 1 GPU)" in said
+    assert "stop the study and set smaller resources" in said
 
 
 class Places:
@@ -164,10 +165,11 @@ def test_a_lack_of_trainers_is_told_once_and_again_after_it_was_over(monkeypatch
     look_until(1.0)
     assert told == []  # a place takes a moment
     look_until(200)
-    assert [line.split(":")[0] for line in told] == [
+    assert [re.split(r"[:(]", line)[0].rstrip() for line in told] == [
         "waiting for resources",
-        "no node of the cluster, however idle, has room for a trainer of 4 CPUs",
+        "no node of the cluster is large enough for a trainer",
     ]
+    assert "(4 CPUs)" in told[1]
     fleet.placed = 1
     look_until(201)
     fleet.placed = 0

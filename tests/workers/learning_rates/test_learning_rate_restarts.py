@@ -141,16 +141,14 @@ def test_a_fresh_model_of_another_shape_is_refused() -> None:
 
 
 def test_a_metric_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"monitor must be a key of the epoch's logs, loss, val_loss; got 'val_los'"):
+    with pytest.raises(ValueError, match=r"monitor must be one of the epoch's logs (loss, val_loss); got 'val_los'"):
         fitted(make_model(), restarts(weights="best", monitor="val_los"))
 
 
 @pytest.mark.parametrize("kind", ["warm", "random"])
 def test_an_optimizer_with_a_schedule_is_refused(kind: str) -> None:
     callback = WarmRestarts(CYCLE, restarts=1) if kind == "warm" else restarts()
-    with pytest.raises(
-        ValueError, match="learning_rate must be a number where a callback restarts it; the optimizer SGD"
-    ):
+    with pytest.raises(ValueError, match="learning_rate must be a number if a callback restarts it; optimizer SGD"):
         fitted(make_model(LR_SCHEDULES["cosine"](initial=0.1, epochs=5, steps_per_epoch=STEPS)), callback)
 
 
@@ -177,7 +175,7 @@ def test_the_state_of_a_callback_is_plain() -> None:
         ({"every_epochs": 0}, "every_epochs must be a whole number of at least 1; got 0"),
         ({"restarts": -1}, "restarts must be a whole number of at least 0; got -1"),
         ({"weights": "worst"}, "weights must be one of keep, best, fresh; got 'worst'"),
-        ({"weights": "fresh"}, "fresh_model must be given where weights = 'fresh'; got None"),
+        ({"weights": "fresh"}, "fresh_model must be given with weights = 'fresh'; got None"),
         ({"mode": "auto"}, "mode must be min or max; got 'auto'"),
     ],
 )

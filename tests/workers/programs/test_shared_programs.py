@@ -389,7 +389,7 @@ def test_what_a_walk_overlooked_is_found_when_a_program_is_lent(
     take = training.source.take_notes
     monkeypatch.setattr(training.source, "take_notes", lambda: notes.extend(took := take()) or took)
     assert_same(train_all(training, tmp_path), train_all(training_of(module, build, "fit"), tmp_path))
-    assert [note for note in notes if note.startswith("a program is not shared, because trained by it trial 1 would")]
+    assert [note for note in notes if note.startswith("trial 1 does not share a program, because the program")]
     assert training.programs == 3, "what was found once is asked again for no later trial"
 
 

@@ -232,5 +232,5 @@ def test_states_of_another_shape_are_refused(training: LoadedStudy, user_code: A
     uri = str(tmp_path / "other.checkpoint")
     other = Checkpoint(epoch=2, variables=[np.zeros((3, 3))], optimizer=[], callbacks=[], best=BestWeights())
     stored_files.write(checkpoints.encode(other, uri), uri)
-    with pytest.raises(ValueError, match="must have the shape"):
+    with pytest.raises(ValueError, match="of the same shape"):
         training.combine([uri, uri], PARAMS, "average", str(tmp_path / "average"))

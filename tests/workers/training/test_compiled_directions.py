@@ -55,8 +55,8 @@ def test_a_told_direction_that_the_compiled_metric_contradicts_is_refused_with_t
     with pytest.raises(InputError) as refused:
         check(model, "val_accuracy")
     assert str(refused.value) == (
-        "objective.direction must be written where the metric's name and the metric differ; 'val_accuracy' sounds as "
-        'if higher is better, and it is a MeanSquaredError of Keras, where lower is better: say direction = "minimize"'
+        "objective.direction must be set if the metric's name is misleading; 'val_accuracy' sounds as if higher is "
+        'better, but it is a Keras MeanSquaredError, for which lower is better: set direction = "minimize"'
     )
 
 

@@ -285,8 +285,8 @@ def test_what_trials_overwrite_of_each_other_is_told(module: Any, tmp_path: Path
     assert first is not None and second is not None
     assert first.notes == ()
     assert second.notes == (
-        "CSVLogger writes 'log.csv' in more than one trial, so trials overwrite it: write \"{folder}/log.csv\"",
-        "ModelCheckpoint writes 'best.keras' in more than one trial, so trials overwrite it: write "
+        "CSVLogger writes 'log.csv' in more than one trial, so trials overwrite it: write to \"{folder}/log.csv\"",
+        "ModelCheckpoint writes 'best.keras' in more than one trial, so trials overwrite it: write to "
         '"{folder}/best.keras"',
     )
 
@@ -318,7 +318,7 @@ def test_a_backup_that_trials_would_share_is_left_out_and_told(module: Any, tmp_
     outcome = study.run()
     assert outcome is not None and outcome.failure is None, outcome
     assert not (tmp_path / "backup").exists()
-    assert outcome.notes[0].startswith("BackupAndRestore is left out, because all trials would share its folder")
+    assert outcome.notes[0].startswith("BackupAndRestore is not used, because all trials would share its folder")
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_a_child_of_another_shape_fails_with_the_reason(training: LoadedStudy, t
     _, _, outcome = train(training, tmp_path, 1, PARAMS | {"units": 16}, until=2, uri=uri, **child_of(0, 1))
     assert outcome.failure is not None and outcome.failure.kind == HOPELESS
     assert outcome.failure.message.startswith(
-        "a child must have the shape of its parent's model; got weights of other shapes"
+        "a child needs a model of the same shape as its parent's to take over the weights; got other shapes"
     )
 
 

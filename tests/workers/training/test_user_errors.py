@@ -219,8 +219,8 @@ def test_a_parameter_that_is_not_active_fails_the_trial_and_says_so(folder: Path
     assert messages, "no trial drew adam"
     line = line_of('params["momentum"]')
     for message in messages:
-        assert message.startswith(f"KeyError: errors_user.py:{line} asks for 'momentum', which is in the space but not")
-        assert "optimizer = 'adam': ask with params.get('momentum')" in message
+        assert message.startswith(f"KeyError: errors_user.py:{line} reads 'momentum', which is in the space but not")
+        assert "optimizer = 'adam': use params.get('momentum')" in message
 
 
 def test_errors_that_differ_from_params_to_params_are_left_to_the_trials(folder: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_model_that_does_not_fit_the_data_is_told_by_the_line_that_says_why(fo
     [
         (
             "no_callbacks",
-            "callbacks must be made for the params of a trial; 'errors_user:no_callbacks' raised TypeError",
+            "callbacks must work for the params of a trial; 'errors_user:no_callbacks' raised TypeError",
         ),
         ("early_with_params", "callbacks must ask for parameters of the space; errors_user.py:"),
     ],
@@ -281,7 +281,7 @@ def test_a_loader_that_exits_is_refused_and_ends_no_trainer(folder: Path) -> Non
             "(ends.py:4), by SystemExit: pytest: error: the following arguments are required: --out",
         ),
         ("import json\njson.loads('{')", "JSONDecodeError: Expecting property name enclosed in double quotes"),
-        ("\n\nx = unknown", "NameError: name 'unknown' is not defined (ends.py:3): mend the module"),
+        ("\n\nx = unknown", "NameError: name 'unknown' is not defined (ends.py:3): fix the module"),
         ("def f(:\n", "SyntaxError: "),
     ],
 )
@@ -358,7 +358,7 @@ def test_a_parameter_that_nobody_reads_is_told(folder: Path) -> None:
     study.check()
     (remark,) = [each for each in study.remarks() if "reads" in each]
     assert remark == (
-        f"no code reads the parameter {name!r}, so its value changes nothing; use it in the builder or remove it from "
+        f"no code reads the parameter {name!r}, so its value has no effect; use it in the builder or remove it from "
         "the space"
     )
 

@@ -130,7 +130,7 @@ def test_a_member_given_another_s_checkpoint_was_cloned() -> None:
         ended, child = population.trials[2], population.trials[3]
         assert (ended.state, ended.reason) == (TrialState.PRUNED, "epoch 2: Ray Tune clones trial 0 instead")
         assert (child.parent, child.from_epoch, child.bracket) == (0, 2, 2)
-        assert child.origin.startswith("instead of trial 2: from trial 0 as Ray Tune decided, rate ")
+        assert child.origin.startswith("replaces trial 2: continues trial 0 as Ray Tune decided, rate ")
         reached = await population.train(order, 0.1)
         assert (reached.trial, reached.epoch) == (3, 4)
 

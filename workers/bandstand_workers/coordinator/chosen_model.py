@@ -73,10 +73,10 @@ class ChosenModel:
         if await self._is_there(best):
             return
         row = await self._study.columns()
-        kept = "no other is kept" if row.model_uri is None else f"the model kept is that of trial {row.model_trial}"
+        kept = "no other model is kept" if row.model_uri is None else f"the model of trial {row.model_trial} is kept"
         await self._note(
-            f"the model of trial {best.number}, the best, is lost",
-            f"nothing has the weights of its epoch {self._search.history.result_epoch(best)} any more; {kept}. "
+            f"the model of the best trial ({best.number}) is lost",
+            f"no file has the weights of its epoch {self._search.history.result_epoch(best)}, and {kept}. "
             f"`bandstand replay {shlex.quote(self._study.spec.name)} --trial {best.number}` trains it again",
         )
 
@@ -128,7 +128,9 @@ class ChosenModel:
         """Where the checkpoints are that are to be put together."""
         count = len(combination.trials)
         if count < LEAST_MEMBERS:
-            raise _NotMadeError(f"of the cycles that led to it {count} left their end, {LEAST_MEMBERS} are needed")
+            raise _NotMadeError(
+                f"{count} of the cycles that led to it left a checkpoint of their end, and {LEAST_MEMBERS} are needed"
+            )
         ends = []
         for trial in combination.trials:
             epoch = self._search.history.trials[trial].checkpoint_epoch
@@ -148,9 +150,8 @@ class ChosenModel:
             return
         if row.test_looks:
             self._search.note(
-                f"the test data were looked at again, for trial {row.model_trial}: the study went on after a model "
-                f"had been tested ({_words(row.test_metrics)}) and has chosen another; whoever let it go on could "
-                "know that result"
+                f"the test data were used again, for trial {row.model_trial}: the study continued after another model "
+                f"had been tested ({_words(row.test_metrics)}), and whoever continued it could know that result"
             )
             await self._journal.durable()
         combined = self._search.history.combined

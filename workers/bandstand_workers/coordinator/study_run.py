@@ -91,7 +91,7 @@ class StudyRun:
                 with self.assigner.time_use.deciding():
                     verdict = self._search.report(trial, attempt, measurement)
         except StaleAttemptError as error:
-            _log.warning("%s", error)
+            _log.warning("%s", error, extra={"trial": trial})
             return None
         await self.assigner.time_use.storing(self.study.journal.durable())
         return verdict
@@ -106,7 +106,7 @@ class StudyRun:
                 self._search.checkpointed(trial, attempt, epoch, uri)
                 wanted = self._search.history.trials[trial].checkpoint_epoch == epoch
         except StaleAttemptError as stale:
-            _log.warning("%s", stale)
+            _log.warning("%s", stale, extra={"trial": trial})
         else:
             self.study.pauses.written(trial, attempt, epoch, error)
         await self.study.journal.durable()

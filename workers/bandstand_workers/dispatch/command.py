@@ -13,6 +13,7 @@ import sys
 
 from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError, answer_to
 from bandstand.locations import bandstand_home, database_url, ray_job_server
+from bandstand.log_lines import begin_logging
 from bandstand.store.store import Store
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
@@ -24,7 +25,7 @@ __all__ = ["run_dispatcher"]
 
 def run_dispatcher(arguments: list[str]) -> int:
     """Run until SIGTERM, SIGINT or the end of standard input; returns the exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    begin_logging("%(asctime)s %(message)s", date_format="%H:%M:%S")
     logging.getLogger("bandstand_workers.dispatch").setLevel(logging.INFO)
     options = DispatcherOptions.from_arguments(arguments)
     try:

@@ -78,7 +78,7 @@ class Dispatcher:
         self._beat()
         self._cluster.check()  # while it is away, whatever waits or is orphaned is for servers that reach one
         for claimed in self._dispatch.adopt():
-            _log.info("%s: its server has gone; taken over", claimed.submission.name)
+            _log.info("%s: its server has gone; taken over", claimed.submission.name, extra=_about(claimed))
         held = self._dispatch.held()
         for claimed in held:
             self._attend(claimed)
@@ -117,7 +117,7 @@ class Dispatcher:
         if time.monotonic() - self._freed_at > _BEAT_SECONDS:
             self._freed_at = time.monotonic()
             for name in self._dispatch.free_vanished(_SILENT_SECONDS):
-                _log.info("%s: its coordinator has vanished; the study is free", name)
+                _log.info("%s: its coordinator has vanished; the study is free", name, extra={"study": name})
 
     # -- one run ----------------------------------------------------------------------------------------------------
 
@@ -136,9 +136,9 @@ class Dispatcher:
     def _attend_unknown(self, claimed: ClaimedRun) -> None:
         """The cluster does not know of it: not yet, or not any more."""
         if claimed.run.state is not RunState.STARTING:
-            self._end(claimed, RunState.LOST, "the cluster does not know of its job any more")
+            self._end(claimed, RunState.LOST, "the cluster no longer knows its job")
         elif claimed.submission.state is SubmissionState.STOPPING:
-            self._end(claimed, RunState.FAILED, "it was stopped before it began")
+            self._end(claimed, RunState.FAILED, "it was stopped before it started")
         else:
             self._submit(claimed)
 
@@ -160,15 +160,15 @@ class Dispatcher:
             refuse_job(self._store, run.id, str(error))
             self._end(claimed, RunState.FAILED, str(error))
         except JobRefusedError as error:
-            self._end(claimed, RunState.FAILED, f"the cluster does not take its job: {error}")
+            self._end(claimed, RunState.FAILED, f"the cluster refuses its job: {error}")
         except ClusterUnreachableError as error:
             self._cluster.check()  # raises if it is away for all; what fails for one job alone must not hold up others
             if not self._has_seen(run.id, "not taken"):
-                _log.warning("%s: %s; it is tried again", submission.name, error)
+                _log.warning("%s: %s; it is tried again", submission.name, error, extra=_about(claimed))
             if self._seconds_since(run.id, "not taken") > _SUBMIT_SECONDS:
                 self._end(claimed, RunState.FAILED, str(error))
         else:
-            _log.info("%s: run %d submitted", submission.name, run.number)
+            _log.info("%s: run %d submitted", submission.name, run.number, extra=_about(claimed))
             self._dispatch.submitted(run.id)
 
     def _attend_living(self, claimed: ClaimedRun, job: RayJob) -> None:
@@ -180,7 +180,7 @@ class Dispatcher:
             return
         if self._seconds_since(run.id, "stopping") > self._stop_grace_seconds:
             what = "waits on the cluster" if job.is_pending else "does not pause by itself"
-            _log.info("%s: it %s; Ray is asked to end it", claimed.submission.name, what)
+            _log.info("%s: it %s; Ray is asked to end it", claimed.submission.name, what, extra=_about(claimed))
             self._cluster.stop(run.id)
             self._since[run.id, "stopping"] = time.monotonic()
 
@@ -189,7 +189,7 @@ class Dispatcher:
         self._logs.leave(claimed.run.id)
         told = f": {message}" if message else ""
         then = f"{after.state}, {after.outcome}" if after.outcome else f"{after.state}"
-        _log.info("%s: run %d %s%s; now %s", after.name, claimed.run.number, state, told, then)
+        _log.info("%s: run %d %s%s; now %s", after.name, claimed.run.number, state, told, then, extra=_about(claimed))
 
     # -- logs -------------------------------------------------------------------------------------------------------
 
@@ -234,3 +234,8 @@ class Dispatcher:
     def _forget_all_but(self, runs: set[str]) -> None:
         self._logs.leave_all_but(runs)
         self._since = {key: since for key, since in self._since.items() if key[0] in runs}
+
+
+def _about(claimed: ClaimedRun) -> dict[str, str | int]:
+    """What a log line is about, for those who collect logs as JSON."""
+    return {"study": claimed.submission.name, "run": claimed.run.number}

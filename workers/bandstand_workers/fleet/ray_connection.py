@@ -19,6 +19,7 @@ from typing import Any
 
 from bandstand.errors import ClusterUnreachableError, InputError
 from bandstand.locations import ray_address
+from bandstand.report.text import counted
 from bandstand.study.study_spec import Resources
 
 __all__ = ["check_room", "connect_ray", "fitting_trainers", "local_cores", "protect_local_ray"]
@@ -126,19 +127,20 @@ def check_room(resources: Resources, workers: int) -> None:
     gpus, memory_gb = there.get("GPU", 0), there.get("memory", 0) / 1e9
     if resources.gpus > gpus:
         raise InputError(
-            f"resources.gpus must be there; a trainer wants {resources.gpus:g}, this machine has {gpus:g}: "
-            "set resources.gpus = 0, or RAY_ADDRESS to a cluster with GPUs"
+            f"this study needs {resources.gpus:g} {'GPU' if resources.gpus == 1 else 'GPUs'} per trainer, and this "
+            f"machine has {f'{gpus:g}' if gpus else 'none'}: set resources.gpus = 0, or set RAY_ADDRESS to a cluster "
+            "with GPUs"
         )
     if resources.gpus * workers > gpus:
         raise InputError(
-            f"workers must have room; {workers} of {resources.gpus:g} GPUs each are more than this machine's {gpus:g}: "
-            "ask for fewer workers, or set RAY_ADDRESS to a cluster"
+            f"{workers} workers need {resources.gpus * workers:g} GPUs ({resources.gpus:g} each), and this machine has "
+            f"{gpus:g}: ask for fewer workers, or set RAY_ADDRESS to a cluster"
         )
     if (resources.memory_gb or 0) * workers > memory_gb:
         raise InputError(
-            f"workers must have room; {workers} of {resources.memory_gb:g} GB each are more than the "
-            f"{memory_gb:.1f} GB that Ray gives out here: ask for fewer workers or less resources.memory_gb, or set "
-            "RAY_ADDRESS to a cluster"
+            f"each worker needs {resources.memory_gb:g} GB of memory, and Ray has {memory_gb:.1f} GB on this machine "
+            f"for {counted(workers, 'worker')}: ask for fewer workers or less resources.memory_gb, or set RAY_ADDRESS "
+            "to a cluster"
         )
 
 

@@ -35,7 +35,7 @@ def note_of_waiting(bundle: Mapping[str, float], there: Mapping[str, float], fre
     """That no trainer has a place yet; `there` and `free` are what the cluster has and has free."""
     has = describe_bundle({name: there.get(name, 0.0) for name in bundle})
     left = describe_bundle({name: free.get(name, 0.0) for name in bundle})
-    return f"waiting for resources: {describe_bundle(bundle)} each; the cluster has {has}, of which free: {left}"
+    return f"waiting for resources: each trainer needs {describe_bundle(bundle)}; the cluster has {has} (free: {left})"
 
 
 def note_of_size(bundle: Mapping[str, float], nodes: list[Mapping[str, float]]) -> str | None:
@@ -43,8 +43,8 @@ def note_of_size(bundle: Mapping[str, float], nodes: list[Mapping[str, float]]) 
     if any(all(node.get(name, 0.0) >= amount for name, amount in bundle.items()) for node in nodes):
         return None
     return (
-        f"no node of the cluster, however idle, has room for a trainer of {describe_bundle(bundle)}: the study waits "
-        "for the autoscaler to bring one; if it knows none of that size, stop the study and ask for smaller resources"
+        f"no node of the cluster is large enough for a trainer ({describe_bundle(bundle)}). The study waits for the "
+        "autoscaler to add one. If no node type is large enough, stop the study and set smaller resources"
     )
 
 

@@ -109,7 +109,7 @@ class RandomRestarts(keras.callbacks.Callback):  # type: ignore[misc]  # keras h
             return
         if self.monitor not in (logs or {}):
             names = ", ".join(logs or {})
-            raise ValueError(f"monitor must be a key of the epoch's logs, {names}; got {self.monitor!r}")
+            raise ValueError(f"monitor must be one of the epoch's logs ({names}); got {self.monitor!r}")
         value = float((logs or {})[self.monitor])
         loss = value if self.mode == "min" else -value
         if isfinite(loss) and loss < self.best_loss:
@@ -147,7 +147,7 @@ def _check_arguments(every_epochs: Any, restarts: Any, weights: str, fresh_model
         raise ValueError(f"mode must be min or max; got {mode!r}")
     if weights == "fresh" and fresh_model is None:
         raise ValueError(
-            "fresh_model must be given where weights = 'fresh'; got None; pass a function that builds the model"
+            "fresh_model must be given with weights = 'fresh'; got None; pass a function that builds the model"
         )
 
 

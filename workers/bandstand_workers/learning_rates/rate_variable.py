@@ -18,7 +18,7 @@ def rate_variable(model: Any) -> Any:
     rate = model.optimizer.learning_rate
     if not isinstance(rate, keras.Variable):
         raise ValueError(
-            "learning_rate must be a number where a callback restarts it; the optimizer "
+            "learning_rate must be a number if a callback restarts it; optimizer "
             f"{type(model.optimizer).__name__} has a schedule; compile it with a number"
         )
     return rate

@@ -26,12 +26,12 @@ _BATCH_HOOKS = (
 def reason_for_fit(model: Any, callbacks: list[Any]) -> str | None:
     """Why this model with these callbacks of the user's cannot be trained by compiled epochs; None if it can."""
     if keras.backend.backend() not in ("tensorflow", "jax"):
-        return f"compiled epochs are written for TensorFlow and JAX, not for {keras.backend.backend()}"
+        return f"compiled epochs support TensorFlow and JAX, not {keras.backend.backend()}"
     if model.run_eagerly:
         return "the model is compiled with run_eagerly"
     for name in ("fit", "evaluate", "make_train_function", "make_test_function"):
         if overrides(model, keras.Model, name):
-            return f"{type(model).__name__} has a {name} of its own"
+            return f"{type(model).__name__} has its own {name}"
     if keras.backend.backend() == "tensorflow" and _is_distributed(model):
         return "the model has a distribution strategy"
     if keras.distribution.distribution() is not None:

@@ -23,6 +23,7 @@ from bandstand.errors import (
     answer_to,
 )
 from bandstand.locations import checkpoints_uri, database_url
+from bandstand.log_lines import begin_logging
 from bandstand.running.live_display import PlainDisplay
 from bandstand.running.messages import Instructions, Message, StudyAtRest, StudyNote, StudyStarted
 from bandstand.store.store import Store
@@ -40,7 +41,7 @@ _log = logging.getLogger(__name__)
 def run_cluster_job(run: str) -> int:
     """Run the studies of a run; returns the exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
+    begin_logging("%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     try:
         url = database_url()
         if url is None:

@@ -147,7 +147,7 @@ class _StudyOnFleet:
                 return self._attend(self._coordinator)
             except ray.exceptions.RayActorError:
                 continue
-        raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
+        raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to continue")
 
     def _start_coordinator(self) -> CoordinatorHandle:
         # Not earlier: the trainers, which take longer, start meanwhile.

@@ -91,7 +91,7 @@ def _check_model(spec: StudySpec, model: Any, data: Data, callbacks: list[Any]) 
     reason = reason_for_fit(model, callbacks)
     if spec.trainer == "compiled" and reason is not None:
         raise InputError(
-            f"trainer = 'compiled' must be possible; {reason}: use trainer = 'auto', which uses fit where it must"
+            f"trainer = 'compiled' must be possible; {reason}: use trainer = 'auto', which uses fit if it must"
         )
     _check_objective(spec, model, data, callbacks)
     _check_direction(spec, model)
@@ -107,7 +107,7 @@ def _asks_for_inactive(spec: StudySpec, role: str, error: Exception, params: Map
     names = [name for name, _, _ in spec.space.flat()]
     asked = missing_param(error, params, names)
     if asked is not None and error.args[0] not in names:
-        raise InputError(f"{role} must ask for parameters of the space; {asked}") from error
+        raise InputError(f"{role} must read parameters of the space; {asked}") from error
     return asked is not None
 
 
@@ -122,8 +122,8 @@ def _refuse_if_all_alike(spec: StudySpec, role: str, errors: list[Exception]) ->
         return
     name = spec.model if role == "model" else ", ".join(spec.callbacks)
     raise InputError(
-        f"{role} must be made for the params of a trial; {name!r} raised {said_with_place(last)} for each of "
-        f"{len(errors)} that were tried: mend it"
+        f"{role} must work for the params of a trial; {name!r} raised {said_with_place(last)} for each of "
+        f"{len(errors)} that were tried: fix it"
     ) from last
 
 
@@ -161,8 +161,8 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
         known |= set(_metrics_of_an_epoch(model, data, callbacks))
     if metric not in known:
         raise InputError(
-            f"objective.metric must be what an epoch reports; got {metric!r}, it reports "
-            f"{', '.join(sorted(known))}: {_way_to(metric, known)}"
+            f"objective.metric must be one that an epoch reports ({', '.join(sorted(known))}); got {metric!r}: "
+            f"{_way_to(metric, known)}"
         )
 
 
@@ -181,8 +181,8 @@ def _check_direction(spec: StudySpec, model: Any) -> None:
     if objective.told_by_name and compiled is not None and compiled[0] != objective.direction:
         direction, kind = compiled
         raise InputError(
-            f"objective.direction must be written where the metric's name and the metric differ; {objective.metric!r} "
-            f"sounds as if {objective.better}, and it is a {kind} of Keras, where {better_words(direction)}: say "
+            f"objective.direction must be set if the metric's name is misleading; {objective.metric!r} sounds as if "
+            f"{objective.better}, but it is a Keras {kind}, for which {better_words(direction)}: set "
             f'direction = "{direction}"'
         )
 

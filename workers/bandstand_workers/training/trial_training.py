@@ -38,9 +38,9 @@ from bandstand_workers.training.user_code.calling import ending_nothing
 __all__ = ["TrainingParts", "TrialTraining", "goes_on"]
 
 _CHANGED = (
-    "a callback changes a Python attribute of the model during training: Keras reads such an attribute only when it "
-    "traces the first step, and a resumed trial traces again, so it may differ from a trial that was not interrupted; "
-    "keep the value in a keras.Variable instead"
+    "a callback changes a Python attribute of the model during training. Keras reads such an attribute only when it "
+    "traces the first step, and a resumed trial traces again, so it may differ from a trial that was not interrupted. "
+    "Keep the value in a keras.Variable instead"
 )
 
 

@@ -53,7 +53,7 @@ def run_under_tune(run: TuneRun) -> StudyOutcome:
                 return run_once(run, folder)
         except ray.exceptions.RayActorError:
             continue
-    raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to go on")
+    raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to continue")
 
 
 def _run_by_calls(run: TuneRun, folder: Path) -> StudyOutcome:

@@ -242,7 +242,7 @@ class PopulationRun(StudyRun):
                 bracket=trial.bracket,
                 parent=parent.number,
                 from_epoch=epoch,
-                origin=f"instead of trial {trial.number}: from trial {parent.number} as Ray Tune decided, "
+                origin=f"replaces trial {trial.number}: continues trial {parent.number} as Ray Tune decided, "
                 + changes(parent.params, params),
             )
         )

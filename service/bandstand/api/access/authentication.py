@@ -20,7 +20,7 @@ __all__ = ["COOKIE", "Admin", "Submitter", "Viewer", "authenticate", "check_may_
 
 COOKIE = "bandstand_session"
 _bearer = HTTPBearer(auto_error=False, description="A token made by `bandstand token create`.")
-_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="What the login page leaves in a browser.")
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The cookie that the login page sets in a browser.")
 
 
 def store_of(request: Request) -> Store:
@@ -60,7 +60,9 @@ def requires(role: Role) -> Callable[..., Awaitable[TokenRecord]]:
 
     async def check(token: Annotated[TokenRecord, Depends(authenticate)]) -> TokenRecord:
         if token.role < role:
-            raise NotAllowedError(f"it takes the role {role}; this token is a {token.role}'s: ask an admin for another")
+            raise NotAllowedError(
+                f"this needs the role {role}; your token has the role {token.role}: ask an admin for another token"
+            )
         return token
 
     return check
@@ -83,5 +85,7 @@ def check_may_change(token: TokenRecord, submitter: str | None, name: str) -> No
         NotAllowedError: it is another's, and the token no admin's.
     """
     if token.role < Role.ADMIN and submitter != token.user_name:
-        whose = f"{submitter}'s" if submitter else "nobody's, made on the command line"
-        raise NotAllowedError(f"submitters change their own studies; {name!r} is {whose}: ask an admin")
+        whose = (
+            f"belongs to {submitter}" if submitter else "belongs to nobody, because it was started on the command line"
+        )
+        raise NotAllowedError(f"submitters can change only their own studies; {name!r} {whose}: ask an admin")

@@ -78,7 +78,7 @@ class LimitRequests:
             wait = self._failures.wait_seconds(address)
         if wait:
             seconds = str(math.ceil(wait))
-            told = f"too many requests at once; try again in {seconds} s"
+            told = f"too many requests at the same time; try again in {seconds} s"
             await problem(429, told, {"Retry-After": seconds})(scope, receive, send)
             return
 
@@ -111,7 +111,7 @@ class LimitBodies:
             return
         of_code = scope["method"] == "PUT" and scope["path"].startswith("/code/")
         limit = MAX_CODE_BYTES if of_code else _MAX_BODY_BYTES
-        told = f"a body has at most {limit // 10**6} MB here; this one has more: send less"
+        told = f"the body of this request must have at most {limit // 10**6} MB; this one has more: send less"
         length = dict(scope["headers"]).get(b"content-length", b"")
         if length.isdigit() and int(length) > limit:
             await problem(413, told, {"Connection": "close"})(scope, receive, send)

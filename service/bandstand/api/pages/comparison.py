@@ -14,6 +14,7 @@ from bandstand.api.pages.content.listing import ComparedStudy, read_entry_state,
 from bandstand.api.pages.content.study_on_page import may_change
 from bandstand.api.pages.rendering import render
 from bandstand.errors import ComparisonNotFoundError, StudyNotFoundError
+from bandstand.report.text import counted
 from bandstand.store.store import Store
 from bandstand.study.comparison_plan import ComparisonPlan
 from bandstand.study.states import StudyState
@@ -49,7 +50,7 @@ def comparison(request: Request, token: Viewer, name: str) -> Response:
     with store.database.reading() as connection:
         state = read_entry_state(connection, "comparison", name)
     if state is None:
-        raise ComparisonNotFoundError(f"there is no comparison {name!r} any more")
+        raise ComparisonNotFoundError(f"the comparison {name!r} does not exist any more")
     studies = [member for arm in arms for member in arm.repeats]
     runs = [] if submission is None else _runs(store, name)
     return render(
@@ -89,8 +90,8 @@ def answer_so_far(arms: Sequence[ArmRow], plan: ComparisonPlan) -> str:
         return "No study has finished yet, so there is nothing to compare."
     best = min(measured, key=lambda arm: objective.sign * (arm.mean or 0.0))
     said = (
-        f"So far {best.label} has the best mean {objective.metric}: {best.mean:.5g} "
-        f"({best.finished} of {plan.repeats} repeats)"
+        f"So far {best.label} has the best mean {objective.metric}: {best.mean:.5g} ({best.finished} of "
+        f"{counted(plan.repeats, 'repeat')})"
     )
     random = next((arm for arm in measured if arm.label in plan.baselines()[:1]), None)
     if random is None or random is best:

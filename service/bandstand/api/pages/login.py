@@ -48,18 +48,20 @@ def log_in(
     address = request.client.host if request.client else ""
     wait = math.ceil(logins.seconds_to_wait(address))
     if wait:
-        answer = _form(request, next, 429, f"Too many failed attempts from this address; try again in {wait} s.")
+        answer = _form(
+            request, next, 429, f"There were too many failed attempts from this address. Try again in {wait} s."
+        )
         answer.headers["Retry-After"] = str(wait)
         return answer
     expected = request.cookies.get(_FORM_COOKIE)
     says_where = "origin" in request.headers or "sec-fetch-site" in request.headers
     if not _same(expected, csrf) or (says_where and not is_same_origin(request.headers)):
-        why = "This form was too old, or sent from elsewhere; please try again. Cookies must be allowed."
+        why = "This form was too old or came from another page. Please try again, and allow cookies."
         return _form(request, next, 403, why)
     found = store_of(request).accounts.find(token.strip())
     if found is None:
         logins.add(address)
-        why = "This token is not good: it is incomplete, has expired or was revoked."
+        why = "This token is not valid: it is incomplete, has expired or was revoked."
         return _form(request, next, 401, why)
     settings: ServerSettings = request.app.state.settings
     answer = RedirectResponse(safe_target(next), 303)

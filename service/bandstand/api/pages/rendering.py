@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 from bandstand.api.access.authentication import COOKIE
 from bandstand.api.pages import words
 from bandstand.api.pages.addresses import address_of
+from bandstand.report.text import counted
 from bandstand.running.progress_table import params_text
 
 __all__ = ["render"]
@@ -32,7 +33,7 @@ _environment = jinja2.Environment(
 )
 _environment.filters |= {
     "ago": words.ago,
-    "count": words.count,
+    "count": counted,
     "duration": words.duration,
     "moment": words.moment,
     "number": words.number,

@@ -39,5 +39,5 @@ def log(request: Request, token: Viewer, name: str, run: str | None = None) -> R
     store = store_of(request)
     runs = [one for one in SubmissionQueue(store).runs(name) if not run or run == one.id]
     if not runs:
-        raise StudyNotFoundError(f"there is no job {run!r} of {name!r}" if run else f"{name!r} has had no job yet")
+        raise StudyNotFoundError(f"{name!r} has no job {run!r}" if run else f"{name!r} has no job yet")
     return StreamingResponse(whole_log(store, runs[-1]), media_type="text/plain; charset=utf-8")

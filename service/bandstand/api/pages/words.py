@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from math import isfinite
 
-__all__ = ["ago", "count", "duration", "moment", "number", "plain_text"]
+__all__ = ["ago", "duration", "moment", "number", "plain_text"]
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -16,11 +16,6 @@ def number(value: float | None) -> str:
     if value is None or not isfinite(value):
         return "–" if value is None else str(value)
     return f"{value:.5g}"
-
-
-def count(amount: float, one: str, many: str | None = None) -> str:
-    """`1 trial`, `2 trials`, `12,345 trials`."""
-    return f"{amount:,} {one if amount == 1 else many or f'{one}s'}"
 
 
 def duration(seconds: float) -> str:

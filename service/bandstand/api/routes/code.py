@@ -27,7 +27,7 @@ _one_at_a_time = asyncio.Semaphore(1)
 
 
 class KeptCode(BaseModel):
-    """An archive that is there."""
+    """An archive that the server has."""
 
     sha256: str
     bytes: int
@@ -45,13 +45,14 @@ class KeptCode(BaseModel):
     },
 )
 async def put_code(request: Request, response: Response, token: Submitter, sha256: Sha256InPath) -> KeptCode:
-    """Send a zip file with the project that a study's job imports its modules from, and whose files it reads.
+    """Send the code of a study as a zip file. The study's job imports its modules and reads its files.
 
-    It is refused if it holds links or paths that lead out of it. What no study has needed for a day is dropped.
+    The server refuses an archive that holds links, or paths that lead out of it. It deletes an archive that no study
+    has needed for a day.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/zip":
-        raise HTTPException(415, f"code must be sent as application/zip; got {kind[:100]!r}")
+        raise HTTPException(415, f"code must be sent as application/zip; got {kind[:100]!r}: correct Content-Type")
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
         digest, size = hashlib.sha256(), 0
         async for piece in request.stream():
@@ -60,7 +61,7 @@ async def put_code(request: Request, response: Response, token: Submitter, sha25
             spool.write(piece)
         if digest.hexdigest() != sha256:
             raise InputError(
-                f"the archive's SHA-256 must be the one in the path; it is {digest.hexdigest()}: send it whole"
+                f"the archive's SHA-256 must be the one in the path; it is {digest.hexdigest()}: send the whole archive"
             )
         async with _one_at_a_time:
             is_new = await run_in_threadpool(_keep, store_of(request), spool)
@@ -75,7 +76,7 @@ def _keep(store: Store, spool: IO[bytes]) -> bool:
 
 @router.head("/code/{sha256}", responses=answers(401, 404, 422, 429, 503))
 def has_code(request: Request, token: Viewer, sha256: Sha256InPath) -> Response:
-    """Whether the server has this archive, so that it need not be sent."""
+    """Check whether the server has this archive already."""
     if not SubmissionQueue(store_of(request)).has_code(sha256):
-        raise HTTPException(404, f"there is no code with SHA-256 {sha256}: send it")
+        raise HTTPException(404, f"the server has no code with SHA-256 {sha256}: send the code")
     return Response(status_code=200)

@@ -20,6 +20,7 @@ from bandstand.api.routes.submitting import (
     stop_study,
 )
 from bandstand.api.schemas.answers import RunOut, StudyOut, SubmissionOut
+from bandstand.api.schemas.described import Described
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Limit, Name, Sha256, Storable, check_new_name
 from bandstand.errors import ComparisonNotFoundError, InputError
@@ -41,28 +42,30 @@ _MOST_STUDIES = 500
 
 
 class ComparisonSubmission(BaseModel):
-    """A comparison to be run."""
+    """A comparison to run."""
 
     model_config = ConfigDict(
         extra="forbid",
+        use_attribute_docstrings=True,
         json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE, "strategies": ["tpe+asha", "hyperband"], "repeats": 5}]},
     )
 
     spec: Annotated[dict[str, Any], Storable]
-    """The settings of a study file, which all strategies share."""
+    """The settings of a study file. All strategies share them."""
     strategies: Annotated[list[Annotated[str, Field(max_length=500)]], Storable, Field(max_length=50)] = []
-    """SAMPLER+PRUNER, such as tpe+asha; the spec's own if left out. Random and grid search are always among them."""
+    """Strategies, such as tpe+asha. Default: the spec's own strategy. Random and grid search always take part."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 5
-    """Studies of each strategy, a seed each."""
+    """Number of studies per strategy, each with its own seed."""
     name: Annotated[str, Storable, Field(max_length=100)] | None = None
-    """The spec's name with -comparison if left out."""
+    """Name of the comparison. Default: the spec's name with -comparison."""
     code: Sha256 | None = None
+    """SHA-256 of an archive that the server has. Leave it out if the cluster has the modules."""
     workers: Workers | None = None
     priority: Priority = 0
     labels: Labels = {}
 
 
-class ComparisonOut(BaseModel):
+class ComparisonOut(Described):
     """A comparison in a list."""
 
     name: str
@@ -70,32 +73,32 @@ class ComparisonOut(BaseModel):
     repeats: int
     submitter: str | None
     state: SubmissionState | None
-    """queued, running, stopping or ended; null for one that was made on the command line."""
+    """queued, running, stopping or ended. Null if the comparison was started on the command line."""
     created_at: datetime
 
 
-class ComparisonPage(BaseModel):
-    """Comparisons, the newest first."""
+class ComparisonPage(Described):
+    """One page of the list of comparisons."""
 
     comparisons: list[ComparisonOut]
     next: int | None
-    """`after` of the next page; null on the last one."""
+    """Value of `after` for the next page. Null on the last page."""
 
 
-class PlannedOut(BaseModel):
-    """One strategy, once."""
+class PlannedOut(Described):
+    """One study of a comparison."""
 
     strategy: str
     repeat: int
-    """From 1."""
+    """Number of the repeat, from 1."""
     name: str
-    """Of the study."""
+    """Name of the study."""
     study: StudyOut | None
-    """Null before it is made."""
+    """State of the study. Null before it is created."""
 
 
-class ComparisonDetail(BaseModel):
-    """All of a comparison but its results, which the report has."""
+class ComparisonDetail(Described):
+    """A comparison without its results. The report has the results."""
 
     name: str
     spec: dict[str, Any]
@@ -113,7 +116,7 @@ class ComparisonDetail(BaseModel):
 def submit_comparison(
     request: Request, response: Response, token: Submitter, order: ComparisonSubmission
 ) -> ComparisonDetail:
-    """Submit a comparison. The same again changes nothing; more strategies or repeats extend it."""
+    """Submit a comparison. Submitting it again has no effect, unless more strategies or repeats extend it."""
     spec = study_spec_from(order.spec, "spec")
     store = store_of(request)
     name = order.name or f"{spec.name}-comparison"
@@ -121,12 +124,12 @@ def submit_comparison(
     number = len(strategies_from(order.strategies) if order.strategies else []) + 2
     if number * order.repeats > _MOST_STUDIES:
         raise InputError(
-            f"a comparison has at most {_MOST_STUDIES} studies; {number} strategies, {order.repeats} times each, are "
-            "more: repeat less"
+            f"a comparison must have at most {_MOST_STUDIES} studies; {number} strategies with {order.repeats} "
+            "repeats have more: lower the repeats"
         )
     _check_owner(store, token, name)
     if order.code is not None and not SubmissionQueue(store).has_code(order.code):
-        raise InputError(f"code must be kept before it is used; there is none with SHA-256 {order.code}: send it first")
+        raise InputError(f"the server has no code with SHA-256 {order.code}: send the code first")
     plan = make_plan(name, spec, order.strategies, order.repeats)
     how = SubmissionTerms(
         submitter=token.user_name, code=order.code, workers=order.workers, priority=order.priority, labels=order.labels
@@ -141,10 +144,10 @@ def submit_comparison(
 def list_comparisons(
     request: Request,
     token: Viewer,
-    after: Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before.")] = None,
+    after: Annotated[int | None, Query(ge=0, lt=2**63, description="Value of `next` on the previous page.")] = None,
     limit: Limit = 50,
 ) -> ComparisonPage:
-    """Comparisons, the newest first, a page at a time."""
+    """List comparisons, the newest first, in pages."""
     found = store_of(request).plans.page(after, limit + 1)
     page = [
         ComparisonOut(
@@ -158,14 +161,14 @@ def list_comparisons(
 
 @router.post("/comparisons/{name:path}/stop", responses=answers(401, 403, 404, 422, 429, 503))
 def stop_comparison(request: Request, token: Submitter, name: Name) -> SubmissionOut:
-    """Pause a comparison at the end of the epochs that train now; it can be resumed."""
+    """Pause a comparison at the end of the running epochs. It can be resumed."""
     store_of(request).plans.get(name)
     return stop_study(request, token, name)
 
 
 @router.post("/comparisons/{name:path}/resume", responses=answers(400, 401, 403, 404, 409, 413, 422, 429, 503))
 def resume_comparison(request: Request, token: Submitter, name: Name, how: Resumption | None = None) -> SubmissionOut:
-    """Have a comparison that ended go on where it stands."""
+    """Continue a comparison that was stopped or has failed."""
     store_of(request).plans.get(name)
     return resume_study(request, token, name, how)
 
@@ -179,7 +182,7 @@ def delete_comparison(request: Request, token: Submitter, name: Name, afterwards
 
 @last.get("/comparisons/{name:path}", responses=answers(401, 404, 422, 429, 503))
 def get_comparison(request: Request, token: Viewer, name: Name) -> ComparisonDetail:
-    """A comparison: its strategies, and where each of its studies stands."""
+    """Get a comparison: its strategies and the state of each study."""
     return _detail(store_of(request), name)
 
 

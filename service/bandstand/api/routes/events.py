@@ -64,18 +64,18 @@ async def watch_study(
     request: Request,
     token: Viewer,
     name: Name,
-    last_event_id: Annotated[str | None, Header(description="The last `id` that was seen.")] = None,
+    last_event_id: Annotated[str | None, Header(description="The `id` of the last event that you received.")] = None,
 ) -> _EventStream:
-    """A study's progress, now and whenever it changes, until it has ended.
+    """Watch a study: an event for each change of its progress, until it ends.
 
-    Events are `progress`, whose data are as `progress` of the study and whose `id` grows, and at last `ended`, whose
-    data are its state. Whoever comes back with Last-Event-ID is told what has changed since. A comment comes after
-    each 15 s of silence.
+    A `progress` event has the study's `progress` as data, and a growing `id`. The last event is `ended` and has the
+    study's state as data. A request with Last-Event-ID continues after that event. After 15 s without an event, the
+    server sends a comment.
     """
     feeds: Feeds = request.app.state.feeds
     if feeds.watchers >= request.app.state.settings.event_streams:
         raise HTTPException(
-            429, "too many watch studies by this server: ask for the study now and then instead", {"Retry-After": "30"}
+            429, "this server has too many watchers: ask for the study every few seconds instead", {"Retry-After": "30"}
         )
     news = feeds.watch(name, _HEARTBEAT_SECONDS)
     first = await anext(news)  # refuses what is not there while there is still a status to say it by

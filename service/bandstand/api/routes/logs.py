@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
 
 from bandstand.api.access.authentication import Viewer, store_of
 from bandstand.api.routes.studies import no_study
+from bandstand.api.schemas.described import Described
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, TextOrEmpty
 from bandstand.errors import StudyNotFoundError
@@ -20,20 +20,20 @@ __all__ = ["router"]
 router = APIRouter(tags=["studies"])
 
 
-class LogPart(BaseModel):
-    """A piece of a run's log."""
+class LogPart(Described):
+    """A part of the log of a job."""
 
     run: int | None
-    """Which one, from 1; null before there is any."""
+    """Number of the job, from 1. Null before the first job."""
     state: TextOrEmpty
-    """Of the run; empty before there is any."""
+    """State of the job. Empty before the first job."""
     ended: bool
-    """Whether nothing more will come."""
+    """Whether the log ends with this part."""
     start: int
-    """Characters before this piece."""
+    """Number of characters before this part."""
     text: str
     next: int
-    """`start` of the next piece."""
+    """Value of `start` for the next part."""
 
 
 @router.get("/studies/{name:path}/logs", responses=answers(401, 404, 422, 429, 503))
@@ -41,11 +41,11 @@ def get_log(
     request: Request,
     token: Viewer,
     name: Name,
-    run: Annotated[int | None, Query(ge=1, lt=2**31, description="Its number; the latest if left out.")] = None,
-    start: Annotated[int, Query(ge=0, lt=2**53, description="Characters to skip.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=500_000, description="Characters at most.")] = 100_000,
+    run: Annotated[int | None, Query(ge=1, lt=2**31, description="Number of the job. Default: the latest.")] = None,
+    start: Annotated[int, Query(ge=0, lt=2**53, description="Number of characters to skip.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500_000, description="Largest number of characters of the part.")] = 100_000,
 ) -> LogPart:
-    """A piece of what a job of the study's has printed. Ask again from `next` for more, as long as it has not ended."""
+    """Get a part of the output of a study's job. Until `ended` is true, ask again with `next` as `start`."""
     store = store_of(request)
     submission, runs = SubmissionQueue(store).look_up(name)
     if submission is None and not store.studies(names=[name]):

@@ -41,7 +41,7 @@ class Metrics:
             "bandstand_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )
         self.seconds = Histogram(
-            "bandstand_http_request_seconds", "Time to the first byte of an answer.", ["method", "route"],
+            "bandstand_http_request_seconds", "Seconds until the first byte of an answer.", ["method", "route"],
             buckets=_BUCKETS, registry=self.registry,
         )  # fmt: skip
         self.registry.register(self)
@@ -73,15 +73,17 @@ class Metrics:
         counts = self._counts
         if counts is None:
             return
-        yield _gauge("studies", "Studies by state.", "state", counts.studies)
-        yield _gauge("trials", "Trials by state.", "state", counts.trials)
-        yield _gauge("submissions", "Submissions by state.", "state", counts.submissions)
-        yield _gauge("runs", "Jobs by state.", "state", counts.runs)
+        yield _gauge("studies", "Number of studies by state.", "state", counts.studies)
+        yield _gauge("trials", "Number of trials by state.", "state", counts.trials)
+        yield _gauge("submissions", "Number of submissions by state.", "state", counts.submissions)
+        yield _gauge("runs", "Number of jobs by state.", "state", counts.runs)
         yield GaugeMetricFamily(
-            "bandstand_queue_oldest_seconds", "Age of what has waited longest in the queue.", counts.oldest_seconds
+            "bandstand_queue_oldest_seconds",
+            "Seconds that the oldest submission in the queue has waited.",
+            counts.oldest_seconds,
         )
-        yield CounterMetricFamily("bandstand_epochs", "Epochs trained, all studies together.", self._epochs)
-        yield GaugeMetricFamily("bandstand_event_streams", "Readers of events.", self._feeds.watchers)
+        yield CounterMetricFamily("bandstand_epochs", "Number of epochs that all studies have trained.", self._epochs)
+        yield GaugeMetricFamily("bandstand_event_streams", "Number of open event streams.", self._feeds.watchers)
         for name, help_text, is_counter in _PULSE:
             kind = CounterMetricFamily if is_counter else GaugeMetricFamily
             family = kind(f"bandstand_{name}", help_text, labels=["study"])
@@ -91,13 +93,13 @@ class Metrics:
 
 
 _PULSE = (
-    ("trainers", "Trainers of a running study.", False),
-    ("busy", "Trainers that have an assignment.", False),
-    ("trainer_seconds", "Time of all trainers.", True),
-    ("idle_seconds", "Time of trainers without an assignment.", True),
-    ("decisions", "Assignments looked for, and reports answered.", True),
-    ("decision_seconds", "Time of deciding.", True),
-    ("store_seconds", "Time of waiting for decisions to be durable.", True),
+    ("trainers", "Number of trainers of a running study.", False),
+    ("busy", "Number of trainers that have work.", False),
+    ("trainer_seconds", "Seconds of all trainers, added up.", True),
+    ("idle_seconds", "Seconds that trainers were without work, added up.", True),
+    ("decisions", "Number of decisions: assignments and answers to reports.", True),
+    ("decision_seconds", "Seconds that decisions took.", True),
+    ("store_seconds", "Seconds of waiting until decisions were stored.", True),
 )
 """Fields of a coordinator's counts, what they are, and whether they only grow."""
 

@@ -74,7 +74,7 @@ class Dashboard:
             HTTPException: 503, it does not answer.
         """
         if not self._places.acquire(timeout=_PLACE_SECONDS):
-            raise _not_now("it has too much to do")
+            raise _not_now("it is too busy")
         try:
             answer = self._send(request, body)
         except BaseException:
@@ -124,7 +124,7 @@ class Dashboard:
         )
         assert self._process.stdout is not None
         if self._process.stdout.readline() != b"ready\n":
-            raise _not_now(f"its process {ending_of(self._process.wait(10))}; the server's log has the story")
+            raise _not_now(f"its process {ending_of(self._process.wait(10))}; the server's log has the error")
         self._client = httpx.Client(
             # A connection for each request, so that one that is open is one that is answered.
             transport=httpx.HTTPTransport(uds=str(path), limits=httpx.Limits(max_keepalive_connections=0)),
@@ -172,12 +172,15 @@ async def change(request: Request) -> Response:
     role = await run_in_threadpool(_role_of_writer, request)
     if not _NOTE.fullmatch(request.url.path) or request.method != "PUT":
         return _refusal(
-            403, "a study is not changed in Optuna Dashboard, notes aside: its own page stops, extends and deletes it"
+            403, "Optuna Dashboard can change only notes here: stop, extend or delete the study on its own page"
         )
     if role < Role.SUBMITTER:
-        return _refusal(403, f"it takes the role submitter to write notes; this token is a {role}'s")
+        return _refusal(
+            403,
+            f"writing notes needs the role submitter; your token has the role {role}: ask an admin for another token",
+        )
     if not 0 < int(request.headers.get("content-length") or 0) <= _LARGEST_NOTE:
-        return _refusal(413, f"a note must have at most {_LARGEST_NOTE:,} bytes and say how many: shorten it")
+        return _refusal(413, f"a note must have at most {_LARGEST_NOTE:,} bytes and a Content-Length: shorten it")
     return await run_in_threadpool(_dashboard_of(request).ask, request, await request.body())
 
 
@@ -192,11 +195,13 @@ def _role_of_writer(request: Request) -> Role:
     if scheme.lower() == "bearer":
         found = store_of(request).accounts.find(given)
     elif not is_same_origin(request.headers):
-        raise NotAllowedError("a change must come from a page of this server; the browser says otherwise")
+        raise NotAllowedError(
+            "a change must come from a page of this server, and the browser names another page: reload this page"
+        )
     else:
         found = request.app.state.sessions.holder_of(request.cookies.get(COOKIE, ""))
     if found is None:
-        raise NotLoggedInError("a good token is needed; log in again")
+        raise NotLoggedInError("a valid token is needed: log in again")
     return found.role
 
 

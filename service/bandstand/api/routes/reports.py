@@ -25,7 +25,7 @@ from bandstand.store.store import Store
 __all__ = ["ReportWriter", "router"]
 
 router = APIRouter(tags=["reports"])
-Form = Annotated[Literal["html", "md", "json"], Query(description="The report's format.")]
+Form = Annotated[Literal["html", "md", "json"], Query(description="Format of the report.")]
 _MEDIA = {"html": "text/html; charset=utf-8", "md": "text/markdown; charset=utf-8", "json": "application/json"}
 _KEPT = 200
 """Reports at most, the latest."""
@@ -101,7 +101,7 @@ class ReportWriter:
                 draft.rename(path)
             except TimeoutError:
                 raise HTTPException(
-                    503, f"the report took longer than {_SECONDS:.0f} s; ask again when the server has less to do",
+                    503, f"the report took longer than {_SECONDS:.0f} s; ask again when the server is less busy",
                     {"Retry-After": "60"},
                 ) from None  # fmt: skip
             finally:
@@ -129,7 +129,7 @@ async def send_report(request: Request, name: str, form: str, version: str) -> F
     "/studies/{name:path}/report", response_class=FileResponse, responses=_FILE | answers(401, 404, 422, 429, 503)
 )
 async def get_study_report(request: Request, token: Viewer, name: Name, form: Form = "html") -> FileResponse:
-    """The report of a study as it is now; the first who asks after a change waits some seconds for it."""
+    """Get the report of a study as it is now. After a change the server needs some seconds to write it."""
     return await send_report(request, name, form, await run_in_threadpool(_study_version, store_of(request), name))
 
 

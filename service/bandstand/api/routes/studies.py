@@ -38,12 +38,14 @@ _MAX_NUMBER = 2**31 - 1
 def list_studies(
     request: Request,
     token: Viewer,
-    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
-    submitter: Annotated[str | None, Storable, Query(max_length=64, description="Only this user's.")] = None,
-    after: Annotated[int | None, Query(ge=0, lt=2**63, description="`next` of the page before.")] = None,
+    state: Annotated[State | None, Query(description="List only studies in this state.")] = None,
+    submitter: Annotated[
+        str | None, Storable, Query(max_length=64, description="List only studies of this user.")
+    ] = None,
+    after: Annotated[int | None, Query(ge=0, lt=2**63, description="Value of `next` on the previous page.")] = None,
     limit: Limit = 50,
 ) -> Page:
-    """Studies, the newest first, a page at a time; it may be a second old."""
+    """List studies, the newest first, in pages. The list may be one second old."""
     snapshots: Snapshots = request.app.state.snapshots
     found = snapshots.studies(StudyQuery(state=state, submitter=submitter, after=after, limit=limit + 1))
     page = [StudyOut.model_validate(study) for study in found[:limit]]
@@ -55,10 +57,10 @@ def list_trials(
     request: Request,
     token: Viewer,
     name: Name,
-    after: Annotated[int, Query(ge=-1, le=_MAX_NUMBER, description="`next` of the page before.")] = -1,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Trials of a page at most.")] = 200,
+    after: Annotated[int, Query(ge=-1, le=_MAX_NUMBER, description="Value of `next` on the previous page.")] = -1,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Largest number of trials on a page.")] = 200,
 ) -> TrialPage:
-    """A study's trials by their numbers, a page at a time."""
+    """List the trials of a study by their numbers, in pages."""
     found = store_of(request).trials(name, after, limit + 1)
     page = [TrialOut.model_validate(trial) for trial in found[:limit]]
     return TrialPage(trials=page, next=found[limit - 1].number if len(found) > limit else None)
@@ -66,16 +68,16 @@ def list_trials(
 
 @router.get("/studies/{name:path}/best", responses=answers(401, 404, 422, 429, 503))
 def get_best(request: Request, token: Viewer, name: Name) -> BestOut:
-    """The study's best trial so far; a 404 too as long as none has a value."""
+    """Get the best trial of a study so far. The answer is 404 until a trial has a value."""
     found, tested = store_of(request).best(name)
     if found is None:
-        raise StudyNotFoundError(f"study {name!r} has no trial with a value yet: wait for one")
+        raise StudyNotFoundError(f"study {name!r} has no trial with a value yet: ask again later")
     return BestOut.model_validate(found).model_copy(update={"test_metrics": tested if found.model_path else None})
 
 
 @last.get("/studies/{name:path}", responses=answers(401, 404, 422, 429, 503))
 def get_study(request: Request, token: Viewer, name: Name) -> StudyDetail:
-    """A study: its spec, where it stands, who submitted it and the jobs that ran it."""
+    """Get a study: its spec, its progress, its submission and its jobs."""
     return study_detail(request, name)
 
 

@@ -12,6 +12,7 @@ from bandstand import stored_files
 from bandstand.api.access.authentication import Submitter, check_may_change, store_of
 from bandstand.api.routes.studies import no_study, study_detail
 from bandstand.api.schemas.answers import StudyDetail, SubmissionOut
+from bandstand.api.schemas.described import Described
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, Sha256, Storable, check_new_name
 from bandstand.errors import one_line
@@ -26,12 +27,14 @@ __all__ = ["SPEC_EXAMPLE", "Labels", "Priority", "Workers", "check_owner", "rout
 router = APIRouter(tags=["studies"])
 _log = logging.getLogger(__name__)
 
-Workers = Annotated[int, Field(ge=1, le=10_000, description="Trainers at the same time; as many as fit if left out.")]
-Priority = Annotated[int, Field(ge=-1000, le=1000, description="The higher, the sooner.")]
+Workers = Annotated[
+    int, Field(ge=1, le=10_000, description="Number of trainers that work at the same time. Default: as many as fit.")
+]
+Priority = Annotated[int, Field(ge=-1000, le=1000, description="Submissions with a higher number run sooner.")]
 Labels = Annotated[
     dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=100)]],
     Storable,
-    Field(max_length=20, description="That a node must have to run it, as Ray's label selectors."),
+    Field(max_length=20, description="Labels that a node must have to run the study, as in Ray's label selectors."),
 ]
 SPEC_EXAMPLE: dict[str, Any] = {
     "name": "digits",
@@ -45,30 +48,32 @@ SPEC_EXAMPLE: dict[str, Any] = {
 
 
 class StudySubmission(BaseModel):
-    """A study to be run."""
+    """A study to run."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE}]})
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE}]}
+    )
 
     spec: Annotated[dict[str, Any], Storable]
     """The settings of a study file."""
     code: Sha256 | None = None
-    """Of an archive that was sent before; left out where the cluster has the modules."""
+    """SHA-256 of an archive that the server has. Leave it out if the cluster has the modules."""
     workers: Workers | None = None
     priority: Priority = 0
     labels: Labels = {}
 
 
-class Resumption(BaseModel):
-    """How a study goes on."""
+class Resumption(Described):
+    """How a study continues."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
 
     code: Sha256 | None = None
-    """What replaces its code."""
+    """SHA-256 of an archive that replaces the study's code."""
     workers: Workers | None = None
-    """Of a study that a server has never run; else it keeps what it has."""
+    """Number of trainers, for a study that was never submitted. Other studies keep their number."""
     data_may_differ: bool = False
-    """Go on where a trainer has other data than the study's first; the reports say so."""
+    """Continue even if a trainer loads other data than the study's first trainer. The reports mention it."""
 
 
 @router.post(
@@ -77,7 +82,7 @@ class Resumption(BaseModel):
     responses=answers(400, 401, 403, 409, 413, 422, 429, 503, same=StudyDetail),
 )
 def submit_study(request: Request, response: Response, token: Submitter, order: StudySubmission) -> StudyDetail:
-    """Submit a study. The same study again changes nothing; the name with other settings or code is a conflict."""
+    """Submit a study. Submitting it again has no effect. The same name with other settings or code is a conflict."""
     spec = study_spec_from(order.spec, "spec")
     check_new_name(spec.name)
     store = store_of(request)
@@ -98,7 +103,7 @@ def submit_study(request: Request, response: Response, token: Submitter, order: 
 
 @router.post("/studies/{name:path}/stop", responses=answers(401, 403, 404, 422, 429, 503))
 def stop_study(request: Request, token: Submitter, name: Name) -> SubmissionOut:
-    """Pause a study at the end of the epochs that train now; it can be resumed. What has ended stays as it is."""
+    """Pause a study at the end of the running epochs. It can be resumed. A study that has ended stays as it is."""
     store = store_of(request)
     check_owner(store, token, name)
     stopped = SubmissionQueue(store).stop(name)
@@ -108,7 +113,7 @@ def stop_study(request: Request, token: Submitter, name: Name) -> SubmissionOut:
 
 @router.post("/studies/{name:path}/resume", responses=answers(400, 401, 403, 404, 409, 413, 422, 429, 503))
 def resume_study(request: Request, token: Submitter, name: Name, how: Resumption | None = None) -> SubmissionOut:
-    """Have a study that ended go on where it stands, with other code if that is given."""
+    """Continue a study that was stopped or has failed, with new code if you give some."""
     store = store_of(request)
     check_owner(store, token, name)
     how = how or Resumption()
@@ -122,7 +127,7 @@ def resume_study(request: Request, token: Submitter, name: Name, how: Resumption
 
 @router.delete("/studies/{name:path}", status_code=204, responses=answers(401, 403, 404, 409, 422, 429, 503))
 def delete_study(request: Request, token: Submitter, name: Name, afterwards: BackgroundTasks) -> None:
-    """Delete a study that has ended, with its trials, its logs, its checkpoints and its model."""
+    """Delete a study that has ended, with its trials, logs, checkpoints and model."""
     delete_with_files(request, token, name, afterwards)
 
 

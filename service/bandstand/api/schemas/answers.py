@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from bandstand.api.schemas.described import Described
 from bandstand.api.schemas.values import Number, TextOrEmpty
 from bandstand.problem.budget import Budget
 from bandstand.study.states import RunState, StudyState, SubmissionKind, SubmissionState
@@ -21,188 +22,196 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _FromRecord(BaseModel):
+class _FromRecord(Described):
     model_config = ConfigDict(from_attributes=True)
 
 
 class StudyOut(_FromRecord):
-    """A study in a list."""
+    """A study, as lists show it."""
 
     name: str
     state: StudyState
-    """queued, running, interrupted (it has nobody who runs it), stopped, finished or failed."""
+    """queued, running, interrupted (nobody runs it any more), stopped, finished or failed."""
     reason: TextOrEmpty
-    """Why it ended, where that is not plain."""
+    """Reason for the end. Empty if the state says enough."""
     metric: str
-    """What its trials are judged by."""
+    """Metric that trials are judged by."""
     direction: str
-    """minimize or maximize."""
+    """Direction of the metric: minimize or maximize."""
     strategy: str
-    """Sampler and pruner."""
+    """Sampler and pruner, or the whole strategy."""
     max_epochs: int
-    """That complete a trial."""
+    """Number of epochs after which a trial is complete."""
     trials: int
+    """Number of trials."""
     running: int
-    """Trials that train now."""
+    """Number of trials that train now."""
     epochs: int
-    """Trained so far, all trials together."""
+    """Number of epochs that all trials have trained."""
     wall_seconds: float
+    """Seconds in which the study ran."""
     gpu_seconds: float
+    """Seconds of busy GPUs, added up."""
     budget: dict[str, float]
-    """The limits that are set: epochs, trials, wall_seconds, gpu_hours."""
+    """Limits of the study: epochs, trials, wall_seconds, gpu_hours."""
     budget_used: float | None
-    """The share of the nearest limit that is spent, from 0 to 1; null where nothing is limited."""
+    """Spent share of the limit that is nearest to its end, from 0 to 1. Null without limits."""
     best_value: Number | None
+    """Value of the best trial. Null before there is one."""
     best_trial: int | None
+    """Number of the best trial."""
     submitter: str | None
-    """Null for a study that was made on the command line."""
+    """User who submitted the study. Null if it was started on the command line."""
     comparison: str | None
-    """The submitted comparison that it belongs to."""
+    """Submitted comparison that the study belongs to."""
     position: int | None
-    """Its place in the queue, from 1, while it waits."""
+    """Place in the queue, from 1, while the study waits."""
     created_at: datetime
     ended_at: datetime | None
 
 
-class Page(BaseModel):
-    """Studies, the newest first."""
+class Page(Described):
+    """One page of the list of studies."""
 
     studies: list[StudyOut]
     next: int | None
-    """`after` of the next page; null on the last one."""
+    """Value of `after` for the next page. Null on the last page."""
 
 
 class TrialOut(_FromRecord):
-    """A trial in a list."""
+    """A trial, as lists show it."""
 
     number: int
     state: TrialState
     reason: TextOrEmpty
     message: TextOrEmpty
-    """Of a failed one: what went wrong."""
+    """Error of a failed trial."""
     params: dict[str, Any]
     value: Number | None
     best_epoch: int
-    """The epoch that reached the value, from 1, along the lineage; 0 before there is one."""
+    """Epoch that reached the value, from 1, counted along the lineage. 0 before there is a value."""
     epochs: int
-    """That it trained itself, without its parents'."""
+    """Number of epochs that the trial itself trained, without its parents."""
     seconds: Number
-    """Of training."""
+    """Seconds of training."""
     bracket: int
+    """Bracket of the pruner, from 0."""
     attempts: int
+    """Number of times that the trial began or was resumed."""
     parent: int | None
-    """The trial whose checkpoint it began with."""
+    """Trial whose checkpoint this trial began with."""
     from_epoch: int
+    """Epoch of that checkpoint."""
     origin: TextOrEmpty
     created_at: datetime
     ended_at: datetime | None
 
 
-class TrialPage(BaseModel):
-    """Trials by their numbers."""
+class TrialPage(Described):
+    """One page of the list of trials."""
 
     trials: list[TrialOut]
     next: int | None
-    """`after` of the next page; null on the last one."""
+    """Value of `after` for the next page. Null on the last page."""
 
 
 class SeenOut(_FromRecord):
-    """The best value of any epoch."""
+    """The best value of any epoch, if it is not the best trial's."""
 
     value: Number
     number: int
-    """Of the trial."""
+    """Number of the trial."""
     epoch: int
     state: TrialState
 
 
 class BestOut(_FromRecord):
-    """A study's best trial so far."""
+    """The best trial of a study so far."""
 
     number: int
     params: dict[str, Any]
     value: Number
     epoch: int
-    """The epoch that reached the value, from 1."""
+    """Epoch that reached the value, from 1."""
     epochs: int
-    """How many it trained."""
+    """Number of epochs that the trial trained."""
     state: TrialState
-    """Any: what becomes of a trial after its best epoch takes nothing from that."""
+    """State of the trial. A pruned or failed trial can be the best one, because its best epoch still counts."""
     model_path: str | None
-    """Where the cluster keeps its .keras file, with the weights of that epoch; null where it has none."""
+    """Path on the cluster of the .keras file with the weights of that epoch. Null if there is no file."""
     seen: SeenOut | None = None
-    """A better value that does not count, where the objective takes each trial's last epoch."""
+    """A better value that does not count, if the objective takes the last epoch of each trial."""
     test_metrics: dict[str, Number] | None = None
-    """Of that model on the test data, looked at once, after the search."""
+    """Metrics of that model on the test data, measured once, after the search."""
 
 
 class RunningTrialOut(_FromRecord):
-    """A trial that a worker has."""
+    """A trial that trains now."""
 
     number: int
     params: dict[str, Any]
     epochs: int
     granted: int
-    """The epoch at which it asks next."""
+    """Epoch at which the strategy decides next."""
     bracket: int
     value: Number | None
-    """Of its latest epoch."""
+    """Value of the latest epoch."""
 
 
 class Progress(_FromRecord):
-    """Where a study stands."""
+    """The progress of a study."""
 
     budget: Budget
-    """As it is now: that of the spec, or more."""
+    """Budget as it is now: the spec's budget, or more."""
     state: StudyState
     reason: TextOrEmpty
     counts: dict[TrialState, int]
-    """Trials by state."""
+    """Number of trials by state."""
     spent_trials: int
-    """Trials of the budget that have ended; a trial that goes on from another one is none."""
+    """Number of ended trials that count in the budget. A trial with a parent does not count."""
     epochs: int
     wall_seconds: float
     gpu_seconds: float
     best: BestOut | None
     running: list[RunningTrialOut]
     rungs: dict[int, int]
-    """Epoch where trials are judged, and how many have reached it."""
+    """Epochs at which trials are judged, each with the number of trials that have reached it."""
     notices: list[str]
     events: int
-    """Grows whenever anything happens."""
+    """A number that grows with every event of the study."""
 
 
 class SubmissionOut(_FromRecord):
-    """What somebody asked the server to run."""
+    """A submission: a study or comparison that the server is asked to run."""
 
     name: str
-    """The study's, or that of its comparison."""
+    """Name of the study or comparison."""
     kind: SubmissionKind
     submitter: str
     code: str | None
-    """SHA-256 of the archive; null where the cluster has the modules."""
+    """SHA-256 of the code's archive. Null if the cluster has the modules."""
     workers: int | None
     priority: int
     labels: dict[str, str]
     state: SubmissionState
     outcome: TextOrEmpty
-    """Of an ended one: finished, failed or stopped."""
+    """Outcome of an ended submission: finished, failed or stopped."""
     message: TextOrEmpty
     attempts: int
-    """Runs in a row that have not trained an epoch."""
+    """Number of jobs in a row that have not trained an epoch."""
     not_before: datetime | None
-    """When it is tried again."""
+    """Earliest time of the next try."""
     queued_at: datetime
     created_at: datetime
     ended_at: datetime | None
 
 
 class RunOut(_FromRecord):
-    """One job of a submission."""
+    """A job that ran, or runs, a submission."""
 
     id: str
     number: int
-    """From 1."""
+    """Number of the job, from 1."""
     state: RunState
     message: TextOrEmpty
     log_characters: int
@@ -212,11 +221,11 @@ class RunOut(_FromRecord):
 
 
 class StudyDetail(StudyOut):
-    """All of a study but its trials."""
+    """A study without its trials."""
 
     spec: dict[str, Any]
     progress: Progress
     submission: SubmissionOut | None
-    """Null for a study that was made on the command line."""
+    """Submission of the study. Null if it was started on the command line."""
     runs: list[RunOut] = Field(default_factory=list)
-    """The oldest first."""
+    """Jobs of the study, the oldest first."""

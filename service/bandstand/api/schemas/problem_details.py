@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bandstand.api.schemas.described import Described
 from bandstand.errors import BandstandError, DatabaseUnreachableError, answer_to
 
 __all__ = ["AnswerFailures", "ProblemDetails", "answers", "problem", "register_problems"]
@@ -28,17 +29,17 @@ _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 _log = logging.getLogger(__name__)
 
 
-class ProblemDetails(BaseModel):
-    """An error: what the rule is, what was asked, and the way out."""
+class ProblemDetails(Described):
+    """An error: the rule, the value and the way out."""
 
     type: str = "about:blank"
     title: str
-    """The status in words."""
+    """Name of the status."""
     status: int
     detail: str
-    """One line for people."""
+    """One line with the rule, the value and the way out."""
     differences: list[str] | None = None
-    """Of a name that is taken: a word on each setting that differs from what is stored."""
+    """If a name is taken: a line for each setting that differs from the stored one."""
 
 
 def problem(
@@ -62,21 +63,21 @@ def answers(*statuses: int, same: type[BaseModel] | None = None) -> dict[int | s
         status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses
     }
     if same is not None:
-        found[200] = {"model": same, "description": "It is there already, the same."}
+        found[200] = {"model": same, "description": "It exists already and is the same."}
     return found
 
 
 _DESCRIPTIONS = {
     400: "The request cannot be read.",
-    401: "No token, or none that is good.",
+    401: "The token is missing or not valid.",
     403: "The token's role does not allow it.",
-    404: "There is nothing of this name.",
-    409: "What is there contradicts the request.",
-    413: "It is too large.",
-    415: "Not a kind of content that is understood.",
-    422: "It breaks a rule; the detail says which.",
-    429: "Too many requests; try again after Retry-After seconds.",
-    503: "The database does not answer; try again after Retry-After seconds.",
+    404: "Nothing has this name.",
+    409: "The request contradicts what the server has.",
+    413: "The request is too large.",
+    415: "The server does not read this kind of content.",
+    422: "The request breaks a rule. The detail names it.",
+    429: "There are too many requests. Try again after Retry-After seconds.",
+    503: "The database does not answer. Try again after Retry-After seconds.",
 }
 
 
@@ -131,7 +132,9 @@ class AnswerFailures:
             if begun or scope["type"] != "http":
                 raise
             _log.exception("%s %s", scope["method"], scope["path"])
-            await problem(500, "the server made a mistake; its log has the story")(scope, receive, send)
+            await problem(500, "the server made a mistake: whoever runs it finds the error in its log")(
+                scope, receive, send
+            )
 
 
 def _unavailable() -> JSONResponse:

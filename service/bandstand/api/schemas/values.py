@@ -35,13 +35,13 @@ def _check_name(name: str) -> str:
     """What no study can be called is no name; PostgreSQL would not even take all of it."""
     # An InputError is a ValueError, which FastAPI would answer as a form that is filled in wrongly: 422.
     if not name or not name.isprintable() or len(name) > NAME_LIMIT:
-        raise HTTPException(404, f"a name has 1 to {NAME_LIMIT} printable characters; got {name[:120]!r}")
+        raise HTTPException(404, f"a name must have 1 to {NAME_LIMIT} printable characters; got {name[:120]!r}")
     return name
 
 
 Name = Annotated[
     str,
-    Path(description="Of a study or comparison; it may hold slashes.", examples=["digits"]),
+    Path(description="Name of the study or comparison. It may hold slashes.", examples=["digits"]),
     AfterValidator(_check_name),
 ]
 
@@ -54,11 +54,11 @@ def check_new_name(name: str) -> None:
     """
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
-        raise InputError(f"name must not hold empty parts, . or .. between slashes; got {name!r}: leave them out")
+        raise InputError(f"name must not have empty parts, . or .. between slashes; got {name!r}: leave them out")
     if parts[-1] in _SUFFIXES:
         raise InputError(
-            f"name must not end in a part that the server's own paths end in ({', '.join(_SUFFIXES)}); got {name!r}: "
-            "choose another"
+            f"the last part of a name must not be a word of the server's own paths ({', '.join(_SUFFIXES)}); got "
+            f"{name!r}: choose another name"
         )
 
 
@@ -68,7 +68,7 @@ def _storable(value: Any) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValueError("must hold whole characters; got half of a surrogate pair") from None
+            raise ValueError("must hold complete characters; got half of a surrogate pair") from None
         if "\0" in value:
             raise ValueError("must not hold the character NUL")
     elif isinstance(value, float) and not isfinite(value):
@@ -101,7 +101,7 @@ Number = Annotated[
 TextOrEmpty = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 """A text in JSON, empty for None: programs that read these answers expect a text."""
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Entries of a page at most.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Largest number of entries on a page.")]
 _DIGEST: dict[str, Any] = {
     "min_length": 64, "max_length": 64, "pattern": "^[0-9a-f]{64}$", "examples": ["0123456789abcdef" * 4],
 }  # fmt: skip

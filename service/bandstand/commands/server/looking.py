@@ -113,7 +113,7 @@ def best(client: Client, name: str, as_json: bool) -> int:
     for parameter, value in found.params.items():
         typer.echo(f"  {parameter} = {value!r}")
     if found.test_metrics:
-        typer.echo(f"on the test data: {params_text(found.test_metrics)}")
+        typer.echo(f"test result of the chosen model: {params_text(found.test_metrics)}")
     typer.echo(f"model, on the cluster: {found.model_path}" if found.model_path else found.model_words)
     return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -29,7 +29,7 @@ _TOP = 10
 
 def print_studies(studies: Sequence[StudySummary | ListedStudy], comparisons: Sequence[str]) -> None:
     """Print a line for each study, in the order given, and one for all studies of each of the comparisons."""
-    header = ("study", "state", "trials", "epochs", "best", "metric", "better", "made")
+    header = ("study", "state", "trials", "epochs", "best", "metric", "better", "created")
     rows: list[tuple[str, ...]] = []
     members = {name: [study for study in studies if study.name.startswith(f"{name}/")] for name in comparisons}
     home = {study.name: name for name, found in members.items() for study in found}
@@ -71,8 +71,7 @@ def print_record(record: StudyRecord, console: Console | None = None) -> None:
         console.print(Text(f"note: {notice}", style="yellow"))
     _print_requests(record, console)
     if record.test_metrics:
-        tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
-        console.print(f"test data, {record.looked_at}, for {record.tested_model}: {tested}", markup=False)
+        console.print(_test_result(record, record.test_metrics), markup=False)
     for replayed in record.replays:
         console.print(replayed.sentence, markup=False)
     _print_files(record, console)
@@ -102,13 +101,17 @@ def print_best(record: StudyRecord) -> None:
     if record.combined is not None:
         typer.echo(sentence_on(record.combined, metric))
     if record.test_metrics:
-        tested = ", ".join(f"{name} {value:.4f}" for name, value in record.test_metrics.items())
-        typer.echo(f"on the test data, {record.looked_at}, {record.tested_model}: {tested}")
+        typer.echo(_test_result(record, record.test_metrics))
     elif record.has_test is False:
         typer.echo("not tested, because the data have no test split")
     typer.echo(f"model: {best.model_path}" if best.model_path else best.model_words)
     for replayed in record.replays:
         typer.echo(replayed.sentence)
+
+
+def _test_result(record: StudyRecord, metrics: Mapping[str, float]) -> str:
+    tested = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    return f"test result of {record.tested_model}: {tested} (test data {record.looked_at})"
 
 
 def _print_requests(record: StudyRecord, console: Console) -> None:

@@ -5,14 +5,14 @@ Knows addresses and signals. Must not know what is asked of the server.
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import typer
 import uvicorn
@@ -20,13 +20,27 @@ import uvicorn
 from bandstand.api.app import make_app
 from bandstand.api.settings import ServerSettings
 from bandstand.errors import INTERRUPTED, InputError
+from bandstand.log_lines import LogFormat, begin_logging, chosen_format
 from bandstand.running.dispatcher_process import DispatcherProcess
 from bandstand.store.store import Store
 
-__all__ = ["Tls", "Transport", "is_loopback", "listen", "run_server", "tls_files"]
+__all__ = [
+    "LOOPBACK",
+    "Tls",
+    "Transport",
+    "is_loopback",
+    "listen",
+    "proxy_addresses",
+    "run_server",
+    "server_config",
+    "tls_files",
+]
 
 _GRACE_SECONDS = 5
 """For requests under way when the server is asked to end; streams of events would never end by themselves."""
+
+LOOPBACK = ("127.0.0.1", "::1")
+"""Where a proxy is unless somebody says otherwise: on the server's own machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +56,12 @@ class Transport:
     """How requests travel to the server."""
 
     tls: Tls | None
-    behind_proxy: bool
+    proxies: tuple[str, ...] = ()  # addresses and networks whose X-Forwarded-… headers are believed
+
+    @property
+    def behind_proxy(self) -> bool:
+        """Whether a proxy does TLS."""
+        return bool(self.proxies)
 
     @property
     def is_encrypted(self) -> bool:
@@ -52,18 +71,9 @@ class Transport:
 
 def run_server(store: Store, child: DispatcherProcess | None, listening: socket.socket, transport: Transport) -> int:
     """Serve until a signal ends it; returns what the command ends with."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    begin_logging("%(asctime)s %(message)s", date_format="%H:%M:%S")
     tls = transport.tls
-    config = uvicorn.Config(
-        make_app(store, ServerSettings(secure_cookies=transport.is_encrypted)),
-        log_level="warning",
-        access_log=False,
-        proxy_headers=transport.behind_proxy,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        ssl_certfile=tls.certificate if tls else None,
-        ssl_keyfile=tls.key if tls else None,
-    )
+    config = server_config(make_app(store, ServerSettings(secure_cookies=transport.is_encrypted)), transport)
     caught: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda caught_one, _: caught.append(caught_one))  # uvicorn raises them again at its end
@@ -75,6 +85,23 @@ def run_server(store: Store, child: DispatcherProcess | None, listening: socket.
 
     _AnnouncingServer(config, begin).run(sockets=[listening])
     return INTERRUPTED if signal.SIGINT in caught else 0
+
+
+def server_config(app: Callable[..., Any], transport: Transport) -> uvicorn.Config:
+    """How uvicorn serves an application."""
+    tls = transport.tls
+    return uvicorn.Config(
+        app,
+        log_config=None if chosen_format() is LogFormat.JSON else uvicorn.config.LOGGING_CONFIG,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=transport.behind_proxy,
+        forwarded_allow_ips=list(transport.proxies),
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
 
 
 class _AnnouncingServer(uvicorn.Server):
@@ -103,6 +130,30 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def proxy_addresses(text: str | None, *, behind_proxy: bool) -> tuple[str, ...]:
+    """The addresses and networks of the proxies, from a list with commas; the loopback interface where none is named.
+
+    Raises:
+        InputError: one is neither, or proxies are named for a server that is not behind one.
+    """
+    if text is None:
+        return LOOPBACK if behind_proxy else ()
+    if not behind_proxy:
+        raise InputError(f"--proxies needs --behind-proxy; got --proxies {text!r} alone: add --behind-proxy")
+    found = tuple(one.strip() for one in text.split(",") if one.strip())
+    try:
+        for one in found:
+            ip_network(one)
+    except ValueError:
+        found = ()
+    if not found:
+        raise InputError(
+            f"--proxies must be IP addresses or networks with commas between them; got {text!r}: write for example "
+            "--proxies 10.0.0.7,10.244.0.0/16"
+        )
+    return found
 
 
 def listen(host: str, port: int) -> socket.socket:

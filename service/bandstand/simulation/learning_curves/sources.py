@@ -34,9 +34,11 @@ class CurveKind:
 
 CURVES: Mapping[str, CurveKind] = MappingProxyType(
     {
-        "analytic": CurveKind(summary="made up for the study's own space, another landscape a seed", module="analytic"),
+        "analytic": CurveKind(
+            summary="Made up for the study's own space, with another landscape for each seed", module="analytic"
+        ),
         "lcbench": CurveKind(
-            summary="a surrogate of LCBench: multilayer perceptrons on tabular tasks, 52 epochs",
+            summary="A surrogate of LCBench: multilayer perceptrons on tabular tasks, 52 epochs",
             module="lcbench",
             needs="an OpenML task, such as lcbench:3945",
         ),

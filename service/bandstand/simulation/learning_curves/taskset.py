@@ -56,8 +56,8 @@ class TaskSetSource:
             objective=Objective(metric=_METRIC, direction="minimize"),
             max_epochs=EPOCHS,
             notes=(
-                "TaskSet has 1,000 recorded settings; each point of the space is answered by the nearest of them, and "
-                "every epoch takes equally long.",
+                "TaskSet has 1,000 recorded settings. A point of the space gets the curve of the nearest setting, and "
+                "every epoch takes the same time.",
             ),
         )
         records = json.loads((folder / f"{task}.json").read_text())  # NaN is read as such

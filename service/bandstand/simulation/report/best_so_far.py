@@ -91,7 +91,7 @@ def draw_best_by_time(comparison: Comparison) -> Drawing:
         f"{entry.label} after {duration(float(np.median([o.seconds for o in entry.results])))}"
         for entry in comparison.entries
     )
-    caption = f"{_band_caption(comparison)} The median study ended: {ends}."
+    caption = f"{_band_caption(comparison)} The median study of each strategy ended: {ends}."
     return _draw(comparison, "seconds", caption)
 
 
@@ -103,9 +103,10 @@ def _draw(comparison: Comparison, against: str, caption: str) -> Drawing:
 
 def _band_caption(comparison: Comparison) -> str:
     if comparison.repeats == 1:
-        return "The best value that any trial had at any epoch so far. One study of each strategy tells little."
-    shade = ", and from the worst to the best of them in the shade" if len(comparison.entries) <= 2 else ""
+        return "Each line is the best value of any trial and epoch so far in one study, which proves little."
+    shade = ", and its area reaches from the worst study to the best" if len(comparison.entries) <= 2 else ""
     return (
-        f"The best value that any trial had at any epoch so far: the median of {comparison.repeats} studies{shade}. "
-        "A line begins where all of them have a value."
+        f"Each line is the best value of any trial and epoch so far, the median of {comparison.repeats} "
+        f"studies{shade}. "
+        "A line begins when all studies have a value."
     )

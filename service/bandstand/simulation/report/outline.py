@@ -17,22 +17,22 @@ __all__ = ["make_simulation_report"]
 def make_simulation_report(comparison: Comparison) -> Document:
     """The answer and its tables, then what each strategy did with budget and workers."""
     figures = (
-        Figure("best_by_epochs", "What the budget buys", best_so_far.draw_best_by_epochs(comparison)),
-        Figure("best_by_time", "What one waits for", best_so_far.draw_best_by_time(comparison)),
+        Figure("best_by_epochs", "Best value by epochs", best_so_far.draw_best_by_epochs(comparison)),
+        Figure("best_by_time", "Best value by simulated time", best_so_far.draw_best_by_time(comparison)),
         Figure("worker_time", "Where the workers' time went", shares.draw_worker_time(comparison)),
-        Figure("rungs", "How far trials got", shares.draw_rungs(comparison)),
+        Figure("rungs", "Epochs that trials reached", shares.draw_rungs(comparison)),
         Figure("trial_ends", "How trials ended", shares.draw_trial_ends(comparison)),
     )
     opening = (
         Prose(answer_from(comparison), "answer"),
         Prose(settings_sentence(comparison), "quiet"),
-        *((Bullets("What these curves cannot tell", comparison.notes),) if comparison.notes else ()),
+        *((Bullets("Limits of this simulation", comparison.notes),) if comparison.notes else ()),
         Sheet(_table(result_table(comparison))),
         Sheet(_table(work_table(comparison))),
         Prose(
-            "Medians over the repeats. The value is the best that any trial had at any epoch; equal ones share the "
-            "first place. Time is virtual; only the cost of a decision, a report or a request for work, was measured, "
-            "on this machine.",
+            "All numbers are medians over the repeats. The value is the best of any trial and epoch, and equal values "
+            "share the first place. Time is virtual. Only the cost of a decision (a report or a request for work) was "
+            "measured on this machine.",
             "quiet",
         ),
     )

@@ -33,7 +33,7 @@ __all__ = [
 _BAR = 34  # pixels
 _TIME_COLORS = {
     "training": "#2f80c9",
-    "training made void by deaths": "#d6455d",
+    "training lost by deaths": "#d6455d",
     "starting": "#b08900",
     "idle": "#94a0ae",
 }
@@ -59,7 +59,7 @@ def worker_time_data(comparison: Comparison) -> ShareData:
         tuple(entry.label for entry in comparison.entries),
         {
             "training": share(lambda o: o.trained_seconds - o.wasted_seconds),
-            "training made void by deaths": share(lambda o: o.wasted_seconds),
+            "training lost by deaths": share(lambda o: o.wasted_seconds),
             "starting": share(lambda o: o.starting_seconds),
             "idle": share(lambda o: o.idle_share * o.worker_seconds),
         },
@@ -70,10 +70,10 @@ def draw_worker_time(comparison: Comparison) -> Drawing:
     """Training, starting, idle."""
     data = worker_time_data(comparison)
     deaths = [o.deaths for entry in comparison.entries for o in entry.results]
-    died = f" Workers died {number(float(np.mean(deaths)), 3)} times in a study, on average." if any(deaths) else ""
+    died = f" On average, workers died {number(float(np.mean(deaths)), 3)} times in a study." if any(deaths) else ""
     caption = (
-        "Shares of all workers' time from the beginning until the last one was done, so that workers who find nothing "
-        f"left to do at the end are idle.{died}"
+        "The bars divide the time of all workers until the last one is done; a worker without work at the end is "
+        f"idle.{died}"
     )
     return Drawing(share_figure(data, _TIME_COLORS, "share of the workers' time"), caption)
 
@@ -114,8 +114,8 @@ def draw_trial_ends(comparison: Comparison) -> Drawing:
         for entry in comparison.entries
     )
     caption = (
-        f"Shares of a study's trials, on average; the median study had: {trials}. Complete (budget) is a trial that "
-        "the end of the budget cut short."
+        f"The bars show the average shares of a study's trials; the median study had {trials}. Complete (budget) means "
+        "that the budget ended before the trial had all its epochs."
     )
     return Drawing(share_figure(data, colors, "share of the trials"), caption)
 

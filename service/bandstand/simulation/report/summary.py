@@ -102,7 +102,7 @@ def result_table(comparison: Comparison) -> Cells:
     """Header and rows as text: what each strategy reached. The first column names the strategy."""
     several = comparison.repeats > 1
     header = ["strategy", comparison.spec.objective.metric]
-    header += ["worst to best", "first in"] if several else []
+    header += ["worst to best", "best in"] if several else []
     rows = []
     for row in make_rows(comparison):
         cells = [row.label, measured(row.best)]
@@ -137,9 +137,9 @@ def ask_epochs_of(entry: SimulatedStrategy) -> tuple[int, ...]:
 
 
 RUNGS_CAPTION = (
-    "Trials that trained each epoch at which a strategy judges them, the median study. A trial that goes on from "
-    "another's checkpoint counts in the epochs after it, not in those before. In brackets: the share of all epochs "
-    "that was spent on the way there from the rung before."
+    "Each number is how many trials of the median study trained an epoch at which the strategy judges them. In "
+    "brackets is the share of all epochs that was spent between the rung before and this one. A trial that continues "
+    "from another trial's checkpoint counts only in the epochs after that checkpoint."
 )
 """What the numbers of `rungs_of` are, for readers."""
 
@@ -195,9 +195,9 @@ def settings_sentence(comparison: Comparison) -> str:
     if cluster.straggling:
         parts.append(f"stragglers with σ = {number(cluster.straggling)}")
     if cluster.deaths_per_hour:
-        parts.append(f"{number(cluster.deaths_per_hour)} deaths a worker and hour")
+        parts.append(f"{number(cluster.deaths_per_hour)} deaths per worker and hour")
     objective = comparison.spec.objective
-    return f"Simulated with {and_list(parts)}; of {objective.metric}, {objective.better}."
+    return f"Simulated with {and_list(parts)}. The objective is {objective.metric} ({objective.better})."
 
 
 def answer_from(comparison: Comparison) -> str:
@@ -216,14 +216,14 @@ def answer_from(comparison: Comparison) -> str:
         )
         return (
             f"{first.label} reaches a {metric} of {measured(first.best)} (median{spread}) after "
-            f"{duration(first.seconds)}; its workers are idle {first.idle_share:.1%} of the time."
+            f"{duration(first.seconds)}. Its workers are idle for {first.idle_share:.1%} of the time."
         )
     others = and_list([f"{row.label} {measured(row.best)}" for row in rows if row is not first])
     clear = first.firsts > 0.8 * comparison.repeats and comparison.repeats >= 5
     return (
-        f"{first.label} has the best median {metric}, {measured(first.best)} against {others}; it was the best in "
-        f"{number(first.firsts, 2)} of {counted(comparison.repeats, 'repeat')}"
-        f"{'.' if clear else ', which is too few to call it better: more --repeats would tell.'}"
+        f"{first.label} has the best median {metric}: {measured(first.best)} (others: {others}). It was the best in "
+        f"{number(first.firsts, 2)} of {counted(comparison.repeats, 'repeat')}."
+        f"{'' if clear else ' This is too few to call it better; increase --repeats to find out.'}"
     )
 
 

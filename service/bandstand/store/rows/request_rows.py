@@ -61,9 +61,8 @@ def checked_params(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]
     closed = make_strategy(spec).closed
     if closed:
         raise InputError(
-            f"{spec.name}: the sampler {spec.sampler} takes no trials from users: {closed}; try these params "
-            "in another "
-            "study"
+            f"{spec.name}: the sampler {spec.sampler} takes no trials from users: {closed}; try these params in "
+            "another study"
         )
     kinds = {name: parameter for name, parameter, _ in spec.space.flat()}
     params = {

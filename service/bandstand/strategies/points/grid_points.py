@@ -56,8 +56,8 @@ def grid_of(spec: Problem) -> SearchSpace:
     for name, parameter, _ in space.flat():
         if parameter.size is None:
             raise ValueError(
-                f"sampler grid needs a finite space; parameter {name} is continuous: give it a step, or set the option "
-                'points, to a number or to "auto", or use sampler random or tpe'
+                f"sampler grid needs a finite space; parameter {name} is continuous: give it a step, set option points "
+                'to a number or to "auto", or use sampler random or tpe'
             )
     return space
 
@@ -76,7 +76,7 @@ def _check_names(space: SearchSpace, points: Mapping[str, int]) -> None:
     for name in points:
         if name not in numbers:
             known = ", ".join(numbers) or "none"
-            raise ValueError(f"option points of sampler grid may name the numbers of the space, {known}; got {name!r}")
+            raise ValueError(f"option points of sampler grid may name numeric parameters ({known}); got {name!r}")
 
 
 def _affordable_points(spec: Problem) -> dict[str, int]:

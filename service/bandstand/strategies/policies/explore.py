@@ -83,7 +83,7 @@ def check_changeable(space: SearchSpace, names: Collection[str], option: str) ->
         parameter = parameters[name]
         if isinstance(parameter, Categorical) and parameter.branches:
             raise ValueError(
-                f"{option} may not name a parameter that brings others along; got {name!r}: name those it brings"
+                f"{option} must not name a parameter that other parameters depend on; got {name!r}: name those instead"
             )
 
 

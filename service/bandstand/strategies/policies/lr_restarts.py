@@ -175,8 +175,8 @@ class LearningRateRestarts(PolicyFacts):
         if epochs is None or epochs > wanted:
             return []
         return [
-            f"the budget gives {self._configurations} configurations their first cycle and none a restart: give more "
-            f"than {wanted} epochs, or fewer configurations"
+            f"the budget gives each of {self._configurations} configurations its first cycle, and none gets a restart: "
+            f"set a budget of more than {wanted} epochs, or fewer configurations"
         ]
 
     # -- what they were worth ----------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ class PopulationBasedTraining(Population):
         slot, trial = self._least_trained()
         parent = self._parent_for(slot, situation.number)
         if parent is not None and self._gives_way(slot, parent):
-            reason = self._words(slot, f"gives way to a child of trial {parent.number}")
+            reason = self._words(slot, f"replaced by a child of trial {parent.number}")
             return Retirement(trial=trial.number, reason=reason)
         return Promotion(trial=trial.number, reason=self._words(slot, "trains on"))
 
@@ -166,7 +166,7 @@ class PopulationBasedTraining(Population):
             bracket=slot,
             parent=parent.number,
             from_epoch=parent.checkpoint_epoch,
-            origin=f"instead of trial {before.number}: from trial {parent.number}, {changes(parent.params, params)}",
+            origin=f"replaces trial {before.number}: continues trial {parent.number}, {changes(parent.params, params)}",
         )
 
     def _explore(self, parent: Trial, rng: np.random.Generator) -> Mapping[str, Any]:

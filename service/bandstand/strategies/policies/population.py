@@ -73,7 +73,7 @@ class Population(PolicyFacts):
     """
 
     has_members: ClassVar[bool] = True
-    closed = "its population is complete by itself, and a trial from outside would have no place in it"
+    closed = "its population has a fixed number of members, so an enqueued trial has no place in it"
 
     def __init__(self, spec: Problem, options: PopulationOptions):
         self._spec = spec
@@ -171,8 +171,8 @@ class Population(PolicyFacts):
         if epochs is None or epochs >= wanted:
             return []
         return [
-            f"the budget trains each of {self._population} members for about {epochs // self._population} of "
-            f"{self._spec.max_epochs} epochs: give {wanted} epochs, or a smaller population or max_epochs"
+            f"the budget trains each of {self._population} members for only about {epochs // self._population} of "
+            f"{self._spec.max_epochs} epochs: set a budget of {wanted} epochs, or lower population or max_epochs"
         ]
 
     def _wants_members(self) -> bool:

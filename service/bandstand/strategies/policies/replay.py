@@ -83,7 +83,7 @@ class Replay(PolicyFacts):
         """As `Strategy.step`."""
         paused, count = self._paused, len(self._trials)
         if paused is not None and paused.checkpoint_epoch < paused.epochs:
-            return Promotion(trial=paused.number, reason="its end has no checkpoint that can be used")
+            return Promotion(trial=paused.number, reason="its last epoch has no usable checkpoint")
         if paused is not None and paused is not self._trials[-1] and not self._trials[-1].has_own_checkpoint:
             return None  # should its checkpoint turn out to be damaged, it must train again
         if paused is not None and (paused is not self._trials[-1] or count == len(self._segments)):

@@ -70,7 +70,7 @@ class Cycles:
         rate = self._rate(arm, index, number)
         params = dict(arm.root.params) | {options.parameter: rate}
         if options.weights == "fresh" or arm.base is None or not arm.base.has_own_checkpoint:
-            parent, from_epoch, source = arm.cycles[-1].number, 0, "fresh weights"
+            parent, from_epoch, source = arm.cycles[-1].number, 0, "new random weights"
         else:
             parent, from_epoch = arm.base.number, arm.base.checkpoint_epoch
             source = f"the {options.weights} weights of trial {parent}"
@@ -117,7 +117,7 @@ class Cycles:
     def settled(self, arm: BanditArm, paused: Trial) -> Step | None:
         """What follows for the paused end of a cycle without any choice."""
         if paused.checkpoint_epoch < paused.epochs:
-            return Promotion(trial=paused.number, reason="its end has no checkpoint that can be used")
+            return Promotion(trial=paused.number, reason="its last epoch has no usable checkpoint")
         if not self.may_restart(arm):
             return Retirement(trial=paused.number, reason=self.words(arm, paused, "its last"), completes=True)
         return None

@@ -68,8 +68,8 @@ class TunePB2(Population):
             cls._check_changing(spec, name)
         if not changing:
             raise ValueError(
-                f"sampler {cls.name} needs a parameter that may change in a running training; the space has none by "
-                "itself: name some in option explore"
+                f"sampler {cls.name} needs a parameter that can change during training; by default the space has none: "
+                "name one in option explore"
             )
 
     @classmethod
@@ -81,8 +81,8 @@ class TunePB2(Population):
         """
         if name not in spec.space.parameters:
             raise ValueError(
-                f"option explore of sampler {cls.name} must name parameters that are always active, since Tune's "
-                f"schedulers know no conditions; got {name!r}: name others in option explore"
+                f"option explore of sampler {cls.name} must name parameters that are always active, because the "
+                f"schedulers of Ray Tune have no conditions; got {name!r}: name others in option explore"
             )
         if cls is TunePB2 and isinstance(spec.space.parameters[name], Categorical):
             raise ValueError(

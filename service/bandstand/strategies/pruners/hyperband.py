@@ -90,15 +90,15 @@ class HyperbandPruner(PromotingASHAPruner):
         )
         budget = self._spec.budget
         short = [
-            f"{have} {what} of {need}"
+            f"{have} of {need} {what}"
             for what, have, need in (("trials", budget.trials, trials), ("epochs", budget.epochs, epochs))
             if have is not None and have < need
         ]
         if not short:
             return []
         return [
-            f"the budget is too small for one round of Hyperband: {' and '.join(short)}; "
-            "brackets are filled in proportion, but asha would compare more trials per rung"
+            f"the budget is too small for one round of Hyperband ({' and '.join(short)}). The brackets are filled in "
+            "proportion, but asha compares more trials per rung"
         ]
 
     def _epochs_of_round(self, quota: int, rungs: tuple[int, ...]) -> int:

@@ -105,7 +105,7 @@ class SuccessiveHalvingPruner(PrunerFacts):
             return None
         highest = max(epoch for epoch, _ in paused)
         _, _, number = min(key for epoch, key in paused if epoch == highest)
-        return Promotion(trial=number, reason=f"rung {highest}: the best when the budget had no room for more trials")
+        return Promotion(trial=number, reason=f"rung {highest}: the best one when the budget allowed no more trials")
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Pruner.observe`."""
@@ -136,15 +136,15 @@ class SuccessiveHalvingPruner(PrunerFacts):
             epochs += left * (epoch - trained)
             trained, left = epoch, left // self._factor
         short = [
-            f"{have} {what} of {need}"
+            f"{have} of {need} {what}"
             for what, have, need in (("trials", budget.trials, self._size), ("epochs", budget.epochs, epochs))
             if have is not None and have < need
         ]
         if not short:
             return []
         return [
-            f"the budget is too small for one bracket of successive halving: {' and '.join(short)}; "
-            "asha-promote would not wait for the bracket to fill"
+            f"the budget is too small for one bracket of successive halving ({' and '.join(short)}). asha-promote does "
+            "not wait for a full bracket"
         ]
 
     def _leave(self, number: int, bracket: int) -> None:

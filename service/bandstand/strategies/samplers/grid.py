@@ -88,7 +88,8 @@ def _notices_on(spec: Problem, size: int) -> list[str]:
     limits = spec.budget.model_dump(exclude_none=True)
     takes = " and ".join(f"{need:,} {what}" for what, need in needed.items() if limits.get(what, need) < need)
     points = f"{size:,} {'point' if size == 1 else 'points'}"
-    pruned = "" if spec.pruner == "none" else f"; pruner {spec.pruner} may cut some short, so that others have a turn"
+    pruned = "" if spec.pruner == "none" else f". Pruner {spec.pruner} may stop some early, so that others are tried"
     return [
-        f"grid search has {points} and the budget trains {trained or 'none'} of them in full; all take {takes}{pruned}"
+        f"grid search has {points}, and the budget trains {trained or 'none'} of them in full. All of them take "
+        f"{takes}{pruned}"
     ]

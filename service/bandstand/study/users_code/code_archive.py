@@ -98,8 +98,7 @@ class CodeArchive:
         if len(self.content) > MAX_CODE_BYTES:
             raise InputError(
                 f"code must have at most {MAX_CODE_BYTES // 10**6} MB when packed; got "
-                f"{len(self.content) / 10**6:.1f} MB: "
-                "keep data in another folder"
+                f"{len(self.content) / 10**6:.1f} MB: keep data in another folder"
             )
         try:
             with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
@@ -108,9 +107,8 @@ class CodeArchive:
             raise InputError(f"code must be a zip file; it cannot be read: {error}") from None
         if len(entries) > _MAX_FILES or sum(entry.file_size for entry in entries) > _MAX_UNPACKED_BYTES:
             raise InputError(
-                f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB and {_MAX_FILES} files when "
-                "unpacked; got more: "
-                "keep data in another folder"
+                f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB and {_MAX_FILES} files when unpacked; got "
+                "more: keep data in another folder"
             )
         for entry in entries:
             _check_entry(entry)
@@ -138,8 +136,8 @@ class CodeArchive:
                 left -= len(data)
                 if left < 0:
                     raise InputError(
-                        f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB when "
-                        "unpacked; got more: keep data in another folder"
+                        f"code must have at most {_MAX_UNPACKED_BYTES // 10**6} MB when unpacked; got more: keep "
+                        "data in another folder"
                     )
                 target.write_bytes(data)
 

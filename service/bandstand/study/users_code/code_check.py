@@ -24,9 +24,8 @@ def check_files(spec: StudySpec) -> None:
     for role, reference in spec.named_references:
         if isinstance(reference, InteractiveReference):
             raise InputError(
-                f"{role} must be in a module if RAY_ADDRESS names a cluster; {reference.short_name!r} is in "
-                "none: put it "
-                "into a module that the cluster has, or submit the study with bandstand.Client, which sends "
+                f"{role} must be in a module if RAY_ADDRESS names a cluster; {reference.short_name!r} is in none: "
+                "put it into a module that the cluster has, or submit the study with bandstand.Client, which sends "
                 "the function"
             )
 

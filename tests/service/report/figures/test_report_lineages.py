@@ -18,8 +18,8 @@ def record(make_record, make_spec, run):
         run([5.0, 4.0, 3.0, 2.9, 2.8, 2.7], params=params(0.01), bracket=0),
         run([6.0, 6.0, 6.0], "pruned", "epoch 3", params=params(0.1), bracket=1),
         run([2.5, 2.4, 2.3], "pruned", "epoch 6", params=params(0.02), bracket=1, parent=0, from_epoch=3,
-            origin="instead of trial 1: from trial 0, learning_rate 0.01 to 0.02"),
-        run([2.0, 1.0, 1.5], params=params(0.04), bracket=1, parent=2, from_epoch=6, origin="instead of trial 2"),
+            origin="replaces trial 1: continues trial 0, learning_rate 0.01 to 0.02"),
+        run([2.0, 1.0, 1.5], params=params(0.04), bracket=1, parent=2, from_epoch=6, origin="replaces trial 2"),
     ]  # fmt: skip
     order = [0, 0, 0, 1, 1, 1, 2, 2, 2, 0, 0, 0, 3, 3, 3]
     return make_record(runs, spec=spec, order=order)
@@ -79,8 +79,8 @@ def test_without_a_population_a_child_takes_its_parents_line_where_that_is_free(
 def test_the_table_tells_the_steps_and_what_changed(record):
     assert draw(record).table.rows == (
         ("0", "1 to 3", "new random weights", "learning_rate 0.01, optimizer adam"),
-        ("2", "4 to 6", "instead of trial 1: from trial 0", "learning_rate 0.02"),
-        ("3", "7 to 8", "instead of trial 2", "learning_rate 0.04"),
+        ("2", "4 to 6", "replaces trial 1: continues trial 0", "learning_rate 0.02"),
+        ("3", "7 to 8", "replaces trial 2", "learning_rate 0.04"),
     )
 
 

@@ -80,16 +80,20 @@ def test_auto_keeps_all_choices_even_where_they_are_too_many(grid):
 @pytest.mark.parametrize(
     ("budget", "pruner", "notice"),
     [
-        ({"epochs": 15}, "none", "2 points and the budget trains 1 of them in full; all take 20 epochs"),
-        ({"epochs": 5}, "none", "2 points and the budget trains none of them in full; all take 20 epochs"),
-        ({"epochs": 500, "trials": 1}, "none", "2 points and the budget trains 1 of them in full; all take 2 trials"),
-        ({"epochs": 5, "trials": 1}, "none", "trains none of them in full; all take 20 epochs and 2 trials"),
-        ({"epochs": 15}, "asha", "all take 20 epochs; pruner asha may cut some short, so that others have a turn"),
+        ({"epochs": 15}, "none", "2 points, and the budget trains 1 of them in full. All of them take 20 epochs"),
+        ({"epochs": 5}, "none", "2 points, and the budget trains none of them in full. All of them take 20 epochs"),
+        (
+            {"epochs": 500, "trials": 1},
+            "none",
+            "2 points, and the budget trains 1 of them in full. All of them take 2 trials",
+        ),
+        ({"epochs": 5, "trials": 1}, "none", "trains none of them in full. All of them take 20 epochs and 2 trials"),
+        ({"epochs": 15}, "asha", "take 20 epochs. Pruner asha may stop some early, so that others are tried"),
     ],
 )
 def test_a_study_says_how_much_of_a_grid_its_budget_trains(grid, budget, pruner, notice):
     (said,) = make_strategy(grid("auto", budget=budget).model_copy(update={"pruner": pruner})).notices()
-    assert said.startswith("grid search has 2 points and the budget trains ")
+    assert said.startswith("grid search has 2 points, and the budget trains ")
     assert said.endswith(notice)
 
 
@@ -116,9 +120,9 @@ def test_a_study_visits_the_thinned_grid_and_ends(grid, cluster_of):
     [
         (0, "option points of sampler grid must be"),
         ("fine", "option points of sampler grid must be"),
-        ({"lerning_rate": 3}, "may name the numbers of the space, learning_rate, units, momentum; got 'lerning_rate'"),
-        ({"units": 3}, "parameter learning_rate is continuous: give it a step, or set the option points"),
-        (None, "parameter learning_rate is continuous: give it a step, or set the option points"),
+        ({"lerning_rate": 3}, "may name numeric parameters (learning_rate, units, momentum); got 'lerning_rate'"),
+        ({"units": 3}, "parameter learning_rate is continuous: give it a step, set option points"),
+        (None, "parameter learning_rate is continuous: give it a step, set option points"),
     ],
 )
 def test_what_gives_no_grid_is_refused_with_the_way_out(grid, points, message):

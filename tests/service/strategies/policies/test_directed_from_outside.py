@@ -113,7 +113,7 @@ def test_tune_changes_floats_and_the_batch_size_where_nothing_is_said_and_pb2_nu
         ({"sampler": "tune-pb2", "sampler_options": {"resample": 0.5}}, "options of sampler tune-pb2 may be"),
         (
             {"space": SearchSpace({"units": Int(1, 8)}), "batch_size": 32},
-            "needs a parameter that may change in a running training",
+            "needs a parameter that can change during training",
         ),
         (
             {
@@ -121,7 +121,8 @@ def test_tune_changes_floats_and_the_batch_size_where_nothing_is_said_and_pb2_nu
                 "batch_size": 32,
                 "sampler_options": {"explore": ["decay"]},
             },
-            "must name parameters that are always active, since Tune's schedulers know no conditions; got 'decay'",
+            "must name parameters that are always active, because the schedulers of Ray Tune have no conditions; got "
+            "'decay'",
         ),
     ],
 )

@@ -172,8 +172,8 @@ def test_which_one_was_taken_is_stored_with_both_values_and_told(desk_with, sett
     assert (again.history.combined.taken, again.history.combined.trials) == (True, (0, 1, 2))
     told = [event.message for event in events if isinstance(event, Noticed)]
     assert told[-1] == (
-        "the model is the average of the last weights of trials 0, 1, 2, which is not worse: val_loss 0.25 on "
-        "validation data, the best snapshot's is 0.3"
+        "the study's model is the average of the last weights of trials 0, 1, 2, which is not worse than the best "
+        "snapshot (val_loss 0.25 on validation data, against 0.3)"
     )
 
 

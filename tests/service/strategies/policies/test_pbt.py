@@ -27,14 +27,14 @@ def test_the_worst_of_five_goes_on_from_the_best(desk_with):
     assert (child.trial, child.from_epoch, child.checkpoint_of, child.until_epoch, child.first_epoch) == (5, 2, 1, 4, 3)
     assert (desk.trials[2].state, desk.trials[2].reason) == (
         TrialState.PRUNED,
-        "epoch 2: place 5 of 5, gives way to a child of trial 1",
+        "epoch 2: place 5 of 5, replaced by a child of trial 1",
     )
     parent = desk.trials[1].params
     assert {name: child.params[name] for name in ("units", "batch")} == {
         name: parent[name] for name in ("units", "batch")
     }
     assert child.params["rate"] != parent["rate"]
-    assert desk.trials[5].origin.startswith("instead of trial 2: from trial 1, rate ")
+    assert desk.trials[5].origin.startswith("replaces trial 2: continues trial 1, rate ")
     # Its epochs go on after its parent's, and so does the budget.
     desk.train_interval(5, 0.1)
     assert (desk.trials[5].epochs, desk.search.history.ledger.epochs) == (4, 12)
@@ -92,7 +92,7 @@ def test_a_child_that_cannot_have_its_parent_s_weights_ends_the_study_as_all_oth
     desk.fail(5, kind=HOPELESS, message="a child must have the shape of its parent's model")
     ended = desk.search.history.ended
     assert ended.failed
-    assert ended.reason == "a child must have the shape of its parent's model; here changed: units"
+    assert ended.reason == "a child must have the shape of its parent's model (changed here: units)"
     assert desk.search.next() is None
 
 

@@ -116,7 +116,7 @@ def test_the_notice_is_recorded_when_the_study_begins(spec_with, cluster_of):
     search = cluster_of(hyperband(spec_with, budget={"epochs": 5})).search
     search.begin()
     (event,) = search.take_events()
-    assert event.message.startswith("the budget is too small for one round of Hyperband: 5 epochs of 1404")
+    assert event.message.startswith("the budget is too small for one round of Hyperband (5 of 1404 epochs)")
 
 
 @pytest.mark.parametrize(("max_epochs", "asks"), [(4, (1, 3, 4)), (8, (1, 3, 8)), (9, (3, 9)), (30, (3, 9, 27, 30))])

@@ -160,7 +160,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "flipped": (flip, "is damaged"),
     "emptied": (lambda path: path.write_bytes(b""), "is empty"),
     "missing": (Path.unlink, "is missing"),
-    "an old pickle": (set_a_trap, "was written by an earlier version of Bandstand"),
+    "an old pickle": (set_a_trap, "an earlier version of Bandstand wrote"),
     "of another epoch": (swap, "is foreign"),
 }
 

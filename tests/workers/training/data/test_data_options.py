@@ -56,8 +56,8 @@ def test_validation_split_takes_the_rows_that_fit_would_take() -> None:
     )
     assert ours.history == theirs.history
     assert made.remarks[0] == (
-        "validation is the last 0.3 of train's rows, 20 of 64, in the order in which they were loaded "
-        "(validation_split)"
+        "validation_split = 0.3 takes the last 20 of 64 rows of train for validation, in the order in which they were "
+        "loaded"
     )
 
 
@@ -129,7 +129,7 @@ def test_labels_of_text_are_told_with_what_to_write_where_a_batch_raises() -> No
 
 def test_a_weight_for_a_class_without_rows_is_told() -> None:
     told = loaded(both(X, CLASSES), class_weight={1: 2.0, 7: 3.0}).remarks
-    assert told[0] == "class_weight names classes of which train has no row: 7; its classes are 0, 1, 2"
+    assert told[0] == "class_weight names classes that train does not contain: 7; its classes are 0, 1, 2"
 
 
 # -- what is told of the data ----------------------------------------------------------------------------------------
@@ -138,8 +138,8 @@ def test_a_weight_for_a_class_without_rows_is_told() -> None:
 def test_rows_that_stand_in_two_splits_are_counted_by_their_inputs() -> None:
     data = {"train": (X[:40], Y[:40]), "validation": (X[34:50], Y[34:50]), "test": (X[49:], Y[49:] + 1)}
     assert loaded(data).remarks == [
-        "6 of 16 rows of validation stand in train, too (the same inputs)",
-        "1 of 15 rows of test stand in validation, too (the same inputs)",
+        "6 of 16 rows of validation are also in train (with the same inputs)",
+        "1 of 15 rows of test are also in validation (with the same inputs)",
     ]
 
 
@@ -148,7 +148,7 @@ def test_of_many_rows_some_are_compared_and_that_is_said(monkeypatch: pytest.Mon
     data = {"train": (X, Y), "validation": (X[:10], Y[:10])}
     (remark,) = loaded(data).remarks
     assert re.fullmatch(
-        r"at least [3-7] of 10 rows of validation stand in train, too \(the same inputs\); of train 32 rows were .*",
+        r"at least [3-7] of 10 rows of validation are also in train \(with the same inputs\); 32 rows of train were .*",
         remark,
     )
 
@@ -157,13 +157,14 @@ def test_rows_of_text_and_of_several_inputs_are_compared_as_a_whole() -> None:
     first = {"text": np.array(TEXTS[:2]), "number": np.array([1.0, 2.0])}
     second = {"text": np.array(TEXTS[:2]), "number": np.array([1.0, 3.0])}
     data = {"train": (first, [0, 1]), "validation": (second, [0, 1])}
-    assert loaded(data).remarks == ["1 of 2 rows of validation stand in train, too (the same inputs)"]
+    assert loaded(data).remarks == ["1 of 2 rows of validation are also in train (with the same inputs)"]
 
 
 def test_missing_values_are_counted() -> None:
     x = np.where(X < 0.1, np.nan, X)
     (remark,) = loaded({"train": (x[:32], Y[:32]), "validation": (X[32:], Y[32:])}).remarks
-    assert remark.startswith(f"not finite (NaN or infinite): {int((X[:32] < 0.1).sum())} of 96 values of train's x; ")
+    count = int((X[:32] < 0.1).sum())
+    assert remark.startswith(f"{count} of 96 values of train's x are not finite (NaN or infinite), ")
 
 
 def test_nothing_is_said_of_data_without_any_of_this() -> None:

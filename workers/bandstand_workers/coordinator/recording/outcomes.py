@@ -55,7 +55,7 @@ class Outcomes:
                 if outcome is not None:
                     await self._record(trainer, trial, attempt, outcome)
             except StaleAttemptError as error:
-                _log.warning("%s", error)
+                _log.warning("%s", error, extra={"trial": trial})
                 return
         await self._journal.durable()
 
@@ -63,7 +63,7 @@ class Outcomes:
         """An assignment cannot be trained: the checkpoint that it begins from has been removed."""
         reason = (
             f"a checkpoint must be there; that of trial {assignment.checkpoint_of} at epoch {assignment.from_epoch} "
-            "was removed when nobody seemed to need it any more"
+            "was removed because no trial seemed to need it"
         )
         self._refuse(assignment.trial, assignment.attempt, reason, "forgotten")
 
@@ -92,19 +92,19 @@ class Outcomes:
         """Say once for the study what holds for many of its trials."""
         if outcome.reason_for_fit is not None and outcome.reason_for_fit not in self._reasons_for_fit:
             self._reasons_for_fit.add(outcome.reason_for_fit)
-            self._search.note(f"trainings use fit where {outcome.reason_for_fit}; the first was trial {trial}")
+            self._search.note(f"trial {trial} was the first to be trained by fit, because {outcome.reason_for_fit}")
         for setting in outcome.defaulted:
             if setting not in self._defaulted:
                 self._defaulted.add(setting)
-                self._search.note(f"not in the space, so it kept its default: {setting}")
+                self._search.note(f"the builder uses its default {setting}, because the space does not contain it")
         for note in outcome.notes:
             self._search.note(note)
         for attribute in outcome.unkept:
             if attribute not in self._unkept:
                 self._unkept.add(attribute)
                 self._search.note(
-                    f"checkpoints cannot hold {attribute}, which is no plain data: where a trial is resumed, "
-                    f"{attribute.split('.')[0]} begins anew"
+                    f"checkpoints cannot store {attribute}, because it is not plain data. When a trial is resumed, "
+                    f"{attribute.split('.')[0]} starts anew"
                 )
 
     def _refuse(self, trial: int, attempt: int, reason: str, cause: str) -> None:

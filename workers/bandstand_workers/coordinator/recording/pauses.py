@@ -61,5 +61,5 @@ class Pauses:
                 self._search.lost(trial, attempt, reason, blamed=False)
 
     def _fail(self, trial: int, attempt: int, error: str) -> None:
-        message = f"it was to pause, and its checkpoint could not be written: {error}"
+        message = f"it was about to pause, but its checkpoint could not be written: {error}"
         self._search.fail(trial, attempt, "checkpoint", message, signature="checkpoint")

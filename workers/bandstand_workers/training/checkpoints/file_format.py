@@ -66,13 +66,13 @@ def decode(content: bytes, uri: str) -> Checkpoint:
     version = int.from_bytes(content[len(_MARK) : len(_MARK) + 4], "little")
     if version > VERSION:
         raise CheckpointError(
-            f"a checkpoint must be of version {VERSION} at most; {uri} is of version {version}: it was made by a newer "
-            "Bandstand, which can go on from it",
+            f"a checkpoint must be of version {VERSION} at most; {uri} is of version {version}: a newer version "
+            "of Bandstand wrote it, so use that one",
             "newer",
         )
     view = memoryview(content)
     if not version or len(content) < _HEAD or hashlib.sha256(view[_HEAD:]).digest() != view[_HEAD - 32 : _HEAD]:
-        raise CheckpointError(f"a checkpoint must be as it was written; {uri} is damaged: its checksum is another one")
+        raise CheckpointError(f"a checkpoint must be as it was written; {uri} is damaged: its checksum differs")
     return _opened(bytes(view[_HEAD:]), uri)
 
 
@@ -118,11 +118,11 @@ def _opened(payload: bytes, uri: str) -> Checkpoint:
         raise
     except Exception as error:  # whoever wrote it may have meant harm, so anything may be wrong with it
         raise CheckpointError(
-            f"a checkpoint must hold what its form says; {uri} is damaged: {type(error).__name__} as it was read"
+            f"a checkpoint must be as it was written; {uri} is damaged: reading it raised {type(error).__name__}"
         ) from error
     if place != _place_of(uri):
         raise CheckpointError(
-            f"a checkpoint must lie where it was written; {uri} is foreign: it was written as {str(place)[:200]!r}",
+            f"a checkpoint must stay where it was written; {uri} is foreign: it was written as {str(place)[:200]!r}",
             "foreign",
         )
     return replace(checkpoint, file=uri)
@@ -205,9 +205,9 @@ def _place_of(uri: str) -> str:
 def _stranger(content: bytes, uri: str) -> CheckpointError:
     if content[:1] == _PICKLE:
         return CheckpointError(
-            f"a checkpoint must be data; {uri} was written by an earlier version of Bandstand as a pickle, which could "
-            "run code, and is not read",
+            f"a checkpoint must be data; an earlier version of Bandstand wrote {uri} as a pickle, which is not read "
+            "because it can run code",
             "old form",
         )
-    what = "is empty" if not content else "does not begin as one"
-    return CheckpointError(f"a checkpoint must be a file of Bandstand's; {uri} {what}", "foreign")
+    what = "is empty" if not content else "is another kind of file"
+    return CheckpointError(f"a checkpoint must be a file that Bandstand wrote; {uri} {what}", "foreign")

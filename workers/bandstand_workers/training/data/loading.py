@@ -57,8 +57,8 @@ class LoadedData:
         if cut is not None:
             train, validation = (len(keras.tree.flatten(self.splits[split])[0]) for split in ("train", "validation"))
             remarks.append(
-                f"validation is the last {cut:.3g} of train's rows, {validation:,} of {train + validation:,}, in the "
-                "order in which they were loaded (validation_split)"
+                f"validation_split = {cut:.3g} takes the last {validation:,} of {train + validation:,} rows of train "
+                "for validation, in the order in which they were loaded"
             )
         if isinstance(self.spec.class_weight, dict):
             remarks += on_unknown_classes(self.splits["train"], self.spec.class_weight)
@@ -89,7 +89,7 @@ def load_data(spec: StudySpec) -> LoadedData:
     except Exception as error:
         raise InputError(
             f"data must load; {reference!r} raised {type(error).__name__}: {one_line(error)}: "
-            f"{way_from_missing_file(error) or 'mend the loader'}"
+            f"{way_from_missing_file(error) or 'fix the loader'}"
         ) from error
     if not isinstance(loaded, Mapping):
         raise InputError(f"data must be a dict of splits; {reference!r} gave {type(loaded).__name__}: {_WAY_OUT}")

@@ -61,7 +61,7 @@ def weigh_classes(train: tuple[Any, ...], weights: str | Mapping[int, float]) ->
     of_rows = np.array([by_class.get(int(label), 1.0) for label in there])[np.searchsorted(there, classes)]
     if given and not isinstance(given[0], np.ndarray):
         raise InputError(
-            "class_weight needs one sample weight for each row; the loader gave a structure: leave one out"
+            "class_weight needs one sample weight for each row; the loader gave a structure: leave one of them out"
         )
     if given:
         of_rows = of_rows.reshape(-1, *[1] * (given[0].ndim - 1)) * given[0]
@@ -76,7 +76,7 @@ def on_unknown_classes(train: tuple[Any, ...], weights: Mapping[int, float]) -> 
         return []
     known = ", ".join(map(str, there[:_SHOWN])) + (", …" if len(there) > _SHOWN else "")
     named = ", ".join(map(str, unknown[:_SHOWN])) + (", …" if len(unknown) > _SHOWN else "")
-    return [f"class_weight names classes of which train has no row: {named}; its classes are {known}"]
+    return [f"class_weight names classes that train does not contain: {named}; its classes are {known}"]
 
 
 def way_from_text_labels(splits: Mapping[str, tuple[Any, ...]]) -> str:

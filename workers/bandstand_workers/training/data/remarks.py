@@ -40,10 +40,10 @@ def _on_shared_rows(splits: Mapping[str, tuple[Any, ...]]) -> list[str]:
         if not shared:
             continue
         compared = [split for split in (first, second) if len(digests[split]) < rows[split]]
-        sample = "".join(f"; of {split} {len(digests[split]):,} rows were compared" for split in compared)
+        sample = "".join(f"; {len(digests[split]):,} rows of {split} were compared" for split in compared)
         remarks.append(
-            f"{'at least ' if compared else ''}{shared:,} of {rows[second]:,} rows of {second} stand in {first}, too "
-            f"(the same inputs){sample}"
+            f"{'at least ' if compared else ''}{shared:,} of {rows[second]:,} rows of {second} are also in {first} "
+            f"(with the same inputs){sample}"
         )
     return remarks
 
@@ -70,4 +70,4 @@ def _on_missing_values(splits: Mapping[str, tuple[Any, ...]]) -> list[str]:
                 found.append(f"{count:,} of {array.size:,} values of {split}'s {name}")
     if not found:
         return []
-    return [f"not finite (NaN or infinite): {', '.join(found)}; most layers and losses make NaN of them"]
+    return [f"{', '.join(found)} are not finite (NaN or infinite), and most layers and losses turn them into NaN"]

@@ -145,7 +145,7 @@ class ModelSource:
         if difference is not None:
             self.unshared.add(signature)
             self.notes.append(
-                f"a program is not shared, because trained by it trial {trial} would differ: {difference}"
+                f"trial {trial} does not share a program, because the program would train it differently: {difference}"
             )
             model = self.building.build_anew(seed, params, context)
             state = read_python_state(model)
@@ -197,7 +197,7 @@ class ModelSource:
             return TrialModel(model=self.building.build_anew(seed, params, context), reason=reason)
         hidden = lent.program.hidden_state(self._known_variables(lent))
         if hidden is not None:
-            reason = f"it uses {hidden}, which no program can put back"
+            reason = f"it uses {hidden}, which no program can restore"
             return TrialModel(model=self.building.build_anew(seed, params, context), reason=reason)
         if "/" not in signature and self._cannot_serve_others(lent) is not None:
             self.unshared.add(signature)

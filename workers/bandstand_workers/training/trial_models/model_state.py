@@ -198,8 +198,8 @@ def take_weights(checkpoint: Checkpoint, model: Any) -> None:
     values = [value for index, value in enumerate(checkpoint.variables) if index not in checkpoint.random_states]
     if not _fits(weights, values):
         raise OtherShapeError(
-            "a child must have the shape of its parent's model; got weights of other shapes: leave the parameter that "
-            "decides the shape out of those that change (option explore)"
+            "a child needs a model of the same shape as its parent's to take over the weights; got other shapes: leave "
+            "the parameter that changes the shape out of option explore"
         )
     for variable, value in zip(weights, values, strict=True):
         variable.assign(value)

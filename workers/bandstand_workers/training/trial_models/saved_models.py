@@ -51,13 +51,13 @@ class SavedModels:
         untracked = model_state.untracked_variables(model)
         if untracked:
             self._source.notes.append(
-                f"the saved model lacks {untracked[0]}, a variable that Keras does not know of, and may score "
-                "otherwise than was reported: make it by add_weight, or hold it as an attribute of a layer"
+                f"the saved model lacks variable {untracked[0]}, which Keras does not track, so its score may differ "
+                "from the reported one: create the variable by add_weight, or keep it as an attribute of a layer"
             )
         if obstacle is not None:
             self._source.notes.append(
-                f"Keras cannot save the whole model ({obstacle}), so its weights are kept: build it by "
-                f"{self._spec.model} with the trial's params, call it on data, and load them by load_weights"
+                f"Keras cannot save the whole model ({obstacle}), so only its weights are saved. To use them, build "
+                f"the model by {self._spec.model} with the trial's params, call it on data, and call load_weights"
             )
         return uri
 

@@ -73,8 +73,8 @@ class CallbackFiles:
         kind = type(callback).__name__
         if isinstance(callback, keras.callbacks.BackupAndRestore):
             return (
-                f"{kind} is left out, because all trials would share its folder {path!r}, and Bandstand's checkpoints "
-                f'resume a trial: leave it out, or write "{{folder}}/{Path(path).name}"'
+                f"{kind} is not used, because all trials would share its folder {path!r}, and Bandstand's checkpoints "
+                f'resume a trial anyway: remove it, or write to "{{folder}}/{Path(path).name}"'
             )
         first = self._written.setdefault((kind, path), context.trial or 0)
         appends = isinstance(callback, keras.callbacks.CSVLogger) and callback.append
@@ -82,7 +82,7 @@ class CallbackFiles:
             return None
         return (
             f"{kind} writes {path!r} in more than one trial, so trials overwrite it: "
-            f'write "{{folder}}/{Path(path).name}"'
+            f'write to "{{folder}}/{Path(path).name}"'
         )
 
 

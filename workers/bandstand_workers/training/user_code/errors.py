@@ -72,8 +72,8 @@ def missing_param(error: BaseException, params: Mapping[str, Any], names: Iterab
     place = place_of(error) or "the code"
     if name in set(names):
         return (
-            f"{place} asks for {name!r}, which is in the space but not active with {_words(params)}: ask with "
-            f"params.get({name!r}) or where it is active"
+            f"{place} reads {name!r}, which is in the space but not active with {_words(params)}: use "
+            f"params.get({name!r}), or read it only where it is active"
         )
     return unknown_param(place, name, list(names))
 

@@ -89,8 +89,8 @@ def _missing_function(role: str, module: ModuleType, name: str) -> str:
     stopped = getattr(module, STOPPED, None)
     if stopped and not hasattr(module, name):
         return (
-            f"the import of {module.__name__} ended where it calls {stopped}, and {name!r} is not above that: put the "
-            'call under `if __name__ == "__main__":`'
+            f"the import of {module.__name__} ended at {stopped}, before {name!r} was defined: put the call under "
+            '`if __name__ == "__main__":`'
         )
     if role == "callbacks" and hasattr(module, name):
         kind = type(getattr(module, name)).__name__
@@ -120,7 +120,7 @@ def _way_out(name: str, error: BaseException) -> str:
     return (
         way_from_missing_file(error)
         or _clash_in(name, error)
-        or ("put it beside the study file or into the current folder, or install it" if missing else "mend the module")
+        or ("put it beside the study file or into the current folder, or install it" if missing else "fix the module")
     )
 
 
@@ -137,7 +137,7 @@ def answer_no_questions() -> None:
 
     def unanswered(what: str) -> Callable[..., Any]:
         def ask(*_: Any, **__: Any) -> Any:
-            raise UnansweredError(f"{what} is called where a study is trained, and nobody is there to answer")
+            raise UnansweredError(f"{what} is called during training, when nobody can answer")
 
         return ask
 
@@ -152,8 +152,8 @@ def way_from_missing_file(error: BaseException) -> str | None:
     if error.filename and Path(os.fsdecode(error.filename)).is_absolute():  # NumPy, for one, gives no name
         return None
     return (
-        f"relative paths start in {Path.cwd()}, as they do for `python` where the command is started: start it where "
-        "the file is, or write Path(__file__).parent / … in the code"
+        f"relative paths start in {Path.cwd()}, where the command was started: start it in the folder of the file, or "
+        "write Path(__file__).parent / … in the code"
     )
 
 

@@ -108,11 +108,11 @@ def unread_remark(params: WatchedParams, used_elsewhere: Iterable[str]) -> str |
         return None
     if len(unread) == 1:
         return (
-            f"no code reads the parameter {unread[0]!r}, so its value changes nothing; use it in the builder or remove "
+            f"no code reads the parameter {unread[0]!r}, so its value has no effect; use it in the builder or remove "
             "it from the space"
         )
     return (
-        f"no code reads the parameters {', '.join(map(repr, unread))}, so their values change nothing; use them in the "
+        f"no code reads the parameters {', '.join(map(repr, unread))}, so their values have no effect; use them in the "
         "builder or remove them from the space"
     )
 

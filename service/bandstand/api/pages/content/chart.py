@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.problem.objective import Objective
+from bandstand.report.text import counted
 from bandstand.store import tables
 from bandstand.store.rows.best_rows import read_full_state
 
@@ -105,6 +106,6 @@ def make_chart(best: BestSoFar, metric: str) -> Chart | None:
         bottom=low,
         epochs=best.epochs,
         is_log=is_log,
-        summary=f"The best {metric} went from {first[1]:.5g} after {first[0]} epochs to {last[1]:.5g} after {last[0]}, "
-        f"and stayed there up to epoch {best.epochs}.",
+        summary=f"The best {metric} went from {first[1]:.5g} after {counted(first[0], 'epoch')} to "
+        f"{last[1]:.5g} after {last[0]}, and stayed there up to epoch {best.epochs}.",
     )

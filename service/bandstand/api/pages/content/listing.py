@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from bandstand.api.pages.words import duration
 from bandstand.problem.objective import Objective
+from bandstand.report.text import counted
 from bandstand.store import tables
 from bandstand.store.reading.study_list import StudySummary, read_summaries
 from bandstand.study.states import StudyState
@@ -249,11 +250,12 @@ def _limit(name: str, limit: float) -> str:
 
 
 def _comparison_entry(row: sa.Row[Any], objective: Objective, studies: Sequence[StudySummary]) -> ListingLine:
+    spent = f"{row.finished} of {counted(row.studies, 'study', 'studies')} finished"
     return ListingLine(
         kind="comparison", name=row.name, state=StudyState(row.state), submitter=row.submitter,
         created_at=row.created_at, strategy="comparison", metric=objective.metric, better=objective.better, best=None,
         used=min(1.0, row.finished / max(1, row.studies)),
-        spent=f"{row.finished} of {row.studies} studies finished", trials=sum(study.trials for study in studies),
+        spent=spent, trials=sum(study.trials for study in studies),
         epochs=sum(study.epochs for study in studies), wall_seconds=sum(study.wall_seconds for study in studies),
         gpu_seconds=sum(study.gpu_seconds for study in studies), optuna_study_id=None,
     )  # fmt: skip

@@ -96,7 +96,7 @@ def read_study_on_page(store: Store, name: str) -> StudyOnPage:
         row = connection.execute(sa.select(*columns).where(study.c.name == name)).one_or_none()
         state = read_entry_state(connection, "study", name)
         if row is None or state is None:
-            raise StudyNotFoundError(f"there is no study {name!r} any more")
+            raise StudyNotFoundError(f"the study {name!r} does not exist any more")
         best = read_best_so_far(connection, row.id, progress.spec.objective)
         since = _before_the_last(connection, row.id)
         comparison = _comparison_of(connection, name)

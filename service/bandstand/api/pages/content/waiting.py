@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from bandstand.api.pages.words import count, duration
+from bandstand.api.pages.words import duration
+from bandstand.report.text import counted
 from bandstand.store import tables
 from bandstand.store.store import Store
 from bandstand.submissions import Submission, SubmissionQueue
@@ -59,10 +60,11 @@ def _servers_and_active(store: Store) -> tuple[int, dict[str, int]]:
 
 def _why(submission: Submission, place: int, alive: int, active: int) -> str:
     if not alive:
-        return "no server starts jobs at present: `bandstand serve` does"
+        return "no server starts jobs now: start one with `bandstand serve`"
     if submission.not_before is not None and submission.not_before > datetime.now(UTC):
         left = (submission.not_before - datetime.now(UTC)).total_seconds()
         why = f" ({submission.message})" if submission.message else ""
-        return f"its job ended early{why}; it is tried again in {duration(left)}"
-    ahead = f"{count(place - 1, 'other')} before it" if place > 1 else "next"
-    return f"{ahead}; {active} of {submission.submitter} run" if active else ahead
+        return f"the job ended early{why}; the next try is in {duration(left)}"
+    ahead = f"{counted(place - 1, 'other')} before it" if place > 1 else "next"
+    verb = "runs" if active == 1 else "run"
+    return f"{ahead}; {active} of {submission.submitter}'s {verb} now" if active else ahead

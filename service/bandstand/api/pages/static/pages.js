@@ -50,7 +50,7 @@
         say("You have been logged out; reload the page to log in again.");
         again = false;
       } else if (answer.status === 404) {
-        say("It is not there any more.");
+        say("This page does not exist any more.");
         again = false;
       } else if (!answer.ok) {
         say(`The server answers with an error (${answer.status}); trying again.`);
@@ -112,7 +112,7 @@
       } else {
         const problem = await answer.json().catch(() => ({}));
         said.className = "said error";
-        said.textContent = problem.detail || `The server refused it (${answer.status}).`;
+        said.textContent = problem.detail || `The server refused the request (${answer.status}).`;
       }
     } catch {
       said.className = "said error";
