@@ -174,7 +174,8 @@ def run_studies(
                         raise KeyboardInterrupt from error
                     if start == _RAY_STARTS:
                         raise
-                    shown.note(left[0].name, f"{error}. Ray is started again. No stored epoch is lost")
+                    shown.note(left[0].name, f"{str(error).rstrip('.')}. Ray is started again. No stored epoch is lost")
+                    shown.starting(left)
                 else:
                     break
     return outcomes
