@@ -5,8 +5,8 @@
     study = StudySpec(name="mine", model="train:build", data="train:load", ...)
     result = run_study(study, workers=2)
 
-The names below are all that users need; each is imported when it is first asked for, so `import bandstand` is quick and
-brings neither TensorFlow nor Ray nor pandas. Keras callbacks and schedules are in `bandstand_workers`.
+Users need only the names below. Each is imported when it is first used, so `import bandstand` is quick and imports
+neither TensorFlow nor Ray nor pandas. Keras callbacks and schedules are in `bandstand_workers`.
 
     problem      what a search needs to know of a study, and nothing of how its trials are trained
     trials       what happened to a study's trials: events, history, which is the best, what is spent

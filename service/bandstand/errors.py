@@ -135,8 +135,8 @@ class NotLoggedInError(InputError):
 
 
 TOKEN_NEEDED = (
-    "a valid token is needed: create one with `bandstand token create` on the server's machine, or log in with "
-    "`bandstand login`"
+    "a valid token is needed; yours is missing, wrong, expired or revoked: create one with `bandstand token create` on "
+    "the server's machine, then run `bandstand login`"
 )
 """The message of a server, and of its client if an answer has no text."""
 

@@ -44,6 +44,7 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
         "jax": Extra("train with JAX", ("jax",)),
         "images": Extra("draw images", ("kaleido",)),
         "parquet": Extra("write Parquet", ("pyarrow",)),
+        "s3": Extra("keep files in an S3 bucket", ("s3fs",)),
         "tensorboard": Extra("write TensorBoard's files", ("tensorboard",)),
     }
 )

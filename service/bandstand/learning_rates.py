@@ -34,24 +34,37 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Cycle:
-    """A learning rate over some epochs.
+    """The learning rate over the epochs of one cycle.
 
     In a warm-up of w epochs the rate rises linearly from initial / (w + 1) to `initial` (Goyal et al. 2017, "Accurate,
-    Large Minibatch SGD", section 2.2). Then the shape begins. After the cycle's end, cosine and linear stay where they
-    are, the others follow their formula.
+    Large Minibatch SGD", section 2.2). Then the shape begins. After the end of the cycle, cosine and linear keep their
+    last rate, and the other shapes follow their formula.
 
     Raises:
         ValueError: a field is out of its range.
+
+    Example:
+        >>> cycle = Cycle(shape="time", initial=0.1, epochs=20, decay=0.1)
+        >>> cycle.rate_at(10)
+        0.05
     """
 
-    shape: str  # one of LEARNING_RATES
-    initial: float  # the rate at the end of the warm-up
-    epochs: int  # of the whole cycle, warm-up included
+    shape: str
+    """Name of the shape, one of LEARNING_RATES."""
+    initial: float
+    """Rate at the end of the warm-up, above 0."""
+    epochs: int
+    """Epochs of the whole cycle, warm-up included; at least 1."""
     warmup_epochs: int = 0
-    decay: float = 0.1  # time: decay, exponential: k; per epoch
-    factor: float = 0.5  # step: what the rate is multiplied by
-    every_epochs: int = 5  # step: epochs between two drops
-    final_fraction: float = _LEAST_FRACTION  # of `initial`; no rate after the warm-up is below it
+    """Epochs of the warm-up, fewer than `epochs`."""
+    decay: float = 0.1
+    """Decay per epoch, with the shapes `time` and `exponential`; at least 0."""
+    factor: float = 0.5
+    """Number that the rate is multiplied by at each drop, with the shape `step`; above 0 and at most 1."""
+    every_epochs: int = 5
+    """Epochs between two drops, with the shape `step`; at least 1."""
+    final_fraction: float = _LEAST_FRACTION
+    """Lowest rate after the warm-up, as a fraction of `initial`; from 1e-6 to 1."""
 
     def __post_init__(self) -> None:
         if self.shape not in LEARNING_RATES:
@@ -88,7 +101,7 @@ class Cycle:
         return self.initial * max(fraction, self.final_fraction)
 
     def remaining(self, t: float) -> float:
-        """The part of the cycle without warm-up that is left `t` epochs after it: 1 at first, 0 from its end on."""
+        """The part of the cycle that is left `t` epochs after the warm-up: 1 at first, 0 from the end of the cycle."""
         return max(0.0, 1 - t / (self.epochs - self.warmup_epochs))
 
 
@@ -171,18 +184,27 @@ RESETS: Mapping[str, str] = MappingProxyType(
 class Reset:
     """The rule for the learning rate after a restart.
 
-    A function of the restart's number, without a generator to carry along: a training that is resumed draws what the
-    lost one would have drawn.
+    The rate depends only on the rule and the number of the restart. So a resumed training draws the same rates as one
+    without an interruption.
 
     Raises:
         ValueError: a field is out of its range, or the bounds of a random rate are missing.
+
+    Example:
+        >>> Reset(to="decayed", factor=0.5).rate_after(2, initial=0.1)
+        0.025
     """
 
-    to: str = "initial"  # one of RESETS
-    factor: float = 0.5  # decayed
-    low: float | None = None  # random: bounds of the rate
+    to: str = "initial"
+    """Kind of the new rate, one of RESETS: `initial`, `decayed` or `random`."""
+    factor: float = 0.5
+    """Number that the rate is multiplied by at each restart, with `decayed`; above 0 and at most 1."""
+    low: float | None = None
+    """Lowest rate, needed with `random`."""
     high: float | None = None
-    seed: int = 0  # random
+    """Highest rate, needed with `random`."""
+    seed: int = 0
+    """Seed of the draws, with `random`."""
 
     def __post_init__(self) -> None:
         if self.to not in RESETS:
@@ -192,11 +214,11 @@ class Reset:
             self._bounds()
 
     def rate_after(self, restart: int, initial: float) -> float:
-        """The rate that a restart sets; positive.
+        """The rate that a restart sets; it is above 0.
 
         Args:
-            restart: its number, counted from 1.
-            initial: the rate that training began with.
+            restart: number of the restart, counted from 1.
+            initial: rate at the beginning of training.
 
         Raises:
             ValueError: `restart` is less than 1.
@@ -225,16 +247,17 @@ def restart_cycles(cycle: Cycle, *, restarts: int, multiplier: float = 1.0, rese
     """The cycles of a training with warm restarts (SGDR, Loshchilov & Hutter 2017, section 3).
 
     Args:
-        cycle: the first one.
-        restarts: how many more follow.
-        multiplier: T_mult: how much longer a cycle is than the one before; its length is rounded to whole epochs.
-        reset: what the next cycle begins with; by default the initial rate.
+        cycle: the first cycle.
+        restarts: number of cycles after the first, at least 0.
+        multiplier: length of a cycle divided by the length of the cycle before it (T_mult of SGDR), at least 1. Lengths
+            are rounded to whole epochs.
+        reset: rule for the rate at the start of a new cycle. Default: the initial rate.
 
     Returns:
         1 + `restarts` cycles, which differ from the first in `initial` and `epochs`.
 
     Raises:
-        ValueError: `restarts` is negative, `multiplier` less than 1, or a cycle becomes too long to be meant.
+        ValueError: `restarts` is negative, `multiplier` is less than 1, or the last cycle is longer than 10^9 epochs.
     """
     _check_count("restarts", restarts, least=0)
     if not (math.isfinite(multiplier) and multiplier >= 1):

@@ -251,15 +251,37 @@ def test_the_cluster_launchers_file_is_one():
     jsonschema.validate(launcher, schema)
 
 
-def test_systemd_understands_the_unit(tmp_path):
+@pytest.fixture
+def unit(tmp_path):
+    """The unit as systemd reads it, with a program that is there, and the program that analyses it."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not installed here: the unit is not checked")
-    unit = tmp_path / "bandstand.service"
-    text = (DEPLOY / "bandstand.service").read_text()
-    unit.write_text(text.replace("/opt/bandstand/bin/bandstand", sys.executable))
-    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True)
+    path = tmp_path / "bandstand.service"
+    path.write_text((DEPLOY / "bandstand.service").read_text().replace("/opt/bandstand/bin/bandstand", sys.executable))
+    return analyze, str(path)
+
+
+def test_systemd_understands_the_unit(unit):
+    analyze, path = unit
+    done = subprocess.run([analyze, "verify", path], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_unit_is_exposed_by_five_of_ten_at_most(unit):
+    analyze, path = unit
+    command = [analyze, "security", "--offline=true", "--no-pager", "--threshold=50", path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "unrecognized option" in done.stderr:
+        pytest.skip("this systemd does not judge files")
+    assert done.returncode == 0, done.stdout.splitlines()[-1]
+
+
+def test_a_trainer_of_the_unit_reaches_gpus_and_may_compile():
+    """Each of these would take one of the two away; ProtectClock by closing all devices."""
+    lines = (DEPLOY / "bandstand.service").read_text().splitlines()
+    named = {line.split("=")[0] for line in lines if not line.startswith("#")}
+    assert not named & {"PrivateDevices", "ProtectClock", "DevicePolicy", "DeviceAllow", "MemoryDenyWriteExecute"}
 
 
 def serve_commands():

@@ -24,6 +24,10 @@ FOR_USERS = {
         "Folder with local copies of data sets and of recorded learning curves.",
         "none; Keras downloads",
     ),
+    "BANDSTAND_LOG_FORMAT": (
+        "`json` makes jobs of a cluster write their logs as one JSON object a line. `bandstand serve` has an option.",
+        "`text`",
+    ),
     "BANDSTAND_URL": ("The server that commands and `Client` ask.", "the server of `bandstand login`"),
     "BANDSTAND_TOKEN": ("The token for that server. It is a secret.", "the token of `bandstand login`"),
     "RAY_ADDRESS": (
@@ -47,6 +51,7 @@ FOR_USERS = {
 """Meaning and default of each variable that a user may set."""
 
 OURS = {
+    "BANDSTAND_LOG_FORMAT": "set by `bandstand serve --log-format` for the processes that it starts",
     "BANDSTAND_RUNS_USERS_CODE": "set in processes that run a study's code",
     "CUDA_VISIBLE_DEVICES": "set by Ray, and for trainers without a GPU",
     "RAY_CHDIR_TO_TRIAL_DIR": "set for Ray Tune",

@@ -130,7 +130,7 @@ class Connection:
                 if not (safe or isinstance(lost, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)):
                     raise error from None
             except (httpx.InvalidURL, httpx.HTTPError) as refused:
-                raise ServerAnswerError(f"{self.url} cannot be asked: {one_line(refused)}") from None
+                raise ServerAnswerError(f"the URL {self.url} cannot be used: {one_line(refused)}") from None
             else:
                 self._has_answered = True
                 if response.is_success or (missing_ok and response.status_code == 404):
@@ -206,7 +206,8 @@ def _checked(url: str) -> str:
         )
     if parsed.userinfo or parsed.query or parsed.fragment:
         raise InputError(
-            "the server's URL must have no user, password or query: give the token in BANDSTAND_TOKEN or --token-file"
+            "the server's URL must have no user, password or query: give the token separately (BANDSTAND_TOKEN, "
+            "--token-file, or token= in Python)"
         )
     return url.rstrip("/")
 

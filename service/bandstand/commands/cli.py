@@ -50,7 +50,8 @@ def main() -> None:
         where = error.ctx.command_path if error.ctx else "bandstand"
         message = error.format_message().rstrip(".")
         if message:  # empty where the help was printed instead
-            typer.echo(f"bandstand: {message}; see `{where} --help`", err=True)
+            end = " See" if message.endswith("?") else "; see"
+            typer.echo(f"bandstand: {message}{end} `{where} --help`", err=True)
         sys.exit(answer_to(InputError).exit_code)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
@@ -102,7 +103,7 @@ def stop(name: StudyName) -> None:
 def dashboard(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
 ) -> None:
-    """Show the studies in Optuna Dashboard, in a browser on this machine."""
+    """Start Optuna Dashboard for the studies. Only browsers on this machine can open it."""
     from bandstand.optuna_dashboard.dashboard import serve_dashboard
 
     serve_dashboard(port)

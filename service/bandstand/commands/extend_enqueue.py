@@ -71,7 +71,7 @@ def texts_from(params: list[str]) -> dict[str, str]:
 def _what_is_next(name: str, state: str) -> str:
     if state == "running":
         return "the running study takes this in within seconds"
-    return f"the study does not run now; continue it with `bandstand run {shlex.quote(name)} --resume`"
+    return f"continue the study with `bandstand run {shlex.quote(name)} --resume`"
 
 
 def _user() -> str | None:

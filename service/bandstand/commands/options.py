@@ -33,7 +33,7 @@ def workers_option(
 Workers = Annotated[int | None, workers_option()]
 StudyName = Annotated[str, typer.Argument(help="Name of the study, as `bandstand list` shows it.")]
 StudyOrComparisonName = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of the study or comparison, as `bandstand list` shows it.")
+    str, typer.Argument(help="Name of the study or comparison, as `bandstand list` shows it.")
 ]
 Trial = Annotated[int | None, typer.Option(help="Number of the trial. Default: the best trial.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -10,19 +10,19 @@ from typing import Annotated
 
 import typer
 
+from bandstand.commands.options import StudyOrComparisonName
 from bandstand.commands.output_files import check_folder, check_report_file
 from bandstand.errors import InputError
 
 __all__ = ["figure", "report"]
 
-Name = Annotated[str, typer.Argument(help="Name of the study or comparison, as `bandstand list` shows it.")]
 Against = Annotated[
     list[str] | None, typer.Option(help="Another study to compare with. Can be given several times.")
 ]  # fmt: skip
 
 
 def report(
-    name: Name,
+    name: StudyOrComparisonName,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .html, .md or .json.")],
     against: Against = None,
     form: Annotated[
@@ -30,7 +30,7 @@ def report(
         typer.Option("--format", help="Format of the report: html, md or json. Default: by the suffix of the file."),
     ] = None,
     style: Annotated[
-        str, typer.Option(help="report, or writeup, which has the headings of a project write-up.")
+        str, typer.Option(help="Style: report, or writeup (under the headings of a project write-up).")
     ] = "report",
 ) -> None:
     """Write the report of a study or comparison as one file."""
@@ -52,10 +52,10 @@ def report(
 
 
 def figure(
-    name: Name,
+    name: StudyOrComparisonName,
     which: Annotated[
         str,
-        typer.Argument(metavar="FIGURE", help="A figure of the report, such as best_so_far. A wrong name prints all."),
+        typer.Argument(metavar="FIGURE", help="Name of a figure, such as best_so_far. An unknown name lists all."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .html, .png or .svg.")],
     against: Against = None,

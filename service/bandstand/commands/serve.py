@@ -20,14 +20,16 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on. 0 picks a free one.")]
 PerUser = Annotated[
     int,
-    typer.Option(min=1, help="Limit of submissions of one user that run at the same time, on all servers together."),
+    typer.Option(
+        min=1, help="Largest number of submissions of one user that run at the same time, on all servers together."
+    ),
 ]
 AtOnce = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Limit of submissions that this server runs at the same time. Default: the number of CPU cores, or no "
-        "limit if the server uses a Ray cluster.",
+        help="Largest number of submissions that this server runs at the same time. Default: the number of "
+        "CPU cores, or no limit if the server uses a Ray cluster.",
     ),
 ]
 TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file with the certificate chain.")]

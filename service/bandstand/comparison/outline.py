@@ -41,8 +41,7 @@ BASELINE_COLUMNS = (
     (
         "Speed-up",
         "Epochs that the baseline needed for its final validation value, divided by the epochs that the strategy "
-        "needed "
-        "for it: the median over the repeats with its percentile bootstrap interval (95 %).",
+        "needed for it: the median over the repeats with its percentile bootstrap interval (95 %).",
     ),
 )
 

@@ -317,9 +317,8 @@ def disagreement_sentence(results: Results, label: str) -> str:
         return ""
     return (
         f"The repeats chose different values of {and_list(far)}. If the values of the objective are equally good, "
-        "these "
-        "parameters matter little or have several good values. Otherwise the budget was too small to find the best one "
-        "reliably."
+        "these parameters matter little or have several good values. Otherwise the budget was too small to find the "
+        "best one reliably."
     )
 
 

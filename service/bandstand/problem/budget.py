@@ -15,7 +15,7 @@ __all__ = ["Budget"]
 
 
 class Budget(Frozen):
-    """What a study may spend; whichever is used up first ends it."""
+    """What a study may spend. The study ends when it reaches the first of its limits."""
 
     epochs: Positive | None = None
     """Epochs that all trials may train together."""

@@ -18,7 +18,15 @@ __all__ = ["Objective"]
 
 
 class Objective(Frozen):
-    """What a trial is judged by."""
+    """The metric that trials are judged by, its direction, and the epoch that counts.
+
+    Raises:
+        pydantic.ValidationError: the direction is left out, and the metric's name does not tell it.
+
+    Example:
+        >>> Objective(metric="val_accuracy").direction
+        'maximize'
+    """
 
     metric: str = "val_loss"
     """A key of Keras's epoch logs, such as `val_accuracy`."""
@@ -28,7 +36,7 @@ class Objective(Frozen):
     epoch: Literal["best", "last"] = "best"
     """Epoch whose value and weights are the result of the trial."""
     told_by_name: bool = Field(default=False, exclude_if=operator.not_)
-    """The direction was left out and told from the metric's name. Ours to set: the first trainer then checks it."""
+    """Whether the direction comes from the metric's name. Bandstand sets this; the first trainer then checks it."""
 
     @model_validator(mode="before")
     @classmethod

@@ -136,7 +136,7 @@ def _problem(record: StudyRecord) -> tuple[Block, ...]:
     words = f"The study tunes {record.spec.model} and judges it by {objective.metric} ({objective.better})."
     if record.spec.notes.strip():
         return (Prose(words),)
-    return (Prose(words), Prose("The study has no `notes` that say what the model is for.", "quiet"))
+    return (Prose(words), Prose("The study has no notes that say what the model is for.", "quiet"))
 
 
 def _data_summary(record: StudyRecord) -> tuple[Block, ...]:

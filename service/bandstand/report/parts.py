@@ -81,8 +81,8 @@ def diagnosis_rules() -> tuple[Block, ...]:
         Sheet(
             Table(("Diagnosis", "If"), rules),
             "",
-            "Rules of the diagnosis: the first rule that holds decides. A percentage is a share of the smaller of two "
-            "numbers: the smallest error of the curve, and its improvement up to there",
+            "Rules of the diagnosis: the first rule that holds decides. Percentages are shares of a curve's smallest "
+            "error or of its improvement until then, whichever is smaller",
         ),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from bandstand.extras import require
+from bandstand.locations import checkpoints_uri
 
 __all__ = ["require_training"]
 
@@ -19,8 +20,10 @@ def require_training(who: str) -> None:
         who: what trains, as a message begins.
 
     Raises:
-        MissingExtraError: Ray, Keras or its backend is not installed.
+        MissingExtraError: Ray, Keras, its backend or what reaches the checkpoints is not installed.
     """
     require("workers", who)
     if os.environ.get("KERAS_BACKEND") == "jax":
         require("jax", "KERAS_BACKEND=jax", otherwise="unset KERAS_BACKEND")
+    if checkpoints_uri().startswith("s3://"):
+        require("s3", "BANDSTAND_CHECKPOINTS=s3://…")

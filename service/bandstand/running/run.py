@@ -40,20 +40,22 @@ _RAY_STARTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """What came out of a study."""
+    """The result of a study, as `run_study` returns it."""
 
     name: str
+    """Name of the study."""
     state: str
-    """finished, or stopped: it can be run again to go on."""
+    """`finished`, or `stopped` if the study can be run again to continue it."""
     best_params: dict[str, Any]
+    """Params of the best trial by name; empty if no trial has a value."""
     best_value: float
-    """The objective, on the validation data; NaN if the study was stopped before any trial had one."""
+    """Value of the objective for the best trial on the validation data; NaN if no trial has a value."""
     best_model_path: str | None
-    """A .keras file with the weights of the best trial's best epoch; None where it is not there."""
+    """Path of the .keras file with the weights of the best trial's best epoch; None if there is no file."""
     test_metrics: dict[str, float] | None
-    """That model on the test data; None if there are none or the study is not finished."""
+    """Metrics of that model on the test data by name; None without test data, or if the study is not finished."""
     trials: pd.DataFrame = field(repr=False)
-    """One row per trial, as `StudyRecord.trials` says."""
+    """One row for each trial, with the columns of `StudyRecord.trials`."""
     record: StudyRecord = field(repr=False)
     """All that is known of the study."""
 
@@ -63,13 +65,13 @@ class RunOptions:
     """How studies are run."""
 
     workers: int | None = None
-    """Trainers that work at the same time; None: as many as fit."""
+    """Trainers that work at the same time; None for as many as fit."""
     code_path: Sequence[str] = ()
     """Folders in which workers find the user's modules."""
     arguments: Sequence[str] = ()
-    """The command line of the script that asks, for modules that read it when they are imported."""
+    """Command line of the calling script, for modules that read it when they are imported."""
     data_may_differ: bool = False
-    """Go on where a trainer has other data than the study's first; the study says so."""
+    """Whether the study continues if a trainer has other data than the first one; a note then says so."""
 
 
 def run_study(
@@ -80,24 +82,31 @@ def run_study(
     quiet: bool = False,
     data_may_differ: bool = False,
 ) -> StudyResult:
-    """Run a study to its end, or go on with it where it stands.
+    """Run a study to its end. A study that has begun continues where it stands.
 
     Args:
         spec: the study; a dict is read like a study file.
-        workers: trainers that work at the same time; as many as the machine or cluster has room for when left out.
-        code_path: folders with the user's modules; the running script's and the current one when left out.
-        quiet: show no progress.
-        data_may_differ: go on where a trainer has other data than the study's first; the study says so.
+        workers: number of trainers that work at the same time. Default: as many as the machine or cluster has room for.
+        code_path: folders with the user's modules. Default: the folder of the running script and the current one.
+        quiet: whether to show no progress.
+        data_may_differ: whether to continue if a trainer has other data than the first one; a note then says so.
 
     Returns:
-        The result. A study that was stopped from elsewhere gives one too, with what there is.
+        The result. If another process stops the study, it contains what there is so far.
 
     Raises:
-        MissingExtraError: what trains is not installed: `pip install "bandstand[workers]"`.
-        InputError: the study cannot be run as it stands; nothing was written.
-        StudyFailedError: every trial failed, or all of the first ones in the same way.
-        ServiceError: the workers' process did not do its work; the message names its log.
-        KeyboardInterrupt: after the running trials were paused.
+        MissingExtraError: the packages for training are not installed: `pip install "bandstand[workers]"`.
+        InputError: a setting is wrong, and nothing was written.
+        StudyFailedError: all trials failed, or all of the first trials failed in the same way.
+        ServiceError: the workers' process ended early; the message names its log.
+        KeyboardInterrupt: the user pressed Ctrl-C, and the running trials were paused.
+
+    Example:
+        >>> from bandstand import run_study
+        >>> settings = {"name": "small", "model": "train:build", "data": "train:load", "space": "digits_mlp"}
+        >>> result = run_study(settings | {"max_epochs": 9, "budget": {"epochs": 90}}, workers=2)  # doctest: +SKIP
+        >>> result.best_model_path  # doctest: +SKIP
+        '.../model-attempt-1.keras'
     """
     stop_script("run_study")
     require_training("run_study")

@@ -80,8 +80,7 @@ def _from_curves(file: StudySpec | None, source: CurveSource) -> tuple[dict[str,
         shorter = f" The curves have {setting.max_epochs} of its {limit} epochs." if limit > setting.max_epochs else ""
         notes.append(
             f"The space and the objective of study {file.name} are replaced by those of {source.name}, for which "
-            "curves "
-            f"were recorded.{shorter}"
+            f"curves were recorded.{shorter}"
         )
     return spec, notes
 

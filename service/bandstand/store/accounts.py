@@ -112,7 +112,9 @@ class Accounts:
                 f"a user's name must be 1 to 64 letters, digits and . _ @ + -; got {user_name!r}: choose another name"
             )
         if not 0 < days <= 3650:
-            raise InputError(f"a token must be valid for more than 0 and at most 3650 days; got {days:g}")
+            raise InputError(
+                f"a token must be valid for more than 0 and at most 3650 days; got {days:g}: choose another number"
+            )
         number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         values = {
             "id": number,

@@ -91,7 +91,7 @@ class EndedTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyProgress:
-    """Where a study stands."""
+    """The progress of a study, as `RemoteStudy.progress` gives it."""
 
     spec: StudySpec
     budget: Budget  # as it is now: that of the spec, or more
@@ -111,37 +111,49 @@ class StudyProgress:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StudyRecord:
-    """All that is known of a study. Compared by identity: frames have no equality that is true or false."""
+    """All that is known of a study. Two records are equal only if they are the same object."""
 
     spec: StudySpec
-    budget: Budget  # as it is now: that of the spec, or more
+    budget: Budget
+    """Budget as it is now: the spec's budget, or more."""
     state: str
+    """queued, running, interrupted, stopped, finished or failed."""
     reason: str
+    """Reason for the end. Empty if there is none."""
     created_at: datetime
     ended_at: datetime | None
     wall_seconds: float
+    """Seconds in which the study ran."""
     gpu_seconds: float
+    """Seconds of busy GPUs, added up."""
     best: BestTrial | None
-    model_trial: int | None  # whose model the study has: the best trial's, or where that is not there the next best's
-    test_metrics: dict[str, float] | None  # of the study's model, measured once
-    test_looks: int  # models that the test data were shown to: one, unless the study was extended after its end
-    requests: list[StudyRequest]  # what users have asked of it
-    environment: dict[str, str]  # versions of the parts and the machine of the latest run
+    """The best trial. None if no trial has a value."""
+    model_trial: int | None
+    """Trial of the study's model: the best one, or the next best if that has no model file."""
+    test_metrics: dict[str, float] | None
+    """Metrics of the study's model on the test data, measured once."""
+    test_looks: int
+    """Number of models measured on the test data: one, unless the study was extended after its end."""
+    requests: list[StudyRequest]
+    """Requests of users for more budget or for trials."""
+    environment: dict[str, str]
+    """Versions of the software, and the machine, of the latest run."""
     notices: list[str]
+    """Notes for the user."""
     combined: Combined | None
-    """What came of a model made of several trials; where it was taken, it is the study's model."""
+    """A model made of several trials. If it was not worse, it is the study's model."""
     replays: list[Replayed]
-    """Of its trials by other studies; where it is a replay itself, that one first."""
+    """Replays of trials of this study. If the study is a replay itself, that one comes first."""
     trials: pd.DataFrame
-    """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (trained, as measured),
-    bracket, attempts, created_at, ended_at, and params_<name> for each parameter (NaN/None where inactive)."""
+    """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (of training), bracket,
+    attempts, created_at, ended_at, and params_<name> for each parameter (NaN or None if it is not active)."""
     measurements: pd.DataFrame
     """A row per trial and epoch, in that order: trial, epoch, value, seconds, learning_rate, attempt, created_at and
-    each key of the logs under its own name."""
+    each key of the epoch's logs."""
     attempts: pd.DataFrame
     """A row per attempt: trial, attempt, from_epoch, outcome, started_at, ended_at."""
     runs: tuple[tuple[datetime, datetime], ...] = ()
-    """From when to when it was run and had trainers, as far as that was booked; between them it was paused."""
+    """Start and end of each time in which the study ran and had trainers."""
 
     @property
     def has_test(self) -> bool | None:

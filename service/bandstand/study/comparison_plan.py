@@ -85,7 +85,7 @@ class ComparisonPlan:
         if len(name) > NAME_LIMIT:
             raise InputError(
                 f"a study's name must have at most {NAME_LIMIT} characters; {name!r} has {len(name)}: give the "
-                "comparison a shorter name with --as"
+                "comparison a shorter name (--as; in Python name=)"
             )
         return PlannedStudy(arm.label, repeat, arm.apply(self.spec, name=name, seed=self.spec.seed + repeat))
 

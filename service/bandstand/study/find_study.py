@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bandstand.errors import BandstandError, InputError, one_line
 from bandstand.extras import require_module
+from bandstand.problem.broken_rules import did_you_mean
 from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.user_modules import find_clash, serve_modules
 
@@ -73,7 +74,7 @@ def find_study(target: str, stored_spec: Callable[[str], StudySpec] | None = Non
         )
     raise InputError(
         f"a study must be a .toml file, an object in a Python file (train.py:study) or a built-in study "
-        f"({', '.join(built_in)}); got {target!r}"
+        f"({', '.join(built_in)}); got {target!r}{did_you_mean(target, built_in)}"
     )
 
 

@@ -321,7 +321,10 @@ def _add_studies(connection: Connection, submission: int, studies: Sequence[int]
         .where(member.c.study_id.in_(studies), member.c.submission_id != submission)
     ).scalars().all()  # fmt: skip
     if others:
-        raise StudyNameTakenError(f"a study belongs to one submission; {others[0]!r} belongs to another one already")
+        raise StudyNameTakenError(
+            f"a study belongs to one submission; {others[0]!r} belongs to another one already: submit this one under "
+            "a new name"
+        )
     if before != set(studies):
         connection.execute(sa.delete(member).where(member.c.submission_id == submission))
         rows = [{"submission_id": submission, "position": place, "study_id": one} for place, one in enumerate(studies)]

@@ -209,6 +209,6 @@ def test_without_a_cluster_a_local_ray_is_found_again_and_ends_with_the_server(
     # It was paused, not killed: every epoch that was trained is there, and the next server goes on with it.
     assert run_states(team, "local") == ["failed"]
     assert SubmissionQueue(team).find("local").state == "queued"
-    assert "local: stopped: it can go on" in SubmissionQueue(team).log(
+    assert "local: stopped: it can be continued" in SubmissionQueue(team).log(
         SubmissionQueue(team).runs("local")[0].id, limit=10**6
     )

@@ -95,7 +95,7 @@ def test_without_a_server_the_commands_are_this_machines_and_submit_says_what_it
 def test_submit_sends_what_the_file_needs_and_says_so(logged_in, file, store):
     said = logged_in("submit", str(file), "-w", "3", "--priority", "2", "--label", "zone=a")
     assert said.code == 0
-    assert f"sending the Python files of {file.parent}; " in said.err
+    assert f"sending only the Python files of {file.parent}; " in said.err
     assert said.out.startswith(f"{name_in(file)}: queued on http://127.0.0.1:")
     submission = SubmissionQueue(store).find(name_in(file))
     assert (submission.workers, submission.priority, submission.labels) == (3, 2, {"zone": "a"})

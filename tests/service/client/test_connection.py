@@ -107,7 +107,7 @@ def test_an_address_must_be_one(url):
 
 
 def test_an_address_with_a_password_is_refused_and_not_told():
-    with pytest.raises(InputError, match="give the token in BANDSTAND_TOKEN") as caught:
+    with pytest.raises(InputError, match="give the token separately") as caught:
         Client("https://ada:hunter2@bandstand.example")
     assert "hunter2" not in str(caught.value)
 

@@ -83,7 +83,7 @@ def test_a_strategy_that_cannot_work_is_refused_before_anything_is_kept(make_pla
 
 
 def test_names_that_get_too_long_are_refused_with_the_way_out(make_plan_of):
-    with pytest.raises(InputError, match="give the comparison a shorter name with --as"):
+    with pytest.raises(InputError, match=r"give the comparison a shorter name \(--as; in Python name=\)"):
         make_plan_of([], 1, name="x" * 95)
 
 

@@ -98,10 +98,15 @@ def test_the_best_value_on_a_border_is_a_warning_and_that_of_another_trial_is_no
         (
             Int(1, 3),
             3,
-            "The best layers, 3, is at the upper end of its range, so better values may lie beyond it. Try 1 to 4.",
+            "The best value of layers (3) is at the upper end of its range, so better values may lie beyond it. Try 1 "
+            "to 4.",
         ),
         (Int(1, 3), 1, ""),  # a model has at least one layer, so there is nothing to try
-        (Int(0, 2), 0, "The best layers, 0, is at the lower end of its range, so the model may do without it."),
+        (
+            Int(0, 2),
+            0,
+            "The best value of layers (0) is at the lower end of its range, so the model may do without it.",
+        ),
     ],
 )
 def test_a_range_of_three_values_has_borders_too(warn, spec_of, run, parameter, value, told):

@@ -184,9 +184,8 @@ def test_recorded_curves_say_what_they_cannot_tell_of_params_that_change(bandsta
         ),
         (
             ["study.toml", "--strategies", "tpee:startup_trials=3+asha"],
-            f"the sampler of a strategy must be one of {', '.join(SAMPLERS)}; got "
-            "'tpee:startup_trials=3+asha': did you "
-            "mean tpe?",
+            f"the sampler of a strategy must be one of {', '.join(SAMPLERS)}; got 'tpee:startup_trials=3+asha': did "
+            "you mean tpe?",
         ),
         (
             ["study.toml", "--strategies", "pbt+asha"],

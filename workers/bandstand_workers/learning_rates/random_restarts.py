@@ -23,16 +23,27 @@ _WEIGHTS = ("keep", "best", "fresh")
 
 
 class RandomRestarts(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
-    """Every few epochs, a limited number of times, the learning rate is set to a new one.
+    """A Keras callback that sets a new learning rate every few epochs.
 
-    Between two restarts the rate is left alone, so that another callback may lower it, such as `ReduceLROnPlateau`. The
-    restarts happen when epochs k, 2k, 3k, ... have ended, at the beginning of the next one.
+    A restart happens after epochs k, 2k, 3k, ..., at the beginning of the next epoch, with k = `every_epochs`. Between
+    two restarts the callback does not change the rate, so another callback such as `ReduceLROnPlateau` may lower it.
 
-    Where a restart also changes the weights, the optimizer forgets its moments and its step count, which belong to the
-    weights that were left.
+    If a restart changes the weights, it also resets the moments and the step count of the optimizer, because they
+    belong to the old weights.
 
-    Its state is that of one call of `fit`, as with Keras's own callbacks: the rate that training began with, and the
-    best weights so far. Bandstand's checkpoints carry both.
+    The callback keeps its state for one call of `fit`, as Keras's own callbacks do: the first learning rate and the
+    best weights so far. Bandstand's checkpoints contain both, so a resumed trial restarts as planned.
+
+    The optimizer must have a number as its learning rate, not a schedule; otherwise training raises `ValueError` when
+    it begins.
+
+    Example:
+        >>> from bandstand.learning_rates import Reset
+        >>> from bandstand_workers import RandomRestarts
+        >>> reset = Reset(to="random", low=1e-4, high=1e-1, seed=1)
+        >>> callback = RandomRestarts(every_epochs=5, restarts=3, reset=reset, weights="best", monitor="val_loss")
+        >>> callback.every_epochs
+        5
     """
 
     def __init__(
@@ -46,21 +57,23 @@ class RandomRestarts(keras.callbacks.Callback):  # type: ignore[misc]  # keras h
         monitor: str = "val_loss",
         mode: Literal["min", "max"] = "min",
     ):
-        """Nothing is drawn yet.
+        """Set up the callback.
 
         Args:
-            every_epochs: epochs between two restarts.
-            restarts: how many there are.
-            reset: what the rate is set to.
-            weights: what training goes on with: the weights as they are; those of the best epoch so far, by `monitor`,
-                as they are where no epoch had a finite value; or those of a fresh model.
-            fresh_model: makes that model, say `lambda: build(params)`. Python's random numbers, which Keras's
-                initializers take their seeds from, are seeded for it by (seed of `reset`, number of the restart).
-            monitor: a key of the epoch's logs.
-            mode: whether a smaller or a larger value is better.
+            every_epochs: number of epochs between two restarts, at least 1.
+            restarts: number of restarts.
+            reset: rule for the rate after a restart.
+            weights: weights after a restart. `keep` leaves them as they are. `best` takes those of the best epoch so
+                far, measured by `monitor`; if no epoch had a finite value, it leaves them as they are. `fresh` takes
+                those of a new model.
+            fresh_model: function that builds that new model, such as `lambda: build(params)`. Before the call, Python's
+                random numbers, from which Keras's initializers take their seeds, are seeded by (seed of `reset`,
+                number of the restart).
+            monitor: key of the epoch's logs, with `weights="best"`.
+            mode: `min` if a smaller value of `monitor` is better, `max` if a larger one is.
 
         Raises:
-            ValueError: an argument is out of its range, or `fresh_model` is missing.
+            ValueError: an argument is out of its range, or `fresh_model` is missing with `weights="fresh"`.
         """
         super().__init__()
         _check_arguments(every_epochs, restarts, weights, fresh_model, mode)

@@ -39,33 +39,39 @@ class _Moment:
 
 
 class CycleSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # keras has no types
-    """A schedule of one cycle; the classes below say of which shape.
+    """Base class of the Keras schedules in `LR_SCHEDULES`, each for one shape of a learning-rate cycle.
 
-    It holds the numbers of a `bandstand.learning_rates.Cycle`, which says what they mean. The rate is a float32 scalar,
-    finite and positive for every step from 0 on, past the cycle's end too.
+    A schedule has the numbers of a `bandstand.learning_rates.Cycle`, which documents them. The rate is a float32 scalar
+    that is finite and positive at every step from 0, also after the end of the cycle.
+
+    Example:
+        >>> from bandstand_workers import LR_SCHEDULES
+        >>> schedule = LR_SCHEDULES["linear"](initial=0.1, epochs=10, steps_per_epoch=45)
+        >>> round(float(schedule(225)), 3)
+        0.05
     """
 
     shape: ClassVar[str]  # its name in LEARNING_RATES and LR_SCHEDULES
 
     def __init__(self, *, steps_per_epoch: int, **cycle: Any):
-        """Take a cycle's numbers.
+        """Take the numbers of a cycle.
 
         Args:
-            steps_per_epoch: of the optimizer: batches, the last shorter one included.
-            **cycle: the fields of `Cycle`, without `shape`: `initial` and `epochs` at least.
+            steps_per_epoch: number of batches in an epoch, including a last smaller one.
+            **cycle: the fields of `Cycle` without `shape`; at least `initial` and `epochs`.
 
         Raises:
-            ValueError: as `Cycle`, or there are more steps than an optimizer counts.
+            ValueError: a number is out of its range, as in `Cycle`, or the steps exceed an optimizer's counter.
         """
         super().__init__()
         self.cycle: Cycle = Cycle(shape=self.shape, **cycle)
         self.steps_per_epoch: int = check_steps(steps_per_epoch, self.cycle.epochs)
 
     def __call__(self, step: Any) -> Any:
-        """The learning rate at a step.
+        """The learning rate at a step, as a float32 scalar.
 
         Args:
-            step: scalar, counted from 0; a float is taken as a whole number.
+            step: scalar number of the optimizer's step, counted from 0; a float is rounded down.
         """
         # Whole numbers are divided as such: a compiler may divide by multiplying with a rounded reciprocal, and the
         # end of a long training would be lost in float32.
@@ -102,7 +108,7 @@ class CycleSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
 
 @keras.saving.register_keras_serializable(package="bandstand")
 class ConstantSchedule(CycleSchedule):
-    """The initial rate throughout."""
+    """The rate stays at its initial value."""
 
     shape = "constant"
 
@@ -113,7 +119,7 @@ class ConstantSchedule(CycleSchedule):
 
 @keras.saving.register_keras_serializable(package="bandstand")
 class TimeSchedule(CycleSchedule):
-    """Time-based decay."""
+    """The rate decays with time: initial / (1 + decay · t), with t in epochs since the warm-up."""
 
     shape = "time"
 
@@ -124,7 +130,7 @@ class TimeSchedule(CycleSchedule):
 
 @keras.saving.register_keras_serializable(package="bandstand")
 class ExponentialSchedule(CycleSchedule):
-    """Exponential decay."""
+    """The rate decays exponentially: initial · exp(−decay · t), with t in epochs since the warm-up."""
 
     shape = "exponential"
 
@@ -135,7 +141,7 @@ class ExponentialSchedule(CycleSchedule):
 
 @keras.saving.register_keras_serializable(package="bandstand")
 class StepSchedule(CycleSchedule):
-    """Multiplied by a factor every few epochs."""
+    """The rate drops by `factor` every `every_epochs` epochs: initial · factor^⌊t / every_epochs⌋."""
 
     shape = "step"
 
@@ -147,7 +153,7 @@ class StepSchedule(CycleSchedule):
 
 @keras.saving.register_keras_serializable(package="bandstand")
 class CosineSchedule(CycleSchedule):
-    """Half a cosine (SGDR without restarts, Loshchilov & Hutter 2017); its form is in `bandstand.learning_rates`."""
+    """The rate falls along half a cosine: initial · (1 + cos(π · t / T)) / 2 (SGDR, Loshchilov and Hutter 2017)."""
 
     shape = "cosine"
 
@@ -158,7 +164,7 @@ class CosineSchedule(CycleSchedule):
 
 @keras.saving.register_keras_serializable(package="bandstand")
 class LinearSchedule(CycleSchedule):
-    """Straight down."""
+    """The rate falls in a straight line: initial · (1 − t / T), with T epochs after the warm-up."""
 
     shape = "linear"
 

@@ -21,17 +21,24 @@ __all__ = ["TableSchedule"]
 
 @keras.saving.register_keras_serializable(package="bandstand")
 class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # keras has no types
-    """One rate for each epoch; after the last one it stays."""
+    """A Keras schedule with one learning rate for each epoch. After the last epoch the rate stays the same.
+
+    Example:
+        >>> from bandstand_workers import TableSchedule
+        >>> schedule = TableSchedule([0.1, 0.05, 0.01], steps_per_epoch=45)
+        >>> round(float(schedule(60)), 3)
+        0.05
+    """
 
     def __init__(self, rates: Sequence[float], *, steps_per_epoch: int):
         """Take the rates.
 
         Args:
-            rates: the rate of each epoch.
-            steps_per_epoch: of the optimizer: batches, the last shorter one included.
+            rates: the learning rate of each epoch, finite and above 0.
+            steps_per_epoch: number of batches in an epoch, including a last smaller one.
 
         Raises:
-            ValueError: there are none, one is not finite and positive, or they are too many for an optimizer's count.
+            ValueError: there is no rate, a rate is not finite and positive, or the steps exceed an optimizer's counter.
         """
         super().__init__()
         self.rates: list[float] = [float(rate) for rate in rates]
@@ -44,11 +51,15 @@ class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
 
     @classmethod
     def load(cls, path: str | Path, *, steps_per_epoch: int) -> TableSchedule:
-        """The learning rates of a file that `bandstand schedule` has written.
+        """Read the learning rates of a file that `bandstand schedule NAME -o FILE.json` has written.
+
+        Args:
+            path: the JSON file.
+            steps_per_epoch: number of batches in an epoch, including a last smaller one.
 
         Raises:
-            OSError: it cannot be read.
-            ValueError: it is no such file, or an epoch in it has no learning rate.
+            OSError: the file cannot be read.
+            ValueError: the file is of another kind, or an epoch in it has no learning rate.
         """
         content = json.loads(Path(path).read_text())
         rates = content.get("learning_rates") if isinstance(content, dict) else None
@@ -60,10 +71,10 @@ class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
         return cls(rates, steps_per_epoch=steps_per_epoch)
 
     def __call__(self, step: Any) -> Any:
-        """The learning rate at a step, a float32 scalar.
+        """The learning rate at a step, as a float32 scalar.
 
         Args:
-            step: scalar, counted from 0; a float is taken as a whole number.
+            step: scalar number of the optimizer's step, counted from 0; a float is rounded down.
         """
         epoch = ops.cast(step, "int32") // self.steps_per_epoch
         table = ops.convert_to_tensor(self.rates, dtype="float32")

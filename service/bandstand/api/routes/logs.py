@@ -55,7 +55,7 @@ def get_log(
     chosen = next((one for one in runs if one.number == run), None) if run is not None else runs[-1]
     if chosen is None:
         raise StudyNotFoundError(
-            f"{name!r} has {counted(len(runs), 'run')}; there is no run {run}: leave it out for the latest"
+            f"{name!r} has {counted(len(runs), 'job')}, and no job {run}: leave the number out for the latest job"
         )
     text = SubmissionQueue(store).log(chosen.id, start, limit)
     following = start + len(text)

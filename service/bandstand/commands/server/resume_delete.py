@@ -22,7 +22,7 @@ def resume(
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Continue a study or comparison on a server, after it was stopped or has failed."""
+    """Continue a stopped or failed study or comparison on a server."""
     from bandstand.commands.server.server_from_options import open_client
 
     with open_client(url, token_file) as client:
@@ -36,7 +36,7 @@ def delete(
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Delete a study or comparison from a server, with its trials and logs."""
+    """Delete a study or comparison from a server, with its trials, logs and models."""
     from bandstand.commands.server.server_from_options import open_client
 
     with open_client(url, token_file) as client:

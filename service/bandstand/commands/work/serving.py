@@ -166,8 +166,9 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        why = str(error.strerror).partition(" (while ")[0]  # Python repeats the address
         raise InputError(
-            f"the server cannot listen on {host}:{port} ({error.strerror}): choose another --port or --host"
+            f"the server cannot listen on {host}:{port} ({why}): choose another --port or --host"
         ) from None
 
 

@@ -166,13 +166,10 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 def _caption(data: ContourData) -> str:
     across, up = data.sides
+    after = "" if data.epoch is None else f" after epoch {data.epoch}"
     parts = [
-        f"The surface shows the value for {across.name} and {up.name}, the two most important parameters (darker is "
-        "better; dots are trials, and the star is the best one).",
+        f"The surface shows the value{after} for {across.name} and {up.name}, the two most important parameters "
+        "(darker is better; dots are trials, and the star is the best one).",
         "It is a mean of the trials nearby (Gaussian kernel of Scott's width) and blank where there is none.",
     ]
-    if data.epoch is not None:
-        parts.append(
-            f"The values are those after epoch {data.epoch}, so that trials of different lengths can be compared."
-        )
     return " ".join(parts)

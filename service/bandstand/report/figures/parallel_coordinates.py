@@ -228,12 +228,13 @@ def _caption(data: ParallelData) -> str:
         "If the orange lines meet in one part of a row, that parameter matters and its best values lie there.",
     ]
     if any(axis.conditional for axis in data.axes):
-        parts.append("A line on the far right of a row has no such parameter, because another choice excludes it.")
+        parts.append(
+            "A trial on the far right of a row does not have that parameter, because another choice excludes it."
+        )
     if data.pruned:
         parts.append(
             f"{data.pruned:,} of the {len(data.lines):,} trials shown were pruned, so they trained fewer epochs and "
-            "most "
-            "of their values are worse."
+            "most of their values are worse."
         )
     if data.failed:
         parts.append(f"The figure leaves out {counted(data.failed, 'failed trial')}.")

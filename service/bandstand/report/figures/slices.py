@@ -198,16 +198,13 @@ def _caption(data: SlicesData) -> str:
     parts = ["Each dot is a trial, which has the same height in every panel, and the star is the best one."]
     if any(panel.medians for panel in data.panels):
         parts.append(
-            "A bar is the median of the trials below or above it. If the bars of a panel are level, the parameter "
-            "has no "
-            "effect by itself."
+            "A bar is the median of the trials in its part of the range. If the bars of a panel are level, the "
+            "parameter has no effect by itself."
         )
     if data.epoch is None:
         parts.append("The figure shows only completed trials.")
     else:
-        parts.append(
-            f"The values are those after epoch {data.epoch}, so that trials of different lengths can be compared."
-        )
+        parts.append(f"The values are those after epoch {data.epoch}.")
     if data.shown < data.trials:
         parts.append(
             f"The figure shows {data.shown:,} of {counted(data.trials, 'trial')}: the best ones and a sample of the "

@@ -181,9 +181,8 @@ def _row(share: Share, data: TimeData) -> tuple[str, ...]:
 
 def _caption(data: TimeData) -> str:
     parts: list[Any] = [
-        f"The upper bars divide the training time ({duration(data.seconds)} for {counted(data.epochs, 'epoch')}, "
-        "summed "
-        "over trainers) by the epochs at which trials are judged.",
+        f"The upper bars show how the training time ({duration(data.seconds)} for {counted(data.epochs, 'epoch')}, "
+        "summed over trainers) is split by the epochs at which trials are judged.",
         "The first epoch of a trial includes tracing its model.",
     ]
     if data.brackets:

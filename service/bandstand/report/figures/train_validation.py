@@ -148,7 +148,6 @@ def _caption(data: PairData) -> str:
         "The dotted line marks that epoch." if pair.diagnosis.epoch is not None else "",
         "The curves are those of its whole lineage." if data.is_child else "",
         f"The table counts {counted(sum(kinds.values()), 'ended trial')} by the same rules. If the curves are too "
-        "noisy "
-        "for a safe diagnosis, it says not clear.",
+        "noisy for a safe diagnosis, the diagnosis is not clear.",
     ]
     return " ".join(word for word in words if word)

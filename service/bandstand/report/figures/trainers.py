@@ -152,8 +152,8 @@ def _caption(data: TrainersData) -> str:
     paused = f" {cut_sentence(data.cuts)}" if data.cuts else ""
     return (
         "Each line is a trainer, and its colours show the phase that took most of each moment (blank means idle). "
-        "Starting is building the model, reading a checkpoint and compiling. Handing over is the time between the last "
-        "epoch and the end of the trial, for a verdict, a checkpoint and the model. A trainer that trains several "
-        "trials at once has a line for each, and a trainer that replaces another has a line of its own."
-        f"{more}{paused}"
+        "Starting is building the model, reading a checkpoint and compiling. Handing over is the time between the "
+        "last epoch and the end of the trial: waiting for the verdict, writing the checkpoint and the model. A "
+        "trainer that trains several trials at once has a line for each, and a trainer that replaces another has a "
+        f"line of its own.{more}{paused}"
     )

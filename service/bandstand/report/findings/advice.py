@@ -97,7 +97,7 @@ def _on_the_border(record: StudyRecord) -> Iterator[str]:
         border = range_end_of(parameter, best.params[name]) if name in best.params else None
         if border is None:
             continue
-        where = f"The best {name}, {value_text(best.params[name])}, is at the {border.end} end of its range"
+        where = f"The best value of {name} ({value_text(best.params[name])}) is at the {border.end} end of its range"
         if border.wider:
             yield f"{where}, so better values may lie beyond it. Try {border.wider}."
         elif best.params[name] == 0:

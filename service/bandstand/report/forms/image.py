@@ -5,10 +5,10 @@ Knows kaleido, which draws by the Chromium or Chrome that is installed. Must not
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from bandstand.errors import InputError, one_line
+from bandstand.extras import require
 from bandstand.report.drawing.drawing import Drawing
 from bandstand.report.forms.document import make_document, make_section
 
@@ -23,10 +23,12 @@ def check_suffix(path: Path) -> None:
     """Refuse a file that no figure can be written to.
 
     Raises:
-        InputError: one line.
+        InputError: one line; the format is unknown, or what draws images is not installed.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"a figure's file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}; got {path.name!r}")
+    if path.suffix.lower() != ".html":
+        require("images", f"a {path.suffix.lower()} file", otherwise="write .html")
 
 
 def write_drawing(drawing: Drawing, path: Path, title: str, name: str) -> None:
@@ -51,11 +53,6 @@ def write_drawing(drawing: Drawing, path: Path, title: str, name: str) -> None:
 
 
 def _write_image(drawing: Drawing, path: Path) -> None:
-    if find_spec("kaleido") is None:
-        raise InputError(
-            f"images need the package kaleido, which is not installed; {path.name!r} is one: "
-            "pip install 'bandstand[images]', or write .html"
-        )
     import plotly.graph_objects as go
 
     figure = go.Figure(drawing.figure)
@@ -67,8 +64,7 @@ def _write_image(drawing: Drawing, path: Path) -> None:
         if "Chrome" in str(error) and "requires" in str(error):
             raise InputError(
                 "Chromium or Chrome draws images, and neither was found: install one, name it in BROWSER_PATH, or "
-                "write "
-                ".html"
+                "write .html"
             ) from None
         raise InputError(
             f"the browser that draws images failed ({one_line(error)}): name another in BROWSER_PATH, or write .html"

@@ -107,6 +107,5 @@ def _band_caption(comparison: Comparison) -> str:
     shade = ", and its area reaches from the worst study to the best" if len(comparison.entries) <= 2 else ""
     return (
         f"Each line is the best value of any trial and epoch so far, the median of {comparison.repeats} "
-        f"studies{shade}. "
-        "A line begins when all studies have a value."
+        f"studies{shade}. A line begins when all studies have a value."
     )

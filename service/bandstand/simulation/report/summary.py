@@ -137,9 +137,9 @@ def ask_epochs_of(entry: SimulatedStrategy) -> tuple[int, ...]:
 
 
 RUNGS_CAPTION = (
-    "Each number is how many trials of the median study trained an epoch at which the strategy judges them. In "
-    "brackets is the share of all epochs that was spent between the rung before and this one. A trial that continues "
-    "from another trial's checkpoint counts only in the epochs after that checkpoint."
+    "The table shows how many trials of the median study trained each epoch at which the strategy judges trials. The "
+    "percentage is the share of all epochs that was spent since the rung before. A trial that continues from another "
+    "trial's checkpoint counts only in the epochs after that checkpoint."
 )
 """What the numbers of `rungs_of` are, for readers."""
 
@@ -185,8 +185,8 @@ def settings_sentence(comparison: Comparison) -> str:
         f"{counted(cluster.workers, 'virtual worker')}",
         f"a budget of {spec.budget}",
         f"at most {counted(spec.max_epochs, 'epoch')} a trial",
-        f"curves {comparison.curves}",
-        f"{counted(comparison.repeats, 'study', 'studies')} of each strategy with seeds from {spec.seed}",
+        f"the curves {comparison.curves}",
+        f"{counted(comparison.repeats, 'study', 'studies')} of each strategy (seeds from {spec.seed})",
     ]
     if tuple(cluster.speeds) != (1.0,):
         parts.append(f"speeds {', '.join(number(speed) for speed in cluster.speeds)} in turn")

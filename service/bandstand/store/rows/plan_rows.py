@@ -111,7 +111,7 @@ def _check_same(plan: ComparisonPlan, stored: ComparisonPlan) -> None:
     if differences:
         raise StudyNameTakenError(
             f"a name belongs to one comparison; {plan.name!r} exists with other settings ({'; '.join(differences)}): "
-            "give this one another name with --as",
+            "give this one another name (--as; in Python name=)",
             differences,
         )
 

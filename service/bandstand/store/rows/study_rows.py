@@ -57,7 +57,7 @@ def missing_study(connection: Connection, name: str, where: str, way_out: str) -
 def _way_out(connection: Connection) -> str:
     known = list(connection.execute(sa.select(tables.study.c.name).order_by(tables.study.c.id.desc()).limit(5)))
     names = ", ".join(repr(study.name) for study in known)
-    return f"the latest are {names}" if names else "there are none yet: `bandstand run FILE` runs one"
+    return f"the latest are {names}" if names else "it has no studies yet: `bandstand run FILE` runs one"
 
 
 def find_row(connection: Connection, spec: StudySpec) -> Row | None:

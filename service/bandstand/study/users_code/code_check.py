@@ -44,9 +44,10 @@ def check_modules(spec: StudySpec, folders: Sequence[str]) -> None:
     for role, reference in spec.named_references:
         module = reference.partition(":")[0]
         if find_module(module, folders) is None:
+            way_out = "put the module beside the study file or into the current folder, or install it"
             raise InputError(
                 f"{role} must be importable; {reference!r} is not, because there is no module {module!r}: "
-                f"{_renamed(reference) or 'put it beside the study file or into the current folder, or install it'}"
+                f"{_renamed(reference) or way_out}"
             )
 
 

@@ -59,4 +59,4 @@ def test_a_choice_has_cells_and_no_value_leaks_from_one_to_another(make_record, 
 
 def test_without_importances_the_reason_is_given(make_record, run):
     told = draw(make_record([run([1.0])]))
-    assert told.startswith("The two most important parameters are not known. Importance needs at least 8 trials")
+    assert told.startswith("The two most important parameters are not known yet. Importance needs at least 8 trials")

@@ -264,7 +264,7 @@ def test_a_file_of_a_later_version_is_refused_as_made_by_a_newer_bandstand() -> 
     content[24] = VERSION + 1
     error = refusal(bytes(content))
     assert error.kind == "newer"
-    assert f"is of version {VERSION + 1}: it was made by a newer Bandstand" in str(error)
+    assert f"is of version {VERSION + 1}: a newer version of Bandstand wrote it" in str(error)
 
 
 def test_a_file_of_the_first_version_which_knew_no_other_variables_is_read() -> None:
