@@ -20,6 +20,7 @@
         ClusterUnreachableError
         ServerUnreachableError
         TooManyRequestsError
+        LocalRayDiedError
         StudyInUseError
         LeaseLostError
       InternalError                  a bug, of Bandstand's or of what it stands on
@@ -53,6 +54,7 @@ __all__ = [
     "InternalError",
     "JobRefusedError",
     "LeaseLostError",
+    "LocalRayDiedError",
     "MissingExtraError",
     "NotAllowedError",
     "NotLoggedInError",
@@ -184,6 +186,10 @@ class ServerUnreachableError(PassingError):
 
 class TooManyRequestsError(PassingError):
     """There were too many requests to the server, even after waiting."""
+
+
+class LocalRayDiedError(PassingError):
+    """The Ray that was started on this machine did not start, or a part of it died. Nothing stored is lost."""
 
 
 class StudyInUseError(PassingError):

@@ -171,3 +171,31 @@ def test_workers_of_a_local_ray_have_the_priority_of_the_process_that_starts_it(
         f"Ray {ray.__version__} takes no notice of RAY_worker_niceness, so that whatever else the machine does starves "
         "trainings: see where it sets its workers' priority, and set that in fleet.py and local_ray.py"
     )
+
+
+@pytest.mark.slow
+def test_a_dead_raylet_is_found_by_its_name() -> None:
+    told = told_by(
+        """
+        import json
+        import psutil
+        from bandstand.study.study_spec import Resources
+        from bandstand_workers.fleet.ray_connection import connect_ray, protect_local_ray
+        from bandstand_workers.internals.ray_parts import dead_parts_of_ray
+
+        protect_local_ray()
+        connect_ray(Resources(cpus=1), cpus=1.0)
+        before = dead_parts_of_ray()
+        (raylet,) = [process for process in psutil.Process().children() if process.name() == "raylet"]
+        raylet.kill()
+        psutil.wait_procs([raylet])
+        print(json.dumps([before, dead_parts_of_ray()]))
+        import os, sys
+
+        sys.stdout.flush()
+        os._exit(0)
+        """
+    )
+    assert told == [[], ["raylet"]], (
+        f"Ray {ray.__version__} tells of its dead processes otherwise: see dead_parts_of_ray"
+    )

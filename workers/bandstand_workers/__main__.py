@@ -17,11 +17,28 @@ import os
 import signal
 import sys
 import threading
+import time
+from typing import TYPE_CHECKING, NoReturn
 
-from bandstand.errors import BandstandError, InputError, MissingExtraError, ServiceError, answer_to
+from bandstand.errors import (
+    BandstandError,
+    InputError,
+    LocalRayDiedError,
+    MissingExtraError,
+    ServiceError,
+    answer_to,
+)
 from bandstand.locations import database_url
 from bandstand.running.extras_for_training import require_training
 from bandstand.running.messages import Instructions, Message, RunRefused, line_from
+
+if TYPE_CHECKING:  # it is imported when the environment is complete
+    from bandstand_workers.running.stop_request import StopRequest
+
+_ORPHAN_GRACE_SECONDS = 30.0
+"""What trials may take to come to the end of their epochs once the caller is gone."""
+_ORPHAN_SECONDS = 55.0
+"""What this process may take to end once the caller is gone."""
 
 
 def main() -> int:
@@ -58,7 +75,9 @@ def _run_for_caller() -> int:
         except BrokenPipeError:
             stop.set()
 
-    stop = threading.Event()
+    from bandstand_workers.running.stop_request import StopRequest
+
+    stop = StopRequest()
     line = sys.stdin.readline()
     threading.Thread(target=_stop_with_caller, args=(stop,), daemon=True).start()
 
@@ -68,6 +87,9 @@ def _run_for_caller() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         run_job(Instructions.from_line(line), _url(), stop, tell)
+    except LocalRayDiedError as error:
+        tell(RunRefused.because_of(error))
+        _end_at_once(answer_to(LocalRayDiedError).exit_code)
     except BandstandError as error:
         tell(RunRefused.because_of(error))
         return answer_to(type(error)).exit_code
@@ -87,10 +109,20 @@ def _url() -> str:
     return url
 
 
-def _stop_with_caller(stop: threading.Event) -> None:
+def _stop_with_caller(stop: StopRequest) -> None:
+    """Pause when the caller is gone. If that takes too long, end all the same, which gives the study back, too."""
     while sys.stdin.readline():
         pass
+    stop.grace_seconds = _ORPHAN_GRACE_SECONDS
     stop.set()
+    time.sleep(_ORPHAN_SECONDS)
+    _end_at_once(answer_to(ServiceError).exit_code)
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End without a word to Ray, which may be dead and would be waited for. Its processes end with this one."""
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -244,7 +244,7 @@ class PlainDisplay(NoDisplay):
             return
         if self._spec is None:
             self._spec = progress.spec
-            self._tell(self._name, progress.notices)
+        self._tell(self._name, progress.notices)
         for ended in self._store.ended_trials(self._name, self._seen):
             self._seen = ended.seq
             self._say(f"{self._name}: {_line_from(ended, self._spec)}")

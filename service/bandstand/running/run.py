@@ -5,17 +5,19 @@ Knows the store and the workers' process protocol. Must not know Ray or Keras, n
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandstand.errors import BandstandError, InputError, ServiceError, StudyFailedError
+from bandstand.errors import BandstandError, InputError, LocalRayDiedError, ServiceError, StudyFailedError
 from bandstand.locations import checkpoints_uri, database_url, ray_address
 from bandstand.running.extras_for_training import require_training
 from bandstand.running.live_display import Display, NoDisplay, make_display
 from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
+from bandstand.running.patient_display import PatientDisplay
 from bandstand.running.workers_process import WorkersProcess
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["RunOptions", "StudyResult", "run_studies", "run_study"]
+
+
+_RAY_STARTS = 5
+"""How often a local Ray is started for one command, where it does not start or dies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +168,26 @@ def run_studies(
         return outcomes
     code_path = [*options.code_path, *kept_folders(to_run)]
     _check_code(to_run, code_path)
-    with display, WorkersProcess.started(_job(to_run, options, code_path), store.database.url) as process:
-        display.starting(to_run)
+    with PatientDisplay(display) as shown:
+        shown.starting(to_run)
         for spec in to_run:
             for note in [*clash_notes(spec, code_path), *source_notes(spec, code_path)]:
-                display.note(spec.name, note)
-        return outcomes | _follow(process, display)
+                shown.note(spec.name, note)
+        for start in itertools.count(1):
+            left = [spec for spec in to_run if spec.name not in outcomes]
+            with WorkersProcess.started(_job(left, options, code_path), store.database.url) as process:
+                try:
+                    _follow(process, shown, outcomes)
+                except LocalRayDiedError as error:
+                    if process.is_interrupted:
+                        raise KeyboardInterrupt from error
+                    if start == _RAY_STARTS:
+                        raise
+                    shown.note(left[0].name, f"{str(error).rstrip('.')}. Ray is started again. No stored epoch is lost")
+                    shown.starting(left)
+                else:
+                    break
+    return outcomes
 
 
 def _check_place(options: RunOptions, specs: Sequence[StudySpec]) -> None:
@@ -226,14 +246,13 @@ def _job(specs: Sequence[StudySpec], options: RunOptions, code_path: Sequence[st
     )
 
 
-def _follow(process: WorkersProcess, display: Display) -> dict[str, StudyOutcome]:
-    """Show what the workers tell, until they have ended; the outcomes of the studies that they have begun.
+def _follow(process: WorkersProcess, display: Display, outcomes: dict[str, StudyOutcome]) -> None:
+    """Show what the workers tell, until they have ended; the outcomes of studies are added as these come to rest.
 
     Raises:
         BandstandError: they refused.
         KeyboardInterrupt: they were interrupted.
     """
-    outcomes: dict[str, StudyOutcome] = {}
     for message in process.messages(display.tick):
         match message:
             case StudyStarted():
@@ -245,7 +264,6 @@ def _follow(process: WorkersProcess, display: Display) -> dict[str, StudyOutcome
                 display.ended(message.study)
             case RunRefused():
                 raise _error(message, process.log)
-    return outcomes
 
 
 def _error(refused: RunRefused, log: Path) -> BandstandError:

@@ -96,6 +96,11 @@ class WorkersProcess:
                 f"{end_of_log(self.log)}"
             )
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it was asked to pause and end."""
+        return self._interrupts > 0
+
     def interrupt(self) -> None:
         """Ask it to pause what runs and end; the second time, end it at once."""
         self._interrupts += 1

@@ -142,6 +142,10 @@ class StudySpec(Frozen):
     after 30 seconds of training."""
     max_attempts: Positive = 3
     """How often a trial may begin if its trainer dies."""
+    epoch_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Longest time in seconds that a trial may train without finishing an epoch. Then its trainer is ended, and the
+    attempt counts towards `max_attempts`. Default: 20 times the longest epoch of the run so far, at least 600 s; six
+    hours until an epoch has ended."""
     notes: str = ""
     """Text for people. It appears in reports and changes nothing else."""
 

@@ -110,6 +110,31 @@ def board():
 
 
 early = keras.callbacks.EarlyStopping()
+
+
+def build_and_raise(params):
+    raise {0: KeyboardInterrupt, 1: GeneratorExit}[params["units"] % 2]
+
+
+class Raises(keras.callbacks.Callback):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def on_epoch_end(self, epoch, logs=None):
+        raise self.error
+
+
+def raise_exit():
+    return Raises(SystemExit(3))
+
+
+def raise_interrupt():
+    return Raises(KeyboardInterrupt())
+
+
+def raise_generator_exit():
+    return Raises(GeneratorExit())
 """
 
 
@@ -352,3 +377,31 @@ def test_a_parameter_that_somebody_may_read_is_not_told(model: str, settings: di
     study = training(model, **settings)
     study.check()
     assert not [each for each in study.remarks() if "reads" in each]
+
+
+@pytest.mark.parametrize("trainer", ["auto", "fit"])
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ("raise_exit", "it ends the process (3); leave sys.exit out"),
+        ("raise_interrupt", "it raises KeyboardInterrupt, which would end the process; raise another error"),
+        ("raise_generator_exit", "it raises GeneratorExit, which would end the process; raise another error"),
+    ],
+)
+def test_a_callback_that_would_end_the_process_fails_its_trial(
+    folder: Path, tmp_path: Path, trainer: str, callbacks: str, message: str
+) -> None:
+    study = training(callbacks=[f"errors_user:{callbacks}"], trainer=trainer)
+    search = Search(study.spec)
+    search.begin()
+    assignment = search.next()
+    assert assignment is not None
+    outcome = study.run(assignment, LocalLink(search, assignment), folder=str(tmp_path / "t"), resume_uri=None)
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "exception"
+    assert message in outcome.failure.message
+    assert f"errors_user.py:{line_of('raise self.error')}" in outcome.failure.message
+
+
+def test_a_builder_that_would_end_the_process_is_refused(folder: Path) -> None:
+    assert "which would end the process; raise another error" in refusal(training("build_and_raise"))

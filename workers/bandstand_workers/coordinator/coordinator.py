@@ -22,7 +22,7 @@ from bandstand.strategies import make_strategy
 from bandstand.study.study_spec import StudySpec
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.coordinator.opened_study import OpenedStudy
-from bandstand_workers.coordinator.signals import Departure, Signals
+from bandstand_workers.coordinator.signals import STOP_GRACE_SECONDS, Departure, Signals
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
@@ -114,8 +114,13 @@ class Coordinator:
         """Wait until a trainer is to be replaced."""
         return await self.signals.departures.get()
 
-    async def stop(self) -> None:
-        """Pause what is under way, then end; the study can be taken up again."""
+    async def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
+        """Pause what is under way, then end; the study can be taken up again.
+
+        Args:
+            grace_seconds: how long trials may take to come to the end of their epochs. Then their trainers are ended.
+        """
+        self.signals.grace_seconds = grace_seconds
         self.signals.stop_requested = True
         if self._study_run is not None:
             self._study_run.study.stop()

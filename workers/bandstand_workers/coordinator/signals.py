@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from bandstand.errors import BandstandError
 
-__all__ = ["Departure", "Signals"]
+__all__ = ["STOP_GRACE_SECONDS", "Departure", "Signals"]
+
+STOP_GRACE_SECONDS = 60.0
+"""What a trial may still take to come to the end of its epoch, once a study is to stop or its time is used."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +31,8 @@ class Signals:
         """Nothing has happened yet."""
         self.stop_requested = False
         """Whether the study is to pause what is under way, and end."""
+        self.grace_seconds = STOP_GRACE_SECONDS
+        """How long trials may take to come to the end of their epochs, once the study is to stop."""
         self.failure: BandstandError | None = None
         """Why the study cannot go on, where it cannot."""
         self.taken_up = asyncio.Event()

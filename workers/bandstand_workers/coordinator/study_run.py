@@ -86,6 +86,7 @@ class StudyRun:
             None where the attempt is no longer the trial's.
         """
         verdict = None
+        self.assigner.silence.heard(trial)
         try:
             for measurement in measurements:
                 with self.assigner.time_use.deciding():
@@ -125,6 +126,7 @@ class StudyRun:
         while not (self._search.done and not self.assigner.pool.busy):
             self.raise_failure()
             self.assigner.call_back()
+            self.assigner.end_silent()
             await self.study.signals.change()
 
     def raise_failure(self) -> None:

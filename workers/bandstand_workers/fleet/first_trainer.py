@@ -13,6 +13,7 @@ import ray
 from bandstand.errors import InputError, ServiceError
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.places import node_died
+from bandstand_workers.fleet.ray_connection import check_local_ray
 from bandstand_workers.fleet.resource_notes import ResourceNotes
 
 __all__ = ["NotBegunError", "wait_for_first_trainer"]
@@ -40,6 +41,7 @@ def wait_for_first_trainer(fleet: Fleet, stop: threading.Event, notes: ResourceN
     """
     checked = False
     while not stop.is_set():
+        check_local_ray()
         if fleet.ready and checked:
             return
         if fleet.ready:
@@ -63,6 +65,7 @@ def _is_checked(fleet: Fleet, stop: threading.Event) -> bool:
     checker, trainer = next(iter(fleet.ready.items()))
     answer = trainer.check.remote()
     while not ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
+        check_local_ray()
         if stop.is_set():
             return False
     try:

@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bandstand.errors import ClusterUnreachableError, InputError
+from bandstand.errors import ClusterUnreachableError, InputError, LocalRayDiedError, one_line
 from bandstand.locations import ray_address
 from bandstand.report.text import counted
 from bandstand.study.study_spec import Resources
+from bandstand_workers.internals.ray_parts import dead_parts_of_ray
 
-__all__ = ["check_room", "connect_ray", "fitting_trainers", "local_cores", "protect_local_ray"]
+__all__ = ["check_local_ray", "check_room", "connect_ray", "fitting_trainers", "local_cores", "protect_local_ray"]
 
 _HASH_SEED = "PYTHONHASHSEED"
 _RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -69,6 +70,7 @@ def connect_ray(resources: Resources, cpus: float) -> None:
 
     Raises:
         ClusterUnreachableError: the cluster does not answer.
+        LocalRayDiedError: the local Ray does not start.
         InputError: trainers that need GPUs are asked of a machine without.
     """
     import ray
@@ -85,15 +87,28 @@ def connect_ray(resources: Resources, cpus: float) -> None:
                 "start it, or unset RAY_ADDRESS to use a local Ray"
             ) from error
         return
-    with _from_empty_folder():
-        ray.init(
-            address="local",
-            object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
-            include_dashboard=False,
-            num_cpus=max(local_cores(), math.ceil(cpus)),
-            **quiet,
-        )
+    try:
+        with _from_empty_folder():
+            ray.init(
+                address="local",
+                object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
+                include_dashboard=False,
+                num_cpus=max(local_cores(), math.ceil(cpus)),
+                **quiet,
+            )
+    except Exception as error:
+        raise LocalRayDiedError(f"Ray did not start on this machine: {one_line(error)}") from error
     check_room(resources, 1)
+
+
+def check_local_ray() -> None:
+    """See that all parts of the local Ray live; a cluster is not looked at.
+
+    Raises:
+        LocalRayDiedError: one has died. What is asked of Ray then may wait for ever.
+    """
+    if ray_address() is None and (dead := dead_parts_of_ray()):
+        raise LocalRayDiedError(f"a part of the local Ray died: {', '.join(dead)}")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Knows Ray 2.52 to 2.60. Must not know trainers, nor what is done about one that 
 
 from __future__ import annotations
 
-__all__ = ["says_node_died"]
+__all__ = ["dead_parts_of_ray", "says_node_died"]
 
 
 def says_node_died(error: BaseException) -> bool:
@@ -15,3 +15,15 @@ def says_node_died(error: BaseException) -> bool:
     a trial whose machine vanishes is blamed for it, without a word.
     """
     return "node has died" in str(error)
+
+
+def dead_parts_of_ray() -> list[str]:
+    """Names of the processes that this process has started for a local Ray and that have died, such as `raylet`.
+
+    Stands on the node that `ray.init` keeps. If that is gone, a dead raylet is found out by nobody, and a study waits
+    for it for ever.
+    """
+    import ray
+
+    node = ray._private.worker._global_node
+    return [] if node is None else sorted(name for name, _ in node.dead_processes())

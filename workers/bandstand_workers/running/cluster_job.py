@@ -30,10 +30,13 @@ from bandstand.store.store import Store
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.submissions.job_instructions import JobInstructions, begin_job, must_stop, refuse_job
+from bandstand_workers.running.stop_request import StopRequest
 
 __all__ = ["run_cluster_job"]
 
 _LOOK_SECONDS = 1.0
+_STOP_GRACE_SECONDS = 40.0
+"""What trials may take to come to the end of their epochs; Ray ends a job that is stopped after 60 s."""
 _TERMINATED = 128 + signal.SIGTERM
 _log = logging.getLogger(__name__)
 
@@ -65,7 +68,8 @@ class _ClusterJob:
         self._order = order
         self._display = PlainDisplay(store)
         self._drawing = threading.Lock()
-        self._stop = threading.Event()
+        self._stop = StopRequest()
+        self._stop.grace_seconds = _STOP_GRACE_SECONDS
         self._over = threading.Event()
         self._terminated = False
         self._failed = False

@@ -6,15 +6,15 @@ how a study is run.
 
 from __future__ import annotations
 
-import threading
-
+from bandstand.errors import LocalRayDiedError
 from bandstand.running.messages import Instructions, Tell
 from bandstand_workers.fleet.ray_connection import check_room, connect_ray, protect_local_ray
+from bandstand_workers.running.stop_request import StopRequest
 
 __all__ = ["run_job"]
 
 
-def run_job(job: Instructions, database_url: str, stop: threading.Event, tell: Tell) -> None:
+def run_job(job: Instructions, database_url: str, stop: StopRequest, tell: Tell) -> None:
     """Run the job's studies.
 
     Args:
@@ -27,6 +27,7 @@ def run_job(job: Instructions, database_url: str, stop: threading.Event, tell: T
     Raises:
         InputError: a study is refused; nothing of it was written.
         BandstandError: its coordinator refuses it, as while another one runs it.
+        LocalRayDiedError: the process must end at once; what is left of Ray in it may wait for ever.
         ServiceError: the machinery does not run.
     """
     protect_local_ray()
@@ -45,7 +46,12 @@ def run_job(job: Instructions, database_url: str, stop: threading.Event, tell: T
         for spec in job.specs:
             check_room(spec.resources, job.workers or 1)
         run_in_turn(job, database_url, stop, tell)
+    except LocalRayDiedError:
+        raise
     except NotBegunError:
-        return
-    finally:
+        ray.shutdown()
+    except BaseException:
+        ray.shutdown()
+        raise
+    else:
         ray.shutdown()

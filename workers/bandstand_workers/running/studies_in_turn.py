@@ -6,7 +6,6 @@ Knows the order of things: fleet, check, coordinator, replacement of what dies. 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -23,18 +22,21 @@ from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
 from bandstand_workers.fleet.fleet import Fleet
 from bandstand_workers.fleet.handles import CoordinatorHandle
-from bandstand_workers.fleet.ray_connection import fitting_trainers
+from bandstand_workers.fleet.ray_connection import check_local_ray, fitting_trainers
 from bandstand_workers.fleet.resource_notes import ResourceNotes
+from bandstand_workers.running.stop_request import StopRequest
 
 __all__ = ["run_in_turn"]
 
 _COORDINATOR_STARTS = 10
 _GROW_SECONDS = 15.0
 """Between two looks whether there is work for more trainers."""
+_END_SECONDS = 60.0
+"""What a coordinator may take to end after the trainers that did not pause were ended."""
 _log = logging.getLogger(__name__)
 
 
-def run_in_turn(job: Instructions, database_url: str, stop: threading.Event, tell: Tell) -> None:
+def run_in_turn(job: Instructions, database_url: str, stop: StopRequest, tell: Tell) -> None:
     """Run one study after the other, on the same trainers where these suit; as `run_job`.
 
     Raises:
@@ -75,7 +77,7 @@ def _fleet_size(job: Instructions, spec: StudySpec) -> int | None:
 
 
 def _run_under_tune(
-    job: Instructions, spec: StudySpec, database_url: str, stop: threading.Event, tell: Tell
+    job: Instructions, spec: StudySpec, database_url: str, stop: StopRequest, tell: Tell
 ) -> StudyOutcome:
     from bandstand_workers.tune.executor import run_under_tune
     from bandstand_workers.tune.tune_run import TuneRun
@@ -99,7 +101,7 @@ class _StudyOnFleet:
     """One study on the fleet."""
 
     def __init__(
-        self, job: Instructions, spec: StudySpec, fleet: Fleet, database_url: str, stop: threading.Event, tell: Tell
+        self, job: Instructions, spec: StudySpec, fleet: Fleet, database_url: str, stop: StopRequest, tell: Tell
     ):
         """Begin to start the coordinator, which takes a second or two; it touches nothing before `run`."""
         self._job = job
@@ -166,10 +168,11 @@ class _StudyOnFleet:
         outcome = coordinator.run.remote(dict(self._fleet.ready))
         departure = coordinator.departure.remote()
         idle: Any = None
-        asked_at = time.monotonic()
+        asked_at = end_by = time.monotonic()
         while True:
             awaited = [outcome, departure, *self._fleet.awaited, *([] if idle is None else [idle])]
             ready, _ = ray.wait(awaited, num_returns=1, timeout=0.2)
+            check_local_ray()
             if outcome in ready:
                 return settled(ray.get(outcome))
             if departure in ready:
@@ -185,5 +188,11 @@ class _StudyOnFleet:
                 coordinator.join.remote(name, trainer)
             self._shortage.look()
             if self._stop.is_set() and not self._stop_sent:
-                coordinator.stop.remote()
+                coordinator.stop.remote(self._stop.grace_seconds)
                 self._stop_sent = True
+                end_by = time.monotonic() + self._stop.grace_seconds + _END_SECONDS
+            if self._stop_sent and time.monotonic() > end_by:
+                raise ServiceError(
+                    f"the coordinator must end within {self._stop.grace_seconds + _END_SECONDS:.0f} s of a stop; "
+                    "it did not. Run the study again to continue it"
+                )

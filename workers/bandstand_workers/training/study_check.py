@@ -26,6 +26,7 @@ from bandstand_workers.training.data.batches import first_rows, for_keras
 from bandstand_workers.training.data.loading import Data
 from bandstand_workers.training.data.options import way_from_text_labels
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
+from bandstand_workers.training.user_code.calling import ending_nothing
 from bandstand_workers.training.user_code.errors import essential_line, missing_param, place_of, said_with_place
 from bandstand_workers.training.user_code.read_params import WatchedParams, unread_remark
 
@@ -141,7 +142,8 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
     try:
         # As `evaluate` gives a step its data, (x, y), where `test_on_batch` adds a None for the weights.
         x, y, *weights = batch
-        logs = model.evaluate(x, y, sample_weight=weights[0] if weights else None, verbose=0, return_dict=True)
+        with ending_nothing():
+            logs = model.evaluate(x, y, sample_weight=weights[0] if weights else None, verbose=0, return_dict=True)
     except Exception as error:
         raise InputError(
             f"model and data must fit together; a batch of {_sizes_of(batch)} raised {type(error).__name__}: "

@@ -33,6 +33,7 @@ from bandstand_workers.training.trial_models import model_state
 from bandstand_workers.training.trial_models.model_source import ModelSource, TrialModel
 from bandstand_workers.training.trial_models.model_watch import WatchModel
 from bandstand_workers.training.trial_models.saved_models import SavedModels
+from bandstand_workers.training.user_code.calling import ending_nothing
 
 __all__ = ["TrainingParts", "TrialTraining", "goes_on"]
 
@@ -105,7 +106,8 @@ class TrialTraining:
         resume = None if resume_uri is None else self._load(resume_uri)
         report = self._make_report(resume, deadline)
         try:
-            verdict = self._train_epochs(report, resume)
+            with ending_nothing():
+                verdict = self._train_epochs(report, resume)
         except (TrialUnwantedError, CheckpointError, model_state.OtherShapeError):
             raise
         except Exception as error:  # noqa: BLE001  # the user's model may raise anything

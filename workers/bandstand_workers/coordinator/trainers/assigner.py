@@ -19,6 +19,7 @@ from bandstand_workers.coordinator.time_use import TimeUse
 from bandstand_workers.coordinator.trainers.affinity import Affinity
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
 from bandstand_workers.coordinator.trainers.deaths import Deaths
+from bandstand_workers.coordinator.trainers.silence import Overdue, Silence
 from bandstand_workers.coordinator.trainers.trainer_pool import TrainerPool
 from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.fleet.places import wait_for_verdict
@@ -55,6 +56,8 @@ class Assigner:
         # Where there is a GPU, XLA may compile, for batches of one size.
         self._affinity = Affinity(None if spec.resources.gpus else spec.batch_size)
         self._deaths = Deaths()
+        self.silence = Silence(spec.epoch_seconds)
+        self._ended: dict[str, list[Overdue]] = {}  # trainer that was ended -> the trials that were silent
 
     def join(self, name: str, trainer: TrainerHandle) -> None:
         """Give work to this trainer from now on; it must have been prepared for the study, and have its data."""
@@ -95,11 +98,13 @@ class Assigner:
                     continue
                 self.time_use.turn()
                 self.pool.begins(seat, name, assignment.trial)
+                self.silence.begins(assignment.trial)
                 try:
                     await self._train(name, trainer, assignment)
                 finally:
                     self.time_use.turn()
                     self.pool.ends(seat)
+                    self.silence.ends(assignment.trial)
                     self._signals.wake()
                 await self._let_go(name)
         except ray.exceptions.RayActorError as error:
@@ -136,11 +141,23 @@ class Assigner:
         """A trainer has died under an assignment."""
         trial = assignment.trial
         under_way = self.pool.died_with(name)
+        if name in self._ended:
+            await self._lose_silent(name, assignment)
+            return
         verdict = await wait_for_verdict(trainer, error)
         epochs = {number: self._search.history.trials[number].checkpoint_epoch for number in under_way}
         blamed = self._deaths.are_due_to(trial, name, verdict, epochs)
         self._search.lost(trial, assignment.attempt, one_line(verdict), blamed=blamed)
         self.depart(name, f"it died: {one_line(verdict)}")
+        await self._study.journal.durable()
+
+    async def _lose_silent(self, name: str, assignment: Assignment) -> None:
+        """A trainer was ended under an assignment, because one of its trials had been silent for too long."""
+        silent = {overdue.trial: overdue for overdue in self._ended[name]}
+        cause = silent.get(assignment.trial) or self._ended[name][0]
+        blamed = cause.blamed and assignment.trial in silent
+        self._search.lost(assignment.trial, assignment.attempt, cause.reason, blamed=blamed)
+        self.depart(name, cause.reason)
         await self._study.journal.durable()
 
     async def _fail(self, assignment: Assignment, error: Any) -> None:
@@ -151,6 +168,27 @@ class Assigner:
         else:
             self._search.fail(trial, attempt, "internal", one_line(error.cause or error), detail=str(error)[-20_000:])
         await self._study.journal.durable()
+
+    # -- trainers that say nothing ------------------------------------------------------------------------------------
+
+    def end_silent(self) -> None:
+        """End the trainers whose trials have been silent for too long, and tell of those that soon will have been."""
+        self.silence.over(self._why_over(), self._signals.grace_seconds)
+        for warning in self.silence.warnings():
+            self._search.note(warning)
+        overdue = {found.trial: found for found in self.silence.overdue()}
+        for name, trainer in list(self.pool.trainers.items()):
+            silent = [overdue[trial] for trial in self.pool.under_way(name) if trial in overdue]
+            if silent and name not in self._ended:
+                self._ended[name] = silent
+                ray.kill(trainer)
+
+    def _why_over(self) -> str | None:
+        """Why nothing may train any more; None where it may."""
+        if self._signals.stop_requested:
+            return "the study was stopped, and the epoch did not end in time"
+        left = self._search.history.ledger.seconds_left(self.pool.busy * self._study.spec.resources.gpus)
+        return "the time of the budget is used, and the epoch did not end in time" if left == 0 else None
 
     # -- which assignment ---------------------------------------------------------------------------------------------
 

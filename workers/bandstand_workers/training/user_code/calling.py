@@ -6,8 +6,8 @@ Knows params and contexts. Must not know when a function is called, nor what is 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from copy import copy
 from typing import Any
 
@@ -17,7 +17,7 @@ from bandstand.study.context import Context, asks_for_context
 from bandstand_spaces.keras_tuner import KerasTunerBuilder, takes_hp
 from bandstand_workers.training.user_code.loading import load_function
 
-__all__ = ["Builder", "CallbackMaker", "EndedError", "call"]
+__all__ = ["Builder", "CallbackMaker", "EndedError", "call", "ending_nothing"]
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _WAY_OUT = "return keras callbacks in a list, [] for none"
@@ -27,11 +27,32 @@ class EndedError(RuntimeError):
     """A user's function would have ended the process, as `sys.exit` does."""
 
 
+@contextmanager
+def ending_nothing() -> Iterator[None]:
+    """Run the user's code inside: what would end the process or its thread is an error of that code.
+
+    Raises:
+        EndedError: it raised SystemExit, KeyboardInterrupt or GeneratorExit.
+        Exception: whatever else it raises.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        code = "" if error.code is None else f" ({error.code})"
+        raise EndedError(f"it ends the process{code}; leave sys.exit out").with_traceback(
+            error.__traceback__
+        ) from error
+    except (KeyboardInterrupt, GeneratorExit) as error:
+        raise EndedError(
+            f"it raises {type(error).__name__}, which would end the process; raise another error"
+        ).with_traceback(error.__traceback__) from error
+
+
 def call(function: Callable[..., Any], *arguments: Any, context: Context, **named: Any) -> Any:
     """Call a user's function, with the context if it asks for one.
 
     Raises:
-        EndedError: it raised SystemExit.
+        EndedError: it raised SystemExit, KeyboardInterrupt or GeneratorExit.
         Exception: whatever else it raises.
     """
     if asks_for_context(function):
@@ -39,13 +60,8 @@ def call(function: Callable[..., Any], *arguments: Any, context: Context, **name
             with suppress(OSError):  # whoever writes there is told, and whoever does not need not know
                 context.folder.mkdir(parents=True, exist_ok=True)
         named["context"] = context
-    try:
+    with ending_nothing():
         return function(*arguments, **named)
-    except SystemExit as error:
-        code = "" if error.code is None else f" ({error.code})"
-        raise EndedError(f"it ends the process{code}; leave sys.exit out").with_traceback(
-            error.__traceback__
-        ) from error
 
 
 class Builder:

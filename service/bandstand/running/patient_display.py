@@ -1,0 +1,87 @@
+"""A display that goes on while the database is away.
+
+Knows that the database may be away for a while, as when it is restarted. Must not know how progress is drawn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from bandstand.errors import DatabaseUnreachableError
+from bandstand.running.live_display import Display
+from bandstand.study.study_spec import StudySpec
+
+__all__ = ["PatientDisplay"]
+
+_WAIT_SECONDS = 60.0
+"""How long the end of a study waits for the database. The coordinator waits as long before it gives up."""
+_PAUSE_SECONDS = 1.0
+
+
+class PatientDisplay:
+    """Shows what another display shows, and says when the database goes away and comes back."""
+
+    def __init__(self, display: Display, sleep: Callable[[float], None] = time.sleep):
+        """Wrap `display`; `sleep` waits so many seconds."""
+        self._display = display
+        self._sleep = sleep
+        self._names: list[str] = []
+        self._is_away = False
+
+    def starting(self, specs: Sequence[StudySpec]) -> None:
+        """As `Display.starting`."""
+        self._names = [spec.name for spec in specs]
+        self._display.starting(specs)
+
+    def running(self, name: str, workers: int) -> None:
+        """As `Display.running`."""
+        self._names = [name]
+        self._display.running(name, workers)
+
+    def note(self, name: str, message: str) -> None:
+        """As `Display.note`."""
+        self._display.note(name, message)
+
+    def tick(self) -> None:
+        """As `Display.tick`."""
+        self._try(self._display.tick)
+
+    def ended(self, name: str) -> None:
+        """As `Display.ended`; it waits for the database if it is away.
+
+        Raises:
+            DatabaseUnreachableError: it stays away.
+        """
+        for _ in range(round(_WAIT_SECONDS / _PAUSE_SECONDS)):
+            if self._try(lambda: self._display.ended(name)):
+                return
+            self._sleep(_PAUSE_SECONDS)
+        self._display.ended(name)
+
+    def _try(self, show: Callable[[], None]) -> bool:
+        """Show something, if the database is there."""
+        try:
+            show()
+        except DatabaseUnreachableError:
+            if not self._is_away:
+                self._say("the database does not answer; the study waits for it")
+            self._is_away = True
+            return False
+        if self._is_away:
+            self._say("the database answers again")
+        self._is_away = False
+        return True
+
+    def _say(self, message: str) -> None:
+        self._display.note(", ".join(self._names), message)
+
+    def __enter__(self) -> PatientDisplay:
+        self._display.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._display.__exit__(kind, error, trace)

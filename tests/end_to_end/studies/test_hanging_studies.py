@@ -1,0 +1,150 @@
+"""What hangs does not hang a study: a training without an end, a Ray whose parts die, a caller that is gone."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from bandstand.store.store import Store
+from tests.end_to_end.harness.processes import actor_processes, let_it_train
+from tests.end_to_end.harness.project import Project
+from tests.end_to_end.harness.stored_study import check_what_is_stored
+from tests.waiting import wait_until
+
+HANGING = """
+import time
+
+import keras
+
+from project import *
+
+
+class Hangs(keras.callbacks.Callback):
+    def __init__(self, hangs):
+        super().__init__()
+        self.hangs = hangs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1 and self.hangs:
+            open("hanging", "w").close()
+            time.sleep(3600)
+
+
+def some(params):
+    return Hangs(params["units"] % 3 == 0)
+
+
+def all_of_them(params):
+    return Hangs(True)
+
+
+def hang_in_loader():
+    time.sleep(3600)
+"""
+
+
+@pytest.fixture
+def hanging(project: Project) -> Project:
+    (project.folder / "hanging_user.py").write_text(HANGING)
+    (project.folder / "hanging").unlink(missing_ok=True)
+    return project
+
+
+def workers_of(command: subprocess.Popen[str]) -> psutil.Process:
+    """The process of workers that a command has started."""
+    for process in psutil.Process(command.pid).children():
+        if "bandstand_workers" in process.cmdline():
+            return process
+    raise AssertionError("no process of workers")
+
+
+def part_of_ray(command: subprocess.Popen[str], name: str) -> psutil.Process | None:
+    found = [process for process in psutil.Process(command.pid).children(recursive=True) if process.name() == name]
+    return found[0] if found else None
+
+
+@pytest.mark.slow
+def test_a_trial_that_hangs_is_ended_and_the_others_go_on(hanging: Project, store: Store) -> None:
+    file = hanging.write_study(
+        name="hangs", callbacks=["hanging_user:some"], pruner="none", max_epochs=2, budget={"trials": 8},
+        epoch_seconds=20, max_attempts=1,
+    )  # fmt: skip
+    done = hanging.command("run", str(file), "--workers", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = store.record("hangs").trials
+    hung = trials["params_units"] % 3 == 0
+    assert 0 < hung.sum() < len(trials), "choose another seed"
+    assert set(trials.loc[hung, "state"]) == {"failed"}
+    assert set(trials.loc[~hung, "state"]) == {"complete"}
+    assert "it finished no epoch within 20 s (epoch_seconds)" in done.stdout
+    assert "It is ended after 20 s; the setting epoch_seconds changes this limit" in done.stdout
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_study_whose_training_hangs(hanging: Project, store: Store) -> None:
+    file = hanging.write_study(name="hangs-on", callbacks=["hanging_user:all_of_them"])
+    command = hanging.start("run", str(file), "--workers", "1")
+    wait_until("a training that hangs", (hanging.folder / "hanging").exists)
+    command.send_signal(signal.SIGINT)
+    output, _ = command.communicate(timeout=200)
+    assert command.returncode == 130, output
+    record = store.record("hangs-on")
+    assert record.state == "stopped"
+    assert set(record.trials["state"]) <= {"waiting", "paused", "running"}, "a stop is not the trial's failure"
+
+
+@pytest.mark.slow
+def test_a_budget_of_time_ends_a_study_whose_training_hangs(hanging: Project, store: Store) -> None:
+    file = hanging.write_study(name="hangs-long", callbacks=["hanging_user:all_of_them"], budget={"wall_seconds": 15})
+    done = hanging.command("run", str(file), "--workers", "1", timeout=300)
+    assert "the time of the budget is used" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert store.record("hangs-long").state in ("finished", "failed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["raylet", "gcs_server"])
+def test_a_local_ray_whose_parts_die_is_started_again(part: str, project: Project, store: Store) -> None:
+    name = f"without-{part}"
+    file = project.write_study(name=name, budget={"epochs": 60}, callbacks=["project:slow_journal"], max_attempts=5)
+    command = project.start("run", str(file), "--workers", "2")
+    let_it_train(command, store, name, 6, random.Random(5))
+    process = part_of_ray(command, part)
+    assert process is not None
+    process.kill()
+    output, _ = command.communicate(timeout=400)
+    assert command.returncode == 0, output
+    assert f"{name}: a part of the local Ray died: " in output
+    assert "Ray is started again" in output
+    check_what_is_stored(store, name, project, 60)
+
+
+@pytest.mark.slow
+def test_workers_whose_caller_was_killed_end_within_a_minute_and_give_the_study_back(
+    hanging: Project, store: Store
+) -> None:
+    file = hanging.write_study(name="orphaned", callbacks=["hanging_user:all_of_them"])
+    command = hanging.start("run", str(file), "--workers", "1")
+    wait_until("a training that hangs", (hanging.folder / "hanging").exists)
+    workers = workers_of(command)
+    (trainer,) = actor_processes(command, "Trainer")
+    os.kill(command.pid, signal.SIGKILL)
+    command.communicate()
+    began = time.monotonic()
+    _, left = psutil.wait_procs([workers, trainer], timeout=70)
+    assert left == [], f"still there after {time.monotonic() - began:.0f} s"
+    (hanging.folder / "hanging").unlink()
+    again = hanging.start("run", str(file), "--workers", "1")
+    try:
+        wait_until("the study is taken up again", (hanging.folder / "hanging").exists)
+    finally:
+        for process in [*psutil.Process(again.pid).children(recursive=True), psutil.Process(again.pid)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        again.communicate()
