@@ -7,7 +7,8 @@ import random
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import psutil
 import pytest
@@ -44,9 +45,6 @@ def some(params):
 def all_of_them(params):
     return Hangs(True)
 
-
-def hang_in_loader():
-    time.sleep(3600)
 """
 
 
@@ -55,6 +53,26 @@ def hanging(project: Project) -> Project:
     (project.folder / "hanging_user.py").write_text(HANGING)
     (project.folder / "hanging").unlink(missing_ok=True)
     return project
+
+
+@contextmanager
+def started(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`bandstand` with these arguments; whatever it has started is gone in the end."""
+    command = project.start(*arguments)
+    try:
+        yield command
+    finally:
+        family = psutil.Process(command.pid).children(recursive=True) if command.poll() is None else []
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        if command.poll() is None:
+            command.kill()
+            command.communicate()
+
+
+def until_it_hangs(project: Project) -> None:
+    wait_until("a training that hangs", (project.folder / "hanging").exists, seconds=300)
 
 
 def workers_of(command: subprocess.Popen[str]) -> psutil.Process:
@@ -90,10 +108,10 @@ def test_a_trial_that_hangs_is_ended_and_the_others_go_on(hanging: Project, stor
 @pytest.mark.slow
 def test_ctrl_c_ends_a_study_whose_training_hangs(hanging: Project, store: Store) -> None:
     file = hanging.write_study(name="hangs-on", callbacks=["hanging_user:all_of_them"])
-    command = hanging.start("run", str(file), "--workers", "1")
-    wait_until("a training that hangs", (hanging.folder / "hanging").exists)
-    command.send_signal(signal.SIGINT)
-    output, _ = command.communicate(timeout=200)
+    with started(hanging, "run", str(file), "--workers", "1") as command:
+        until_it_hangs(hanging)
+        command.send_signal(signal.SIGINT)
+        output, _ = command.communicate(timeout=200)
     assert command.returncode == 130, output
     record = store.record("hangs-on")
     assert record.state == "stopped"
@@ -104,8 +122,10 @@ def test_ctrl_c_ends_a_study_whose_training_hangs(hanging: Project, store: Store
 def test_a_budget_of_time_ends_a_study_whose_training_hangs(hanging: Project, store: Store) -> None:
     file = hanging.write_study(name="hangs-long", callbacks=["hanging_user:all_of_them"], budget={"wall_seconds": 15})
     done = hanging.command("run", str(file), "--workers", "1", timeout=300)
-    assert "the time of the budget is used" in done.stdout + done.stderr, done.stdout + done.stderr
-    assert store.record("hangs-long").state in ("finished", "failed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = store.record("hangs-long")
+    assert record.state == "finished"
+    assert record.wall_seconds < 15 + 60 + 30, "the grace is 60 s; ending and replacing a trainer takes some more"
 
 
 @pytest.mark.slow
@@ -113,12 +133,12 @@ def test_a_budget_of_time_ends_a_study_whose_training_hangs(hanging: Project, st
 def test_a_local_ray_whose_parts_die_is_started_again(part: str, project: Project, store: Store) -> None:
     name = f"without-{part}"
     file = project.write_study(name=name, budget={"epochs": 60}, callbacks=["project:slow_journal"], max_attempts=5)
-    command = project.start("run", str(file), "--workers", "2")
-    let_it_train(command, store, name, 6, random.Random(5))
-    process = part_of_ray(command, part)
-    assert process is not None
-    process.kill()
-    output, _ = command.communicate(timeout=400)
+    with started(project, "run", str(file), "--workers", "2") as command:
+        let_it_train(command, store, name, 6, random.Random(5))
+        process = part_of_ray(command, part)
+        assert process is not None
+        process.kill()
+        output, _ = command.communicate(timeout=600)
     assert command.returncode == 0, output
     assert f"{name}: a part of the local Ray died: " in output
     assert "Ray is started again" in output
@@ -130,21 +150,15 @@ def test_workers_whose_caller_was_killed_end_within_a_minute_and_give_the_study_
     hanging: Project, store: Store
 ) -> None:
     file = hanging.write_study(name="orphaned", callbacks=["hanging_user:all_of_them"])
-    command = hanging.start("run", str(file), "--workers", "1")
-    wait_until("a training that hangs", (hanging.folder / "hanging").exists)
-    workers = workers_of(command)
-    (trainer,) = actor_processes(command, "Trainer")
-    os.kill(command.pid, signal.SIGKILL)
-    command.communicate()
-    began = time.monotonic()
-    _, left = psutil.wait_procs([workers, trainer], timeout=70)
-    assert left == [], f"still there after {time.monotonic() - began:.0f} s"
+    with started(hanging, "run", str(file), "--workers", "1") as command:
+        until_it_hangs(hanging)
+        workers = workers_of(command)
+        (trainer,) = actor_processes(command, "Trainer")
+        os.kill(command.pid, signal.SIGKILL)
+        command.communicate()
+        began = time.monotonic()
+        _, left = psutil.wait_procs([workers, trainer], timeout=70)
+        assert left == [], f"still there after {time.monotonic() - began:.0f} s"
     (hanging.folder / "hanging").unlink()
-    again = hanging.start("run", str(file), "--workers", "1")
-    try:
-        wait_until("the study is taken up again", (hanging.folder / "hanging").exists)
-    finally:
-        for process in [*psutil.Process(again.pid).children(recursive=True), psutil.Process(again.pid)]:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        again.communicate()
+    with started(hanging, "run", str(file), "--workers", "1"):
+        until_it_hangs(hanging)
