@@ -80,7 +80,7 @@ def test_when_time_is_up_trials_stop_at_their_next_report_and_nothing_is_given_o
     ended = desk.search.conclude()
     assert (ended.failed, ended.reason) == (False, "the budget is used")
     assert states(desk) == [(TrialState.COMPLETE, "budget"), *[(TrialState.FAILED, "budget")] * 2]
-    assert desk.trials[1].message == "it ended before its first epoch did"
+    assert desk.trials[1].message == "it ended before its first epoch was complete"
 
 
 def test_trials_that_wait_when_time_is_up_end_with_what_they_have(desk_with):

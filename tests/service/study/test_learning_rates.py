@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import pickle
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.learning_rates import LEARNING_RATES, RESETS, Cycle, Reset, rates, restart_cycles
+from bandstand.learning_rates import LEARNING_RATES, Cycle, Reset, rates, restart_cycles
 
 FLOAT32_LEAST = 1.1754944e-38
 
@@ -185,12 +184,3 @@ def test_cycles_grow_by_the_multiplier_and_begin_with_what_the_reset_says() -> N
 def test_restarts_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         restart_cycles(Cycle(shape="cosine", initial=0.1, epochs=4), **options)
-
-
-def test_the_readme_lists_every_shape_and_every_reset() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    for name, shape in LEARNING_RATES.items():
-        options = ", ".join(f"`{option}`" for option in shape.options)
-        assert f"| `{name}` | {shape.summary} | {options} |".replace("|  |", "| |") in readme, name
-    for name, summary in RESETS.items():
-        assert f"| `{name}` | {summary} |" in readme, name
