@@ -51,7 +51,7 @@ class Client:
         """This does not ask the server yet.
 
         Args:
-            url: URL of the server. Default: BANDSTAND_URL, or the server of your login.
+            url: URL of the server. Default: BANDSTAND_URL, or the server that you logged in to.
             token: token of the user. Default: BANDSTAND_TOKEN, or the token of your login to this server.
             retry_seconds: seconds for which a request is repeated if the server is away or too busy. Only requests
                 that can safely be repeated are.

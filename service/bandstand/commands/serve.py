@@ -65,7 +65,8 @@ def serve(
     """Start a server for a team.
 
     Users submit studies to it.
-    The server runs them on a Ray cluster, or on this machine if none is set.
+    The server runs them on the Ray cluster that RAY_API_SERVER_ADDRESS names.
+    If it names none, they run on this machine.
     """
     from bandstand.extras import require
 
