@@ -62,7 +62,7 @@ class Client:
         login = find_login(url, token)
         if login is None:
             raise InputError(
-                "a server must be named, and none is: give its URL, set BANDSTAND_URL, or run `bandstand login URL`"
+                "this needs a server; got none: give its URL, set BANDSTAND_URL, or run `bandstand login URL`"
             )
         self._connection = Connection(login.url, login.token, retry_seconds)
 

@@ -92,7 +92,7 @@ def serve(
     )
     if not is_loopback(host) and not transport.is_encrypted:
         raise InputError(
-            f"tokens must travel encrypted; {host!r} is not the loopback interface: give --tls-certificate and "
+            f"tokens must be encrypted on any interface but loopback; got host {host!r}: give --tls-certificate and "
             "--tls-key, or --behind-proxy if a proxy handles TLS"
         )
     if dispatch:

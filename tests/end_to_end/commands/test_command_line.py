@@ -231,7 +231,7 @@ def test_stop_from_another_terminal_pauses_and_the_name_alone_resumes(project: P
     assert command.returncode == 0, output
     assert "continues where it stopped" in output
     assert store.progress("stopped").state == "stopped"
-    assert "it does not run now, so there is nothing to stop" in project.command("stop", "stopped").stdout
+    assert "it is not running, so there is nothing to stop" in project.command("stop", "stopped").stdout
     done = project.command("run", "stopped", "--resume", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(store.record("stopped").measurements) == 60
