@@ -25,19 +25,24 @@ PARAMETERS = {
     "float": (
         ("low", "number", "must be given", "Smallest value. It must be above 0 if `log` is true."),
         ("high", "number", "must be given", "Largest value."),
-        ("log", "`true` or `false`", "`false`", "Whether the logarithm is searched evenly."),
+        ("log", "`true` or `false`", "`false`", "Whether to search evenly on a logarithmic scale."),
         (
             "step",
             "number > 0",
             "",
-            "Distance of neighbouring values. Not together with `log`. Default: none, any value.",
+            "Distance between neighbouring values. Not together with `log`. Default: no step, any value is possible.",
         ),
     ),
     "int": (
         ("low", "whole number", "must be given", "Smallest value. It must be above 0 if `log` is true."),
         ("high", "whole number", "must be given", "Largest value."),
-        ("log", "`true` or `false`", "`false`", "Whether the logarithm is searched evenly. Not together with `step`."),
-        ("step", "whole number ≥ 1", "`1`", "Distance of neighbouring values."),
+        (
+            "log",
+            "`true` or `false`",
+            "`false`",
+            "Whether to search evenly on a logarithmic scale. Not together with `step`.",
+        ),
+        ("step", "whole number ≥ 1", "`1`", "Distance between neighbouring values."),
     ),
     "categorical": (
         ("choices", "list", "must be given", "The values: texts, numbers, `true` or `false`."),
@@ -45,7 +50,7 @@ PARAMETERS = {
             "when",
             "table",
             "",
-            "For a choice, the parameters that exist only with it. They may have a `when` of their own.",
+            "For each choice, the parameters that exist only with this choice. They may have a `when` of their own.",
         ),
     ),
 }
@@ -85,11 +90,11 @@ def make() -> str:
         "A study file is a TOML file. In Python, the same settings are the arguments of "
         "[`bandstand.StudySpec`](python.md#studyspec).",
         _EXAMPLE,
-        "An unknown setting is refused, with the nearest known name.",
+        "An unknown setting is an error, which names the nearest known setting.",
         "## Settings",
         settings_table(StudySpec, types=_TYPES),
         "## `[objective]`",
-        'A text stands for a table with this metric: `objective = "val_accuracy"`.',
+        'A text is short for a table with this metric: `objective = "val_accuracy"`.',
         settings_table(Objective, left_out=("told_by_name",), defaults={"direction": ""}),
         "## `[budget]`",
         "At least one limit must be given, unless the sampler is `grid`. The study ends when the first limit is "

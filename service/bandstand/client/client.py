@@ -51,7 +51,7 @@ class Client:
         """This does not ask the server yet.
 
         Args:
-            url: URL of the server. Default: BANDSTAND_URL, or the server of your login.
+            url: URL of the server. Default: BANDSTAND_URL, or the server that you logged in to.
             token: token of the user. Default: BANDSTAND_TOKEN, or the token of your login to this server.
             retry_seconds: seconds for which a request is repeated if the server is away or too busy. Only requests
                 that can safely be repeated are.
@@ -62,7 +62,7 @@ class Client:
         login = find_login(url, token)
         if login is None:
             raise InputError(
-                "a server must be named, and none is: give its URL, set BANDSTAND_URL, or run `bandstand login URL`"
+                "this needs a server; got none: give its URL, set BANDSTAND_URL, or run `bandstand login URL`"
             )
         self._connection = Connection(login.url, login.token, retry_seconds)
 

@@ -97,7 +97,7 @@ class RemoteSubmission:
 
         Args:
             file: the file to write: .html, .md or .json.
-            form: html, md or json. Default: by the suffix of the file.
+            form: html, md or json. Default: the suffix of the file.
 
         Raises:
             InputError: neither the suffix nor `form` names a format, or the folder does not exist.

@@ -97,7 +97,7 @@ def stop(name: StudyName) -> None:
     if Store.open().requests.stop(name):
         typer.echo(f"{name}: its trials pause at the end of their epochs; `bandstand run` continues it")
     else:
-        typer.echo(f"{name}: it does not run now, so there is nothing to stop")
+        typer.echo(f"{name}: it is not running, so there is nothing to stop")
 
 
 def dashboard(

@@ -22,7 +22,7 @@ def extend(
         list[str], typer.Option("--budget", help=f"New total of a limit that the study has: {BUDGET_FORMS}.")
     ],
 ) -> None:
-    """Raise the budget of a study, whether it runs, is stopped or has finished."""
+    """Raise the budget of a running, stopped or finished study."""
     from bandstand.problem.budget import Budget
     from bandstand.store.store import Store
     from bandstand.study.budget_text import budget_from

@@ -98,7 +98,7 @@ def schedule(
 ) -> None:
     """Show the params that led to the best model, epoch by epoch.
 
-    The list begins with random weights, at the first ancestor of the best trial.
+    The list begins at the first ancestor of the best trial, which began with random weights.
     """
     from bandstand.commands.work.printing import print_params_by_epoch
     from bandstand.report.text import counted

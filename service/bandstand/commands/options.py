@@ -50,6 +50,6 @@ DataMayDiffer = Annotated[
     bool,
     typer.Option(
         "--data-may-differ",
-        help="Continue even if a trainer loads other data than the study's first trainer. The reports mention it.",
+        help="Continue even if a trainer's data differ from those of the study's first trainer. Reports then say so.",
     ),
 ]

@@ -27,10 +27,10 @@ def report(
     against: Against = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="Format of the report: html, md or json. Default: by the suffix of the file."),
+        typer.Option("--format", help="Format of the report: html, md or json. Default: the suffix of the file."),
     ] = None,
     style: Annotated[
-        str, typer.Option(help="Style: report, or writeup (under the headings of a project write-up).")
+        str, typer.Option(help="Style: report, or writeup (with the headings of a project write-up).")
     ] = "report",
 ) -> None:
     """Write the report of a study or comparison as one file."""
@@ -55,7 +55,9 @@ def figure(
     name: StudyOrComparisonName,
     which: Annotated[
         str,
-        typer.Argument(metavar="FIGURE", help="Name of a figure, such as best_so_far. An unknown name lists all."),
+        typer.Argument(
+            metavar="FIGURE", help="Name of a figure, such as best_so_far. To see all names, give an unknown one."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .html, .png or .svg.")],
     against: Against = None,

@@ -19,8 +19,8 @@ __all__ = ["replay", "run"]
 StudyFile = Annotated[
     str,
     typer.Argument(
-        help="A study file (study.toml), a Python object (train.py:study), a built-in study, or with --resume the "
-        "name of a stored study."
+        help="A study file (study.toml), a Python object (train.py:study), a built-in study, or, with --resume, "
+        "the name of a stored study."
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a stored study; never create a new one.")]

@@ -65,7 +65,8 @@ def serve(
     """Start a server for a team.
 
     Users submit studies to it.
-    The server runs them on a Ray cluster, or on this machine if none is set.
+    The server runs them on the Ray cluster that RAY_API_SERVER_ADDRESS names.
+    If it names none, they run on this machine.
     """
     from bandstand.extras import require
 
@@ -91,7 +92,7 @@ def serve(
     )
     if not is_loopback(host) and not transport.is_encrypted:
         raise InputError(
-            f"tokens must travel encrypted; {host!r} is not the loopback interface: give --tls-certificate and "
+            f"tokens must be encrypted on any interface but loopback; got host {host!r}: give --tls-certificate and "
             "--tls-key, or --behind-proxy if a proxy handles TLS"
         )
     if dispatch:

@@ -20,8 +20,8 @@ __all__ = ["simulate"]
 File = Annotated[
     str | None,
     typer.Argument(
-        help="A study file (study.toml), a Python object (train.py:study) or a built-in study. Recorded curves need "
-        "none."
+        help="A study file (study.toml), a Python object (train.py:study) or a built-in study. Not needed "
+        "with recorded curves."
     ),
 ]
 VirtualWorkers = Annotated[int, typer.Option("--workers", "-w", help="Number of virtual workers.")]
@@ -31,7 +31,7 @@ Curves = Annotated[
 Strategies = Annotated[
     list[str] | None,
     typer.Option(
-        help="Strategies to simulate, with commas between them, such as tpe+asha,random+asha:min_epochs=1. Without "
+        help="Strategies to simulate, with commas between them, such as tpe+asha:min_epochs=1,random. Without "
         "+PRUNER, no trial is pruned. (In a study file the default is asha.) Default: the study's strategy."
     ),
 ]
@@ -42,7 +42,7 @@ MaxEpochs = Annotated[int | None, typer.Option(help="Epochs of a full training, 
 Repeats = Annotated[int, typer.Option(min=1, help="Number of studies per strategy, each with its own seed.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the first repeat, instead of the file's.")]
 EpochSeconds = Annotated[
-    float, typer.Option(help="Average seconds of an epoch. lcbench uses its recorded durations instead.")
+    float, typer.Option(help="Average duration of an epoch in seconds. lcbench uses its recorded durations instead.")
 ]
 Speeds = Annotated[str, typer.Option(help="Relative speeds, given to the workers in turn, such as 1,1,0.5.")]
 StartSeconds = Annotated[
@@ -51,11 +51,11 @@ StartSeconds = Annotated[
 Stragglers = Annotated[
     float,
     typer.Option(
-        help="Spread of the epochs' durations: an epoch takes 1 + |z| times as long, where z is normal with this "
+        help="Random slowness of epochs: each takes 1 + |z| times as long. z is normally distributed with this "
         "standard deviation."
     ),
 ]
-Failures = Annotated[float, typer.Option(help="Average number of deaths per worker and hour.")]
+Failures = Annotated[float, typer.Option(help="Average number of times that each worker dies per hour.")]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "--out", "-o", help="Write the report to this file: .html (with plots), .md or .json."),

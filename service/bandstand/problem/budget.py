@@ -22,8 +22,8 @@ class Budget(Frozen):
     trials: Positive | None = None
     """Trials that may begin. A child, which continues from another trial's checkpoint, is not counted."""
     wall_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Seconds in which trials may train, all runs of the study together. The chosen model is saved and tested after
-    them."""
+    """Seconds that trials may train, over all runs of the study. The chosen model is saved and tested after this
+    time."""
     gpu_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Number of busy GPUs times hours. It needs `resources.gpus`."""
 

@@ -31,8 +31,8 @@ class Objective(Frozen):
     metric: str = "val_loss"
     """A key of Keras's epoch logs, such as `val_accuracy`."""
     direction: Direction = "minimize"
-    """Which way the metric is better. Default: the name of the metric decides if it tells for certain. Otherwise the
-    direction must be given."""
+    """Whether a lower or a higher value is better. Default: taken from the metric's name if it is certain. Otherwise
+    the direction must be given."""
     epoch: Literal["best", "last"] = "best"
     """Epoch whose value and weights are the result of the trial."""
     told_by_name: bool = Field(default=False, exclude_if=operator.not_)

@@ -155,7 +155,7 @@ def _data_summary(record: StudyRecord) -> tuple[Block, ...]:
 
 def _examples(stored: str) -> list[tuple[str, int]]:
     """What each split is for and how many examples it has, from `test 270, train 1,257, validation 270`."""
-    purposes = {"train": "train with", "validation": "choose by", "test": "test with"}
+    purposes = {"train": "train with", "validation": "validate with", "test": "test with"}
     found = {name: int(count.replace(",", "")) for name, count in re.findall(r"(\w+) (\d[\d,]*\d|\d)", stored)}
     return [(purpose, found[name]) for name, purpose in purposes.items() if name in found]
 

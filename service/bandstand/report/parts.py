@@ -81,8 +81,8 @@ def diagnosis_rules() -> tuple[Block, ...]:
         Sheet(
             Table(("Diagnosis", "If"), rules),
             "",
-            "Rules of the diagnosis: the first rule that holds decides. Percentages are shares of a curve's smallest "
-            "error or of its improvement until then, whichever is smaller",
+            "Rules of the diagnosis: the first rule that holds decides. Each percentage is a share of the curve's "
+            "smallest error, or of its improvement up to that error if this is smaller",
         ),
     )
 

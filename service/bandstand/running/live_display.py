@@ -255,7 +255,9 @@ class PlainDisplay(NoDisplay):
         self._name = None
         progress = self._store.progress(name)
         self._tell(name, progress.notices)
-        self._say(f"{name}: {progress.state}: {progress.reason or 'it can be continued'}; {trial_counts(progress)}")
+        self._say(
+            f"{name}: {progress.state}: {progress.reason or 'it can be continued'}; trials: {trial_counts(progress)}"
+        )
         self._say(f"{name}: {best_words(progress)}")
 
     def _tell(self, name: str, notices: Sequence[str]) -> None:
@@ -271,5 +273,6 @@ class PlainDisplay(NoDisplay):
 def _line_from(ended: EndedTrial, spec: StudySpec) -> str:
     value = "" if ended.value is None else f", {spec.objective.metric} {ended.value:.4f}"
     as_usual = (ended.state, ended.reason) == (TrialState.COMPLETE, "max_epochs")
-    why = "" if as_usual else f" ({ended.message or ended.reason})"
+    reason = "the budget is used" if ended.reason == "budget" else ended.reason
+    why = "" if as_usual else f" ({ended.message or reason})"
     return f"trial {ended.number} {ended.state} after {counted(ended.epochs, 'epoch')}{value}{why}"

@@ -82,7 +82,7 @@ def progress_view(progress: StudyProgress, *, seconds: float, seconds_left: floa
         head,
         bar,
         time_line,
-        Text(trial_counts(progress)),
+        Text(f"trials   {trial_counts(progress)}"),
         Text(best_words(progress), style="bold green"),
     ]
     if len(progress.rungs) > 1:
@@ -122,7 +122,7 @@ def trial_counts(progress: StudyProgress) -> str:
     counts = progress.counts
     shown = [f"{counts.get(state, 0)} {word}" for state, word in STATE_WORDS.items()]
     shown += [f"{counts[state]} {state}" for state in (TrialState.PAUSED, TrialState.WAITING) if counts.get(state)]
-    return f"trials   {', '.join(shown)}"
+    return ", ".join(shown)
 
 
 def best_words(progress: StudyProgress) -> str:

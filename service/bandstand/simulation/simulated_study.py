@@ -93,7 +93,7 @@ def _with_made_up_curves(file: StudySpec | None, source: CurveSource) -> tuple[d
     """
     if file is None:
         raise InputError(
-            f"curves {source.name} need a study; got none: name a study file or a built-in study, such as "
+            f"--curves {source.name} needs a study; got none: name a study file or a built-in study, such as "
             "`bandstand simulate digits_mlp`"
         )
     note = (

@@ -141,7 +141,7 @@ class StudySpec(Frozen):
     """Number of epochs between checkpoints, in addition to the checkpoints of trials that pause. Default: a checkpoint
     after 30 seconds of training."""
     max_attempts: Positive = 3
-    """How often a trial may begin if its trainer dies."""
+    """How many times a trial may begin in all, if its trainers die."""
     epoch_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Longest time in seconds that a trial may train without finishing an epoch. Then its trainer is ended, and the
     attempt counts towards `max_attempts`. Default: 20 times the longest epoch of the run so far, at least 600 s; six
@@ -294,7 +294,7 @@ def study_spec_from(settings: Mapping[str, Any], source: str) -> StudySpec:
         return StudySpec.model_validate(dict(settings))
     except ValidationError as error:
         first, *others = error.errors()
-        more = f" (and {len(others)} more)" if others else ""
+        more = f" (and {len(others)} more error{'s' * (len(others) > 1)})" if others else ""
         raise InputError(f"{source}: {_line_from(first)}{more}") from None
 
 

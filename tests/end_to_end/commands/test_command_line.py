@@ -119,7 +119,7 @@ def test_the_report_is_one_file_about_this_study(finished: tuple[Project, subpro
     assert done.stdout.strip() == str(project.folder / "report.html")
     page = (project.folder / "report.html").read_text()
     assert "Learning curves" in page
-    assert "Trained with" in page
+    assert "The latest run had these versions and this machine" in page
     assert project.command("report", "cli", "-o", "writeup.md", "--style", "writeup").returncode == 0
     assert "## Test harness" in (project.folder / "writeup.md").read_text()
 
@@ -231,7 +231,7 @@ def test_stop_from_another_terminal_pauses_and_the_name_alone_resumes(project: P
     assert command.returncode == 0, output
     assert "continues where it stopped" in output
     assert store.progress("stopped").state == "stopped"
-    assert "it does not run now, so there is nothing to stop" in project.command("stop", "stopped").stdout
+    assert "it is not running, so there is nothing to stop" in project.command("stop", "stopped").stdout
     done = project.command("run", "stopped", "--resume", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(store.record("stopped").measurements) == 60

@@ -87,8 +87,7 @@ def test_without_a_server_the_commands_are_this_machines_and_submit_says_what_it
     said = bandstand("submit", str(file))
     assert said.code == 2
     assert said.err == (
-        "bandstand: a server must be named, and none is: give its URL, set BANDSTAND_URL, or run `bandstand login "
-        "URL`\n"
+        "bandstand: this needs a server; got none: give its URL, set BANDSTAND_URL, or run `bandstand login URL`\n"
     )
 
 

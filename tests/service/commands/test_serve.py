@@ -118,7 +118,7 @@ def test_tokens_are_made_listed_and_revoked(serve) -> None:
 
 
 def test_what_cannot_be_served_is_refused_in_a_line(home, tmp_path) -> None:
-    assert "'0.0.0.0' is not the loopback interface" in refused("serve", "--host", "0.0.0.0")
+    assert "on any interface but loopback; got host '0.0.0.0'" in refused("serve", "--host", "0.0.0.0")
     assert "give --tls-certificate and --tls-key" in refused("serve", "--tls-key", "key.pem")
     (tmp_path / "key.pem").write_text("no key")
     key = str(tmp_path / "key.pem")

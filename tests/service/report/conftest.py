@@ -205,7 +205,7 @@ def _run(number, params, curve, rungs, rng, prune, failures):
         entered.append(curve[rung - 1])
         place, quota = sorted(entered).index(curve[rung - 1]) + 1, max(1, len(entered) // 3)
         if place > quota:
-            reason = f"rung {rung}: place {place} of {len(entered)}, {quota} go on"
+            reason = f"rung {rung}: place {place} of {len(entered)}, {quota} may go on"
             return Run(curve[:rung].tolist(), "pruned", reason, "", params)
     return Run(curve.tolist(), params=params)
 

@@ -106,7 +106,7 @@ def test_the_users_words_stand_under_the_heading_they_name(write, make_record, m
 def test_the_data_summary_of_a_writeup_says_what_the_latest_run_has_stored(write, make_record, run):
     environment = {"examples": "test 270, train 1,257, validation 271", "data": "0123456789abcdef"}
     told = write(make_record([run(FALL)], environment=environment), "md", "writeup")
-    assert "1,257 examples to train with, 271 examples to choose by and 270 examples to test with." in told
+    assert "1,257 examples to train with, 271 examples to validate with and 270 examples to test with." in told
     assert "fingerprint of its arrays is 0123456789abcdef" in told
     assert "was not stored" in write(make_record([run(FALL)], environment={}), "md", "writeup")
 
@@ -147,7 +147,9 @@ def test_a_format_is_guessed_from_the_suffix_or_refused_in_one_line(tmp_path):
         "json",
     ]
     assert format_of(tmp_path / "a.txt", "md") == "md"
-    with pytest.raises(InputError, match=r"must end in one of html, md, json, or --format say which; got 'a.pdf'$"):
+    with pytest.raises(
+        InputError, match=r"must end in one of html, md, json, or --format must name one of them; got 'a.pdf'$"
+    ):
         format_of(tmp_path / "a.pdf")
     with pytest.raises(InputError, match="--format must be one of html, md, json; got 'pdf'"):
         format_of(tmp_path / "a.html", "pdf")

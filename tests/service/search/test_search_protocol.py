@@ -87,7 +87,7 @@ def test_a_rung_is_judged_once_however_often_it_is_reached(desk):
     desk.report(0, 1, 99.0)
     assert kinds(desk.search).count(Decided) == 1
     assert desk.train([0.6])[1] is Action.STOP
-    assert desk.trials[1].reason == "rung 1: place 2 of 2, 1 go on"
+    assert desk.trials[1].reason == "rung 1: place 2 of 2, 1 may go on"
 
 
 def test_a_trial_goes_on_from_its_latest_checkpoint(desk):

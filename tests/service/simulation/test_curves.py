@@ -174,10 +174,10 @@ def test_curves_that_are_not_there_are_refused_in_one_line(name, message):
 
 def test_recorded_curves_say_where_they_are_looked_for(monkeypatch, tmp_path):
     monkeypatch.delenv("BANDSTAND_DATA", raising=False)
-    with pytest.raises(InputError, match=r"^curves taskset are read from the folder that BANDSTAND_DATA names, .*"):
+    with pytest.raises(InputError, match=r"^--curves taskset needs recorded curves, but BANDSTAND_DATA is not set: .*"):
         open_source("taskset:x")
     monkeypatch.setenv("BANDSTAND_DATA", str(tmp_path))
-    with pytest.raises(InputError, match="which does not exist: BANDSTAND_DATA must name a folder that has"):
+    with pytest.raises(InputError, match="which does not exist: set BANDSTAND_DATA to a folder that has"):
         open_source("lcbench:3945")
 
 

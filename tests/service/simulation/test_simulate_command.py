@@ -46,7 +46,7 @@ def bandstand(monkeypatch, capsys, tmp_path):
 def test_a_study_is_simulated_as_its_file_says(bandstand):
     code, out, _ = bandstand("simulate", "study.toml", "--workers", "64", "--repeats", "2")
     assert code == 0
-    assert "Simulated with 64 virtual workers, a budget of 200 epochs, at most 9 epochs a trial, the curves" in out
+    assert "Simulated with 64 virtual workers, a budget of 200 epochs, at most 9 epochs a trial, analytic curves" in out
     assert "The curves are made up" in out
     assert re.search(r"^random\+asha +200 ", out, re.MULTILINE)
     assert "epoch 3" in out
@@ -160,7 +160,7 @@ def test_recorded_curves_say_what_they_cannot_tell_of_params_that_change(bandsta
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "curves analytic need a study; got none: name a study file or a built-in study, such as "),
+        ([], "--curves analytic needs a study; got none: name a study file or a built-in study, such as "),
         (
             ["study.toml", "--curves", "lcbanch:1"],
             "curves must be one of analytic, lcbench, taskset; got 'lcbanch:1': ",

@@ -231,15 +231,24 @@ def test_what_has_no_schedule_is_refused_in_one_line(
     for arguments, line in (
         (
             ("schedule", "nowhere"),
-            "there is no study 'nowhere' in this database; `bandstand list` shows all, the latest first: ",
+            "there is no study 'nowhere' in this database; the latest are ",
         ),
         (
             ("replay", "nowhere"),
-            "there is no study 'nowhere' in this database; `bandstand list` shows all, the latest first: ",
+            "there is no study 'nowhere' in this database; the latest are ",
         ),
-        (("schedule", empty.name), f"{none}study {empty.name!r} has none"),
-        (("replay", empty.name), f"{none}study {empty.name!r} has none"),
-        (("schedule", name, "--trial", "99"), f"{none}trial 99 of study {name!r} has none"),
+        (
+            ("schedule", empty.name),
+            f"{none}study {empty.name!r} has no trial with a value: `bandstand show` lists its trials",
+        ),
+        (
+            ("replay", empty.name),
+            f"{none}study {empty.name!r} has no trial with a value: `bandstand show` lists its trials",
+        ),
+        (
+            ("schedule", name, "--trial", "99"),
+            f"{none}study {name!r} has no trial 99 with a value: `bandstand show` lists its trials",
+        ),
         (("schedule", name, "-o", str(tmp_path / "x.txt")), "the file must end in .json or .csv; got 'x.txt'"),
         (("schedule", name, "-o", str(tmp_path / "no/x.json")), "the file's folder must exist; "),
         (("export", name, "-o", str(tmp_path / "no/x.csv")), "the file's folder must exist; "),

@@ -79,7 +79,7 @@ MESSAGES = [
         "numbers from 1; got 'x'",
     ),
     ({"model": LEFT_OUT}, "model is missing; every study needs this setting"),
-    ({"model": LEFT_OUT, "data": LEFT_OUT}, "model is missing; every study needs this setting (and 1 more)"),
+    ({"model": LEFT_OUT, "data": LEFT_OUT}, "model is missing; every study needs this setting (and 1 more error)"),
     ({"model": "train.build"}, f"model: {REFERENCE_RULE}'train.build'"),
     ({"data": "train:"}, f"data: {REFERENCE_RULE}'train:'"),
     ({"data": "my-code:load"}, f"data: {REFERENCE_RULE}'my-code:load'"),

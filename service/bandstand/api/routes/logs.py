@@ -41,7 +41,7 @@ def get_log(
     request: Request,
     token: Viewer,
     name: Name,
-    run: Annotated[int | None, Query(ge=1, lt=2**31, description="Number of the job. Default: the latest.")] = None,
+    run: Annotated[int | None, Query(ge=1, lt=2**31, description="Number of the job. Default: the latest job.")] = None,
     start: Annotated[int, Query(ge=0, lt=2**53, description="Number of characters to skip.")] = 0,
     limit: Annotated[int, Query(ge=1, le=500_000, description="Largest number of characters of the part.")] = 100_000,
 ) -> LogPart:

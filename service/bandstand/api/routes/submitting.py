@@ -73,7 +73,7 @@ class Resumption(Described):
     workers: Workers | None = None
     """Number of trainers, for a study that was never submitted. Other studies keep their number."""
     data_may_differ: bool = False
-    """Continue even if a trainer loads other data than the study's first trainer. The reports mention it."""
+    """Continue even if a trainer's data differ from those of the study's first trainer. Reports then say so."""
 
 
 @router.post(

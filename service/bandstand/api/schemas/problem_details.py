@@ -95,7 +95,7 @@ def register_problems(app: FastAPI) -> None:
     async def of_the_form(request: Request, error: RequestValidationError) -> JSONResponse:
         first, *others = error.errors()
         where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-        more = f" (and {len(others)} more)" if others else ""
+        more = f" (and {len(others)} more error{'s' * (len(others) > 1)})" if others else ""
         return problem(422, f"{where or 'the request'}: {first['msg']}{more}")
 
     @app.exception_handler(StarletteHTTPException)

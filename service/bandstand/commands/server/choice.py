@@ -20,7 +20,9 @@ __all__ = ["TokenFile", "Url", "also_on_server"]
 Url = Annotated[
     str | None,
     typer.Option(
-        "--url", help="URL of the server. Default: BANDSTAND_URL, or the server of your login.", show_default=False
+        "--url",
+        help="URL of the server. Default: BANDSTAND_URL, or the server that you logged in to.",
+        show_default=False,
     ),
 ]
 TokenFile = Annotated[

@@ -19,8 +19,8 @@ File = Annotated[
 Code = Annotated[
     Path | None,
     typer.Option(
-        help="Folder to send as the study's code. Default: the Python files beside the modules that the study names, "
-        "unless these are installed packages.",
+        help="Folder to send as the study's code. Default: the Python files in the same folder as the study's "
+        "modules. Installed packages are not sent.",
         show_default=False,
     ),
 ]
@@ -28,10 +28,12 @@ Workers = Annotated[int | None, workers_option(least=1)]
 Priority = Annotated[int, typer.Option(help="Submissions with a higher number run sooner.")]
 Labels = Annotated[
     list[str] | None,
-    typer.Option("--label", help="Label key=value that a node must have to run it. Can be given several times."),
+    typer.Option(
+        "--label", help="Label key=value that a node must have to run the submission. Can be given several times."
+    ),
 ]
 
-Watch = Annotated[bool, typer.Option("--watch", help="Show the progress until it ends.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show the progress until the submission ends.")]
 
 
 def submit(
@@ -121,7 +123,7 @@ def watch(name: StudyOrComparisonName, url: Url = None, token_file: TokenFile = 
 def logs(
     name: StudyOrComparisonName,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing until the job ends.")] = False,
-    run: Annotated[int | None, typer.Option(min=1, help="Number of the job. Default: the latest.")] = None,
+    run: Annotated[int | None, typer.Option(min=1, help="Number of the job. Default: the latest job.")] = None,
     url: Url = None,
     token_file: TokenFile = None,
 ) -> int:

@@ -143,7 +143,7 @@ def _diverged(logged: Logged, train: Array, rules: Rules) -> Diagnosis | None:
     if gained > 0.2 * abs(first) and last - best > rules.collapsed * gained:
         return Diagnosis(
             Kind.DIVERGED,
-            f"The training {_word(logged)} lost {_percent((last - best) / gained)} of its improvement again.",
+            f"The training {_word(logged)} lost {_percent((last - best) / gained)} of its improvement.",
         )
     return None
 

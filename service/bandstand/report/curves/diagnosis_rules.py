@@ -76,7 +76,7 @@ def describe_rules(rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
         (
             Kind.DIVERGED,
             f"A value of the last epoch is not finite, training lost more than {rules.collapsed:.0%} of its "
-            "improvement again, or training ended far worse than it began.",
+            "improvement, or training ended far worse than it began.",
         ),
         (Kind.NOT_CLEAR, f"There are fewer than {rules.min_epochs} epochs."),
         (
@@ -87,7 +87,7 @@ def describe_rules(rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
         (
             Kind.OVERFIT,
             f"Validation ends worse than its best by clearly more than {rules.rise:.0%}, and training ends no worse "
-            "than it was in that epoch.",
+            "than in the epoch of that best.",
         ),
         (
             Kind.STILL_LEARNING,
@@ -102,9 +102,9 @@ def describe_rules(rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
         (
             Kind.WELL_FIT,
             f"Validation has levelled off: it ends worse than its best by clearly less than {rules.no_rise:.0%}, and "
-            f"with twice as many epochs it would improve by clearly less than {rules.no_gain:.0%}. Training no longer "
-            f"improves, it is ahead by at most {rules.gap:.0%} of its improvement, and the validation error is at most "
-            f"{rules.near:g} times the study's smallest.",
+            f"with twice as many epochs it would improve by clearly less than {rules.no_gain:.0%}. Training no "
+            f"longer improves, it is ahead of validation by at most {rules.gap:.0%} of its improvement, and the "
+            f"validation error is at most {rules.near:g} times the study's smallest.",
         ),
         (Kind.NOT_CLEAR, "None of these rules holds, or loss and metric contradict each other. There is no advice."),
     )

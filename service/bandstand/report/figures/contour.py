@@ -170,6 +170,6 @@ def _caption(data: ContourData) -> str:
     parts = [
         f"The surface shows the value{after} for {across.name} and {up.name}, the two most important parameters "
         "(darker is better; dots are trials, and the star is the best one).",
-        "It is a mean of the trials nearby (Gaussian kernel of Scott's width) and blank where there is none.",
+        "It is a weighted mean of the trials nearby (Gaussian kernel, Scott's width), blank where no trial is near.",
     ]
     return " ".join(parts)

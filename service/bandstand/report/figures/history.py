@@ -173,8 +173,8 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 def _caption(data: HistoryData) -> str:
     counts = {state: sum(point.state == state for point in data.points) for state in FINAL_STATES}
     parts = [
-        "Each marker shows a trial's value over the epochs that the study had trained when the trial ended, and the "
-        "line is the best value so far."
+        "Each marker is a trial. It shows the trial's value, and how many epochs the study had trained when the trial "
+        "ended. The line is the best value so far."
     ]
     if counts[TrialState.PRUNED]:
         parts.append("Pruned trials trained fewer epochs, so most of their values are worse.")
@@ -186,7 +186,7 @@ def _caption(data: HistoryData) -> str:
             "another one has a better value."
         )
     if data.objective.epoch == "best":
-        parts.append("A value counts from the epoch that reached it, so the line can move before the trial's marker.")
+        parts.append("The line moves as soon as an epoch reaches a better value, so it can move before the marker.")
     without = sum(point.value is None for point in data.points)
     if without:
         parts.append(f"The figure draws {counted(without, 'trial')} without a finite value at the bottom.")

@@ -188,7 +188,7 @@ def _caption(data: ImportanceData) -> str:
         f"{values}."
     ]
     if data.epoch is not None:
-        parts.append("Pruned trials are included, so the values are taken after equally many epochs.")
+        parts.append("Pruned trials are included, so all values are taken after the same number of epochs.")
     if data.epoch is not None and data.epoch <= 3:
         parts.append("This is the importance early in training, where the learning rate often matters more than later.")
     if data.trials < data.available:

@@ -195,7 +195,7 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 
 def _caption(data: SlicesData) -> str:
-    parts = ["Each dot is a trial, which has the same height in every panel, and the star is the best one."]
+    parts = ["Each dot is a trial, and the star is the best one. A trial has the same height in every panel."]
     if any(panel.medians for panel in data.panels):
         parts.append(
             "A bar is the median of the trials in its part of the range. If the bars of a panel are level, the "

@@ -186,7 +186,11 @@ def _caption(data: TimeData) -> str:
         "The first epoch of a trial includes tracing its model.",
     ]
     if data.brackets:
-        what = "members of the population" if data.bracket_word == "member" else "brackets, by their first rung"
+        what = (
+            "members of the population"
+            if data.bracket_word == "member"
+            else "brackets; a bracket's number is that of its first rung"
+        )
         parts.append(f"The lower bars show the {what}.")
     if data.left_out:
         parts.append(f"One bar adds up {data.left_out} of them.")

@@ -36,7 +36,9 @@ def format_of(path: Path, wanted: str | None = None) -> str:
         known = ", ".join(FORMATS)
         if wanted:
             raise InputError(f"--format must be one of {known}; got {wanted!r}")
-        raise InputError(f"the report's file must end in one of {known}, or --format say which; got {path.name!r}")
+        raise InputError(
+            f"the report's file must end in one of {known}, or --format must name one of them; got {path.name!r}"
+        )
     return found
 
 

@@ -83,14 +83,14 @@ def data_files(kind: str) -> Path:
     folder = os.environ.get("BANDSTAND_DATA")
     if not folder:
         raise InputError(
-            f"curves {kind} are read from the folder that BANDSTAND_DATA names, and it is not set: set it to a folder "
+            f"--curves {kind} needs recorded curves, but BANDSTAND_DATA is not set: set it to a folder "
             f"that has curves/{kind}, or use --curves analytic"
         )
     path = Path(folder) / "curves" / kind
     if not path.is_dir():
         raise InputError(
-            f"curves {kind} are read from {str(path)!r}, which does not exist: BANDSTAND_DATA must name a folder that "
-            f"has curves/{kind}, or use --curves analytic"
+            f"--curves {kind} needs the folder {str(path)!r}, which does not exist: set BANDSTAND_DATA to a folder "
+            f"that has curves/{kind}, or use --curves analytic"
         )
     return path
 

@@ -137,9 +137,9 @@ def ask_epochs_of(entry: SimulatedStrategy) -> tuple[int, ...]:
 
 
 RUNGS_CAPTION = (
-    "The table shows how many trials of the median study trained each epoch at which the strategy judges trials. The "
-    "percentage is the share of all epochs that was spent since the rung before. A trial that continues from another "
-    "trial's checkpoint counts only in the epochs after that checkpoint."
+    "The strategy judges trials at certain epochs. The table shows how many trials of the median study reached each "
+    "of them. The percentage is the share of all epochs that was spent since the previous one. A trial that continues "
+    "from another trial's checkpoint counts only in the epochs after that checkpoint."
 )
 """What the numbers of `rungs_of` are, for readers."""
 
@@ -185,7 +185,7 @@ def settings_sentence(comparison: Comparison) -> str:
         f"{counted(cluster.workers, 'virtual worker')}",
         f"a budget of {spec.budget}",
         f"at most {counted(spec.max_epochs, 'epoch')} a trial",
-        f"the curves {comparison.curves}",
+        f"{comparison.curves} curves",
         f"{counted(comparison.repeats, 'study', 'studies')} of each strategy (seeds from {spec.seed})",
     ]
     if tuple(cluster.speeds) != (1.0,):
@@ -195,7 +195,7 @@ def settings_sentence(comparison: Comparison) -> str:
     if cluster.straggling:
         parts.append(f"stragglers with σ = {number(cluster.straggling)}")
     if cluster.deaths_per_hour:
-        parts.append(f"{number(cluster.deaths_per_hour)} deaths per worker and hour")
+        parts.append(f"{number(cluster.deaths_per_hour)} deaths of each worker per hour")
     objective = comparison.spec.objective
     return f"Simulated with {and_list(parts)}. The objective is {objective.metric} ({objective.better})."
 

@@ -56,8 +56,10 @@ def read_params_by_epoch(connection: Connection, row: sa.Row[Any], trial: int | 
     best = read_best(connection, row, spec) if trial is None else None
     chosen = standings.get(trial if best is None else best.number)
     if chosen is None or chosen.value is None:
-        which = f"study {spec.name!r}" if trial is None else f"trial {trial} of study {spec.name!r}"
-        raise InputError(f"a schedule needs a trial that has a value; {which} has none")
+        none = "has no trial with a value" if trial is None else f"has no trial {trial} with a value"
+        raise InputError(
+            f"a schedule needs a trial that has a value; study {spec.name!r} {none}: `bandstand show` lists its trials"
+        )
     last = chosen.best_epoch if spec.objective.epoch == "best" else chosen.epochs
     best_epochs = {number: standing.best_epoch for number, standing in standings.items()}
     segments = lineage_of(chosen.number, last, _proposals(connection, row.id), best_epochs)

@@ -62,7 +62,7 @@ def read_plan(connection: Connection, name: str) -> ComparisonPlan:
     if row is None:
         known = read_plan_names(connection)[:5]
         way_out = (
-            f"`bandstand list` shows all, the latest first: {', '.join(map(repr, known))}"
+            f"the latest are {', '.join(map(repr, known))}; `bandstand list` shows all"
             if known
             else "`bandstand compare FILE` runs one"
         )

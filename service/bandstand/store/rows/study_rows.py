@@ -58,7 +58,7 @@ def _way_out(connection: Connection) -> str:
     known = list(connection.execute(sa.select(tables.study.c.name).order_by(tables.study.c.id.desc()).limit(5)))
     names = ", ".join(repr(study.name) for study in known)
     return (
-        f"`bandstand list` shows all, the latest first: {names}"
+        f"the latest are {names}; `bandstand list` shows all"
         if names
         else "it has no studies yet: `bandstand run FILE` runs one"
     )

@@ -108,7 +108,9 @@ class ASHAPruner(PrunerFacts):
         rank = rung.rank(self._key(trial))
         quota = max(1, len(rung) // self._factor)
         action = Action.CONTINUE if rank < quota else Action.STOP
-        return Judgement(action=action, reason=f"rung {trial.epochs}: place {rank + 1} of {len(rung)}, {quota} go on")
+        return Judgement(
+            action=action, reason=f"rung {trial.epochs}: place {rank + 1} of {len(rung)}, {quota} may go on"
+        )
 
     def observe(self, event: Event, trial: Trial | None) -> None:
         """Enter a trial at a rung it has reached."""

@@ -193,4 +193,4 @@ class PromotingASHAPruner(PrunerFacts):
 
     def _words(self, place: tuple[int, int], key: Key) -> str:
         rung = self._rungs[place]
-        return f"rung {place[0]}: place {rung.rank(key) + 1} of {len(rung)}, {self._quota(place)} go on"
+        return f"rung {place[0]}: place {rung.rank(key) + 1} of {len(rung)}, {self._quota(place)} may go on"

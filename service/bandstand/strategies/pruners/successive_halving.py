@@ -167,7 +167,7 @@ class SuccessiveHalvingPruner(PrunerFacts):
         keys = sorted(key for _, key in paused.values())
         quota = max(1, self._size // self._factor ** (self._ask_epochs.index(epoch) + 1))
         for place, (_, _, number) in enumerate(keys):
-            words = f"rung {epoch}: place {place + 1} of {len(keys)}, {quota} go on"
+            words = f"rung {epoch}: place {place + 1} of {len(keys)}, {quota} may go on"
             (self._to_promote if place < quota else self._to_retire)[number] = words
 
 

@@ -9,9 +9,9 @@ def test_trials_are_counted_by_the_epoch_they_reached_and_epochs_by_state_and_re
     record = make_record(
         [
             run([1.0] * 9),
-            run([2.0], "pruned", "rung 1: place 2 of 2, 1 go on"),
-            run([2.0], "pruned", "rung 1: place 3 of 3, 1 go on"),
-            run([2.0] * 3, "pruned", "rung 3: place 2 of 3, 1 go on"),
+            run([2.0], "pruned", "rung 1: place 2 of 2, 1 may go on"),
+            run([2.0], "pruned", "rung 1: place 3 of 3, 1 may go on"),
+            run([2.0] * 3, "pruned", "rung 3: place 2 of 3, 1 may go on"),
             run([2.0, 2.0, math.nan], "failed", "diverged"),
             run([], "failed", "out_of_memory"),
         ]
@@ -37,7 +37,7 @@ def test_trials_are_counted_by_the_epoch_they_reached_and_epochs_by_state_and_re
 
 def test_reasons_that_differ_only_in_numbers_are_one(run):
     assert reason_kind("pruned", "best 0.31, median 0.22") == reason_kind("pruned", "best 0.4, median 0.2")
-    assert reason_kind("running", "rung 1: place 1 of 3, 1 go on") == "not ended yet"
+    assert reason_kind("running", "rung 1: place 1 of 3, 1 may go on") == "not ended yet"
 
 
 def test_many_different_reasons_are_joined_without_losing_an_epoch(make_record, run):

@@ -21,7 +21,7 @@ def test_a_page_of_one_figure_has_its_caption_and_escapes_its_title(tmp_path, dr
     text = path.read_text(encoding="utf-8")
     assert "<h1>History: &lt;b&gt;mine&lt;/b&gt;</h1>" in text
     assert 'id="data-history"' in text
-    assert "Each marker shows a trial" in text
+    assert "Each marker is a trial" in text
 
 
 def test_another_kind_of_file_is_refused_in_one_line(tmp_path):

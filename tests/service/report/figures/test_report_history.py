@@ -8,7 +8,11 @@ from bandstand.report.figures.history import MAX_POINTS, draw, history_data
 
 def test_a_trial_stands_where_the_study_was_when_the_trial_ended(make_record, run):
     record = make_record(
-        [run([5.0, 4.0]), run([6.0], "pruned", "rung 1: place 2 of 2, 1 go on"), run([math.nan], "failed", "diverged")],
+        [
+            run([5.0, 4.0]),
+            run([6.0], "pruned", "rung 1: place 2 of 2, 1 may go on"),
+            run([math.nan], "failed", "diverged"),
+        ],
         order=[0, 1, 2, 0],
     )
     data = history_data(record)

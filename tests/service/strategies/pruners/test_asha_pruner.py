@@ -13,15 +13,15 @@ def asha(desk_with, **changes):
 
 # Among the n that have reached the rung, itself included, max(1, n // 3) may go on.
 FIRST_RUNG = [
-    (0.50, GO, "rung 1: place 1 of 1, 1 go on"),
-    (0.60, STOP, "rung 1: place 2 of 2, 1 go on"),
-    (0.40, GO, "rung 1: place 1 of 3, 1 go on"),
-    (0.45, STOP, "rung 1: place 2 of 4, 1 go on"),
-    (0.70, STOP, "rung 1: place 5 of 5, 1 go on"),
-    (0.42, GO, "rung 1: place 2 of 6, 2 go on"),
-    (0.41, GO, "rung 1: place 2 of 7, 2 go on"),
-    (0.90, STOP, "rung 1: place 8 of 8, 2 go on"),
-    (0.43, STOP, "rung 1: place 4 of 9, 3 go on"),
+    (0.50, GO, "rung 1: place 1 of 1, 1 may go on"),
+    (0.60, STOP, "rung 1: place 2 of 2, 1 may go on"),
+    (0.40, GO, "rung 1: place 1 of 3, 1 may go on"),
+    (0.45, STOP, "rung 1: place 2 of 4, 1 may go on"),
+    (0.70, STOP, "rung 1: place 5 of 5, 1 may go on"),
+    (0.42, GO, "rung 1: place 2 of 6, 2 may go on"),
+    (0.41, GO, "rung 1: place 2 of 7, 2 may go on"),
+    (0.90, STOP, "rung 1: place 8 of 8, 2 may go on"),
+    (0.43, STOP, "rung 1: place 4 of 9, 3 may go on"),
 ]
 
 
@@ -41,7 +41,7 @@ def test_the_value_at_the_rung_counts_not_the_best_before_it(desk_with):
     for trial, values in enumerate([(0.5, 0.5, 0.5), (0.4, 0.1, 0.6)]):
         for epoch, value in enumerate(values, start=1):
             verdict = desk.report(trial, epoch, value)
-    assert (verdict.action, desk.trials[1].reason) == (STOP, "rung 3: place 2 of 2, 1 go on")
+    assert (verdict.action, desk.trials[1].reason) == (STOP, "rung 3: place 2 of 2, 1 may go on")
 
 
 def test_between_rungs_nobody_is_judged(desk_with):
@@ -71,7 +71,7 @@ def test_a_stopped_trial_is_pruned_and_ends_when_the_worker_is_done(desk_with):
     desk.finish(trial)
     assert (desk.trials[trial].state, desk.trials[trial].reason) == (
         TrialState.PRUNED,
-        "rung 1: place 2 of 2, 1 go on",
+        "rung 1: place 2 of 2, 1 may go on",
     )
 
 
@@ -88,7 +88,7 @@ def test_first_rung_and_factor_are_options(desk_with):
         STOP,
         GO,
     ]
-    assert desk.trials[3].reason == "rung 2: place 2 of 4, 2 go on"
+    assert desk.trials[3].reason == "rung 2: place 2 of 4, 2 may go on"
     assert desk.trials[3].granted == 4
 
 
@@ -109,4 +109,4 @@ def test_diverged_trials_are_not_counted_at_a_rung(desk_with):
     desk.train([0.5, 0.5])
     assert desk.train([float("nan")])[1] is STOP
     assert desk.train([0.1])[1] is GO
-    assert desk.trials[2].reason == "rung 1: place 1 of 2, 1 go on"
+    assert desk.trials[2].reason == "rung 1: place 1 of 2, 1 may go on"

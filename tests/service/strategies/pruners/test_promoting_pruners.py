@@ -34,7 +34,7 @@ def test_a_third_of_a_rung_goes_on_whenever_it_has_grown_enough(desk_with):
     third = desk.start()  # nothing can be promoted: one of two would not be a third
     assert third.trial == 2
     assert desk.report(2, 1, 0.4).action is PAUSE  # trial 1 is the one that goes on
-    assert desk.trials[2].reason == "rung 1: place 2 of 3, 1 go on"
+    assert desk.trials[2].reason == "rung 1: place 2 of 3, 1 may go on"
     give_back(desk, 2)
     promoted = desk.start()
     assert (promoted.trial, promoted.from_epoch, promoted.until_epoch, promoted.checkpoint_of) == (1, 1, 3, 1)
@@ -47,7 +47,7 @@ def test_a_trial_that_would_be_promoted_at_once_trains_on_without_a_pause(desk_w
     trial = desk.start().trial
     verdict = desk.report(trial, 1, 0.3)
     assert (verdict.action, verdict.until_epoch) == (GO, 3)
-    assert desk.trials[trial].reason == "rung 1: place 1 of 3, 1 go on"
+    assert desk.trials[trial].reason == "rung 1: place 1 of 3, 1 may go on"
 
 
 def test_the_highest_rung_comes_first(desk_with):
@@ -118,7 +118,7 @@ def test_a_paused_trial_ends_once_it_cannot_be_promoted_any_more(desk_with):
     assert desk.start().trial == 3  # on the way to which trial 2 is let go
     assert (desk.trials[2].state, desk.trials[2].reason) == (
         TrialState.PRUNED,
-        "rung 1: place 3 of 3, 1 go on, and no more than 6 can come",
+        "rung 1: place 3 of 3, 1 may go on, and no more than 6 can come",
     )
     assert desk.trials[1].state is TrialState.PAUSED
 
@@ -144,4 +144,4 @@ def test_successive_halving_begins_another_bracket_rather_than_wait(desk_with):
     desk.fail(2)
     assert desk.start().trial == 1
     assert desk.start().trial == 5
-    assert (desk.trials[0].state, desk.trials[0].reason) == (TrialState.PRUNED, "rung 1: place 2 of 2, 1 go on")
+    assert (desk.trials[0].state, desk.trials[0].reason) == (TrialState.PRUNED, "rung 1: place 2 of 2, 1 may go on")

@@ -84,12 +84,12 @@ def test_trials_are_compared_with_those_of_their_own_bracket_only(desk_with):
     assert [trial.bracket for trial in desk.trials] == [0, 1, 2, 0, 0, 0, 1]
     for trial, value in [(0, 0.1), (3, 0.2), (4, 0.3)]:
         verdict = desk.report(trial, 1, value)
-    assert (verdict.action, desk.trials[4].reason) == ("pause", "rung 1: place 3 of 3, 1 go on")
+    assert (verdict.action, desk.trials[4].reason) == ("pause", "rung 1: place 3 of 3, 1 may go on")
     for trial, value in [(1, 0.9), (6, 0.95)]:
         for epoch in (1, 2, 3):
             verdict = desk.report(trial, epoch, value)
     # Worse than all those above, and only two of its bracket are there.
-    assert (verdict.action, desk.trials[6].reason) == ("pause", "rung 3: place 2 of 2, 0 go on")
+    assert (verdict.action, desk.trials[6].reason) == ("pause", "rung 3: place 2 of 2, 0 may go on")
 
 
 # One round for max 81: 297 epochs in the first bracket (81*1 + 27*2 + 9*6 + 3*18 + 1*54), then 243, 189, 270 and 405.
