@@ -143,7 +143,7 @@ def test_it_leaves_a_region_where_trials_diverge(spec_with, cluster_of):
 def test_a_budget_too_small_for_a_round_is_said(desk_with):
     desk = desk_with(sampler="bohb", pruner="", budget={"epochs": 20})
     desk.search.begin()
-    assert "20 epochs of 63" in desk.search.take_events()[0].message
+    assert "20 of 63 epochs" in desk.search.take_events()[0].message
 
 
 @pytest.mark.parametrize(
