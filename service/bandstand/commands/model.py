@@ -27,11 +27,14 @@ def model(
     if output.suffix != ".keras":
         raise InputError(f"the file must end in .keras, or Keras does not load it; got {output.name!r}")
     check_folder(output, "model")
-    best = Store.open().record(name).best
+    record = Store.open().record(name)
+    best = record.best
     if best is None:
         raise InputError(
             f"study {name!r} has no model yet, because no trial has a value; `bandstand show` shows its state"
         )
+    if best.model_path is None and record.state == "running":
+        raise InputError(f"study {name!r} is running, and its best model is not saved yet: try again in a moment")
     if best.model_path is None:
         raise InputError(f"study {name!r} has no model to write: {best.model_words}")
     try:

@@ -32,7 +32,7 @@ def run(
     file: StudyFile, workers: Workers = None, resume: Resume = False, data_may_differ: DataMayDiffer = False
 ) -> int:
     """Run a study. Ctrl-C pauses it; the same command continues it."""
-    from bandstand.commands.work.running import find_to_run, say_end
+    from bandstand.commands.work.running import find_to_run, say_end, was_over
     from bandstand.running.extras_for_training import require_training
     from bandstand.running.live_display import make_display
     from bandstand.running.run import RunOptions, run_studies
@@ -41,6 +41,7 @@ def run(
     store, found = find_to_run(file, resume)
     options = RunOptions(workers=workers, code_path=found.code_path, data_may_differ=data_may_differ)
     again = f"`bandstand run {shlex.quote(file)}`"
+    done_before = was_over(store, found.spec.name)
     try:
         outcomes = run_studies(store, [found.spec], options, make_display(store))
     except KeyboardInterrupt:
@@ -50,7 +51,7 @@ def run(
     if outcome is None:
         typer.echo(f"stopped before it began; {again} starts it", err=True)
         return INTERRUPTED
-    return say_end(store, found.spec.name, outcome, again)
+    return say_end(store, found.spec.name, outcome, again, done_before=done_before)
 
 
 def replay(

@@ -80,7 +80,7 @@ def find_study(target: str, stored_spec: Callable[[str], StudySpec] | None = Non
 
 def _from_toml(path: Path) -> StudySpec:
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError:
         raise InputError(f"a study file must exist; {str(path)!r} does not: check the path") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -58,6 +58,8 @@ def test_the_same_command_again_only_says_what_came_out(
     assert again.returncode == 0
     assert again.stdout.splitlines()[0].startswith("best val_accuracy")
     assert again.stdout.splitlines()[0] in done.stdout
+    assert re.search(r"this study finished on [\d-]+ at [\d:]+, so nothing was trained;", again.stdout)
+    assert "nothing was trained" not in done.stdout
     assert set(logs.iterdir()) == before, "it started trainers to do nothing"
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import typer
 
 from bandstand.commands.work.printing import print_best
-from bandstand.errors import StudyFailedError, answer_to
+from bandstand.errors import StudyFailedError, StudyNotFoundError, answer_to
 from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
 from bandstand.report.findings.answer import answer_from, remark_for_optuna
 from bandstand.running.messages import StudyOutcome
 from bandstand.store.store import Store
 from bandstand.study.find_study import FoundStudy, find_study
 
-__all__ = ["find_to_run", "say_end"]
+__all__ = ["find_to_run", "say_end", "was_over"]
 
 
 def find_to_run(file: str, resume: bool) -> tuple[Store, FoundStudy]:
@@ -37,8 +37,24 @@ def find_to_run(file: str, resume: bool) -> tuple[Store, FoundStudy]:
     return store, found
 
 
-def say_end(store: Store, name: str, outcome: StudyOutcome, again: str) -> int:
-    """Say how a study has ended; returns what the command ends with."""
+def was_over(store: Store, name: str) -> bool:
+    """Whether a study of this name has finished, so that a run of it trains nothing."""
+    try:
+        return store.is_over(name)
+    except StudyNotFoundError:
+        return False
+
+
+def say_end(store: Store, name: str, outcome: StudyOutcome, again: str, *, done_before: bool = False) -> int:
+    """Say how a study has ended; returns what the command ends with.
+
+    Args:
+        store: where it is kept.
+        name: the study's.
+        outcome: what it came to.
+        again: the command that continues it.
+        done_before: it had finished before this command, which has trained nothing.
+    """
     record = store.record(name)
     if outcome.state == "failed":
         typer.echo(f"bandstand: study {name!r} failed: {outcome.reason}", err=True)
@@ -49,5 +65,8 @@ def say_end(store: Store, name: str, outcome: StudyOutcome, again: str) -> int:
         return 0
     DashboardNotes(store.database.url).put(name, [*answer_from(record), *remark_for_optuna(record)])
     print_best(record)
+    if done_before:
+        ended = "" if record.ended_at is None else f" on {record.ended_at.astimezone():%Y-%m-%d at %H:%M}"
+        typer.echo(f"this study finished{ended}, so nothing was trained; to train anew, give the study a new name")
     typer.echo(f"`bandstand report {shlex.quote(name)} -o report.html` writes the report")
     return 0

@@ -75,9 +75,11 @@ def find_row(connection: Connection, spec: StudySpec) -> Row | None:
         return None
     differences = spec.differences(StudySpec.model_validate(row.spec))
     if differences:
+        more = differences[0].startswith("budget:") and len(differences) == 1
+        way = ", or raise its budget with `bandstand extend`" if more else ""
         raise StudyNameTakenError(
             f"a name belongs to one study; {spec.name!r} exists with other settings ({'; '.join(differences)}): "
-            "give this one a new name",
+            f"give this one a new name{way}",
             differences,
         )
     return row
