@@ -47,9 +47,8 @@ def test_a_folder_that_is_named_goes_along_with_all_that_belongs_and_says_what_d
 def test_the_python_files_beside_a_module_that_is_not_installed_go_along(project):
     packed = pack_study(spec_of("train:build"), code_path=[project])
     assert names_in(packed) == ["nets/__init__.py", "nets/cnn.py", "train.py"]
-    assert (
-        packed.notes[0] == f"sending only the Python files of {project}; to send all of its files, give "
-        "the folder as code"
+    assert packed.notes[0] == (
+        f"sending only the Python files of {project}; to send all of its files, name it: --code DIR"
     )
 
 
