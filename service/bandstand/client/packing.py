@@ -112,9 +112,7 @@ def _python_files(folders: Iterable[Path]) -> tuple[dict[str, bytes], list[str]]
                 raise InputError(
                     f"code must be one folder; {name!r} is in two, and one of them is {folder}: name the folder to send"
                 )
-        notes.append(
-            f"sending only the Python files of {folder}; to send all of its files, name it: --code DIR"
-        )
+        notes.append(f"sending only the Python files of {folder}; to send all of its files, name it: --code DIR")
     return files, notes
 
 
