@@ -61,7 +61,8 @@ def make_view(created_at: datetime, stream: TextIO | None = None) -> View:
 
 def is_notebook() -> bool:
     """Whether a notebook's kernel runs this; what it shows is text, and takes a return to the line's beginning."""
-    return "ipykernel" in sys.modules
+    kernel = sys.modules.get("ipykernel.kernelapp")  # other programs import ipykernel, too
+    return kernel is not None and bool(kernel.IPKernelApp.initialized())
 
 
 def progress_line(progress: StudyProgress) -> str:

@@ -23,7 +23,15 @@ from bandstand.report.text import counted
 from bandstand.study.study_spec import Resources
 from bandstand_workers.internals.ray_parts import dead_parts_of_ray
 
-__all__ = ["check_local_ray", "check_room", "connect_ray", "fitting_trainers", "local_cores", "protect_local_ray"]
+__all__ = [
+    "check_local_ray",
+    "check_room",
+    "connect_ray",
+    "fitting_trainers",
+    "local_cores",
+    "local_ray_lives",
+    "protect_local_ray",
+]
 
 _HASH_SEED = "PYTHONHASHSEED"
 _RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -99,6 +107,11 @@ def connect_ray(resources: Resources, cpus: float) -> None:
     except Exception as error:
         raise LocalRayDiedError(f"Ray did not start on this machine: {one_line(error)}") from error
     check_room(resources, 1)
+
+
+def local_ray_lives() -> bool:
+    """Whether no part of the local Ray has died; True on a cluster, at which this does not look."""
+    return ray_address() is not None or not dead_parts_of_ray()
 
 
 def check_local_ray() -> None:

@@ -6,9 +6,8 @@ how a study is run.
 
 from __future__ import annotations
 
-from bandstand.errors import LocalRayDiedError
 from bandstand.running.messages import Instructions, Tell
-from bandstand_workers.fleet.ray_connection import check_room, connect_ray, protect_local_ray
+from bandstand_workers.fleet.ray_connection import check_room, connect_ray, local_ray_lives, protect_local_ray
 from bandstand_workers.running.stop_request import StopRequest
 
 __all__ = ["run_job"]
@@ -46,12 +45,8 @@ def run_job(job: Instructions, database_url: str, stop: StopRequest, tell: Tell)
         for spec in job.specs:
             check_room(spec.resources, job.workers or 1)
         run_in_turn(job, database_url, stop, tell)
-    except LocalRayDiedError:
-        raise
     except NotBegunError:
-        ray.shutdown()
-    except BaseException:
-        ray.shutdown()
-        raise
-    else:
-        ray.shutdown()
+        return
+    finally:
+        if local_ray_lives():  # a dead one would be waited for
+            ray.shutdown()
