@@ -62,7 +62,8 @@ class Client:
         login = find_login(url, token)
         if login is None:
             raise InputError(
-                "this needs a server; got none: give its URL, set BANDSTAND_URL, or run `bandstand login URL`"
+                "this needs a server; got none: give its URL (--url URL in a command), set "
+                "BANDSTAND_URL, or run `bandstand login URL`"
             )
         self._connection = Connection(login.url, login.token, retry_seconds)
 

@@ -22,7 +22,8 @@ _REPEATS = 5
 File = Annotated[
     str,
     typer.Argument(
-        help="A study file (study.toml), a Python object (train.py:study), a built-in study, or a stored comparison."
+        help="A study file (study.toml), a Python object (train.py:study), a built-in study, or the name of a stored "
+        "comparison."
     ),
 ]
 Repeats = Annotated[

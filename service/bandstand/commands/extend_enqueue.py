@@ -19,7 +19,10 @@ __all__ = ["enqueue", "extend", "texts_from"]
 def extend(
     name: StudyName,
     budget: Annotated[
-        list[str], typer.Option("--budget", help=f"New total of a limit that the study has: {BUDGET_FORMS}.")
+        list[str],
+        typer.Option(
+            "--budget", help=f"New total, not the increase, for a limit that the study already has: {BUDGET_FORMS}."
+        ),
     ],
 ) -> None:
     """Raise the budget of a running, stopped or finished study."""

@@ -52,7 +52,7 @@ def show(name: StudyName, as_json: AsJson = False) -> None:
 
 
 def best(name: StudyName, as_json: AsJson = False) -> int:
-    """Show the best params of a study, their value and the path of the model."""
+    """Show the best params of a study, the objective's value and the path of the model."""
     from bandstand.commands.work.json_output import best_json, print_json
     from bandstand.commands.work.printing import print_best
     from bandstand.store.store import Store
@@ -93,12 +93,12 @@ def schedule(
     name: StudyName,
     trial: Trial = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write each epoch to this file: .json or .csv.")
+        Path | None, typer.Option("--output", "-o", help="Write the params of each epoch to this file: .json or .csv.")
     ] = None,
 ) -> None:
     """Show the params that led to the best model, epoch by epoch.
 
-    The list begins at the first ancestor of the best trial, which began with random weights.
+    If the best trial inherited weights, the list begins with the ancestor that began with random weights.
     """
     from bandstand.commands.work.printing import print_params_by_epoch
     from bandstand.report.text import counted

@@ -39,14 +39,18 @@ Proxies = Annotated[
     str | None,
     typer.Option(
         help="Comma-separated IP addresses or networks of the proxies, with --behind-proxy. The server believes the "
-        "X-Forwarded-For and X-Forwarded-Proto headers of these addresses only. Default: this machine."
+        "X-Forwarded-For and X-Forwarded-Proto headers from these addresses only. Default: this machine."
     ),
 ]
 ServerLogs = Annotated[
-    LogFormat, typer.Option("--log-format", help="Write logs as text, or as one JSON object a line.")
+    LogFormat, typer.Option("--log-format", help="Write logs as text, or as one JSON object per line.")
 ]
 Dispatches = Annotated[
-    bool, typer.Option("--dispatch/--no-dispatch", help="Run what users submit, or only answer requests.")
+    bool,
+    typer.Option(
+        "--dispatch/--no-dispatch",
+        help="With --no-dispatch, this server answers HTTP requests but does not run submissions.",
+    ),
 ]
 
 

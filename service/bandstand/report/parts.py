@@ -82,7 +82,8 @@ def diagnosis_rules() -> tuple[Block, ...]:
             Table(("Diagnosis", "If"), rules),
             "",
             "Rules of the diagnosis: the first rule that holds decides. Each percentage is a share of the curve's "
-            "smallest error, or of its improvement up to that error if this is smaller",
+            "smallest error. If the curve improved by less than that error, the percentage is a share of that "
+            "improvement",
         ),
     )
 

@@ -273,6 +273,6 @@ class PlainDisplay(NoDisplay):
 def _line_from(ended: EndedTrial, spec: StudySpec) -> str:
     value = "" if ended.value is None else f", {spec.objective.metric} {ended.value:.4f}"
     as_usual = (ended.state, ended.reason) == (TrialState.COMPLETE, "max_epochs")
-    reason = "the budget is used" if ended.reason == "budget" else ended.reason
+    reason = "the budget is used up" if ended.reason == "budget" else ended.reason
     why = "" if as_usual else f" ({ended.message or reason})"
     return f"trial {ended.number} {ended.state} after {counted(ended.epochs, 'epoch')}{value}{why}"

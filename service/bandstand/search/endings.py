@@ -48,7 +48,7 @@ class Endings:
             self.retire(state.strategy.at_end(history.trials[number]))
         if history.ended is None:
             failed = not history.has_result
-            reason = "the budget is used"
+            reason = "the budget is used up"
             if failed:
                 cut = any(trial.reason == "budget" for trial in history.trials) or not history.trials
                 reason = "the budget was used before any trial had a value" if cut else "every trial failed"

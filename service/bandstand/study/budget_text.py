@@ -33,5 +33,5 @@ def budget_from(texts: Sequence[str]) -> dict[str, float]:
         except ValueError:
             unit = ""
         if unit not in Budget.model_fields:
-            raise InputError(f"a budget must be one of {BUDGET_FORMS}; got {text!r}")
+            raise InputError(f"a budget must look like one of these: {BUDGET_FORMS}; got {text!r}")
     return budget

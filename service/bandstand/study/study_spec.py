@@ -325,5 +325,5 @@ def _line_from(error: Any) -> str:
     if error["type"] == "missing":
         return f"{where} is missing; every study needs this setting"
     if error["type"] == "value_error":
-        return f"{where}: {message}" if where else message
+        return f"{where}{'' if message.startswith('must ') else ':'} {message}" if where else message
     return f"{where} must be {rule_from(error)}; got {error['input']!r}"

@@ -131,7 +131,7 @@ def test_studies_of_two_users_end_as_they_should_though_a_job_and_a_server_are_k
 
         log = grace.log("whole", 1)
         assert log.count("whole: running on 1 worker\n") == 1
-        assert log.count("whole: finished: the budget is used") == 1
+        assert log.count("whole: finished: the budget is used up") == 1
         assert "killed: continuing after" in ada.log("killed", 2) or "trial 0" in ada.log("killed", 2)
         assert "stopped: stopped:" in grace.log("stopped", 1)
         check_jobs(cluster, secrets)

@@ -109,7 +109,7 @@ def test_a_comparison_is_one_line_of_the_list(compared: tuple[Project, Any], sto
     ("arguments", "message"),
     [
         (["--strategies", "tpe+ahsa"], "the pruner of a strategy must be one of"),
-        (["--budget", "many"], "a budget must be one of"),
+        (["--budget", "many"], "a budget must look like one of these"),
         (["--as", "small-comparison", "--budget", "9epochs"], "exists with other settings (budget:"),
         (["--seed", "9", "--as", "small-comparison"], "seed: 9 here, 3 stored"),
         (["-o", "nowhere/small.html"], "the report's folder must exist"),

@@ -87,7 +87,8 @@ def test_without_a_server_the_commands_are_this_machines_and_submit_says_what_it
     said = bandstand("submit", str(file))
     assert said.code == 2
     assert said.err == (
-        "bandstand: this needs a server; got none: give its URL, set BANDSTAND_URL, or run `bandstand login URL`\n"
+        "bandstand: this needs a server; got none: give its URL (--url URL in a command), set BANDSTAND_URL, or run "
+        "`bandstand login URL`\n"
     )
 
 

@@ -184,7 +184,7 @@ def test_what_is_too_large_is_named(tmp_path):
 
 def test_functions_that_no_module_holds_are_refused_where_a_study_comes_as_text(tmp_path):
     settings = {"name": "x", "model": "__main__:build", "data": "a:b", "space": {}, "max_epochs": 1}
-    with pytest.raises(InputError, match="model: must be in a module if the study is read from text; got '__main__:bu"):
+    with pytest.raises(InputError, match="model must be in a module if the study is read from text; got '__main__:bu"):
         study_spec_from(settings, "the request")
 
 
@@ -286,5 +286,5 @@ def test_a_model_in_place_of_a_builder_is_refused(tmp_path):
         def __call__(self): ...
 
     settings = {"name": "x", "model": Sequential(), "data": "a:b", "space": {}, "max_epochs": 1}
-    with pytest.raises(InputError, match=r"model: must be a function or its name as module:function, .*got Sequential"):
+    with pytest.raises(InputError, match=r"model must be a function or its name as module:function, .*got Sequential"):
         study_spec_from(settings, "the study")

@@ -73,7 +73,7 @@ def record_of(runs, *, spec=None, order=None, state="finished", **changes):
         "state": state,
         "combined": None,
         "replays": [],
-        "reason": "the budget is used" if state == "finished" else "",
+        "reason": "the budget is used up" if state == "finished" else "",
         "created_at": START,
         "ended_at": START if state == "finished" else None,
         "wall_seconds": 754.0,

@@ -116,7 +116,7 @@ def test_the_page_begins_with_the_answer(read, make_record, run):
     assert (
         "Trial 0 is the best: val_loss 2.000 (lower is better) in epoch 2 of 3. On the test data (looked at once), "
         "its model reached loss 2.250. The search cost 5 epochs in 3 trials (1 complete, 1 pruned, 1 failed) and 12.6 "
-        "minutes. The study is finished: the budget is used."
+        "minutes. The study is finished: the budget is used up."
     ) in page.words
 
 

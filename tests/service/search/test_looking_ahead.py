@@ -146,5 +146,5 @@ def test_trials_proposed_ahead_are_all_trained_in_the_end(spec_with):
         number = next(iter(desk.search.history.running))
         desk.report(number, 1, 0.5)
         desk.finish(number)
-    assert desk.search.conclude().reason == "the budget is used"
+    assert desk.search.conclude().reason == "the budget is used up"
     assert [trial.epochs for trial in desk.trials] == [1] * 6

@@ -97,7 +97,7 @@ def test_what_is_enqueued_when_the_budget_is_used_waits_for_an_extension(desk_wi
     desk = desk_with(max_epochs=2, budget={"trials": 1})
     desk.train([0.5, 0.4])
     assert desk.search.next() is None
-    assert desk.search.conclude().reason == "the budget is used"
+    assert desk.search.conclude().reason == "the budget is used up"
     params = {"rate": 0.5, "optimizer": "adam"}
     assert desk.search.requests.enqueue(1, params) is None
     assert desk.search.history.ended is not None

@@ -44,7 +44,7 @@ def test_a_study_with_a_limit_of_trials_ends_when_all_have_ended(desk_with):
         desk.report(number, 1, 0.5)
         desk.finish(number)
     assert desk.search.done
-    assert desk.search.conclude().reason == "the budget is used"
+    assert desk.search.conclude().reason == "the budget is used up"
     assert desk.search.next() is None
 
 
@@ -78,7 +78,7 @@ def test_when_time_is_up_trials_stop_at_their_next_report_and_nothing_is_given_o
         desk.lose(number)
     assert desk.search.done
     ended = desk.search.conclude()
-    assert (ended.failed, ended.reason) == (False, "the budget is used")
+    assert (ended.failed, ended.reason) == (False, "the budget is used up")
     assert states(desk) == [(TrialState.COMPLETE, "budget"), *[(TrialState.FAILED, "budget")] * 2]
     assert desk.trials[1].message == "it ended before its first epoch was complete"
 

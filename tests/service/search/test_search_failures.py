@@ -237,7 +237,7 @@ def test_a_reopened_study_can_finish(desk_with):
     for _ in range(2):
         desk.train([0.5])
     ended = desk.search.conclude()
-    assert (ended.failed, ended.reason) == (False, "the budget is used")
+    assert (ended.failed, ended.reason) == (False, "the budget is used up")
     later = desk.restored()
     assert later.search.history.ended == ended
 

@@ -37,7 +37,7 @@ def test_two_workers_and_three_trials_do_what_was_worked_out_by_hand(spec_with, 
     assert (result.epochs, result.trials, result.seconds) == (5, 3, 60.0)
     assert result.trained_seconds == 80.0
     assert result.idle_share == pytest.approx(1 / 3)
-    assert (result.best_value, result.chosen_value, result.reason) == (0.2, 0.2, "the budget is used")
+    assert (result.best_value, result.chosen_value, result.reason) == (0.2, 0.2, "the budget is used up")
     assert [result.reached(epoch) for epoch in (1, 2, 3)] == [3, 2, 0]
     assert (result.epochs_between(0, 1), result.epochs_between(1, 2)) == (3, 2)
     assert result.best_at(seconds=19.9) == 0.5

@@ -62,7 +62,7 @@ def test_a_direction_that_the_name_does_not_tell_is_asked_for(spec_with):
     with pytest.raises(InputError) as refused:
         study_spec_from(settings, "study.toml")
     assert str(refused.value) == (
-        "study.toml: objective.direction: must be minimize or maximize if the metric's name does not tell which is "
+        "study.toml: objective.direction must be minimize or maximize if the metric's name does not tell which is "
         'better; got none for \'val_my_score\': set direction = "maximize" if higher is better, else "minimize"'
     )
 

@@ -45,7 +45,7 @@ def message_for(**changes):
     return str(error.value)
 
 
-NAME_RULE = "name: must be 1 to 100 printable characters without spaces at the ends; got "
+NAME_RULE = "name must be 1 to 100 printable characters without spaces at the ends; got "
 REFERENCE_RULE = "must be written module:function, such as train:build; got "
 
 MESSAGES = [
@@ -65,8 +65,8 @@ MESSAGES = [
         {"space": {"x": {"type": "float", "low": 2, "high": 1}}},
         "space: x: low must be < high; got low=2.0, high=1.0; swap them",
     ),
-    ({"space": "digits"}, f"space: must be a table of parameters or one of {', '.join(SEARCH_SPACES)}; got 'digits'"),
-    ({"space": 3}, "space: must be a table of parameters or a name; got int"),
+    ({"space": "digits"}, f"space must be a table of parameters or one of {', '.join(SEARCH_SPACES)}; got 'digits'"),
+    ({"space": 3}, "space must be a table of parameters or a name; got int"),
     ({"max_epochs": 0}, "max_epochs must be greater than or equal to 1; got 0"),
     (
         {"batch_size": "batch"},
@@ -80,11 +80,11 @@ MESSAGES = [
     ),
     ({"model": LEFT_OUT}, "model is missing; every study needs this setting"),
     ({"model": LEFT_OUT, "data": LEFT_OUT}, "model is missing; every study needs this setting (and 1 more error)"),
-    ({"model": "train.build"}, f"model: {REFERENCE_RULE}'train.build'"),
-    ({"data": "train:"}, f"data: {REFERENCE_RULE}'train:'"),
-    ({"data": "my-code:load"}, f"data: {REFERENCE_RULE}'my-code:load'"),
-    ({"callbacks": ["train"]}, f"callbacks.0: {REFERENCE_RULE}'train'"),
-    ({"model": 3}, "model: must be a function or its name as module:function, because each trial calls it; got int: "
+    ({"model": "train.build"}, f"model {REFERENCE_RULE}'train.build'"),
+    ({"data": "train:"}, f"data {REFERENCE_RULE}'train:'"),
+    ({"data": "my-code:load"}, f"data {REFERENCE_RULE}'my-code:load'"),
+    ({"callbacks": ["train"]}, f"callbacks.0 {REFERENCE_RULE}'train'"),
+    ({"model": 3}, "model must be a function or its name as module:function, because each trial calls it; got int: "
         "return it from a function"),
     (
         {"budget": {"gpu_hours": 1}},
@@ -228,7 +228,7 @@ MESSAGES = [
     ({"objective": {"direction": "max"}}, "objective.direction must be 'minimize' or 'maximize'; got 'max'"),
     (
         {"resources": {"gpus": 1.5}},
-        "resources.gpus: must be a whole number if it is above 1, because Ray shares single GPUs only; got 1.5",
+        "resources.gpus must be a whole number if it is above 1, because Ray shares single GPUs only; got 1.5",
     ),
     ({"seed": -1}, "seed must be greater than or equal to 0; got -1"),
 ]  # fmt: skip
@@ -270,7 +270,7 @@ def test_a_function_that_no_file_holds_is_kept_beside_its_name_and_refused_as_te
     assert spec.model.function is build
     assert study_spec_from(spec.model_dump(), "a copy") == spec
     assert type(pickle.loads(pickle.dumps(spec.model))) is str
-    with pytest.raises(InputError, match="model: must be in a module if the study is read from text"):
+    with pytest.raises(InputError, match="model must be in a module if the study is read from text"):
         study_spec_from(spec.model_dump(mode="json"), "the stored one")
 
 

@@ -19,7 +19,7 @@ def login(
 ) -> None:
     """Log in to a server. This checks your token and keeps it.
 
-    Afterwards list, show, best, report, stop, extend and enqueue ask this server.
+    Afterwards the commands list, show, best, report, stop, extend and enqueue use this server.
     With --local they use this machine's database.
     """
     from bandstand.client.client import Client

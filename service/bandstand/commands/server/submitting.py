@@ -29,7 +29,7 @@ Priority = Annotated[int, typer.Option(help="Submissions with a higher number ru
 Labels = Annotated[
     list[str] | None,
     typer.Option(
-        "--label", help="Label key=value that a node must have to run the submission. Can be given several times."
+        "--label", help="Label key=value. Only nodes with this label run the submission. Can be given several times."
     ),
 ]
 
@@ -112,7 +112,7 @@ def submit_comparison(
 def watch(name: StudyOrComparisonName, url: Url = None, token_file: TokenFile = None) -> int:
     """Show the progress of a submitted study or comparison until it ends.
 
-    Ctrl-C stops the watching. The study goes on.
+    Ctrl-C ends only this display. The study goes on.
     """
     from bandstand.commands.server.server_from_options import open_client
 

@@ -87,12 +87,12 @@ def describe_rules(rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
         (
             Kind.OVERFIT,
             f"Validation ends worse than its best by clearly more than {rules.rise:.0%}, and training ends no worse "
-            "than in the epoch of that best.",
+            "than it was in validation's best epoch.",
         ),
         (
             Kind.STILL_LEARNING,
-            f"With twice as many epochs, validation would improve by clearly more than {rules.gain:.0%}, if it "
-            "continues as in its last three quarters.",
+            f"With twice as many epochs, validation would improve by clearly more than {rules.gain:.0%}, if the "
+            "trend of the last three quarters of its epochs goes on.",
         ),
         (
             Kind.UNDERFIT,
@@ -103,7 +103,7 @@ def describe_rules(rules: Rules | None = None) -> tuple[tuple[str, str], ...]:
             Kind.WELL_FIT,
             f"Validation has levelled off: it ends worse than its best by clearly less than {rules.no_rise:.0%}, and "
             f"with twice as many epochs it would improve by clearly less than {rules.no_gain:.0%}. Training no "
-            f"longer improves, it is ahead of validation by at most {rules.gap:.0%} of its improvement, and the "
+            f"longer improves, it is ahead of validation by at most {rules.gap:.0%} of training's improvement, and the "
             f"validation error is at most {rules.near:g} times the study's smallest.",
         ),
         (Kind.NOT_CLEAR, "None of these rules holds, or loss and metric contradict each other. There is no advice."),

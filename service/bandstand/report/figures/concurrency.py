@@ -37,8 +37,9 @@ PHASES = ("starting", "training")
 COLORS = {"starting": "#b08900", "training": "#2f80c9"}
 MEANINGS = {
     "starting": "building the model, reading a checkpoint, compiling",
-    "training": "epochs, and validation, reports and waiting for an answer between them",
-    "the rest": "writing checkpoints, handing over and idle time (of as many trainers as worked at the busiest moment)",
+    "training": "epochs; between them validation, reports and waiting for an answer",
+    "the rest": "writing checkpoints, handing over and idle time. Idle time is counted for as many trainers as worked "
+    "at the busiest moment.",
 }
 Array = NDArray[np.float64]
 

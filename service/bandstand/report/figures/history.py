@@ -186,7 +186,10 @@ def _caption(data: HistoryData) -> str:
             "another one has a better value."
         )
     if data.objective.epoch == "best":
-        parts.append("The line moves as soon as an epoch reaches a better value, so it can move before the marker.")
+        parts.append(
+            "The line moves at the epoch that reached the better value. The marker of that trial is where the trial "
+            "ended, which may be later."
+        )
     without = sum(point.value is None for point in data.points)
     if without:
         parts.append(f"The figure draws {counted(without, 'trial')} without a finite value at the bottom.")

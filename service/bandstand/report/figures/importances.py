@@ -184,8 +184,8 @@ def _caption(data: ImportanceData) -> str:
     else:
         values = f"the values of {counted(data.trials, 'trial')} after epoch {data.epoch}"
     parts = [
-        "The bars show how much of the differences between trials each parameter explains (fANOVA, as in Optuna), from "
-        f"{values}."
+        "The bars show how much of the differences between trials each parameter explains. They are computed by "
+        f"fANOVA, as in Optuna, from {values}."
     ]
     if data.epoch is not None:
         parts.append("Pruned trials are included, so all values are taken after the same number of epochs.")

@@ -223,9 +223,10 @@ def draw(record: StudyRecord, others: Sequence[StudyRecord] = ()) -> Drawing | s
 
 def _caption(data: ParallelData) -> str:
     parts = [
-        "Each line is a trial: it starts at its value at the top and runs down through its parameters, and its colour "
-        "shows its rank.",
-        "If the orange lines meet in one part of a row, that parameter matters and its best values lie there.",
+        "Each line is a trial. It starts at the top at the trial's value, and runs down through its parameters. "
+        "Its colour shows the trial's rank.",
+        "The orange lines are the best tenth of the trials. If they meet in one part of a row, that parameter "
+        "matters and its best values lie there.",
     ]
     if any(axis.conditional for axis in data.axes):
         parts.append(

@@ -151,7 +151,7 @@ def _caption(data: TrainersData) -> str:
     more = f" The figure has no line for {counted(data.left_out, 'more trainer')}." if data.left_out else ""
     paused = f" {cut_sentence(data.cuts)}" if data.cuts else ""
     return (
-        "Each line is a trainer, and its colours show the phase that took most of each moment (blank means idle). "
+        "Each line is a trainer. The colour at each moment shows the phase that took the most time (blank means idle). "
         "Starting is building the model, reading a checkpoint and compiling. Handing over is the time between the "
         "last epoch and the end of the trial: waiting for the verdict, writing the checkpoint and the model. A "
         "trainer that trains several trials at once has a line for each, and a trainer that replaces another has a "
