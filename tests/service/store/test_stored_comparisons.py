@@ -55,7 +55,7 @@ def test_studies_taken_from_before_are_remembered(store, name):
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are(store, name):
     store.plans.keep(plan_of([], 1, name=name))
-    with pytest.raises(ComparisonNotFoundError, match=f"there is no comparison 'none'.*the latest first: '{name}'"):
+    with pytest.raises(ComparisonNotFoundError, match=f"there is no comparison 'none'.*the latest are '{name}'"):
         store.plans.get("none")
 
 
