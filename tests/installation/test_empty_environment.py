@@ -6,14 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bandstand.store.store import Store
 from tests.service.client.servers import LoopbackServer
-from tests.service.store.written_study import make_spec, train
 
 ROOT = Path(__file__).parents[2]
 MOST_PACKAGES = 55
@@ -42,21 +40,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pytest.skip(f"no packages can be reached here: {tried.stderr.strip().splitlines()[-1]}")
         raise AssertionError(tried.stderr)
     return folder / "environment"
-
-
-@pytest.fixture(scope="module")
-def finished(store: Store) -> str:
-    spec = make_spec(name="of an empty environment")
-    train(store, spec, 3, end=True)
-    return spec.name
-
-
-@pytest.fixture(scope="module")
-def server(store: Store) -> Iterator[LoopbackServer]:
-    server = LoopbackServer(store)
-    server.start()
-    yield server
-    server.stop()
 
 
 def is_ours(name: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from bandstand.store.store import Store
 from deploy.releasing.packages import distributions_of
 from tests.installation.hiding import modules_hidden_beside, run_commands, run_python
 from tests.service.client.servers import LoopbackServer
-from tests.service.store.written_study import make_spec, train
 
 ROOT = Path(__file__).parents[2]
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -146,22 +144,6 @@ def test_without_an_extra_another_ones_modules_are_hidden() -> None:
     assert "ray" not in modules_hidden_beside("workers")
     assert run_python("import fastapi", "workers").returncode != 0
     assert util.find_spec("fastapi") is not None
-
-
-@pytest.fixture(scope="module")
-def finished(store: Store) -> str:
-    """The name of a study that has ended."""
-    spec = make_spec(name="of the base package")
-    train(store, spec, 3, end=True)
-    return spec.name
-
-
-@pytest.fixture(scope="module")
-def server(store: Store) -> Iterator[LoopbackServer]:
-    server = LoopbackServer(store)
-    server.start()
-    yield server
-    server.stop()
 
 
 def test_the_commands_of_the_base_package_work_without_any_extra(

@@ -5,6 +5,7 @@ Knows the command's options. Must not know how models are made or where they are
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -33,16 +34,16 @@ def model(
         raise InputError(
             f"study {name!r} has no model yet, because no trial has a value; `bandstand show` shows its state"
         )
-    if best.model_path is None and record.state == "running":
-        raise InputError(f"study {name!r} is running, and its best model is not saved yet: try again in a moment")
     if best.model_path is None:
+        if record.state == "running":
+            raise InputError(f"study {name!r} is running, and its best model is not saved yet: try again in a moment")
         raise InputError(f"study {name!r} has no model to write: {best.model_words}")
     try:
         content = stored_files.read(best.model_path)
     except FileNotFoundError:
         raise InputError(
             f"the model of study {name!r} must be at {best.model_path}, and the file is not there: train the model "
-            f"again with `bandstand replay {name}`"
+            f"again with `bandstand replay {shlex.quote(name)}`"
         ) from None
     stored_files.write(content, str(output.absolute()))
     typer.echo(f'{output}: the model of trial {best.number}; `keras.saving.load_model("{output}")` loads it')

@@ -139,11 +139,11 @@ class Assigner:
 
     async def _lose(self, name: str, trainer: TrainerHandle, assignment: Assignment, error: BaseException) -> None:
         """A trainer has died under an assignment."""
-        trial = assignment.trial
-        under_way = self.pool.died_with(name)
         if name in self._ended:
             await self._lose_silent(name, assignment)
             return
+        trial = assignment.trial
+        under_way = self.pool.died_with(name)
         verdict = await wait_for_verdict(trainer, error)
         epochs = {number: self._search.history.trials[number].checkpoint_epoch for number in under_way}
         blamed = self._deaths.are_due_to(trial, name, verdict, epochs)
