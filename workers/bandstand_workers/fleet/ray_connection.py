@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bandstand.errors import ClusterUnreachableError, InputError, LocalRayDiedError, one_line
-from bandstand.locations import ray_address
+from bandstand.locations import bandstand_home, ray_address
 from bandstand.report.text import counted
 from bandstand.study.study_spec import Resources
 from bandstand_workers.internals.ray_parts import dead_parts_of_ray
@@ -129,16 +129,28 @@ def _from_empty_folder() -> Iterator[None]:
     """Stand in an empty folder for a while.
 
     Ray puts the folder in which it is started before everything else that its actors import, and a local Ray's
-    processes go on standing in it. So it stays until this process ends.
+    processes go on standing in it. So it is one that is there for good: a killed process leaves nothing behind.
     """
-    folder = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
-    atexit.register(folder.cleanup)
     before = Path.cwd()
-    os.chdir(folder.name)
+    os.chdir(_empty_folder())
     try:
         yield
     finally:
         os.chdir(before)
+
+
+def _empty_folder() -> Path:
+    """The one in the home, else a temporary one that ends with this process."""
+    folder = bandstand_home() / "empty"
+    try:
+        folder.mkdir(mode=0o500, parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            return folder
+    except OSError:
+        pass  # a job on a cluster may have no home to write to
+    temporary = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
+    atexit.register(temporary.cleanup)
+    return Path(temporary.name)
 
 
 def check_room(resources: Resources, workers: int) -> None:
