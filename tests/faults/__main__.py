@@ -139,9 +139,8 @@ class Storm:
         self.figures["metrics"] += result["compared"]
         self.figures["largest"] = max(self.figures["largest"], result["largest"])
         if result["differing"]:
-            return [
-                f"{name}: {len(result['differing'])} metrics differ from an unbroken training: {result['differing'][:4]}"
-            ]
+            differing = result["differing"]
+            return [f"{name}: {len(differing)} metrics differ from an unbroken training: {differing[:4]}"]
         return []
 
     # -- around them --------------------------------------------------------------------------------------------------

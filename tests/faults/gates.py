@@ -15,15 +15,17 @@ import psycopg
 
 from bandstand.store.tables import SCHEMA
 
-__all__ = ["MOMENTS", "STEPS", "Gate", "install"]
+__all__ = ["END_STEPS", "MOMENTS", "STEPS", "Gate", "install"]
 
 MOMENTS = ("before", "after")
 _LOCK = (0x73746F72, 1)
 _STEPS_OF_EVENTS = (
-    "proposed", "promoted", "started", "checkpointed", "decided", "paused", "lost", "ended", "study_ended"
+    "proposed", "promoted", "started", "checkpointed", "decided", "paused", "lost", "ended"
 )  # fmt: skip
-STEPS = (*_STEPS_OF_EVENTS, "measured", "lease", "study", "forget", "optuna")
-"""Events by their kind; a measurement; a lease taken; the study's own row; checkpoints forgotten; Optuna's tables."""
+STEPS = (*_STEPS_OF_EVENTS, "measured", "lease", "forget", "optuna")
+"""Events by their kind; a measurement; a lease taken; checkpoints forgotten; Optuna's tables."""
+END_STEPS = ("study_ended", "study", "study", "forget", "optuna")
+"""Those at a study's end: its event, its own row with model and test result, its checkpoints, Optuna's tables."""
 _TABLES = {
     "event": (f"{SCHEMA}.event", "INSERT"),
     "measured": (f"{SCHEMA}.measurement", "INSERT"),

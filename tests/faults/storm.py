@@ -44,6 +44,8 @@ class StormedStudy:
     """Kills that this study gets."""
     findings: list[str] = field(default_factory=list)
     starts: int = 0
+    ends_left: int = 3
+    """Strikes that are kept for the study's last steps."""
     _process: subprocess.Popen[bytes] | None = None
     _struck: bool = False
     _at: float = 0.0
@@ -99,12 +101,12 @@ class StormedStudy:
         code = self._wait(self.strikes.rng.uniform(0.1, 3.0))
         if code is not None or time.monotonic() > until:
             return code
+        if calm and self.ends_left:
+            self.ends_left -= 1
+            self._note(self.strikes.strike_end(self._process.pid))
         if not calm and (self.strikes.rng.random() < _DESTRUCTIVE or self._wait_for_progress()):
             if self._process.poll() is None:
-                told = self.strikes.strike(self.strikes.draw(), self._process.pid)
-                if told is not None:
-                    self._struck, self._at = True, time.monotonic()
-                    self.log(f"  {self.strikes.total}: {told}")
+                self._note(self.strikes.strike(self.strikes.draw(), self._process.pid))
             self._have_server()
         self._look()
         if time.monotonic() - self._at > _HANG_SECONDS:
@@ -113,6 +115,11 @@ class StormedStudy:
             self._struck = True
             return self._process.wait() if self._process else -9
         return self._process.poll()
+
+    def _note(self, told: str | None) -> None:
+        if told is not None:
+            self._struck, self._at = True, time.monotonic()
+            self.log(f"  {self.strikes.total}: {told}")
 
     def _wait(self, seconds: float) -> int | None:
         assert self._process is not None

@@ -10,23 +10,26 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psutil
 import psycopg
 
-from tests.faults.gates import MOMENTS, STEPS, Gate
+from tests.faults.gates import END_STEPS, MOMENTS, STEPS, Gate
 from tests.faults.processes import KINDS, kind_of, living, of_kind
 
 __all__ = ["Strikes"]
 
-_GATE_SECONDS = 12.0
+_GATE_SECONDS = 6.0
+_END_SECONDS = 60.0
 _FREEZE_SECONDS = (0.3, 5.0)
 _WEIGHTS = {
-    "trainer": 5, "coordinator": 5, "workers": 3, "front": 2, "raylet": 2, "gcs": 2, "postmaster": 1, "backend": 3,
-    "group": 3, "all": 2, "freeze": 4, "terminated-backend": 2, "gate": 9,
+    "trainer": 4, "coordinator": 9, "workers": 2, "front": 1, "raylet": 1, "gcs": 1, "postmaster": 1, "backend": 3,
+    "group": 2, "all": 1, "freeze": 3, "terminated-backend": 3, "gate": 14,
 }  # fmt: skip
-_AT_GATES = ("coordinator", "coordinator", "coordinator", "trainer", "workers", "group", "raylet", "backend", "all")
+"""How often each is drawn; a new coordinator is there in seconds, a new Ray is not."""
+_AT_GATES = (*["coordinator"] * 6, *["backend"] * 2, "trainer", "workers", "group", "raylet", "all", "postmaster")
 
 
 @dataclass
@@ -51,6 +54,10 @@ class Strikes:
         """What to do next."""
         return self.rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
 
+    def strike_end(self, front: int) -> str | None:
+        """Wait for one of the last steps of a study, and strike there."""
+        return self._at_gate(front, END_STEPS, _END_SECONDS)
+
     def strike(self, what: str, front: int) -> str | None:
         """Do it; returns a line about it, None where there was nobody to strike.
 
@@ -59,7 +66,7 @@ class Strikes:
             front: the front process's id.
         """
         if what == "gate":
-            return self._at_gate(front)
+            return self._at_gate(front, STEPS, _GATE_SECONDS)
         if what == "freeze":
             return self._freeze()
         return self._kill(what, front)
@@ -129,11 +136,11 @@ class Strikes:
 
     # -- at durable steps ---------------------------------------------------------------------------------------------
 
-    def _at_gate(self, front: int) -> str | None:
-        step, moment, what = self.rng.choice(STEPS), self.rng.choice(MOMENTS), self.rng.choice(_AT_GATES)
+    def _at_gate(self, front: int, steps: Sequence[str], seconds: float) -> str | None:
+        step, moment, what = self.rng.choice(steps), self.rng.choice(MOMENTS), self.rng.choice(_AT_GATES)
         try:
             with Gate(self._connected(), step, moment) as gate:
-                if not gate.wait(_GATE_SECONDS):
+                if not gate.wait(seconds):
                     return self._miss()
                 told = self._kill(what, front)
         except psycopg.OperationalError:
