@@ -20,6 +20,7 @@ from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study_spec import StudySpec
+from bandstand.trials.code_fingerprint import CodePrint
 from bandstand.trials.data_fingerprint import describe_print
 from bandstand_workers.coordinator.environment import describe_environment
 from bandstand_workers.coordinator.recording.journal import Journal
@@ -55,7 +56,9 @@ class OpenedStudy:
         self._checkpoints_uri = checkpoints_uri
 
     @classmethod
-    async def open(cls, store: Store, spec: StudySpec, signals: Signals, checkpoints_uri: str) -> OpenedStudy:
+    async def open(
+        cls, store: Store, spec: StudySpec, signals: Signals, checkpoints_uri: str, code: CodePrint | None = None
+    ) -> OpenedStudy:
         """Claim a study, and stand where what is stored of it leads to.
 
         Args:
@@ -63,6 +66,7 @@ class OpenedStudy:
             spec: the study, which is made where it is not there.
             signals: are given when something changes.
             checkpoints_uri: folder under which checkpoints and models go.
+            code: that trains from now on; None where nothing is known of it.
 
         Raises:
             BandstandError: it cannot be claimed, say because another process has it.
@@ -74,10 +78,13 @@ class OpenedStudy:
         replayed = await asyncio.to_thread(store.replayed_data, spec.name)
         if replayed is not None and search.history.data is None:
             search.data.see(replayed)
+        former = await asyncio.to_thread(store.trained_code, spec)
         study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, checkpoints_uri)
         await asyncio.to_thread(writer.catch_up_mirror, search.history)
         if not events:
             search.begin()
+        if code is not None:
+            search.code.take(code, None if former is None else former.code)
         return study
 
     async def take_up(self) -> None:

@@ -24,8 +24,7 @@ class TrainerHandle(Protocol):
 
     prepare: RemoteMethod
     check: RemoteMethod
-    fingerprint: RemoteMethod
-    remarks: RemoteMethod
+    inputs: RemoteMethod
     train: RemoteMethod
     make_model: RemoteMethod
     combine: RemoteMethod
@@ -45,4 +44,4 @@ class CoordinatorHandle(Protocol):
     stop: RemoteMethod
     report: RemoteMethod
     checkpointed: RemoteMethod
-    take_data: RemoteMethod
+    take_inputs: RemoteMethod

@@ -28,6 +28,7 @@ from bandstand.running.live_display import PlainDisplay
 from bandstand.running.messages import Instructions, Message, StudyAtRest, StudyNote, StudyStarted
 from bandstand.store.store import Store
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
+from bandstand.study.users_code.code_print import code_print
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.submissions.job_instructions import JobInstructions, begin_job, must_stop, refuse_job
 from bandstand_workers.running.stop_request import StopRequest
@@ -90,6 +91,8 @@ class _ClusterJob:
             checkpoints_uri=checkpoints_uri(),
             labels=self._order.labels,
             data_may_differ=self._order.data_may_differ,
+            code_may_differ=True,  # the job has one copy, which whoever gave it new code has chosen
+            code_prints={spec.name: code_print(spec, [PROJECT_FOLDER]) for spec in self._order.specs},
         )
         self._obey_signals()
         self._draw(lambda: self._display.starting(self._order.specs))

@@ -58,7 +58,7 @@ def run_under_tune(run: TuneRun) -> StudyOutcome:
 
 def _run_by_calls(run: TuneRun, folder: Path) -> StudyOutcome:
     coordinator, url_file = start_coordinator(
-        TuneCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.data_may_differ
+        TuneCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.conditions
     )
     try:
         outcome = coordinator.run_checked.remote(run.workers)

@@ -15,6 +15,7 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError
+from bandstand.running.messages import Conditions
 from bandstand.search.protocol import Assignment
 from bandstand.strategies.policies.population import changes
 from bandstand.strategies.strategy import Promotion, Proposal, Retirement
@@ -24,7 +25,7 @@ from bandstand_workers.coordinator.coordinator import Coordinator
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
-from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.messages import Outcome
 
@@ -78,9 +79,9 @@ class MemberInterval:
 class PopulationRun(StudyRun):
     """A run whose members are Tune's trials. A *member* here is the id of a Tune trial."""
 
-    def __init__(self, study: OpenedStudy, data: DataCheck, workers: int):
+    def __init__(self, study: OpenedStudy, inputs: InputsCheck, workers: int):
         """As `StudyRun`; so many members train at the same time at most."""
-        super().__init__(study, data, Assigner(study, data), always_trains=True)
+        super().__init__(study, inputs, Assigner(study, inputs), always_trains=True)
         self._workers = workers
         self._places = asyncio.Semaphore(workers)
         self._pool = self.assigner.pool
@@ -119,7 +120,7 @@ class PopulationRun(StudyRun):
     async def close(self, trainers: Mapping[str, TrainerHandle]) -> None:
         """Let the study end; these make and test its model."""
         for name, trainer in trainers.items():
-            if await self.data.admits(name, trainer):
+            if await self.inputs.admits(name, trainer):
                 self._pool.join(name, trainer)
         self._is_over = True
         self.study.signals.wake()
@@ -256,15 +257,15 @@ class PopulationCoordinator(Coordinator):
     """The actor of a `PopulationRun`."""
 
     def __init__(
-        self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool, workers: int
+        self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, conditions: Conditions, workers: int
     ):
         """As `Coordinator`; so many members train at the same time at most."""
-        super().__init__(url_file, spec, checkpoints_uri, data_may_differ)
+        super().__init__(url_file, spec, checkpoints_uri, conditions)
         self._workers = workers
 
     def make_run(self, study: OpenedStudy) -> PopulationRun:
         """As `Coordinator.make_run`."""
-        return PopulationRun(study, self.make_data_check(study), self._workers)
+        return PopulationRun(study, self.make_inputs_check(study), self._workers)
 
     @property
     def _population(self) -> PopulationRun:

@@ -133,8 +133,7 @@ class TuneTrainer:
         self.combine: RemoteMethod = _Method(calls, "combine")
         self.evaluate: RemoteMethod = _Method(calls, "evaluate")
         self.check: RemoteMethod = _Method(calls, "check")
-        self.fingerprint: RemoteMethod = _Method(calls, "fingerprint")
-        self.remarks: RemoteMethod = _Method(calls, "remarks")
+        self.inputs: RemoteMethod = _Method(calls, "inputs")
         self.baseline_memory_bytes: RemoteMethod = _Method(calls, "baseline_memory_bytes")
         self.memory_bytes: RemoteMethod = _Method(calls, "memory_bytes")
 

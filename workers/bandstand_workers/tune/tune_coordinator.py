@@ -12,12 +12,12 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError, InputError, ServiceError
-from bandstand.running.messages import RunRefused, StudyOutcome
+from bandstand.running.messages import Conditions, RunRefused, StudyOutcome
 from bandstand_workers.coordinator.coordinator import Coordinator
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
-from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.tune.trainer_calls import Suggestion, TrainerCall, TrainerCalls, TuneTrainer, TuneTrainers
 
@@ -27,21 +27,21 @@ __all__ = ["TuneCoordinator", "TuneCoordinatorActor"]
 class TuneCoordinator(Coordinator):
     """Runs a study by trainers that have one call at a time, which Tune finds a process for."""
 
-    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool = False):
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, conditions: Conditions):
         """As `Coordinator`."""
-        super().__init__(url_file, spec, checkpoints_uri, data_may_differ)
+        super().__init__(url_file, spec, checkpoints_uri, conditions)
         self._calls = TrainerCalls()
         self._trainers = TuneTrainers(self._calls)
         self._checked = asyncio.Event()
 
     def make_run(self, study: OpenedStudy) -> StudyRun:
         """As `Coordinator.make_run`."""
-        data = self.make_data_check(study)
-        return StudyRun(study, data, _TuneAssigner(study, data, self._trainers))
+        inputs = self.make_inputs_check(study)
+        return StudyRun(study, inputs, _TuneAssigner(study, inputs, self._trainers))
 
-    def make_data_check(self, study: OpenedStudy) -> DataCheck:
-        """As `Coordinator.make_data_check`."""
-        return _DataOfProcesses(study, may_differ=self.data_may_differ)
+    def make_inputs_check(self, study: OpenedStudy) -> InputsCheck:
+        """As `Coordinator.make_inputs_check`."""
+        return _InputsOfProcesses(study, self.conditions)
 
     # -- for the process that runs studies --------------------------------------------------------------------------
 
@@ -83,19 +83,19 @@ class TuneCoordinator(Coordinator):
         self._calls.complete(call)
 
 
-class _DataOfProcesses(DataCheck):
+class _InputsOfProcesses(InputsCheck):
     """The trainers are no processes: each of Tune's asks `take` before its first training."""
 
     async def passes(self, name: str, trainer: TrainerHandle) -> bool:
-        """As `DataCheck.passes`."""
+        """As `InputsCheck.passes`."""
         return True
 
 
 class _TuneAssigner(Assigner):
     """Gives assignments to stand-ins, for which Tune chooses the process, whatever that remembers."""
 
-    def __init__(self, study: OpenedStudy, data: DataCheck, trainers: TuneTrainers):
-        super().__init__(study, data)
+    def __init__(self, study: OpenedStudy, inputs: InputsCheck, trainers: TuneTrainers):
+        super().__init__(study, inputs)
         self._trainers = trainers
 
     def preferred(self, name: str) -> set[int]:

@@ -17,8 +17,8 @@ from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.coordinator.time_use import TimeUse
 from bandstand_workers.coordinator.trainers.affinity import Affinity
-from bandstand_workers.coordinator.trainers.data_check import DataCheck
 from bandstand_workers.coordinator.trainers.deaths import Deaths
+from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.coordinator.trainers.silence import Overdue, Silence
 from bandstand_workers.coordinator.trainers.trainer_pool import TrainerPool
 from bandstand_workers.fleet.handles import TrainerHandle
@@ -37,12 +37,12 @@ _AHEAD, _AHEAD_LIMIT = 4, 32
 class Assigner:
     """The trainers of one study at work, each with as many assignments as it trains trials at once."""
 
-    def __init__(self, study: OpenedStudy, data: DataCheck):
+    def __init__(self, study: OpenedStudy, inputs: InputsCheck):
         """No trainer is there yet.
 
         Args:
             study: what is trained.
-            data: says whether the study has stopped because of a trainer's data.
+            inputs: says whether the study has stopped because of a trainer's data or code.
         """
         spec = study.spec
         self.pool = TrainerPool(spec.resources.trials_at_once)
@@ -50,7 +50,7 @@ class Assigner:
         self._study = study
         self._search = study.search
         self._signals = study.signals
-        self._data = data
+        self._inputs = inputs
         self._serving: dict[str, asyncio.Task[None]] = {}  # by seat
         self._baseline_memory: dict[str, int] = {}
         # Where there is a GPU, XLA may compile, for batches of one size.
@@ -163,8 +163,8 @@ class Assigner:
     async def _fail(self, assignment: Assignment, error: Any) -> None:
         """A trainer has raised, other than by what it trained."""
         trial, attempt = assignment.trial, assignment.attempt
-        if self._data.refusal is not None:
-            self._search.lost(trial, attempt, self._data.refusal, blamed=False)
+        if self._inputs.refusal is not None:
+            self._search.lost(trial, attempt, self._inputs.refusal, blamed=False)
         else:
             self._search.fail(trial, attempt, "internal", one_line(error.cause or error), detail=str(error)[-20_000:])
         await self._study.journal.durable()
