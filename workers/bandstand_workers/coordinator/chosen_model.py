@@ -102,7 +102,7 @@ class ChosenModel:
         if combined.taken and combined.uri and row.model_uri != combined.uri:
             await self._take(best, combined.uri)
         elif combined.uri and not combined.taken:
-            await asyncio.to_thread(stored_files.delete, combined.uri)
+            await asyncio.to_thread(stored_files.try_to_delete, combined.uri)
 
     async def _weighed(
         self, best: Trial, combination: Combination, snapshot: str | None, trainers: list[TrainerHandle]
@@ -168,7 +168,7 @@ class ChosenModel:
         epoch = self._search.history.result_epoch(best)
         await self._study.set_columns(model_uri=uri, model_trial=best.number, model_epoch=epoch)
         if row.model_uri not in (None, uri):
-            await asyncio.to_thread(stored_files.delete, row.model_uri)
+            await asyncio.to_thread(stored_files.try_to_delete, row.model_uri)
 
     async def _note(self, words: str, error: str | None) -> None:
         """Tell the user that something has failed, if it has."""

@@ -22,6 +22,7 @@ from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study_spec import StudySpec
 from bandstand.trials.data_fingerprint import describe_print
 from bandstand_workers.coordinator.environment import describe_environment
+from bandstand_workers.coordinator.recording.folder_sweep import FolderSweep
 from bandstand_workers.coordinator.recording.journal import Journal
 from bandstand_workers.coordinator.recording.outcomes import Outcomes
 from bandstand_workers.coordinator.recording.pauses import Pauses
@@ -41,7 +42,7 @@ class OpenedStudy:
         writer: StudyWriter,
         journal: Journal,
         signals: Signals,
-        checkpoints_uri: str,
+        folder: str,
     ):
         """Use `open`."""
         self.spec = spec
@@ -52,7 +53,8 @@ class OpenedStudy:
         self.pauses = Pauses(search)
         self.outcomes = Outcomes(search, writer, journal, self.pauses)
         self.requests = UserRequests(search, writer, journal)
-        self._checkpoints_uri = checkpoints_uri
+        self.sweep = FolderSweep(search, writer, journal)
+        self._folder = folder
 
     @classmethod
     async def open(cls, store: Store, spec: StudySpec, signals: Signals, checkpoints_uri: str) -> OpenedStudy:
@@ -74,7 +76,8 @@ class OpenedStudy:
         replayed = await asyncio.to_thread(store.replayed_data, spec.name)
         if replayed is not None and search.history.data is None:
             search.data.see(replayed)
-        study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, checkpoints_uri)
+        folder = await asyncio.to_thread(writer.take_folder, checkpoints_uri)
+        study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, folder)
         await asyncio.to_thread(writer.catch_up_mirror, search.history)
         if not events:
             search.begin()
@@ -83,6 +86,7 @@ class OpenedStudy:
     async def take_up(self) -> None:
         """Let the study go on from where it stands."""
         history = self.search.history
+        await self.sweep.begin()
         if history.ended is not None and history.ended.failed:
             self.search.reopen()  # whoever runs it again has mended something
         for trial in history.trials:
@@ -121,7 +125,7 @@ class OpenedStudy:
 
     def folder_of(self, trial: int) -> str:
         """Where a trial's files go."""
-        return stored_files.trial_place(self._checkpoints_uri, self.writer.study_id, trial)
+        return stored_files.trial_place(self._folder, trial)
 
     async def resume_uri(self, assignment: Assignment) -> str | None:
         """Where the checkpoint is that an assignment begins from; None where it begins with none, or none is left."""

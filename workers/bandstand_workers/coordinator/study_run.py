@@ -113,7 +113,7 @@ class StudyRun:
         await self.study.journal.durable()
         self.study.signals.wake()
         if not wanted and error is None:
-            await asyncio.to_thread(stored_files.delete, uri)
+            await asyncio.to_thread(stored_files.try_to_delete, uri)
 
     # -- its end ------------------------------------------------------------------------------------------------------
 
@@ -150,6 +150,7 @@ class StudyRun:
 
     async def _stopped(self) -> StudyOutcome | RunRefused:
         await ChosenModel(self.study).keep(self.assigner.pool.trainers.values())
+        await self.study.sweep.end(self.assigner.pool.trainers.values())
         if self.data.refusal is not None:
             return await self._refused()
         await self.study.set_columns(state="stopped")
@@ -160,6 +161,8 @@ class StudyRun:
         if not ended.failed:
             await ChosenModel(study).settle(self.assigner.pool.trainers.values())
             await study.journal.forget_checkpoints()  # a failed one may be run again, from where its trials stand
+        # Before the study is marked as finished: one that is killed here is taken up again, and comes to this again.
+        await study.sweep.end(self.assigner.pool.trainers.values())
         outcome = StudyOutcome(state="failed" if ended.failed else "finished", reason=ended.reason)
         await study.set_columns(state=outcome.state, reason=outcome.reason)
         if not ended.failed:

@@ -132,6 +132,7 @@ class TuneTrainer:
         self.make_model: RemoteMethod = _Method(calls, "make_model")
         self.combine: RemoteMethod = _Method(calls, "combine")
         self.evaluate: RemoteMethod = _Method(calls, "evaluate")
+        self.wait_for_checkpoints: RemoteMethod = _Nothing()  # its process does so after each call
         self.check: RemoteMethod = _Method(calls, "check")
         self.fingerprint: RemoteMethod = _Method(calls, "fingerprint")
         self.remarks: RemoteMethod = _Method(calls, "remarks")
@@ -153,6 +154,16 @@ class _Method:
             _, assignment, *_ = arguments
             config = {"trial": assignment.trial, "attempt": assignment.attempt, "params": dict(assignment.params)}
         return self._calls.ask(self._name, arguments, config)
+
+
+class _Nothing:
+    """Called like a method of an actor handle that has nothing to do."""
+
+    def remote(self, *arguments: Any) -> asyncio.Future[Any]:
+        """A call that has ended."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
 
 class TuneTrainers:
