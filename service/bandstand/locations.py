@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bandstand.errors import InputError
 
-__all__ = ["bandstand_home", "checkpoints_uri", "database_url", "ray_address", "ray_job_server"]
+__all__ = ["bandstand_home", "checkpoints_uri", "database_url", "keeps_ray_files", "ray_address", "ray_job_server"]
 
 
 def bandstand_home() -> Path:
@@ -34,6 +34,11 @@ def ray_address() -> str | None:
     """The address of the Ray cluster: RAY_ADDRESS, or None for a local Ray that Bandstand starts."""
     address = os.environ.get("RAY_ADDRESS") or None
     return None if address == "local" else address
+
+
+def keeps_ray_files() -> bool:
+    """Whether the files of a local Ray, its logs among them, stay when its run has ended: BANDSTAND_KEEP_RAY_FILES."""
+    return os.environ.get("BANDSTAND_KEEP_RAY_FILES", "") not in ("", "0")
 
 
 def ray_job_server() -> str | None:

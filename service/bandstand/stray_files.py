@@ -48,9 +48,7 @@ def files_in(folder: str) -> list[StoredFile]:
     return found
 
 
-def strays_in(
-    folder: str, named: Collection[str], may_be_named: Collection[tuple[int, int]] = ()
-) -> list[StoredFile]:
+def strays_in(folder: str, named: Collection[str], may_be_named: Collection[tuple[int, int]] = ()) -> list[StoredFile]:
     """The files of a study's folder that can go.
 
     Args:
@@ -76,7 +74,7 @@ def remove_strays(folder: str, named: Collection[str], may_be_named: Collection[
             for place in os.scandir(path):
                 if _TRIAL.fullmatch(place.name):
                     with suppress(OSError):  # it holds something
-                        os.rmdir(place)
+                        Path(place).rmdir()
             path.rmdir()
     return gone
 

@@ -103,7 +103,9 @@ def test_a_file_that_cannot_be_removed_does_not_keep_the_others(
     assert "cannot be removed" in caplog.text
 
 
-def test_a_file_that_could_not_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_could_not_be_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 

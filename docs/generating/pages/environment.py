@@ -20,6 +20,11 @@ FOR_USERS = {
         "`s3://bucket/folder`.",
         "`checkpoints` in `BANDSTAND_HOME`",
     ),
+    "BANDSTAND_KEEP_RAY_FILES": (
+        "`1` keeps the files of a local Ray, its logs among them, when its run has ended. They are in "
+        "`bandstand-ray-…` in the folder for temporary files.",
+        "none; they are removed",
+    ),
     "BANDSTAND_DATA": (
         "Folder with local copies of data sets and of recorded learning curves.",
         "none; Keras downloads",

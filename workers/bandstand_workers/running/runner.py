@@ -7,7 +7,7 @@ how a study is run.
 from __future__ import annotations
 
 from bandstand.running.messages import Instructions, Tell
-from bandstand_workers.fleet.ray_connection import check_room, connect_ray, local_ray_lives, protect_local_ray
+from bandstand_workers.fleet.ray_connection import check_room, connect_ray, leave_ray, protect_local_ray
 from bandstand_workers.running.stop_request import StopRequest
 
 __all__ = ["run_job"]
@@ -34,8 +34,6 @@ def run_job(job: Instructions, database_url: str, stop: StopRequest, tell: Tell)
         from bandstand_workers.tune.environment import prepare_tune
 
         prepare_tune()
-    import ray
-
     from bandstand_workers.fleet.first_trainer import NotBegunError
     from bandstand_workers.running.studies_in_turn import run_in_turn
 
@@ -48,5 +46,4 @@ def run_job(job: Instructions, database_url: str, stop: StopRequest, tell: Tell)
     except NotBegunError:
         return
     finally:
-        if local_ray_lives():  # a dead one would be waited for
-            ray.shutdown()
+        leave_ray()

@@ -82,9 +82,18 @@ def run_server(store: Store, child: DispatcherProcess | None, listening: socket.
         _announce(store, listening, tls is not None)
         if child is not None:
             child.start()
+        threading.Thread(target=_remove_leftovers, args=(store,), daemon=True).start()
 
     _AnnouncingServer(config, begin).run(sockets=[listening])
     return INTERRUPTED if signal.SIGINT in caught else 0
+
+
+def _remove_leftovers(store: Store) -> None:
+    """Remove what deletions have left, of which a server was killed before their files were gone."""
+    try:
+        remove_leftovers(store.database)
+    except BandstandError as error:
+        _log.warning("files of deleted studies stay for now: %s", error)
 
 
 def server_config(app: Callable[..., Any], transport: Transport) -> uvicorn.Config:
