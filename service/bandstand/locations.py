@@ -7,7 +7,15 @@ from pathlib import Path
 
 from bandstand.errors import InputError
 
-__all__ = ["bandstand_home", "checkpoints_uri", "database_url", "keeps_ray_files", "ray_address", "ray_job_server"]
+__all__ = [
+    "bandstand_home",
+    "checkpoints_limit",
+    "checkpoints_uri",
+    "database_url",
+    "keeps_ray_files",
+    "ray_address",
+    "ray_job_server",
+]
 
 
 def bandstand_home() -> Path:
@@ -23,6 +31,27 @@ def checkpoints_uri() -> str:
     """The absolute path or fsspec URL of checkpoints and models: BANDSTAND_CHECKPOINTS, or a folder of the home."""
     uri = os.environ.get("BANDSTAND_CHECKPOINTS") or str(bandstand_home() / "checkpoints")
     return uri if "://" in uri else str(Path(uri).absolute())
+
+
+def checkpoints_limit() -> int | None:
+    """How many bytes all checkpoints and models together may take: BANDSTAND_CHECKPOINTS_GB, or None for no limit.
+
+    Raises:
+        InputError: it is no number above 0.
+    """
+    text = os.environ.get("BANDSTAND_CHECKPOINTS_GB") or None
+    if text is None:
+        return None
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise InputError(
+            f"BANDSTAND_CHECKPOINTS_GB must be a number of gigabytes above 0; got {text!r}: set it to say 50, or unset "
+            "it for no limit"
+        )
+    return round(limit * 1e9)
 
 
 def database_url() -> str | None:

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from bandstand import stored_files
 
-__all__ = ["StoredFile", "files_in", "remove_strays", "strays_in"]
+__all__ = ["StoredFile", "bytes_below", "files_in", "folders_in", "remove_strays", "strays_in"]
 
+_STUDY = re.compile(r"study-\d+(-[0-9a-f]{8})?")
 _TRIAL = re.compile(r"trial-\d{5,}")
 _OURS = re.compile(
-    r"(?:epoch-\d{4,}-attempt-(?P<attempt>\d+)|model-attempt-\d+|average|ensemble)"
+    r"(?:(?:epoch-\d{4,}|model)-attempt-(?P<attempt>\d+)|average|ensemble)"
     r"(?:\.\d+\.unfinished|(?:\.\d+\.unfinished)?(?:\.checkpoint|\.keras|\.weights\.h5))"
 )
 
@@ -32,7 +33,7 @@ class StoredFile:
     """Its path or URL, as the database would name it."""
     trial: int
     attempt: int | None
-    """The attempt that wrote this checkpoint; None for other files."""
+    """The trial's attempt that wrote it; None for a combined model."""
     bytes: int
 
 
@@ -48,13 +49,36 @@ def files_in(folder: str) -> list[StoredFile]:
     return found
 
 
+def folders_in(checkpoints_uri: str) -> list[str]:
+    """The folders of studies, of whatever database, in the place where all studies' files are."""
+    path = _local(checkpoints_uri)
+    if path is not None:
+        names = [one.name for one in os.scandir(path) if one.is_dir()] if path.is_dir() else []
+    else:
+        import fsspec
+
+        fs, remote = fsspec.core.url_to_fs(checkpoints_uri)
+        fs.invalidate_cache(remote)
+        names = [one.rstrip("/").rpartition("/")[2] for one in fs.ls(remote, detail=False)] if fs.exists(remote) else []
+    return [f"{checkpoints_uri}/{name}" for name in sorted(names) if _STUDY.fullmatch(name)]
+
+
+def bytes_below(checkpoints_uri: str) -> int:
+    """How much Bandstand's files take of the place where all studies' files are.
+
+    Raises:
+        Exception: it cannot be looked through.
+    """
+    return sum(file.bytes for folder in folders_in(checkpoints_uri) for file in files_in(folder))
+
+
 def strays_in(folder: str, named: Collection[str], may_be_named: Collection[tuple[int, int]] = ()) -> list[StoredFile]:
     """The files of a study's folder that can go.
 
     Args:
         folder: of the study.
         named: what the database names.
-        may_be_named: trials with their attempts that still train, whose checkpoints the database may name in a moment.
+        may_be_named: trials with their attempts that still train, whose files the database may name in a moment.
     """
     return [
         file for file in files_in(folder) if file.uri not in named and (file.trial, file.attempt) not in may_be_named

@@ -6,14 +6,16 @@ kept waiting for a disk that is full.
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from bandstand.running.command_lines import is_alive
 
-__all__ = ["BoundedLog", "remove_old_logs"]
+__all__ = ["BoundedLog", "BoundedText", "remove_old_logs"]
 
 _FILE_BYTES = 8 * 1024**2
 _OLDER_FILES = 2
@@ -68,6 +70,36 @@ class BoundedLog:
 
     def _older(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
+
+
+class BoundedText(io.TextIOBase):
+    """A stream that passes on so many characters, then says that it drops the rest.
+
+    For what another program keeps in one file: that file cannot be begun anew by us.
+    """
+
+    def __init__(self, stream: TextIO, characters: int):
+        """Nothing is passed on yet."""
+        self._stream = stream
+        self._left = characters
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, text: str) -> int:
+        """As a stream's."""
+        if self._left > 0:
+            self._stream.write(text[: self._left])
+            if len(text) > self._left:
+                self._stream.write("\n… what is printed from here on is dropped\n")
+                self._stream.flush()
+        self._left -= len(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As a stream's."""
+        self._stream.flush()
 
 
 def remove_old_logs(folder: Path, kept: int = _KEPT_LOGS) -> None:

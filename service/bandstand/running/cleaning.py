@@ -32,7 +32,6 @@ from bandstand.stray_files import StoredFile
 
 __all__ = ["Finding", "Remains", "find_remains"]
 
-_STUDY = re.compile(r"study-\d+(-[0-9a-f]{8})?")
 _URL_FILE = re.compile(r"bandstand-[a-z0-9_]{8}")
 _URL_FILE_SECONDS = 3600.0
 """A coordinator removes its file once it has read it, which is the first that it does."""
@@ -163,7 +162,7 @@ def _files_of(store: Store, study_id: int) -> tuple[list[str], list[str]]:
 def _look_at_unknown(known: set[str], sole_database: bool, found: Remains) -> None:
     """Find the folders of studies that are not in the database."""
     root = checkpoints_uri()
-    for folder in _try(found, root, lambda: _folders_in(root)) or []:
+    for folder in _try(found, root, lambda: stray_files.folders_in(root)) or []:
         if folder in known:
             continue
         files = _try(found, folder, lambda folder=folder: stray_files.files_in(folder))
@@ -182,19 +181,6 @@ def _look_at_unknown(known: set[str], sole_database: bool, found: Remains) -> No
                 f"{_counted(files)} in {folder}, because that study is not in this database and may be in another "
                 "one: add --sole-database if there is none"
             )
-
-
-def _folders_in(root: str) -> list[str]:
-    local = root.removeprefix("file://")
-    if "://" not in local:
-        path = Path(local)
-        names = [one.name for one in path.iterdir() if one.is_dir()] if path.is_dir() else []
-    else:
-        import fsspec
-
-        fs, remote = fsspec.core.url_to_fs(root)
-        names = [one.rstrip("/").rpartition("/")[2] for one in fs.ls(remote, detail=False)] if fs.exists(remote) else []
-    return [f"{root}/{name}" for name in sorted(names) if _STUDY.fullmatch(name)]
 
 
 def _look_at_deleted(store: Store, found: Remains) -> None:

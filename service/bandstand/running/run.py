@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import BandstandError, InputError, LocalRayDiedError, ServiceError, StudyFailedError
-from bandstand.locations import checkpoints_uri, database_url, ray_address
+from bandstand.locations import checkpoints_limit, checkpoints_uri, database_url, ray_address
 from bandstand.running.extras_for_training import require_training
 from bandstand.running.live_display import Display, NoDisplay, make_display
 from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
@@ -194,8 +194,10 @@ def _check_place(options: RunOptions, specs: Sequence[StudySpec]) -> None:
     """Refuse what cannot be run where the environment says.
 
     Raises:
-        InputError: no worker, a cluster without a database that it can reach, or files that only this machine has.
+        InputError: no worker, a limit that is no number, a cluster without a database that it can reach, or files that
+            only this machine has.
     """
+    checkpoints_limit()
     if options.workers is not None and options.workers < 1:
         raise InputError(f"workers must be at least 1; got {options.workers}")
     if ray_address() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bandstand.running.bounded_log import BoundedLog, remove_old_logs
+from bandstand.running.bounded_log import BoundedLog, BoundedText, remove_old_logs
 from bandstand.running.child_death import end_of_log
 
 BOMB = """
@@ -51,6 +52,14 @@ def test_a_process_is_not_kept_waiting_by_a_log_that_cannot_be_written(
 
     monkeypatch.setattr(BoundedLog, "_write", full)
     run_into(BoundedLog(tmp_path / "run.log"), BOMB)
+
+
+def test_a_job_s_prints_end_at_a_limit_and_say_so() -> None:
+    file = io.StringIO()
+    stream = BoundedText(file, 10)
+    for _ in range(1000):
+        print("1234567", file=stream, flush=True)
+    assert file.getvalue() == "1234567\n12\n… what is printed from here on is dropped\n"
 
 
 def test_logs_of_ended_runs_go_but_for_the_newest_and_for_those_of_runs_that_live(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import ray
 
 from bandstand import stored_files
+from bandstand.locations import checkpoints_limit
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store.store import Store
@@ -22,6 +23,7 @@ from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study_spec import StudySpec
 from bandstand.trials.data_fingerprint import describe_print
 from bandstand_workers.coordinator.environment import describe_environment
+from bandstand_workers.coordinator.recording.checkpoint_limit import CheckpointLimit
 from bandstand_workers.coordinator.recording.folder_sweep import FolderSweep
 from bandstand_workers.coordinator.recording.journal import Journal
 from bandstand_workers.coordinator.recording.outcomes import Outcomes
@@ -43,6 +45,7 @@ class OpenedStudy:
         journal: Journal,
         signals: Signals,
         folder: str,
+        limit: int | None = None,
     ):
         """Use `open`."""
         self.spec = spec
@@ -54,6 +57,8 @@ class OpenedStudy:
         self.outcomes = Outcomes(search, writer, journal, self.pauses)
         self.requests = UserRequests(search, writer, journal)
         self.sweep = FolderSweep(search, writer, journal)
+        self.limit = CheckpointLimit(search, journal, self.sweep, folder.rpartition("/")[0], limit)
+        self.stop_reason = "it was stopped before its budget was used"
         self._folder = folder
 
     @classmethod
@@ -77,7 +82,7 @@ class OpenedStudy:
         if replayed is not None and search.history.data is None:
             search.data.see(replayed)
         folder = await asyncio.to_thread(writer.take_folder, checkpoints_uri)
-        study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, folder)
+        study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, folder, checkpoints_limit())
         await asyncio.to_thread(writer.catch_up_mirror, search.history)
         if not events:
             search.begin()
@@ -97,8 +102,11 @@ class OpenedStudy:
         if self.signals.stop_requested:
             self.search.stop()
 
-    def stop(self) -> None:
-        """Pause what is under way, then end; the study can be taken up again."""
+    def stop(self, reason: str | None = None) -> None:
+        """Pause what is under way, then end; the study can be taken up again. `reason` if no user wanted it."""
+        if reason is not None:
+            self.stop_reason = reason
+            self.search.note(reason)
         self.signals.stop_requested = True
         self.search.stop()
         self.signals.wake()

@@ -138,6 +138,7 @@ class StudyRun:
     async def _conclude(self) -> StudyOutcome | RunRefused | None:
         """What came of the study; None where a user has asked for more meanwhile, so that it goes on."""
         self._heartbeat.takes_requests = False
+        await self.study.limit.rest()
         self._heartbeat.account()
         ended = self._search.conclude()
         await self.study.journal.durable()
@@ -154,7 +155,7 @@ class StudyRun:
         if self.data.refusal is not None:
             return await self._refused()
         await self.study.set_columns(state="stopped")
-        return StudyOutcome(state="stopped", reason="it was stopped before its budget was used")
+        return StudyOutcome(state="stopped", reason=self.study.stop_reason)
 
     async def _ended(self, ended: StudyEnded) -> StudyOutcome | None:
         study = self.study

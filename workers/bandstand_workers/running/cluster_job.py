@@ -24,6 +24,7 @@ from bandstand.errors import (
 )
 from bandstand.locations import checkpoints_uri, database_url
 from bandstand.log_lines import begin_logging
+from bandstand.running.bounded_log import BoundedText
 from bandstand.running.live_display import PlainDisplay
 from bandstand.running.messages import Instructions, Message, StudyAtRest, StudyNote, StudyStarted
 from bandstand.store.store import Store
@@ -37,6 +38,8 @@ __all__ = ["run_cluster_job"]
 _LOOK_SECONDS = 1.0
 _STOP_GRACE_SECONDS = 40.0
 """What trials may take to come to the end of their epochs; Ray ends a job that is stopped after 60 s."""
+_LOG_CHARACTERS = 20_000_000
+"""That a job may print. The server keeps half as many."""
 _TERMINATED = 128 + signal.SIGTERM
 _log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ _log = logging.getLogger(__name__)
 def run_cluster_job(run: str) -> int:
     """Run the studies of a run; returns the exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stdout = BoundedText(sys.stdout, _LOG_CHARACTERS)  # Ray keeps it in one file on the head node
     begin_logging("%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     try:
         url = database_url()

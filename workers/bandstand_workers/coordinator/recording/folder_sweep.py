@@ -45,8 +45,14 @@ class FolderSweep:
             for one in writing:
                 one.cancel()
                 one.add_done_callback(_take_note)
+        await self.during()
+
+    async def during(self) -> None:
+        """Remove what nobody needs while trials train. What these have written may be on its way to the database.
+
+        Not while the study's end is settled, which makes models that the database names last.
+        """
         await self._journal.durable()
-        # A checkpoint of an attempt that has not ended may be on its way to the database.
         await self._sweep(
             [(trial.number, trial.attempt) for trial in self._search.history.trials if not trial.state.is_final]
         )
