@@ -27,11 +27,18 @@ class Room:
     def __init__(self, search: Search, strays: int, tmp_path: Any, limit: int):
         self.search = search
         self.strays = strays
-        self.files = {trial.number for trial in search.history.trials if trial.has_own_checkpoint}
+        self._files = {
+            (trial.number, trial.checkpoint_epoch) for trial in search.history.trials if trial.has_own_checkpoint
+        }
         self._sweep = CheckpointSweep(search)
         search.take_events()
         self.events: list[Any] = []
         self.limit = CheckpointLimit(search, self, self, str(tmp_path), limit, used=self.used)  # type: ignore[arg-type]
+
+    @property
+    def files(self) -> set[int]:
+        """The trials that have one."""
+        return {trial for trial, _ in self._files}
 
     def used(self, place: str) -> int:
         return (len(self.files) + self.strays) * GB
@@ -43,8 +50,7 @@ class Room:
         events = self.search.take_events()
         self.events += events
         for trial, needed in self._sweep.due(events).items():
-            if self.search.history.trials[trial].checkpoint_epoch not in needed or not needed - {0}:
-                self.files.discard(trial)
+            self._files = {(other, epoch) for other, epoch in self._files if other != trial or epoch in needed}
 
     async def call(self, work: Any) -> None:
         work()
