@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bandstand.errors import (
     BandstandError,
+    ClusterUnreachableError,
     InputError,
     LocalRayDiedError,
     MissingExtraError,
@@ -85,10 +86,14 @@ def _run_for_caller() -> int:
 
     from bandstand_workers.running.runner import run_job
 
+    def end_lost(error: ClusterUnreachableError) -> NoReturn:
+        tell(RunRefused.because_of(error))
+        _end_at_once(answer_to(ClusterUnreachableError).exit_code)
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run_job(Instructions.from_line(line), _url(), stop, tell)
+        run_job(Instructions.from_line(line), _url(), stop, tell, end_lost)
     except LocalRayDiedError as error:
         tell(RunRefused.because_of(error))
         _end_at_once(answer_to(LocalRayDiedError).exit_code)

@@ -23,6 +23,9 @@ from bandstand_workers.fleet.handles import TrainerHandle
 
 __all__ = ["ChosenModel"]
 
+_ANSWER_SECONDS = 6 * 3600.0
+"""How long a trainer may take to make a model or to score one: a builder may wait for ever."""
+
 
 class _NotMadeError(Exception):
     """A combined model could not be made or scored; the message says why."""
@@ -193,7 +196,10 @@ async def _ask(trainers: list[TrainerHandle], method: str, *arguments: Any) -> t
     error = None
     for trainer in trainers:
         try:
-            return await getattr(trainer, method).remote(*arguments), None
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await getattr(trainer, method).remote(*arguments), None
+        except TimeoutError:
+            return None, f"it took longer than {_ANSWER_SECONDS / 3600:.0f} hours"
         except ray.exceptions.RayTaskError as raised:
             return None, one_line(raised.cause or raised)
         except ray.exceptions.RayError as raised:

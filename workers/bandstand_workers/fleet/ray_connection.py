@@ -12,7 +12,7 @@ import math
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from bandstand.locations import ray_address
 from bandstand.report.text import counted
 from bandstand.running.ray_folders import RayFolder
 from bandstand.study.study_spec import Resources
-from bandstand_workers.internals.ray_parts import dead_parts_of_ray
+from bandstand_workers.fleet.cluster_watch import ClusterWatch
+from bandstand_workers.internals.ray_parts import dead_parts_of_ray, raylet_socket
 
 __all__ = [
     "bounded_logs",
@@ -34,6 +35,7 @@ __all__ = [
     "local_cores",
     "local_ray_lives",
     "protect_local_ray",
+    "watch_cluster",
 ]
 
 _HASH_SEED = "PYTHONHASHSEED"
@@ -136,6 +138,19 @@ def leave_ray() -> None:
     ray.shutdown()
     if _folder is not None:
         _folder.remove()
+
+
+def watch_cluster(on_loss: Callable[[ClusterUnreachableError], None]) -> ClusterWatch | None:
+    """Begin to watch the cluster that this process has joined; None for a local Ray, at which others look.
+
+    Args:
+        on_loss: as of `ClusterWatch`.
+    """
+    import ray
+
+    if ray_address() is None:
+        return None
+    return ClusterWatch(ray.get_runtime_context().gcs_address, raylet_socket(), on_loss)
 
 
 def local_ray_lives() -> bool:

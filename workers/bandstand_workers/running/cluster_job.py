@@ -13,9 +13,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 from bandstand.errors import (
     BandstandError,
+    ClusterUnreachableError,
     DatabaseUnreachableError,
     InputError,
     InternalError,
@@ -63,6 +65,12 @@ def run_cluster_job(run: str) -> int:
         return answer_to(InternalError).exit_code
 
 
+def _end_lost(error: ClusterUnreachableError) -> NoReturn:
+    """The cluster is lost: end without Ray's help, which may be waited for."""
+    print(f"bandstand: {error}", flush=True)
+    os._exit(answer_to(ClusterUnreachableError).exit_code)
+
+
 class _ClusterJob:
     """One run, from its order to its exit code."""
 
@@ -99,7 +107,7 @@ class _ClusterJob:
         self._draw(lambda: self._display.starting(self._order.specs))
         threading.Thread(target=self._watch, daemon=True).start()
         try:
-            run_job(job, self._store.database.url, self._stop, self._tell)
+            run_job(job, self._store.database.url, self._stop, self._tell, _end_lost)
         except BandstandError as error:
             self._refusal = error
             self._show_end(self._study)
