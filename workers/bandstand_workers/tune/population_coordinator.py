@@ -326,7 +326,7 @@ class PopulationCoordinator(Coordinator):
         first_trial: int,
         checkpoint: MemberCheckpoint | None,
         params: Mapping[str, Any],
-        process: Any,
+        process: Any = None,
     ) -> MemberTask | None:
         """As `PopulationRun.order`."""
         return await self._population.order(member, first_trial, checkpoint, params, process)
