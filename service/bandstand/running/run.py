@@ -19,6 +19,7 @@ from bandstand.running.live_display import Display, NoDisplay, make_display
 from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
 from bandstand.running.patient_display import PatientDisplay
 from bandstand.running.workers_process import WorkersProcess
+from bandstand.store.patience import patiently
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.find_study import default_code_path
@@ -125,7 +126,7 @@ def _result(store: Store, name: str, outcome: StudyOutcome | None) -> StudyResul
         raise ServiceError(f"study {name!r} was stopped before it started, because its workers were told to end")
     if outcome.state == "failed":
         raise StudyFailedError(f"study {name!r} failed: {outcome.reason}")
-    return result_from(store.record(name))
+    return result_from(patiently(lambda: store.record(name)))
 
 
 def result_from(record: StudyRecord) -> StudyResult:

@@ -22,6 +22,7 @@ from bandstand.errors import LeaseLostError
 from bandstand.store import tables
 from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.optuna_mirror import OptunaMirror
+from bandstand.store.patience import AWAY_SECONDS
 from bandstand.store.records import StudyRequest
 from bandstand.store.rows.event_rows import Rows, event_from, measured_from, rows_from
 from bandstand.store.rows.folder_rows import folders_of, named_files, take_folder
@@ -32,7 +33,7 @@ from bandstand.trials.history import History
 
 __all__ = ["Heard", "StudyWriter"]
 
-_RECONNECT_SECONDS = 60.0
+_RECONNECT_SECONDS = AWAY_SECONDS
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
