@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import BandstandError, InputError, LocalRayDiedError, ServiceError, StudyFailedError
-from bandstand.locations import checkpoints_uri, database_url, ray_address
+from bandstand.locations import checkpoints_limit, checkpoints_uri, database_url, ray_address
 from bandstand.running.extras_for_training import require_training
 from bandstand.running.live_display import Display, NoDisplay, make_display
 from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
 from bandstand.running.patient_display import PatientDisplay
 from bandstand.running.workers_process import WorkersProcess
+from bandstand.store.patience import patiently
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.find_study import default_code_path
@@ -133,7 +134,7 @@ def _result(store: Store, name: str, outcome: StudyOutcome | None) -> StudyResul
         raise ServiceError(f"study {name!r} was stopped before it started, because its workers were told to end")
     if outcome.state == "failed":
         raise StudyFailedError(f"study {name!r} failed: {outcome.reason}")
-    return result_from(store.record(name))
+    return result_from(patiently(lambda: store.record(name)))
 
 
 def result_from(record: StudyRecord) -> StudyResult:
@@ -205,8 +206,10 @@ def _check_place(options: RunOptions, specs: Sequence[StudySpec]) -> None:
     """Refuse what cannot be run where the environment says.
 
     Raises:
-        InputError: no worker, a cluster without a database that it can reach, or files that only this machine has.
+        InputError: no worker, a limit that is no number, a cluster without a database that it can reach, or files that
+            only this machine has.
     """
+    checkpoints_limit()
     if options.workers is not None and options.workers < 1:
         raise InputError(f"workers must be at least 1; got {options.workers}")
     if ray_address() is None:

@@ -113,7 +113,7 @@ class StudyRun:
         await self.study.journal.durable()
         self.study.signals.wake()
         if not wanted and error is None:
-            await asyncio.to_thread(stored_files.delete, uri)
+            await asyncio.to_thread(stored_files.try_to_delete, uri)
 
     # -- its end ------------------------------------------------------------------------------------------------------
 
@@ -138,6 +138,7 @@ class StudyRun:
     async def _conclude(self) -> StudyOutcome | RunRefused | None:
         """What came of the study; None where a user has asked for more meanwhile, so that it goes on."""
         self._heartbeat.takes_requests = False
+        await self.study.limit.rest()
         self._heartbeat.account()
         ended = self._search.conclude()
         await self.study.journal.durable()
@@ -150,16 +151,19 @@ class StudyRun:
 
     async def _stopped(self) -> StudyOutcome | RunRefused:
         await ChosenModel(self.study).keep(self.assigner.pool.trainers.values())
+        await self.study.sweep.end(self.assigner.pool.trainers.values())
         if self.inputs.refusal is not None:
             return await self._refused()
         await self.study.set_columns(state="stopped")
-        return StudyOutcome(state="stopped", reason="it was stopped before its budget was used")
+        return StudyOutcome(state="stopped", reason=self.study.stop_reason)
 
     async def _ended(self, ended: StudyEnded) -> StudyOutcome | None:
         study = self.study
         if not ended.failed:
             await ChosenModel(study).settle(self.assigner.pool.trainers.values())
             await study.journal.forget_checkpoints()  # a failed one may be run again, from where its trials stand
+        # Before the study is marked as finished: one that is killed here is taken up again, and comes to this again.
+        await study.sweep.end(self.assigner.pool.trainers.values())
         outcome = StudyOutcome(state="failed" if ended.failed else "finished", reason=ended.reason)
         await study.set_columns(state=outcome.state, reason=outcome.reason)
         if not ended.failed:

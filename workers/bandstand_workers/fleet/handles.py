@@ -29,6 +29,7 @@ class TrainerHandle(Protocol):
     make_model: RemoteMethod
     combine: RemoteMethod
     evaluate: RemoteMethod
+    wait_for_checkpoints: RemoteMethod
     baseline_memory_bytes: RemoteMethod
     memory_bytes: RemoteMethod
 

@@ -63,7 +63,8 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         try:
             if not self._trainer.is_admitted(self._take_inputs):
                 return {"done": True}
-            order = ray.get(self._coordinator.order.remote(self.trial_id, first_trial, self._reached, params))
+            me = ray.get_runtime_context().current_actor
+            order = ray.get(self._coordinator.order.remote(self.trial_id, first_trial, self._reached, params, me))
             if order is None:
                 return {"done": True}
             reached = self._train(order)

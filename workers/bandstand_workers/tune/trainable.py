@@ -57,8 +57,9 @@ class CallTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         """As Tune's: one result."""
         if not self._begun:
             self._begun = True
+            me = ray.get_runtime_context().current_actor
             try:
-                call = ray.get(self._coordinator.take.remote(self._call_number))
+                call = ray.get(self._coordinator.take.remote(self._call_number, me))
             except ray.exceptions.RayActorError:
                 call = None
             if call is None:

@@ -37,7 +37,7 @@ class TuneCoordinator(Coordinator):
     def make_run(self, study: OpenedStudy) -> StudyRun:
         """As `Coordinator.make_run`."""
         inputs = self.make_inputs_check(study)
-        return StudyRun(study, inputs, _TuneAssigner(study, inputs, self._trainers))
+        return StudyRun(study, inputs, _TuneAssigner(study, inputs, self._trainers, self._calls))
 
     def make_inputs_check(self, study: OpenedStudy) -> InputsCheck:
         """As `Coordinator.make_inputs_check`."""
@@ -64,15 +64,22 @@ class TuneCoordinator(Coordinator):
         """Wait until the study is known to be sound."""
         await self._checked.wait()
 
+    async def has_process(self) -> bool:
+        """Whether Tune has found a process that began with the study's check."""
+        return self._calls.has_begun
+
     # -- for Tune's searcher and its processes ----------------------------------------------------------------------
 
     async def suggest(self, wait_seconds: float) -> Suggestion:
         """As `TrainerCalls.suggest`."""
         return await self._calls.suggest(wait_seconds)
 
-    async def take(self, call: int) -> TrainerCall | None:
-        """As `TrainerCalls.take`."""
-        return self._calls.take(call)
+    async def take(self, call: int, process: Any) -> TrainerCall | None:
+        """As `TrainerCalls.take`. Only now does a trial train that waited for a process."""
+        taken = self._calls.take(call, process)
+        if taken is not None and "trial" in taken.config:
+            self.study_run.assigner.silence.begins(taken.config["trial"])
+        return taken
 
     async def answer(self, call: int, value: Any) -> None:
         """As `TrainerCalls.answer`."""
@@ -94,9 +101,10 @@ class _InputsOfProcesses(InputsCheck):
 class _TuneAssigner(Assigner):
     """Gives assignments to stand-ins, for which Tune chooses the process, whatever that remembers."""
 
-    def __init__(self, study: OpenedStudy, inputs: InputsCheck, trainers: TuneTrainers):
+    def __init__(self, study: OpenedStudy, inputs: InputsCheck, trainers: TuneTrainers, calls: TrainerCalls):
         super().__init__(study, inputs)
         self._trainers = trainers
+        self._calls = calls
 
     def preferred(self, name: str) -> set[int]:
         """None: see above."""
@@ -107,6 +115,16 @@ class _TuneAssigner(Assigner):
 
     def watch_memory(self, name: str, memory_bytes: int) -> None:
         """A process that has grown leaves by itself."""
+
+    def kill(self, name: str, trainer: TrainerHandle) -> None:
+        """End the process that Tune found for the trainer's call. If it has found none yet, nothing trains there."""
+        assert isinstance(trainer, TuneTrainer)
+        process = self._calls.taker(trainer.latest_call)
+        if process is not None:
+            ray.kill(process)
+            return
+        for overdue in self.ended.pop(name):
+            self.silence.begins(overdue.trial)
 
     def depart(self, name: str, reason: str) -> None:
         """The process of a trainer has died: there is another trainer for the next one."""
