@@ -5,6 +5,7 @@ Knows tables and files. Must not import what writes them: rules are said again h
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def audit_study(url: str, name: str, epochs: int, folder: Path) -> list[str]:
         assert spent is not None
         if spent["epochs"] > epochs or (over and spent["epochs"] != epochs):
             found.append(f"{spent['epochs']} epochs were measured; the budget is {epochs}")
-        found += _files(study, folder / f"study-{study['id']}")
+        found += _files(study, folder)
         if study["tested_uri"] != study["model_uri"] or study["test_looks"] != 1:
             found.append(f"the test data were looked at {study['test_looks']} times")
         return [f"{name}: {line}" for line in found]
@@ -129,7 +130,8 @@ def audit_study(url: str, name: str, epochs: int, folder: Path) -> list[str]:
 
 def _files(study: dict[str, Any], folder: Path) -> list[str]:
     """Of an ended study there is the model, and nothing else."""
-    there = {str(path) for path in folder.rglob("*") if path.is_file()}
+    own = [one for one in folder.glob(f"study-{study['id']}*") if re.fullmatch(r"study-\d+(-[0-9a-f]{8})?", one.name)]
+    there = {str(path) for one in own for path in one.rglob("*") if path.is_file()}
     model = study["model_uri"]
     if model is None:
         return ["it has no model", *(["files are left: " + ", ".join(sorted(there)[:4])] if there else [])]

@@ -20,7 +20,7 @@ import psycopg
 from bandstand.errors import DatabaseUnreachableError, DatabaseVersionError, StudyInUseError
 from bandstand.locations import bandstand_home
 
-__all__ = ["data_version", "embedded_url", "stopped_server"]
+__all__ = ["data_version", "embedded_url", "is_embedded", "stopped_server"]
 
 DATABASE = "bandstand"
 
@@ -62,6 +62,11 @@ def stopped_server(home: Path) -> Iterator[None]:
                 f"nobody may use the embedded PostgreSQL under {home} meanwhile; a process does: end it"
             )
         yield
+
+
+def is_embedded(url: str) -> bool:
+    """Whether this is the URL of a server that this process has started, or found running."""
+    return url in _servers.values()
 
 
 def _start(home: Path) -> str:
