@@ -28,6 +28,8 @@ _HANG_SECONDS = 150.0
 _LEFT_SECONDS = 45.0
 """In which everything that a study's command has started must have ended after it."""
 _PROGRESS_SECONDS = 25.0
+_UNSTRUCK = 2
+"""Starts that may end without a strike before the study is given up."""
 _DESTRUCTIVE = 0.45
 """How often a strike does not wait for the progress after the one before: starts are struck, too."""
 
@@ -50,6 +52,7 @@ class StormedStudy:
     _struck: bool = False
     _at: float = 0.0
     _seen: tuple[object, ...] = ()
+    _unstruck: int = 0
 
     def run(self, until: float) -> bool:
         """Run it to its end; tells whether it came there before `until` (of `time.monotonic`)."""
@@ -57,10 +60,10 @@ class StormedStudy:
         code: int | None = None
         try:
             while time.monotonic() < until:
+                if code == 0 or self._unstruck > _UNSTRUCK:
+                    break
                 if self._process is None:
                     self._start()
-                if code == 0:
-                    break
                 calm = self.strikes.total - kills_before >= self.most
                 code = self._follow(calm, until)
                 if code is not None:
@@ -93,6 +96,7 @@ class StormedStudy:
         last = output.splitlines()[-1] if output else ""
         self.log(f"  start {self.starts} ended with {code}: {last[-300:]}")
         if not self._struck:
+            self._unstruck += 1
             self.findings.append(f"{self.name}: start {self.starts} ended with {code} though nobody struck it: {last}")
 
     def _follow(self, calm: bool, until: float) -> int | None:
