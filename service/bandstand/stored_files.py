@@ -9,7 +9,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from bandstand.locations import bandstand_home
+from bandstand.private_folders import home_folder
 
 __all__ = ["delete", "read", "trial_of", "trial_place", "users_folder", "write"]
 
@@ -34,7 +34,7 @@ def users_folder(place: str) -> Path:
     local = place.removeprefix("file://")
     if "://" not in local:
         return Path(local) / "files"
-    return bandstand_home() / "files" / Path(*local.split("/")[-2:])
+    return home_folder("files") / Path(*local.split("/")[-2:])
 
 
 def write(content: bytes, uri: str) -> None:

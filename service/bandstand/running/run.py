@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import BandstandError, InputError, LocalRayDiedError, ServiceError, StudyFailedError
-from bandstand.locations import checkpoints_uri, database_url, ray_address
+from bandstand.locations import database_url, ray_address
+from bandstand.private_folders import checkpoints_place
 from bandstand.running.extras_for_training import require_training
 from bandstand.running.live_display import Display, NoDisplay, make_display
 from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
@@ -241,7 +242,7 @@ def _job(specs: Sequence[StudySpec], options: RunOptions, code_path: Sequence[st
         specs=tuple(specs),
         workers=options.workers,
         code=CodePlace(folders=tuple(code_path), current_folder=here, arguments=tuple(options.arguments)),
-        checkpoints_uri=checkpoints_uri(),
+        checkpoints_uri=checkpoints_place(),
         data_may_differ=options.data_may_differ,
     )
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bandstand.errors import ServiceError
-from bandstand.locations import bandstand_home
+from bandstand.private_folders import home_folder
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.running.messages import Instructions, Message, RunRefused, line_from, message_from
 from bandstand.study.users_code.user_modules import CodePlace
@@ -42,9 +42,7 @@ class WorkersProcess:
     @contextmanager
     def started(cls, job: Instructions, url: str) -> Iterator[WorkersProcess]:
         """Start it with a job; it has ended when this context has. `url` is a secret and travels by environment."""
-        folder = bandstand_home() / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        log = folder / f"workers-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        log = home_folder("logs") / f"workers-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
         with log.open("w") as file:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "bandstand_workers"],

