@@ -62,8 +62,8 @@ def make_private(folder: Path) -> Path:
         return folder  # a link that its user made: the folder behind it is theirs to protect
     if found.st_uid != os.geteuid():
         raise InputError(
-            f"{folder} must belong to the user who runs Bandstand; it belongs to user {found.st_uid}: remove it, or set "
-            "BANDSTAND_HOME to another folder"
+            f"{folder} must belong to the user who runs Bandstand; it belongs to user {found.st_uid}: remove it, or "
+            "set BANDSTAND_HOME to another folder"
         )
     if found.st_mode & _OTHERS:
         folder.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)

@@ -12,6 +12,8 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
 
+from bandstand_workers.dispatch.local_logs import ReplacedLogError
+
 __all__ = ["JobLogs"]
 
 _MAX_HELD = 1_000_000
@@ -94,5 +96,7 @@ class _Stream:
                     self._held += piece[skipped:]
                 while len(self._held) > _MAX_HELD:
                     await asyncio.sleep(0.2)
+        except ReplacedLogError as error:
+            _log.warning("%s", error)
         except Exception as error:  # noqa: BLE001  # of any of the parts between here and the file
             _log.debug("the log of %s breaks off: %s", self._run, error)

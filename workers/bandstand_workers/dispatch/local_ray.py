@@ -64,6 +64,11 @@ class LocalRay:
         """Of its job server, on the loopback interface."""
         return self._known.address
 
+    @property
+    def session(self) -> Path:
+        """The folder of Ray's session, with the logs of its jobs."""
+        return (RayFolder(Path(self._known.folder)).of_ray / "session_latest").resolve()
+
     @classmethod
     def start(cls, home: Path, database_url: str, cancelled: Callable[[], bool]) -> LocalRay | None:
         """Start a Ray, or find the one that a killed dispatcher has left.

@@ -79,7 +79,7 @@ class RayFolder:
             level = len(Path(folder).relative_to(self.of_ray).parts)
             if level == _DEPTH:
                 folders.clear()
-            for one in (folder, *(os.path.join(folder, name) for name in files)):
+            for one in (Path(folder), *(Path(folder, name) for name in files)):
                 _take_from_others(one)
 
     def remove(self) -> None:
@@ -89,7 +89,7 @@ class RayFolder:
 
 def _place(prefix: str) -> Path:
     """Ray's own variable, the user's folder for temporary files, or the system's: the first that is short enough."""
-    tried = [folder for folder in (os.environ.get("RAY_TMPDIR"), tempfile.gettempdir(), "/tmp") if folder]  # noqa: S108
+    tried = [folder for folder in (os.environ.get("RAY_TMPDIR"), tempfile.gettempdir(), "/tmp") if folder]
     room = _MOST_BYTES - len(f"/{prefix}12345678/{_OWN}{_LONGEST_SOCKET}")
     for folder in tried:
         path = Path(folder).resolve()
@@ -112,8 +112,8 @@ def _remove_left(place: Path, prefix: str) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _take_from_others(path: str) -> None:
+def _take_from_others(path: Path) -> None:
     with suppress(OSError):  # it has just been removed
-        mode = os.lstat(path).st_mode
+        mode = path.lstat().st_mode
         if mode & _OTHERS and not stat.S_ISLNK(mode):
-            os.chmod(path, stat.S_IMODE(mode) & ~_OTHERS)
+            path.chmod(stat.S_IMODE(mode) & ~_OTHERS)

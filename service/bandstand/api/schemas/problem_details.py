@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandstand.api.schemas.described import Described
-from bandstand.errors import BandstandError, DatabaseUnreachableError, answer_to
+from bandstand.errors import BandstandError, DatabaseRightsError, DatabaseUnreachableError, answer_to
 
 __all__ = ["AnswerFailures", "ProblemDetails", "answers", "problem", "register_problems"]
 
@@ -88,6 +88,9 @@ def register_problems(app: FastAPI) -> None:
     async def of_ours(request: Request, error: BandstandError) -> JSONResponse:
         if isinstance(error, DatabaseUnreachableError):  # whose message has the database's address
             return _unavailable()
+        if isinstance(error, DatabaseRightsError):
+            _log.error("%s", error)
+            return problem(500, "the server's database refuses this: whoever runs it finds the error in its log")
         status = answer_to(type(error)).status
         return problem(status, str(error), _HEADERS.get(status), getattr(error, "differences", None))
 
