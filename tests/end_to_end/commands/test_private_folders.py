@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -21,16 +19,6 @@ from tests.end_to_end.harness.servers import PATIENCE_SECONDS, Server, User
 from tests.waiting import wait_until
 
 PLANTED = "pl4nted-k3y"
-
-
-@pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for temporary files that all users share, as /tmp, and nobody else uses."""
-    folder = Path(tempfile.mkdtemp(prefix="b-", dir="/tmp"))
-    folder.chmod(0o1777)
-    monkeypatch.setenv("TMPDIR", str(folder))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sockets_among(paths: set[str]) -> list[str]:

@@ -13,8 +13,6 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from bandstand.errors import UserError
-
 __all__ = ["ReplacedLogError", "tail_log"]
 
 _NAME = "job-driver-{run}.log"
@@ -22,7 +20,7 @@ _PIECE_BYTES = 64 * 1024
 _PAUSE_SECONDS = 0.5
 
 
-class ReplacedLogError(UserError):
+class ReplacedLogError(Exception):
     """What lies in the place of a log is no file of this user alone, such as a link."""
 
 

@@ -82,7 +82,8 @@ def connect_ray(resources: Resources, cpus: float) -> None:
     Raises:
         ClusterUnreachableError: the cluster does not answer.
         LocalRayDiedError: the local Ray does not start.
-        InputError: trainers that need GPUs are asked of a machine without.
+        InputError: trainers that need GPUs are asked of a machine without, or no folder for temporary files has a path
+            that is short enough.
     """
     import ray
 
@@ -111,10 +112,17 @@ def connect_ray(resources: Resources, cpus: float) -> None:
                 **quiet,
             )
     except Exception as error:
-        raise LocalRayDiedError(f"Ray did not start on this machine: {one_line(error)}") from error
+        raise LocalRayDiedError(
+            f"Ray did not start on this machine: {type(error).__name__}: {one_line(error)}"
+        ) from error
     _folders.append(folder)
     folder.close()
-    check_room(resources, 1)
+    try:
+        check_room(resources, 1)
+    except Exception as error:
+        if not isinstance(error, InputError):
+            check_local_ray(error)  # whatever is asked of a dead one fails in a way of its own
+        raise
 
 
 def local_ray_lives() -> bool:
@@ -122,14 +130,17 @@ def local_ray_lives() -> bool:
     return ray_address() is not None or not dead_parts_of_ray()
 
 
-def check_local_ray() -> None:
+def check_local_ray(cause: Exception | None = None) -> None:
     """See that all parts of the local Ray live; a cluster is not looked at.
+
+    Args:
+        cause: an error that a dead part may have caused.
 
     Raises:
         LocalRayDiedError: one has died. What is asked of Ray then may wait for ever.
     """
     if ray_address() is None and (dead := dead_parts_of_ray()):
-        raise LocalRayDiedError(f"a part of the local Ray died: {', '.join(dead)}")
+        raise LocalRayDiedError(f"a part of the local Ray died: {', '.join(dead)}") from cause
     for folder in _folders:
         folder.close()  # its processes may have made more in it
 

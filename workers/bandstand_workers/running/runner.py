@@ -6,8 +6,15 @@ how a study is run.
 
 from __future__ import annotations
 
+from bandstand.errors import BandstandError
 from bandstand.running.messages import Instructions, Tell
-from bandstand_workers.fleet.ray_connection import check_room, connect_ray, local_ray_lives, protect_local_ray
+from bandstand_workers.fleet.ray_connection import (
+    check_local_ray,
+    check_room,
+    connect_ray,
+    local_ray_lives,
+    protect_local_ray,
+)
 from bandstand_workers.running.stop_request import StopRequest
 
 __all__ = ["run_job"]
@@ -47,6 +54,10 @@ def run_job(job: Instructions, database_url: str, stop: StopRequest, tell: Tell)
         run_in_turn(job, database_url, stop, tell)
     except NotBegunError:
         return
+    except Exception as error:
+        if not isinstance(error, BandstandError):
+            check_local_ray(error)  # whatever is asked of a dead one fails in a way of its own
+        raise
     finally:
         if local_ray_lives():  # a dead one would be waited for
             ray.shutdown()

@@ -24,6 +24,7 @@ from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import CheckpointError
 from bandstand_workers.training.contexts import Contexts, remove_if_empty
 from bandstand_workers.training.data.loading import Data, LoadedData, load_data
+from bandstand_workers.training.data.remarks import on_large_batches
 from bandstand_workers.training.raised_errors import failure_from
 from bandstand_workers.training.study_check import check_study
 from bandstand_workers.training.trial_models import model_state
@@ -87,7 +88,7 @@ class LoadedStudy:
 
     def remarks(self) -> list[str]:
         """What the user should know of the study's data, and of what its check has found."""
-        return [*self.loaded.remarks, *self._remarks_of_check]
+        return [*self.loaded.remarks, *on_large_batches(self.spec, self.data["train"]), *self._remarks_of_check]
 
     def wait_for_checkpoints(self) -> None:
         """Wait until every checkpoint made so far is durable and its link told."""

@@ -60,7 +60,8 @@ def answers(*statuses: int, same: type[BaseModel] | None = None) -> dict[int | s
     """
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     found: dict[int | str, dict[str, Any]] = {
-        status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses
+        status: {"description": _DESCRIPTIONS[status], "content": content}
+        for status in (*statuses, *((408,) if 413 in statuses else ()))
     }
     if same is not None:
         found[200] = {"model": same, "description": "It exists already and is the same."}
@@ -73,6 +74,7 @@ _DESCRIPTIONS = {
     403: "The token's role does not allow it.",
     404: "Nothing has this name.",
     409: "The request contradicts what the server has.",
+    408: "The request arrives too slowly.",
     413: "The request is too large.",
     415: "The server does not read this kind of content.",
     422: "The request breaks a rule. The detail names it.",

@@ -19,6 +19,7 @@ import uvicorn
 
 from bandstand.api.app import make_app
 from bandstand.api.settings import ServerSettings
+from bandstand.commands.work.prompt_requests import PromptRequests
 from bandstand.errors import INTERRUPTED, InputError
 from bandstand.log_lines import LogFormat, begin_logging, chosen_format
 from bandstand.running.dispatcher_process import DispatcherProcess
@@ -95,6 +96,7 @@ def server_config(app: Callable[..., Any], transport: Transport) -> uvicorn.Conf
         log_config=None if chosen_format() is LogFormat.JSON else uvicorn.config.LOGGING_CONFIG,
         log_level="warning",
         access_log=False,
+        http=PromptRequests,
         proxy_headers=transport.behind_proxy,
         forwarded_allow_ips=list(transport.proxies),
         server_header=False,
