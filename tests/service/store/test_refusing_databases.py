@@ -98,6 +98,28 @@ def test_a_login_that_may_only_read_reads_and_is_told_when_it_writes(url: str, s
     reader.close()
 
 
+def test_the_rights_that_the_documentation_lists_suffice(url: str, store: Store, said: Callable[..., None]) -> None:
+    name = sa.engine.make_url(url).database
+    with sa.create_engine(store.database.engine.url.set(database=name)).begin() as connection:
+        connection.execute(sa.text(f'GRANT CREATE ON DATABASE "{name}" TO {LOGIN}'))
+        connection.execute(sa.text(f"GRANT CREATE ON SCHEMA public TO {LOGIN}"))
+    maker = Store(as_stranger(url))
+    maker.claim(make_spec(), "its own").close()
+    user = f"{LOGIN}2"
+    rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"
+    said(
+        f"CREATE ROLE {user} LOGIN",
+        f"GRANT USAGE ON SCHEMA bandstand_store TO {user}",
+        *(f"GRANT {rights} IN SCHEMA {schema} TO {user}" for schema in ("public", "bandstand_store")),
+        *(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {user}" for schema in ("public", "bandstand_store")),
+    )
+    other = Store(url.replace("postgres@", f"{user}@"))
+    other.claim(make_spec(), "another's tables").close()
+    assert len(other.studies()) == 2
+    maker.close()
+    other.close()
+
+
 def test_a_read_only_database_is_read_and_not_written(url: str, said: Callable[..., None]) -> None:
     said(f'ALTER DATABASE "{sa.engine.make_url(url).database}" SET default_transaction_read_only = on')
     reader = Store(url)
@@ -174,3 +196,17 @@ def test_who_has_lost_a_study_is_told_so_by_every_later_call(url: str) -> None:
             call()
     first.close()
     opened.close()
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+@pytest.mark.parametrize("setting", ["choices", "metric", "options"])
+def test_a_text_that_cannot_be_stored_is_the_users_mistake(store: Store, text: str, setting: str) -> None:
+    changes = {
+        "choices": {"space": {"kind": {"type": "categorical", "choices": ["x", text]}}, "sampler": "random"},
+        "metric": {"objective": {"metric": text, "direction": "minimize"}},
+        "options": {"name": f"{next(NAMES)} {text}"},
+    }[setting]
+    with pytest.raises(InputError, match=r"NUL|surrogate|must") as refused:
+        store.claim(make_spec(**changes), "somebody").close()
+    assert "Traceback" not in str(refused.value)
+    assert "psycopg" not in str(refused.value)

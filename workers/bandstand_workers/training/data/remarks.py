@@ -47,7 +47,7 @@ def on_large_batches(spec: StudySpec, train: tuple[Any, ...]) -> list[str]:
 def _largest(parameter: Parameter) -> int:
     """Of a parameter whose values are whole numbers."""
     values = parameter.choices if isinstance(parameter, Categorical) else (parameter.high,)
-    return max(int(value) for value in values)  # type: ignore[arg-type]  # the spec has checked that they are
+    return max(int(value) for value in values)  # the spec has checked that they are
 
 
 def _on_shared_rows(splits: Mapping[str, tuple[Any, ...]]) -> list[str]:
