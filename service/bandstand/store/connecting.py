@@ -20,6 +20,7 @@ from bandstand.errors import (
     DatabaseVersionError,
     InputError,
 )
+from bandstand.store.embedded import is_embedded
 from bandstand.store.tables import SCHEMA
 
 __all__ = ["connect", "describe", "error_in_one_line", "in_one_line", "migrate"]
@@ -108,7 +109,12 @@ def error_in_one_line(url: str, error: Exception) -> BandstandError | None:
         )
     if state is not None and state.startswith("53"):  # disk, memory or connections are used up
         return DatabaseUnreachableError(f"the database must be able to work; {where} is not: {reason}. Make room there")
-    if isinstance(cause, psycopg.OperationalError) or getattr(error, "connection_invalidated", False):
+    gone = isinstance(cause, psycopg.OperationalError) or getattr(error, "connection_invalidated", False)
+    if gone and is_embedded(url):
+        return DatabaseUnreachableError(
+            f"the embedded database must run; it was stopped ({reason}): the same command starts it again"
+        )
+    if gone:
         return DatabaseUnreachableError(
             f"the database must answer; {where} does not: {reason}. Start it, or correct BANDSTAND_DATABASE_URL"
         )

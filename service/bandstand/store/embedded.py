@@ -24,7 +24,7 @@ from bandstand.locations import bandstand_home
 from bandstand.private_folders import make_home
 from bandstand.store.embedded_privacy import quiet_import, start_privately
 
-__all__ = ["embedded_url"]
+__all__ = ["embedded_url", "is_embedded"]
 
 DATABASE = "bandstand"
 _START_SECONDS = 30.0
@@ -43,6 +43,11 @@ def embedded_url() -> str:
     if home not in _servers:
         _servers[home] = _start(home)
     return _servers[home]
+
+
+def is_embedded(url: str) -> bool:
+    """Whether this is the URL of a server that this process has started, or found running."""
+    return url in _servers.values()
 
 
 def _start(home: Path) -> str:

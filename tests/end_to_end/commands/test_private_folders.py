@@ -63,7 +63,7 @@ def test_nobody_gets_at_anything_of_a_local_run(project: Project, store: Store, 
     try:
         wait_until("epochs", lambda: epochs_of(store, "private") >= 4, PATIENCE_SECONDS)
         processes = family(command.pid)
-        folder = next(temporary.glob("bandstand-run-*"))
+        folder = next(temporary.glob("bandstand-ray-*"))
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         opened = opened_by([*processes, *servers_of_database(home)])
         opened = {path for path in opened if not path.startswith(str(project.folder))}

@@ -258,6 +258,7 @@ def test_no_part_of_the_database_s_url_is_in_any_file_of_tune_s(
     url = plant_address(store, tmp_path_factory.mktemp(sampler))
     assert len(PARTS_OF_THE_URL.findall(url.encode())) == 6, "scheme, user, password, database, host, port"
     monkeypatch.setenv("BANDSTAND_DATABASE_URL", url)
+    monkeypatch.setenv("BANDSTAND_KEEP_RAY_FILES", "1")
     settings = {"name": f"secrets-{sampler}", "executor": "tune", "callbacks": ["project:slow_journal"]}
     file = project.write_study(**(settings | SEARCHED[sampler]))
     command = project.start("run", str(file), "--workers", "1")

@@ -27,8 +27,8 @@ import psutil
 from bandstand.errors import ServiceError
 from bandstand.private_folders import home_folder, make_home
 from bandstand.running.child_death import end_of_log
-from bandstand_workers.fleet.ray_connection import local_cores
-from bandstand_workers.fleet.ray_folder import RayFolder
+from bandstand.running.ray_folders import RayFolder, ray_path, take_from_others
+from bandstand_workers.fleet.ray_connection import bounded_logs, local_cores
 
 __all__ = ["LocalRay", "free_ports"]
 
@@ -67,7 +67,7 @@ class LocalRay:
     @property
     def session(self) -> Path:
         """The folder of Ray's session, with the logs of its jobs."""
-        return (RayFolder(Path(self._known.folder)).of_ray / "session_latest").resolve()
+        return (ray_path(Path(self._known.folder)) / "session_latest").resolve()
 
     @classmethod
     def start(cls, home: Path, database_url: str, cancelled: Callable[[], bool]) -> LocalRay | None:
@@ -104,7 +104,7 @@ class LocalRay:
 
     def close_folder(self) -> None:
         """Take from other users what its processes have given them since."""
-        RayFolder(Path(self._known.folder)).close()
+        take_from_others(Path(self._known.folder))
 
     def stop(self) -> None:
         """End its processes, and those that they have started."""
@@ -128,12 +128,12 @@ def _lock(path: Path, cancelled: Callable[[], bool]) -> Any:
 
 def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bool]) -> _Known | None:
     _use_token(secrets.token_hex(32))
-    folder = RayFolder.make("bandstand-ray-")  # not under home: paths of sockets must be short
+    folder = RayFolder()  # not under home: paths of sockets must be short
     port, gcs_port, agent_port = free_ports(3)
     command = [
         sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats",
         "--log-color=false", "--node-ip-address=127.0.0.1", f"--port={gcs_port}", "--dashboard-host=127.0.0.1",
-        f"--dashboard-port={port}", f"--dashboard-agent-listen-port={agent_port}", f"--temp-dir={folder.of_ray}",
+        f"--dashboard-port={port}", f"--dashboard-agent-listen-port={agent_port}", f"--temp-dir={folder.path}",
         f"--num-cpus={local_cores()}", f"--object-store-memory={256 * 1024**2}",
     ]  # fmt: skip
     log = home_folder("logs") / "ray.log"
@@ -143,7 +143,7 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
             cwd=folder.empty, env=_environment(database_url), pass_fds=folder.locks,
         )  # fmt: skip
     known = _Known(
-        address=f"http://127.0.0.1:{port}", token=os.environ["RAY_AUTH_TOKEN"], folder=str(folder.path),
+        address=f"http://127.0.0.1:{port}", token=os.environ["RAY_AUTH_TOKEN"], folder=str(folder.private),
         processes=_family(process.pid),
     )  # fmt: skip
     _write(file, known)
@@ -163,13 +163,17 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
 
 
 def _environment(database_url: str) -> dict[str, str]:
-    environment = os.environ | {
-        "BANDSTAND_DATABASE_URL": database_url,
-        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # there is no other node to move anything to
-        "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_worker_niceness": "0",
-    }
+    environment = (
+        os.environ
+        | bounded_logs()
+        | {
+            "BANDSTAND_DATABASE_URL": database_url,
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # there is no other node to move anything to
+            "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",
+        }
+    )
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         environment.pop(name, None)
     return environment

@@ -88,7 +88,7 @@ def _run_under_tune(
         code=job.code,
         checkpoints_uri=job.checkpoints_uri,
         database_url=database_url,
-        data_may_differ=job.data_may_differ,
+        conditions=job.conditions_of(spec.name),
         stop=stop,
         running=lambda: tell(StudyStarted(study=spec.name, workers=workers)),
         note=lambda message: tell(StudyNote(study=spec.name, message=message)),
@@ -156,7 +156,11 @@ class _StudyOnFleet:
 
         coordinator: CoordinatorHandle
         coordinator, handed = start_coordinator(
-            CoordinatorActor, self._spec, self._database_url, self._job.checkpoints_uri, self._job.data_may_differ
+            CoordinatorActor,
+            self._spec,
+            self._database_url,
+            self._job.checkpoints_uri,
+            self._job.conditions_of(self._spec.name),
         )
         self._handed.append(handed)
         coordinator.warm_up.remote()

@@ -15,6 +15,7 @@ from bandstand.errors import BandstandError, InputError, StudyFailedError, Study
 from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
 from bandstand.report.findings.answer import answer_from, remark_for_optuna
 from bandstand.running.messages import StudyOutcome
+from bandstand.store.patience import patiently
 from bandstand.store.store import Store
 from bandstand.study.find_study import FoundStudy, find_study
 
@@ -73,7 +74,7 @@ def say_end(store: Store, name: str, outcome: StudyOutcome, again: str, *, done_
         again: the command that continues it.
         done_before: it had finished before this command, which has trained nothing.
     """
-    record = store.record(name)
+    record = patiently(lambda: store.record(name))
     if outcome.state == "failed":
         typer.echo(f"bandstand: study {name!r} failed: {outcome.reason}", err=True)
         typer.echo(f"`bandstand show {shlex.quote(name)}` lists the failures", err=True)
