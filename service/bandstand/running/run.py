@@ -21,7 +21,7 @@ from bandstand.errors import (
     StudyFailedError,
     UserError,
 )
-from bandstand.locations import checkpoints_limit, database_url, ray_address
+from bandstand.locations import check_port, checkpoints_limit, database_url, ray_address
 from bandstand.private_folders import checkpoints_place
 from bandstand.running.extras_for_training import require_training
 from bandstand.running.live_display import Display, NoDisplay, make_display
@@ -237,8 +237,10 @@ def _check_place(options: RunOptions, specs: Sequence[StudySpec]) -> None:
     checkpoints_limit()
     if options.workers is not None and options.workers < 1:
         raise InputError(f"workers must be at least 1; got {options.workers}")
-    if ray_address() is None:
+    address = ray_address()
+    if address is None:
         return
+    check_port(address, "RAY_ADDRESS")
     if database_url() is None:
         raise InputError(
             "a study sent to a Ray cluster needs a database that the cluster can reach; RAY_ADDRESS is set and "
