@@ -51,7 +51,7 @@ def checkpoints_place() -> str:
 
 
 def make_private(folder: Path) -> Path:
-    """A folder, which has mode 0700 when this returns, whatever it had before.
+    """A folder, which has mode 0700 when this returns, whatever it had before; a volume and a link stay as they are.
 
     Raises:
         InputError: it cannot be made, or belongs to another user.
@@ -60,6 +60,8 @@ def make_private(folder: Path) -> Path:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) and folder.is_dir():
         return folder  # a link that its user made: the folder behind it is theirs to protect
+    if found.st_uid == 0 != os.geteuid():
+        return folder  # a volume that is mounted there: whoever mounted it has chosen who may enter
     if found.st_uid != os.geteuid():
         raise InputError(
             f"{folder} must belong to the user who runs Bandstand; it belongs to user {found.st_uid}: remove it, or "

@@ -13,10 +13,6 @@ from tests.service.store.written_study import make_spec
 SCRIPT = """
 from bandstand import run_study
 
-class Broken(dict):
-    def items(self):
-        raise RuntimeError("a bug")
-
 if __name__ == "__main__":
     run_study(SETTINGS)
 """
@@ -51,6 +47,8 @@ def test_a_script_shows_its_own_line_and_one_message_for_its_users_mistake(tmp_p
 
 
 def test_a_script_shows_all_of_a_bug(tmp_path: Path) -> None:
-    lines = run(tmp_path, "Broken(name=1)")
-    assert lines[-1] == "RuntimeError: a bug"
-    assert len([line for line in lines if line.startswith('  File "')]) > 3
+    space = {"a": {"type": "int", "low": 1, "high": 3}}
+    spec = {"name": "x", "model": "a:b", "data": "a:c", "max_epochs": 3, "budget": {"epochs": 3}, "space": space}
+    lines = run(tmp_path, f"{spec}, code_path=7")
+    assert lines[-1] == "TypeError: 'int' object is not iterable"
+    assert len([line for line in lines if line.startswith('  File "')]) >= 3

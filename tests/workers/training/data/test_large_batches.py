@@ -16,7 +16,14 @@ RATE = {"rate": {"type": "float", "low": 0.1, "high": 0.2}}
 
 def remarks(batch_size: Any, parameter: dict[str, Any] | None = None, train: Any = TRAIN) -> list[str]:
     space = RATE | ({"rows": parameter} if parameter else {})
-    settings = {"name": "x", "model": "a:build", "data": "a:load", "budget": {"epochs": 9}, "space": space}
+    settings = {
+        "name": "x",
+        "model": "a:build",
+        "data": "a:load",
+        "max_epochs": 3,
+        "budget": {"epochs": 9},
+        "space": space,
+    }
     return on_large_batches(study_spec_from(settings | {"batch_size": batch_size}, "study"), train)
 
 
