@@ -52,6 +52,10 @@ FOR_USERS = {
     "RAY_AUTH_MODE": ("`token` if the Ray cluster wants a token.", "Ray's own; a local Ray always has a token"),
     "RAY_AUTH_TOKEN": ("The token for the Ray cluster. It is a secret.", "none"),
     "RAY_AUTH_TOKEN_PATH": ("A file that holds the token for the Ray cluster.", "none"),
+    "RAY_TMPDIR": (
+        "The folder in which a local Ray gets a private folder. Its path must be short, because of Ray's sockets.",
+        "the folder for temporary files, or `/tmp` if the path of that is too long",
+    ),
     "KERAS_BACKEND": ("`tensorflow` or `jax`. `jax` needs the extra `jax`.", "`tensorflow`"),
     "BROWSER_PATH": ("Chromium or Chrome, which draws figures as PNG and SVG.", "the one on the path"),
     "XDG_CONFIG_HOME": ("Folder of settings. `bandstand login` keeps its server and token below it.", "`~/.config`"),

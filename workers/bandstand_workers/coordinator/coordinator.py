@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -20,6 +19,7 @@ from bandstand.search.protocol import Measurement, Verdict
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
 from bandstand.study.study_spec import StudySpec
+from bandstand_workers.coordinator.coordinator_start import taken_url
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import STOP_GRACE_SECONDS, Departure, Signals
 from bandstand_workers.coordinator.study_run import StudyRun
@@ -38,15 +38,12 @@ class Coordinator:
         """Nothing is opened before `run`.
 
         Args:
-            url_file: file that holds the database URL, readable by this user alone; it is removed once read, so that
-                the secret travels in no actor's arguments.
+            url_file: where the database URL is read, so that the secret travels in no actor's arguments.
             spec: the study.
             checkpoints_uri: folder under which checkpoints and models go.
             conditions: on which it takes up the study.
         """
-        path = Path(url_file)
-        self._url = path.read_text()  # at once: it must not lie there while this coordinator waits for its study
-        path.unlink()
+        self._url = taken_url(url_file)  # at once: it must not lie there while this coordinator waits for its study
         self.spec: StudySpec = StudySpec.model_validate(spec)
         self.signals = Signals()
         self._checkpoints_uri = checkpoints_uri

@@ -24,8 +24,9 @@ from bandstand.errors import (
     StudyFailedError,
     answer_to,
 )
-from bandstand.locations import checkpoints_uri, database_url
+from bandstand.locations import database_url
 from bandstand.log_lines import begin_logging
+from bandstand.private_folders import checkpoints_place
 from bandstand.running.bounded_log import BoundedText
 from bandstand.running.live_display import PlainDisplay
 from bandstand.running.messages import Instructions, Message, StudyAtRest, StudyNote, StudyStarted
@@ -100,7 +101,7 @@ class _ClusterJob:
             workers=self._order.workers,
             # Each of its processes begins in a copy of the job's working directory, which holds the project.
             code=CodePlace(folders=(PROJECT_FOLDER,), current_folder=PROJECT_FOLDER),
-            checkpoints_uri=checkpoints_uri(),
+            checkpoints_uri=checkpoints_place(),
             labels=self._order.labels,
             data_may_differ=self._order.data_may_differ,
             code_may_differ=True,  # the job has one copy, which whoever gave it new code has chosen

@@ -26,6 +26,7 @@ from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import CheckpointError
 from bandstand_workers.training.contexts import Contexts, remove_if_empty
 from bandstand_workers.training.data.loading import Data, LoadedData, load_data
+from bandstand_workers.training.data.remarks import on_large_batches
 from bandstand_workers.training.raised_errors import failure_from
 from bandstand_workers.training.study_check import check_study
 from bandstand_workers.training.trial_models import model_state
@@ -95,7 +96,11 @@ class LoadedStudy:
 
     def inputs(self) -> Inputs:
         """The study's data and code, as this process has loaded them, and what its check has found."""
-        remarks = (*self.loaded.remarks, *self._remarks_of_check)
+        remarks = (
+            *self.loaded.remarks,
+            *on_large_batches(self.spec, self.data["train"]),
+            *self._remarks_of_check,
+        )
         return Inputs(data=self.loaded.fingerprint, code=self._code, remarks=remarks)
 
     def wait_for_checkpoints(self) -> None:

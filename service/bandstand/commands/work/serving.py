@@ -20,7 +20,8 @@ import uvicorn
 
 from bandstand.api.app import make_app
 from bandstand.api.settings import ServerSettings
-from bandstand.errors import INTERRUPTED, InputError
+from bandstand.commands.work.prompt_requests import PromptRequests
+from bandstand.errors import INTERRUPTED, BandstandError, InputError
 from bandstand.log_lines import LogFormat, begin_logging, chosen_format
 from bandstand.running.dispatcher_process import DispatcherProcess
 from bandstand.store.leftovers import try_to_remove_leftovers
@@ -98,6 +99,7 @@ def server_config(app: Callable[..., Any], transport: Transport) -> uvicorn.Conf
         log_config=None if chosen_format() is LogFormat.JSON else uvicorn.config.LOGGING_CONFIG,
         log_level="warning",
         access_log=False,
+        http=PromptRequests,
         proxy_headers=transport.behind_proxy,
         forwarded_allow_ips=list(transport.proxies),
         server_header=False,
