@@ -146,6 +146,9 @@ class StudySpec(Frozen):
     """Longest time in seconds that a trial may train without finishing an epoch. Then its trainer is ended, and the
     attempt counts towards `max_attempts`. Default: 20 times the longest epoch of the run so far, at least 600 s; six
     hours until an epoch has ended."""
+    avoid_failures: bool | None = True
+    """Whether the search learns from trials that ran out of memory, diverged or were too slow. After three of a kind,
+    params that are likely to fail in the same way are drawn again. A grid still visits all its points."""
     notes: str = ""
     """Text for people. It appears in reports and changes nothing else."""
 
@@ -263,7 +266,8 @@ class StudySpec(Frozen):
         return [
             f"{key}: {mine[key]!r} here, {theirs[key]!r} stored{self._way_back(key, other)}"
             for key in mine
-            if json.dumps(mine[key]) != json.dumps(theirs[key])
+            if (key, theirs[key]) != ("avoid_failures", None)  # older than the setting: it goes on as it began
+            and json.dumps(mine[key]) != json.dumps(theirs[key])
         ]
 
     def _way_back(self, key: str, other: StudySpec) -> str:

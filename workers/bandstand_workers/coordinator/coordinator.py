@@ -27,6 +27,7 @@ from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.data_check import DataCheck
 from bandstand_workers.fleet.handles import TrainerHandle
+from bandstand_workers.messages import MemoryWord
 
 __all__ = ["Coordinator", "CoordinatorActor"]
 
@@ -134,6 +135,10 @@ class Coordinator:
     async def checkpointed(self, trial: int, attempt: int, epoch: int, uri: str, error: str | None) -> None:
         """As `StudyRun.checkpointed`."""
         await self.study_run.checkpointed(trial, attempt, epoch, uri, error)
+
+    async def memory_is_short(self, trial: int, attempt: int, word: MemoryWord) -> None:
+        """As `StudyRun.memory_is_short`."""
+        self.study_run.memory_is_short(trial, attempt, word)
 
     async def take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
         """As `DataCheck.take`."""

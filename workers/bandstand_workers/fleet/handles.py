@@ -46,3 +46,4 @@ class CoordinatorHandle(Protocol):
     report: RemoteMethod
     checkpointed: RemoteMethod
     take_data: RemoteMethod
+    memory_is_short: RemoteMethod
