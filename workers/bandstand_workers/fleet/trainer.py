@@ -200,7 +200,7 @@ class Trainer:
             return None
 
     def _memory_limit(self, study: StudySpec) -> MemoryLimit:
-        """What this process may take for trials; if code and data take nearly all, it is replaced after each instead."""
+        """What this process may take for trials; where code and data take nearly all, it is replaced after each."""
         limit = None if study.resources.memory_gb is None else int(study.resources.memory_gb * 1e9)
         if limit is not None and self._baseline_memory_bytes > _MOST_BASELINE * limit:
             limit = None

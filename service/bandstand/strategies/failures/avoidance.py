@@ -4,10 +4,11 @@ Knows a sampler's proposal and which trials failed. Must not know the sampler.
 
 After three failures of a kind (memory, NaN, time) a proposal whose chance to fail in one of these ways is one in five
 or more is changed: one of its parameters is drawn again at random, then another, then two at a time, until the model
-thinks better of it. What the sampler has learned of the other parameters stays. Three rules keep the model from starving a
-region that it is wrong about: one in twenty such proposals is left as it is, whatever the model says; a trial that
-succeeds speaks for what lies near it; and where no change that is tried is good enough, the one least likely to fail is
-taken.
+thinks better of it. What the sampler has learned of the other parameters stays.
+
+Three rules keep the model from starving a region that it is wrong about: one in twenty such proposals is left as it is,
+whatever the model says; a trial that succeeds speaks for what lies near it; and where no change that is tried is good
+enough, the one least likely to fail is taken.
 """
 
 from __future__ import annotations

@@ -84,9 +84,13 @@ class GridSampler(SamplerFacts):
             # One point a proposal, unless the study was begun in another order, as by another release of SciPy.
             while self._next < len(self._order) and self._lattice.point(int(self._order[self._next])) in self._visited:
                 self._next += 1
-        elif isinstance(event, Ended) and event.state is TrialState.FAILED:
-            if event.reason not in self._hopeless and self._visited.times(trial.params) == 1:
-                self._failed.append(trial.params)
+        elif self._is_to_be_repeated(event) and self._visited.times(trial.params) == 1:
+            self._failed.append(trial.params)
+
+    def _is_to_be_repeated(self, event: Event) -> bool:
+        if not isinstance(event, Ended) or event.state is not TrialState.FAILED:
+            return False
+        return event.reason not in self._hopeless
 
 
 def _notices_on(spec: Problem, size: int) -> list[str]:
