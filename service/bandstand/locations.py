@@ -7,7 +7,10 @@ from pathlib import Path
 
 from bandstand.errors import InputError
 
-__all__ = ["bandstand_home", "checkpoints_uri", "database_url", "ray_address", "ray_job_server"]
+__all__ = ["JOB_LOGIN", "bandstand_home", "checkpoints_uri", "database_url", "ray_address", "ray_job_server"]
+
+JOB_LOGIN = "BANDSTAND_JOB_LOGIN"
+"""Variable by which a server gives a job the URL of its own database login; of no use once the job has begun."""
 
 
 def bandstand_home() -> Path:

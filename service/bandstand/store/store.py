@@ -21,6 +21,7 @@ from bandstand.store.accounts import Accounts
 from bandstand.store.comparison_plans import ComparisonPlans
 from bandstand.store.database import Database
 from bandstand.store.embedded import embedded_url
+from bandstand.store.job_logins import rights
 from bandstand.store.monitoring.monitoring import Monitoring
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.reading.params_by_epoch import ParamsByEpoch, read_params_by_epoch
@@ -278,8 +279,13 @@ def upgrade_database() -> str:
         DatabaseVersionError: it is newer than this code.
     """
     url = database_url() or embedded_url()
-    before, after = connecting.migrate(connecting.connect(url, any_schema=True))
+    engine = connecting.connect(url, any_schema=True)
+    before, after = connecting.migrate(engine)
+    with engine.begin() as connection:
+        rights.drop_optuna_policies(connection)
     OptunaMirror.upgrade(url)
+    with engine.begin() as connection:
+        rights.restore_optuna_policies(connection)
     if before == after:
         return f"the schema is already at revision {after}"
     return f"the schema is at revision {after} now; it was at {before or 'none'}"

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 from bandstand.errors import ClusterUnreachableError, InputError, JobRefusedError
+from bandstand.locations import JOB_LOGIN
+from bandstand.store.job_logins.job_logins import JobLogins, NoLoginError
 from bandstand.store.store import Store
 from bandstand.study.states import RunState
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
@@ -47,6 +49,7 @@ class Dispatcher:
         store: Store,
         cluster: RayJobs,
         *,
+        logins: JobLogins | None,
         place: str,
         per_user: int,
         at_once: int,
@@ -57,6 +60,7 @@ class Dispatcher:
         Args:
             store: the database.
             cluster: where jobs run.
+            logins: the jobs' own, into the database; None where they have the server's.
             place: where this process runs, for people.
             per_user: submissions of one user that may run at the same time, on all servers together.
             at_once: submissions that may run at the same time, of this server.
@@ -64,6 +68,7 @@ class Dispatcher:
         """
         self._store = store
         self._cluster = cluster
+        self._logins = logins
         self._per_user = per_user
         self._at_once = at_once
         self._stop_grace_seconds = stop_grace_seconds
@@ -146,6 +151,7 @@ class Dispatcher:
         run, submission = claimed.run, claimed.submission
         try:
             code = self._dispatch.code(submission)
+            login = {} if self._logins is None else {JOB_LOGIN: self._logins.create(run.id)}
             with tempfile.TemporaryDirectory(prefix="bandstand-code-") as folder:
                 if code is not None:
                     project = Path(folder) / PROJECT_FOLDER
@@ -155,10 +161,13 @@ class Dispatcher:
                     run.id,
                     folder=None if code is None else Path(folder),
                     metadata={"name": submission.name, "submitter": submission.submitter},
+                    environment=login,
                 )
         except InputError as error:
             refuse_job(self._store, run.id, str(error))
             self._end(claimed, RunState.FAILED, str(error))
+        except NoLoginError as error:
+            self._end(claimed, RunState.FAILED, f"its job gets no database login: {error}")
         except JobRefusedError as error:
             self._end(claimed, RunState.FAILED, f"the cluster refuses its job: {error}")
         except ClusterUnreachableError as error:
@@ -187,9 +196,18 @@ class Dispatcher:
     def _end(self, claimed: ClaimedRun, state: RunState, message: str | None) -> None:
         after = self._dispatch.end_run(claimed.run.id, state, message or "")
         self._logs.leave(claimed.run.id)
+        self._end_login(claimed)
         told = f": {message}" if message else ""
         then = f"{after.state}, {after.outcome}" if after.outcome else f"{after.state}"
         _log.info("%s: run %d %s%s; now %s", after.name, claimed.run.number, state, told, then, extra=_about(claimed))
+
+    def _end_login(self, claimed: ClaimedRun) -> None:
+        """Whatever is left of the job gets at the database no more."""
+        if self._logins is not None:
+            try:
+                self._logins.drop(claimed.run.id)
+            except NoLoginError as error:  # the next start sweeps
+                _log.warning("%s: its database login is still there: %s", claimed.run.id, error, extra=_about(claimed))
 
     # -- logs -------------------------------------------------------------------------------------------------------
 

@@ -45,20 +45,8 @@ def read_replayed_data(connection: Connection, name: str) -> dict[str, Any] | No
     Returns:
         A `DataPrint`; None where it replays none, or none whose fingerprint is known.
     """
-    replay, original, event = tables.study, tables.study.alias("original"), tables.event
-    query = (
-        sa.select(event.c.data)
-        .select_from(replay)
-        .join(original, original.c.name == replay.c.spec["sampler_options"]["study"].as_string())
-        .join(event, event.c.study_id == original.c.id)
-        .where(
-            replay.c.name == name,
-            replay.c.spec["sampler"].as_string() == "replay",
-            original.c.id < replay.c.id,
-            event.c.kind == "data_seen",
-        )
-    )
-    data = connection.execute(query).scalar()
+    query = sa.text(f"SELECT {tables.SCHEMA}.replayed_data(:name)").columns(data=sa.JSON)
+    data = connection.execute(query, {"name": name}).scalar()  # a function, because a job sees no other study's rows
     return None if data is None else dict(data["splits"])
 
 
