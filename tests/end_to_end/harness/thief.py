@@ -1,9 +1,10 @@
 """A user's module whose loader tries what a malicious submitter would, and writes down what came of it.
 
-It is sent to the cluster as `thief.py`, beside a project whose functions it uses. It reads all that a process of its job
-can read: its environment and that of the processes above it, what Ray tells of jobs, private files, and the memory of the
-other processes of the same user.
+It is sent to the cluster as `thief.py`, beside a project whose functions it uses. It reads all that a process of its
+job can read: its environment and that of the processes above it, what Ray tells of jobs, private files, and the memory
+of the other processes of the same user.
 """
+# ruff: noqa: E501  # a statement is a line
 
 from __future__ import annotations
 
@@ -126,7 +127,9 @@ def steal() -> dict[str, Any]:
     shown = json.dumps([environments, command_lines(), jobs(), private_files()])
     found = sorted({url.decode() for url in URL.findall(shown.encode())})
     live = sorted({url.decode() for process in family() for url in URL.findall(memory_of(process))})
-    urls = [url for url in {*found, *live} if gets_in(url)]
+    # With the other job's login, out of that one's memory, it would be that job: one user of one machine is not kept
+    # from another process of the same user.
+    urls = [url for url in sorted({*found, *live}) if read_about()["other"] not in url and gets_in(url)]
     return {
         "shown": shown,
         "found": found,
@@ -136,7 +139,7 @@ def steal() -> dict[str, Any]:
 
 
 def attack(url: str) -> dict[str, Any]:
-    about = json.loads(Path(os.environ["THIEF_ABOUT"]).read_text())
+    about = read_about()
     with psycopg.connect(url, autocommit=True) as connection:
         about["group"] = connection.execute(
             "SELECT rolname FROM pg_roles WHERE rolname LIKE 'bandstand_jobs%' AND pg_has_role(oid, 'MEMBER')"
@@ -159,6 +162,11 @@ def answer(url: str, statements: str) -> list[str] | None:
             if error.sqlstate not in ("42501", "0A000", "23514"):  # insufficient privilege
                 return [f"not refused for its rights, but: {error}"]
             return None
+
+
+def read_about() -> dict[str, Any]:
+    """What the test knows, and a thief might find out: ids of the other study and its run."""
+    return dict(json.loads(Path(os.environ["THIEF_ABOUT"]).read_text()))
 
 
 def gets_in(url: str) -> bool:
@@ -217,7 +225,7 @@ def memory_of(pid: int) -> bytes:
     found = []
     try:
         maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
-        with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
             for line in maps:
                 where, rights, *_ = line.split()
                 if rights.startswith("rw") and "/dev/shm" not in line:

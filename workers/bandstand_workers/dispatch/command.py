@@ -76,8 +76,6 @@ def _logins(store: Store) -> JobLogins | None:
     logins = JobLogins(store.database)
     try:
         logins.prepare()
-        for run in logins.sweep():
-            _log.info("the database login of %s, which has ended, was dropped", run)
     except NoLoginError as error:
         _log.warning(
             "jobs have the server's own database login, so that submitted code may read tokens and keys: %s", error

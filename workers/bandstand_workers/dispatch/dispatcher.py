@@ -28,6 +28,7 @@ MAX_LOG_CHARACTERS = 10_000_000
 """Kept of each run."""
 _PIECE = 200_000
 _BEAT_SECONDS = 5.0
+_SWEEP_SECONDS = 300.0
 _SILENT_SECONDS = 60.0
 """A living coordinator says so every second."""
 _LOG_END_SECONDS = 15.0
@@ -77,6 +78,7 @@ class Dispatcher:
         self._since: dict[tuple[str, str], float] = {}  # (run, what) -> when it was first seen
         self._beat_at = 0.0
         self._freed_at = 0.0
+        self._swept_at = -_SWEEP_SECONDS
 
     def step(self) -> int:
         """Do what is to be done now; returns how many runs are under way."""
@@ -96,6 +98,7 @@ class Dispatcher:
             number += 1
         self._forget_all_but({claimed.run.id for claimed in self._dispatch.held()})
         self._free_vanished()
+        self._sweep_logins()
         return number
 
     def pause(self, timeout_seconds: float) -> None:
@@ -206,8 +209,18 @@ class Dispatcher:
         if self._logins is not None:
             try:
                 self._logins.drop(claimed.run.id)
-            except NoLoginError as error:  # the next start sweeps
+            except NoLoginError as error:  # it is swept later
                 _log.warning("%s: its database login is still there: %s", claimed.run.id, error, extra=_about(claimed))
+
+    def _sweep_logins(self) -> None:
+        """Drop what another server left, or this one while the database was away."""
+        if self._logins is not None and time.monotonic() - self._swept_at > _SWEEP_SECONDS:
+            self._swept_at = time.monotonic()
+            try:
+                for run in self._logins.sweep():
+                    _log.info("%s has ended; its database login is dropped", run)
+            except NoLoginError as error:
+                _log.warning("database logins of jobs that have ended are still there: %s", error)
 
     # -- logs -------------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import URL, Connection, make_url
 
-from bandstand.store import tables
+from bandstand.store import connecting, tables
 from bandstand.store.database import Database
 from bandstand.store.job_logins import rights
 from bandstand.store.job_logins.taking_up import encrypted
@@ -60,11 +60,9 @@ class JobLogins:
         Raises:
             NoLoginError: jobs cannot have logins of their own here.
         """
-        from bandstand.optuna_storage.schema import make_tables
-
-        make_tables(self._database.url)
+        self._make_optuna_tables()
         with self._may_fail() as connection, connection.begin():
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.JOB_LOGINS_LOCK)))
+            self._lock(connection)
             connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
             self._arrange(connection)
         probe = f"bandstand-0-0-{secrets.token_hex(6)}"
@@ -81,7 +79,7 @@ class JobLogins:
         """
         password = self._first_password(run)
         with self._may_fail() as connection, connection.begin():
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.JOB_LOGINS_LOCK)))
+            self._lock(connection)
             if not connection.execute(_EXISTS, {"name": run}).scalar():
                 self._create(connection, run, password)
         return _as_login(self._database.url, run, password).render_as_string(hide_password=False)
@@ -102,11 +100,26 @@ class JobLogins:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
+    def _lock(self, connection: Connection) -> None:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.JOB_LOGINS_LOCK)))
+
+    def _make_optuna_tables(self) -> None:
+        with self._database.connection() as connection:
+            if rights.optuna_schema(connection) is not None:
+                return
+        from bandstand.optuna_storage.schema import make_tables
+
+        try:
+            make_tables(self._database.url)
+        except sa.exc.OperationalError as error:
+            raise connecting.unreachable(self._database.url, error) from None
+
     def _arrange(self, connection: Connection) -> None:
         who = connection.execute(sa.text(_SELF)).one()
         if not (who.rolsuper or who.rolcreaterole):
-            raise NoLoginError(f"the server's role may not make roles; an administrator allows it by: ALTER ROLE "
-                               f"{who.name} CREATEROLE")  # fmt: skip
+            raise NoLoginError(
+                f"the server's role may not make roles; an administrator allows it by: ALTER ROLE {who.name} CREATEROLE"
+            )
         group = _group(connection)
         theirs = rights.optuna_schema(connection)
         assert theirs is not None, "make_tables has made them"
@@ -119,8 +132,10 @@ class JobLogins:
         if connection.execute(_MAY_CREATE, allowed).scalar():
             _try_alone(connection, f"REVOKE CREATE ON SCHEMA {theirs} FROM PUBLIC")
         if connection.execute(_MAY_CREATE, allowed).scalar():
-            raise NoLoginError(f"every role may make tables and functions in schema {theirs}, which the server would "
-                               f"use; an administrator ends that by: REVOKE CREATE ON SCHEMA {theirs} FROM PUBLIC")  # fmt: skip
+            raise NoLoginError(
+                f"every role may make functions in schema {theirs}, which the server would call; an administrator ends "
+                f"that by: REVOKE CREATE ON SCHEMA {theirs} FROM PUBLIC"
+            )
         _try_alone(connection, f"GRANT CONNECT ON DATABASE {who.database} TO {group}")
 
     def _create(self, connection: Connection, run: str, password: str) -> None:
@@ -135,7 +150,7 @@ class JobLogins:
     def _drop(self, runs: Iterable[str]) -> None:
         for run in runs:
             with self._may_fail() as connection, connection.begin():
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.JOB_LOGINS_LOCK)))
+                self._lock(connection)
                 if connection.execute(_EXISTS, {"name": run}).scalar():
                     connection.execute(sa.text(f'ALTER ROLE "{run}" NOLOGIN'))
             with self._may_fail() as connection, connection.begin():
@@ -156,20 +171,24 @@ class JobLogins:
             with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS, autocommit=True) as connection:
                 row = connection.execute(_REACH.encode()).fetchone()
         except psycopg.Error as error:
-            raise NoLoginError(f"a login that the server makes for a job is refused ({_last_line(error)}); let the "
-                               f"members of {self._group_name()} in by password, in pg_hba.conf or in the pooler") from None  # fmt: skip
+            with self._database.connection() as connection:
+                group = _group(connection)
+            raise NoLoginError(
+                f"a login that the server makes for a job is refused ({_last_line(error)}); let members of {group} in "
+                "by password, in pg_hba.conf or in the pooler"
+            ) from None
         if row is None or any(row):
-            raise NoLoginError("a job's login would see tokens or other studies: does every role own these tables?")
+            raise NoLoginError(
+                "a job's login would see tokens or other studies: look what is granted to PUBLIC in this database"
+            )
         try:
             psycopg.connect(wrong, connect_timeout=_CONNECT_SECONDS).close()
         except psycopg.Error:
             return
-        raise NoLoginError("the database lets everybody in without a password, as the embedded one does; set "
-                           "BANDSTAND_DATABASE_URL to one that asks for it")  # fmt: skip
-
-    def _group_name(self) -> str:
-        with self._database.connection() as connection:
-            return _group(connection)
+        raise NoLoginError(
+            "the database lets everybody in without a password, as the embedded one does; set BANDSTAND_DATABASE_URL "
+            "to one that asks for it"
+        )
 
     def _first_password(self, run: str) -> str:
         """The same on all servers, because a job may have been submitted by one that has gone since."""
@@ -216,7 +235,8 @@ _LOGINS = sa.text(
 )
 _END = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = :run")
 _REACH = f"""
-    SELECT has_table_privilege('{tables.SCHEMA}.token', 'SELECT'), has_table_privilege('{tables.SCHEMA}.secret', 'SELECT'),
+    SELECT has_table_privilege('{tables.SCHEMA}.token', 'SELECT'),
+    has_table_privilege('{tables.SCHEMA}.secret', 'SELECT'),
     EXISTS (SELECT FROM {tables.SCHEMA}.study), EXISTS (SELECT FROM studies),
     (SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = session_user)
 """

@@ -105,7 +105,6 @@ def grant_all(connection: Connection, group: str, theirs: str) -> None:
     for statement in (
         f"GRANT USAGE ON SCHEMA {SCHEMA} TO {group}",
         f"GRANT USAGE ON SCHEMA {theirs} TO {group}",
-        f"GRANT EXECUTE ON FUNCTION {SCHEMA}.replayed_data TO {group}",
         *(f"GRANT {_GRANTS[table]} ON {SCHEMA}.{table} TO {group}" for table in sorted(_GRANTS)),
         *(f"GRANT SELECT, INSERT, UPDATE ON {theirs}.{table} TO {group}" for table in _OPTUNA_ROWS),
         *(f"GRANT SELECT ON {theirs}.{table} TO {group}" for table in _OPTUNA_VERSIONS),

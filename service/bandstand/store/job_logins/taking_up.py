@@ -38,16 +38,15 @@ def take_up_login(login: str, address: str | None = None) -> str:
         first = first.difference_update_query(("user", "password", "passfile", "service", "sslcert", "sslkey"))
     first = first.set(drivername="postgresql")
     new = secrets.token_hex(32)
+    url = first.render_as_string(hide_password=False)
     try:
-        with psycopg.connect(
-            first.render_as_string(hide_password=False), connect_timeout=_CONNECT_SECONDS
-        ) as connection:
+        with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
             statement = f"ALTER ROLE CURRENT_USER PASSWORD '{encrypted(connection, str(first.username), new)}'"
             connection.execute(statement.encode())
     except psycopg.OperationalError as error:
         lines = str(error).strip().splitlines() or ["no reason given"]
         raise DatabaseUnreachableError(
-            f"the database must let this job in by the login that the server made for it; {describe(str(first))} does not: "
+            f"the database must let this job in by the login that the server made for it; {describe(url)} does not: "
             f"{lines[-1].strip()}. If somebody else has used the login, look who has Ray's token"
         ) from None
     return first.set(password=new).render_as_string(hide_password=False)

@@ -43,7 +43,8 @@ FUNCTIONS = {
               JOIN {schema}.event event ON event.study_id = original.id
               WHERE replay.name = replay_name AND replay.spec ->> 'sampler' = 'replay' AND original.id < replay.id
               AND event.kind = 'data_seen'
-              AND (NOT {schema}.is_job() OR replay.id = ANY ({schema}.job_studies())) LIMIT 1 $$
+              AND (NOT {schema}.is_job() OR replay.id = ANY ({schema}.job_studies()))
+              AND has_table_privilege(session_user, '{schema}.event', 'SELECT') LIMIT 1 $$
     """,
 }
 OF_STUDY = "study_id = ANY ((SELECT {schema}.job_studies())::bigint[])"
@@ -65,8 +66,6 @@ ROWS = {
 def upgrade() -> None:
     for function in FUNCTIONS.values():
         op.execute(function.format(schema=SCHEMA))
-    # Else everybody might ask it: what a role is not granted, it must not learn from a function.
-    op.execute(f"REVOKE EXECUTE ON FUNCTION {SCHEMA}.replayed_data FROM PUBLIC")
     for table, rows in ROWS.items():
         rows = rows.format(schema=SCHEMA)
         op.execute(f"ALTER TABLE {SCHEMA}.{table} ENABLE ROW LEVEL SECURITY")
