@@ -48,10 +48,10 @@ def _run(options: DispatcherOptions, ending: Ending) -> int:
     store = _open(url, ending)
     if store is None:
         return 0
-    logins = _logins(store)
+    logins = find_logins(store)
     if address:
         return _run_loop(options, store, logins, address, "python", ending)
-    local = LocalRay.start(bandstand_home(), None if logins else url, ending.is_wanted)
+    local = LocalRay.start(bandstand_home(), None if logins.are_possible else url, ending.is_wanted)
     if local is None:
         return 0
     options = dataclasses.replace(options, at_once=options.at_once or local_cores())
@@ -71,8 +71,8 @@ def _open(url: str, ending: Ending) -> Store | None:
     return None
 
 
-def _logins(store: Store) -> JobLogins | None:
-    """The logins of jobs; None where they cannot be had, which is said."""
+def find_logins(store: Store) -> JobLogins:
+    """The logins of jobs. It is said whether they can be had, and why not."""
     logins = JobLogins(store.database)
     try:
         logins.prepare()
@@ -80,15 +80,15 @@ def _logins(store: Store) -> JobLogins | None:
         _log.warning(
             "jobs have the server's own database login, so that submitted code may read tokens and keys: %s", error
         )
-        return None
-    _log.info("each job has a database login of its own")
+    else:
+        _log.info("each job has a database login of its own")
     return logins
 
 
 def _run_loop(
     options: DispatcherOptions,
     store: Store,
-    logins: JobLogins | None,
+    logins: JobLogins,
     address: str,
     python: str,
     ending: Ending,

@@ -28,7 +28,7 @@ MAX_LOG_CHARACTERS = 10_000_000
 """Kept of each run."""
 _PIECE = 200_000
 _BEAT_SECONDS = 5.0
-_SWEEP_SECONDS = 300.0
+_SWEEP_SECONDS = 60.0
 _SILENT_SECONDS = 60.0
 """A living coordinator says so every second."""
 _LOG_END_SECONDS = 15.0
@@ -50,7 +50,7 @@ class Dispatcher:
         store: Store,
         cluster: RayJobs,
         *,
-        logins: JobLogins | None,
+        logins: JobLogins,
         place: str,
         per_user: int,
         at_once: int,
@@ -61,7 +61,7 @@ class Dispatcher:
         Args:
             store: the database.
             cluster: where jobs run.
-            logins: the jobs' own, into the database; None where they have the server's.
+            logins: the jobs' own, into the database. Where they are not possible, jobs have what the cluster has.
             place: where this process runs, for people.
             per_user: submissions of one user that may run at the same time, on all servers together.
             at_once: submissions that may run at the same time, of this server.
@@ -78,7 +78,7 @@ class Dispatcher:
         self._since: dict[tuple[str, str], float] = {}  # (run, what) -> when it was first seen
         self._beat_at = 0.0
         self._freed_at = 0.0
-        self._swept_at = -_SWEEP_SECONDS
+        self._swept_at = time.monotonic() - _SWEEP_SECONDS
 
     def step(self) -> int:
         """Do what is to be done now; returns how many runs are under way."""
@@ -154,7 +154,7 @@ class Dispatcher:
         run, submission = claimed.run, claimed.submission
         try:
             code = self._dispatch.code(submission)
-            login = {} if self._logins is None else {JOB_LOGIN: self._logins.create(run.id)}
+            login = {JOB_LOGIN: self._logins.create(run.id)} if self._logins.are_possible else {}
             with tempfile.TemporaryDirectory(prefix="bandstand-code-") as folder:
                 if code is not None:
                     project = Path(folder) / PROJECT_FOLDER
@@ -206,21 +206,25 @@ class Dispatcher:
 
     def _end_login(self, claimed: ClaimedRun) -> None:
         """Whatever is left of the job gets at the database no more."""
-        if self._logins is not None:
+        if self._logins.are_possible:
             try:
                 self._logins.drop(claimed.run.id)
             except NoLoginError as error:  # it is swept later
                 _log.warning("%s: its database login is still there: %s", claimed.run.id, error, extra=_about(claimed))
 
     def _sweep_logins(self) -> None:
-        """Drop what another server left, or this one while the database was away."""
-        if self._logins is not None and time.monotonic() - self._swept_at > _SWEEP_SECONDS:
-            self._swept_at = time.monotonic()
-            try:
-                for run in self._logins.sweep():
-                    _log.info("%s has ended; its database login is dropped", run)
-            except NoLoginError as error:
-                _log.warning("database logins of jobs that have ended are still there: %s", error)
+        """Drop what was left while a server or the database was away; look whether logins can be had by now."""
+        if time.monotonic() - self._swept_at < _SWEEP_SECONDS:
+            return
+        self._swept_at = time.monotonic()
+        try:
+            if not self._logins.are_possible:
+                self._logins.prepare()
+                _log.info("from now on each job has a database login of its own")
+            for run in self._logins.sweep():
+                _log.info("%s has ended; its database login is dropped", run)
+        except NoLoginError as error:
+            _log.debug("%s", error)  # it was said at the start
 
     # -- logs -------------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ class Loop:
         self,
         options: DispatcherOptions,
         store: Store,
-        logins: JobLogins | None,
+        logins: JobLogins,
         cluster: RayJobs,
         ending: Ending,
         local: LocalRay | None = None,

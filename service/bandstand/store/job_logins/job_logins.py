@@ -53,6 +53,8 @@ class JobLogins:
         """Nothing is done yet."""
         self._database = database
         self._key = b""
+        self.are_possible = False
+        """Whether jobs can have them here, as `prepare` has found."""
 
     def prepare(self) -> None:
         """Arrange all that logins need, and try one; harmless to repeat.
@@ -67,9 +69,10 @@ class JobLogins:
             self._arrange(connection)
         probe = f"bandstand-0-0-{secrets.token_hex(6)}"
         try:
-            self._try(probe, self.create(probe))
+            self._try(self.create(probe))
         finally:
             self.drop(probe)
+        self.are_possible = True
 
     def create(self, run: str) -> str:
         """Make the login of a run, if it is not there.
@@ -159,7 +162,7 @@ class JobLogins:
                     connection.execute(sa.text(f'DROP OWNED BY "{run}"'))
                     connection.execute(sa.text(f'DROP ROLE "{run}"'))
 
-    def _try(self, run: str, url: str) -> None:
+    def _try(self, url: str) -> None:
         """Use a login as a job would.
 
         Raises:
