@@ -104,7 +104,7 @@ SEEN = {
     "others changed": "UPDATE bandstand_store.study SET state = 'failed' WHERE id = {victim} RETURNING name",
     "others' Optuna studies changed": "UPDATE studies SET study_name = 'gone' WHERE study_id = {optuna_victim} RETURNING study_id",
     "other runs changed": "UPDATE bandstand_store.run SET state = 'failed' WHERE id = '{other}' RETURNING id",
-    "a replayed study's data": "SELECT bandstand_store.replayed_data('victim') WHERE bandstand_store.replayed_data('victim') IS NOT NULL",
+    "a replayed study's data": "SELECT code FROM bandstand_store.replayed('victim', 'code_seen') code WHERE code IS NOT NULL",
     "sessions ended": "SELECT pid FROM pg_stat_activity WHERE usename <> session_user AND pg_has_role(usename::name, 'USAGE')",
 }
 """Harmless questions; what they answer is written down."""

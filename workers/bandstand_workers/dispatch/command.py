@@ -97,4 +97,5 @@ def _run_loop(
     from bandstand_workers.dispatch.loop import Loop
     from bandstand_workers.dispatch.ray_jobs import RayJobs
 
-    return Loop(options, store, logins, RayJobs(address, python), ending, local).run()
+    cluster = RayJobs(address, python, local.session if local else None)
+    return Loop(options, store, logins, cluster, ending, local).run()

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import URL, Connection, make_url
 
-from bandstand.store import connecting, tables
+from bandstand.store import tables
 from bandstand.store.database import Database
 from bandstand.store.job_logins import rights
 from bandstand.store.job_logins.taking_up import encrypted
@@ -112,10 +112,8 @@ class JobLogins:
                 return
         from bandstand.optuna_storage.schema import make_tables
 
-        try:
+        with self._database.in_one_line():
             make_tables(self._database.url)
-        except sa.exc.OperationalError as error:
-            raise connecting.unreachable(self._database.url, error) from None
 
     def _arrange(self, connection: Connection) -> None:
         who = connection.execute(sa.text(_SELF)).one()

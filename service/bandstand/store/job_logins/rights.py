@@ -18,7 +18,7 @@ __all__ = ["drop_optuna_policies", "grant_all", "optuna_schema", "restore_optuna
 _GRANTS = {
     "alembic_version": "SELECT",
     "study": "SELECT, UPDATE (state, reason, stop_requested, wall_seconds, gpu_seconds, model_uri, model_trial, "
-    "model_epoch, test_metrics, tested_uri, test_looks, environment, updated_at, ended_at)",
+    "model_epoch, test_metrics, tested_uri, test_looks, environment, folders, updated_at, ended_at)",
     "lease": "SELECT, INSERT, UPDATE, DELETE",
     "trial": "SELECT, INSERT, UPDATE",
     "attempt": "SELECT, INSERT, UPDATE",

@@ -15,7 +15,10 @@ from bandstand.store import tables
 from bandstand.store.reading.study_list import read_summaries
 from bandstand.store.records import Replayed
 
-__all__ = ["read_replayed_data", "read_replays"]
+__all__ = ["read_replayed_code", "read_replayed_data", "read_replays"]
+
+_REPLAYED = sa.text(f"SELECT {tables.SCHEMA}.replayed(:name, :fingerprint)").columns(data=sa.JSON)
+"""Asked by a function, because the job of a replay sees no row of the study that it replays."""
 
 
 def read_replays(connection: Connection, row: sa.Row[Any]) -> list[Replayed]:
@@ -45,9 +48,14 @@ def read_replayed_data(connection: Connection, name: str) -> dict[str, Any] | No
     Returns:
         A `DataPrint`; None where it replays none, or none whose fingerprint is known.
     """
-    query = sa.text(f"SELECT {tables.SCHEMA}.replayed_data(:name)").columns(data=sa.JSON)
-    data = connection.execute(query, {"name": name}).scalar()  # a function, because a job sees no other study's rows
+    data = connection.execute(_REPLAYED, {"name": name, "fingerprint": "data_seen"}).scalar()
     return None if data is None else dict(data["splits"])
+
+
+def read_replayed_code(connection: Connection, name: str) -> dict[str, Any] | None:
+    """The fingerprint of the code that has trained the study that the study `name` replays; as its event has it."""
+    data: dict[str, Any] | None = connection.execute(_REPLAYED, {"name": name, "fingerprint": "code_seen"}).scalar()
+    return data
 
 
 @cache

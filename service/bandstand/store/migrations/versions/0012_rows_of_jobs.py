@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 SCHEMA = "bandstand_store"
 FUNCTIONS = {
     "is_job": """
@@ -34,17 +34,20 @@ FUNCTIONS = {
         AS $$ SELECT coalesce(array_agg(name), '{{}}') FROM {schema}.study
               WHERE id = ANY ({schema}.job_studies()) $$
     """,
-    # Of the study that a study replays, which may be anybody's, its job learns the data's fingerprint and no more.
-    "replayed_data": """
-        CREATE FUNCTION {schema}.replayed_data(replay_name text) RETURNS json LANGUAGE sql STABLE
+    # Of the study that a study replays, which may be anybody's, its job learns two fingerprints and no more.
+    "replayed": """
+        CREATE FUNCTION {schema}.replayed(replay_name text, fingerprint text) RETURNS json LANGUAGE sql STABLE
         SECURITY DEFINER SET search_path = pg_catalog, pg_temp
         AS $$ SELECT event.data FROM {schema}.study replay
               JOIN {schema}.study original ON original.name = replay.spec -> 'sampler_options' ->> 'study'
               JOIN {schema}.event event ON event.study_id = original.id
               WHERE replay.name = replay_name AND replay.spec ->> 'sampler' = 'replay' AND original.id < replay.id
-              AND event.kind = 'data_seen'
+              AND event.kind = fingerprint AND fingerprint IN ('data_seen', 'code_seen')
+              AND (fingerprint = 'data_seen'
+                   OR EXISTS (SELECT FROM {schema}.measurement trained WHERE trained.study_id = original.id))
               AND (NOT {schema}.is_job() OR replay.id = ANY ({schema}.job_studies()))
-              AND has_table_privilege(session_user, '{schema}.event', 'SELECT') LIMIT 1 $$
+              AND has_table_privilege(session_user, '{schema}.event', 'SELECT')
+              ORDER BY CASE fingerprint WHEN 'data_seen' THEN event.seq ELSE -event.seq END LIMIT 1 $$
     """,
 }
 OF_STUDY = "study_id = ANY ((SELECT {schema}.job_studies())::bigint[])"
@@ -58,7 +61,9 @@ ROWS = {
     "submission": f"id {OF_SUBMISSION}",
     "submission_study": f"submission_id {OF_SUBMISSION}",
     "run": f"submission_id {OF_SUBMISSION}",
-    **dict.fromkeys(("comparison", "comparison_study", "code", "run_log", "server", "token", "secret"), "false"),
+    **dict.fromkeys(
+        ("comparison", "comparison_study", "leftover", "code", "run_log", "server", "token", "secret"), "false"
+    ),
 }
 """Which rows of each table a job may see, if it is granted the table at all."""
 
@@ -80,6 +85,6 @@ def downgrade() -> None:
     for table in ROWS:
         op.execute(f"DROP POLICY jobs ON {SCHEMA}.{table}")
         op.execute(f"ALTER TABLE {SCHEMA}.{table} DISABLE ROW LEVEL SECURITY")
-    op.execute(f"DROP FUNCTION {SCHEMA}.replayed_data(text)")
+    op.execute(f"DROP FUNCTION {SCHEMA}.replayed(text, text)")
     for name in ("job_study_names", "job_studies", "job_submission", "is_job"):
         op.execute(f"DROP FUNCTION {SCHEMA}.{name}() CASCADE")  # Optuna's tables have policies that ask them
