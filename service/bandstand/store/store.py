@@ -22,6 +22,7 @@ from bandstand.store.backup.embedded_upgrade import upgrade_embedded_server
 from bandstand.store.comparison_plans import ComparisonPlans
 from bandstand.store.database import Database
 from bandstand.store.embedded import embedded_url
+from bandstand.store.job_logins import rights
 from bandstand.store.monitoring.monitoring import Monitoring
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.reading.params_by_epoch import ParamsByEpoch, read_params_by_epoch
@@ -221,7 +222,7 @@ class Store:
         Raises:
             DatabaseVersionError: Optuna's tables belong to another version of Optuna.
         """
-        with closing(OptunaMirror(self.database.url, spec)) as mirror:
+        with self.database.in_one_line(), closing(OptunaMirror(self.database.url, spec)) as mirror:
             mirror.check()
 
     def claim(self, spec: StudySpec, holder: str) -> StudyWriter:
@@ -235,6 +236,10 @@ class Store:
             StudyNameTakenError: the name belongs to another spec, or to an Optuna study that is not ours.
             StudyInUseError: somebody else holds it.
         """
+        with self.database.in_one_line():
+            return self._claim(spec, holder)
+
+    def _claim(self, spec: StudySpec, holder: str) -> StudyWriter:
         mirror = OptunaMirror(self.database.url, spec)
         connection = self.database.engine.connect()
         try:
@@ -247,7 +252,7 @@ class Store:
             connection.close()
             raise
         return StudyWriter(
-            engine=self.database.engine, connection=connection, study_id=study_id, spec=spec,
+            database=self.database, connection=connection, study_id=study_id, spec=spec,
             mirror=mirror, holder=holder, token=uuid.uuid4().hex,
         )  # fmt: skip
 
@@ -288,8 +293,14 @@ def upgrade_database() -> str:
     """
     server = None if database_url() else upgrade_embedded_server()
     url = database_url() or embedded_url()
-    before, after = connecting.migrate(connecting.connect(url, any_schema=True))
-    OptunaMirror.upgrade(url)
+    with connecting.in_one_line(url):
+        engine = connecting.connect(url, any_schema=True)
+        before, after = connecting.migrate(engine)
+        with engine.begin() as connection:
+            rights.drop_optuna_policies(connection)
+        OptunaMirror.upgrade(url)
+        with engine.begin() as connection:
+            rights.restore_optuna_policies(connection)
     schema = f"the schema is at revision {after} now; it was at {before or 'none'}"
     if before == after:
         schema = f"the schema is already at revision {after}"

@@ -155,6 +155,19 @@ def test_a_local_ray_whose_parts_die_is_started_again(part: str, project: Projec
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", ["raylet", "gcs_server"])
+def test_a_local_ray_whose_parts_die_while_it_starts_is_started_again(part: str, project: Project) -> None:
+    file = project.write_study(name=f"at-start-{part}", budget={"epochs": 8})
+    with started(project, "run", str(file), "--workers", "1") as command:
+        wait_until(f"a {part}", lambda: part_of_ray(command, part), 300).kill()
+        output, _ = command.communicate(timeout=900)
+    assert command.returncode == 0, output
+    assert "Ray is started again" in output
+    assert "Traceback" not in output
+    assert "KeyError" not in output
+
+
+@pytest.mark.slow
 def test_workers_whose_caller_was_killed_end_within_a_minute_and_give_the_study_back(
     hanging: Project, store: Store
 ) -> None:
