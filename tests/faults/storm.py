@@ -24,7 +24,7 @@ from tests.faults.strikes import Strikes
 __all__ = ["StormedStudy", "overview", "start_server"]
 
 _HANG_SECONDS = 150.0
-"""Without any progress and without a strike, after which a study counts as hanging."""
+"""Without any progress or word and without a strike, after which a study counts as hanging."""
 _LEFT_SECONDS = 45.0
 """In which everything that a study's command has started must have ended after it."""
 _PROGRESS_SECONDS = 25.0
@@ -143,7 +143,8 @@ class StormedStudy:
         return self._process.poll() is None and bool(of_kind("trainer"))
 
     def _look(self) -> None:
-        seen = self._progress()
+        said = self.file.with_suffix(f".{self.starts}.output").stat().st_size
+        seen = (*self._progress(), said)
         if seen != self._seen:
             self._seen, self._at = seen, time.monotonic()
 
@@ -157,7 +158,7 @@ class StormedStudy:
             with psycopg.connect(self.strikes.url, connect_timeout=3) as connection:
                 return connection.execute(query.encode(), (self.name,)).fetchone() or ()
         except psycopg.Error:
-            return self._seen
+            return ()
 
     def _have_server(self) -> None:
         """Have the server again where the postmaster was killed: at times at once, as a supervisor would; or not."""
