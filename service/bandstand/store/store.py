@@ -22,6 +22,7 @@ from bandstand.store.backup.embedded_upgrade import upgrade_embedded_server
 from bandstand.store.comparison_plans import ComparisonPlans
 from bandstand.store.database import Database
 from bandstand.store.embedded import embedded_url
+from bandstand.store.job_logins import rights
 from bandstand.store.monitoring.monitoring import Monitoring
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.reading.params_by_epoch import ParamsByEpoch, read_params_by_epoch
@@ -293,8 +294,13 @@ def upgrade_database() -> str:
     server = None if database_url() else upgrade_embedded_server()
     url = database_url() or embedded_url()
     with connecting.in_one_line(url):
-        before, after = connecting.migrate(connecting.connect(url, any_schema=True))
+        engine = connecting.connect(url, any_schema=True)
+        before, after = connecting.migrate(engine)
+        with engine.begin() as connection:
+            rights.drop_optuna_policies(connection)
         OptunaMirror.upgrade(url)
+        with engine.begin() as connection:
+            rights.restore_optuna_policies(connection)
     schema = f"the schema is at revision {after} now; it was at {before or 'none'}"
     if before == after:
         schema = f"the schema is already at revision {after}"
