@@ -44,9 +44,8 @@ FOR_USERS = {
         "a local Ray",
     ),
     "RAY_API_SERVER_ADDRESS": (
-        "For `bandstand serve`: the job server of the Ray cluster, such as `http://head:8265`. The nodes of the "
-        "cluster need "
-        "`BANDSTAND_DATABASE_URL`, too.",
+        "For `bandstand serve`: the job server of the Ray cluster, such as `http://head:8265`. The head of the cluster "
+        "must reach the database.",
         "a local Ray",
     ),
     "RAY_AUTH_MODE": ("`token` if the Ray cluster wants a token.", "Ray's own; a local Ray always has a token"),
@@ -64,6 +63,7 @@ FOR_USERS = {
 """Meaning and default of each variable that a user may set."""
 
 OURS = {
+    "BANDSTAND_JOB_LOGIN": "set for jobs of a server; the job changes its password",
     "BANDSTAND_RUNS_USERS_CODE": "set in processes that run a study's code",
     "CUDA_VISIBLE_DEVICES": "set by Ray, and for trainers without a GPU",
     "RAY_CHDIR_TO_TRIAL_DIR": "set for Ray Tune",
