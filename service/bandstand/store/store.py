@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from bandstand.locations import database_url
 from bandstand.store import connecting, tables
 from bandstand.store.accounts import Accounts
+from bandstand.store.backup.embedded_upgrade import upgrade_embedded_server
 from bandstand.store.comparison_plans import ComparisonPlans
 from bandstand.store.database import Database
 from bandstand.store.embedded import embedded_url
@@ -281,6 +282,8 @@ class Store:
 def upgrade_database() -> str:
     """Bring our schema and Optuna's up to date in the database that the environment names.
 
+    The embedded server's data are brought to the installed version of PostgreSQL first.
+
     Returns:
         A sentence saying what was done.
 
@@ -288,6 +291,7 @@ def upgrade_database() -> str:
         DatabaseUnreachableError: it does not answer.
         DatabaseVersionError: it is newer than this code.
     """
+    server = None if database_url() else upgrade_embedded_server()
     url = database_url() or embedded_url()
     with connecting.in_one_line(url):
         engine = connecting.connect(url, any_schema=True)
@@ -297,6 +301,7 @@ def upgrade_database() -> str:
         OptunaMirror.upgrade(url)
         with engine.begin() as connection:
             rights.restore_optuna_policies(connection)
+    schema = f"the schema is at revision {after} now; it was at {before or 'none'}"
     if before == after:
-        return f"the schema is already at revision {after}"
-    return f"the schema is at revision {after} now; it was at {before or 'none'}"
+        schema = f"the schema is already at revision {after}"
+    return schema if server is None else f"{server}. {schema[0].upper()}{schema[1:]}"

@@ -149,6 +149,9 @@ class StudySpec(Frozen):
     load_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Longest time in seconds that a trainer may take to start, import your code and load the data, and that the check
     of the study may take after that. Default: six hours."""
+    avoid_failures: bool | None = True
+    """Whether the search learns from trials that ran out of memory, diverged or were too slow. After three of a kind,
+    params that are likely to fail in the same way are drawn again. A grid still visits all its points."""
     notes: str = ""
     """Text for people. It appears in reports and changes nothing else."""
 
@@ -266,7 +269,8 @@ class StudySpec(Frozen):
         return [
             f"{key}: {mine[key]!r} here, {theirs[key]!r} stored{self._way_back(key, other)}"
             for key in mine
-            if json.dumps(mine[key]) != json.dumps(theirs[key])
+            if (key, theirs[key]) != ("avoid_failures", None)  # older than the setting: it goes on as it began
+            and json.dumps(mine[key]) != json.dumps(theirs[key])
         ]
 
     def _way_back(self, key: str, other: StudySpec) -> str:

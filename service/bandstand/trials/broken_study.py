@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bandstand.trials.events import Ended, TrialState
+from bandstand.trials.failure_kinds import FAILURE_KINDS
 
 __all__ = ["HOPELESS", "PARENT_CHECKPOINT", "FailureWatch", "is_own_failure"]
 
@@ -12,7 +13,8 @@ SAME_FAILURES = 3
 """Equal failures, and nothing else, after which a study is broken."""
 _AGAINST_DIVERGENCE = "lower the upper end of the learning rate, clip gradients (clipnorm), or scale the inputs"
 SAME_DIVERGENCES = 10
-"""The same for diverged trials: a wide range of learning rates may well begin with a few."""
+"""The same for diverged trials, and for those that ran out of memory or time: a wide range of learning rates or of
+sizes may well begin with a few."""
 HOPELESS = "other_shape"
 """The kind of a failure that every child would meet: a parameter changes that decides the model's shape."""
 PARENT_CHECKPOINT = "parent_checkpoint"
@@ -59,7 +61,9 @@ class FailureWatch:
             return self._hopeless
         if self._mixed or not self._count:
             return None
-        limit = {"missing_metric": 1, "diverged": SAME_DIVERGENCES}.get(self._signature or "", SAME_FAILURES)
+        limit = SAME_DIVERGENCES if self._signature in FAILURE_KINDS else SAME_FAILURES
+        if self._signature == "missing_metric":
+            limit = 1
         epochs = list(under_way)
         if self._count < limit or any(number > self._reached for number in epochs):
             return None

@@ -26,7 +26,7 @@ from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.fleet.handles import TrainerHandle
-from bandstand_workers.messages import Inputs
+from bandstand_workers.messages import Inputs, MemoryWord
 
 __all__ = ["Coordinator", "CoordinatorActor"]
 
@@ -131,6 +131,10 @@ class Coordinator:
     async def checkpointed(self, trial: int, attempt: int, epoch: int, uri: str, error: str | None) -> None:
         """As `StudyRun.checkpointed`."""
         await self.study_run.checkpointed(trial, attempt, epoch, uri, error)
+
+    async def memory_is_short(self, trial: int, attempt: int, word: MemoryWord) -> None:
+        """As `StudyRun.memory_is_short`."""
+        self.study_run.memory_is_short(trial, attempt, word)
 
     async def take_inputs(self, inputs: Inputs) -> bool:
         """As `InputsCheck.take`."""

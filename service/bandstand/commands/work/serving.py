@@ -21,7 +21,7 @@ import uvicorn
 from bandstand.api.app import make_app
 from bandstand.api.settings import ServerSettings
 from bandstand.commands.work.prompt_requests import PromptRequests
-from bandstand.errors import INTERRUPTED, BandstandError, InputError
+from bandstand.errors import INTERRUPTED, InputError
 from bandstand.log_lines import LogFormat, begin_logging, chosen_format
 from bandstand.running.dispatcher_process import DispatcherProcess
 from bandstand.store.leftovers import try_to_remove_leftovers

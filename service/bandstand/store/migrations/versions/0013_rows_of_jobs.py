@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 SCHEMA = "bandstand_store"
 FUNCTIONS = {
     "is_job": """
