@@ -20,6 +20,15 @@ FOR_USERS = {
         "`s3://bucket/folder`.",
         "`checkpoints` in `BANDSTAND_HOME`",
     ),
+    "BANDSTAND_CHECKPOINTS_GB": (
+        "Gigabytes that all checkpoints and models may take together. A study pauses before it takes more.",
+        "no limit",
+    ),
+    "BANDSTAND_KEEP_RAY_FILES": (
+        "`1` keeps the files of a local Ray, its logs among them, when its run has ended. They are in "
+        "`bandstand-ray-…` in the folder for temporary files.",
+        "none; they are removed",
+    ),
     "BANDSTAND_DATA": (
         "Folder with local copies of data sets and of recorded learning curves.",
         "none; Keras downloads",
@@ -43,6 +52,10 @@ FOR_USERS = {
     "RAY_AUTH_MODE": ("`token` if the Ray cluster wants a token.", "Ray's own; a local Ray always has a token"),
     "RAY_AUTH_TOKEN": ("The token for the Ray cluster. It is a secret.", "none"),
     "RAY_AUTH_TOKEN_PATH": ("A file that holds the token for the Ray cluster.", "none"),
+    "RAY_TMPDIR": (
+        "The folder in which a local Ray gets a private folder. Its path must be short, because of Ray's sockets.",
+        "the folder for temporary files, or `/tmp` if the path of that is too long",
+    ),
     "KERAS_BACKEND": ("`tensorflow` or `jax`. `jax` needs the extra `jax`.", "`tensorflow`"),
     "BROWSER_PATH": ("Chromium or Chrome, which draws figures as PNG and SVG.", "the one on the path"),
     "XDG_CONFIG_HOME": ("Folder of settings. `bandstand login` keeps its server and token below it.", "`~/.config`"),

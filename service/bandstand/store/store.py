@@ -33,6 +33,7 @@ from bandstand.store.reading.study_list import (
     read_summaries,
     read_trials,
 )
+from bandstand.store.reading.trained_code import TrainedCode, read_trained_code
 from bandstand.store.reading.views import read_ended, read_progress, read_record, read_test_metrics
 from bandstand.store.records import EndedTrial, StudyProgress, StudyRecord
 from bandstand.store.rows.best_rows import read_best
@@ -188,6 +189,11 @@ class Store:
         with self.database.reading() as connection:
             return read_replayed_data(connection, name)
 
+    def trained_code(self, spec: StudySpec) -> TrainedCode | None:
+        """As `read_trained_code`: the fingerprint of the code that has trained a study, or what it replays."""
+        with self.database.reading() as connection:
+            return read_trained_code(connection, spec)
+
     def is_over(self, name: str) -> bool:
         """Whether there is nothing left to do for a study: it has finished, and nobody asks for more.
 
@@ -214,7 +220,7 @@ class Store:
         Raises:
             DatabaseVersionError: Optuna's tables belong to another version of Optuna.
         """
-        with closing(OptunaMirror(self.database.url, spec)) as mirror:
+        with self.database.in_one_line(), closing(OptunaMirror(self.database.url, spec)) as mirror:
             mirror.check()
 
     def claim(self, spec: StudySpec, holder: str) -> StudyWriter:
@@ -228,6 +234,10 @@ class Store:
             StudyNameTakenError: the name belongs to another spec, or to an Optuna study that is not ours.
             StudyInUseError: somebody else holds it.
         """
+        with self.database.in_one_line():
+            return self._claim(spec, holder)
+
+    def _claim(self, spec: StudySpec, holder: str) -> StudyWriter:
         mirror = OptunaMirror(self.database.url, spec)
         connection = self.database.engine.connect()
         try:
@@ -240,7 +250,7 @@ class Store:
             connection.close()
             raise
         return StudyWriter(
-            engine=self.database.engine, connection=connection, study_id=study_id, spec=spec,
+            database=self.database, connection=connection, study_id=study_id, spec=spec,
             mirror=mirror, holder=holder, token=uuid.uuid4().hex,
         )  # fmt: skip
 
@@ -278,8 +288,9 @@ def upgrade_database() -> str:
         DatabaseVersionError: it is newer than this code.
     """
     url = database_url() or embedded_url()
-    before, after = connecting.migrate(connecting.connect(url, any_schema=True))
-    OptunaMirror.upgrade(url)
+    with connecting.in_one_line(url):
+        before, after = connecting.migrate(connecting.connect(url, any_schema=True))
+        OptunaMirror.upgrade(url)
     if before == after:
         return f"the schema is already at revision {after}"
     return f"the schema is at revision {after} now; it was at {before or 'none'}"

@@ -146,6 +146,9 @@ class StudySpec(Frozen):
     """Longest time in seconds that a trial may train without finishing an epoch. Then its trainer is ended, and the
     attempt counts towards `max_attempts`. Default: 20 times the longest epoch of the run so far, at least 600 s; six
     hours until an epoch has ended."""
+    load_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Longest time in seconds that a trainer may take to start, import your code and load the data, and that the check
+    of the study may take after that. Default: six hours."""
     avoid_failures: bool | None = True
     """Whether the search learns from trials that ran out of memory, diverged or were too slow. After three of a kind,
     params that are likely to fail in the same way are drawn again. A grid still visits all its points."""

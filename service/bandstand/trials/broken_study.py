@@ -11,6 +11,7 @@ __all__ = ["HOPELESS", "PARENT_CHECKPOINT", "FailureWatch", "is_own_failure"]
 
 SAME_FAILURES = 3
 """Equal failures, and nothing else, after which a study is broken."""
+_AGAINST_DIVERGENCE = "lower the upper end of the learning rate, clip gradients (clipnorm), or scale the inputs"
 SAME_DIVERGENCES = 10
 """The same for diverged trials, and for those that ran out of memory or time: a wide range of learning rates or of
 sizes may well begin with a few."""
@@ -70,4 +71,5 @@ class FailureWatch:
             return f"its first trial failed: {self._message}"
         if epochs and self._count < limit * _PATIENCE:
             return None
-        return f"each of its first {self._count} trials failed the same way: {self._message}"
+        remedy = f": {_AGAINST_DIVERGENCE}" if self._signature == "diverged" else ""
+        return f"each of its first {self._count} trials failed the same way: {self._message}{remedy}"

@@ -73,4 +73,4 @@ def _run_loop(
     from bandstand_workers.dispatch.loop import Loop
     from bandstand_workers.dispatch.ray_jobs import RayJobs
 
-    return Loop(options, store, RayJobs(address, python), ending, local).run()
+    return Loop(options, store, RayJobs(address, python, local.session if local else None), ending, local).run()

@@ -67,6 +67,8 @@ class Loop:
                 patience.failed(error)
                 continue
             patience.succeeded()
+            if self._local is not None:
+                self._local.close_folder()
             _wait(watch, _BUSY_SECONDS if under_way else _IDLE_SECONDS)
         self._leave(pause=self._local is not None)
         return 0

@@ -15,6 +15,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus
 
 from bandstand.errors import ClusterUnreachableError, JobRefusedError, one_line
+from bandstand_workers.dispatch.local_logs import tail_log
 from bandstand_workers.internals.ray_job_parts import PatientClient, answer_in, quiet_client
 
 __all__ = ["RayJob", "RayJobs"]
@@ -38,16 +39,18 @@ class RayJobs:
         ClusterUnreachableError: the job server does not answer, or not as one that works.
     """
 
-    def __init__(self, address: str, python: str):
+    def __init__(self, address: str, python: str, session: Path | None = None):
         """Nothing is connected yet.
 
         Args:
             address: of the job server, as http://head:8265.
             python: the command that runs Python on the cluster's nodes.
+            session: folder of the session of a Ray on this machine, whose logs are read there; None for a cluster.
         """
         quiet_client()
         self._address = address
         self._python = python
+        self._session = session
         self._client: PatientClient | None = None
 
     def check(self) -> None:
@@ -106,8 +109,17 @@ class RayJobs:
         Raises:
             Exception: of whatever kind, when the connection breaks.
         """
-        async for piece in self._connected().tail_job_logs(run):
+        pieces = (
+            self._connected().tail_job_logs(run)
+            if self._session is None
+            else tail_log(self._session, run, lambda: self._has_ended(run))
+        )
+        async for piece in pieces:
             yield piece
+
+    def _has_ended(self, run: str) -> bool:
+        job = self.look_up(run)
+        return job is None or job.has_ended
 
     def _connected(self) -> PatientClient:
         if self._client is None:

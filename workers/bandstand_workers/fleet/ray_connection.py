@@ -12,7 +12,7 @@ import math
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,22 +20,32 @@ from typing import Any
 from bandstand.errors import ClusterUnreachableError, InputError, LocalRayDiedError, one_line
 from bandstand.locations import ray_address
 from bandstand.report.text import counted
+from bandstand.running.ray_folders import RayFolder, take_from_others
 from bandstand.study.study_spec import Resources
-from bandstand_workers.internals.ray_parts import dead_parts_of_ray
+from bandstand_workers.fleet.cluster_watch import ClusterWatch
+from bandstand_workers.internals.ray_parts import dead_parts_of_ray, raylet_socket
 
 __all__ = [
+    "bounded_logs",
     "check_local_ray",
     "check_room",
     "connect_ray",
     "fitting_trainers",
+    "leave_ray",
     "local_cores",
     "local_ray_lives",
     "protect_local_ray",
+    "watch_cluster",
 ]
 
 _HASH_SEED = "PYTHONHASHSEED"
 _RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """The variable in which Ray gives a job its configuration."""
+_LOG_BYTES, _LOG_FILES = 8 * 1024**2, 1
+"""What a process of a local Ray may print to each of its two logs before a new one begins, and how many older ones
+stay: whatever users' code prints, the disk does not fill."""
+_folder: RayFolder | None = None
+"""Of the local Ray of this process."""
 
 
 def protect_local_ray() -> None:
@@ -49,9 +59,16 @@ def protect_local_ray() -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     if ray_address() is None:  # its processes inherit it; on a cluster `connect_ray` says it
         os.environ.setdefault(_HASH_SEED, _hash_seed())
-    if ray_address() is None and "RAY_AUTH_MODE" not in os.environ:
-        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.update(bounded_logs())
+    if ray_address() is None and os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ.pop("RAY_AUTH_TOKEN_PATH", None)
+
+
+def bounded_logs() -> dict[str, str]:
+    """The environment that bounds the logs of a local Ray's processes; what the user has set stays."""
+    bounds = {"RAY_ROTATION_MAX_BYTES": str(_LOG_BYTES), "RAY_ROTATION_BACKUP_COUNT": str(_LOG_FILES)}
+    return {name: os.environ.get(name, value) for name, value in bounds.items()}
 
 
 def _hash_seed() -> str:
@@ -79,7 +96,8 @@ def connect_ray(resources: Resources, cpus: float) -> None:
     Raises:
         ClusterUnreachableError: the cluster does not answer.
         LocalRayDiedError: the local Ray does not start.
-        InputError: trainers that need GPUs are asked of a machine without.
+        InputError: trainers that need GPUs are asked of a machine without, or no folder for temporary files has a path
+            that is short enough.
     """
     import ray
 
@@ -95,18 +113,53 @@ def connect_ray(resources: Resources, cpus: float) -> None:
                 "start it, or unset RAY_ADDRESS to use a local Ray"
             ) from error
         return
+    global _folder
+    _folder = RayFolder()
     try:
-        with _from_empty_folder():
+        with _standing_in(_folder.empty):
             ray.init(
                 address="local",
+                _temp_dir=str(_folder.path),
                 object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
                 include_dashboard=False,
                 num_cpus=max(local_cores(), math.ceil(cpus)),
                 **quiet,
             )
     except Exception as error:
-        raise LocalRayDiedError(f"Ray did not start on this machine: {one_line(error)}") from error
-    check_room(resources, 1)
+        raise LocalRayDiedError(
+            f"Ray did not start on this machine: {type(error).__name__}: {one_line(error)}"
+        ) from error
+    take_from_others(_folder.private)
+    try:
+        check_room(resources, 1)
+    except Exception as error:
+        if not isinstance(error, InputError):
+            check_local_ray(error)  # whatever is asked of a dead one fails in a way of its own
+        raise
+
+
+def leave_ray() -> None:
+    """Let go of the cluster, or end the local Ray, whose files go with it. A Ray that died keeps its files."""
+    import ray
+
+    if not local_ray_lives():
+        return  # it would be waited for
+    ray.shutdown()
+    if _folder is not None:
+        _folder.remove()
+
+
+def watch_cluster(on_loss: Callable[[ClusterUnreachableError], None]) -> ClusterWatch | None:
+    """Begin to watch the cluster that this process has joined; None for a local Ray, at which others look.
+
+    Args:
+        on_loss: as of `ClusterWatch`.
+    """
+    import ray
+
+    if ray_address() is None:
+        return None
+    return ClusterWatch(ray.get_runtime_context().gcs_address, raylet_socket(), on_loss)
 
 
 def local_ray_lives() -> bool:
@@ -114,27 +167,39 @@ def local_ray_lives() -> bool:
     return ray_address() is not None or not dead_parts_of_ray()
 
 
-def check_local_ray() -> None:
+def check_local_ray(cause: Exception | None = None) -> None:
     """See that all parts of the local Ray live; a cluster is not looked at.
+
+    Args:
+        cause: an error that a dead part may have caused.
 
     Raises:
         LocalRayDiedError: one has died. What is asked of Ray then may wait for ever.
     """
     if ray_address() is None and (dead := dead_parts_of_ray()):
-        raise LocalRayDiedError(f"a part of the local Ray died: {', '.join(dead)}")
+        raise LocalRayDiedError(f"a part of the local Ray died: {', '.join(dead)}") from cause
+    if _folder is not None:
+        take_from_others(_folder.private)  # Ray's processes may have made more in it
 
 
 @contextmanager
 def _from_empty_folder() -> Iterator[None]:
+    """Stand in an empty folder for a while, which goes when this process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    with _standing_in(Path(folder.name)):
+        yield
+
+
+@contextmanager
+def _standing_in(folder: Path) -> Iterator[None]:
     """Stand in an empty folder for a while.
 
     Ray puts the folder in which it is started before everything else that its actors import, and a local Ray's
-    processes go on standing in it. So it stays until this process ends.
+    processes go on standing in it. So it must stay until this process ends.
     """
-    folder = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
-    atexit.register(folder.cleanup)
     before = Path.cwd()
-    os.chdir(folder.name)
+    os.chdir(folder)
     try:
         yield
     finally:

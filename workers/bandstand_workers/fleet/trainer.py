@@ -18,10 +18,9 @@ from bandstand.errors import InputError
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study_spec import Resources, StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
-from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.fleet.handles import CoordinatorHandle
 from bandstand_workers.fleet.memory_watch import MemoryWatch
-from bandstand_workers.messages import MemoryWord, Outcome, TrialUnwantedError
+from bandstand_workers.messages import Inputs, MemoryWord, Outcome, TrialUnwantedError
 from bandstand_workers.training.memory.memory_limit import MemoryLimit
 
 if TYPE_CHECKING:  # it imports Keras, which a process must not have before its devices are set up
@@ -206,15 +205,10 @@ class Trainer:
             limit = None
         return MemoryLimit(limit, self._baseline_memory_bytes)
 
-    def fingerprint(self) -> DataPrint:
-        """As `LoadedStudy.fingerprint`."""
+    def inputs(self) -> Inputs:
+        """As `LoadedStudy.inputs`."""
         assert self._training is not None, "prepare comes first"
-        return self._training.fingerprint()
-
-    def remarks(self) -> list[str]:
-        """As `LoadedStudy.remarks`."""
-        assert self._training is not None, "prepare comes first"
-        return self._training.remarks()
+        return self._training.inputs()
 
     def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
         """As `LoadedStudy.make_model`."""

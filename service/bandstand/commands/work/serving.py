@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -19,9 +20,11 @@ import uvicorn
 
 from bandstand.api.app import make_app
 from bandstand.api.settings import ServerSettings
+from bandstand.commands.work.prompt_requests import PromptRequests
 from bandstand.errors import INTERRUPTED, InputError
 from bandstand.log_lines import LogFormat, begin_logging, chosen_format
 from bandstand.running.dispatcher_process import DispatcherProcess
+from bandstand.store.leftovers import try_to_remove_leftovers
 from bandstand.store.store import Store
 
 __all__ = [
@@ -82,6 +85,7 @@ def run_server(store: Store, child: DispatcherProcess | None, listening: socket.
         _announce(store, listening, tls is not None)
         if child is not None:
             child.start()
+        threading.Thread(target=try_to_remove_leftovers, args=(store.database,), daemon=True).start()
 
     _AnnouncingServer(config, begin).run(sockets=[listening])
     return INTERRUPTED if signal.SIGINT in caught else 0
@@ -95,6 +99,7 @@ def server_config(app: Callable[..., Any], transport: Transport) -> uvicorn.Conf
         log_config=None if chosen_format() is LogFormat.JSON else uvicorn.config.LOGGING_CONFIG,
         log_level="warning",
         access_log=False,
+        http=PromptRequests,
         proxy_headers=transport.behind_proxy,
         forwarded_allow_ips=list(transport.proxies),
         server_header=False,
