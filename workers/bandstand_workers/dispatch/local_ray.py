@@ -70,14 +70,14 @@ class LocalRay:
         return (ray_path(Path(self._known.folder)) / "session_latest").resolve()
 
     @classmethod
-    def start(cls, home: Path, database_url: str, cancelled: Callable[[], bool]) -> LocalRay | None:
+    def start(cls, home: Path, database_url: str | None, cancelled: Callable[[], bool]) -> LocalRay | None:
         """Start a Ray, or find the one that a killed dispatcher has left.
 
         Its token is in the environment of this process afterwards, and must be before Ray is imported.
 
         Args:
             home: folder for the lock, the file and the log.
-            database_url: a secret, for the environment of the jobs.
+            database_url: a secret, for the environment of the jobs; None where they have logins of their own.
             cancelled: looked at while waiting; if it is true, there is none.
 
         Raises:
@@ -126,7 +126,7 @@ def _lock(path: Path, cancelled: Callable[[], bool]) -> Any:
     return None
 
 
-def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bool]) -> _Known | None:
+def _start(home: Path, file: Path, database_url: str | None, cancelled: Callable[[], bool]) -> _Known | None:
     _use_token(secrets.token_hex(32))
     folder = RayFolder()  # not under home: paths of sockets must be short
     port, gcs_port, agent_port = free_ports(3)
@@ -162,12 +162,12 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
     return known
 
 
-def _environment(database_url: str) -> dict[str, str]:
+def _environment(database_url: str | None) -> dict[str, str]:
     environment = (
         os.environ
         | bounded_logs()
         | {
-            "BANDSTAND_DATABASE_URL": database_url,
+            "BANDSTAND_DATABASE_URL": database_url or "",
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # there is no other node to move anything to
             "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS),
             "RAY_USAGE_STATS_ENABLED": "0",

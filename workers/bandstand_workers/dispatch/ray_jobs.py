@@ -57,7 +57,9 @@ class RayJobs:
         """Do nothing but find out whether the job server answers."""
         self._call("get_version")
 
-    def submit(self, run: str, *, folder: Path | None, metadata: Mapping[str, str]) -> None:
+    def submit(
+        self, run: str, *, folder: Path | None, metadata: Mapping[str, str], environment: Mapping[str, str]
+    ) -> None:
         """Start the job of a run; if it is there already, nothing changes.
 
         Args:
@@ -65,16 +67,19 @@ class RayJobs:
             folder: with the project one folder down; it becomes the job's working directory. None if the nodes have
                 the code.
             metadata: that everybody may read.
+            environment: variables of its processes, which whoever has Ray's token may read, too.
 
         Raises:
             JobRefusedError: the job server does not take it.
         """
+        working_dir = {"working_dir": str(folder)} if folder else {}
+        variables = {"env_vars": dict(environment)} if environment else {}
         try:
             self._call(
                 "submit_job",
                 entrypoint=f"{self._python} -P -m bandstand_workers job {run}",
                 submission_id=run,
-                runtime_env={"working_dir": str(folder)} if folder else {},
+                runtime_env=working_dir | variables,
                 metadata=dict(metadata),
                 entrypoint_num_cpus=0,
             )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bandstand.errors import ClusterUnreachableError, InputError, LocalRayDiedError, one_line
-from bandstand.locations import ray_address
+from bandstand.locations import bandstand_home, ray_address
 from bandstand.report.text import counted
 from bandstand.running.ray_folders import RayFolder, take_from_others
 from bandstand.study.study_spec import Resources
@@ -184,10 +184,8 @@ def check_local_ray(cause: Exception | None = None) -> None:
 
 @contextmanager
 def _from_empty_folder() -> Iterator[None]:
-    """Stand in an empty folder for a while, which goes when this process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
-    atexit.register(folder.cleanup)
-    with _standing_in(Path(folder.name)):
+    """Stand in an empty folder for a while, which is there for good: a killed process leaves none behind."""
+    with _standing_in(_empty_folder()):
         yield
 
 
@@ -204,6 +202,20 @@ def _standing_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
+
+
+def _empty_folder() -> Path:
+    """The one in the home, else a temporary one that ends with this process."""
+    folder = bandstand_home() / "empty"
+    try:
+        folder.mkdir(mode=0o500, parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            return folder
+    except OSError:
+        pass  # a job on a cluster may have no home to write to
+    temporary = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
+    atexit.register(temporary.cleanup)
+    return Path(temporary.name)
 
 
 def check_room(resources: Resources, workers: int) -> None:
