@@ -15,18 +15,13 @@ from bandstand.report.records.params import params_by_trial
 from bandstand.report.text import value_text
 from bandstand.store.records import StudyRecord
 from bandstand.trials.events import TrialState
-from bandstand.trials.failure_kinds import DIVERGED, FAILURE_KINDS, OUT_OF_MEMORY, TOO_SLOW
+from bandstand.trials.failure_kinds import FAILURE_KINDS, REMEDIES
 from bandstand_spaces import Categorical, Parameter
 
 __all__ = ["FailureGroup", "failure_groups"]
 
 _TELLING = 0.8
 """The share of pairs of a failed and a sound trial that a parameter must put in order, so that it is named."""
-_REMEDIES = {
-    DIVERGED: "Set clipnorm = 1.0 in the optimizer, scale the inputs, or leave out params that make training unstable",
-    OUT_OF_MEMORY: "Search smaller models or batches, or raise resources.memory_gb if the machine has more",
-    TOO_SLOW: "Raise epoch_seconds, or search smaller models and larger batches",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +67,7 @@ def failure_groups(record: StudyRecord) -> list[FailureGroup]:
 
 
 def _advice_on(record: StudyRecord, reason: str, failed: list[int]) -> str | None:
-    if reason not in _REMEDIES:
+    if reason not in REMEDIES:
         return None
     params, trials = params_by_trial(record), record.trials
     sound = [
@@ -81,7 +76,8 @@ def _advice_on(record: StudyRecord, reason: str, failed: list[int]) -> str | Non
         if int(trial) in params
     ]
     where = _telling_parameter(record, [params[trial] for trial in failed], [params[trial] for trial in sound])
-    return f"{where} {_REMEDIES[reason]}." if where else f"{_REMEDIES[reason]}."
+    remedy = f"{REMEDIES[reason][:1].upper()}{REMEDIES[reason][1:]}."
+    return f"{where} {remedy}" if where else remedy
 
 
 def _telling_parameter(

@@ -129,7 +129,8 @@ def test_the_study_says_once_that_it_learns_from_failures() -> None:
     notes = [notice for notice in search.history.notices if "avoid_failures" in notice]
     assert notes == [
         "3 trials failed in the same way (out of memory). From now on, params that are likely to fail so are drawn "
-        "again (avoid_failures)"
+        "again (avoid_failures). To fail less often, search smaller models or batches, or raise resources.memory_gb if "
+        "the machine has more"
     ]
     without = Search(spec_of(avoid_failures=False))
     run(without)
