@@ -9,10 +9,16 @@ from bandstand.report.findings.answer import failures_table
 from bandstand.report.findings.failure_groups import failure_groups
 
 
+def params_of(rate: float) -> dict[str, Any]:
+    return {"learning_rate": rate, "optimizer": "adam"}
+
+
 def test_diverged_trials_are_one_group_with_the_range_in_which_it_happened(make_record: Any, run: Any) -> None:
-    runs = [run([math.nan], "failed", "diverged", f"not finite in epoch {epoch}", params={"learning_rate": rate, "optimizer": "adam"})
-            for epoch, rate in ((1, 0.5), (2, 0.09), (3, 0.8))]  # fmt: skip
-    runs += [run([1.0, 0.5], params={"learning_rate": rate, "optimizer": "adam"}) for rate in (0.001, 0.05)]
+    runs = [
+        run([math.nan], "failed", "diverged", f"not finite in epoch {epoch}", params=params_of(rate))
+        for epoch, rate in ((1, 0.5), (2, 0.09), (3, 0.8))
+    ]
+    runs += [run([1.0, 0.5], params=params_of(rate)) for rate in (0.001, 0.05)]
     (group,) = failure_groups(make_record(runs))
     assert group.trials == (0, 1, 2)
     assert group.words == "not finite (NaN), for example: not finite in epoch 1"
@@ -23,8 +29,8 @@ def test_diverged_trials_are_one_group_with_the_range_in_which_it_happened(make_
 
 
 def test_where_no_parameter_tells_them_apart_the_remedy_stands_alone(make_record: Any, run: Any) -> None:
-    runs = [run([], "failed", "out_of_memory", "too large", params={"learning_rate": 0.1, "optimizer": "adam"})] * 2
-    runs += [run([1.0], params={"learning_rate": 0.1, "optimizer": "adam"})]
+    runs = [run([], "failed", "out_of_memory", "too large", params=params_of(0.1))] * 2
+    runs += [run([1.0], params=params_of(0.1))]
     (group,) = failure_groups(make_record(runs))
     assert group.words == "too large"
     assert group.advice == (
