@@ -41,11 +41,12 @@ MB = 10**6
 class Method:
     """Called as a method of an actor's handle."""
 
-    def __init__(self, method: Callable[..., Any]):
+    def __init__(self, method: Callable[..., Any], seconds: float = 0.0):
         self._method = method
+        self._seconds = seconds
 
     async def remote(self, *arguments: Any) -> Any:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self._seconds)
         return self._method(*arguments)
 
 
@@ -68,21 +69,21 @@ class Study:
         dies_under: int | None = None,
         memory_bytes: int = MB,
         says: Callable[[Assignment], Outcome | None] = lambda assignment: None,
-        error: type[Exception] = ray.exceptions.ActorDiedError,
+        seconds: float = 0.0,
     ) -> None:
         def train(me: Any, assignment: Assignment, *more: Any) -> Outcome:
             said = says(assignment)
             if said is not None:
                 return said
             if assignment.trial == dies_under:
-                raise error
+                raise ray.exceptions.ActorDiedError
             self.trained.append((name, assignment.trial))
             for epoch in range(1, 3):
                 measurement = Measurement(epoch=epoch, metrics={"val_loss": 1.0})
                 verdict = self.search.report(assignment.trial, assignment.attempt, measurement)
             return Outcome(action=verdict.action, memory_bytes=memory_bytes)
 
-        trainer: Any = SimpleNamespace(train=Method(train), baseline_memory_bytes=Method(lambda: MB))
+        trainer: Any = SimpleNamespace(train=Method(train, seconds), baseline_memory_bytes=Method(lambda: MB))
         self.assigner.join(name, trainer)
 
     async def until_done(self) -> None:
@@ -168,22 +169,24 @@ def test_a_trial_out_of_memory_ends_its_process_is_replaced_and_no_other_is_char
 
 def test_one_that_lacked_memory_beside_others_has_one_more_chance_alone() -> None:
     async def story() -> None:
-        study, tried = Study(), list[int]()
+        study, tried, beside = Study(budget={"trials": 12}), list[int](), list[str]()
 
         def says(assignment: Assignment) -> Outcome | None:
             if assignment.trial != 0:
                 return None
             tried.append(assignment.attempt)
-            others = [name for name in study.assigner.pool.busy_names if 0 not in study.assigner.pool.under_way(name)]
-            assert assignment.attempt == 1 or not others, "nothing trains beside its second attempt"
+            if assignment.attempt == 2:
+                pool = study.assigner.pool
+                beside.extend(name for name in pool.busy_names if 0 not in pool.under_way(name))
             return out_of_memory(crowded=True)
 
-        for name in ("one", "two", "three", "four"):
-            study.join(name, says=says)
+        for name in ("one", "two", "three", "four", "five"):
+            study.join(name, says=says, seconds=0.01)
         await study.until_done()
         trial = study.search.history.trials[0]
         assert (tried, trial.state, trial.reason) == ([1, 2], TrialState.FAILED, "out_of_memory")
-        assert study.states[1:] == [TrialState.COMPLETE] * 3
+        assert beside == []
+        assert study.states[1:] == [TrialState.COMPLETE] * 11
 
     run(story())
 
