@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import interventions, report_page, server, strategies
+from tests.benchmarks import failures, interventions, report_page, server, strategies
 from tests.benchmarks.measuring.results import PAGE, Section, machine_in_words, write_section
 from tests.benchmarks.scheduling import coordinator, decision_cost, decisions, job_logins, simulation, store
 from tests.benchmarks.training import asha, fixed_work, gpu, memory, overhead, startup
@@ -29,6 +29,7 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "decisions": decisions.main,
     "simulate": simulation.main,
     "strategies": strategies.main,
+    "failures": failures.main,
     "startup": startup.main,
     "memory": memory.main,
     "report": report_page.main,

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bandstand import stored_files
 from bandstand.client.answers import ListedStudy
+from bandstand.report.findings.failure_groups import failure_groups
 from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.records.timeline import places_of
 from bandstand.report.text import counted
@@ -20,7 +21,6 @@ from bandstand.store.reading.params_by_epoch import ParamsByEpoch
 from bandstand.store.reading.study_list import StudySummary
 from bandstand.store.records import StudyRecord
 from bandstand.trials.combination import sentence_on
-from bandstand.trials.events import TrialState
 
 __all__ = ["print_best", "print_params_by_epoch", "print_record", "print_studies"]
 
@@ -157,14 +157,16 @@ def _print_top(record: StudyRecord, console: Console) -> None:
 
 
 def _print_failures(record: StudyRecord, console: Console) -> None:
-    failed = record.trials[record.trials["state"] == TrialState.FAILED]
-    if failed.empty:
-        return
-    console.print(Text("failures", style="bold red"))
-    for message, group in failed.groupby("message"):
-        numbers = ", ".join(str(number) for number in group["number"].head(8))
-        more = ", …" if len(group) > 8 else ""
-        console.print(Text(f"  {len(group)} × {message}  ({'trial' if len(group) == 1 else 'trials'} {numbers}{more})"))
+    groups = failure_groups(record)
+    if groups:
+        console.print(Text("failures", style="bold red"))
+    for group in groups:
+        numbers = ", ".join(map(str, group.trials[:8]))
+        more = ", …" if len(group.trials) > 8 else ""
+        which = f"{'trial' if len(group.trials) == 1 else 'trials'} {numbers}{more}"
+        console.print(Text(f"  {len(group.trials)} × {group.words}  ({which})"))
+        if group.advice is not None:
+            console.print(Text(f"    {group.advice}", style="yellow"))
 
 
 def print_params_by_epoch(found: ParamsByEpoch, console: Console | None = None) -> None:
