@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan
-from typing import Any
+from typing import Any, get_args
 
 from bandstand.problem.problem import Problem
 from bandstand.trials.best import RankKey, epoch_counts, rank_key_of
@@ -40,6 +40,9 @@ from bandstand.trials.events import (
 from bandstand.trials.ledger import Ledger, takes_a_trial
 
 __all__ = ["FAULTS", "History", "Trial"]
+
+_STUDY_EVENTS = get_args(StudyEvent)
+"""As a tuple: to ask whether something is one of a union takes five times as long."""
 
 FAULTS = ("diverged", "missing_metric")
 """Reasons to stop with which a trial fails."""
@@ -176,7 +179,9 @@ class History:
 
     def apply(self, event: Event) -> Trial | None:
         """Take an event into account; returns the trial it is about."""
-        if isinstance(event, StudyEvent):
+        if isinstance(event, Measured):  # first, because most events are
+            return self._measure(event)
+        if isinstance(event, _STUDY_EVENTS):
             self._apply_to_study(event)
             return None
         if isinstance(event, Proposed):
@@ -241,7 +246,7 @@ class History:
 
     def _apply_to_trial(
         self,
-        event: Promoted | Started | Measured | Checkpointed | CheckpointRefused | Decided | Paused | Lost | Ended,
+        event: Promoted | Started | Checkpointed | CheckpointRefused | Decided | Paused | Lost | Ended,
         trial: Trial,
     ) -> None:
         match event:
@@ -253,8 +258,6 @@ class History:
                 trial.attempt = event.attempt
                 if trial.action is Action.PAUSE:
                     trial.action = None
-            case Measured():
-                self._measure(event, trial)
             case Checkpointed():
                 trial.checkpoint_epoch = event.epoch
             case CheckpointRefused():
@@ -275,15 +278,21 @@ class History:
                 self.failures.note(event, trial.epochs)
                 self._rank(trial)
 
-    def _measure(self, event: Measured, trial: Trial) -> None:
+    def _measure(self, event: Measured) -> Trial:
+        trial, objective = self.trials[event.trial], self.spec.objective
         value = nan if event.value is None else event.value
         trial.values.append(value)
         self.ledger.epochs += 1
+        ended = trial.state is not TrialState.RUNNING and trial.state.is_final
+        if ended or len(trial.values) > trial.granted - trial.from_epoch:
+            self.ledger.booked_epochs += 1  # it was not granted
         if epoch_counts(event.value, event.metrics) and (
-            not trial.best_epoch or self.spec.objective.is_better(value, trial.value_at(trial.best_epoch))
+            not trial.best_epoch or objective.is_better(value, trial.value_at(trial.best_epoch))
         ):
             trial.best_epoch = event.epoch
-            self._rank(trial)
+            if self._best is None or ended or objective.sign * value <= self._best.loss:  # else it changes nothing
+                self._rank(trial)
+        return trial
 
     def _give_back(self, trial: Trial) -> None:
         """The worker no longer has the trial. One that was to pause at a rung pauses, even if its worker died then."""

@@ -69,14 +69,13 @@ class OpenedStudy:
         """
         holder = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
         writer = await asyncio.to_thread(store.claim, spec, holder)
-        events = await asyncio.to_thread(writer.events)
-        search = Search.restore(spec, events)
+        search = await asyncio.to_thread(writer.replay, partial(Search.restore, spec))
         replayed = await asyncio.to_thread(store.replayed_data, spec.name)
         if replayed is not None and search.history.data is None:
             search.data.see(replayed)
         study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, checkpoints_uri)
         await asyncio.to_thread(writer.catch_up_mirror, search.history)
-        if not events:
+        if not writer.last_event:
             search.begin()
         return study
 

@@ -64,7 +64,7 @@ def say_end(store: Store, name: str, outcome: StudyOutcome, again: str, *, done_
         typer.echo(f"stopped; {again} continues where it stopped")
         return 0
     DashboardNotes(store.database.url).put(name, [*answer_from(record), *remark_for_optuna(record)])
-    print_best(record)
+    print_best(store.overview(name))
     if done_before:
         ended = "" if record.ended_at is None else f" on {record.ended_at.astimezone():%Y-%m-%d at %H:%M}"
         typer.echo(f"this study finished{ended}, so nothing was trained; to train anew, give the study a new name")
