@@ -7,7 +7,15 @@ from pathlib import Path
 
 from bandstand.errors import InputError
 
-__all__ = ["bandstand_home", "checkpoints_uri", "database_url", "ray_address", "ray_job_server"]
+__all__ = [
+    "bandstand_home",
+    "checkpoints_limit",
+    "checkpoints_uri",
+    "database_url",
+    "keeps_ray_files",
+    "ray_address",
+    "ray_job_server",
+]
 
 
 def bandstand_home() -> Path:
@@ -25,6 +33,27 @@ def checkpoints_uri() -> str:
     return uri if "://" in uri else str(Path(uri).absolute())
 
 
+def checkpoints_limit() -> int | None:
+    """How many bytes all checkpoints and models together may take: BANDSTAND_CHECKPOINTS_GB, or None for no limit.
+
+    Raises:
+        InputError: it is no number above 0.
+    """
+    text = os.environ.get("BANDSTAND_CHECKPOINTS_GB") or None
+    if text is None:
+        return None
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise InputError(
+            f"BANDSTAND_CHECKPOINTS_GB must be a number of gigabytes above 0; got {text!r}: set it to say 50, or unset "
+            "it for no limit"
+        )
+    return round(limit * 1e9)
+
+
 def database_url() -> str | None:
     """The URL of the PostgreSQL server: BANDSTAND_DATABASE_URL, or None for the embedded one. A secret."""
     return os.environ.get("BANDSTAND_DATABASE_URL") or None
@@ -34,6 +63,11 @@ def ray_address() -> str | None:
     """The address of the Ray cluster: RAY_ADDRESS, or None for a local Ray that Bandstand starts."""
     address = os.environ.get("RAY_ADDRESS") or None
     return None if address == "local" else address
+
+
+def keeps_ray_files() -> bool:
+    """Whether the files of a local Ray, its logs among them, stay when its run has ended: BANDSTAND_KEEP_RAY_FILES."""
+    return os.environ.get("BANDSTAND_KEEP_RAY_FILES", "") not in ("", "0")
 
 
 def ray_job_server() -> str | None:

@@ -5,18 +5,53 @@ Knows where a trial's files are, how one becomes durable, and how it goes away. 
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import suppress
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bandstand.errors import one_line
 from bandstand.locations import bandstand_home
 
-__all__ = ["delete", "read", "trial_of", "trial_place", "users_folder", "write"]
+__all__ = [
+    "delete",
+    "is_tagged",
+    "read",
+    "study_folder",
+    "trial_of",
+    "trial_place",
+    "try_to_delete",
+    "unfinished_name",
+    "users_folder",
+    "without_remains",
+    "write",
+]
+
+_TAGGED = re.compile(r"study-\d+-[0-9a-f]{8}")
+_log = logging.getLogger(__name__)
 
 
-def trial_place(checkpoints_uri: str, study_id: int, trial: int) -> str:
-    """Where a trial's checkpoints and models go, given where all studies' do."""
-    return f"{checkpoints_uri}/study-{study_id}/trial-{trial:05d}"
+def study_folder(checkpoints_uri: str, study_id: int, tag: str) -> str:
+    """Where a study's files go, given where all studies' do.
+
+    Args:
+        checkpoints_uri: that place.
+        study_id: of the study, which is unique in its database only.
+        tag: of the study, which no study of another database has; empty for studies of old versions.
+    """
+    return f"{checkpoints_uri}/study-{study_id}{f'-{tag}' if tag else ''}"
+
+
+def is_tagged(folder: str) -> bool:
+    """Whether this folder belongs to one study alone; one without a tag may hold files of two databases' studies."""
+    return _TAGGED.fullmatch(folder.rpartition("/")[2]) is not None
+
+
+def trial_place(folder: str, trial: int) -> str:
+    """Where a trial's checkpoints and models go, given the folder of its study."""
+    return f"{folder}/trial-{trial:05d}"
 
 
 def trial_of(place: str) -> int:
@@ -48,17 +83,34 @@ def write(content: bytes, uri: str) -> None:
         fs.pipe_file(remote, content)  # object stores show a file only when it is complete
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
+    unfinished = path.with_name(unfinished_name(path.name))
+    with without_remains(unfinished):
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def unfinished_name(name: str) -> str:
+    """What a file is called while this process writes it."""
+    return f"{Path(name).stem}.{os.getpid()}.unfinished"
+
+
+@contextmanager
+def without_remains(path: Path) -> Iterator[None]:
+    """While a file is written: if that fails, say because the disk is full, nothing of the file stays there."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
 
 
 def read(uri: str) -> bytes:
@@ -92,5 +144,16 @@ def delete(uri: str) -> None:
         fs.rm(remote)
 
 
+def try_to_delete(uri: str) -> bool:
+    """As `delete`, for a file that nobody needs: whether it is gone. If it cannot be removed, the log says so."""
+    try:
+        delete(uri)
+    except Exception as error:  # noqa: BLE001  # of whatever file system it is
+        _log.warning("%s is needed no more and cannot be removed: %s", uri, one_line(error))
+        return False
+    return True
+
+
 def _local(uri: str) -> Path | None:
+    uri = uri.removeprefix("file://")
     return None if "://" in uri else Path(uri)

@@ -178,20 +178,20 @@ def test_a_dead_raylet_is_found_by_its_name() -> None:
     told = told_by(
         """
         import json
+        import os
+        import sys
         import psutil
         from bandstand.study.study_spec import Resources
         from bandstand_workers.fleet.ray_connection import connect_ray, protect_local_ray
-        from bandstand_workers.internals.ray_parts import dead_parts_of_ray
+        from bandstand_workers.internals.ray_parts import dead_parts_of_ray, raylet_socket
 
         protect_local_ray()
         connect_ray(Resources(cpus=1), cpus=1.0)
-        before = dead_parts_of_ray()
+        before = [*dead_parts_of_ray(), *([] if os.path.exists(raylet_socket() or "") else ["no socket"])]
         (raylet,) = [process for process in psutil.Process().children() if process.name() == "raylet"]
         raylet.kill()
         psutil.wait_procs([raylet])
         print(json.dumps([before, dead_parts_of_ray()]))
-        import os, sys
-
         sys.stdout.flush()
         os._exit(0)
         """

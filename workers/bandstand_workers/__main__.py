@@ -18,10 +18,12 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from bandstand.errors import (
     BandstandError,
+    ClusterUnreachableError,
     InputError,
     LocalRayDiedError,
     MissingExtraError,
@@ -31,6 +33,7 @@ from bandstand.errors import (
 from bandstand.locations import database_url
 from bandstand.running.extras_for_training import require_training
 from bandstand.running.messages import Instructions, Message, RunRefused, line_from
+from bandstand.running.workers_process import LOG_VARIABLE
 
 if TYPE_CHECKING:  # it is imported when the environment is complete
     from bandstand_workers.running.stop_request import StopRequest
@@ -83,10 +86,14 @@ def _run_for_caller() -> int:
 
     from bandstand_workers.running.runner import run_job
 
+    def end_lost(error: ClusterUnreachableError) -> NoReturn:
+        tell(RunRefused.because_of(error))
+        _end_at_once(answer_to(ClusterUnreachableError).exit_code)
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run_job(Instructions.from_line(line), _url(), stop, tell)
+        run_job(Instructions.from_line(line), _url(), stop, tell, end_lost)
     except LocalRayDiedError as error:
         tell(RunRefused.because_of(error))
         _end_at_once(answer_to(LocalRayDiedError).exit_code)
@@ -113,10 +120,20 @@ def _stop_with_caller(stop: StopRequest) -> None:
     """Pause when the caller is gone. If that takes too long, end all the same, which gives the study back, too."""
     while sys.stdin.readline():
         pass
+    _write_log_by_itself()
     stop.grace_seconds = _ORPHAN_GRACE_SECONDS
     stop.set()
     time.sleep(_ORPHAN_SECONDS)
     _end_at_once(answer_to(ServiceError).exit_code)
+
+
+def _write_log_by_itself() -> None:
+    """The caller has read this process's standard error, and may be gone: go on in the log's file."""
+    with suppress(OSError, KeyError):
+        log = os.open(os.environ[LOG_VARIABLE], os.O_WRONLY | os.O_APPEND)
+        os.dup2(log, 2)
+        os.dup2(log, 1)
+        os.close(log)
 
 
 def _end_at_once(code: int) -> NoReturn:

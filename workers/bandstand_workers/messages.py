@@ -9,13 +9,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bandstand.search.protocol import Measurement, Verdict
+from bandstand.trials.code_fingerprint import CodePrint
+from bandstand.trials.data_fingerprint import DataPrint
 from bandstand.trials.events import Action
 
-__all__ = ["CheckpointRefusal", "EpochLink", "Failure", "Outcome", "TrialUnwantedError"]
+__all__ = ["CheckpointRefusal", "EpochLink", "Failure", "Inputs", "Outcome", "TrialUnwantedError"]
 
 
 class TrialUnwantedError(Exception):
     """Nobody wants this training any more: its coordinator is gone, or has given the trial to another attempt."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """What a trainer trains with."""
+
+    data: DataPrint
+    code: CodePrint
+    remarks: tuple[str, ...]  # on data and code, of which the study tells its user
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,6 +20,15 @@ FOR_USERS = {
         "`s3://bucket/folder`.",
         "`checkpoints` in `BANDSTAND_HOME`",
     ),
+    "BANDSTAND_CHECKPOINTS_GB": (
+        "Gigabytes that all checkpoints and models may take together. A study pauses before it takes more.",
+        "no limit",
+    ),
+    "BANDSTAND_KEEP_RAY_FILES": (
+        "`1` keeps the files of a local Ray, its logs among them, when its run has ended. They are in "
+        "`bandstand-ray-…` in the folder for temporary files.",
+        "none; they are removed",
+    ),
     "BANDSTAND_DATA": (
         "Folder with local copies of data sets and of recorded learning curves.",
         "none; Keras downloads",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bandstand.commands.clean import clean
 from bandstand.commands.compare import compare
 from bandstand.commands.extend_enqueue import enqueue, extend
 from bandstand.commands.internals import UsageError
@@ -138,6 +139,7 @@ PANELS: dict[str, dict[str, Callable[..., Any]]] = {
         "extend": also_on_server("asking:extend")(extend),
         "enqueue": also_on_server("asking:enqueue")(enqueue),
         "delete": delete,
+        "clean": clean,
     },
     "The server": {
         "serve": serve,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bandstand.commands.options import AsJson, ComparisonName, DataMayDiffer, Strategies, Workers
+from bandstand.commands.options import AsJson, CodeMayDiffer, ComparisonName, DataMayDiffer, Strategies, Workers
 from bandstand.commands.output_files import check_report_file
 from bandstand.errors import INTERRUPTED
 from bandstand.study.budget_text import BUDGET_FORMS
@@ -56,6 +56,7 @@ def compare(
     output: Output = None,
     as_json: AsJson = False,
     data_may_differ: DataMayDiffer = False,
+    code_may_differ: CodeMayDiffer = False,
 ) -> int:
     """Compare strategies: run each one several times, all at the same budget.
 
@@ -77,7 +78,9 @@ def compare(
     )
     plan, code_path = wanted.plan(store)
     plan = store.plans.keep(comparing.with_reused(store, plan, reuse, quiet=as_json))
-    options = RunOptions(workers=workers, code_path=code_path, data_may_differ=data_may_differ)
+    options = RunOptions(
+        workers=workers, code_path=code_path, data_may_differ=data_may_differ, code_may_differ=code_may_differ
+    )
     try:
         comparing.run_comparison(store, plan, options, quiet=as_json)
     except KeyboardInterrupt:

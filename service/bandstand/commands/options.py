@@ -11,6 +11,7 @@ import typer
 
 __all__ = [
     "AsJson",
+    "CodeMayDiffer",
     "ComparisonName",
     "DataMayDiffer",
     "Strategies",
@@ -46,6 +47,14 @@ Strategies = Annotated[
     ),
 ]
 ComparisonName = Annotated[str | None, typer.Option("--as", help="Name of the comparison. Default: NAME-comparison.")]
+CodeMayDiffer = Annotated[
+    bool,
+    typer.Option(
+        "--code-may-differ",
+        help="Continue, or show the result, even if the code of the model, the data or the callbacks has changed since "
+        "the study was trained. Reports then say so.",
+    ),
+]
 DataMayDiffer = Annotated[
     bool,
     typer.Option(

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bandstand.commands.options import DataMayDiffer, StudyName, Trial, Workers, workers_option
+from bandstand.commands.options import CodeMayDiffer, DataMayDiffer, StudyName, Trial, Workers, workers_option
 from bandstand.errors import INTERRUPTED
 
 __all__ = ["replay", "run"]
@@ -29,7 +29,11 @@ OneWorker = Annotated[int | None, workers_option(default=True)]
 
 
 def run(
-    file: StudyFile, workers: Workers = None, resume: Resume = False, data_may_differ: DataMayDiffer = False
+    file: StudyFile,
+    workers: Workers = None,
+    resume: Resume = False,
+    data_may_differ: DataMayDiffer = False,
+    code_may_differ: CodeMayDiffer = False,
 ) -> int:
     """Run a study. Ctrl-C pauses it; the same command continues it."""
     from bandstand.commands.work.running import find_to_run, say_end, was_over
@@ -39,7 +43,12 @@ def run(
 
     require_training("`bandstand run`")
     store, found = find_to_run(file, resume)
-    options = RunOptions(workers=workers, code_path=found.code_path, data_may_differ=data_may_differ)
+    options = RunOptions(
+        workers=workers,
+        code_path=found.code_path,
+        data_may_differ=data_may_differ,
+        code_may_differ=code_may_differ,
+    )
     again = f"`bandstand run {shlex.quote(file)}`"
     done_before = was_over(store, found.spec.name)
     try:
@@ -60,6 +69,7 @@ def replay(
     as_name: ReplayName = None,
     workers: OneWorker = 1,
     data_may_differ: DataMayDiffer = False,
+    code_may_differ: CodeMayDiffer = False,
 ) -> int:
     """Train the best model of a study again, from new random weights.
 
@@ -78,7 +88,9 @@ def replay(
     store = Store.open()
     spec = replay_spec(store.params_by_epoch(name, trial), as_name or f"{name}-replay")
     code_path = find_study(name, store.spec).code_path
-    options = RunOptions(workers=workers, code_path=code_path, data_may_differ=data_may_differ)
+    options = RunOptions(
+        workers=workers, code_path=code_path, data_may_differ=data_may_differ, code_may_differ=code_may_differ
+    )
     try:
         outcomes = run_studies(store, [spec], options, make_display(store))
     except KeyboardInterrupt:

@@ -16,8 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from bandstand.errors import BandstandError, error_named
 from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
+from bandstand.trials.code_fingerprint import CodePrint
 
 __all__ = [
+    "Conditions",
     "Instructions",
     "Message",
     "RunRefused",
@@ -35,6 +37,18 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """On what conditions a coordinator takes up a study."""
+
+    data_may_differ: bool = False
+    """Whether trainers are given work whose data are not those of the study's first trainer."""
+    code: CodePrint | None = None
+    """The code that its trainers have; None where nothing is known of it."""
+    code_may_differ: bool = False
+    """Whether trainers are given work whose code is another."""
+
+
 class Instructions(_Line):
     """What a process of workers is asked to do."""
 
@@ -46,8 +60,20 @@ class Instructions(_Line):
     checkpoints_uri: str
     data_may_differ: bool = False
     """Whether trainers are given work whose data are not those of the study's first trainer."""
+    code_may_differ: bool = False
+    """Whether trainers are given work whose code is not the one of `code_prints`."""
+    code_prints: Mapping[str, CodePrint] = Field(default_factory=dict)
+    """By study, the fingerprint of its code."""
     labels: Mapping[str, str] = Field(default_factory=dict)
     """That the nodes of its trainers must have, as Ray's label selectors."""
+
+    def conditions_of(self, study: str) -> Conditions:
+        """On what conditions its coordinator takes up a study."""
+        return Conditions(
+            data_may_differ=self.data_may_differ,
+            code=self.code_prints.get(study),
+            code_may_differ=self.code_may_differ,
+        )
 
     @classmethod
     def from_line(cls, line: str) -> Instructions:

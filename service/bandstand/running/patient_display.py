@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 
 from bandstand.errors import DatabaseUnreachableError
 from bandstand.running.live_display import Display
+from bandstand.store.patience import patiently
 from bandstand.study.study_spec import StudySpec
 
 __all__ = ["PatientDisplay"]
-
-_WAIT_SECONDS = 60.0
-"""How long the end of a study waits for the database. The coordinator waits as long before it gives up."""
-_PAUSE_SECONDS = 1.0
 
 
 class PatientDisplay:
@@ -31,9 +29,13 @@ class PatientDisplay:
         self._is_away = False
 
     def starting(self, specs: Sequence[StudySpec]) -> None:
-        """As `Display.starting`."""
+        """As `Display.starting`; it waits for the database if it is away.
+
+        Raises:
+            DatabaseUnreachableError: it stays away.
+        """
         self._names = [spec.name for spec in specs]
-        self._display.starting(specs)
+        self._insist(lambda: self._display.starting(specs))
 
     def running(self, name: str, workers: int) -> None:
         """As `Display.running`."""
@@ -54,25 +56,28 @@ class PatientDisplay:
         Raises:
             DatabaseUnreachableError: it stays away.
         """
-        for _ in range(round(_WAIT_SECONDS / _PAUSE_SECONDS)):
-            if self._try(lambda: self._display.ended(name)):
-                return
-            self._sleep(_PAUSE_SECONDS)
-        self._display.ended(name)
+        self._insist(lambda: self._display.ended(name))
 
-    def _try(self, show: Callable[[], None]) -> bool:
+    def _insist(self, show: Callable[[], None]) -> None:
+        """Show something, as soon as the database is there."""
+        patiently(lambda: self._show(show), self._sleep)
+
+    def _try(self, show: Callable[[], None]) -> None:
         """Show something, if the database is there."""
+        with suppress(DatabaseUnreachableError):
+            self._show(show)
+
+    def _show(self, show: Callable[[], None]) -> None:
         try:
             show()
         except DatabaseUnreachableError:
             if not self._is_away:
                 self._say("the database does not answer; the study waits for it")
             self._is_away = True
-            return False
+            raise
         if self._is_away:
             self._say("the database answers again")
         self._is_away = False
-        return True
 
     def _say(self, message: str) -> None:
         self._display.note(", ".join(self._names), message)

@@ -13,20 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandstand.errors import BandstandError, InputError, LocalRayDiedError, ServiceError, StudyFailedError
-from bandstand.locations import checkpoints_uri, database_url, ray_address
+from bandstand.locations import checkpoints_limit, checkpoints_uri, database_url, ray_address
 from bandstand.running.extras_for_training import require_training
 from bandstand.running.live_display import Display, NoDisplay, make_display
 from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
 from bandstand.running.patient_display import PatientDisplay
 from bandstand.running.workers_process import WorkersProcess
+from bandstand.store.patience import patiently
 from bandstand.store.records import StudyFacts
 from bandstand.store.store import Store
 from bandstand.study.find_study import default_code_path
 from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.code_check import check_files, check_modules, clash_notes
+from bandstand.study.users_code.code_print import code_print
 from bandstand.study.users_code.kept_functions import keep_functions, kept_folders
 from bandstand.study.users_code.source_check import check_source, source_notes
 from bandstand.study.users_code.user_modules import CodePlace, stop_script
+from bandstand.trials.code_fingerprint import CodePrint, changed_parts, refusal_of_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +75,8 @@ class RunOptions:
     """Command line of the calling script, for modules that read it when they are imported."""
     data_may_differ: bool = False
     """Whether the study continues if a trainer has other data than the first one; a note then says so."""
+    code_may_differ: bool = False
+    """Whether the study continues if its code has changed since it was trained; a note then says so."""
 
 
 def run_study(
@@ -81,6 +86,7 @@ def run_study(
     code_path: Sequence[str | Path] | None = None,
     quiet: bool = False,
     data_may_differ: bool = False,
+    code_may_differ: bool = False,
 ) -> StudyResult:
     """Run a study to its end. A study that has begun continues where it stands.
 
@@ -90,6 +96,8 @@ def run_study(
         code_path: folders with the user's modules. Default: the folder of the running script and the current one.
         quiet: whether to show no progress.
         data_may_differ: whether to continue if a trainer has other data than the first one; a note then says so.
+        code_may_differ: whether to continue, or to return the result, if the code of `model`, `data` or `callbacks` has
+            changed since the study was trained; a note then says so.
 
     Returns:
         The result. If another process stops the study, it contains what there is so far.
@@ -113,7 +121,8 @@ def run_study(
     study = spec if isinstance(spec, StudySpec) else study_spec_from(spec, "study")
     folders = [str(Path(folder).absolute()) for folder in code_path or default_code_path()]
     options = RunOptions(
-        workers=workers, code_path=folders, arguments=tuple(sys.argv), data_may_differ=data_may_differ
+        workers=workers, code_path=folders, arguments=tuple(sys.argv), data_may_differ=data_may_differ,
+        code_may_differ=code_may_differ,
     )  # fmt: skip
     store = Store.open()
     outcomes = run_studies(store, [study], options, NoDisplay() if quiet else make_display(store))
@@ -125,7 +134,7 @@ def _result(store: Store, name: str, outcome: StudyOutcome | None) -> StudyResul
         raise ServiceError(f"study {name!r} was stopped before it started, because its workers were told to end")
     if outcome.state == "failed":
         raise StudyFailedError(f"study {name!r} failed: {outcome.reason}")
-    return result_from(store.overview(name))
+    return result_from(patiently(lambda: store.overview(name)))
 
 
 def result_from(record: StudyFacts) -> StudyResult:
@@ -163,6 +172,9 @@ def run_studies(
     _check_place(options, specs)
     specs = [keep_functions(spec) for spec in specs]
     outcomes = _finished(store, specs)
+    code_prints = {spec.name: code_print(spec, options.code_path) for spec in specs}
+    if not options.code_may_differ:
+        _check_same_code(store, specs, code_prints)
     to_run = [spec for spec in specs if spec.name not in outcomes]
     if not to_run:
         return outcomes
@@ -175,7 +187,7 @@ def run_studies(
                 shown.note(spec.name, note)
         for start in itertools.count(1):
             left = [spec for spec in to_run if spec.name not in outcomes]
-            with WorkersProcess.started(_job(left, options, code_path), store.database.url) as process:
+            with WorkersProcess.started(_job(left, options, code_path, code_prints), store.database.url) as process:
                 try:
                     _follow(process, shown, outcomes)
                 except LocalRayDiedError as error:
@@ -194,8 +206,10 @@ def _check_place(options: RunOptions, specs: Sequence[StudySpec]) -> None:
     """Refuse what cannot be run where the environment says.
 
     Raises:
-        InputError: no worker, a cluster without a database that it can reach, or files that only this machine has.
+        InputError: no worker, a limit that is no number, a cluster without a database that it can reach, or files that
+            only this machine has.
     """
+    checkpoints_limit()
     if options.workers is not None and options.workers < 1:
         raise InputError(f"workers must be at least 1; got {options.workers}")
     if ray_address() is None:
@@ -235,7 +249,22 @@ def _check_code(specs: Sequence[StudySpec], code_path: Sequence[str]) -> None:
             check_source(spec, code_path)
 
 
-def _job(specs: Sequence[StudySpec], options: RunOptions, code_path: Sequence[str]) -> Instructions:
+def _check_same_code(store: Store, specs: Sequence[StudySpec], code_prints: Mapping[str, CodePrint]) -> None:
+    """Refuse studies that were trained with other code: their results would be taken for those of today's.
+
+    Raises:
+        InputError: there is one.
+    """
+    for spec in specs:
+        trained = store.trained_code(spec)
+        changed = [] if trained is None else changed_parts(trained.code, code_prints[spec.name])
+        if trained is not None and changed:
+            raise InputError(refusal_of_code(changed, f"study {trained.study!r} was trained"))
+
+
+def _job(
+    specs: Sequence[StudySpec], options: RunOptions, code_path: Sequence[str], code_prints: Mapping[str, CodePrint]
+) -> Instructions:
     here = str(Path.cwd())
     return Instructions(
         specs=tuple(specs),
@@ -243,6 +272,8 @@ def _job(specs: Sequence[StudySpec], options: RunOptions, code_path: Sequence[st
         code=CodePlace(folders=tuple(code_path), current_folder=here, arguments=tuple(options.arguments)),
         checkpoints_uri=checkpoints_uri(),
         data_may_differ=options.data_may_differ,
+        code_may_differ=options.code_may_differ,
+        code_prints=code_prints,
     )
 
 

@@ -18,21 +18,25 @@ from pathlib import Path
 
 from bandstand.errors import ServiceError
 from bandstand.locations import bandstand_home
+from bandstand.running.bounded_log import BoundedLog, remove_old_logs
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.running.messages import Instructions, Message, RunRefused, line_from, message_from
 from bandstand.study.users_code.user_modules import CodePlace
 
-__all__ = ["WorkersProcess", "workers_environment"]
+__all__ = ["LOG_VARIABLE", "WorkersProcess", "workers_environment"]
 
 _POLL_SECONDS = 0.25
+LOG_VARIABLE = "BANDSTAND_WORKERS_LOG"
+"""Names the log to the process of workers, which writes there by itself once nobody reads its pipe any more."""
 
 
 class WorkersProcess:
     """`python -m bandstand_workers` with its pipes. It ends when this process does, whatever way that is."""
 
-    def __init__(self, process: subprocess.Popen[str], log: Path):
+    def __init__(self, process: subprocess.Popen[str], log: BoundedLog):
         """Use `started`."""
-        self.log = log
+        self.log = log.path
+        self._bounded_log = log
         self._process = process
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._interrupts = 0
@@ -44,17 +48,20 @@ class WorkersProcess:
         """Start it with a job; it has ended when this context has. `url` is a secret and travels by environment."""
         folder = bandstand_home() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
-        log = folder / f"workers-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-        with log.open("w") as file:
+        remove_old_logs(folder)
+        log = BoundedLog(folder / f"workers-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log")
+        try:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "bandstand_workers"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=file,
+                stderr=log.writer,
                 text=True,
                 errors="replace",
-                env=workers_environment(job.code) | {"BANDSTAND_DATABASE_URL": url},
+                env=workers_environment(job.code) | {"BANDSTAND_DATABASE_URL": url, LOG_VARIABLE: str(log.path)},
             )
+        finally:
+            log.close_writer()
         assert process.stdin is not None
         worker = cls(process, log)
         try:
@@ -88,6 +95,7 @@ class WorkersProcess:
             refused = refused or isinstance(message, RunRefused)
             yield message
         code = self._process.wait()
+        self._bounded_log.wait()
         if self._interrupts:
             raise KeyboardInterrupt
         if code and not refused:

@@ -15,6 +15,7 @@ from bandstand.search.allocation import Allocation
 from bandstand.search.endings import Endings
 from bandstand.search.granting import Granting
 from bandstand.search.judging import Judging
+from bandstand.search.one_code import OneCode
 from bandstand.search.one_data_set import OneDataSet
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.search.setbacks import Setbacks
@@ -48,6 +49,7 @@ class Search:
         allocation: giving out work; for whoever directs a study from outside.
         requests: what users ask of the study.
         data: whether all trainers have the same.
+        code: whether it is still the one that the study began with.
         models: which checkpoints must stay, and what the study's model is made of.
     """
 
@@ -62,6 +64,7 @@ class Search:
         self.allocation = Allocation(self._state, self._endings)
         self.requests = Granting(self._state)
         self.data = OneDataSet(self._state)
+        self.code = OneCode(self._state)
         self.models = WantedModels(self._state)
 
     @classmethod

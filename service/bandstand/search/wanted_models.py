@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from bandstand.search.state import SearchState
 from bandstand.trials.combination import Combination, sentence_on
-from bandstand.trials.events import Combined
+from bandstand.trials.events import CheckpointRefused, Combined
+from bandstand.trials.history import Trial
 
 __all__ = ["WantedModels"]
 
@@ -44,3 +45,33 @@ class WantedModels:
         if not trial.state.is_final or is_best or is_part or self._state.strategy.keeps(trial):
             needed.add(trial.checkpoint_epoch)
         return needed
+
+    def give_up_checkpoint(self, reason: str) -> int | None:
+        """Do without the checkpoint of a trial that has ended: the worst of those that a strategy may yet go on from.
+
+        What a paused or waiting trial goes on from, the best trial's model, and what is to be combined stay.
+
+        Returns:
+            The trial; None if there is none of these.
+        """
+        candidates = [trial for trial in self._state.history.trials if self._can_be_given_up(trial)]
+        if not candidates:
+            return None
+        objective, value_of = self._state.spec.objective, self._state.history.value_of
+        worst = candidates[0]
+        for trial in candidates[1:]:
+            if objective.is_better(value_of(worst), value_of(trial)):
+                worst = trial
+        self._state.record(CheckpointRefused(trial=worst.number, epoch=worst.checkpoint_epoch, reason=reason))
+        return worst.number
+
+    def _can_be_given_up(self, trial: Trial) -> bool:
+        history = self._state.history
+        if not trial.state.is_final or not trial.has_own_checkpoint or trial in (history.best, history.best_ended):
+            return False
+        combination = self.combination
+        if combination is not None and trial.number in combination.trials:
+            return False
+        children = (history.trials[child] for child in history.children.get(trial.number, ()))
+        waited_for = any(not (child.state.is_final or child.has_own_checkpoint) for child in children)
+        return self._state.strategy.keeps(trial) and not waited_for

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from bandstand.errors import DatabaseUnreachableError, DatabaseVersionError, InputError
+from bandstand.store.embedded import is_embedded
 from bandstand.store.tables import SCHEMA
 
 __all__ = ["connect", "describe", "migrate", "unreachable"]
@@ -58,6 +59,10 @@ def connect(url: str, *, any_schema: bool = False) -> Engine:
 
 def unreachable(url: str, error: sa.exc.OperationalError) -> DatabaseUnreachableError:
     """What to say when a connection cannot be had, or breaks."""
+    if is_embedded(url):
+        return DatabaseUnreachableError(
+            f"the embedded database must run; it was stopped ({_reason(error)}): the same command starts it again"
+        )
     return DatabaseUnreachableError(
         f"the database must answer; {describe(url)} does not: {_reason(error)}. "
         "Start it, or correct BANDSTAND_DATABASE_URL"

@@ -20,7 +20,7 @@ import psycopg
 from bandstand.errors import DatabaseUnreachableError
 from bandstand.locations import bandstand_home
 
-__all__ = ["embedded_url"]
+__all__ = ["embedded_url", "is_embedded"]
 
 DATABASE = "bandstand"
 
@@ -37,6 +37,11 @@ def embedded_url() -> str:
     if home not in _servers:
         _servers[home] = _start(home)
     return _servers[home]
+
+
+def is_embedded(url: str) -> bool:
+    """Whether this is the URL of a server that this process has started, or found running."""
+    return url in _servers.values()
 
 
 def _start(home: Path) -> str:

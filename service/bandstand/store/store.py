@@ -34,6 +34,7 @@ from bandstand.store.reading.study_list import (
     read_summaries,
     read_trials,
 )
+from bandstand.store.reading.trained_code import TrainedCode, read_trained_code
 from bandstand.store.reading.views import read_ended, read_progress, read_record, read_test_metrics
 from bandstand.store.records import EndedTrial, StudyOverview, StudyProgress, StudyRecord
 from bandstand.store.rows.best_rows import read_best
@@ -210,6 +211,11 @@ class Store:
         """As `read_replayed_data`: the fingerprint of the data of the study that this one replays."""
         with self.database.reading() as connection:
             return read_replayed_data(connection, name)
+
+    def trained_code(self, spec: StudySpec) -> TrainedCode | None:
+        """As `read_trained_code`: the fingerprint of the code that has trained a study, or what it replays."""
+        with self.database.reading() as connection:
+            return read_trained_code(connection, spec)
 
     def is_over(self, name: str) -> bool:
         """Whether there is nothing left to do for a study: it has finished, and nobody asks for more.

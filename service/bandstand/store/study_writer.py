@@ -21,9 +21,11 @@ from bandstand.errors import LeaseLostError
 from bandstand.store import tables
 from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.optuna_mirror import OptunaMirror
+from bandstand.store.patience import AWAY_SECONDS
 from bandstand.store.reading.event_log import read_events, read_replayed_events
 from bandstand.store.records import StudyRequest
 from bandstand.store.rows.event_rows import Rows, rows_from
+from bandstand.store.rows.folder_rows import folders_of, named_files, take_folder
 from bandstand.store.rows.request_rows import open_requests
 from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import FINAL_STATES, Event
@@ -31,7 +33,7 @@ from bandstand.trials.history import History
 
 __all__ = ["Heard", "StudyWriter"]
 
-_RECONNECT_SECONDS = 60.0
+_RECONNECT_SECONDS = AWAY_SECONDS
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -184,6 +186,16 @@ class StudyWriter:
             return connection.execute(query).scalar()
 
         return self._persistently(read)
+
+    def take_folder(self, checkpoints_uri: str) -> str:
+        """As `folder_rows.take_folder`: the study's folder below this place."""
+        return self._persistently(lambda connection: take_folder(connection, self.study_id, checkpoints_uri))
+
+    def folders(self) -> tuple[list[str], list[str]]:
+        """The folders that the study's files are in, and every file that the database names."""
+        return self._persistently(
+            lambda connection: (folders_of(connection, self.study_id), named_files(connection, self.study_id))
+        )
 
     def study_columns(self) -> sa.Row[tuple[object, ...]]:
         """The study's own row."""

@@ -38,6 +38,7 @@ __all__ = [
     "comparison_study",
     "event",
     "lease",
+    "leftover",
     "measurement",
     "metadata",
     "request",
@@ -85,9 +86,19 @@ study = Table(
     Column("tested_uri", Text),
     Column("test_looks", Integer, nullable=False, server_default="0"),  # models that the test data were shown to
     Column("environment", JSONB),  # versions and machine of the latest run
+    Column("folders", JSONB, nullable=False, server_default="[]"),  # paths and URLs of folders that hold its files
     _now("created_at"),
     _now("updated_at"),
     Column("ended_at", DateTime(timezone=True)),
+)
+
+leftover = Table(  # of a study that was deleted: what of its files may still be there
+    "leftover",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("folders", JSONB, nullable=False),  # all of Bandstand's files in them can go
+    Column("files", JSONB, nullable=False),  # that its rows named, wherever they are
+    _now("created_at"),
 )
 
 lease = Table(

@@ -146,6 +146,9 @@ class StudySpec(Frozen):
     """Longest time in seconds that a trial may train without finishing an epoch. Then its trainer is ended, and the
     attempt counts towards `max_attempts`. Default: 20 times the longest epoch of the run so far, at least 600 s; six
     hours until an epoch has ended."""
+    load_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Longest time in seconds that a trainer may take to start, import your code and load the data, and that the check
+    of the study may take after that. Default: six hours."""
     notes: str = ""
     """Text for people. It appears in reports and changes nothing else."""
 

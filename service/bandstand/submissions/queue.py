@@ -224,11 +224,11 @@ class SubmissionQueue:
             _queue(connection, found.id)
             return read_submission(connection, found.id)
 
-    def delete(self, name: str) -> list[str]:
+    def delete(self, name: str) -> list[int]:
         """Delete a study or comparison with all that is known of it, in Optuna's tables too.
 
         Returns:
-            Where its checkpoints and models are: files that are of no use any more.
+            The notes of its files, which are of no use any more, for `remove_leftovers`.
 
         Raises:
             StudyNotFoundError: there is none of this name.
@@ -254,10 +254,10 @@ class SubmissionQueue:
                 )
             else:
                 names = [name]
-            files = [uri for study in names for uri in delete_row(connection, study)]
+            left = [delete_row(connection, study) for study in names]
             drop_unused_code(connection)
         self._store.delete_optuna_studies(names)
-        return files
+        return [note for note in left if note is not None]
 
 
 def _nothing_left(name: str) -> InputError:

@@ -7,6 +7,7 @@
     ledger            what is spent of the budget, and what is left
     broken_study      when failures end a study
     data_fingerprint  whether two trainers have the same data
+    code_fingerprint  whether a study goes on with the same code
     combination       a study's model that is made of several trials' weights
 
 Strategies, the search, the store and the reports all read these. It knows no strategy, no Ray, no Keras, no database

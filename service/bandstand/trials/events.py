@@ -18,6 +18,7 @@ __all__ = [
     "Action",
     "CheckpointRefused",
     "Checkpointed",
+    "CodeSeen",
     "Combined",
     "DataSeen",
     "Decided",
@@ -214,6 +215,14 @@ class DataSeen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CodeSeen:
+    """The code that trains from here on; the fields are those of a `CodePrint`."""
+
+    python: str
+    parts: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Combined:
     """Several trials' weights were put together as one model and weighed against the best snapshot."""
 
@@ -273,6 +282,7 @@ Event = (
     | Spent
     | Noticed
     | DataSeen
+    | CodeSeen
     | Combined
     | StudyEnded
     | Extended
@@ -280,7 +290,7 @@ Event = (
     | Reopened
 )
 
-StudyEvent = Spent | Noticed | DataSeen | Combined | StudyEnded | Extended | Enqueued | Reopened
+StudyEvent = Spent | Noticed | DataSeen | CodeSeen | Combined | StudyEnded | Extended | Enqueued | Reopened
 """Those that are about no trial."""
 
 EVENTS: Mapping[str, type[Event]] = {
@@ -297,6 +307,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "spent": Spent,
     "noticed": Noticed,
     "data_seen": DataSeen,
+    "code_seen": CodeSeen,
     "combined": Combined,
     "study_ended": StudyEnded,
     "extended": Extended,

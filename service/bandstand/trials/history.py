@@ -13,10 +13,12 @@ from typing import Any, get_args
 from bandstand.problem.problem import Problem
 from bandstand.trials.best import RankKey, epoch_counts, rank_key_of
 from bandstand.trials.broken_study import FailureWatch
+from bandstand.trials.code_fingerprint import CodePrint
 from bandstand.trials.events import (
     Action,
     Checkpointed,
     CheckpointRefused,
+    CodeSeen,
     Combined,
     DataSeen,
     Decided,
@@ -134,6 +136,8 @@ class History:
         """What came of a combined model, where the study asked for one and has ended with the best trial there is."""
         self.data: Mapping[str, Any] | None = None
         """The fingerprint of the data that the study trains on, a `DataPrint`; None before a trainer has loaded any."""
+        self.code: CodePrint | None = None
+        """The fingerprint of the code that trains; None where none is known."""
         self.notices: set[str] = set()
         """What users have been told of how the study was run."""
         self.requests: set[int] = set()
@@ -224,6 +228,8 @@ class History:
             self.notices.add(event.message)
         elif isinstance(event, DataSeen):
             self.data = event.splits
+        elif isinstance(event, CodeSeen):
+            self.code = CodePrint(python=event.python, parts=event.parts)
         elif isinstance(event, Combined):
             self.combined = event
         elif isinstance(event, StudyEnded):

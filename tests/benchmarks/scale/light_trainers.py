@@ -10,9 +10,9 @@ import asyncio
 import os
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
+from bandstand.running.messages import Conditions
 from bandstand.search.protocol import Assignment
 from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action
@@ -63,5 +63,4 @@ def make_coordinator(spec: StudySpec, url: str) -> Any:
     file, path = tempfile.mkstemp()
     with os.fdopen(file, "w") as handle:
         handle.write(url)
-    assert Path(path).is_file()
-    return CoordinatorActor.remote(path, spec.model_dump(mode="json"), tempfile.mkdtemp())
+    return CoordinatorActor.remote(path, spec.model_dump(mode="json"), tempfile.mkdtemp(), Conditions())

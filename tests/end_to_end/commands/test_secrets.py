@@ -9,7 +9,7 @@ import pytest
 
 from bandstand.store.store import Store
 from tests.end_to_end.harness.databases import make_database
-from tests.end_to_end.harness.processes import actor_processes
+from tests.end_to_end.harness.processes import actor_processes, ray_folder_of
 from tests.end_to_end.harness.project import Project
 from tests.waiting import wait_until
 
@@ -23,10 +23,11 @@ def test_the_password_is_in_no_command_line_log_checkpoint_report_or_ray_file(
     url = make_database(store, "secrets").replace("postgres@", f"postgres:{PLANTED}@")
     assert PLANTED in url
     monkeypatch.setenv("BANDSTAND_DATABASE_URL", url)
+    monkeypatch.setenv("BANDSTAND_KEEP_RAY_FILES", "1")
     file = project.write_study(name="secrets", budget={"epochs": 12}, checkpoint_every=1)
     command = project.start("run", str(file), "--workers", "2")
     wait_until("trainers", lambda: actor_processes(command, "Trainer.train"))
-    session = Path("/tmp/ray/session_latest").resolve()
+    session = ray_folder_of(command)
     for process in psutil.process_iter(["cmdline"]):
         assert PLANTED not in " ".join(process.info["cmdline"] or [])
     output, _ = command.communicate(timeout=120)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -26,6 +29,16 @@ def actor_processes(command: subprocess.Popen[str], actor: str) -> list[psutil.P
         except psutil.Error:
             continue
     return found
+
+
+def ray_folder_of(command: subprocess.Popen[str]) -> Path:
+    """Where the local Ray keeps its files that a command has started, by the command line of its GCS."""
+    for process in psutil.Process(command.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            found = re.search(r"/\S*?bandstand-ray-\w+", " ".join(process.cmdline()))
+            if found:
+                return Path(found[0])
+    raise AssertionError("no process of a local Ray")
 
 
 def kill_one(command: subprocess.Popen[str], actor: str, rng: random.Random) -> None:

@@ -52,6 +52,14 @@ class RayNodes:
                 continue
         psutil.wait_procs(processes, timeout=20)
 
+    def kill_gcs(self) -> None:
+        """End the cluster's GCS alone; its nodes do not know that yet."""
+        for process in self._nodes[0].children(recursive=True):
+            if process.name() == "gcs_server":
+                process.kill()
+                return
+        raise AssertionError("no GCS")
+
     def ask(self, code: str) -> str:
         """What Python code prints that has `ray`, connected."""
         connect = f"import ray; ray.init(address={self.address!r}, log_to_driver=False, logging_level=40)\n"

@@ -16,6 +16,7 @@ import pytest
 from bandstand.store.store import Store
 from tests.end_to_end.harness.processes import actor_processes, let_it_train
 from tests.end_to_end.harness.project import Project
+from tests.end_to_end.harness.ray_nodes import RayNodes
 from tests.end_to_end.harness.stored_study import check_what_is_stored
 from tests.waiting import wait_until
 
@@ -44,6 +45,14 @@ def some(params):
 
 def all_of_them(params):
     return Hangs(True)
+
+
+def load_for_ever():
+    time.sleep(3600)
+
+
+def build_for_ever(params):
+    time.sleep(3600)
 
 """
 
@@ -162,3 +171,71 @@ def test_workers_whose_caller_was_killed_end_within_a_minute_and_give_the_study_
     (hanging.folder / "hanging").unlink()
     with started(hanging, "run", str(file), "--workers", "1"):
         until_it_hangs(hanging)
+
+
+@pytest.mark.slow
+def test_a_loader_that_hangs_is_told_and_ended(hanging: Project, store: Store) -> None:
+    file = hanging.write_study(name="hangs-loading", data="hanging_user:load_for_ever", load_seconds=40)
+    done = hanging.command("run", str(file), "--workers", "1", timeout=300)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "It is ended after 40 s; the setting load_seconds changes this limit" in done.stdout
+    assert "must load the study's code and data within 40 s (load_seconds)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(study.name != "hangs-loading" for study in store.studies()), "nothing was written"
+
+
+@pytest.mark.slow
+def test_a_builder_that_hangs_in_the_check_is_told_and_ended(hanging: Project, store: Store) -> None:
+    file = hanging.write_study(name="hangs-building", model="hanging_user:build_for_ever", load_seconds=60)
+    done = hanging.command("run", str(file), "--workers", "1", timeout=400)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "its builder makes a model" in done.stdout
+    assert "must be checked within 60 s (load_seconds)" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["random", "tune-pbt"])
+def test_a_training_that_hangs_under_ray_tune_is_ended_too(sampler: str, hanging: Project, store: Store) -> None:
+    name = f"hangs-{sampler}"
+    more: dict[str, object] = {"pruner": "none", "max_epochs": 2, "budget": {"trials": 6}}
+    if sampler == "tune-pbt":
+        options = {"population": 4, "interval": 2, "fraction": 0.5}
+        more = {"sampler": sampler, "sampler_options": options, "pruner": "", "max_epochs": 4, "budget": {"trials": 4}}
+    file = hanging.write_study(
+        name=name, executor="tune", callbacks=["hanging_user:some"], epoch_seconds=30, max_attempts=1, **more
+    )
+    done = hanging.command("run", str(file), "--workers", "1", timeout=570)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = store.record(name).trials
+    hung = trials["params_units"] % 3 == 0
+    assert 0 < hung.sum() < len(trials), "choose another seed"
+    assert set(trials.loc[hung, "state"]) == {"failed"}
+    assert set(trials.loc[~hung, "state"]) <= {"complete", "pruned"}
+    assert all("it finished no epoch within 30 s (epoch_seconds)" in text for text in trials.loc[hung, "message"])
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_lost_is_named_and_the_same_command_goes_on(
+    project: Project, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = project.write_study(name="lost", budget={"epochs": 40}, callbacks=["project:slow_journal"], max_attempts=5)
+    monkeypatch.setenv("BANDSTAND_DATABASE_URL", store.database.url)
+    with RayNodes() as nodes:
+        for name, value in (nodes.settings | {"RAY_ADDRESS": nodes.address}).items():
+            monkeypatch.setenv(name, value)
+        nodes.add(cpus=2)
+        with started(project, "run", str(file), "--workers", "1") as command:
+            let_it_train(command, store, "lost", 4, random.Random(1))
+            nodes.kill_gcs()
+            output, _ = command.communicate(timeout=120)
+        assert command.returncode == 1, output
+        assert f"the Ray cluster at {nodes.address} is lost: its GCS ({nodes.address}" in output
+        assert "Traceback" not in output
+    monkeypatch.delenv("RAY_ADDRESS")
+    with RayNodes() as nodes:
+        for name, value in (nodes.settings | {"RAY_ADDRESS": nodes.address}).items():
+            monkeypatch.setenv(name, value)
+        nodes.add(cpus=2)
+        again = project.command("run", str(file), "--workers", "1")
+        assert again.returncode == 0, again.stdout + again.stderr
+    check_what_is_stored(store, "lost", project, 40)

@@ -24,7 +24,7 @@ from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study_spec import StudySpec
 from tests.end_to_end.harness.databases import make_database
-from tests.end_to_end.harness.processes import kill_one, let_it_train
+from tests.end_to_end.harness.processes import kill_one, let_it_train, ray_folder_of
 from tests.end_to_end.harness.project import Project
 from tests.end_to_end.harness.stored_study import check_optuna_agrees, check_what_is_stored
 from tests.waiting import wait_until
@@ -258,6 +258,7 @@ def test_no_part_of_the_database_s_url_is_in_any_file_of_tune_s(
     url = plant_address(store, tmp_path_factory.mktemp(sampler))
     assert len(PARTS_OF_THE_URL.findall(url.encode())) == 6, "scheme, user, password, database, host, port"
     monkeypatch.setenv("BANDSTAND_DATABASE_URL", url)
+    monkeypatch.setenv("BANDSTAND_KEEP_RAY_FILES", "1")
     settings = {"name": f"secrets-{sampler}", "executor": "tune", "callbacks": ["project:slow_journal"]}
     file = project.write_study(**(settings | SEARCHED[sampler]))
     command = project.start("run", str(file), "--workers", "1")
@@ -266,7 +267,7 @@ def test_no_part_of_the_database_s_url_is_in_any_file_of_tune_s(
         return [path for path in (home / "tune").rglob("*") if path.is_file()]
 
     wait_until("Tune's state", lambda: any(path.name.startswith("experiment_state") for path in tune_files()))
-    session = Path("/tmp/ray/session_latest").resolve()
+    session = ray_folder_of(command)
     searched = set()
     while command.poll() is None:
         for process in psutil.process_iter(["cmdline"]):

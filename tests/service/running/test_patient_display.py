@@ -7,6 +7,7 @@ import pytest
 from bandstand.errors import DatabaseUnreachableError
 from bandstand.running.live_display import NoDisplay
 from bandstand.running.patient_display import PatientDisplay
+from bandstand.store.patience import AWAY_SECONDS
 
 
 class OverDatabase(NoDisplay):
@@ -67,4 +68,4 @@ def test_a_database_that_stays_away_is_an_error_in_the_end() -> None:
     shown.away_for = 1000
     with pytest.raises(DatabaseUnreachableError):
         display.ended("digits")
-    assert sum(slept) == 60
+    assert sum(slept) == AWAY_SECONDS

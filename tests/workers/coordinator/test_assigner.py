@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import ray
 
+from bandstand.running.messages import Conditions
 from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.study.study_spec import StudySpec
@@ -20,7 +21,7 @@ from bandstand.trials.events import TrialState
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import Signals
 from bandstand_workers.coordinator.trainers.assigner import Assigner
-from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.messages import Outcome
 from tests.workers.memory_journal import MemoryJournal
 
@@ -57,7 +58,7 @@ class Study:
         self.signals = Signals()
         parts: Any = SimpleNamespace(study_id=1), MemoryJournal()
         opened = OpenedStudy(spec, self.search, *parts, self.signals, "checkpoints")
-        self.assigner = Assigner(opened, DataCheck(opened, may_differ=False))
+        self.assigner = Assigner(opened, InputsCheck(opened, Conditions()))
         self.trained: list[tuple[str, int]] = []
 
     def join(self, name: str, *, dies_under: int | None = None, memory_bytes: int = MB) -> None:

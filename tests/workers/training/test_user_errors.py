@@ -356,7 +356,7 @@ def test_a_parameter_that_nobody_reads_is_told(folder: Path) -> None:
     name = "wid" + "ht"  # in no source, such as this one
     study = training(space={each: {"type": "int", "low": 1, "high": 9} for each in ("units", name)})
     study.check()
-    (remark,) = [each for each in study.remarks() if "reads" in each]
+    (remark,) = [each for each in study.inputs().remarks if "reads" in each]
     assert remark == (
         f"no code reads the parameter {name!r}, so its value has no effect; use it in the builder or remove it from "
         "the space"
@@ -376,7 +376,7 @@ def test_a_parameter_that_nobody_reads_is_told(folder: Path) -> None:
 def test_a_parameter_that_somebody_may_read_is_not_told(model: str, settings: dict[str, Any], folder: Path) -> None:
     study = training(model, **settings)
     study.check()
-    assert not [each for each in study.remarks() if "reads" in each]
+    assert not [each for each in study.inputs().remarks if "reads" in each]
 
 
 @pytest.mark.parametrize("trainer", ["auto", "fit"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from bandstand.running.messages import Conditions
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.trials.events import Action, TrialState
@@ -44,7 +45,7 @@ class Population:
     def __init__(self, workers: int = 3, **changes: Any):
         with tempfile.NamedTemporaryFile("w", delete=False) as file:
             file.write("postgresql://nobody@127.0.0.1/none")  # it is read when it starts, and never opened here
-        self.coordinator = PopulationCoordinator(file.name, {**SPEC, **changes}, "checkpoints", False, workers)
+        self.coordinator = PopulationCoordinator(file.name, {**SPEC, **changes}, "checkpoints", Conditions(), workers)
         assert not Path(file.name).exists()
         self.search = Search(self.coordinator.spec)
         self.writer = SimpleNamespace(study_id=1, checkpoint_uri=lambda trial, epoch: f"{trial} at {epoch}")

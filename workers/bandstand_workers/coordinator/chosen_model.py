@@ -23,6 +23,9 @@ from bandstand_workers.fleet.handles import TrainerHandle
 
 __all__ = ["ChosenModel"]
 
+_ANSWER_SECONDS = 6 * 3600.0
+"""How long a trainer may take to make a model or to score one: a builder may wait for ever."""
+
 
 class _NotMadeError(Exception):
     """A combined model could not be made or scored; the message says why."""
@@ -102,7 +105,7 @@ class ChosenModel:
         if combined.taken and combined.uri and row.model_uri != combined.uri:
             await self._take(best, combined.uri)
         elif combined.uri and not combined.taken:
-            await asyncio.to_thread(stored_files.delete, combined.uri)
+            await asyncio.to_thread(stored_files.try_to_delete, combined.uri)
 
     async def _weighed(
         self, best: Trial, combination: Combination, snapshot: str | None, trainers: list[TrainerHandle]
@@ -168,7 +171,7 @@ class ChosenModel:
         epoch = self._search.history.result_epoch(best)
         await self._study.set_columns(model_uri=uri, model_trial=best.number, model_epoch=epoch)
         if row.model_uri not in (None, uri):
-            await asyncio.to_thread(stored_files.delete, row.model_uri)
+            await asyncio.to_thread(stored_files.try_to_delete, row.model_uri)
 
     async def _note(self, words: str, error: str | None) -> None:
         """Tell the user that something has failed, if it has."""
@@ -193,7 +196,10 @@ async def _ask(trainers: list[TrainerHandle], method: str, *arguments: Any) -> t
     error = None
     for trainer in trainers:
         try:
-            return await getattr(trainer, method).remote(*arguments), None
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await getattr(trainer, method).remote(*arguments), None
+        except TimeoutError:
+            return None, f"it took longer than {_ANSWER_SECONDS / 3600:.0f} hours"
         except ray.exceptions.RayTaskError as raised:
             return None, one_line(raised.cause or raised)
         except ray.exceptions.RayError as raised:

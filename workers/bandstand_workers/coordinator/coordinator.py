@@ -15,18 +15,18 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError
-from bandstand.running.messages import RunRefused, StudyOutcome
+from bandstand.running.messages import Conditions, RunRefused, StudyOutcome
 from bandstand.search.protocol import Measurement, Verdict
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
 from bandstand.study.study_spec import StudySpec
-from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import STOP_GRACE_SECONDS, Departure, Signals
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
-from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.fleet.handles import TrainerHandle
+from bandstand_workers.messages import Inputs
 
 __all__ = ["Coordinator", "CoordinatorActor"]
 
@@ -34,7 +34,7 @@ __all__ = ["Coordinator", "CoordinatorActor"]
 class Coordinator:
     """One study's coordinator, as its actor."""
 
-    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool = False):
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, conditions: Conditions):
         """Nothing is opened before `run`.
 
         Args:
@@ -42,7 +42,7 @@ class Coordinator:
                 the secret travels in no actor's arguments.
             spec: the study.
             checkpoints_uri: folder under which checkpoints and models go.
-            data_may_differ: whether trainers are given work whose data are not those of the study's first trainer.
+            conditions: on which it takes up the study.
         """
         path = Path(url_file)
         self._url = path.read_text()  # at once: it must not lie there while this coordinator waits for its study
@@ -50,7 +50,7 @@ class Coordinator:
         self.spec: StudySpec = StudySpec.model_validate(spec)
         self.signals = Signals()
         self._checkpoints_uri = checkpoints_uri
-        self.data_may_differ = data_may_differ
+        self.conditions = conditions
         self._store: Store | None = None
         self._opening = asyncio.Lock()
         self._study_run: StudyRun | None = None  # before the study is opened
@@ -63,12 +63,12 @@ class Coordinator:
 
     def make_run(self, study: OpenedStudy) -> StudyRun:
         """How a study is run that has just been opened."""
-        data = self.make_data_check(study)
-        return StudyRun(study, data, Assigner(study, data))
+        inputs = self.make_inputs_check(study)
+        return StudyRun(study, inputs, Assigner(study, inputs))
 
-    def make_data_check(self, study: OpenedStudy) -> DataCheck:
-        """How its trainers' data are held against the study's."""
-        return DataCheck(study, may_differ=self.data_may_differ)
+    def make_inputs_check(self, study: OpenedStudy) -> InputsCheck:
+        """How its trainers' data and code are held against the study's."""
+        return InputsCheck(study, self.conditions)
 
     # -- for the process that runs studies --------------------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Coordinator:
         try:
             async with self._opening:
                 store = await asyncio.to_thread(self._opened_store)
-            study = await OpenedStudy.open(store, self.spec, self.signals, self._checkpoints_uri)
+            study = await OpenedStudy.open(store, self.spec, self.signals, self._checkpoints_uri, self.conditions.code)
         except BandstandError as error:
             return RunRefused.because_of(error)
         self._study_run = self.make_run(study)
@@ -135,9 +135,9 @@ class Coordinator:
         """As `StudyRun.checkpointed`."""
         await self.study_run.checkpointed(trial, attempt, epoch, uri, error)
 
-    async def take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
-        """As `DataCheck.take`."""
-        return await self.study_run.data.take(fingerprint, remarks)
+    async def take_inputs(self, inputs: Inputs) -> bool:
+        """As `InputsCheck.take`."""
+        return await self.study_run.inputs.take(inputs)
 
 
 # Not detached: it ends with the process that runs studies, and only that process begins it again.

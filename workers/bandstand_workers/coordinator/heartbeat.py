@@ -48,6 +48,7 @@ class Heartbeat:
                     self.account()
                     await self._study.journal.durable()
                 await self._say_and_hear()
+                await self._look_at_room()
             except BandstandError as error:
                 signals.failure = error
             signals.wake()
@@ -59,6 +60,15 @@ class Heartbeat:
             await study.requests.take()
         if heard.stop:
             study.stop()
+
+    async def _look_at_room(self) -> None:
+        study = self._study
+        if (
+            self.takes_requests
+            and not study.signals.stop_requested
+            and (reason := await study.limit.look()) is not None
+        ):
+            study.stop(reason)
 
     def account(self) -> None:
         """Book the time since the last call, unless there was no trainer to train anything."""

@@ -15,13 +15,17 @@ from typing import Any
 import ray
 
 from bandstand import stored_files
+from bandstand.locations import checkpoints_limit
 from bandstand.search.protocol import Assignment
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.study.study_spec import StudySpec
+from bandstand.trials.code_fingerprint import CodePrint
 from bandstand.trials.data_fingerprint import describe_print
 from bandstand_workers.coordinator.environment import describe_environment
+from bandstand_workers.coordinator.recording.checkpoint_limit import CheckpointLimit
+from bandstand_workers.coordinator.recording.folder_sweep import FolderSweep
 from bandstand_workers.coordinator.recording.journal import Journal
 from bandstand_workers.coordinator.recording.outcomes import Outcomes
 from bandstand_workers.coordinator.recording.pauses import Pauses
@@ -41,7 +45,8 @@ class OpenedStudy:
         writer: StudyWriter,
         journal: Journal,
         signals: Signals,
-        checkpoints_uri: str,
+        folder: str,
+        limit: int | None = None,
     ):
         """Use `open`."""
         self.spec = spec
@@ -52,10 +57,15 @@ class OpenedStudy:
         self.pauses = Pauses(search)
         self.outcomes = Outcomes(search, writer, journal, self.pauses)
         self.requests = UserRequests(search, writer, journal)
-        self._checkpoints_uri = checkpoints_uri
+        self.sweep = FolderSweep(search, writer, journal)
+        self.limit = CheckpointLimit(search, journal, self.sweep, folder.rpartition("/")[0], limit)
+        self.stop_reason = "it was stopped before its budget was used"
+        self._folder = folder
 
     @classmethod
-    async def open(cls, store: Store, spec: StudySpec, signals: Signals, checkpoints_uri: str) -> OpenedStudy:
+    async def open(
+        cls, store: Store, spec: StudySpec, signals: Signals, checkpoints_uri: str, code: CodePrint | None = None
+    ) -> OpenedStudy:
         """Claim a study, and stand where what is stored of it leads to.
 
         Args:
@@ -63,6 +73,7 @@ class OpenedStudy:
             spec: the study, which is made where it is not there.
             signals: are given when something changes.
             checkpoints_uri: folder under which checkpoints and models go.
+            code: that trains from now on; None where nothing is known of it.
 
         Raises:
             BandstandError: it cannot be claimed, say because another process has it.
@@ -73,15 +84,20 @@ class OpenedStudy:
         replayed = await asyncio.to_thread(store.replayed_data, spec.name)
         if replayed is not None and search.history.data is None:
             search.data.see(replayed)
-        study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, checkpoints_uri)
+        former = await asyncio.to_thread(store.trained_code, spec)
+        folder = await asyncio.to_thread(writer.take_folder, checkpoints_uri)
+        study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, folder, checkpoints_limit())
         await asyncio.to_thread(writer.catch_up_mirror, search.history)
         if not writer.last_event:
             search.begin()
+        if code is not None:
+            search.code.take(code, None if former is None else former.code)
         return study
 
     async def take_up(self) -> None:
         """Let the study go on from where it stands."""
         history = self.search.history
+        await self.sweep.begin()
         if history.ended is not None and history.ended.failed:
             self.search.reopen()  # whoever runs it again has mended something
         for trial in history.trials:
@@ -92,8 +108,11 @@ class OpenedStudy:
         if self.signals.stop_requested:
             self.search.stop()
 
-    def stop(self) -> None:
-        """Pause what is under way, then end; the study can be taken up again."""
+    def stop(self, reason: str | None = None) -> None:
+        """Pause what is under way, then end; the study can be taken up again. `reason` if no user wanted it."""
+        if reason is not None:
+            self.stop_reason = reason
+            self.search.note(reason)
         self.signals.stop_requested = True
         self.search.stop()
         self.signals.wake()
@@ -120,7 +139,7 @@ class OpenedStudy:
 
     def folder_of(self, trial: int) -> str:
         """Where a trial's files go."""
-        return stored_files.trial_place(self._checkpoints_uri, self.writer.study_id, trial)
+        return stored_files.trial_place(self._folder, trial)
 
     async def resume_uri(self, assignment: Assignment) -> str | None:
         """Where the checkpoint is that an assignment begins from; None where it begins with none, or none is left."""

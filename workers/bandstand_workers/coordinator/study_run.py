@@ -18,7 +18,7 @@ from bandstand_workers.coordinator.chosen_model import ChosenModel
 from bandstand_workers.coordinator.heartbeat import Heartbeat
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.trainers.assigner import Assigner
-from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.fleet.handles import TrainerHandle
 
 __all__ = ["StudyRun"]
@@ -29,17 +29,17 @@ _log = logging.getLogger(__name__)
 class StudyRun:
     """One run of an opened study. All decisions happen on one event loop, so that they have one order."""
 
-    def __init__(self, study: OpenedStudy, data: DataCheck, assigner: Assigner, *, always_trains: bool = False):
+    def __init__(self, study: OpenedStudy, inputs: InputsCheck, assigner: Assigner, *, always_trains: bool = False):
         """Nothing of the study changes before `run`.
 
         Args:
             study: what is run.
-            data: admits trainers by their data.
+            inputs: admits trainers by their data and code.
             assigner: gives them work.
             always_trains: time counts even where there is no trainer, because others train.
         """
         self.study = study
-        self.data = data
+        self.inputs = inputs
         self.assigner = assigner
         self._search = study.search
         self._heartbeat = Heartbeat(study, assigner.pool, assigner.time_use, always_trains=always_trains)
@@ -49,7 +49,7 @@ class StudyRun:
         study = self.study
         tasks = [asyncio.create_task(study.journal.write_batches())]
         try:
-            if not await self.data.all_pass(trainers):
+            if not await self.inputs.all_pass(trainers):
                 return await self._refused()
             self._heartbeat.begin()
             await study.take_up()
@@ -72,9 +72,9 @@ class StudyRun:
             await study.close()
 
     async def join(self, name: str, trainer: TrainerHandle) -> None:
-        """Give work to this trainer from now on, if it has the study's data; it must have been prepared for it."""
+        """Give work to this trainer from now on, if its data and code are the study's; it must be prepared for it."""
         self.assigner.time_use.turn()
-        if await self.data.admits(name, trainer):
+        if await self.inputs.admits(name, trainer):
             self.assigner.join(name, trainer)
 
     # -- what trainers tell -------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class StudyRun:
         await self.study.journal.durable()
         self.study.signals.wake()
         if not wanted and error is None:
-            await asyncio.to_thread(stored_files.delete, uri)
+            await asyncio.to_thread(stored_files.try_to_delete, uri)
 
     # -- its end ------------------------------------------------------------------------------------------------------
 
@@ -138,6 +138,7 @@ class StudyRun:
     async def _conclude(self) -> StudyOutcome | RunRefused | None:
         """What came of the study; None where a user has asked for more meanwhile, so that it goes on."""
         self._heartbeat.takes_requests = False
+        await self.study.limit.rest()
         self._heartbeat.account()
         ended = self._search.conclude()
         await self.study.journal.durable()
@@ -150,16 +151,19 @@ class StudyRun:
 
     async def _stopped(self) -> StudyOutcome | RunRefused:
         await ChosenModel(self.study).keep(self.assigner.pool.trainers.values())
-        if self.data.refusal is not None:
+        await self.study.sweep.end(self.assigner.pool.trainers.values())
+        if self.inputs.refusal is not None:
             return await self._refused()
         await self.study.set_columns(state="stopped")
-        return StudyOutcome(state="stopped", reason="it was stopped before its budget was used")
+        return StudyOutcome(state="stopped", reason=self.study.stop_reason)
 
     async def _ended(self, ended: StudyEnded) -> StudyOutcome | None:
         study = self.study
         if not ended.failed:
             await ChosenModel(study).settle(self.assigner.pool.trainers.values())
             await study.journal.forget_checkpoints()  # a failed one may be run again, from where its trials stand
+        # Before the study is marked as finished: one that is killed here is taken up again, and comes to this again.
+        await study.sweep.end(self.assigner.pool.trainers.values())
         outcome = StudyOutcome(state="failed" if ended.failed else "finished", reason=ended.reason)
         await study.set_columns(state=outcome.state, reason=outcome.reason)
         if not ended.failed:
@@ -170,9 +174,9 @@ class StudyRun:
         return outcome
 
     async def _refused(self) -> RunRefused:
-        """What is answered of a study that stops because a trainer has other data; it can be taken up again."""
-        assert self.data.refusal is not None
+        """What is answered of a study that stops because a trainer has other data or code; it can be taken up again."""
+        assert self.inputs.refusal is not None
         row = await self.study.columns()
         if row.state in ("queued", "running"):
-            await self.study.set_columns(state="stopped", reason=self.data.refusal)
-        return RunRefused.because_of(InputError(self.data.refusal))
+            await self.study.set_columns(state="stopped", reason=self.inputs.refusal)
+        return RunRefused.because_of(InputError(self.inputs.refusal))

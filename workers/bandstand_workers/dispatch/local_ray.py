@@ -16,7 +16,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -27,7 +26,8 @@ import psutil
 
 from bandstand.errors import ServiceError
 from bandstand.running.child_death import end_of_log
-from bandstand_workers.fleet.ray_connection import local_cores
+from bandstand.running.ray_folders import new_folder, remove_dead_folders
+from bandstand_workers.fleet.ray_connection import bounded_logs, local_cores
 
 __all__ = ["LocalRay", "free_ports"]
 
@@ -118,7 +118,8 @@ def _lock(path: Path, cancelled: Callable[[], bool]) -> Any:
 
 def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bool]) -> _Known | None:
     _use_token(secrets.token_hex(32))
-    folder = tempfile.mkdtemp(prefix="bandstand-ray-")  # not under home: paths of sockets must be short
+    remove_dead_folders()
+    folder = str(new_folder())
     empty = Path(folder) / "empty"  # Ray starts `python -m …` where it stands: a `ray.py` there would be imported
     empty.mkdir()
     port, gcs_port, agent_port = free_ports(3)
@@ -156,13 +157,17 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
 
 
 def _environment(database_url: str) -> dict[str, str]:
-    environment = os.environ | {
-        "BANDSTAND_DATABASE_URL": database_url,
-        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # there is no other node to move anything to
-        "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_worker_niceness": "0",
-    }
+    environment = (
+        os.environ
+        | bounded_logs()
+        | {
+            "BANDSTAND_DATABASE_URL": database_url,
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # there is no other node to move anything to
+            "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",
+        }
+    )
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         environment.pop(name, None)
     return environment

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import ray
 
@@ -45,7 +46,7 @@ def wait_for_first_trainer(fleet: Fleet, stop: threading.Event, notes: ResourceN
         if fleet.ready and checked:
             return
         if fleet.ready:
-            checked = _is_checked(fleet, stop)
+            checked = _is_checked(fleet, stop, notes)
             continue
         if fleet.awaited:
             fleet.advance(ray.wait(fleet.awaited, num_returns=1, timeout=_LOOK_SECONDS)[0])
@@ -56,18 +57,25 @@ def wait_for_first_trainer(fleet: Fleet, stop: threading.Event, notes: ResourceN
     raise NotBegunError
 
 
-def _is_checked(fleet: Fleet, stop: threading.Event) -> bool:
+def _is_checked(fleet: Fleet, stop: threading.Event, notes: ResourceNotes) -> bool:
     """Have a trainer check the study; one whose process dies over it leaves the verdict to the trials.
 
     Returns:
         Whether it need not be asked again.
     """
     checker, trainer = next(iter(fleet.ready.items()))
-    answer = trainer.check.remote()
+    answer, began = trainer.check.remote(), time.monotonic()
     while not ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
         check_local_ray()
         if stop.is_set():
             return False
+        notes.checking(time.monotonic() - began)
+        if time.monotonic() - began >= fleet.load_seconds:
+            fleet.replace(checker)
+            raise ServiceError(
+                f"a study must be checked within {fleet.load_seconds:.0f} s (load_seconds); this one was not: see what "
+                "its builder waits for, or set load_seconds higher"
+            )
     try:
         refusal = ray.get(answer)
     except ray.exceptions.ActorUnavailableError:

@@ -21,7 +21,7 @@ from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.fleet.places import Place, node_died
 from bandstand_workers.fleet.trainer import TrainerActor
 
-__all__ = ["Fleet"]
+__all__ = ["LOAD_SECONDS", "Fleet"]
 
 _MOST_TRAINERS = 64
 """Of a fleet that takes what it finds; whoever wants more names the number."""
@@ -33,6 +33,8 @@ _HOLD_SECONDS = 60.0
 _PLACE_SECONDS = 0.2
 """A cluster with room gives places within milliseconds."""
 _DOUBT_SECONDS = 0.2
+LOAD_SECONDS = 6 * 3600.0
+"""The limit for a trainer to prepare, where the study sets none."""
 _ERRANDS = 2
 """Calls that a trainer answers beside the trials that it trains at once."""
 _log = logging.getLogger(__name__)
@@ -74,6 +76,9 @@ class Fleet:
         self._placed: dict[str, tuple[Place, TrainerHandle]] = {}  # name -> place and trainer
         self._answers: dict[Any, str] = {}  # answer of `prepare` -> name
         self._settings: dict[str, Any] = {}
+        self.load_seconds = LOAD_SECONDS
+        """How long a trainer may take to start and prepare, and to check the study."""
+        self._preparing: dict[str, float] = {}  # name -> since when
         self._most = _MOST_TRAINERS
         self._was_ready = False
         self._failed_starts = 0
@@ -89,15 +94,22 @@ class Fleet:
         """References to wait for: places that are given, trainers that are prepared."""
         return [*self._asked, *self._answers]
 
+    @property
+    def preparing_seconds(self) -> float:
+        """How long the trainer has been starting or preparing that takes longest; 0 if none does."""
+        return time.monotonic() - min(self._preparing.values()) if self._preparing else 0.0
+
     def take_up(self, spec: StudySpec) -> None:
         """Prepare for this study, whose resources must be the fleet's; what there is room for starts at once."""
         self._settings = spec.model_dump(mode="json")
+        self.load_seconds = spec.load_seconds or LOAD_SECONDS
         self._most = min(_MOST_TRAINERS, spec.budget.trials or _MOST_TRAINERS)
         self.may_grow = True
         self.ready.clear()
         self._answers = {
             trainer.prepare.remote(self._settings, False): name for name, (_, trainer) in self._placed.items()
         }
+        self._preparing = dict.fromkeys(self._placed, time.monotonic())
         self.ask()
         asked = list(self._asked)
         if asked:
@@ -129,6 +141,7 @@ class Fleet:
                 name = self._answers.pop(reference)
                 if self._is_prepared(name, reference):
                     joined[name] = self.ready[name] = self._placed[name][1]
+        self._end_slow()
         self.ask()
         return joined
 
@@ -137,6 +150,7 @@ class Fleet:
         if name not in self._placed:
             return
         self.ready.pop(name, None)
+        self._preparing.pop(name, None)
         place, trainer = self._placed.pop(name)
         self._answers = {answer: other for answer, other in self._answers.items() if other != name}
         ray.kill(trainer)
@@ -150,7 +164,7 @@ class Fleet:
         """End all trainers, and give their places back."""
         for place in [*self._asked.values(), *(place for place, _ in self._placed.values())]:
             place.give_back()
-        for waiting in (self._asked, self._placed, self._answers, self.ready):
+        for waiting in (self._asked, self._placed, self._answers, self.ready, self._preparing):
             waiting.clear()
 
     def _start_on(self, place: Place) -> None:
@@ -163,6 +177,7 @@ class Fleet:
             calls_at_once=1 if at_once == 1 else at_once + _ERRANDS,
         )
         self._placed[name] = place, trainer
+        self._preparing[name] = time.monotonic()
         self._answers[trainer.prepare.remote(self._settings, False)] = name
 
     def _is_prepared(self, name: str, answer: Any) -> bool:
@@ -170,6 +185,7 @@ class Fleet:
         try:
             refusal = ray.get(answer)
             if not refusal:
+                self._preparing.pop(name, None)
                 self._was_ready = True
                 self._failed_starts = 0
                 return True
@@ -191,6 +207,26 @@ class Fleet:
         self._count_failed_start(name, reason)
         self.replace(name)
         return False
+
+    def _end_slow(self) -> None:
+        """End the trainers that have been preparing for too long: the user's code or loader may wait for ever.
+
+        Raises:
+            ServiceError: none is ready, so that the study cannot begin.
+        """
+        now = time.monotonic()
+        for name, since in list(self._preparing.items()):
+            if now - since < self.load_seconds:
+                continue
+            reason = f"it did not load the study's code and data within {self.load_seconds:.0f} s (load_seconds)"
+            if not self.ready:
+                raise ServiceError(
+                    f"a trainer must load the study's code and data within {self.load_seconds:.0f} s (load_seconds); "
+                    f"{name} did not: see what the import or the loader {self._settings.get('data')!r} waits for, or "
+                    "set load_seconds higher"
+                )
+            self._count_failed_start(name, reason)
+            self.replace(name)
 
     def _count_failed_start(self, name: str, reason: str) -> None:
         self._failed_starts += 1

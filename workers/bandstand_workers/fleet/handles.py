@@ -24,12 +24,12 @@ class TrainerHandle(Protocol):
 
     prepare: RemoteMethod
     check: RemoteMethod
-    fingerprint: RemoteMethod
-    remarks: RemoteMethod
+    inputs: RemoteMethod
     train: RemoteMethod
     make_model: RemoteMethod
     combine: RemoteMethod
     evaluate: RemoteMethod
+    wait_for_checkpoints: RemoteMethod
     baseline_memory_bytes: RemoteMethod
     memory_bytes: RemoteMethod
 
@@ -45,4 +45,4 @@ class CoordinatorHandle(Protocol):
     stop: RemoteMethod
     report: RemoteMethod
     checkpointed: RemoteMethod
-    take_data: RemoteMethod
+    take_inputs: RemoteMethod

@@ -12,7 +12,7 @@ import math
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,22 +20,32 @@ from typing import Any
 from bandstand.errors import ClusterUnreachableError, InputError, LocalRayDiedError, one_line
 from bandstand.locations import ray_address
 from bandstand.report.text import counted
+from bandstand.running.ray_folders import RayFolder
 from bandstand.study.study_spec import Resources
-from bandstand_workers.internals.ray_parts import dead_parts_of_ray
+from bandstand_workers.fleet.cluster_watch import ClusterWatch
+from bandstand_workers.internals.ray_parts import dead_parts_of_ray, raylet_socket
 
 __all__ = [
+    "bounded_logs",
     "check_local_ray",
     "check_room",
     "connect_ray",
     "fitting_trainers",
+    "leave_ray",
     "local_cores",
     "local_ray_lives",
     "protect_local_ray",
+    "watch_cluster",
 ]
 
 _HASH_SEED = "PYTHONHASHSEED"
 _RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """The variable in which Ray gives a job its configuration."""
+_LOG_BYTES, _LOG_FILES = 8 * 1024**2, 1
+"""What a process of a local Ray may print to each of its two logs before a new one begins, and how many older ones
+stay: whatever users' code prints, the disk does not fill."""
+_folder: RayFolder | None = None
+"""Of the local Ray of this process."""
 
 
 def protect_local_ray() -> None:
@@ -49,9 +59,16 @@ def protect_local_ray() -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     if ray_address() is None:  # its processes inherit it; on a cluster `connect_ray` says it
         os.environ.setdefault(_HASH_SEED, _hash_seed())
+        os.environ.update(bounded_logs())
     if ray_address() is None and "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def bounded_logs() -> dict[str, str]:
+    """The environment that bounds the logs of a local Ray's processes; what the user has set stays."""
+    bounds = {"RAY_ROTATION_MAX_BYTES": str(_LOG_BYTES), "RAY_ROTATION_BACKUP_COUNT": str(_LOG_FILES)}
+    return {name: os.environ.get(name, value) for name, value in bounds.items()}
 
 
 def _hash_seed() -> str:
@@ -95,10 +112,13 @@ def connect_ray(resources: Resources, cpus: float) -> None:
                 "start it, or unset RAY_ADDRESS to use a local Ray"
             ) from error
         return
+    global _folder
+    _folder = RayFolder()
     try:
         with _from_empty_folder():
             ray.init(
                 address="local",
+                _temp_dir=str(_folder.path),
                 object_store_memory=128 * 1024**2,  # only messages travel; data are loaded by each trainer
                 include_dashboard=False,
                 num_cpus=max(local_cores(), math.ceil(cpus)),
@@ -107,6 +127,30 @@ def connect_ray(resources: Resources, cpus: float) -> None:
     except Exception as error:
         raise LocalRayDiedError(f"Ray did not start on this machine: {one_line(error)}") from error
     check_room(resources, 1)
+
+
+def leave_ray() -> None:
+    """Let go of the cluster, or end the local Ray, whose files go with it. A Ray that died keeps its files."""
+    import ray
+
+    if not local_ray_lives():
+        return  # it would be waited for
+    ray.shutdown()
+    if _folder is not None:
+        _folder.remove()
+
+
+def watch_cluster(on_loss: Callable[[ClusterUnreachableError], None]) -> ClusterWatch | None:
+    """Begin to watch the cluster that this process has joined; None for a local Ray, at which others look.
+
+    Args:
+        on_loss: as of `ClusterWatch`.
+    """
+    import ray
+
+    if ray_address() is None:
+        return None
+    return ClusterWatch(ray.get_runtime_context().gcs_address, raylet_socket(), on_loss)
 
 
 def local_ray_lives() -> bool:

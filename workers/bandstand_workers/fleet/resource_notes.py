@@ -49,7 +49,7 @@ def note_of_size(bundle: Mapping[str, float], nodes: list[Mapping[str, float]]) 
 
 
 class ResourceNotes:
-    """Tells of what a fleet waits for, each thing once as long as it lasts. A local Ray has none."""
+    """Tells of what a fleet waits for, each thing once as long as it lasts. A local Ray has all resources at once."""
 
     def __init__(self, fleet: Fleet, note: Callable[[str], None]):
         """`note` is given sentences for the user."""
@@ -58,11 +58,14 @@ class ResourceNotes:
         self._waiting_since: float | None = None
         self._told_waiting = False
         self._told_size = False
+        self._told_loading = False
+        self._told_checking = False
         self._told_count: int | None = None
         self._counted_at = time.monotonic()
 
     def look(self) -> None:
         """See how things stand; to be called a few times a second."""
+        self._look_at_loading()
         if ray_address() is None:
             return
         now = time.monotonic()
@@ -80,6 +83,33 @@ class ResourceNotes:
         if not self._told_size and now - self._waiting_since >= _PATIENCE_SECONDS:
             self._told_size = True
             self._tell_size(self._fleet.resources)
+
+    def checking(self, seconds: float) -> None:
+        """The study has been checked for so long."""
+        if not self._told_checking and seconds >= self._soon:
+            self._told_checking = True
+            self._note(
+                f"the study has been checked for {seconds:.0f} s: its builder makes a model, or a batch is trained. "
+                f"{self._limit}"
+            )
+
+    def _look_at_loading(self) -> None:
+        seconds = self._fleet.preparing_seconds
+        if not self._told_loading and seconds >= self._soon:
+            self._told_loading = True
+            self._note(
+                f"a trainer has been starting, importing the study's code or loading its data for {seconds:.0f} s. "
+                f"{self._limit}"
+            )
+
+    @property
+    def _soon(self) -> float:
+        """After so many seconds users are told."""
+        return min(_PATIENCE_SECONDS, self._fleet.load_seconds / 2)
+
+    @property
+    def _limit(self) -> str:
+        return f"It is ended after {self._fleet.load_seconds:.0f} s; the setting load_seconds changes this limit"
 
     def begun(self) -> None:
         """The study's display has just said how many trainers there are."""

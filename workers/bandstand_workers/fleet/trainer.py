@@ -17,9 +17,8 @@ from bandstand.errors import InputError
 from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study_spec import Resources, StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
-from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.fleet.handles import CoordinatorHandle
-from bandstand_workers.messages import Outcome, TrialUnwantedError
+from bandstand_workers.messages import Inputs, Outcome, TrialUnwantedError
 
 if TYPE_CHECKING:  # it imports Keras, which a process must not have before its devices are set up
     from bandstand_workers.training.loaded_study import LoadedStudy
@@ -184,15 +183,10 @@ class Trainer:
         except TrialUnwantedError:
             return None
 
-    def fingerprint(self) -> DataPrint:
-        """As `LoadedStudy.fingerprint`."""
+    def inputs(self) -> Inputs:
+        """As `LoadedStudy.inputs`."""
         assert self._training is not None, "prepare comes first"
-        return self._training.fingerprint()
-
-    def remarks(self) -> list[str]:
-        """As `LoadedStudy.remarks`."""
-        assert self._training is not None, "prepare comes first"
-        return self._training.remarks()
+        return self._training.inputs()
 
     def make_model(self, checkpoint_uri: str, params: Mapping[str, Any], epoch: int, place: str) -> str | None:
         """As `LoadedStudy.make_model`."""

@@ -5,7 +5,7 @@ Knows Ray 2.52 to 2.60. Must not know trainers, nor what is done about one that 
 
 from __future__ import annotations
 
-__all__ = ["dead_parts_of_ray", "says_node_died"]
+__all__ = ["dead_parts_of_ray", "raylet_socket", "says_node_died"]
 
 
 def says_node_died(error: BaseException) -> bool:
@@ -27,3 +27,16 @@ def dead_parts_of_ray() -> list[str]:
 
     node = ray._private.worker._global_node
     return [] if node is None else sorted(name for name, _ in node.dead_processes())
+
+
+def raylet_socket() -> str | None:
+    """The file of the socket of this machine's raylet, once Ray is connected; None if it is not known.
+
+    Stands on the node that `ray.init` keeps. If that is gone, the death of this machine's raylet is found out by Ray
+    alone, later and without a word on what is missing.
+    """
+    import ray
+
+    node = ray._private.worker._global_node
+    found = None if node is None else node.raylet_socket_name
+    return found if isinstance(found, str) and found.startswith("/") else None

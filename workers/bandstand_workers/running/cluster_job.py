@@ -13,9 +13,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 from bandstand.errors import (
     BandstandError,
+    ClusterUnreachableError,
     DatabaseUnreachableError,
     InputError,
     InternalError,
@@ -24,10 +26,12 @@ from bandstand.errors import (
 )
 from bandstand.locations import checkpoints_uri, database_url
 from bandstand.log_lines import begin_logging
+from bandstand.running.bounded_log import BoundedText
 from bandstand.running.live_display import PlainDisplay
 from bandstand.running.messages import Instructions, Message, StudyAtRest, StudyNote, StudyStarted
 from bandstand.store.store import Store
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
+from bandstand.study.users_code.code_print import code_print
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand.submissions.job_instructions import JobInstructions, begin_job, must_stop, refuse_job
 from bandstand_workers.running.stop_request import StopRequest
@@ -37,6 +41,8 @@ __all__ = ["run_cluster_job"]
 _LOOK_SECONDS = 1.0
 _STOP_GRACE_SECONDS = 40.0
 """What trials may take to come to the end of their epochs; Ray ends a job that is stopped after 60 s."""
+_LOG_CHARACTERS = 20_000_000
+"""That a job may print. The server keeps half as many."""
 _TERMINATED = 128 + signal.SIGTERM
 _log = logging.getLogger(__name__)
 
@@ -44,6 +50,7 @@ _log = logging.getLogger(__name__)
 def run_cluster_job(run: str) -> int:
     """Run the studies of a run; returns the exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stdout = BoundedText(sys.stdout, _LOG_CHARACTERS)  # Ray keeps it in one file on the head node
     begin_logging("%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     try:
         url = database_url()
@@ -57,6 +64,12 @@ def run_cluster_job(run: str) -> int:
     except Exception:  # noqa: BLE001  # the job's log and exit code are all that anybody sees of it
         _log.exception("the job ended")
         return answer_to(InternalError).exit_code
+
+
+def _end_lost(error: ClusterUnreachableError) -> NoReturn:
+    """The cluster is lost: end without Ray's help, which may be waited for."""
+    print(f"bandstand: {error}", flush=True)
+    os._exit(answer_to(ClusterUnreachableError).exit_code)
 
 
 class _ClusterJob:
@@ -90,12 +103,14 @@ class _ClusterJob:
             checkpoints_uri=checkpoints_uri(),
             labels=self._order.labels,
             data_may_differ=self._order.data_may_differ,
+            code_may_differ=True,  # the job has one copy, which whoever gave it new code has chosen
+            code_prints={spec.name: code_print(spec, [PROJECT_FOLDER]) for spec in self._order.specs},
         )
         self._obey_signals()
         self._draw(lambda: self._display.starting(self._order.specs))
         threading.Thread(target=self._watch, daemon=True).start()
         try:
-            run_job(job, self._store.database.url, self._stop, self._tell)
+            run_job(job, self._store.database.url, self._stop, self._tell, _end_lost)
         except BandstandError as error:
             self._refusal = error
             self._show_end(self._study)

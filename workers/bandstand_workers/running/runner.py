@@ -6,14 +6,30 @@ how a study is run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NoReturn
+
+from bandstand.errors import ClusterUnreachableError
 from bandstand.running.messages import Instructions, Tell
-from bandstand_workers.fleet.ray_connection import check_room, connect_ray, local_ray_lives, protect_local_ray
+from bandstand_workers.fleet.ray_connection import (
+    check_room,
+    connect_ray,
+    leave_ray,
+    protect_local_ray,
+    watch_cluster,
+)
 from bandstand_workers.running.stop_request import StopRequest
 
 __all__ = ["run_job"]
 
 
-def run_job(job: Instructions, database_url: str, stop: StopRequest, tell: Tell) -> None:
+def run_job(
+    job: Instructions,
+    database_url: str,
+    stop: StopRequest,
+    tell: Tell,
+    on_loss: Callable[[ClusterUnreachableError], NoReturn],
+) -> None:
     """Run the job's studies.
 
     Args:
@@ -22,6 +38,7 @@ def run_job(job: Instructions, database_url: str, stop: StopRequest, tell: Tell)
         stop: set to have the running study paused and the rest left.
         tell: is given what happens, in this thread. A study stopped while it waits for its first trainer neither runs
             nor ends; of one that is refused, the error is all that is told.
+        on_loss: is called in another thread when the cluster is lost; it ends the process without Ray's help.
 
     Raises:
         InputError: a study is refused; nothing of it was written.
@@ -34,13 +51,12 @@ def run_job(job: Instructions, database_url: str, stop: StopRequest, tell: Tell)
         from bandstand_workers.tune.environment import prepare_tune
 
         prepare_tune()
-    import ray
-
     from bandstand_workers.fleet.first_trainer import NotBegunError
     from bandstand_workers.running.studies_in_turn import run_in_turn
 
     cpus = max((job.workers or 1) * spec.resources.cpus for spec in job.specs)
     connect_ray(job.specs[0].resources, cpus)
+    watch = watch_cluster(on_loss)
     try:
         for spec in job.specs:
             check_room(spec.resources, job.workers or 1)
@@ -48,5 +64,6 @@ def run_job(job: Instructions, database_url: str, stop: StopRequest, tell: Tell)
     except NotBegunError:
         return
     finally:
-        if local_ray_lives():  # a dead one would be waited for
-            ray.shutdown()
+        if watch is not None:
+            watch.end()
+        leave_ray()

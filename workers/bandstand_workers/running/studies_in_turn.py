@@ -89,7 +89,7 @@ def _run_under_tune(
         code=job.code,
         checkpoints_uri=job.checkpoints_uri,
         database_url=database_url,
-        data_may_differ=job.data_may_differ,
+        conditions=job.conditions_of(spec.name),
         stop=stop,
         running=lambda: tell(StudyStarted(study=spec.name, workers=workers)),
         note=lambda message: tell(StudyNote(study=spec.name, message=message)),
@@ -157,7 +157,11 @@ class _StudyOnFleet:
 
         coordinator: CoordinatorHandle
         coordinator, url_file = start_coordinator(
-            CoordinatorActor, self._spec, self._database_url, self._job.checkpoints_uri, self._job.data_may_differ
+            CoordinatorActor,
+            self._spec,
+            self._database_url,
+            self._job.checkpoints_uri,
+            self._job.conditions_of(self._spec.name),
         )
         self._url_files.append(url_file)
         coordinator.warm_up.remote()

@@ -17,9 +17,11 @@ from bandstand.errors import InputError, one_line
 from bandstand.search.protocol import Assignment
 from bandstand.study.context import Context
 from bandstand.study.study_spec import StudySpec
+from bandstand.study.users_code.code_print import code_print
+from bandstand.study.users_code.user_modules import served_folders
 from bandstand.trials.broken_study import HOPELESS
-from bandstand.trials.data_fingerprint import DataPrint
-from bandstand_workers.messages import CheckpointRefusal, EpochLink, Outcome, TrialUnwantedError
+from bandstand.trials.code_fingerprint import CodePrint
+from bandstand_workers.messages import CheckpointRefusal, EpochLink, Inputs, Outcome, TrialUnwantedError
 from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import CheckpointError
 from bandstand_workers.training.contexts import Contexts, remove_if_empty
@@ -34,6 +36,15 @@ from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.calling import Builder, CallbackMaker
 
 __all__ = ["LoadedStudy"]
+
+
+_codes: dict[tuple[str, ...], CodePrint] = {}
+"""By references, the code that this process has imported: a later look at the files may find other code."""
+
+
+def _code_imported(spec: StudySpec) -> CodePrint:
+    """The fingerprint of the code that this process has imported for such a study."""
+    return _codes.setdefault(spec.references, code_print(spec, served_folders()))
 
 
 class LoadedStudy:
@@ -58,6 +69,7 @@ class LoadedStudy:
         self.spec: StudySpec = spec
         self._build = Builder(spec.model)
         self._callback_makers = [CallbackMaker(reference) for reference in spec.callbacks]
+        self._code = _code_imported(spec)
         self._callback_files = CallbackFiles()
         self.loaded: LoadedData = same_data.loaded if same_data else load_data(spec)
         self.data: Data = self.loaded.splits
@@ -81,13 +93,10 @@ class LoadedStudy:
         """How many compiled programs are kept."""
         return self.source.programs
 
-    def fingerprint(self) -> DataPrint:
-        """Of the study's data, as this process has loaded them."""
-        return self.loaded.fingerprint
-
-    def remarks(self) -> list[str]:
-        """What the user should know of the study's data, and of what its check has found."""
-        return [*self.loaded.remarks, *self._remarks_of_check]
+    def inputs(self) -> Inputs:
+        """The study's data and code, as this process has loaded them, and what its check has found."""
+        remarks = (*self.loaded.remarks, *self._remarks_of_check)
+        return Inputs(data=self.loaded.fingerprint, code=self._code, remarks=remarks)
 
     def wait_for_checkpoints(self) -> None:
         """Wait until every checkpoint made so far is durable and its link told."""

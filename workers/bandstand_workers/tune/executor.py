@@ -17,6 +17,8 @@ from bandstand.running.messages import RunRefused, StudyOutcome
 from bandstand.strategies import STRATEGIES
 from bandstand.strategies.policies.tune_populations import TunePB2
 from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
+from bandstand_workers.fleet.first_trainer import NotBegunError
+from bandstand_workers.fleet.fleet import LOAD_SECONDS
 from bandstand_workers.tune.population_run import run_population
 from bandstand_workers.tune.searcher import CallSearcher, VerdictScheduler
 from bandstand_workers.tune.trainable import CallTrainable
@@ -58,7 +60,7 @@ def run_under_tune(run: TuneRun) -> StudyOutcome:
 
 def _run_by_calls(run: TuneRun, folder: Path) -> StudyOutcome:
     coordinator, url_file = start_coordinator(
-        TuneCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.data_may_differ
+        TuneCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.conditions
     )
     try:
         outcome = coordinator.run_checked.remote(run.workers)
@@ -84,12 +86,34 @@ def _run_by_calls(run: TuneRun, folder: Path) -> StudyOutcome:
         ray.kill(coordinator)
 
 
+def _look_at_loading(seconds: float, run: TuneRun, told: set[str]) -> None:
+    """See how long the study's code and data have been loading, and the study been checked.
+
+    Raises:
+        ServiceError: for too long.
+    """
+    limit = run.spec.load_seconds or LOAD_SECONDS
+    if seconds >= min(60.0, limit / 2) and not told:
+        told.add("loading")
+        run.note(
+            f"a process of Ray Tune has been starting, loading the study's code and data, and checking the study for "
+            f"{seconds:.0f} s. It is ended after {limit:.0f} s; the setting load_seconds changes this limit"
+        )
+    if seconds >= limit:
+        raise ServiceError(
+            f"a trainer must load the study's code and data and check it within {limit:.0f} s (load_seconds); it did "
+            f"not: see what the loader {run.spec.data!r} waits for, or set load_seconds higher"
+        )
+
+
 def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> StudyOutcome | RunRefused:
     """Wait for the outcome; pass on a wish to stop."""
     checked = coordinator.checked.remote()
     waiting = [checked]
     stop_sent = False
-    deadline = time.monotonic() + _START_SECONDS
+    began = time.monotonic()
+    deadline = began + _START_SECONDS
+    told: set[str] = set()
     while True:
         ready, _ = ray.wait([outcome, *waiting], num_returns=1, timeout=0.2)
         if outcome in ready:
@@ -98,13 +122,17 @@ def _attend(coordinator: Any, outcome: Any, fit: Fit, run: TuneRun) -> StudyOutc
         if checked in ready:
             waiting = []
             run.running()
-        elif waiting and time.monotonic() > deadline:
+        elif waiting and time.monotonic() > deadline and not ray.get(coordinator.has_process.remote()):
             raise ServiceError(
                 f"a process must start within {_START_SECONDS:.0f} s; Ray Tune got none of "
                 f"{run.spec.resources.cpus:g} CPUs and {run.spec.resources.gpus:g} GPUs: ask for smaller resources"
             )
+        elif waiting:
+            _look_at_loading(time.monotonic() - began, run, told)
         if run.stop.is_set() and not stop_sent:
             coordinator.stop.remote()
             stop_sent = True
+            if waiting:
+                raise NotBegunError
         if not fit.is_alive and not ray.wait([outcome], timeout=_ANSWER_SECONDS)[0]:
             raise ServiceError(f"Ray Tune ended before the study did: {fit.error or 'it found nothing to do'}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -17,8 +17,7 @@ from ray.tune import Trainable
 from bandstand.errors import one_line
 from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
-from bandstand.trials.data_fingerprint import DataPrint
-from bandstand_workers.messages import Failure, Outcome
+from bandstand_workers.messages import Failure, Inputs, Outcome
 from bandstand_workers.tune.population import MEMBER, OBJECTIVE, PopulationConfig
 from bandstand_workers.tune.population_coordinator import MemberCheckpoint, MemberInterval, MemberTask
 from bandstand_workers.tune.trainer_thread import TrainerThread
@@ -62,9 +61,10 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         params = self._population.params(self._member_config)
         first_trial = self._member_config[MEMBER]["trial"]
         try:
-            if not self._trainer.has_data(self._take_data):
+            if not self._trainer.is_admitted(self._take_inputs):
                 return {"done": True}
-            order = ray.get(self._coordinator.order.remote(self.trial_id, first_trial, self._reached, params))
+            me = ray.get_runtime_context().current_actor
+            order = ray.get(self._coordinator.order.remote(self.trial_id, first_trial, self._reached, params, me))
             if order is None:
                 return {"done": True}
             reached = self._train(order)
@@ -73,8 +73,8 @@ class MemberTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         self._reached = MemberCheckpoint(trial=reached.trial, epoch=reached.epoch)
         return {"epoch": reached.epoch, OBJECTIVE: reached.value, "trial": reached.trial, "done": reached.over}
 
-    def _take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
-        return bool(ray.get(self._coordinator.take_data.remote(fingerprint, remarks)))
+    def _take_inputs(self, inputs: Inputs) -> bool:
+        return bool(ray.get(self._coordinator.take_inputs.remote(inputs)))
 
     def _train(self, order: MemberTask) -> MemberInterval:
         assignment = order.assignment

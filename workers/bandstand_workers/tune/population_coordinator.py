@@ -15,6 +15,7 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError
+from bandstand.running.messages import Conditions
 from bandstand.search.protocol import Assignment
 from bandstand.strategies.policies.population import changes
 from bandstand.strategies.strategy import Promotion, Proposal, Retirement
@@ -24,7 +25,8 @@ from bandstand_workers.coordinator.coordinator import Coordinator
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
-from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
+from bandstand_workers.coordinator.trainers.silence import Overdue
 from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.messages import Outcome
 
@@ -78,9 +80,9 @@ class MemberInterval:
 class PopulationRun(StudyRun):
     """A run whose members are Tune's trials. A *member* here is the id of a Tune trial."""
 
-    def __init__(self, study: OpenedStudy, data: DataCheck, workers: int):
+    def __init__(self, study: OpenedStudy, inputs: InputsCheck, workers: int):
         """As `StudyRun`; so many members train at the same time at most."""
-        super().__init__(study, data, Assigner(study, data), always_trains=True)
+        super().__init__(study, inputs, Assigner(study, inputs), always_trains=True)
         self._workers = workers
         self._places = asyncio.Semaphore(workers)
         self._pool = self.assigner.pool
@@ -88,6 +90,8 @@ class PopulationRun(StudyRun):
         self._trial_of: dict[str, int] = {}  # member -> its present trial
         self._cloned: dict[str, tuple[int, int, dict[str, Any]]] = {}  # member -> its last clone: of whom, when, params
         self._placed: set[str] = set()  # members that train
+        self._processes: dict[str, Any] = {}  # member -> its process
+        self._silent: dict[int, Overdue] = {}  # trials whose processes were ended for their silence
 
     # -- a Tuner's life -----------------------------------------------------------------------------------------------
 
@@ -109,17 +113,19 @@ class PopulationRun(StudyRun):
         """Of the Tuner before; what of theirs still runs ran in processes that are gone."""
         for number in list(self._search.history.running):
             trial = self._search.history.trials[number]
-            self._search.lost(number, trial.attempt, "Ray Tune gave its process up")
+            silent = self._silent.get(number)
+            reason = "Ray Tune gave its process up" if silent is None else silent.reason
+            self._search.lost(number, trial.attempt, reason, blamed=silent is None or silent.blamed)
         self._places = asyncio.Semaphore(self._workers)
         for member in self._trial_of:
             self._pool.ends(member)
-        for group in (self._trial_of, self._cloned, self._placed):
+        for group in (self._trial_of, self._cloned, self._placed, self._processes, self._silent):
             group.clear()
 
     async def close(self, trainers: Mapping[str, TrainerHandle]) -> None:
         """Let the study end; these make and test its model."""
         for name, trainer in trainers.items():
-            if await self.data.admits(name, trainer):
+            if await self.inputs.admits(name, trainer):
                 self._pool.join(name, trainer)
         self._is_over = True
         self.study.signals.wake()
@@ -128,14 +134,30 @@ class PopulationRun(StudyRun):
         """As `StudyRun.until_done`: until `close`."""
         while not self._is_over:
             self.raise_failure()
+            self._end_silent()
             await self.study.signals.change()
         if not self._search.history.waiting:
             self._search.next()  # so that it knows that nothing is left to do
 
+    def _end_silent(self) -> None:
+        """End the processes of members that have trained without a word for too long; Tune begins again with them."""
+        for found in self.assigner.find_silent():
+            member = next((member for member, trial in self._trial_of.items() if trial == found.trial), None)
+            process = None if member is None else self._processes.pop(member, None)
+            if process is not None:
+                self._silent[found.trial] = found
+                self.assigner.silence.ends(found.trial)
+                ray.kill(process)
+
     # -- one member ---------------------------------------------------------------------------------------------------
 
     async def order(
-        self, member: str, first_trial: int, checkpoint: MemberCheckpoint | None, params: Mapping[str, Any]
+        self,
+        member: str,
+        first_trial: int,
+        checkpoint: MemberCheckpoint | None,
+        params: Mapping[str, Any],
+        process: Any = None,
     ) -> MemberTask | None:
         """What a member trains for its next result, once there is a place; None: nothing any more.
 
@@ -144,6 +166,7 @@ class PopulationRun(StudyRun):
             first_trial: the one that it began this Tuner with.
             checkpoint: what Tune had it restore, or of its own last result.
             params: what Tune wants it to train with.
+            process: that asks, by its actor handle.
         """
         if member not in self._placed:  # it is, where its process died and Tune begins again with it
             await self._places.acquire()
@@ -155,10 +178,14 @@ class PopulationRun(StudyRun):
             order = None
         if order is None:
             self._leave_place(member)
+        else:
+            self._processes[member] = process
+            self.assigner.silence.begins(order.assignment.trial)
         return order
 
     async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome | None) -> MemberInterval:
         """An order has been trained; its pause is durable when this returns."""
+        self.assigner.silence.ends(trial)
         self._leave_place(member)
         await self.study.outcomes.take(member, trial, attempt, outcome)
         while self.study.pauses.under_way(member):
@@ -211,7 +238,9 @@ class PopulationRun(StudyRun):
         trial = history.trials[self._trial_of.setdefault(member, first_trial)]
         if trial.state is TrialState.RUNNING:  # Tune begins again with a member whose process died
             self._pool.ends(member)
-            self._search.lost(trial.number, trial.attempt, "the process that Ray Tune gave it died")
+            silent = self._silent.pop(trial.number, None)
+            reason = "the process that Ray Tune gave it died" if silent is None else silent.reason
+            self._search.lost(trial.number, trial.attempt, reason, blamed=silent is None or silent.blamed)
         if checkpoint is not None and checkpoint.trial != trial.number:
             clone = checkpoint.trial, checkpoint.epoch, dict(params)
             if self._cloned.get(member) != clone:
@@ -256,15 +285,15 @@ class PopulationCoordinator(Coordinator):
     """The actor of a `PopulationRun`."""
 
     def __init__(
-        self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool, workers: int
+        self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, conditions: Conditions, workers: int
     ):
         """As `Coordinator`; so many members train at the same time at most."""
-        super().__init__(url_file, spec, checkpoints_uri, data_may_differ)
+        super().__init__(url_file, spec, checkpoints_uri, conditions)
         self._workers = workers
 
     def make_run(self, study: OpenedStudy) -> PopulationRun:
         """As `Coordinator.make_run`."""
-        return PopulationRun(study, self.make_data_check(study), self._workers)
+        return PopulationRun(study, self.make_inputs_check(study), self._workers)
 
     @property
     def _population(self) -> PopulationRun:
@@ -293,10 +322,15 @@ class PopulationCoordinator(Coordinator):
     # -- for members ------------------------------------------------------------------------------------------------
 
     async def order(
-        self, member: str, first_trial: int, checkpoint: MemberCheckpoint | None, params: Mapping[str, Any]
+        self,
+        member: str,
+        first_trial: int,
+        checkpoint: MemberCheckpoint | None,
+        params: Mapping[str, Any],
+        process: Any = None,
     ) -> MemberTask | None:
         """As `PopulationRun.order`."""
-        return await self._population.order(member, first_trial, checkpoint, params)
+        return await self._population.order(member, first_trial, checkpoint, params, process)
 
     async def settle(self, member: str, trial: int, attempt: int, outcome: Outcome | None) -> MemberInterval:
         """As `PopulationRun.settle`."""

@@ -49,7 +49,7 @@ def run_population(run: TuneRun, folder: Path) -> StudyOutcome:
         pass  # it has checked the study, and makes room for Tune's
     run.running()
     coordinator, url_file = start_coordinator(
-        PopulationCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.data_may_differ, run.workers
+        PopulationCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.conditions, run.workers
     )
     try:
         outcome = coordinator.run.remote({})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import queue
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,8 +19,7 @@ from bandstand.errors import InputError, one_line
 from bandstand.search.protocol import Measurement
 from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
-from bandstand.trials.data_fingerprint import DataPrint
-from bandstand_workers.messages import Outcome
+from bandstand_workers.messages import Inputs, Outcome
 from bandstand_workers.tune.searcher import GOES_ON
 from bandstand_workers.tune.trainer_calls import TrainerCall
 from bandstand_workers.tune.trainer_thread import TrainerThread
@@ -58,8 +57,9 @@ class CallTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         """As Tune's: one result."""
         if not self._begun:
             self._begun = True
+            me = ray.get_runtime_context().current_actor
             try:
-                call = ray.get(self._coordinator.take.remote(self._call_number))
+                call = ray.get(self._coordinator.take.remote(self._call_number, me))
             except ray.exceptions.RayActorError:
                 call = None
             if call is None:
@@ -74,16 +74,16 @@ class CallTrainable(Trainable):  # type: ignore[misc]  # ray has no types
                 return _result(before, GOES_ON)
 
     def _begin(self, call: TrainerCall) -> None:
-        if call.method != "prepare" and not self._trainer.has_data(self._take_data):
+        if call.method != "prepare" and not self._trainer.is_admitted(self._take_inputs):
             refused: Future[Any] = Future()
-            refused.set_exception(InputError("its data are not those of the study's first trainer"))
+            refused.set_exception(InputError("its data or code are not those of the study"))
             self._epochs.put(refused)
             return
         options = {"heard": self._epochs.put} if call.method == "train" else {}
         self._trainer.submit(call.method, *call.arguments, **options).add_done_callback(self._epochs.put)
 
-    def _take_data(self, fingerprint: DataPrint, remarks: Sequence[str]) -> bool:
-        return bool(ray.get(self._coordinator.take_data.remote(fingerprint, remarks)))
+    def _take_inputs(self, inputs: Inputs) -> bool:
+        return bool(ray.get(self._coordinator.take_inputs.remote(inputs)))
 
     def _answer(self, done: Future[Any]) -> str:
         """Give the coordinator its answer; a word on it for Tune."""

@@ -54,9 +54,15 @@ class TrainerCalls:
         self._suggested: dict[int, TrainerCall] = {}
         self._waiting: dict[int, asyncio.Future[Any]] = {}  # of calls that are not completed
         self._answers: dict[int, Any] = {}
+        self._takers: dict[int, Any] = {}  # call -> the process that does it
         self._untaken = 0  # processes in a row that died before they took their call
         self._over = False
         self._changed = asyncio.Event()
+
+    @property
+    def latest(self) -> int:
+        """The number of the call that was asked for last."""
+        return self._numbered
 
     def ask(self, method: str, arguments: tuple[Any, ...], config: Mapping[str, Any]) -> asyncio.Future[Any]:
         """Have a method called; the future is its answer.
@@ -87,10 +93,22 @@ class TrainerCalls:
         self._suggested[call.number] = call
         return Suggestion(config={"call": call.number, "method": call.method, **call.config})
 
-    def take(self, number: int) -> TrainerCall | None:
-        """What is to be done, for the process that begins with it; None where another has."""
+    def take(self, number: int, process: Any = None) -> TrainerCall | None:
+        """What is to be done, for the process that begins with it, by its actor handle; None where another has."""
         self._untaken = 0
-        return self._suggested.pop(number, None)
+        call = self._suggested.pop(number, None)
+        if call is not None:
+            self._takers[number] = process
+        return call
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a process does a call."""
+        return bool(self._takers)
+
+    def taker(self, number: int) -> Any:
+        """The process that does a call; None if none has begun with it."""
+        return self._takers.get(number)
 
     def answer(self, number: int, value: Any) -> None:
         """The method returned this, or raised it."""
@@ -107,6 +125,7 @@ class TrainerCalls:
                 self._changed.set()
                 return
             self._answers[number] = ServiceError(f"Ray Tune did not get a process to start, {_STARTS} times in a row")
+        self._takers.pop(number, None)
         waiting = self._waiting.pop(number, None)
         died = ray.exceptions.RayActorError(error_msg="the process that Ray Tune gave it died")
         value = self._answers.pop(number, died)
@@ -127,22 +146,25 @@ class TuneTrainer:
     """What the coordinator takes for a trainer's handle: its calls wait for a process."""
 
     def __init__(self, calls: TrainerCalls):
-        self.prepare: RemoteMethod = _Method(calls, "prepare")
-        self.train: RemoteMethod = _Method(calls, "train")
-        self.make_model: RemoteMethod = _Method(calls, "make_model")
-        self.combine: RemoteMethod = _Method(calls, "combine")
-        self.evaluate: RemoteMethod = _Method(calls, "evaluate")
-        self.check: RemoteMethod = _Method(calls, "check")
-        self.fingerprint: RemoteMethod = _Method(calls, "fingerprint")
-        self.remarks: RemoteMethod = _Method(calls, "remarks")
-        self.baseline_memory_bytes: RemoteMethod = _Method(calls, "baseline_memory_bytes")
-        self.memory_bytes: RemoteMethod = _Method(calls, "memory_bytes")
+        self.latest_call = 0
+        """The number of its latest call, which is the only one that may be under way."""
+        self.prepare: RemoteMethod = _Method(self, calls, "prepare")
+        self.train: RemoteMethod = _Method(self, calls, "train")
+        self.make_model: RemoteMethod = _Method(self, calls, "make_model")
+        self.combine: RemoteMethod = _Method(self, calls, "combine")
+        self.evaluate: RemoteMethod = _Method(self, calls, "evaluate")
+        self.wait_for_checkpoints: RemoteMethod = _Nothing()  # its process does so after each call
+        self.check: RemoteMethod = _Method(self, calls, "check")
+        self.inputs: RemoteMethod = _Method(self, calls, "inputs")
+        self.baseline_memory_bytes: RemoteMethod = _Method(self, calls, "baseline_memory_bytes")
+        self.memory_bytes: RemoteMethod = _Method(self, calls, "memory_bytes")
 
 
 class _Method:
     """Called like a method of an actor handle."""
 
-    def __init__(self, calls: TrainerCalls, name: str):
+    def __init__(self, trainer: TuneTrainer, calls: TrainerCalls, name: str):
+        self._trainer = trainer
         self._calls = calls
         self._name = name
 
@@ -152,7 +174,19 @@ class _Method:
         if self._name == "train":
             _, assignment, *_ = arguments
             config = {"trial": assignment.trial, "attempt": assignment.attempt, "params": dict(assignment.params)}
-        return self._calls.ask(self._name, arguments, config)
+        answer = self._calls.ask(self._name, arguments, config)
+        self._trainer.latest_call = self._calls.latest
+        return answer
+
+
+class _Nothing:
+    """Called like a method of an actor handle that has nothing to do."""
+
+    def remote(self, *arguments: Any) -> asyncio.Future[Any]:
+        """A call that has ended."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
 
 class TuneTrainers:

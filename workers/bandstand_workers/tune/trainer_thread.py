@@ -5,15 +5,15 @@ Knows `Trainer`. Must not know Tune.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from bandstand.errors import InputError
 from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
-from bandstand.trials.data_fingerprint import DataPrint
 from bandstand_workers.fleet.trainer import Trainer
+from bandstand_workers.messages import Inputs
 
 __all__ = ["TrainerThread"]
 
@@ -31,20 +31,20 @@ class TrainerThread:
         resources = spec.resources.model_dump()
         self._trainer: Trainer = self._thread.submit(Trainer, resources, code).result()
         self._limit = 0.0  # bytes; 0 before the study is prepared
-        self._has_data = False
+        self._is_admitted = False
 
-    def has_data(self, take_data: Callable[[DataPrint, Sequence[str]], bool]) -> bool:
-        """Whether this process has the study's data, which `take_data` is asked once, as `Coordinator.take_data`.
+    def is_admitted(self, take_inputs: Callable[[Inputs], bool]) -> bool:
+        """Whether this process has the study's data and code, which `take_inputs` is asked once, as the coordinator.
 
         Where they do not load, what is submitted next says so.
         """
-        if not self._has_data:
+        if not self._is_admitted:
             try:
-                fingerprint, remarks = (self.submit(name).result() for name in ("fingerprint", "remarks"))
+                inputs = self.submit("inputs").result()
             except InputError:
                 return True
-            self._has_data = take_data(fingerprint, remarks)
-        return self._has_data
+            self._is_admitted = take_inputs(inputs)
+        return self._is_admitted
 
     def submit(self, method: str, *arguments: Any, **options: Any) -> Future[Any]:
         """Begin to call a method of the trainer, prepared for the study."""

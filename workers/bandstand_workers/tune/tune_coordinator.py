@@ -12,12 +12,12 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError, InputError, ServiceError
-from bandstand.running.messages import RunRefused, StudyOutcome
+from bandstand.running.messages import Conditions, RunRefused, StudyOutcome
 from bandstand_workers.coordinator.coordinator import Coordinator
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
-from bandstand_workers.coordinator.trainers.data_check import DataCheck
+from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.fleet.handles import TrainerHandle
 from bandstand_workers.tune.trainer_calls import Suggestion, TrainerCall, TrainerCalls, TuneTrainer, TuneTrainers
 
@@ -27,21 +27,21 @@ __all__ = ["TuneCoordinator", "TuneCoordinatorActor"]
 class TuneCoordinator(Coordinator):
     """Runs a study by trainers that have one call at a time, which Tune finds a process for."""
 
-    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, data_may_differ: bool = False):
+    def __init__(self, url_file: str, spec: Mapping[str, Any], checkpoints_uri: str, conditions: Conditions):
         """As `Coordinator`."""
-        super().__init__(url_file, spec, checkpoints_uri, data_may_differ)
+        super().__init__(url_file, spec, checkpoints_uri, conditions)
         self._calls = TrainerCalls()
         self._trainers = TuneTrainers(self._calls)
         self._checked = asyncio.Event()
 
     def make_run(self, study: OpenedStudy) -> StudyRun:
         """As `Coordinator.make_run`."""
-        data = self.make_data_check(study)
-        return StudyRun(study, data, _TuneAssigner(study, data, self._trainers))
+        inputs = self.make_inputs_check(study)
+        return StudyRun(study, inputs, _TuneAssigner(study, inputs, self._trainers, self._calls))
 
-    def make_data_check(self, study: OpenedStudy) -> DataCheck:
-        """As `Coordinator.make_data_check`."""
-        return _DataOfProcesses(study, may_differ=self.data_may_differ)
+    def make_inputs_check(self, study: OpenedStudy) -> InputsCheck:
+        """As `Coordinator.make_inputs_check`."""
+        return _InputsOfProcesses(study, self.conditions)
 
     # -- for the process that runs studies --------------------------------------------------------------------------
 
@@ -64,15 +64,22 @@ class TuneCoordinator(Coordinator):
         """Wait until the study is known to be sound."""
         await self._checked.wait()
 
+    async def has_process(self) -> bool:
+        """Whether Tune has found a process that began with the study's check."""
+        return self._calls.has_begun
+
     # -- for Tune's searcher and its processes ----------------------------------------------------------------------
 
     async def suggest(self, wait_seconds: float) -> Suggestion:
         """As `TrainerCalls.suggest`."""
         return await self._calls.suggest(wait_seconds)
 
-    async def take(self, call: int) -> TrainerCall | None:
-        """As `TrainerCalls.take`."""
-        return self._calls.take(call)
+    async def take(self, call: int, process: Any) -> TrainerCall | None:
+        """As `TrainerCalls.take`. Only now does a trial train that waited for a process."""
+        taken = self._calls.take(call, process)
+        if taken is not None and "trial" in taken.config:
+            self.study_run.assigner.silence.begins(taken.config["trial"])
+        return taken
 
     async def answer(self, call: int, value: Any) -> None:
         """As `TrainerCalls.answer`."""
@@ -83,20 +90,21 @@ class TuneCoordinator(Coordinator):
         self._calls.complete(call)
 
 
-class _DataOfProcesses(DataCheck):
+class _InputsOfProcesses(InputsCheck):
     """The trainers are no processes: each of Tune's asks `take` before its first training."""
 
     async def passes(self, name: str, trainer: TrainerHandle) -> bool:
-        """As `DataCheck.passes`."""
+        """As `InputsCheck.passes`."""
         return True
 
 
 class _TuneAssigner(Assigner):
     """Gives assignments to stand-ins, for which Tune chooses the process, whatever that remembers."""
 
-    def __init__(self, study: OpenedStudy, data: DataCheck, trainers: TuneTrainers):
-        super().__init__(study, data)
+    def __init__(self, study: OpenedStudy, inputs: InputsCheck, trainers: TuneTrainers, calls: TrainerCalls):
+        super().__init__(study, inputs)
         self._trainers = trainers
+        self._calls = calls
 
     def preferred(self, name: str) -> set[int]:
         """None: see above."""
@@ -107,6 +115,16 @@ class _TuneAssigner(Assigner):
 
     def watch_memory(self, name: str, memory_bytes: int) -> None:
         """A process that has grown leaves by itself."""
+
+    def kill(self, name: str, trainer: TrainerHandle) -> None:
+        """End the process that Tune found for the trainer's call. If it has found none yet, nothing trains there."""
+        assert isinstance(trainer, TuneTrainer)
+        process = self._calls.taker(trainer.latest_call)
+        if process is not None:
+            ray.kill(process)
+            return
+        for overdue in self.ended.pop(name):
+            self.silence.begins(overdue.trial)
 
     def depart(self, name: str, reason: str) -> None:
         """The process of a trainer has died: there is another trainer for the next one."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 
+from bandstand.running.messages import Conditions
 from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 
@@ -24,7 +25,7 @@ class TuneRun:
     code: CodePlace  # where the user's is
     checkpoints_uri: str
     database_url: str  # a secret
-    data_may_differ: bool  # whether trainers may have other data than the study's first
+    conditions: Conditions  # on which the study is taken up
     stop: Event  # set to have the study paused
     running: Callable[[], None]  # called once the study is known to be sound
     note: Callable[[str], None]  # is given sentences for the user

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bandstand import stored_files
 from bandstand.api.access.authentication import Submitter, check_may_change, store_of
 from bandstand.api.routes.studies import no_study, study_detail
 from bandstand.api.schemas.answers import StudyDetail, SubmissionOut
 from bandstand.api.schemas.described import Described
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, Sha256, Storable, check_new_name
-from bandstand.errors import one_line
 from bandstand.store.accounts import TokenRecord
+from bandstand.store.leftovers import remove_leftovers
 from bandstand.store.store import Store
 from bandstand.study.study_spec import study_spec_from
 from bandstand.submissions import SubmissionQueue
@@ -25,7 +23,6 @@ from bandstand.submissions.queue import SubmissionTerms
 __all__ = ["SPEC_EXAMPLE", "Labels", "Priority", "Workers", "check_owner", "router"]
 
 router = APIRouter(tags=["studies"])
-_log = logging.getLogger(__name__)
 
 Workers = Annotated[
     int, Field(ge=1, le=10_000, description="Number of trainers that work at the same time. Default: as many as fit.")
@@ -140,17 +137,9 @@ def delete_with_files(request: Request, token: TokenRecord, name: str, afterward
     """
     store = store_of(request)
     check_owner(store, token, name)
-    files = SubmissionQueue(store).delete(name)
+    left = SubmissionQueue(store).delete(name)
     request.app.state.snapshots.forget_lists()
-    afterwards.add_task(_delete_files, files)
-
-
-def _delete_files(files: list[str]) -> None:
-    for uri in files:
-        try:
-            stored_files.delete(uri)
-        except Exception as error:  # noqa: BLE001  # of whatever file system it is
-            _log.warning("%s of a deleted study cannot be removed: %s", uri, one_line(error))
+    afterwards.add_task(remove_leftovers, store.database, left)
 
 
 def check_owner(store: Store, token: TokenRecord, name: str) -> None:

@@ -10,7 +10,7 @@ import typer
 from bandstand.commands.options import DataMayDiffer, StudyOrComparisonName
 from bandstand.commands.server.choice import TokenFile, Url
 
-__all__ = ["delete", "resume"]
+__all__ = ["confirm", "delete", "resume"]
 
 
 def resume(
@@ -42,13 +42,18 @@ def delete(
     with open_client(url, token_file) as client:
         found = client.find(name)
         if not sure:
-            _confirm(f"delete {name!r} with all its trials from {client.url}?")
+            confirm(f"delete {name!r} with all its trials from {client.url}?", "deleting", "nothing was deleted")
         found.delete()
         typer.echo(f"{name}: deleted, with its checkpoints and its model")
 
 
-def _confirm(question: str) -> None:
+def confirm(question: str, doing: str, told: str) -> None:
     """Ask the user.
+
+    Args:
+        question: what is asked.
+        doing: what needs the answer, for whoever cannot give one.
+        told: what is said if the answer is no.
 
     Raises:
         InputError: nobody can answer.
@@ -64,7 +69,7 @@ def _confirm(question: str) -> None:
         if sys.stdin.isatty():
             raise
         typer.echo("", err=True)  # the question's line has no end
-        raise InputError("deleting needs a confirmation, and there is no terminal to ask for it: add --yes") from None
+        raise InputError(f"{doing} needs a confirmation, and there is no terminal to ask for it: add --yes") from None
     if not agreed:
-        typer.echo("nothing was deleted", err=True)
+        typer.echo(told, err=True)
         raise typer.Abort

@@ -15,6 +15,7 @@ from bandstand.errors import StudyFailedError, StudyNotFoundError, answer_to
 from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
 from bandstand.report.findings.answer import answer_from, remark_for_optuna
 from bandstand.running.messages import StudyOutcome
+from bandstand.store.patience import patiently
 from bandstand.store.store import Store
 from bandstand.study.find_study import FoundStudy, find_study
 
@@ -55,7 +56,7 @@ def say_end(store: Store, name: str, outcome: StudyOutcome, again: str, *, done_
         again: the command that continues it.
         done_before: it had finished before this command, which has trained nothing.
     """
-    record = store.record(name)
+    overview = patiently(lambda: store.overview(name))
     if outcome.state == "failed":
         typer.echo(f"bandstand: study {name!r} failed: {outcome.reason}", err=True)
         typer.echo(f"`bandstand show {shlex.quote(name)}` lists the failures", err=True)
@@ -63,10 +64,11 @@ def say_end(store: Store, name: str, outcome: StudyOutcome, again: str, *, done_
     if outcome.state == "stopped":
         typer.echo(f"stopped; {again} continues where it stopped")
         return 0
+    record = patiently(lambda: store.record(name))
     DashboardNotes(store.database.url).put(name, [*answer_from(record), *remark_for_optuna(record)])
-    print_best(store.overview(name))
+    print_best(overview)
     if done_before:
-        ended = "" if record.ended_at is None else f" on {record.ended_at.astimezone():%Y-%m-%d at %H:%M}"
+        ended = "" if overview.ended_at is None else f" on {overview.ended_at.astimezone():%Y-%m-%d at %H:%M}"
         typer.echo(f"this study finished{ended}, so nothing was trained; to train anew, give the study a new name")
     typer.echo(f"`bandstand report {shlex.quote(name)} -o report.html` writes the report")
     return 0

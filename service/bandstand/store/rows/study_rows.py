@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from bandstand.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.store import tables
+from bandstand.store.rows.folder_rows import leave
 from bandstand.study.study_spec import StudySpec
 
 __all__ = [
@@ -144,23 +145,22 @@ def wait_to_hold(connection: Connection, study_id: int) -> None:
     connection.commit()  # the lock belongs to the session, not to this transaction
 
 
-def delete_row(connection: Connection, name: str) -> list[str]:
+def delete_row(connection: Connection, name: str) -> int | None:
     """Delete a study from our tables, within the connection's transaction.
 
     Returns:
-        Where its checkpoints and its model are.
+        The id of the note of its files, for `remove_leftovers`; None if it has none.
 
     Raises:
         StudyNotFoundError: there is none of this name.
         StudyInUseError: somebody runs it.
     """
-    row = get_row(connection, name)._mapping
-    locked = sa.select(sa.func.pg_try_advisory_xact_lock(tables.LEASE_CLASS, row["id"]))
+    study_id = int(get_row(connection, name)._mapping["id"])
+    locked = sa.select(sa.func.pg_try_advisory_xact_lock(tables.LEASE_CLASS, study_id))
     if not connection.execute(locked).scalar():
         raise StudyInUseError(
             f"a running study cannot be deleted; {name!r} runs now: stop it first with `bandstand stop`"
         )
-    kept = tables.checkpoint.c
-    files = list(connection.execute(sa.select(kept.uri).where(kept.study_id == row["id"])).scalars())
-    connection.execute(sa.delete(tables.study).where(tables.study.c.id == row["id"]))
-    return [*files, *([str(row["model_uri"])] if row["model_uri"] else [])]
+    left = leave(connection, study_id)
+    connection.execute(sa.delete(tables.study).where(tables.study.c.id == study_id))
+    return left

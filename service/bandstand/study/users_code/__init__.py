@@ -6,6 +6,7 @@
     source_check          what their sources say, without importing them
     code_archive          a project as a zip file, for a server's cluster
     packed_functions      functions that no module holds, pickled, with a small module that loads them
+    code_print       what of a user's sources a study can reach, as a digest for each part
     function_fingerprint  names that module by what the functions are
     kept_functions        keeps them for runs on this machine, while `bandstand.client` sends them to a server
 

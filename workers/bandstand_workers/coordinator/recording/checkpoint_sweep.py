@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from bandstand.search.search import Search
-from bandstand.trials.events import Checkpointed, Ended, Event
+from bandstand.trials.events import Checkpointed, CheckpointRefused, Ended, Event
 
 __all__ = ["CheckpointSweep"]
 
@@ -40,7 +40,7 @@ class CheckpointSweep:
         for event in events:
             if isinstance(event, Checkpointed):
                 self._needed[event.trial] = None
-            if isinstance(event, Checkpointed | Ended):
+            if isinstance(event, Checkpointed | CheckpointRefused | Ended):
                 parent = self._search.history.trials[event.trial].parent
                 touched |= {event.trial: None} | ({} if parent is None else {parent: None})
         if not touched:

@@ -129,7 +129,7 @@ class Journal:
 
     def _forget(self, trial: int | None, needed: Collection[int]) -> None:
         for uri in self._writer.forget_checkpoints(trial, needed):
-            stored_files.delete(uri)
+            stored_files.try_to_delete(uri)
 
     def _note_optuna(self, future: Future[None]) -> None:
         if future.exception() is not None:

@@ -137,4 +137,4 @@ class Outcomes:
         finally:
             if superfluous is not None:
                 await self._journal.durable()
-                await asyncio.to_thread(stored_files.delete, superfluous)
+                await asyncio.to_thread(stored_files.try_to_delete, superfluous)

@@ -17,8 +17,8 @@ from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.coordinator.time_use import TimeUse
 from bandstand_workers.coordinator.trainers.affinity import Affinity
-from bandstand_workers.coordinator.trainers.data_check import DataCheck
 from bandstand_workers.coordinator.trainers.deaths import Deaths
+from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.coordinator.trainers.silence import Overdue, Silence
 from bandstand_workers.coordinator.trainers.trainer_pool import TrainerPool
 from bandstand_workers.fleet.handles import TrainerHandle
@@ -37,12 +37,12 @@ _AHEAD, _AHEAD_LIMIT = 4, 32
 class Assigner:
     """The trainers of one study at work, each with as many assignments as it trains trials at once."""
 
-    def __init__(self, study: OpenedStudy, data: DataCheck):
+    def __init__(self, study: OpenedStudy, inputs: InputsCheck):
         """No trainer is there yet.
 
         Args:
             study: what is trained.
-            data: says whether the study has stopped because of a trainer's data.
+            inputs: says whether the study has stopped because of a trainer's data or code.
         """
         spec = study.spec
         self.pool = TrainerPool(spec.resources.trials_at_once)
@@ -50,14 +50,15 @@ class Assigner:
         self._study = study
         self._search = study.search
         self._signals = study.signals
-        self._data = data
+        self._inputs = inputs
         self._serving: dict[str, asyncio.Task[None]] = {}  # by seat
         self._baseline_memory: dict[str, int] = {}
         # Where there is a GPU, XLA may compile, for batches of one size.
         self._affinity = Affinity(None if spec.resources.gpus else spec.batch_size)
         self._deaths = Deaths()
         self.silence = Silence(spec.epoch_seconds)
-        self._ended: dict[str, list[Overdue]] = {}  # trainer that was ended -> the trials that were silent
+        self.ended: dict[str, list[Overdue]] = {}
+        """The trainers that were ended, with the trials that were silent."""
 
     def join(self, name: str, trainer: TrainerHandle) -> None:
         """Give work to this trainer from now on; it must have been prepared for the study, and have its data."""
@@ -139,7 +140,7 @@ class Assigner:
 
     async def _lose(self, name: str, trainer: TrainerHandle, assignment: Assignment, error: BaseException) -> None:
         """A trainer has died under an assignment."""
-        if name in self._ended:
+        if name in self.ended:
             await self._lose_silent(name, assignment)
             return
         trial = assignment.trial
@@ -153,8 +154,8 @@ class Assigner:
 
     async def _lose_silent(self, name: str, assignment: Assignment) -> None:
         """A trainer was ended under an assignment, because one of its trials had been silent for too long."""
-        silent = {overdue.trial: overdue for overdue in self._ended[name]}
-        cause = silent.get(assignment.trial) or self._ended[name][0]
+        silent = {overdue.trial: overdue for overdue in self.ended[name]}
+        cause = silent.get(assignment.trial) or self.ended[name][0]
         blamed = cause.blamed and assignment.trial in silent
         self._search.lost(assignment.trial, assignment.attempt, cause.reason, blamed=blamed)
         self.depart(name, cause.reason)
@@ -163,8 +164,8 @@ class Assigner:
     async def _fail(self, assignment: Assignment, error: Any) -> None:
         """A trainer has raised, other than by what it trained."""
         trial, attempt = assignment.trial, assignment.attempt
-        if self._data.refusal is not None:
-            self._search.lost(trial, attempt, self._data.refusal, blamed=False)
+        if self._inputs.refusal is not None:
+            self._search.lost(trial, attempt, self._inputs.refusal, blamed=False)
         else:
             self._search.fail(trial, attempt, "internal", one_line(error.cause or error), detail=str(error)[-20_000:])
         await self._study.journal.durable()
@@ -173,15 +174,23 @@ class Assigner:
 
     def end_silent(self) -> None:
         """End the trainers whose trials have been silent for too long, and tell of those that soon will have been."""
+        overdue = {found.trial: found for found in self.find_silent()}
+        for name, trainer in list(self.pool.trainers.items()):
+            silent = [overdue[trial] for trial in self.pool.under_way(name) if trial in overdue]
+            if silent and name not in self.ended:
+                self.ended[name] = silent
+                self.kill(name, trainer)
+
+    def find_silent(self) -> list[Overdue]:
+        """The trials that have been silent for too long; users are told of those that soon will have been."""
         self.silence.over(self._why_over(), self._signals.grace_seconds)
         for warning in self.silence.warnings():
             self._search.note(warning)
-        overdue = {found.trial: found for found in self.silence.overdue()}
-        for name, trainer in list(self.pool.trainers.items()):
-            silent = [overdue[trial] for trial in self.pool.under_way(name) if trial in overdue]
-            if silent and name not in self._ended:
-                self._ended[name] = silent
-                ray.kill(trainer)
+        return self.silence.overdue()
+
+    def kill(self, name: str, trainer: TrainerHandle) -> None:
+        """End a trainer's process, whatever it does."""
+        ray.kill(trainer)
 
     def _why_over(self) -> str | None:
         """Why nothing may train any more; None where it may."""

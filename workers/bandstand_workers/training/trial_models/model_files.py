@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bandstand import stored_files
 from bandstand_workers.training.checkpoints import Arrays
 from bandstand_workers.training.user_code.errors import essential_line
 
@@ -37,8 +38,6 @@ def save_model(model: Any, weights: Arrays, stem: str) -> tuple[str, str | None]
         raise  # a disk that is full would not take the weights either
     except Exception as error:  # noqa: BLE001  # what a user's get_config raises may be anything
         obstacle = essential_line(error)
-        if "://" not in stem:
-            Path(f"{stem}.keras").unlink(missing_ok=True)  # Keras may have begun it
     with _as_built(model):
         return _save_to(f"{stem}.weights.h5", model.save_weights), obstacle
 
@@ -76,8 +75,13 @@ def local_copy(uri: str) -> Iterator[str]:
 
 def _save_to(uri: str, save: Callable[[str], Any]) -> str:
     if "://" not in uri:
-        Path(uri).parent.mkdir(parents=True, exist_ok=True)
-        save(uri)
+        path = Path(uri)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stem, dot, suffix = path.name.partition(".")
+        unfinished = path.with_name(f"{stored_files.unfinished_name(stem)}{dot}{suffix}")  # Keras wants its suffix
+        with stored_files.without_remains(unfinished):
+            save(str(unfinished))
+            unfinished.replace(path)
         return uri
     import fsspec
 
