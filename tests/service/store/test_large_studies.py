@@ -21,6 +21,7 @@ from bandstand.optuna_storage import SoleWriterStorage
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store.optuna_mirror import NUMBER
+from bandstand.store.reading.columns import Column, read_columns
 from bandstand.store.reading.event_log import read_events, read_replayed_events, replayed
 from bandstand.store.rows.study_rows import get_row
 from bandstand.store.store import Store
@@ -218,6 +219,12 @@ def test_a_record_of_a_study_without_epochs_has_empty_frames(store: Store) -> No
     assert record.measurements.empty
     assert list(record.measurements.columns[:3]) == ["trial", "epoch", "value"]
     assert record.trials.empty
+
+
+def test_a_statement_on_columns_fails_as_any_other(store: Store) -> None:
+    missing = sa.select().select_from(sa.table("there_is_none"))
+    with store.database.reading() as connection, pytest.raises(sa.exc.ProgrammingError, match="there_is_none"):
+        read_columns(connection, missing, {"one": Column(sa.literal(1), "integer")})
 
 
 # -- resuming ----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
@@ -47,6 +48,9 @@ def read_columns(connection: Connection, rows: sa.Select[Any], columns: Mapping[
         connection: to read by.
         rows: which rows in which order; what it selects itself is left out.
         columns: by name.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as of any statement.
     """
     # By place and not by name: PostgreSQL cuts names at 63 bytes.
     chosen = rows.with_only_columns(
@@ -57,12 +61,15 @@ def read_columns(connection: Connection, rows: sa.Select[Any], columns: Mapping[
     text = gathered.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     driver = connection.connection.driver_connection
     assert driver is not None
-    with driver.cursor(binary=True) as cursor:
-        cursor.execute(str(text))
-        return {
-            name: _array_from(cursor.pgresult.get_value(0, place), column.kind)
-            for place, (name, column) in enumerate(columns.items())
-        }
+    try:
+        with driver.cursor(binary=True) as cursor:
+            cursor.execute(str(text))
+            return {
+                name: _array_from(cursor.pgresult.get_value(0, place), column.kind)
+                for place, (name, column) in enumerate(columns.items())
+            }
+    except psycopg.Error as error:
+        raise sa.exc.DBAPIError.instance(str(text), None, error, psycopg.Error) from error
 
 
 def _never_null(column: Column) -> sa.ColumnElement[Any]:
