@@ -130,6 +130,18 @@ def test_a_job_is_refused_what_is_not_its_own(team, logins, statement) -> None:
         connection.execute(sa.text(statement.replace(":", r"\:")))
 
 
+def test_no_table_is_without_rules_on_rows_but_those_that_hold_versions(team) -> None:
+    """A table that a later version of Bandstand or Optuna brings along fails here."""
+    with team.database.connection() as connection:
+        without = connection.execute(
+            sa.text(
+                "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relrowsecurity "
+                "AND relnamespace IN (to_regnamespace('public'), to_regnamespace('bandstand_store'))"
+            )
+        )
+        assert sorted(without.scalars()) == ["alembic_version", "alembic_version", "version_info"]
+
+
 def test_a_first_password_is_good_once_and_the_same_on_all_servers(team, logins) -> None:
     run = begin_run(team, make_spec())
     first = logins.create(run)

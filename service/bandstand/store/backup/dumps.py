@@ -184,7 +184,7 @@ def _version_of_dump(file: Path) -> int:
 
 
 def _make_script(program: Path, file: Path, script: IO[bytes]) -> None:
-    command = [str(program), "--clean", "--if-exists", "--no-owner", "--file=-", str(file)]
+    command = [str(program), "--clean", "--if-exists", "--no-owner", "--no-privileges", "--file=-", str(file)]
     done = subprocess.run(command, stdout=script, stderr=subprocess.PIPE, check=False)
     if done.returncode:
         raise InputError(f"{file} cannot be read to its end: copy it again from where the backup is kept")

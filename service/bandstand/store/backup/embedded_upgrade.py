@@ -73,7 +73,12 @@ def _upgrade(folder: Path, old: int, new: int) -> str:
     shutil.rmtree(made, ignore_errors=True)  # of an upgrade that was killed
     kept = folder.with_name(f"postgres-{old}-{time.strftime('%Y%m%d-%H%M%S')}")
     with tempfile.TemporaryFile() as script:
-        dump = [str(embedded_programs()[new] / "pg_dump"), "--format=plain", "--no-owner"]  # the newer one knows both
+        dump = [
+            str(embedded_programs()[new] / "pg_dump"),
+            "--format=plain",
+            "--no-owner",
+            "--no-privileges",
+        ]  # the newer one knows both
         _with_server(folder, old, lambda url: run_program(dump, url, target=script))
         script.seek(0)
         options = ["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1"]

@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -62,6 +63,7 @@ class JobLogins:
         Raises:
             NoLoginError: jobs cannot have logins of their own here.
         """
+        self._refuse_if_open()
         self._make_optuna_tables()
         with self._may_fail() as connection, connection.begin():
             self._lock(connection)
@@ -69,7 +71,11 @@ class JobLogins:
             self._arrange(connection)
         probe = f"bandstand-0-0-{secrets.token_hex(6)}"
         try:
-            self._try(self.create(probe))
+            url = self.create(probe)
+            with self._may_fail() as connection, connection.begin():
+                until = (datetime.now(UTC) + timedelta(hours=1)).isoformat().replace(":", r"\:")
+                connection.execute(sa.text(f"ALTER ROLE \"{probe}\" VALID UNTIL '{until}'"))
+            self._try(url)
         finally:
             self.drop(probe)
         self.are_possible = True
@@ -105,6 +111,24 @@ class JobLogins:
 
     def _lock(self, connection: Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.JOB_LOGINS_LOCK)))
+
+    def _refuse_if_open(self) -> None:
+        """Find out whether the database asks for passwords; before anything is arranged in it.
+
+        Raises:
+            NoLoginError: it does not, so that a job could log in as anybody.
+        """
+        wrong = make_url(self._database.url).set(drivername="postgresql", password=secrets.token_hex(8))
+        parts = {name: value for name, value in wrong.query.items() if name not in ("password", "passfile")}
+        url = wrong.set(query=parts).render_as_string(hide_password=False)
+        try:
+            psycopg.connect(url, connect_timeout=_CONNECT_SECONDS).close()
+        except psycopg.Error:
+            return
+        raise NoLoginError(
+            "the database lets the server in without a password, as the embedded one does; set BANDSTAND_DATABASE_URL "
+            "to one that asks for it"
+        )
 
     def _make_optuna_tables(self) -> None:
         with self._database.connection() as connection:
@@ -167,7 +191,6 @@ class JobLogins:
             NoLoginError: it does not get in, or gets too far.
         """
         url = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        wrong = make_url(url).set(password=secrets.token_hex(8)).render_as_string(hide_password=False)
         try:
             with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS, autocommit=True) as connection:
                 row = connection.execute(_REACH.encode()).fetchone()
@@ -182,14 +205,6 @@ class JobLogins:
             raise NoLoginError(
                 "a job's login would see tokens or other studies: look what is granted to PUBLIC in this database"
             )
-        try:
-            psycopg.connect(wrong, connect_timeout=_CONNECT_SECONDS).close()
-        except psycopg.Error:
-            return
-        raise NoLoginError(
-            "the database lets everybody in without a password, as the embedded one does; set BANDSTAND_DATABASE_URL "
-            "to one that asks for it"
-        )
 
     def _first_password(self, run: str) -> str:
         """The same on all servers, because a job may have been submitted by one that has gone since."""
@@ -232,7 +247,9 @@ _LOGIN = (
 _LOGINS = sa.text(
     "SELECT member.rolname FROM pg_auth_members JOIN pg_roles member ON member.oid = pg_auth_members.member "
     "JOIN pg_roles held ON held.oid = pg_auth_members.roleid WHERE held.rolname = :group "
-    "AND member.rolname ~ '^bandstand-[0-9]+-[0-9]+-[0-9a-f]{12}$'"
+    "AND member.rolname ~ '^bandstand-[0-9]+-[0-9]+-[0-9a-f]{12}$' "
+    # Not one that another server is just trying.
+    "AND (member.rolname !~ '^bandstand-0-' OR member.rolvaliduntil < clock_timestamp())"
 )
 _END = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = :run")
 _REACH = f"""

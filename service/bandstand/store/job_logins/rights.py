@@ -11,14 +11,15 @@ import hashlib
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand.store.tables import SCHEMA
+from bandstand.store.tables import SCHEMA, study
 
 __all__ = ["drop_optuna_policies", "grant_all", "optuna_schema", "restore_optuna_policies", "separate_optuna_rows"]
 
+_FIXED = ("id", "name", "optuna_study_id", "spec", "created_at")
+"""Columns of a study that its job reads only."""
 _GRANTS = {
     "alembic_version": "SELECT",
-    "study": "SELECT, UPDATE (state, reason, stop_requested, wall_seconds, gpu_seconds, model_uri, model_trial, "
-    "model_epoch, test_metrics, tested_uri, test_looks, environment, folders, updated_at, ended_at)",
+    "study": f"SELECT, UPDATE ({', '.join(column.name for column in study.columns if column.name not in _FIXED)})",
     "lease": "SELECT, INSERT, UPDATE, DELETE",
     "trial": "SELECT, INSERT, UPDATE",
     "attempt": "SELECT, INSERT, UPDATE",
