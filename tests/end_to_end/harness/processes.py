@@ -47,7 +47,7 @@ def kill_one(command: subprocess.Popen[str], actor: str, rng: random.Random) -> 
 
 
 def let_it_train(command: subprocess.Popen[str], store: Store, name: str, epochs: int, rng: random.Random) -> None:
-    """Until so many more epochs are recorded, and a random moment longer. On a busy machine Ray takes minutes to start."""
+    """Until so many more epochs are recorded, and a random moment longer. Ray may take minutes to start."""
     if not epochs_of(store, name):
         wait_until("an epoch", lambda: epochs_of(store, name) or command.poll() is not None, seconds=400)
     goal = epochs_of(store, name) + epochs
