@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-__all__ = ["audit_study", "check_journal"]
+__all__ = ["audit_connection", "audit_study", "check_journal"]
 
 _OUT_OF_STEP = {
     "an epoch is missing or counted twice": """
@@ -105,27 +105,31 @@ def audit_study(url: str, name: str, epochs: int, folder: Path) -> list[str]:
         folder: of all studies' checkpoints and models.
     """
     with psycopg.connect(url, row_factory=dict_row) as connection:
-        study = connection.execute("SELECT * FROM bandstand_store.study WHERE name = %s", (name,)).fetchone()
-        if study is None:
-            return [f"{name}: it is not there"]
-        found = []
-        if study["state"] != "finished":
-            found.append(f"its state is {study['state']}: {study['reason']}")
-        for what, query in _OUT_OF_STEP.items():
-            rows = connection.execute(query.encode(), {"id": study["id"]}).fetchall()
-            if rows:
-                found.append(f"{what}: {[tuple(row.values()) for row in rows[:3]]}")
-        spent = connection.execute(
-            "SELECT count(*) AS epochs FROM bandstand_store.measurement WHERE study_id = %s", (study["id"],)
-        ).fetchone()
-        over = "budget is used up" in study["reason"]
-        assert spent is not None
-        if spent["epochs"] > epochs or (over and spent["epochs"] != epochs):
-            found.append(f"{spent['epochs']} epochs were measured; the budget is {epochs}")
-        found += _files(study, folder)
-        if study["tested_uri"] != study["model_uri"] or study["test_looks"] != 1:
-            found.append(f"the test data were looked at {study['test_looks']} times")
-        return [f"{name}: {line}" for line in found]
+        return audit_connection(connection, name, epochs, folder)
+
+
+def audit_connection(connection: psycopg.Connection[dict[str, Any]], name: str, epochs: int, folder: Path) -> list[str]:
+    """As `audit_study`, by the eyes of this connection."""
+    study = connection.execute("SELECT * FROM bandstand_store.study WHERE name = %s", (name,)).fetchone()
+    if study is None:
+        return [f"{name}: it is not there"]
+    found = []
+    if study["state"] != "finished":
+        found.append(f"its state is {study['state']}: {study['reason']}")
+    for what, query in _OUT_OF_STEP.items():
+        rows = connection.execute(query.encode(), {"id": study["id"]}).fetchall()
+        if rows:
+            found.append(f"{what}: {[tuple(row.values()) for row in rows[:3]]}")
+    measured = "SELECT count(*) AS epochs FROM bandstand_store.measurement WHERE study_id = %s"
+    spent = connection.execute(measured.encode(), (study["id"],)).fetchone()
+    assert spent is not None
+    is_over = "budget is used up" in study["reason"]
+    if spent["epochs"] > epochs or (is_over and spent["epochs"] != epochs):
+        found.append(f"{spent['epochs']} epochs were measured; the budget is {epochs}")
+    found += _files(study, folder)
+    if study["tested_uri"] != study["model_uri"] or study["test_looks"] != 1:
+        found.append(f"the test data were looked at {study['test_looks']} times")
+    return [f"{name}: {line}" for line in found]
 
 
 def _files(study: dict[str, Any], folder: Path) -> list[str]:

@@ -24,10 +24,12 @@ from tests.faults.strikes import Strikes
 __all__ = ["StormedStudy", "overview", "start_server"]
 
 _HANG_SECONDS = 150.0
-"""Without any progress and without a strike, after which a study counts as hanging."""
+"""Without any progress or word and without a strike, after which a study counts as hanging."""
 _LEFT_SECONDS = 45.0
 """In which everything that a study's command has started must have ended after it."""
 _PROGRESS_SECONDS = 25.0
+_UNSTRUCK = 2
+"""Starts that may end without a strike before the study is given up."""
 _DESTRUCTIVE = 0.45
 """How often a strike does not wait for the progress after the one before: starts are struck, too."""
 
@@ -50,6 +52,7 @@ class StormedStudy:
     _struck: bool = False
     _at: float = 0.0
     _seen: tuple[object, ...] = ()
+    _unstruck: int = 0
 
     def run(self, until: float) -> bool:
         """Run it to its end; tells whether it came there before `until` (of `time.monotonic`)."""
@@ -57,10 +60,10 @@ class StormedStudy:
         code: int | None = None
         try:
             while time.monotonic() < until:
+                if code == 0 or self._unstruck > _UNSTRUCK:
+                    break
                 if self._process is None:
                     self._start()
-                if code == 0:
-                    break
                 calm = self.strikes.total - kills_before >= self.most
                 code = self._follow(calm, until)
                 if code is not None:
@@ -93,6 +96,7 @@ class StormedStudy:
         last = output.splitlines()[-1] if output else ""
         self.log(f"  start {self.starts} ended with {code}: {last[-300:]}")
         if not self._struck:
+            self._unstruck += 1
             self.findings.append(f"{self.name}: start {self.starts} ended with {code} though nobody struck it: {last}")
 
     def _follow(self, calm: bool, until: float) -> int | None:
@@ -139,7 +143,8 @@ class StormedStudy:
         return self._process.poll() is None and bool(of_kind("trainer"))
 
     def _look(self) -> None:
-        seen = self._progress()
+        said = self.file.with_suffix(f".{self.starts}.output").stat().st_size
+        seen = (*self._progress(), said)
         if seen != self._seen:
             self._seen, self._at = seen, time.monotonic()
 
@@ -153,7 +158,7 @@ class StormedStudy:
             with psycopg.connect(self.strikes.url, connect_timeout=3) as connection:
                 return connection.execute(query.encode(), (self.name,)).fetchone() or ()
         except psycopg.Error:
-            return self._seen
+            return ()
 
     def _have_server(self) -> None:
         """Have the server again where the postmaster was killed: at times at once, as a supervisor would; or not."""

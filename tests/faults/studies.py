@@ -80,9 +80,9 @@ STUDIES: dict[str, dict[str, Any]] = {
     "bohb": {"sampler": "bohb", "pruner": "", "sampler_options": {"startup_trials": 3}},
     "grid": {
         "sampler": "grid",
+        "sampler_options": {"points": 4},
         "pruner": "median",
         "max_epochs": 4,
-        "space": {"units": _SPACE["units"], "rate": _SPACE["rate"] | {"high": 1e-2}},
     },
     "cmaes": {"sampler": "cmaes", "pruner": "none", "sampler_options": {"population": 4}, "max_epochs": 4},
     "gp": {

@@ -9,7 +9,7 @@ from bandstand.search.state import SearchState
 from bandstand.strategies.failures.avoidance import ENOUGH_FAILURES
 from bandstand.strategies.strategy import AvoidingStrategy, Retirement
 from bandstand.trials.events import Action, Ended, StudyEnded, TrialState
-from bandstand.trials.failure_kinds import FAILURE_KINDS
+from bandstand.trials.failure_kinds import FAILURE_KINDS, REMEDIES
 from bandstand.trials.history import Trial
 
 __all__ = ["Endings"]
@@ -111,7 +111,7 @@ class Endings:
         if sum(trial.state is TrialState.FAILED and trial.reason == kind for trial in trials) == ENOUGH_FAILURES:
             self._state.note(
                 f"{ENOUGH_FAILURES} trials failed in the same way ({FAILURE_KINDS[kind]}). From now on, params that "
-                "are likely to fail so are drawn again (avoid_failures)"
+                f"are likely to fail so are drawn again (avoid_failures). To fail less often, {REMEDIES[kind]}"
             )
 
     def retire(self, retirement: Retirement) -> None:

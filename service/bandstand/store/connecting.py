@@ -229,7 +229,8 @@ def _holds_unstorable_text(cause: BaseException | None) -> bool:
     if isinstance(cause, UnicodeEncodeError):
         return True
     by_server = getattr(cause, "sqlstate", None) in ("22P05", "22021")
-    return by_server or (isinstance(cause, psycopg.DataError) and "NUL" in str(cause))
+    said = str(cause)
+    return by_server or (isinstance(cause, psycopg.DataError) and ("NUL" in said or "surrogate" in said))
 
 
 def _reason(cause: BaseException | None) -> str:

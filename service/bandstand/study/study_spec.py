@@ -56,7 +56,8 @@ class Resources(Frozen):
     gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     """GPUs of one trainer. With a fraction, trainers share a GPU: 0.25 lets four trainers use one."""
     memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Memory of one trainer in gigabytes (10^9 bytes). Ray reserves it. A trainer that needs more is replaced."""
+    """Memory of one trainer in gigabytes (10^9 bytes). Ray reserves it. A trial that needs more fails, and its trainer
+    is replaced."""
     trials_at_once: Annotated[int, Field(ge=1, le=256)] = 1
     """Number of trials that one trainer trains at the same time. More than 1 needs Keras on JAX."""
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bandstand.trials.events import Ended, TrialState
-from bandstand.trials.failure_kinds import FAILURE_KINDS
+from bandstand.trials.failure_kinds import FAILURE_KINDS, REMEDIES
 
 __all__ = ["HOPELESS", "PARENT_CHECKPOINT", "FailureWatch", "is_own_failure"]
 
 SAME_FAILURES = 3
 """Equal failures, and nothing else, after which a study is broken."""
-_AGAINST_DIVERGENCE = "lower the upper end of the learning rate, clip gradients (clipnorm), or scale the inputs"
 SAME_DIVERGENCES = 10
 """The same for diverged trials, and for those that ran out of memory or time: a wide range of learning rates or of
 sizes may well begin with a few."""
@@ -71,5 +70,6 @@ class FailureWatch:
             return f"its first trial failed: {self._message}"
         if epochs and self._count < limit * _PATIENCE:
             return None
-        remedy = f": {_AGAINST_DIVERGENCE}" if self._signature == "diverged" else ""
-        return f"each of its first {self._count} trials failed the same way: {self._message}{remedy}"
+        remedy = REMEDIES.get(self._signature or "")
+        way_out = f": {remedy}" if remedy else ""
+        return f"each of its first {self._count} trials failed the same way: {self._message}{way_out}"

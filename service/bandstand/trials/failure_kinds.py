@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["DIVERGED", "FAILURE_KINDS", "OUT_OF_MEMORY", "TOO_SLOW", "memory_message", "size_words"]
+__all__ = ["DIVERGED", "FAILURE_KINDS", "OUT_OF_MEMORY", "REMEDIES", "TOO_SLOW", "memory_message", "size_words"]
 
 OUT_OF_MEMORY = "out_of_memory"
 """The trial wanted more memory than there is."""
@@ -21,6 +21,16 @@ FAILURE_KINDS: Mapping[str, str] = MappingProxyType(
     {OUT_OF_MEMORY: "out of memory", DIVERGED: "not finite (NaN)", TOO_SLOW: "too slow"}
 )
 """The reasons with which a trial ends where its params are likely to be the cause, and what people call them."""
+
+
+REMEDIES: Mapping[str, str] = MappingProxyType(
+    {
+        OUT_OF_MEMORY: "search smaller models or batches, or raise resources.memory_gb if the machine has more",
+        DIVERGED: "lower the upper end of the learning rate, clip gradients (clipnorm), or scale the inputs",
+        TOO_SLOW: "raise epoch_seconds, or search smaller models and larger batches",
+    }
+)
+"""What can be done about each kind."""
 
 
 def size_words(count: float) -> str:

@@ -36,6 +36,7 @@ def bandstand_in(environment: dict[str, str], *arguments: str, code: int = 0) ->
     return done.stdout if code == 0 else done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(target_version() == OLD, reason="the package has one version only")
 def test_db_upgrade_brings_the_data_to_the_installed_version_and_keeps_the_old_ones(old_home: Path) -> None:
     environment = os.environ | {"BANDSTAND_HOME": str(old_home)}
@@ -51,6 +52,19 @@ def test_db_upgrade_brings_the_data_to_the_installed_version_and_keeps_the_old_o
     assert "schema is already at revision" in said
     assert "schema is already at revision" in bandstand_in(environment, "db", "upgrade")
     assert not list(old_home.glob(".postgres-*"))
+
+
+def test_an_upgrade_that_was_killed_at_its_last_step_is_finished_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BANDSTAND_HOME", str(tmp_path))
+    ready = embedded.upgraded_folder(tmp_path / "postgres", target_version())
+    ready.mkdir()
+    (ready / "PG_VERSION").write_text("9\n")  # so that nothing is started
+    with pytest.raises(DatabaseVersionError, match="are of 9"):
+        embedded.embedded_url()
+    assert embedded.data_version(tmp_path / "postgres") == 9
+    assert not ready.exists()
 
 
 @pytest.mark.parametrize("version", [9, 15, 99])

@@ -26,6 +26,7 @@ import psutil
 
 from bandstand.errors import ServiceError
 from bandstand.private_folders import home_folder, make_home
+from bandstand.running.bounded_log import begin_anew
 from bandstand.running.child_death import end_of_log
 from bandstand.running.ray_folders import RayFolder, ray_path, take_from_others
 from bandstand_workers.fleet.ray_connection import bounded_logs, local_cores
@@ -137,6 +138,7 @@ def _start(home: Path, file: Path, database_url: str | None, cancelled: Callable
         f"--num-cpus={local_cores()}", f"--object-store-memory={256 * 1024**2}",
     ]  # fmt: skip
     log = home_folder("logs") / "ray.log"
+    begin_anew(log)
     with log.open("a") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,

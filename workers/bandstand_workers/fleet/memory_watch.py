@@ -23,7 +23,7 @@ from bandstand_workers.training.memory.memory_limit import MemoryUse, resident_b
 __all__ = ["MemoryWatch", "machine_memory"]
 
 _LOOK_SECONDS = 0.2
-_NEAR = 0.75
+_NEAR = 0.9
 """The share of the limit from which on each further growth is told."""
 _GROWN = 1.03
 """By how much the process has grown since it was last told."""

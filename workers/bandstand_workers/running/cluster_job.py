@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO, cast
 
 from bandstand.errors import (
     BandstandError,
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 def run_cluster_job(run: str) -> int:
     """Run the studies of a run; returns the exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stdout = BoundedText(sys.stdout, _LOG_CHARACTERS)  # Ray keeps it in one file on the head node
+    sys.stdout = cast(TextIO, BoundedText(sys.stdout, _LOG_CHARACTERS))  # Ray keeps it in one file on the head node
     begin_logging("%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     try:
         store = Store(_own_url())

