@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from bandstand.errors import DatabaseUnreachableError, StudyDeletedError
 from bandstand.search.search import Search
 from bandstand.store import connecting, tables
+from bandstand.store.backup.dumps import dump_database, restore_database
 from bandstand.store.job_logins import rights
 from bandstand.store.job_logins.job_logins import JobLogins, NoLoginError
 from bandstand.store.job_logins.taking_up import take_up_login
@@ -24,6 +25,7 @@ from bandstand.study.study_spec import StudySpec
 from bandstand.submissions import ServerQueue, SubmissionQueue
 from bandstand.submissions.job_instructions import begin_job, must_stop, refuse_job
 from bandstand.submissions.queue import SubmissionTerms
+from tests.end_to_end.harness.databases import make_database
 from tests.postgres_server import PASSWORD, SUPERUSER_PASSWORD, PasswordServer, debian_programs, embedded_programs
 from tests.service.store.written_study import flush, make_spec, train, train_one
 
@@ -265,6 +267,17 @@ def test_an_upgrade_of_optunas_tables_leaves_them_kept_apart(team, logins) -> No
         rights.restore_optuna_policies(connection)
     with as_job(logins, begin_run(team, make_spec())) as job, psycopg.connect(job.database.url) as connection:
         assert connection.execute("SELECT count(*) FROM studies").fetchone() == (1,)
+
+
+def test_a_backup_is_restored_on_a_server_that_has_no_roles_of_jobs(team, store, tmp_path) -> None:
+    spec = make_spec()
+    train(team, spec, 1)
+    file = tmp_path / "backup.dump"
+    dump_database(team.database.url, file)
+    url = make_database(store, "without_roles")
+    restore_database(url, file)
+    with closing(Store(url)) as restored:
+        assert len(restored.record(spec.name).trials) == len(team.record(spec.name).trials) == 1
 
 
 def test_a_silent_jobs_connection_is_ended_by_the_server(team, logins) -> None:
