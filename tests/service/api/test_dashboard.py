@@ -72,9 +72,10 @@ def test_users_are_told_what_a_large_study_costs_there(viewer, shown, monkeypatc
 
 @pytest.mark.parametrize("address", ["/api/studies/{}", "/api/studies/{}/param_importances", "/csv/{}"])
 def test_a_study_with_too_many_trials_is_refused_before_the_dashboard_loads_it(viewer, shown, monkeypatch, address):
-    assert viewer.get(address.format(shown)).status_code == 200
+    as_its_script = {"Accept": "application/json"}
+    assert viewer.get(address.format(shown), headers=as_its_script).status_code == 200
     monkeypatch.setattr(large_studies, "MOST_TRIALS", 1)
-    refused = viewer.get(address.format(shown))
+    refused = viewer.get(address.format(shown), headers=as_its_script)
     assert refused.status_code == 413
     assert "at most 1 trials here, and this one has 2" in refused.json()["reason"]
     assert viewer.get("/api/studies").status_code == 200, "the list needs no trials"

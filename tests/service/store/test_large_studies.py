@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +25,7 @@ from bandstand.store.reading.columns import Column, read_columns
 from bandstand.store.reading.event_log import read_events, read_replayed_events, replayed
 from bandstand.store.rows.study_rows import get_row
 from bandstand.store.store import Store
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Measured
 from tests.benchmarks.scale.made_studies import TrainedStudy, made_spec, make_study
 from tests.service.commands.in_process import Bandstand
@@ -238,10 +239,9 @@ def state_of(search: Search) -> list[dict[str, Any]]:
     ("sampler", "pruner"), [pair for pair in PAIRS if pair.values[0] == "random" or pair.values[1] in ("", "asha")]
 )
 def test_a_search_replayed_from_the_store_decides_as_one_that_reads_everything(
-    store: Store, sampler: str, pruner: str
+    store: Store, spec_with: Callable[..., StudySpec], sampler: str, pruner: str
 ) -> None:
-    settings = settings_for(sampler, pruner) | {"name": next(NAMES)}
-    spec = made_spec("", trials=1, epochs=9, **settings)
+    spec = spec_with(**settings_for(sampler, pruner), name=next(NAMES))
     writer = store.claim(spec, "a test")
     lost = Search(spec)
     lost.begin()
