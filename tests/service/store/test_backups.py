@@ -112,6 +112,17 @@ def test_a_backup_that_fails_leaves_no_file(filled: str, tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_backup_is_restored_where_the_roles_of_its_rights_are_not(empty: str, store: Store, tmp_path: Path) -> None:
+    source = make_database(store, f"backups_{next(NUMBERS)}")
+    Store(source).close()
+    execute(source, "CREATE ROLE backups_guest")
+    execute(source, "GRANT SELECT ON bandstand_store.study TO backups_guest")
+    dump_database(source, tmp_path / "mine.dump")
+    execute(source, "DROP OWNED BY backups_guest")
+    execute(source, "DROP ROLE backups_guest")
+    assert restore_database(empty, tmp_path / "mine.dump") == connecting.newest_revision()
+
+
 CONTENTS = {
     "a study": (None, "1 study"),
     "a user": ("bandstand_store.token", "1 token"),
