@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from tests.benchmarks import failures, interventions, report_page, server, strategies
 from tests.benchmarks.measuring.results import PAGE, Section, machine_in_words, write_section
+from tests.benchmarks.scale import many_workers, ray_nodes, reading, soak
 from tests.benchmarks.scheduling import coordinator, decision_cost, decisions, job_logins, simulation, store
 from tests.benchmarks.training import asha, fixed_work, gpu, memory, overhead, startup
 
@@ -34,13 +35,17 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "memory": memory.main,
     "report": report_page.main,
     "server": server.main,
+    "scale": reading.main,
+    "workers": many_workers.main,
+    "nodes": ray_nodes.main,
+    "soak": soak.main,
     "gpu": gpu.main,
     "interventions": interventions.main,
 }
 """Name -> benchmark, given the number of repeats and whether peers take part. `smoke` shows that all of them run."""
 
 _QUICK = ("overhead", "digits")
-_ALL = tuple(name for name in BENCHMARKS if name not in ("smoke", "gpu", "interventions"))
+_ALL = tuple(name for name in BENCHMARKS if name not in ("smoke", "gpu", "interventions", "soak"))
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import pkgutil
 import random
+import re
 import sys
 import time
 from pathlib import Path
@@ -23,7 +24,9 @@ TARGETS = ("bandstand.search", "bandstand.strategies.pruners")
 TESTS = (
     "tests/service/search",
     "tests/service/strategies/pruners",
+    "tests/service/strategies/policies",
     "tests/service/simulation/test_simulation_loop.py",
+    "tests/workers/coordinator/test_checkpoint_sweep.py",
 )
 EXPLAINED = Path(__file__).with_name("README.md")
 
@@ -38,6 +41,7 @@ def main() -> int:
     """Run it; the exit code is 1 if a change survives that the README does not explain."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--only", help="modules whose names contain this")
+    parser.add_argument("--again", type=Path, help="what an earlier run printed: only the changes that survived it")
     parser.add_argument("--sample", type=int, help="so many changes, drawn at random")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20.0, help="of tests for a change (default 20)")
@@ -50,6 +54,9 @@ def main() -> int:
         if not arguments.only or arguments.only in module.__name__
         for mutant in list_mutants(module)
     ]
+    if arguments.again:
+        survived = set(re.findall(r"^(?:SURVIVES|explained) line \d+ (.+)$", arguments.again.read_text(), re.MULTILINE))
+        mutants = [mutant for mutant in mutants if mutant.name in survived]
     if arguments.sample:
         mutants = random.Random(arguments.seed).sample(mutants, min(arguments.sample, len(mutants)))
     print(f"{time.strftime('%H:%M:%S')} {len(mutants)} changes", flush=True)

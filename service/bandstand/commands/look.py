@@ -41,14 +41,15 @@ def list_studies(
 def show(name: StudyName, as_json: AsJson = False) -> None:
     """Show the state of a study, its best trials and its failures."""
     from bandstand.commands.work.json_output import json_from, print_json
-    from bandstand.commands.work.printing import print_record
+    from bandstand.commands.work.printing import print_overview
     from bandstand.store.store import Store
 
-    record = Store.open().record(name)
+    store = Store.open()
+    overview = store.overview(name)
     if as_json:
-        print_json(json_from(record))
+        print_json(json_from(overview, (trial for page in store.trial_pages(name) for trial in page)))
     else:
-        print_record(record)
+        print_overview(overview)
 
 
 def best(name: StudyName, as_json: AsJson = False) -> int:
@@ -57,7 +58,7 @@ def best(name: StudyName, as_json: AsJson = False) -> int:
     from bandstand.commands.work.printing import print_best
     from bandstand.store.store import Store
 
-    record = Store.open().record(name)
+    record = Store.open().overview(name)
     if as_json:
         print_json(best_json(record))
         return 0 if record.best else 1
@@ -72,6 +73,7 @@ def export(
     name: StudyName, output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .csv or .parquet.")]
 ) -> None:
     """Write the trials of a study to a .csv or .parquet file."""
+    from bandstand.commands.work.exporting import write_trials
     from bandstand.extras import require
     from bandstand.report.text import counted
     from bandstand.store.store import Store
@@ -81,12 +83,9 @@ def export(
     if output.suffix == ".parquet":
         require("parquet", "a .parquet file", otherwise="write .csv")
     check_folder(output, "file")
-    trials = Store.open().record(name).trials
-    if output.suffix == ".csv":
-        trials.to_csv(output, index=False)
-    else:
-        trials.to_parquet(output, index=False)
-    typer.echo(f"{output}: {counted(len(trials), 'trial')}")
+    store = Store.open()
+    written = write_trials(output, store.trial_pages(name), store.spec(name))
+    typer.echo(f"{output}: {counted(written, 'trial')}")
 
 
 def schedule(

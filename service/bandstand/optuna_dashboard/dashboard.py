@@ -10,11 +10,14 @@ import typer
 
 from bandstand.errors import InputError
 from bandstand.extras import require
+from bandstand.optuna_dashboard.large_studies import find_large_studies
 from bandstand.store.optuna_mirror import open_storage
 from bandstand.store.store import Store
 
 __all__ = ["serve_dashboard"]
 
+_TOLD = 3
+"""Large studies that are named."""
 _THREADS = 8
 """More than a browser has connections to one server."""
 
@@ -42,4 +45,12 @@ def serve_dashboard(port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit())  # which ends `run`, once the threads have answered
     typer.echo(f"Optuna Dashboard: http://127.0.0.1:{server.effective_port}/dashboard  (Ctrl-C ends it)")
+    large = find_large_studies(store.database)
+    if large:
+        named = ", ".join(f"{name} ({trials:,} trials)" for name, trials in large[:_TOLD])
+        more = f" and {len(large) - _TOLD} more" if len(large) > _TOLD else ""
+        typer.echo(
+            f"it loads all trials of a study at every look, so it is slow to open {named}{more}; `bandstand show` and "
+            "`bandstand report` are not"
+        )
     server.run()

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from bandstand.optuna_storage.internals import FrozenStudy, trial_id_of
 from bandstand.optuna_storage.values import attribute_from_json
 
-__all__ = ["StudyMemory", "changed"]
+__all__ = ["StudyMemory", "brief", "changed"]
 
 
 def changed(trial: FrozenTrial, **attributes: Any) -> FrozenTrial:
@@ -25,6 +25,14 @@ def changed(trial: FrozenTrial, **attributes: Any) -> FrozenTrial:
     for name, value in attributes.items():
         setattr(other, name, value)
     return other
+
+
+def brief(trial: FrozenTrial, key: str) -> FrozenTrial:
+    """A finished trial without anything but its times and one user attribute."""
+    kept = {name: value for name, value in trial.user_attrs.items() if name == key}
+    return changed(
+        trial, values=None, params={}, distributions={}, intermediate_values={}, user_attrs=kept, system_attrs={}
+    )
 
 
 class StudyMemory:

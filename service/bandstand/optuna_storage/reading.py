@@ -24,6 +24,7 @@ from bandstand.optuna_storage.values import (
 )
 
 __all__ = [
+    "LARGEST_ID",
     "draw_trial_ids",
     "find_study",
     "find_study_of",
@@ -35,7 +36,7 @@ __all__ = [
     "study_exists",
 ]
 
-_LARGEST_ID = 2**31 - 1
+LARGEST_ID = 2**31 - 1
 """Ids are int4. It closes the range of ids, which the planner takes for a narrow one and answers from the index, even
 before it has statistics; half a range it takes for a third of the table."""
 _TRIALS = """
@@ -44,8 +45,10 @@ _TRIALS = """
 """
 _OF_TRIALS = """
     SELECT trial_id, {columns} FROM {table} JOIN trials USING (trial_id)
-    WHERE study_id = %s AND trial_id BETWEEN %s AND %s ORDER BY {order}
+    WHERE study_id = %s AND trial_id BETWEEN %s AND %s {{which}} ORDER BY {order}
 """
+_UNFINISHED = "AND state IN ('RUNNING', 'WAITING')"
+_UNFINISHED_OR_KEY = "AND (state IN ('RUNNING', 'WAITING') OR key = %s)"
 _PARAMS = _OF_TRIALS.format(
     table="trial_params", columns="param_name, param_value, distribution_json", order="param_id"
 )
@@ -86,21 +89,37 @@ def load_studies(connection: Connection) -> list[FrozenStudy]:
     return [study.frozen() for study in _studies(connection, None)]
 
 
-def load_study(connection: Connection, study_id: int) -> StudyMemory | None:
-    """A study with all its trials; None where there is no such study."""
+def load_study(connection: Connection, study_id: int, only_key: str | None = None) -> StudyMemory | None:
+    """A study with all its trials; None where there is no such study. `only_key`: as of `load_newer_trials`."""
     for study in _studies(connection, study_id):
-        for trial in load_newer_trials(connection, study_id, -1):
+        for trial in load_newer_trials(connection, study_id, -1, only_key):
             study.add(trial)
         return study
     return None
 
 
-def load_newer_trials(connection: Connection, study_id: int, after_id: int) -> list[FrozenTrial]:
-    """The trials of a study whose ids are larger, in the order of their ids."""
-    of_study = [study_id, after_id + 1, _LARGEST_ID]
-    statements = (_TRIALS, _PARAMS, _VALUES, _INTERMEDIATE_VALUES, _USER_ATTRS, _SYSTEM_ATTRS)
+def load_newer_trials(
+    connection: Connection, study_id: int, after_id: int, only_key: str | None = None
+) -> list[FrozenTrial]:
+    """The trials of a study whose ids are larger, in the order of their ids.
+
+    Args:
+        connection: to read by.
+        study_id: the study.
+        after_id: the last id that is known.
+        only_key: the user attribute that is all that is read of a finished trial; None: everything is.
+    """
+    of_study = [study_id, after_id + 1, LARGEST_ID]
+    statements = (_PARAMS, _VALUES, _INTERMEDIATE_VALUES, _USER_ATTRS, _SYSTEM_ATTRS)
     with connection.pipeline():
-        cursors = [connection.execute(statement, of_study) for statement in statements]
+        cursors = [connection.execute(_TRIALS, of_study)]
+        for statement in statements:
+            if only_key is None:
+                cursors.append(connection.execute(statement.format(which=""), of_study))
+            elif statement is _USER_ATTRS:
+                cursors.append(connection.execute(statement.format(which=_UNFINISHED_OR_KEY), [*of_study, only_key]))
+            else:
+                cursors.append(connection.execute(statement.format(which=_UNFINISHED), of_study))
     return _trials(*cursors)
 
 
@@ -115,7 +134,7 @@ def hold_study(connection: Connection, study_id: int, after_id: int) -> list[int
         held = connection.execute("SELECT study_id FROM studies WHERE study_id = %s FOR NO KEY UPDATE", [study_id])
         newer = connection.execute(
             "SELECT trial_id FROM trials WHERE study_id = %s AND trial_id BETWEEN %s AND %s ORDER BY trial_id",
-            [study_id, after_id + 1, _LARGEST_ID],
+            [study_id, after_id + 1, LARGEST_ID],
         )
     return None if held.fetchone() is None else [trial_id for (trial_id,) in newer]
 

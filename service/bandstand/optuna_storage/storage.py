@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bandstand.optuna_storage import reading, values
 from bandstand.optuna_storage.internals import DEFAULT_STUDY_NAME_PREFIX, FrozenStudy, study_id_of
-from bandstand.optuna_storage.memory import StudyMemory, changed
+from bandstand.optuna_storage.memory import StudyMemory, brief, changed
 from bandstand.optuna_storage.schema import make_tables
 from bandstand.optuna_storage.trials import drafted, numbered
 from bandstand.optuna_storage.unit_of_work import UnitOfWork
@@ -64,17 +64,18 @@ class SoleWriterStorage(UnitOfWork, BaseStorage):
     """
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, only_key: str | None = None) -> Self:
         """The storage on a database, where Optuna's tables are made if there are none.
 
         Args:
             url: postgresql://…; a secret.
+            only_key: as of `UnitOfWork`: what is kept of a finished trial, where that is not everything.
 
         Raises:
             RuntimeError: the tables belong to another version of Optuna.
             DatabaseUnreachableError: the database does not answer.
         """
-        storage = cls(url)
+        storage = cls(url, only_key)
         with storage._reading():
             storage._ask(lambda _: None)  # whether it answers, in our own words
         make_tables(url)
@@ -208,7 +209,8 @@ class SoleWriterStorage(UnitOfWork, BaseStorage):
             pending.set_state(trial_id, state, now)
             start = now if state is TrialState.RUNNING else trial.datetime_start
             complete = now if state.is_finished() else trial.datetime_complete
-            study.replace(changed(trial, state=state, datetime_start=start, datetime_complete=complete))
+            trial = changed(trial, state=state, datetime_start=start, datetime_complete=complete)
+            study.replace(brief(trial, self._only_key) if state.is_finished() and self._only_key else trial)
             return True
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:

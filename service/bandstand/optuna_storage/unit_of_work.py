@@ -37,12 +37,15 @@ class UnitOfWork:
     to and fro.
     """
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, only_key: str | None = None):
         """Open a database whose tables Optuna's `RDBStorage` has made.
 
         Args:
             url: postgresql://…; a secret.
+            only_key: the user attribute that is all that is kept of a finished trial, for a writer that reads nothing
+                else of it: memory and reading then grow little with the study. None: everything is kept.
         """
+        self._only_key = only_key
         self._database = StorageConnection(url)
         self._lock = threading.RLock()
         self._studies: dict[int, StudyMemory] = {}
@@ -85,10 +88,15 @@ class UnitOfWork:
             finally:
                 self._pending = None
 
-    def hold(self, study_id: int) -> None:
+    def hold(self, study_id: int, *, afresh: bool = False) -> None:
         """Keep everybody else from adding trials to a study until the batch ends, and learn of those they have added.
 
         Waits for a batch that somebody else has under way, a killed writer's last one among them.
+
+        Args:
+            study_id: the study.
+            afresh: learn also of everything else that strangers did to it, as `refresh`; the batch must not have
+                changed the study.
 
         Raises:
             KeyError: there is no such study.
@@ -100,6 +108,9 @@ class UnitOfWork:
                 raise RuntimeError("a study is held until the batch ends; begin one first")
             if study_id in pending.studies or study_id in pending.held:
                 return
+            if afresh:
+                self._forget([study_id])
+                self._ask(lambda connection: reading.hold_study(connection, study_id, reading.LARGEST_ID))
             study = self._study(study_id)
             pending.touched.add(study_id)
             self._hold(study)
@@ -157,7 +168,7 @@ class UnitOfWork:
     def _study(self, study_id: int) -> StudyMemory:
         study = self._studies.get(study_id)
         if study is None:
-            study = self._ask(lambda connection: reading.load_study(connection, study_id))
+            study = self._ask(lambda connection: reading.load_study(connection, study_id, self._only_key))
             if study is None:
                 raise KeyError(f"no study with id {study_id}")
             self._studies[study_id] = study
@@ -203,7 +214,9 @@ class UnitOfWork:
 
     def _load_newer(self, study: StudyMemory) -> None:
         for trial in self._ask(
-            lambda connection: reading.load_newer_trials(connection, study.study_id, study.last_trial_id)
+            lambda connection: reading.load_newer_trials(
+                connection, study.study_id, study.last_trial_id, self._only_key
+            )
         ):
             study.add(trial)
             self._study_of[trial_id_of(trial)] = study.study_id

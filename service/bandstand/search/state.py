@@ -14,6 +14,9 @@ from bandstand.trials.history import History, Trial
 
 __all__ = ["SearchState"]
 
+_CHANGES_NO_WORK = frozenset({Spent, Noticed, Combined})
+"""Kinds of events after which a strategy that had nothing to do still has nothing."""
+
 
 class SearchState:
     """What all decisions of one study are made on."""
@@ -46,7 +49,7 @@ class SearchState:
     def apply(self, event: Event) -> None:
         """The only way in which anything changes."""
         trial = self.history.apply(event)
-        if not isinstance(event, Spent | Noticed | Combined):
+        if type(event) not in _CHANGES_NO_WORK:
             self.exhausted = False
         self.strategy.observe(event, trial)
 

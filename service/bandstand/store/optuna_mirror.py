@@ -93,8 +93,8 @@ class OptunaMirror:
         try:
             self._study_id = storage.get_study_id_from_name(self._spec.name)
             with storage.batch():
-                storage.hold(self._study_id)  # a killed predecessor's last batch may be on its way still
-            storage.refresh(self._study_id)  # that, and what the dashboard has written meanwhile
+                # A killed predecessor's last batch may be on its way still, and the dashboard may have written.
+                storage.hold(self._study_id, afresh=True)
         except KeyError:
             self.create_study()
         with storage.batch():
@@ -179,7 +179,7 @@ class OptunaMirror:
 
             optuna.logging.set_verbosity(optuna.logging.WARNING)
             try:
-                self._storage = SoleWriterStorage.open(self._url)
+                self._storage = SoleWriterStorage.open(self._url, NUMBER)
             except RuntimeError:
                 raise DatabaseVersionError(
                     "Optuna's tables must belong to the installed Optuna; they were made by another version: "

@@ -5,7 +5,7 @@ Knows the shape of what is read. Must not know tables, so that whoever only look
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +18,18 @@ from bandstand.trials.events import Combined
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EndedTrial", "Replayed", "RunningTrial", "StudyProgress", "StudyRecord", "StudyRequest"]
+__all__ = [
+    "EndedTrial",
+    "Failure",
+    "Replayed",
+    "RunningTrial",
+    "StudyFacts",
+    "StudyOverview",
+    "StudyProgress",
+    "StudyRecord",
+    "StudyRequest",
+    "TopTrial",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +121,8 @@ class StudyProgress:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StudyRecord:
-    """All that is known of a study. Two records are equal only if they are the same object."""
+class StudyFacts:
+    """What is known of a study as a whole."""
 
     spec: StudySpec
     budget: Budget
@@ -144,16 +155,6 @@ class StudyRecord:
     """A model made of several trials. If it was not worse, it is the study's model."""
     replays: list[Replayed]
     """Replays of trials of this study. If the study is a replay itself, that one comes first."""
-    trials: pd.DataFrame
-    """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (of training), bracket,
-    attempts, created_at, ended_at, and params_<name> for each parameter (NaN or None if it is not active)."""
-    measurements: pd.DataFrame
-    """A row per trial and epoch, in that order: trial, epoch, value, seconds, learning_rate, attempt, created_at and
-    each key of the epoch's logs."""
-    attempts: pd.DataFrame
-    """A row per attempt: trial, attempt, from_epoch, outcome, started_at, ended_at."""
-    runs: tuple[tuple[datetime, datetime], ...] = ()
-    """Start and end of each time in which the study ran and had trainers."""
 
     @property
     def has_test(self) -> bool | None:
@@ -178,6 +179,64 @@ class StudyRecord:
         if self.best_test_metrics is not None:
             return "the chosen model"
         return f"the model of trial {self.model_trial} (the model file of the best trial is missing)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopTrial:
+    """One of a study's best trials."""
+
+    number: int
+    state: str
+    value: float
+    epochs: int  # that it trained itself
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Trials that failed in the same way: for the same reason where params decide it, else with the same message."""
+
+    reason: str
+    message: str  # one of theirs
+    same_message: bool  # whether all of them have it
+    count: int
+    trials: Sequence[int]  # the first of them
+    failed_params: Sequence[Mapping[str, Any]] = ()  # of some of them, where params decide it
+    sound_params: Sequence[Mapping[str, Any]] = ()  # of some trials that did not fail so
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StudyOverview(StudyFacts):
+    """What a page about a study says of it: as little to read for a large study as for a small one."""
+
+    counts: Mapping[str, int]
+    """Trials per state, the most frequent first."""
+    epochs: int
+    """Epochs that all trials have trained."""
+    top: Sequence[TopTrial]
+    """The best trials, the best first."""
+    failures: Sequence[Failure]
+    """The most frequent ways in which trials failed, the most frequent first."""
+    other_failures: int
+    """Failed trials that failed in other ways."""
+    best_ancestors: Sequence[int]
+    """The trials whose weights the best one went on from, the oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StudyRecord(StudyFacts):
+    """All that is known of a study. Two records are equal only if they are the same object."""
+
+    trials: pd.DataFrame
+    """A row per trial: number, state, reason, message, value, best_epoch, epochs, seconds (of training), bracket,
+    attempts, created_at, ended_at, and params_<name> for each parameter (NaN or None if it is not active)."""
+    measurements: pd.DataFrame
+    """A row per trial and epoch, in that order: trial, epoch, value, seconds, learning_rate, attempt, created_at and
+    each key of the epoch's logs."""
+    attempts: pd.DataFrame
+    """A row per attempt: trial, attempt, from_epoch, outcome, started_at, ended_at."""
+    runs: tuple[tuple[datetime, datetime], ...] = ()
+    """Start and end of each time in which the study ran and had trainers."""
 
     @property
     def best_ancestors(self) -> list[int]:

@@ -8,7 +8,7 @@ holds its lease (see `study_writer`).
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from bandstand.store.embedded import embedded_url
 from bandstand.store.job_logins import rights
 from bandstand.store.monitoring.monitoring import Monitoring
 from bandstand.store.optuna_mirror import OptunaMirror
+from bandstand.store.reading.overview import read_overview
 from bandstand.store.reading.params_by_epoch import ParamsByEpoch, read_params_by_epoch
 from bandstand.store.reading.replays import read_replayed_data
 from bandstand.store.reading.study_list import (
@@ -37,7 +38,7 @@ from bandstand.store.reading.study_list import (
 )
 from bandstand.store.reading.trained_code import TrainedCode, read_trained_code
 from bandstand.store.reading.views import read_ended, read_progress, read_record, read_test_metrics
-from bandstand.store.records import EndedTrial, StudyProgress, StudyRecord
+from bandstand.store.records import EndedTrial, StudyOverview, StudyProgress, StudyRecord
 from bandstand.store.rows.best_rows import read_best
 from bandstand.store.rows.study_rows import find_or_create, find_row, get_row, has_work, wait_to_hold
 from bandstand.store.study_requests import StudyRequests
@@ -46,6 +47,8 @@ from bandstand.study.study_spec import StudySpec
 from bandstand.trials.best import BestTrial
 
 __all__ = ["Store", "upgrade_database"]
+
+_PAGE = 1_000
 
 
 class Store:
@@ -153,6 +156,26 @@ class Store:
         with self.database.reading() as connection:
             row = get_row(connection, name)
             return read_best(connection, row, StudySpec.model_validate(row.spec)), read_test_metrics(row)
+
+    def overview(self, name: str) -> StudyOverview:
+        """What a page about a study says of it; for a large one as quick as for a small one.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        with self.database.reading() as connection:
+            return read_overview(connection, get_row(connection, name))
+
+    def trial_pages(self, name: str) -> Iterator[list[TrialSummary]]:
+        """All trials of a study by their numbers, some at a time, so that memory does not grow with the study.
+
+        Raises:
+            StudyNotFoundError: there is none of this name.
+        """
+        after = -1
+        while page := self.trials(name, after, _PAGE):
+            yield page
+            after = page[-1].number
 
     def record(self, name: str) -> StudyRecord:
         """All that is known of a study, with its trials and measurements as frames.

@@ -8,10 +8,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from heapq import merge
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -24,8 +23,9 @@ from bandstand.store.database import Database
 from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.patience import AWAY_SECONDS
+from bandstand.store.reading.event_log import read_events, read_replayed_events
 from bandstand.store.records import StudyRequest
-from bandstand.store.rows.event_rows import Rows, event_from, measured_from, rows_from
+from bandstand.store.rows.event_rows import Rows, rows_from
 from bandstand.store.rows.folder_rows import folders_of, named_files, take_folder
 from bandstand.store.rows.request_rows import open_requests
 from bandstand.study.study_spec import StudySpec
@@ -92,23 +92,24 @@ class StudyWriter:
 
     def events(self) -> list[Event]:
         """All events so far, in order."""
-        events, measured = tables.event, tables.measurement
         with self._connection.begin():
-            told = self._connection.execute(
-                sa.select(events).where(events.c.study_id == self.study_id).order_by(events.c.seq)
-            )
-            epochs = self._connection.execute(
-                sa.select(measured).where(measured.c.study_id == self.study_id).order_by(measured.c.seq)
-            )
-            in_order = list(
-                merge(
-                    ((row.seq, event_from(row.kind, row.data)) for row in told),
-                    ((row.seq, measured_from(row._asdict())) for row in epochs),
-                    key=lambda pair: pair[0],
-                )
-            )
-        self._seq = in_order[-1][0] if in_order else 0
-        return [event for _, event in in_order]
+            return list(self._counted(read_events(self._connection, self.study_id)))
+
+    def replay(self, take: Callable[[Iterable[Event]], T]) -> T:
+        """Have all events so far taken in order, as `read_replayed_events` gives them; returns what `take` returns."""
+        with self._connection.begin():
+            return take(self._counted(read_replayed_events(self._connection, self.study_id)))
+
+    @property
+    def last_event(self) -> int:
+        """The number of the study's latest event, of those read and those made rows of; 0 where there is none."""
+        return self._seq
+
+    def _counted(self, events: Iterable[tuple[int, Event]]) -> Iterator[Event]:
+        """The events without their numbers; the next batch is numbered after the last."""
+        self._seq = 0
+        for self._seq, event in events:
+            yield event
 
     def rows_from(self, events: Iterable[Event], history: History) -> Rows:
         """Number a batch of events and make its rows. Quick; call it before the history moves on."""

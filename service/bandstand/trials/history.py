@@ -15,6 +15,7 @@ from bandstand.trials.best import RankKey, epoch_counts, rank_key_of
 from bandstand.trials.broken_study import FailureWatch
 from bandstand.trials.code_fingerprint import CodePrint
 from bandstand.trials.events import (
+    STUDY_EVENTS,
     Action,
     Checkpointed,
     CheckpointRefused,
@@ -180,7 +181,9 @@ class History:
 
     def apply(self, event: Event) -> Trial | None:
         """Take an event into account; returns the trial it is about."""
-        if isinstance(event, StudyEvent):
+        if isinstance(event, Measured):  # first, because most events are
+            return self._measure(event)
+        if isinstance(event, STUDY_EVENTS):
             self._apply_to_study(event)
             return None
         if isinstance(event, Proposed):
@@ -247,7 +250,7 @@ class History:
 
     def _apply_to_trial(
         self,
-        event: Promoted | Started | Measured | Checkpointed | CheckpointRefused | Decided | Paused | Lost | Ended,
+        event: Promoted | Started | Checkpointed | CheckpointRefused | Decided | Paused | Lost | Ended,
         trial: Trial,
     ) -> None:
         match event:
@@ -259,8 +262,6 @@ class History:
                 trial.attempt = event.attempt
                 if trial.action is Action.PAUSE:
                     trial.action = None
-            case Measured():
-                self._measure(event, trial)
             case Checkpointed():
                 trial.checkpoint_epoch = event.epoch
             case CheckpointRefused():
@@ -281,15 +282,21 @@ class History:
                 self.failures.note(event, trial.epochs)
                 self._rank(trial)
 
-    def _measure(self, event: Measured, trial: Trial) -> None:
+    def _measure(self, event: Measured) -> Trial:
+        trial, objective = self.trials[event.trial], self.spec.objective
         value = nan if event.value is None else event.value
         trial.values.append(value)
         self.ledger.epochs += 1
+        ended = trial.state is not TrialState.RUNNING and trial.state.is_final
+        if ended or len(trial.values) > trial.granted - trial.from_epoch:
+            self.ledger.booked_epochs += 1  # it was not granted
         if epoch_counts(event.value, event.metrics) and (
-            not trial.best_epoch or self.spec.objective.is_better(value, trial.value_at(trial.best_epoch))
+            not trial.best_epoch or objective.is_better(value, trial.value_at(trial.best_epoch))
         ):
             trial.best_epoch = event.epoch
-            self._rank(trial)
+            if self._best is None or ended or objective.sign * value <= self._best.loss:  # else it changes nothing
+                self._rank(trial)
+        return trial
 
     def _give_back(self, trial: Trial) -> None:
         """The worker no longer has the trial. One that was to pause at a rung pauses, even if its worker died then."""

@@ -21,12 +21,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from bandstand.running.messages import Conditions
 from bandstand.search.protocol import Assignment, Measurement
 from bandstand.search.search import Search
 from bandstand.store.store import Store
 from bandstand.study.study_spec import Resources, StudySpec, study_spec_from
+from bandstand.trials.code_fingerprint import CodePrint
 from bandstand.trials.events import Action
-from bandstand_workers.messages import Outcome
+from bandstand_workers.messages import Inputs, Outcome
 from tests.benchmarks.measuring.cells import run_cell
 from tests.benchmarks.measuring.results import Section
 
@@ -74,13 +76,12 @@ class Reporter:
         """As `Trainer.memory_bytes`."""
         return 1
 
-    def fingerprint(self) -> dict[str, Any]:
-        """As `Trainer.fingerprint`."""
-        return {}
+    def inputs(self) -> Inputs:
+        """As `Trainer.inputs`."""
+        return Inputs(data={}, remarks=(), code=CodePrint(python="", parts={}))
 
-    def remarks(self) -> list[str]:
-        """As `Trainer.remarks`."""
-        return []
+    def wait_for_checkpoints(self) -> None:
+        """As `Trainer.wait_for_checkpoints`."""
 
     def evaluate(self, model_uri: str, params: Mapping[str, Any], split: str, members: int = 1) -> None:
         """As `Trainer.evaluate`."""
@@ -143,7 +144,7 @@ def coordinator_rate(trainers: int) -> float:
     with os.fdopen(file, "w") as handle:
         handle.write(url)
     spec = _spec(budget={"wall_seconds": _SECONDS})
-    coordinator = CoordinatorActor.remote(path, spec.model_dump(mode="json"), tempfile.mkdtemp())
+    coordinator = CoordinatorActor.remote(path, spec.model_dump(mode="json"), tempfile.mkdtemp(), Conditions())
     outcome = ray.get(coordinator.run.remote(_make_trainers(ray, trainers)))
     ray.shutdown()
     assert outcome.state == "finished", outcome

@@ -28,7 +28,7 @@ STATEMENTS = {
     "a new token": "INSERT INTO bandstand_store.token (id, digest, user_name, role, expires_at) "
     "VALUES ('abcdefabcdef', 'x', 'mallory', 'admin', now() + interval '1 day')",
     "a column of the tokens": "SELECT digest FROM bandstand_store.token",
-    "a lock on the tokens": "LOCK TABLE bandstand_store.token IN ACCESS SHARE MODE",
+    "a lock on the tokens": "BEGIN; LOCK TABLE bandstand_store.token IN ACCESS SHARE MODE",
     "rules off": "SET row_security = off; SELECT * FROM bandstand_store.study",
     "rules dropped": "ALTER TABLE bandstand_store.study DISABLE ROW LEVEL SECURITY",
     "a policy": "CREATE POLICY mine ON bandstand_store.study USING (true)",
@@ -40,7 +40,7 @@ STATEMENTS = {
     "the other run's membership": 'GRANT "{other}" TO CURRENT_USER',
     "more rights": "ALTER ROLE CURRENT_USER SUPERUSER",
     "no rules for me": "ALTER ROLE CURRENT_USER BYPASSRLS",
-    "another name": 'ALTER ROLE CURRENT_USER RENAME TO "bandstand-1-1-ffffffffffff"',
+    "another name": 'ALTER ROLE "{me}" RENAME TO "bandstand-1-1-ffffffffffff"',
     "a role": "CREATE ROLE mallory LOGIN",
     "the owner's password": "ALTER ROLE team_owner PASSWORD 'x'",
     "the other run's password": "ALTER ROLE \"{other}\" PASSWORD 'x'",
@@ -62,7 +62,6 @@ STATEMENTS = {
     "another study's lease": "INSERT INTO bandstand_store.lease (study_id, token, holder) VALUES ({victim}, 'x', 'x')",
     "another study's trial": "INSERT INTO bandstand_store.trial (study_id, number, params, bracket, state, reason, attempt, "
     "epochs, granted, best_epoch) VALUES ({victim}, 999, '{{}}', 0, 'x', '', 1, 0, 0, 0)",
-    "my trial for another study": "UPDATE bandstand_store.trial SET study_id = {victim}",
     "another study's Optuna trial": "INSERT INTO trials (trial_id, number, study_id, state) "
     "VALUES (2000000000, 999, {optuna_victim}, 'WAITING')",
     "another study's Optuna note": "INSERT INTO study_user_attributes (study_id, key, value_json) "
@@ -139,7 +138,7 @@ def steal() -> dict[str, Any]:
 
 
 def attack(url: str) -> dict[str, Any]:
-    about = read_about()
+    about = read_about() | {"me": url.split("/")[2].split(":")[0]}
     with psycopg.connect(url, autocommit=True) as connection:
         about["group"] = connection.execute(
             "SELECT rolname FROM pg_roles WHERE rolname LIKE 'bandstand_jobs%' AND pg_has_role(oid, 'MEMBER')"

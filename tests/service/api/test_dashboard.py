@@ -10,6 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from bandstand.optuna_dashboard import large_studies
 from bandstand.store.accounts import Role
 from bandstand.store.optuna_mirror import open_storage
 from tests.service.api.browsing import log_in
@@ -60,6 +61,30 @@ def test_a_viewer_sees_studies_and_their_trials(viewer, shown):
     assert [trial["state"] for trial in detail["trials"]] == ["Complete", "Running"]
     assert viewer.get(f"/csv/{shown}").text.startswith("Number,State,")
     assert viewer.get("/static/bundle.js", headers={"Accept-Encoding": "gzip"}).status_code == 200
+
+
+def test_users_are_told_what_a_large_study_costs_there(viewer, shown, monkeypatch):
+    page = "/web/studies/in-the-dashboard"
+    assert "Optuna Dashboard loads all" not in viewer.get(page).text
+    monkeypatch.setattr(large_studies, "TOLD_TRIALS", 2)
+    assert "Optuna Dashboard loads all 2 trials" in viewer.get(page).text
+
+
+@pytest.mark.parametrize("address", ["/api/studies/{}", "/api/studies/{}/param_importances", "/csv/{}"])
+def test_a_study_with_too_many_trials_is_refused_before_the_dashboard_loads_it(viewer, shown, monkeypatch, address):
+    as_its_script = {"Accept": "application/json"}
+    assert viewer.get(address.format(shown), headers=as_its_script).status_code == 200
+    monkeypatch.setattr(large_studies, "MOST_TRIALS", 1)
+    refused = viewer.get(address.format(shown), headers=as_its_script)
+    assert refused.status_code == 413
+    assert "at most 1 trials here, and this one has 2" in refused.json()["reason"]
+    assert viewer.get("/api/studies").status_code == 200, "the list needs no trials"
+
+
+def test_large_studies_are_found_by_their_trials(store, shown, monkeypatch):
+    monkeypatch.setattr(large_studies, "TOLD_TRIALS", 2)
+    assert ("in-the-dashboard", 2) in large_studies.find_large_studies(store.database)
+    assert large_studies.count_trials(store.database, 10**8) == 0
 
 
 def test_its_front_page_stays_ours(viewer):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 import sqlalchemy as sa
+from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
 from bandstand.api import ServerSettings, make_app
+from bandstand.api.routes import reports
+from bandstand.api.routes.reports import ReportWriter
 from bandstand.search.protocol import Measurement
 from bandstand.search.search import Search
 from bandstand.store import tables
@@ -87,6 +91,36 @@ def test_a_report_is_written_once_for_each_form_and_in_a_sandbox(client_of, trai
     assert vic.get(f"/studies/{trained}/report").headers["etag"] == answer.headers["etag"]
     assert vic.get(f"/studies/{trained}/report", params={"form": "md"}).text.startswith("#")
     assert vic.get("/studies/nothing/report").status_code == 404
+
+
+def test_a_browser_that_would_wait_for_a_report_is_told_so_and_gets_it_later(store, monkeypatch):
+    monkeypatch.setattr(reports, "_PATIENCE_SECONDS", 0.0)
+    spec = make_spec(sampler="random", pruner="none")
+    store.claim(spec, "a test").close()
+    # One loop for all requests, so that the writing goes on between two.
+    with TestClient(make_app(store, ServerSettings(requests_per_second=10_000))) as server:
+        token = store.accounts.create_token("pat", Role.VIEWER, days=1).text
+        headers = {"Authorization": f"Bearer {token}", "Accept": "text/html"}
+        address = f"/studies/{spec.name}/report"
+        first = server.get(address, headers=headers)
+        assert first.status_code == 202
+        assert first.headers["refresh"] == "3"
+        assert "The report is being written" in first.text
+        assert server.get(address, headers=headers | {"Accept": "*/*"}).text.startswith("<!"), "a program waits"
+        monkeypatch.setattr(reports, "_PATIENCE_SECONDS", 60.0)
+        assert server.get(address, headers=headers).status_code == 200
+
+
+def test_a_report_that_could_not_be_written_is_told_to_whoever_looks_again():
+    async def ask():
+        writer = ReportWriter(None, at_once=1)
+        path = writer._path_of("a", "html", "1")
+        writer._failed[path] = HTTPException(503, "it could not be written")
+        with pytest.raises(HTTPException):
+            await writer.written("a", "html", "1")
+        return writer._failed
+
+    assert asyncio.run(ask()) == {}
 
 
 def test_a_comparison_is_submitted_listed_extended_stopped_and_deleted(client_of):

@@ -82,8 +82,7 @@ class OpenedStudy:
         writer = await asyncio.to_thread(store.claim, spec, holder)
         stored = await asyncio.to_thread(store.spec, spec.name)
         spec = spec.model_copy(update={"avoid_failures": stored.avoid_failures})  # a study goes on as it began
-        events = await asyncio.to_thread(writer.events)
-        search = Search.restore(spec, events)
+        search = await asyncio.to_thread(writer.replay, partial(Search.restore, spec))
         replayed = await asyncio.to_thread(store.replayed_data, spec.name)
         if replayed is not None and search.history.data is None:
             search.data.see(replayed)
@@ -91,7 +90,7 @@ class OpenedStudy:
         folder = await asyncio.to_thread(writer.take_folder, checkpoints_uri)
         study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, folder, checkpoints_limit())
         await asyncio.to_thread(writer.catch_up_mirror, search.history)
-        if not events:
+        if not writer.last_event:
             search.begin()
         if code is not None:
             search.code.take(code, None if former is None else former.code)

@@ -58,7 +58,12 @@ class RayJobs:
         self._call("get_version")
 
     def submit(
-        self, run: str, *, folder: Path | None, metadata: Mapping[str, str], environment: Mapping[str, str]
+        self,
+        run: str,
+        *,
+        folder: Path | None,
+        metadata: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start the job of a run; if it is there already, nothing changes.
 

@@ -28,6 +28,7 @@ from starlette.concurrency import run_in_threadpool
 from bandstand.api.access.authentication import COOKIE, Viewer, store_of
 from bandstand.api.access.same_origin import is_same_origin
 from bandstand.errors import NotAllowedError, NotLoggedInError
+from bandstand.optuna_dashboard.large_studies import count_trials, refusal_words
 from bandstand.running.child_death import ending_of
 from bandstand.store.accounts import Role
 from bandstand.store.store import Store
@@ -36,6 +37,8 @@ __all__ = ["Dashboard", "register_dashboard"]
 
 router = APIRouter()
 _NOTE = re.compile(r"/api/studies/\d+(/\d+)?/note")
+_STUDY = re.compile(r"/(api/studies|csv)/(?P<id>\d{1,9})(/.*)?")
+"""Addresses for which the dashboard loads all trials of a study."""
 _LARGEST_NOTE = 100_000
 """Bytes of a request that writes one."""
 _AT_ONCE = 8
@@ -162,7 +165,12 @@ def _not_now(why: str) -> HTTPException:
 @router.head("/static/{rest:path}")
 @router.get("/favicon.ico")
 def look(request: Request, token: Viewer) -> Response:
-    """What the dashboard shows."""
+    """What the dashboard shows, but for studies that would be too much for it."""
+    study = _STUDY.fullmatch(request.url.path)
+    if study is not None:
+        refusal = refusal_words(count_trials(store_of(request).database, int(study["id"])))
+        if refusal is not None:
+            return _refusal(413, refusal)
     return _dashboard_of(request).ask(request)
 
 

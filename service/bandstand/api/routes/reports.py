@@ -7,14 +7,17 @@ import hashlib
 import os
 import sys
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 
 from bandstand.api.access.authentication import Viewer, store_of
+from bandstand.api.pages.people import wants_page
+from bandstand.api.pages.rendering import render
 from bandstand.api.routes.studies import no_study
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name
@@ -33,6 +36,10 @@ _KEPT = 200
 """Reports at most, the latest."""
 _SECONDS = 300.0
 """That writing one may take."""
+_PATIENCE_SECONDS = 4.0
+"""After which somebody who looks at an empty page is told that it is being written."""
+_AGAIN_SECONDS = 3
+"""Between two looks whether it is there."""
 _POLICY = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -46,7 +53,8 @@ _FILE: dict[int | str, dict[str, Any]] = {
             "text/markdown": {"schema": {"type": "string"}},
             "application/json": {"schema": {"type": "object"}},
         },
-    }
+    },
+    202: {"description": "A page, for browsers only, that opens the report when it is written."},
 }
 
 
@@ -57,6 +65,7 @@ class ReportWriter:
         self._store = store
         self._free = asyncio.Semaphore(at_once)
         self._under_way: dict[Path, asyncio.Task[None]] = {}
+        self._failed: dict[Path, BaseException] = {}  # that nobody has been told of
 
     async def written(self, name: str, form: str, version: str) -> Path:
         """The file of a report; whoever asks for one that is being written waits for the same.
@@ -69,9 +78,11 @@ class ReportWriter:
         Raises:
             HTTPException: 503, it could not be written.
         """
-        digest = hashlib.sha256(f"{name}\n{version}".encode()).hexdigest()[:32]
-        path = bandstand_home() / _FOLDER / f"{digest}.{form}"
+        path = self._path_of(name, form, version)
         while not path.exists():
+            failure = self._failed.pop(path, None)
+            if failure is not None:
+                raise failure
             task = self._under_way.get(path)
             if task is None:
                 task = asyncio.get_running_loop().create_task(self._write(name, form, path))
@@ -79,6 +90,28 @@ class ReportWriter:
                 task.add_done_callback(lambda _: self._under_way.pop(path, None))
             await asyncio.shield(task)  # others may wait for it, and who comes back soon gets it
         return path
+
+    async def written_soon(self, name: str, form: str, version: str) -> Path | None:
+        """As `written`, but None if it takes longer than somebody likes to look at an empty page.
+
+        It is written all the same. If that fails, whoever asks next is told.
+        """
+        writing = asyncio.get_running_loop().create_task(self.written(name, form, version))
+        done, _ = await asyncio.wait({writing}, timeout=_PATIENCE_SECONDS)
+        if done:
+            return writing.result()
+        writing.add_done_callback(partial(self._note_failure, self._path_of(name, form, version)))
+        return None
+
+    def _note_failure(self, path: Path, writing: asyncio.Task[Path]) -> None:
+        failure = None if writing.cancelled() else writing.exception()
+        if failure is not None:
+            self._failed[path] = failure
+
+    @staticmethod
+    def _path_of(name: str, form: str, version: str) -> Path:
+        digest = hashlib.sha256(f"{name}\n{version}".encode()).hexdigest()[:32]
+        return bandstand_home() / _FOLDER / f"{digest}.{form}"
 
     async def _write(self, name: str, form: str, path: Path) -> None:
         async with self._free:
@@ -119,10 +152,18 @@ def _drop_old(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-async def send_report(request: Request, name: str, form: str, version: str) -> FileResponse:
-    """The answer that is a report."""
+async def send_report(request: Request, name: str, form: str, version: str) -> Response:
+    """The answer that is a report; for a browser, which cannot say how long it will take, a page that waits for it."""
     writer: ReportWriter = request.app.state.reports
-    path = await writer.written(name, form, version)
+    if form == "html" and wants_page(request.method, request.headers):
+        soon = await writer.written_soon(name, form, version)
+        if soon is None:
+            page = render(request, "writing.html", 202, name=name)
+            page.headers["Refresh"] = str(_AGAIN_SECONDS)
+            return page
+        path = soon
+    else:
+        path = await writer.written(name, form, version)
     headers = {"Cache-Control": "private, no-cache"} | ({"Content-Security-Policy": _POLICY} if form == "html" else {})
     return FileResponse(path, media_type=_MEDIA[form], headers=headers)
 
@@ -130,7 +171,7 @@ async def send_report(request: Request, name: str, form: str, version: str) -> F
 @router.get(
     "/studies/{name:path}/report", response_class=FileResponse, responses=_FILE | answers(401, 404, 422, 429, 503)
 )
-async def get_study_report(request: Request, token: Viewer, name: Name, form: Form = "html") -> FileResponse:
+async def get_study_report(request: Request, token: Viewer, name: Name, form: Form = "html") -> Response:
     """Get the report of a study as it is now. After a change the server needs some seconds to write it."""
     return await send_report(request, name, form, await run_in_threadpool(_study_version, store_of(request), name))
 
@@ -145,7 +186,7 @@ def _study_version(store: Store, name: str) -> str:
 @router.get(
     "/comparisons/{name:path}/report", response_class=FileResponse, responses=_FILE | answers(401, 404, 422, 429, 503)
 )
-async def get_comparison_report(request: Request, token: Viewer, name: Name, form: Form = "html") -> FileResponse:
+async def get_comparison_report(request: Request, token: Viewer, name: Name, form: Form = "html") -> Response:
     """The report of a comparison as it is now."""
     return await send_report(request, name, form, await run_in_threadpool(_comparison_version, store_of(request), name))
 

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
-from bandstand.store.records import StudyRecord
+from bandstand.commands.work.exporting import row_from
+from bandstand.store.reading.study_list import TrialSummary
+from bandstand.store.records import StudyFacts
 
 __all__ = ["best_json", "json_from", "print_json"]
 
 
-def json_from(record: StudyRecord) -> dict[str, Any]:
+def json_from(record: StudyFacts, trials: Iterable[TrialSummary]) -> dict[str, Any]:
     """All that `bandstand show --json` tells."""
-    trials = json.loads(record.trials.to_json(orient="records", date_format="iso"))
     return {
         "name": record.spec.name,
         "state": record.state,
@@ -32,11 +35,11 @@ def json_from(record: StudyRecord) -> dict[str, Any]:
         "requests": [vars(request) | {"refused": request.refused} for request in record.requests],
         "spec": record.spec.model_dump(mode="json"),
         "best": best_json(record),
-        "trials": trials,
+        "trials": [_json_of_trial(row_from(trial, record.spec)) for trial in trials],
     }
 
 
-def best_json(record: StudyRecord) -> dict[str, Any] | None:
+def best_json(record: StudyFacts) -> dict[str, Any] | None:
     """All that `bandstand best --json` tells; None if no trial has a value."""
     best = record.best
     if best is None:
@@ -49,6 +52,14 @@ def best_json(record: StudyRecord) -> dict[str, Any] | None:
         "combined": combined,
         "replays": [dataclasses.asdict(replayed) for replayed in record.replays],
     }
+
+
+def _json_of_trial(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _iso(value) if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def print_json(value: object) -> None:

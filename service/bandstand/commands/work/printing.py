@@ -12,19 +12,18 @@ from rich.text import Text
 
 from bandstand import stored_files
 from bandstand.client.answers import ListedStudy
-from bandstand.report.findings.failure_groups import failure_groups
+from bandstand.report.findings.failure_groups import overview_groups
 from bandstand.report.forms.terminal_tables import make_console, print_table
-from bandstand.report.records.timeline import places_of
 from bandstand.report.text import counted
 from bandstand.running.progress_table import params_text
 from bandstand.store.reading.params_by_epoch import ParamsByEpoch
 from bandstand.store.reading.study_list import StudySummary
-from bandstand.store.records import StudyRecord
+from bandstand.store.records import StudyFacts, StudyOverview
 from bandstand.trials.combination import sentence_on
 
-__all__ = ["print_best", "print_params_by_epoch", "print_record", "print_studies"]
+__all__ = ["print_best", "print_overview", "print_params_by_epoch", "print_studies"]
 
-_TOP = 10
+_FAILED_TRIALS = 8
 
 
 def print_studies(studies: Sequence[StudySummary | ListedStudy], comparisons: Sequence[str]) -> None:
@@ -55,15 +54,14 @@ def _better(direction: str) -> str:
     return "lower" if direction == "minimize" else "higher"
 
 
-def print_record(record: StudyRecord, console: Console | None = None) -> None:
+def print_overview(record: StudyOverview, console: Console | None = None) -> None:
     """Print a study's standing, its best trials and its failures."""
     console = console or make_console(soft_wrap=True)
-    spec, trials = record.spec, record.trials
+    spec = record.spec
     console.print(Text(f"{spec.name}: {record.state}{f' ({record.reason})' if record.reason else ''}", style="bold"))
-    states = trials["state"].value_counts().to_dict()
-    counts = ", ".join(f"{count} {state}" for state, count in states.items()) or "no trials yet"
+    counts = ", ".join(f"{count} {state}" for state, count in record.counts.items()) or "no trials yet"
     console.print(
-        f"{spec.strategy_name}, budget {record.budget}; {counts}; {counted(int(trials['epochs'].sum()), 'epoch')}, "
+        f"{spec.strategy_name}, budget {record.budget}; {counts}; {counted(record.epochs, 'epoch')}, "
         f"{record.wall_seconds:.0f} s",
         markup=False,
     )
@@ -79,7 +77,7 @@ def print_record(record: StudyRecord, console: Console | None = None) -> None:
     _print_failures(record, console)
 
 
-def print_best(record: StudyRecord) -> None:
+def print_best(record: StudyOverview) -> None:
     """Print the best trial of a study that has one, and the model that it gives."""
     best = record.best
     assert best is not None
@@ -109,12 +107,12 @@ def print_best(record: StudyRecord) -> None:
         typer.echo(replayed.sentence)
 
 
-def _test_result(record: StudyRecord, metrics: Mapping[str, float]) -> str:
+def _test_result(record: StudyFacts, metrics: Mapping[str, float]) -> str:
     tested = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
     return f"test result of {record.tested_model}: {tested} (test data {record.looked_at})"
 
 
-def _print_requests(record: StudyRecord, console: Console) -> None:
+def _print_requests(record: StudyFacts, console: Console) -> None:
     """Those that were refused, and those that wait for a coordinator."""
     for request in record.requests:
         what = f"{request.kind} {', '.join(f'{name}={value}' for name, value in request.data.items())}"
@@ -126,7 +124,7 @@ def _print_requests(record: StudyRecord, console: Console) -> None:
             console.print(Text(f"waiting: {asked}", style="yellow"))
 
 
-def _print_files(record: StudyRecord, console: Console) -> None:
+def _print_files(record: StudyFacts, console: Console) -> None:
     """Where the files are that the study's code wrote, if there are any on this machine."""
     if record.best is None or record.best.model_path is None:
         return
@@ -139,16 +137,14 @@ def _print_files(record: StudyRecord, console: Console) -> None:
         console.print(f"files that the study's code wrote in {numbers}: {trials}/{pattern}", markup=False)
 
 
-def _print_top(record: StudyRecord, console: Console) -> None:
-    trials, objective = record.trials.set_index("number", drop=False), record.spec.objective
-    places = places_of(record)[:_TOP]
-    if not places:
+def _print_top(record: StudyOverview, console: Console) -> None:
+    objective = record.spec.objective
+    if not record.top:
         return
-    names = [name for name, _, _ in record.spec.space.flat()]
-    rows = []
-    for _, trial in trials.loc[[place.number for place in places]].iterrows():
-        params = params_text({name: trial[f"params_{name}"] for name in names})
-        rows.append((str(trial["number"]), f"{trial['value']:.4f}", str(trial["epochs"]), trial["state"], params))
+    rows = [
+        (str(trial.number), f"{trial.value:.4f}", str(trial.epochs), trial.state, params_text(trial.params))
+        for trial in record.top
+    ]
     first = ", complete trials first" if objective.epoch == "last" else ""
     console.print(Text(f"best trials by {objective.metric} ({objective.better}{first})", style="italic"))
     if record.best is not None and record.best.seen_words(objective):
@@ -156,17 +152,20 @@ def _print_top(record: StudyRecord, console: Console) -> None:
     print_table(console, ("trial", objective.metric, "epochs", "state", "params"), rows, folded=(4,))
 
 
-def _print_failures(record: StudyRecord, console: Console) -> None:
-    groups = failure_groups(record)
-    if groups:
-        console.print(Text("failures", style="bold red"))
+def _print_failures(record: StudyOverview, console: Console) -> None:
+    groups = overview_groups(record)
+    if not groups:
+        return
+    console.print(Text("failures", style="bold red"))
     for group in groups:
-        numbers = ", ".join(map(str, group.trials[:8]))
-        more = ", …" if len(group.trials) > 8 else ""
-        which = f"{'trial' if len(group.trials) == 1 else 'trials'} {numbers}{more}"
-        console.print(Text(f"  {len(group.trials)} × {group.words}  ({which})"))
+        numbers = ", ".join(str(number) for number in group.trials[:_FAILED_TRIALS])
+        more = ", …" if group.count > _FAILED_TRIALS else ""
+        which = f"{'trial' if group.count == 1 else 'trials'} {numbers}{more}"
+        console.print(Text(f"  {group.count} × {group.words}  ({which})"))
         if group.advice is not None:
             console.print(Text(f"    {group.advice}", style="yellow"))
+    if record.other_failures:
+        console.print(Text(f"  {record.other_failures} more, with other messages"))
 
 
 def print_params_by_epoch(found: ParamsByEpoch, console: Console | None = None) -> None:

@@ -74,7 +74,7 @@ def say_end(store: Store, name: str, outcome: StudyOutcome, again: str, *, done_
         again: the command that continues it.
         done_before: it had finished before this command, which has trained nothing.
     """
-    record = patiently(lambda: store.record(name))
+    overview = patiently(lambda: store.overview(name))
     if outcome.state == "failed":
         typer.echo(f"bandstand: study {name!r} failed: {outcome.reason}", err=True)
         typer.echo(f"`bandstand show {shlex.quote(name)}` lists the failures", err=True)
@@ -82,10 +82,11 @@ def say_end(store: Store, name: str, outcome: StudyOutcome, again: str, *, done_
     if outcome.state == "stopped":
         typer.echo(f"stopped; {again} continues where it stopped")
         return 0
+    record = patiently(lambda: store.record(name))
     DashboardNotes(store.database.url).put(name, [*answer_from(record), *remark_for_optuna(record)])
-    print_best(record)
+    print_best(overview)
     if done_before:
-        ended = "" if record.ended_at is None else f" on {record.ended_at.astimezone():%Y-%m-%d at %H:%M}"
+        ended = "" if overview.ended_at is None else f" on {overview.ended_at.astimezone():%Y-%m-%d at %H:%M}"
         typer.echo(f"this study finished{ended}, so nothing was trained; to train anew, give the study a new name")
     typer.echo(f"`bandstand report {shlex.quote(name)} -o report.html` writes the report")
     return 0

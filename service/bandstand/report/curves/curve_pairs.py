@@ -5,7 +5,7 @@ Knows frames of measurements and the names of metrics. Must not know how a pair 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,12 +14,14 @@ import pandas as pd
 
 from bandstand.report.curves.diagnosis import Diagnosis, Logged, Reference, diagnose
 from bandstand.report.curves.diagnosis_rules import Rules
+from bandstand.report.drawing.sampling import sample_evenly
 from bandstand.report.records.lineage_layout import best_path, read_members
 from bandstand.store.records import StudyRecord
 from bandstand.trials.events import FINAL_STATES
 
-__all__ = ["CurvePair", "metric_names", "read_pairs"]
+__all__ = ["MAX_TRIALS", "CurvePair", "metric_names", "read_pairs"]
 
+MAX_TRIALS = 2_000
 Rows = np.ndarray[tuple[int, ...], np.dtype[np.int_]]
 START_QUANTILE = 0.25
 """Not the median: with high learning rates many trials begin with an outburst."""
@@ -41,14 +43,19 @@ def metric_names(metric: str) -> tuple[str, str]:
     return (metric.removeprefix("val_"), metric) if metric.startswith("val_") else (metric, f"val_{metric}")
 
 
-@lru_cache(maxsize=2)  # two figures of a page ask for it
 def read_pairs(record: StudyRecord, rules: Rules | None = None) -> Mapping[int, CurvePair]:
-    """Trial -> its curves, of every trial that ended and measured anything.
+    """Trial -> its curves, of the trials that ended and measured anything.
 
+    Of more than `MAX_TRIALS` it is an even sample of them, and the best one: to judge a curve takes time.
     All are judged by the same references: the lower quartile of the study's first training values, and its best values.
     Where the objective is not the loss, both are judged together. A trial that went on from another's checkpoint has
     the curves of its lineage, from fresh weights on.
     """
+    return _pairs_of(record, rules)
+
+
+@lru_cache(maxsize=2)  # two figures of a page ask for it, and a left-out argument would be another key
+def _pairs_of(record: StudyRecord, rules: Rules | None) -> Mapping[int, CurvePair]:
     train, validation = metric_names(record.spec.objective.metric)
     measured = record.measurements
     if validation not in measured.columns or measured.empty:
@@ -67,7 +74,8 @@ def read_pairs(record: StudyRecord, rules: Rules | None = None) -> Mapping[int, 
     stops = [*starts[1:], len(owners)]
     rows = {int(owners[start]): np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)}
     pairs = {}
-    for trial, here in _along_lineages(record, rows, epochs).items():
+    chosen = set(sample_evenly(list(rows), MAX_TRIALS)) | ({record.best.number} if record.best else set())
+    for trial, here in _along_lineages(record, rows, epochs, chosen).items():
         own = tuple(int(epoch) for epoch in epochs[here])
         found = diagnose(own, _part(objective, here), _part(loss, here), rules=rules)
         training = None if objective is None else tuple(np.asarray(objective.train)[here].tolist())
@@ -89,13 +97,15 @@ def _part(logged: Logged | None, rows: Rows) -> Logged | None:
     return logged._replace(train=np.asarray(logged.train)[rows], validation=np.asarray(logged.validation)[rows])
 
 
-def _along_lineages(record: StudyRecord, rows: dict[int, Rows], epochs: Rows) -> dict[int, Rows]:
-    """The rows of each trial, those of its ancestors before them."""
+def _along_lineages(
+    record: StudyRecord, rows: dict[int, Rows], epochs: Rows, chosen: Collection[int]
+) -> dict[int, Rows]:
+    """The rows of each chosen trial, those of its ancestors before them."""
     if not record.trials["parent"].notna().any():
-        return rows
+        return {trial: here for trial, here in rows.items() if trial in chosen}
     members = {member.trial: member for member in read_members(record)}
     joined = {}
-    for trial in rows:
+    for trial in (trial for trial in rows if trial in chosen):
         parts = [
             rows[step.trial][(epochs[rows[step.trial]] >= step.first) & (epochs[rows[step.trial]] <= step.last)]
             for step in best_path(members, trial, members[trial].last)

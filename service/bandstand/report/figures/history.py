@@ -69,10 +69,10 @@ def _metric(record: StudyRecord) -> str:
 
 def _points(record: StudyRecord, ended: pd.DataFrame) -> list[TrialPoint]:
     ordered = ordered_measurements(record)
-    last = {int(trial): int(spent) for spent, trial in ordered["trial"].items()}  # type: ignore[call-overload]
-    measured_at = pd.to_datetime(ordered["created_at"], utc=True)
+    last = dict(zip(ordered["trial"].tolist(), ordered.index.tolist(), strict=True))
+    measured_at, ended_at = (_moments(column) for column in (ordered["created_at"], ended["ended_at"]))
     # A trial that never finished an epoch is placed by the clock.
-    by_clock = np.searchsorted(measured_at.to_numpy(), pd.to_datetime(ended["ended_at"], utc=True).to_numpy(), "right")
+    by_clock = np.searchsorted(measured_at, ended_at, "right")
     rows = zip(ended["number"], ended["state"], ended["value"], ended["epochs"], ended["reason"], by_clock, strict=True)
     return [
         TrialPoint(
@@ -85,6 +85,11 @@ def _points(record: StudyRecord, ended: pd.DataFrame) -> list[TrialPoint]:
         )
         for trial, state, value, epochs, reason, clock in rows
     ]
+
+
+def _moments(column: pd.Series[Any]) -> np.ndarray[tuple[int, ...], np.dtype[np.datetime64]]:
+    """Times in UTC; with a time zone, each would become an object."""
+    return pd.to_datetime(column, utc=True).dt.tz_localize(None).to_numpy("datetime64[us]")
 
 
 def history_figure(data: HistoryData) -> go.Figure:

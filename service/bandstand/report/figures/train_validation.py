@@ -10,13 +10,14 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from bandstand.problem.objective import Objective
-from bandstand.report.curves.curve_pairs import CurvePair, metric_names, read_pairs
+from bandstand.report.curves.curve_pairs import MAX_TRIALS, CurvePair, metric_names, read_pairs
 from bandstand.report.curves.diagnosis_rules import ADVICE, Kind, Rules
 from bandstand.report.drawing.axes import Bounds, epoch_axis, objective_axis
 from bandstand.report.drawing.drawing import Drawing, Table
 from bandstand.report.drawing.style import BEST_COLOR, STUDY_COLORS, make_figure
 from bandstand.report.text import and_list, counted, label, measured
 from bandstand.store.records import StudyRecord
+from bandstand.trials.events import FINAL_STATES
 
 __all__ = ["PairData", "draw", "train_validation_data", "train_validation_figure"]
 
@@ -32,6 +33,7 @@ class PairData(NamedTuple):
     is_best: bool  # whether the pair is of the study's best trial
     best_epoch: int | None  # the epoch whose value is the trial's result
     counts: tuple[tuple[Kind, tuple[int, ...]], ...]  # trials of each kind that occurs, the most frequent first
+    available: int  # ended trials with curves; more than were counted where those are a sample
 
 
 def train_validation_data(record: StudyRecord, rules: Rules | None = None) -> PairData | str:
@@ -56,7 +58,16 @@ def train_validation_data(record: StudyRecord, rules: Rules | None = None) -> Pa
         is_best,
         record.best.epoch if record.best and is_best else None,
         tuple((kind, tuple(groups[kind])) for kind in sorted(groups, key=lambda kind: (-len(groups[kind]), kind))),
+        _available(record, len(pairs)),
     )
+
+
+def _available(record: StudyRecord, diagnosed: int) -> int:
+    if diagnosed < MAX_TRIALS:
+        return diagnosed
+    trials = record.trials
+    ended = trials.loc[trials["state"].isin(FINAL_STATES), "number"]
+    return int(ended.isin(record.measurements["trial"]).sum())
 
 
 def train_validation_figure(data: PairData) -> go.Figure:
@@ -147,7 +158,8 @@ def _caption(data: PairData) -> str:
         pair.diagnosis.reason,
         "The dotted line marks that epoch." if pair.diagnosis.epoch is not None else "",
         "The curves are those of its whole lineage." if data.is_child else "",
-        f"The table counts {counted(sum(kinds.values()), 'ended trial')} by the same rules. If the curves are too "
-        "noisy for a safe diagnosis, the diagnosis is not clear.",
+        f"The table counts {counted(sum(kinds.values()), 'ended trial')} by the same rules.",
+        f"These are an even sample of {data.available:,}." if sum(kinds.values()) < data.available else "",
+        "If the curves are too noisy for a safe diagnosis, the diagnosis is not clear.",
     ]
     return " ".join(word for word in words if word)

@@ -5,7 +5,7 @@ Knows a study's record. Must not know pages or terminals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ import numpy as np
 
 from bandstand.report.records.params import params_by_trial
 from bandstand.report.text import value_text
-from bandstand.store.records import StudyRecord
+from bandstand.store.records import StudyOverview, StudyRecord
+from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import TrialState
 from bandstand.trials.failure_kinds import FAILURE_KINDS, REMEDIES
 from bandstand_spaces import Categorical, Parameter
 
-__all__ = ["FailureGroup", "failure_groups"]
+__all__ = ["FailureGroup", "failure_groups", "overview_groups"]
 
 _TELLING = 0.8
 """The share of pairs of a failed and a sound trial that a parameter must put in order, so that it is named."""
@@ -33,7 +34,9 @@ class FailureGroup:
     """Of the first of them."""
     same_message: bool
     """Whether all of them have it."""
+    count: int
     trials: tuple[int, ...]
+    """Of a large study's overview only the first of them."""
     advice: str | None
     """What can be done; None where the message is all that is known."""
 
@@ -58,12 +61,28 @@ def failure_groups(record: StudyRecord) -> list[FailureGroup]:
             reason=reason,
             message=members[0][1],
             same_message=len({text for _, text in members}) == 1,
+            count=len(members),
             trials=tuple(trial for trial, _ in members),
             advice=_advice_on(record, reason, [trial for trial, _ in members]),
         )
         for (reason, _), members in groups.items()
     ]
-    return sorted(found, key=lambda group: (-len(group.trials), group.trials))
+    return sorted(found, key=lambda group: (-group.count, group.trials))
+
+
+def overview_groups(overview: StudyOverview) -> list[FailureGroup]:
+    """The same from a study's overview, with advice from the params of a few hundred trials."""
+    return [
+        FailureGroup(
+            reason=failure.reason,
+            message=failure.message,
+            same_message=failure.same_message,
+            count=failure.count,
+            trials=tuple(failure.trials),
+            advice=_advice(overview.spec, failure.reason, failure.failed_params, failure.sound_params),
+        )
+        for failure in overview.failures
+    ]
 
 
 def _advice_on(record: StudyRecord, reason: str, failed: list[int]) -> str | None:
@@ -75,17 +94,25 @@ def _advice_on(record: StudyRecord, reason: str, failed: list[int]) -> str | Non
         for trial in trials.loc[(trials["reason"] != reason) & (trials["epochs"] > 0), "number"]
         if int(trial) in params
     ]
-    where = _telling_parameter(record, [params[trial] for trial in failed], [params[trial] for trial in sound])
+    return _advice(record.spec, reason, [params[trial] for trial in failed], [params[trial] for trial in sound])
+
+
+def _advice(
+    spec: StudySpec, reason: str, failed: Sequence[Mapping[str, Any]], sound: Sequence[Mapping[str, Any]]
+) -> str | None:
+    if reason not in REMEDIES:
+        return None
+    where = _telling_parameter(spec, failed, sound)
     remedy = f"{REMEDIES[reason][:1].upper()}{REMEDIES[reason][1:]}."
     return f"{where} {remedy}" if where else remedy
 
 
 def _telling_parameter(
-    record: StudyRecord, failed: list[Mapping[str, Any]], sound: list[Mapping[str, Any]]
+    spec: StudySpec, failed: Sequence[Mapping[str, Any]], sound: Sequence[Mapping[str, Any]]
 ) -> str | None:
     """A sentence on the parameter that tells failed trials from others best; None where none does."""
     best: tuple[float, str] | None = None
-    for name, parameter, _ in record.spec.space.flat():
+    for name, parameter, _ in spec.space.flat():
         bad = [params[name] for params in failed if name in params]
         good = [params[name] for params in sound if name in params]
         if len(bad) < len(failed) or not good:

@@ -6,7 +6,9 @@ back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from bandstand.store.records import StudyRecord
 from bandstand_spaces import Categorical, Int, Parameter, Value
@@ -14,15 +16,23 @@ from bandstand_spaces import Categorical, Int, Parameter, Value
 __all__ = ["condition_text", "params_by_trial"]
 
 
-def params_by_trial(record: StudyRecord) -> dict[int, dict[str, Value]]:
-    """Trial number -> its params; only those that were active, in the space's order."""
-    import pandas as pd
+_TOLD: WeakKeyDictionary[StudyRecord, dict[int, dict[str, Value]]] = WeakKeyDictionary()
 
+
+def params_by_trial(record: StudyRecord) -> Mapping[int, Mapping[str, Value]]:
+    """Trial number -> its params; only those that were active, in the space's order. Several figures ask for them."""
+    if record not in _TOLD:
+        _TOLD[record] = _params_of(record)
+    return _TOLD[record]
+
+
+def _params_of(record: StudyRecord) -> dict[int, dict[str, Value]]:
     numbers = [int(number) for number in record.trials["number"]]
     params: dict[int, dict[str, Value]] = {number: {} for number in numbers}
     for name, parameter, _ in record.spec.space.flat():
-        for number, raw in zip(numbers, record.trials[f"params_{name}"], strict=True):
-            if not pd.isna(raw):
+        column = record.trials[f"params_{name}"]
+        for number, raw, missing in zip(numbers, column.tolist(), column.isna(), strict=True):
+            if not missing:
                 params[number][name] = _value_from(parameter, raw)
     return params
 

@@ -90,8 +90,8 @@ def separate_optuna_rows(connection: Connection, theirs: str) -> None:
 
 def drop_optuna_policies(connection: Connection) -> None:
     """Take the rules off Optuna's tables, whose columns Optuna could not change otherwise; rows stay out of reach."""
-    for table, theirs in connection.execute(_WITH_POLICY, {"policy": _POLICY}).all():
-        connection.execute(sa.text(f"DROP POLICY {_POLICY} ON {theirs}.{table}"))
+    for row in connection.execute(_WITH_POLICY, {"policy": _POLICY}).all():
+        connection.execute(sa.text(f"DROP POLICY {_POLICY} ON {row.schema}.{row.name}"))
 
 
 def restore_optuna_policies(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from bandstand.errors import StudyNotFoundError
 from bandstand.store import tables
+from bandstand.store.reading.columns import Column, read_columns
 from bandstand.store.reading.replays import read_replays
 from bandstand.store.reading.study_list import Stamp, read_stamps
 from bandstand.store.records import EndedTrial, RunningTrial, StudyProgress, StudyRecord
@@ -29,7 +30,7 @@ from bandstand.trials.events import Combined, TrialState
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_ended", "read_progress", "read_record", "read_test_metrics"]
+__all__ = ["read_ended", "read_facts", "read_progress", "read_record", "read_test_metrics"]
 
 Row = sa.Row[Any]
 _STUDY = sa.bindparam("study", type_=sa.BigInteger)
@@ -102,32 +103,40 @@ def read_ended(connection: Connection, row: Row, after: int) -> list[EndedTrial]
 
 def read_record(connection: Connection, row: Row) -> StudyRecord:
     """All of the study in `row`."""
-    spec = StudySpec.model_validate(row.spec)
+    facts = read_facts(connection, row)
     measurements = _measurements(connection, row.id)
-    best = read_best(connection, row, spec)
     return StudyRecord(
-        spec=spec,
-        budget=read_budget(connection, row.id, spec),
-        state=_stamp(connection, row).state,
-        reason=row.reason,
-        created_at=row.created_at,
-        ended_at=row.ended_at,
-        wall_seconds=row.wall_seconds,
-        gpu_seconds=row.gpu_seconds,
-        best=best,
-        model_trial=row.model_trial,
-        test_metrics=read_test_metrics(row),
-        test_looks=row.test_looks,
-        requests=read_requests(connection, row.id),
-        environment=dict(row.environment or {}),
-        notices=_notices(connection, row.id),
-        combined=_combined(connection, row.id, best),
-        replays=read_replays(connection, row),
-        trials=_trials(connection, row.id, spec, measurements),
+        **facts,
+        trials=_trials(connection, row.id, facts["spec"], measurements),
         measurements=measurements,
         attempts=_frame(connection, tables.attempt, row.id, ["trial", "attempt"]).drop(columns="study_id"),
         runs=_runs(connection, row.id),
     )
+
+
+def read_facts(connection: Connection, row: Row) -> dict[str, Any]:
+    """The fields of `StudyFacts` of the study in `row`."""
+    spec = StudySpec.model_validate(row.spec)
+    best = read_best(connection, row, spec)
+    return {
+        "spec": spec,
+        "budget": read_budget(connection, row.id, spec),
+        "state": _stamp(connection, row).state,
+        "reason": row.reason,
+        "created_at": row.created_at,
+        "ended_at": row.ended_at,
+        "wall_seconds": row.wall_seconds,
+        "gpu_seconds": row.gpu_seconds,
+        "best": best,
+        "model_trial": row.model_trial,
+        "test_metrics": read_test_metrics(row),
+        "test_looks": row.test_looks,
+        "requests": read_requests(connection, row.id),
+        "environment": dict(row.environment or {}),
+        "notices": _notices(connection, row.id),
+        "combined": _combined(connection, row.id, best),
+        "replays": read_replays(connection, row),
+    }
 
 
 def _runs(connection: Connection, study_id: int) -> tuple[tuple[datetime, datetime], ...]:
@@ -224,13 +233,34 @@ def _frame(connection: Connection, table: sa.Table, study_id: int, order: list[s
 def _measurements(connection: Connection, study_id: int) -> pd.DataFrame:
     import pandas as pd
 
-    frame = _frame(connection, tables.measurement, study_id, ["trial", "epoch"])
-    logs = pd.DataFrame(
-        [{name: float(value) for name, value in metrics.items()} for metrics in frame["metrics"]], index=frame.index
+    measured = tables.measurement.c
+    columns = {
+        "trial": Column(measured.trial, "integer"),
+        "epoch": Column(measured.epoch, "integer"),
+        "value": Column(measured.value, "double"),
+        "seconds": Column(measured.seconds, "double"),
+        "learning_rate": Column(measured.learning_rate, "double"),
+        "attempt": Column(measured.attempt, "integer"),
+        "created_at": Column(measured.created_at, "time"),
+    }
+    keys = connection.execute(_logged_keys_query(), {"study": study_id}).scalars()
+    logs = {key: Column(measured.metrics[key].as_string(), "double") for key in keys if key not in columns}
+    found = read_columns(connection, sa.select().where(measured.study_id == study_id), columns | logs)
+    frame = pd.DataFrame(found).sort_values(["trial", "epoch"], ignore_index=True)
+    whole = ["trial", "epoch", "attempt"]
+    return frame.astype(dict.fromkeys(whole, "int64")).assign(created_at=frame["created_at"].dt.tz_localize("UTC"))
+
+
+@cache
+def _logged_keys_query() -> sa.Select[Any]:
+    """The keys of all epochs' logs, in the order in which JSONB keeps them."""
+    measured = tables.measurement.c
+    key = sa.func.jsonb_object_keys(measured.metrics).table_valued("key").render_derived()
+    logged = (
+        sa.select(key.c.key).select_from(tables.measurement).join(key, sa.true()).where(measured.study_id == _STUDY)
     )
-    ours = ["trial", "epoch", "value", "seconds", "learning_rate", "attempt", "created_at"]
-    logs = logs.drop(columns=[name for name in ours if name in logs.columns])
-    return pd.concat([frame[ours], logs], axis=1)
+    keys = logged.distinct().subquery()
+    return sa.select(keys.c.key).order_by(sa.func.octet_length(keys.c.key), keys.c.key.collate("C"))
 
 
 def _trials(connection: Connection, study_id: int, spec: StudySpec, measurements: pd.DataFrame) -> pd.DataFrame:

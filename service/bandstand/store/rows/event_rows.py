@@ -164,12 +164,10 @@ def event_from(kind: str, data: Mapping[str, Any]) -> Event:
         fields["action"] = Action(fields["action"])
     elif kind == "ended":
         fields["state"] = TrialState(fields["state"])
-    return EVENTS[kind](**{name: _none_for_none(kind, name, value) for name, value in fields.items()})
-
-
-def _none_for_none(kind: str, name: str, value: Any) -> Any:
-    """Databases of before hold an empty text where an event says nothing."""
-    return None if value == "" and name in _MAY_BE_MISSING[kind] else value
+    for name in _MAY_BE_MISSING[kind]:
+        if fields.get(name) == "":  # databases of before hold an empty text where an event says nothing
+            fields[name] = None
+    return EVENTS[kind](**fields)
 
 
 def measured_from(row: Mapping[str, Any]) -> Measured:

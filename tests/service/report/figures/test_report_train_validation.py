@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
+from bandstand.report.curves import curve_pairs
 from bandstand.report.curves.curve_pairs import metric_names, read_pairs
 from bandstand.report.curves.diagnosis import Kind
 from bandstand.report.drawing.drawing import Drawing
+from bandstand.report.figures import learning_curves, train_validation
 from bandstand.report.figures.train_validation import draw, train_validation_data
 
 FALL = (2.3 * np.exp(-0.5 * np.arange(16))).tolist()
@@ -65,6 +67,32 @@ def test_a_child_of_another_trial_is_judged_by_the_curves_of_its_lineage(make_re
     assert pairs[1].epochs == tuple(range(1, 17))
     assert pairs[1].validation == tuple(FALL)
     assert pairs[1].diagnosis.kind == Kind.WELL_FIT
+
+
+def test_of_many_trials_a_sample_is_diagnosed_with_the_best_among_them_and_the_caption_says_so(
+    make_record, run, monkeypatch
+):
+    for module in (curve_pairs, train_validation):
+        monkeypatch.setattr(module, "MAX_TRIALS", 5)
+    better = [value / 2 for value in FALL]
+    record = make_record([run(better if number == 7 else FALL, train=FALL) for number in range(20)])
+    assert list(read_pairs(record)) == [0, 5, 7, 10, 14, 19]
+    caption = draw(record).caption
+    assert "The table counts 6 ended trials by the same rules. These are an even sample of 20." in caption
+
+
+def test_of_few_trials_all_are_diagnosed_and_nothing_is_said_of_a_sample(make_record, run):
+    assert "sample" not in draw(make_record([run(FALL, train=FALL) for _ in range(20)])).caption
+
+
+def test_the_two_figures_of_curves_diagnose_each_trial_once(make_record, run, monkeypatch):
+    judged = []
+    known = curve_pairs.diagnose
+    monkeypatch.setattr(curve_pairs, "diagnose", lambda *given, **more: judged.append(1) or known(*given, **more))
+    record = make_record([run(FALL, train=FALL) for _ in range(6)])
+    draw(record)
+    learning_curves.draw(record)
+    assert len(judged) == 6
 
 
 def test_a_metric_to_maximize_is_diagnosed_by_its_own_names(make_record, make_spec, run):

@@ -4,7 +4,7 @@ from operator import attrgetter
 
 from bandstand.search.protocol import StaleAttemptError
 from bandstand.search.search import Search
-from tests.service.search.harness.stored_events import read_back
+from tests.service.search.harness.stored_events import as_replayed, read_back
 
 __all__ = ["Lockstep"]
 
@@ -42,7 +42,7 @@ class Lockstep:
     def split(self):
         """Restore one more from the events so far; the oldest copies go."""
         batch = enumerate(self._not_stored, start=len(self._stored) + 1)
-        self._stored += read_back(batch, self.history)
+        self._stored += as_replayed(read_back(batch, self.history))
         self._not_stored = []
         copies = [*self._members[1:], Search.restore(self._spec, self._stored)]
         self._members = [self._members[0], *copies[-self._keep :]]

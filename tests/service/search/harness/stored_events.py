@@ -2,10 +2,12 @@
 
 import json
 
+from bandstand.store.reading.event_log import replayed
 from bandstand.store.rows.event_rows import event_from, measured_from, rows_from
+from bandstand.trials.events import Measured
 from bandstand.trials.history import History
 
-__all__ = ["read_back", "through_the_rows"]
+__all__ = ["as_replayed", "read_back", "through_the_rows"]
 
 
 def through_the_rows(spec, events):
@@ -28,3 +30,8 @@ def read_back(batch, history):
 
 def _through_json(data):
     return json.loads(json.dumps(data, allow_nan=False))
+
+
+def as_replayed(events):
+    """Events as a coordinator is given them that takes up a study: with what decisions depend on, and no more."""
+    return [replayed(event) if isinstance(event, Measured) else event for event in events]

@@ -16,6 +16,7 @@ from bandstand.api.pages.content.chart import Chart, make_chart, read_best_so_fa
 from bandstand.api.pages.content.listing import read_entry_state
 from bandstand.api.pages.words import plain_text
 from bandstand.errors import StudyNotFoundError
+from bandstand.optuna_dashboard.large_studies import cost_words
 from bandstand.running.progress_table import budget_spent, budget_used
 from bandstand.store import tables
 from bandstand.store.accounts import Role, TokenRecord
@@ -75,6 +76,11 @@ class StudyOnPage:
     def trials(self) -> int:
         """In whatever state."""
         return sum(self.progress.counts.values())
+
+    @property
+    def dashboard_cost(self) -> str | None:
+        """What a look at it in Optuna Dashboard costs; None where it is not worth a word."""
+        return cost_words(self.trials)
 
     @property
     def has_ended(self) -> bool:
