@@ -57,9 +57,10 @@ def url(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def move(url: str, revision: str) -> None:
+    ((current,),) = execute(url, "SELECT version_num FROM bandstand_store.alembic_version")
     engine = connecting.connect(url, any_schema=True)
     with engine.begin() as connection:
-        change = command.downgrade if revision == "0007" else command.upgrade
+        change = command.downgrade if revision < current else command.upgrade  # "head" comes after all numbers
         change(connecting._alembic_config(connection), revision)
     engine.dispose()
 
@@ -110,13 +111,12 @@ def test_a_users_own_modules_keep_their_names(url: str, reference: str) -> None:
 
 
 def test_a_study_from_before_goes_on_without_learning_from_failures(url: str) -> None:
-    insert(url, SPEC)
+    insert(url, json.dumps(json.loads(SPEC)))
+    before = stored(url)
     move(url, "head")
-    (text,) = stored(url)
-    assert text == renamed(SPEC)[:-1] + ', "avoid_failures": null}'
-    assert json.loads(text)["avoid_failures"] is None
+    assert stored(url) == [renamed(before[0])[:-1] + ', "avoid_failures": null}']
     move(url, "0007")
-    assert stored(url) == [SPEC]
+    assert stored(url) == before
 
 
 def test_what_optuna_says_of_a_study_is_renamed(url: str) -> None:
