@@ -24,4 +24,6 @@ def _change(changed) -> None:  # type: ignore[no-untyped-def]
     # Not JSONB: the order of a space's parameters is part of it.
     table = sa.table("study", sa.column("id", sa.BigInteger), sa.column("spec", sa.JSON), schema=SCHEMA)
     for row in connection.execute(sa.select(table)).all():
-        connection.execute(sa.update(table).where(table.c.id == row.id).values(spec=changed(row.spec)))
+        spec = changed(row.spec)
+        if spec != row.spec:
+            connection.execute(sa.update(table).where(table.c.id == row.id).values(spec=spec))
