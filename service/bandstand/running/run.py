@@ -20,7 +20,7 @@ from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, St
 from bandstand.running.patient_display import PatientDisplay
 from bandstand.running.workers_process import WorkersProcess
 from bandstand.store.patience import patiently
-from bandstand.store.records import StudyFacts
+from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.find_study import default_code_path
 from bandstand.study.study_spec import StudySpec, study_spec_from
@@ -58,8 +58,8 @@ class StudyResult:
     test_metrics: dict[str, float] | None
     """Metrics of that model on the test data by name; None without test data, or if the study is not finished."""
     trials: pd.DataFrame = field(repr=False)
-    """One row for each trial, with the columns of `StudyFacts.trials`."""
-    record: StudyFacts = field(repr=False)
+    """One row for each trial, with the columns of `StudyRecord.trials`."""
+    record: StudyRecord = field(repr=False)
     """All that is known of the study."""
 
 
@@ -134,10 +134,10 @@ def _result(store: Store, name: str, outcome: StudyOutcome | None) -> StudyResul
         raise ServiceError(f"study {name!r} was stopped before it started, because its workers were told to end")
     if outcome.state == "failed":
         raise StudyFailedError(f"study {name!r} failed: {outcome.reason}")
-    return result_from(patiently(lambda: store.overview(name)))
+    return result_from(patiently(lambda: store.record(name)))
 
 
-def result_from(record: StudyFacts) -> StudyResult:
+def result_from(record: StudyRecord) -> StudyResult:
     """The result that a record holds."""
     best = record.best
     return StudyResult(

@@ -109,7 +109,7 @@ def _measured_rates(record: StudyRecord, path: Sequence[Step]) -> tuple[tuple[in
     return tuple((epoch, float(rate)) for epoch, rate in rates if rate is not None and not pd.isna(rate) and rate > 0)
 
 
-def _change(params: dict[int, dict[str, Any]], path: Sequence[Step], index: int) -> str:
+def _change(params: Mapping[int, Mapping[str, Any]], path: Sequence[Step], index: int) -> str:
     own = params[path[index].trial]
     before = params[path[index - 1].trial] if index else {}
     told = [f"{name} {value_text(value)}" for name, value in own.items() if before.get(name) != value]

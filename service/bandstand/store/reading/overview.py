@@ -41,10 +41,10 @@ def read_overview(connection: Connection, row: sa.Row[Any]) -> StudyOverview:
         epochs=int(sum(each.epochs for each in states)),
         top=_top(connection, row.id, facts["spec"]),
         failures=sorted(
-            (Failure(message=each.message, count=each.count, trials=each.numbers) for each in failures),
+            (Failure(message=each.message, count=each.failed, trials=each.numbers) for each in failures),
             key=lambda failure: failure.message,
         ),
-        other_failures=failed - sum(each.count for each in failures),
+        other_failures=failed - sum(each.failed for each in failures),
         best_ancestors=[each.number for each in ancestors],
     )
 
@@ -87,7 +87,7 @@ def _states_query() -> sa.Select[Any]:
 def _failures_query() -> sa.Select[Any]:
     """The most frequent messages, each with the first trials that have it."""
     trial = tables.trial.c
-    count = sa.func.count().label("count")
+    count = sa.func.count().label("failed")
     numbers = sa.type_coerce(
         sa.func.array_agg(sa.dialects.postgresql.aggregate_order_by(trial.number, trial.number)), sa.ARRAY(sa.Integer)
     )
