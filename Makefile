@@ -6,7 +6,7 @@ LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 PATHS := service search_spaces workers tests docs deploy
 
-.PHONY: help demo test test-slow test-lowest check docs reference format lock release oracle bench bench-peers clean
+.PHONY: help demo test test-slow test-lowest check docs reference format lock release oracle faults mutants bench bench-peers clean
 
 help:
 	@echo "make demo      tune a small model on real digits, compare with random search, write a report"
@@ -17,6 +17,8 @@ help:
 	@echo "make docs      the documentation as a site that opens without a network: build/site/index.html"
 	@echo "make reference write docs/reference anew from the code"
 	@echo "make oracle    500 random Keras programs a backend, as trials and by plain fit: the numbers must be the same; an hour each"
+	@echo "make faults    a storm: kills the processes of real studies and audits what came of them; hours (KILLS=500)"
+	@echo "make mutants   changes the decisions of the core, one at a time, and says which no test notices; half an hour"
 	@echo "make bench     quick benchmarks: ratios, not timed tests"
 	@echo "make bench-peers  all benchmarks, against Optuna, Ray Tune and KerasTuner; takes hours"
 	@echo "make format    let ruff rewrite the code"
@@ -73,6 +75,13 @@ release: $(VENV)/.dev
 oracle: $(VENV)/.dev
 	@for backend in tensorflow jax; do \
 	  $(BIN)/python -m tests.oracle --backend $$backend || failed=1; done; exit $${failed:-0}
+
+KILLS ?= 500
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.faults --kills $(KILLS)
+
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutation
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

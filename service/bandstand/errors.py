@@ -7,6 +7,7 @@
           ComparisonNotFoundError
           StudyNameTakenError
           DatabaseVersionError
+          DatabaseRightsError
           MissingExtraError
           NotLoggedInError
           NotAllowedError
@@ -47,6 +48,7 @@ __all__ = [
     "BandstandError",
     "ClusterUnreachableError",
     "ComparisonNotFoundError",
+    "DatabaseRightsError",
     "DatabaseUnreachableError",
     "DatabaseVersionError",
     "ForeignWriteError",
@@ -124,6 +126,10 @@ class StudyNameTakenError(InputError):
 
 class DatabaseVersionError(InputError):
     """The version of the database or of its schema does not fit this version of Bandstand."""
+
+
+class DatabaseRightsError(InputError):
+    """The login may not do in the database what Bandstand has to do, or the database takes no writes."""
 
 
 class MissingExtraError(InputError, ModuleNotFoundError):
@@ -236,6 +242,7 @@ ANSWERS: Mapping[type[BandstandError], Answer] = MappingProxyType(
         NotLoggedInError: Answer(2, 401),
         NotAllowedError: Answer(2, 403),
         DatabaseVersionError: Answer(2, 500),  # whoever asks the server cannot mend its database
+        DatabaseRightsError: Answer(2, 500),  # likewise
         StudyFailedError: Answer(1, 422),  # a result rather than a mistake in the command
         PassingError: Answer(75, 503),  # EX_TEMPFAIL of sysexits.h
         StudyInUseError: Answer(75, 409),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from bandstand.errors import InputError
 
 __all__ = [
+    "JOB_LOGIN",
     "bandstand_home",
+    "check_port",
     "checkpoints_limit",
     "checkpoints_uri",
     "database_url",
@@ -16,6 +19,9 @@ __all__ = [
     "ray_address",
     "ray_job_server",
 ]
+
+JOB_LOGIN = "BANDSTAND_JOB_LOGIN"
+"""Variable by which a server gives a job the URL of its own database login; of no use once the job has begun."""
 
 
 def bandstand_home() -> Path:
@@ -65,6 +71,21 @@ def ray_address() -> str | None:
     return None if address == "local" else address
 
 
+def check_port(address: str, what: str) -> None:
+    """Refuse an address whose port no server can have: programs that take it connect to another one.
+
+    Args:
+        address: `host:port`, or a URL.
+        what: it is, for the message.
+
+    Raises:
+        InputError: the port is not between 1 and 65535.
+    """
+    found = re.search(r":(-?\d+)/?$", address.partition("?")[0])
+    if found and not 0 < int(found[1]) < 2**16:
+        raise InputError(f"the port in {what} must be between 1 and 65535; got {found[1]}: correct it")
+
+
 def keeps_ray_files() -> bool:
     """Whether the files of a local Ray, its logs among them, stay when its run has ended: BANDSTAND_KEEP_RAY_FILES."""
     return os.environ.get("BANDSTAND_KEEP_RAY_FILES", "") not in ("", "0")
@@ -77,6 +98,8 @@ def ray_job_server() -> str | None:
         InputError: a cluster is named, but not its job server.
     """
     address = os.environ.get("RAY_API_SERVER_ADDRESS") or None
+    if address is not None:
+        check_port(address, "RAY_API_SERVER_ADDRESS")
     if address is None and ray_address() is not None:
         raise InputError(
             f"a server needs the job server of its Ray cluster; RAY_ADDRESS is {ray_address()!r}, but "

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bandstand.errors import one_line
-from bandstand.locations import bandstand_home
+from bandstand.private_folders import home_folder
 
 __all__ = [
     "delete",
@@ -69,7 +69,7 @@ def users_folder(place: str) -> Path:
     local = place.removeprefix("file://")
     if "://" not in local:
         return Path(local) / "files"
-    return bandstand_home() / "files" / Path(*local.split("/")[-2:])
+    return home_folder("files") / Path(*local.split("/")[-2:])
 
 
 def write(content: bytes, uri: str) -> None:

@@ -9,10 +9,10 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import interventions, report_page, server, strategies
+from tests.benchmarks import failures, interventions, report_page, server, strategies
 from tests.benchmarks.measuring.results import PAGE, Section, machine_in_words, write_section
 from tests.benchmarks.scale import many_workers, ray_nodes, reading, soak
-from tests.benchmarks.scheduling import coordinator, decision_cost, decisions, simulation, store
+from tests.benchmarks.scheduling import coordinator, decision_cost, decisions, job_logins, simulation, store
 from tests.benchmarks.training import asha, fixed_work, gpu, memory, overhead, startup
 
 BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
@@ -24,11 +24,13 @@ BENCHMARKS: Mapping[str, Callable[[int, bool], Section]] = {
     "asha": asha.main,
     "smoke": functools.partial(fixed_work.main, "smoke"),
     "store": store.main,
+    "job_logins": job_logins.main,
     "coordinator": coordinator.main,
     "decision_cost": decision_cost.main,
     "decisions": decisions.main,
     "simulate": simulation.main,
     "strategies": strategies.main,
+    "failures": failures.main,
     "startup": startup.main,
     "memory": memory.main,
     "report": report_page.main,

@@ -51,8 +51,17 @@ def dump(url: str, programs: Path, folder: Path) -> Path:
 
 def restore(file: Path, url: str, programs: Path) -> None:
     """As deploy/ways.md says."""
-    command = [str(programs / "pg_restore"), "--clean", "--if-exists", "--no-owner", "--dbname", url, str(file)]
-    assert "pg_restore --clean --if-exists --no-owner --dbname" in WAYS.read_text()
+    command = [
+        str(programs / "pg_restore"),
+        "--clean",
+        "--if-exists",
+        "--no-owner",
+        "--no-privileges",
+        "--dbname",
+        url,
+        str(file),
+    ]
+    assert "pg_restore --clean --if-exists --no-owner --no-privileges --dbname" in WAYS.read_text()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -104,13 +104,24 @@ def test_training_data_is_mounted_for_reading_wherever_code_runs():
         assert template["spec"]["imagePullSecrets"] == [{"name": "registry"}]
 
 
-def test_the_head_alone_has_the_databases_url():
-    """Coordinators run beside their drivers, on the head; a trainer asks its coordinator, never the database."""
+def test_no_node_that_runs_submitted_code_has_the_databases_url():
+    """A job is given a login of its own. The example alone has no server: whoever applies it runs code of their own."""
     for name, template in PODS:
         has = any(
             one["name"] == "BANDSTAND_DATABASE_URL" for part in containers(template) for one in part.get("env", [])
         )
-        assert has is not name.endswith((" cpu", " gpu", "submitter")), name
+        assert has is ("RayCluster" not in name and not name.endswith((" cpu", " submitter"))), name
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    told = [name for name, one in services.items() if "BANDSTAND_DATABASE_URL" in one.get("environment", {})]
+    assert told == ["bandstand"]
+
+
+def test_the_databases_role_may_make_the_logins_of_jobs():
+    (database,) = [one for one in render(OVERLAYS[0]) if one["kind"] == "Cluster"]
+    owner = database["spec"]["bootstrap"]["initdb"]["owner"]
+    (role,) = database["spec"]["managed"]["roles"]
+    assert (role["name"], role["createrole"], role["login"]) == (owner, True, True)
+    assert "passwordSecret" not in role, "CloudNativePG has made the password, and keeps it"
 
 
 def test_every_volume_is_mounted_and_every_mount_is_a_volume():

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from bandstand import stored_files
+from bandstand import stored_files, stray_files
 from bandstand.errors import MissingExtraError
 from bandstand.running.extras_for_training import require_training
 from tests.end_to_end.harness.project import Project
@@ -52,6 +52,26 @@ def test_a_file_is_written_read_and_deleted_in_a_bucket(bucket):
         stored_files.read(uri)
 
 
+def test_files_in_a_bucket_that_the_database_does_not_name_go_and_others_stay(bucket):
+    folder = f"{PLACE}/study-4-0a1b2c3d"
+    names = [
+        "trial-00001/epoch-0001-attempt-1.checkpoint",
+        "trial-00002/model-attempt-1.keras",
+        "trial-00002/notes.txt",
+    ]
+    others = [f"{PLACE}/study-4-ffffffff/{names[0]}", f"{PLACE}/study-4-0a1b2c3d-old/{names[0]}"]
+    for uri in [*(f"{folder}/{name}" for name in names), *others]:
+        stored_files.write(b"1234", uri)
+    assert stray_files.folders_in(PLACE) == [folder, f"{PLACE}/study-4-ffffffff"]
+    assert stray_files.bytes_below(PLACE) == 12
+    assert stray_files.remove_strays(folder, [f"{folder}/{names[1]}"]) == 4
+    left = [f"study-4-0a1b2c3d/{names[1]}", f"study-4-0a1b2c3d/{names[2]}"]
+    assert [key.removeprefix("team/") for key in bucket() if "0a1b2c3d/" in key] == left
+    for uri in [*(f"{folder}/{name}" for name in names), *others]:
+        stored_files.delete(uri)
+    assert bucket() == []
+
+
 def test_a_run_says_which_extra_a_bucket_needs(bucket, monkeypatch):
     require_training("this")
     monkeypatch.setitem(sys.modules, "s3fs", None)
@@ -66,7 +86,7 @@ def test_a_study_keeps_its_models_in_a_bucket_and_gives_them_out(bucket, home, t
     assert ran.returncode == 0, ran.stdout + ran.stderr
     best = json.loads(project.command("best", "in-a-bucket", "--json").stdout)
     assert best["model_path"].startswith(f"{PLACE}/")
-    assert best["model_path"].removeprefix(f"s3://{BUCKET}/") in bucket()
+    assert bucket() == [best["model_path"].removeprefix(f"s3://{BUCKET}/")], "nothing else is left there"
     assert not list(home.rglob("*.keras"))
     assert project.command("model", "in-a-bucket", "-o", "best.keras").returncode == 0
     assert (tmp_path / "best.keras").stat().st_size > 1000

@@ -199,3 +199,42 @@ def test_a_dead_raylet_is_found_by_its_name() -> None:
     assert told == [[], ["raylet"]], (
         f"Ray {ray.__version__} tells of its dead processes otherwise: see dead_parts_of_ray"
     )
+
+
+@pytest.mark.slow
+def test_rays_own_words_of_a_kill_for_memory_are_known_and_its_general_ones_are_not() -> None:
+    told = told_by(
+        """
+        import json
+        import os
+        import signal
+        import time
+
+        os.environ["RAY_memory_usage_threshold"] = "0.01"  # any machine has used so much
+        os.environ["RAY_memory_monitor_refresh_ms"] = "100"
+        os.environ["RAY_task_oom_retries"] = "0"
+        import ray
+        from bandstand_workers.internals.ray_parts import says_out_of_memory
+
+        def death(method):
+            ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+            @ray.remote(max_restarts=0, max_task_retries=0)
+            class Dies:
+                def waits(self):
+                    self.taken = bytearray(10**8)
+                    time.sleep(60)
+                def is_killed(self):
+                    os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                ray.get(getattr(Dies.remote(), method).remote(), timeout=50)
+            except ray.exceptions.RayError as error:
+                return [says_out_of_memory(error), f"{type(error).__name__}: {error}"[:600]]
+            finally:
+                ray.shutdown()
+
+        by_ray = death("waits")
+        os.environ["RAY_memory_monitor_refresh_ms"] = "0"
+        print(json.dumps([by_ray, death("is_killed")]))
+        """
+    )
+    assert [known for known, _ in told] == [True, False], f"Ray {ray.__version__} words it otherwise: {told}"

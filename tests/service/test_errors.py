@@ -16,6 +16,7 @@ from bandstand.api.schemas.problem_details import register_problems
 from bandstand.errors import (
     ANSWERS,
     BandstandError,
+    DatabaseRightsError,
     DatabaseUnreachableError,
     InputError,
     InternalError,
@@ -32,7 +33,8 @@ SOURCES = sorted(path for folder in ("service", "workers", "search_spaces") for 
 CAUSES = (UserError, PassingError, InternalError)
 BETWEEN_PARTS = {
     "CheckpointError", "EndedError", "NotBegunError", "OtherShapeError", "OverwriteError", "ScriptStopped",
-    "StaleAttemptError", "UnansweredError", "TrialUnwantedError", "_NotMadeError", "_ObstacleError", "_TooMuchError",
+    "ReplacedLogError", "StaleAttemptError", "UnansweredError", "UnstorableNameError", "TrialUnwantedError",
+    "_NotMadeError", "_ObstacleError", "_TooMuchError",
 }  # fmt: skip
 """What one part tells another that acts on it; no caller sees them."""
 
@@ -114,9 +116,11 @@ def test_a_server_answers_with_the_status_of_an_errors_cause(kind: type[Bandstan
     assert answer.status_code == answer.json()["status"] == answer_to(kind).status
     assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
     assert ("WWW-Authenticate" in answer.headers) == (answer.status_code == 401)
-    assert answer.json()["detail"] == (
-        "the database does not answer; try again in a moment" if kind is DatabaseUnreachableError else "no"
-    )
+    told = {  # their messages have the database's address
+        DatabaseUnreachableError: "the database does not answer; try again in a moment",
+        DatabaseRightsError: "the server's database refuses this: whoever runs it finds the error in its log",
+    }
+    assert answer.json()["detail"] == told.get(kind, "no")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,7 +13,7 @@ from bandstand.trials.code_fingerprint import CodePrint
 from bandstand.trials.data_fingerprint import DataPrint
 from bandstand.trials.events import Action
 
-__all__ = ["CheckpointRefusal", "EpochLink", "Failure", "Inputs", "Outcome", "TrialUnwantedError"]
+__all__ = ["CheckpointRefusal", "EpochLink", "Failure", "Inputs", "MemoryWord", "Outcome", "TrialUnwantedError"]
 
 
 class TrialUnwantedError(Exception):
@@ -37,6 +37,22 @@ class Failure:
     message: str  # one line for people
     cause: str  # equal for failures that have the same one, such as the place of the exception
     detail: str  # the traceback
+    place: str | None = None  # `file:line` of the user's code
+    asked_bytes: int | None = None  # of memory, when it ran out
+    on_gpu: bool = False  # whose memory that is
+    parameters: int | None = None  # of the model that was too large, where it could be counted
+    crowded: bool = False  # others may have taken the memory that it lacked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemoryWord:
+    """That a process that trains is near the end of its memory, or of the machine's."""
+
+    used_bytes: int  # its resident set
+    limit_bytes: int
+    machine: bool  # the limit is the machine's
+    parameters: int | None  # of the model, where it is built
+    crowded: bool  # as of a `Failure`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +80,8 @@ class Outcome:
     defaulted: tuple[str, ...] = ()  # `name = default` of what the builder asked for beyond the space
     notes: tuple[str, ...] = ()  # what the user should know of the study, said once
     memory_bytes: int = 0  # resident set of this process afterwards
+    parameters: int | None = None  # of the trial's model, where they could be counted
+    node: str = ""  # where that process is
 
 
 class EpochLink(Protocol):

@@ -44,14 +44,17 @@ FOR_USERS = {
         "a local Ray",
     ),
     "RAY_API_SERVER_ADDRESS": (
-        "For `bandstand serve`: the job server of the Ray cluster, such as `http://head:8265`. The nodes of the "
-        "cluster need "
-        "`BANDSTAND_DATABASE_URL`, too.",
+        "For `bandstand serve`: the job server of the Ray cluster, such as `http://head:8265`. The head of the cluster "
+        "must reach the database.",
         "a local Ray",
     ),
     "RAY_AUTH_MODE": ("`token` if the Ray cluster wants a token.", "Ray's own; a local Ray always has a token"),
     "RAY_AUTH_TOKEN": ("The token for the Ray cluster. It is a secret.", "none"),
     "RAY_AUTH_TOKEN_PATH": ("A file that holds the token for the Ray cluster.", "none"),
+    "RAY_TMPDIR": (
+        "The folder in which a local Ray gets a private folder. Its path must be short, because of Ray's sockets.",
+        "the folder for temporary files, or `/tmp` if the path of that is too long",
+    ),
     "KERAS_BACKEND": ("`tensorflow` or `jax`. `jax` needs the extra `jax`.", "`tensorflow`"),
     "BROWSER_PATH": ("Chromium or Chrome, which draws figures as PNG and SVG.", "the one on the path"),
     "XDG_CONFIG_HOME": ("Folder of settings. `bandstand login` keeps its server and token below it.", "`~/.config`"),
@@ -60,12 +63,17 @@ FOR_USERS = {
 """Meaning and default of each variable that a user may set."""
 
 OURS = {
+    "BANDSTAND_JOB_LOGIN": "set for jobs of a server; the job changes its password",
+    "BANDSTAND_WORKERS_LOG": "set for the process of workers, which bounds its log",
     "BANDSTAND_RUNS_USERS_CODE": "set in processes that run a study's code",
+    "CUDA_ERROR_OUT_OF_MEMORY": "an error's name, and no variable",
     "CUDA_VISIBLE_DEVICES": "set by Ray, and for trainers without a GPU",
     "RAY_CHDIR_TO_TRIAL_DIR": "set for Ray Tune",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "set for a local Ray",
     "RAY_JOB_CONFIG_JSON_ENV_VAR": "set by Ray for jobs",
     "RAY_JOB_STOP_WAIT_TIME_S": "set for a server's local Ray",
+    "RAY_ROTATION_BACKUP_COUNT": "set for a local Ray, unless it is set",
+    "RAY_ROTATION_MAX_BYTES": "set for a local Ray, unless it is set",
     "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "set for jobs",
     "RAY_USAGE_STATS_ENABLED": "set for a local Ray",
     "TF_CPP_MIN_LOG_LEVEL": "set for trainers, unless it is set",

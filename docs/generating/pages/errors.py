@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 from collections.abc import Iterator
 
 from bandstand.errors import INTERRUPTED, BandstandError, InternalError, PassingError, UserError, answer_to
@@ -52,6 +53,7 @@ def make() -> str:
                 ("2", "The user can correct the error."),
                 ("75", "The error passes by itself. A script may run the same command again later (`EX_TEMPFAIL`)."),
                 (str(INTERRUPTED), "Ctrl-C, as in a shell. It is no error."),
+                (str(128 + signal.SIGTERM), "SIGTERM, which does what Ctrl-C does. It is no error."),
             ),
         ),
         "A job on a Ray cluster ends with the same exit codes. The server tries it again, unless the job's input was "

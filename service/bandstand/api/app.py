@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from bandstand.api.access.credentials import Credentials
 from bandstand.api.access.headers import SecureHeaders
 from bandstand.api.access.known_tokens import KnownTokens
 from bandstand.api.access.limits import LimitBodies, LimitRequests
@@ -40,7 +41,8 @@ __all__ = ["make_app"]
 
 _DESCRIPTION = """A Bandstand server over HTTP. A team submits studies to it, watches them and reads their reports.
 
-Every request needs a token (`Authorization: Bearer …`), except `/healthz` and `/readyz`. An admin creates tokens with
+Every request needs a token (`Authorization: Bearer …`), except `/healthz`, `/readyz` and `/openapi.json`. The last is
+open because it holds nothing of a server but what the documentation says of all. An admin creates tokens with
 `bandstand token create`. Every error is a problem as RFC 9457 describes it. Its `detail` is one line with the rule, the
 value and the way out."""
 
@@ -96,9 +98,10 @@ def _add_parts(app: FastAPI, store: Store, settings: ServerSettings) -> None:
 
 def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:
     """What every request passes, the innermost first."""
-    app.add_middleware(LimitBodies)
+    app.add_middleware(LimitBodies, settings=settings)
     app.add_middleware(AnswerFailures)
-    app.add_middleware(LimitRequests, settings=settings)
+    credentials = Credentials(app.state.known_tokens, app.state.sessions)
+    app.add_middleware(LimitRequests, settings=settings, find=credentials.find)
     app.add_middleware(MeasureRequests, metrics=app.state.metrics)
 
 

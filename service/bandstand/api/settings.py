@@ -21,6 +21,8 @@ class ServerSettings:
     """How long a browser stays logged in."""
     secure_cookies: bool = False
     """Whether browsers may send the cookie by HTTPS only: wherever the server is reached by HTTPS."""
+    body_seconds: float = 30.0
+    """That the body of a request may take; longer if more than 10 kB/s have arrived."""
     reports_at_once: int = 2
     """Reports that are written at the same time, each in a process of its own."""
     event_streams: int = 500

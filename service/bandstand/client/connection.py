@@ -209,6 +209,8 @@ def _checked(url: str) -> str:
             "the server's URL must have no user, password or query: give the token separately (BANDSTAND_TOKEN, "
             "--token-file, or token= in Python)"
         )
+    if parsed.port is not None and not 0 < parsed.port < 2**16:  # another one would be connected to
+        raise InputError(f"the port in the server's URL must be between 1 and 65535; got {parsed.port}: correct it")
     return url.rstrip("/")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bandstand.errors import InputError
 from bandstand.report.text import counted
+from bandstand.study.cost_notes import cost_notes
 from bandstand.study.find_study import default_code_path
 from bandstand.study.references import InteractiveReference
 from bandstand.study.study_spec import StudySpec
@@ -69,7 +70,7 @@ def pack_study(
     else:
         wanted = named | (_modules_in(pickled) if pickled else set())
         files, notes = _python_files(_homes_of(wanted, folders))
-    notes += clash_notes(spec, places)
+    notes += cost_notes(spec) + clash_notes(spec, places)
     notes += [
         f"the module {name!r} is not on this machine, so the cluster must have it"
         for name in _missing(named, files, folders)
@@ -83,6 +84,7 @@ def pack_study(
     if not files:
         return PackedStudy(spec=spec, archive=None, notes=notes)
     archive = CodeArchive.of_files(files)
+    notes += archive.remarks()
     notes.append(f"code: {counted(len(files), 'file')}, {_size(len(archive.content))} packed")
     return PackedStudy(spec=spec, archive=archive, notes=notes, notebook=pickled.module if pickled else None)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -10,6 +12,8 @@ import typer
 
 from bandstand.commands.clean import clean
 from bandstand.commands.compare import compare
+from bandstand.commands.database import database
+from bandstand.commands.doctor import doctor
 from bandstand.commands.extend_enqueue import enqueue, extend
 from bandstand.commands.internals import UsageError
 from bandstand.commands.look import best, export, list_studies, schedule, show
@@ -37,26 +41,48 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-database = typer.Typer(name="db", help="Upgrade the schema of the database.", no_args_is_help=True)
 
 
 def main() -> None:
     """Entry point: every error a user can cause is one line on standard error."""
+    terminated = _obey_sigterm()
+    code = _exit_code()
+    sys.exit(128 + signal.SIGTERM if terminated else code)
+
+
+def _obey_sigterm() -> list[int]:
+    """Have SIGTERM do what Ctrl-C does: pause what runs, and let go of the database; what came is in the list.
+
+    Python would end at once, and leave behind the embedded PostgreSQL.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupt)
+    return came
+
+
+def _exit_code() -> int:
     try:
         code = app(standalone_mode=False)
     except BandstandError as error:
         typer.echo(f"bandstand: {error}", err=True)
-        sys.exit(answer_to(type(error)).exit_code)
+        return answer_to(type(error)).exit_code
     except UsageError as error:
         where = error.ctx.command_path if error.ctx else "bandstand"
         message = error.format_message().rstrip(".")
         if message:  # empty where the help was printed instead
             end = " See" if message.endswith("?") else "; see"
             typer.echo(f"bandstand: {message}{end} `{where} --help`", err=True)
-        sys.exit(answer_to(InputError).exit_code)
+        return answer_to(InputError).exit_code
     except (typer.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else 0)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
 
 
 def _show_version(wanted: bool) -> None:
@@ -102,7 +128,7 @@ def stop(name: StudyName) -> None:
 
 
 def dashboard(
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on. 0 picks a free one.")] = 8080,
 ) -> None:
     """Start Optuna Dashboard for the studies. Only browsers on this machine can open it."""
     from bandstand.optuna_dashboard.dashboard import serve_dashboard
@@ -110,16 +136,15 @@ def dashboard(
     serve_dashboard(port)
 
 
-@database.command()
-def upgrade() -> None:
-    """Upgrade the schema of the database to this version of Bandstand."""
-    from bandstand.store.store import upgrade_database
-
-    typer.echo(upgrade_database())
-
-
 PANELS: dict[str, dict[str, Callable[..., Any]]] = {
-    "Starting": {"demo": demo, "run": run, "simulate": simulate, "compare": compare, "replay": replay},
+    "Starting": {
+        "demo": demo,
+        "run": run,
+        "simulate": simulate,
+        "compare": compare,
+        "replay": replay,
+        "doctor": doctor,
+    },
     "Looking": {
         "list": also_on_server("looking:list_studies")(list_studies),
         "show": also_on_server("looking:show")(show),

@@ -56,6 +56,13 @@ Stragglers = Annotated[
     ),
 ]
 Failures = Annotated[float, typer.Option(help="Average number of times that each worker dies per hour.")]
+Failing = Annotated[
+    str | None,
+    typer.Option(
+        help="Shares of the space in which trials fail, such as memory:0.3,nan:0.2,time:0.1. "
+        "Each strategy is simulated with avoid_failures and without it."
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "--out", "-o", help="Write the report to this file: .html (with plots), .md or .json."),
@@ -76,12 +83,14 @@ def simulate(
     start_seconds: StartSeconds = "0",
     stragglers: Stragglers = 0.0,
     failures: Failures = 0.0,
+    failing: Failing = None,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate what strategies do with your budget and workers. Nothing is trained."""
     from bandstand.commands.work.simulating import numbers_from, show_simulated, simulated, study_in
     from bandstand.simulation.cluster import VirtualCluster
+    from bandstand.simulation.learning_curves.failing import FailingSource, regions_from
     from bandstand.simulation.learning_curves.sources import open_source
     from bandstand.simulation.simulated_study import make_study
 
@@ -95,5 +104,8 @@ def simulate(
         deaths_per_hour=failures,
     )
     source, given = open_source(curves, epoch_seconds), study_in(file)
+    if failing is not None:
+        source = FailingSource(source, regions_from(failing))
     study = make_study(given, source, workers=workers, budget=budget or (), max_epochs=max_epochs, seed=seed)
-    show_simulated(simulated(study, source, cluster, strategies, repeats), output, as_json)
+    found = simulated(study, source, cluster, strategies, repeats, with_and_without=failing is not None)
+    show_simulated(found, output, as_json)

@@ -8,10 +8,11 @@ loss of an output called accuracy? accuracy that was lost?) and `my_score` do no
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Literal
 
-__all__ = ["Direction", "better_words", "direction_from_name"]
+__all__ = ["Direction", "better_words", "direction_from_name", "near_metric"]
 
 Direction = Literal["minimize", "maximize"]
 
@@ -74,6 +75,13 @@ def direction_from_name(metric: str) -> Direction | None:
     if "percentage" in words and "absolute" not in words:
         return None  # best at zero
     return "minimize" if down else "maximize"
+
+
+def near_metric(metric: str) -> str | None:
+    """A metric that a misspelt name may mean, such as `val_accuracy` for `val_acuracy`; None where none is near."""
+    before, name = ("val_", metric[4:]) if metric.lower().startswith("val_") else ("", metric)
+    near = difflib.get_close_matches(name.lower(), sorted(_UP | _DOWN), 1, 0.8)
+    return before + near[0] if near and near[0] != name.lower() else None
 
 
 def better_words(direction: Direction) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from bandstand.problem.directions import Direction, better_words, direction_from_name
+from bandstand.problem.directions import Direction, better_words, direction_from_name, near_metric
 from bandstand.problem.field_types import Frozen
 
 __all__ = ["Objective"]
@@ -54,6 +54,12 @@ class Objective(Frozen):
             return direction
         told = direction_from_name(info.data["metric"])
         if told is None:
+            near = near_metric(info.data["metric"])
+            if near is not None:
+                raise ValueError(
+                    f"must be set for a metric of an unknown name; got none for {info.data['metric']!r}: did you mean "
+                    f"metric = {near!r}? Otherwise set direction to minimize or maximize"
+                )
             raise ValueError(
                 "must be minimize or maximize if the metric's name does not tell which is better; got none for "
                 f'{info.data["metric"]!r}: set direction = "maximize" if higher is better, else "minimize"'

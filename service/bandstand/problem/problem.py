@@ -74,6 +74,11 @@ class Problem(Protocol):
         """How often a trial is begun at most when its worker dies under it."""
         ...
 
+    @property
+    def avoid_failures(self) -> bool | None:
+        """Whether proposals that are likely to fail are drawn again; None, as no, for studies older than this."""
+        ...
+
     def notices(self) -> list[str]:
         """What the user should know before the study begins, though no rule is broken."""
         ...

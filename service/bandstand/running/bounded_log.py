@@ -15,7 +15,7 @@ from typing import TextIO
 
 from bandstand.running.command_lines import is_alive
 
-__all__ = ["BoundedLog", "BoundedText", "remove_old_logs"]
+__all__ = ["BoundedLog", "BoundedText", "begin_anew", "remove_old_logs"]
 
 _FILE_BYTES = 8 * 1024**2
 _OLDER_FILES = 2
@@ -70,6 +70,12 @@ class BoundedLog:
 
     def _older(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
+
+
+def begin_anew(path: Path, file_bytes: int = _FILE_BYTES) -> None:
+    """Put a log aside that has grown large; for logs that are begun seldom and grow little at a time."""
+    if path.exists() and path.stat().st_size > file_bytes:
+        path.replace(path.with_name(f"{path.name}.1"))
 
 
 class BoundedText(io.TextIOBase):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -100,7 +101,7 @@ def _look_at_studies(store: Store, sole_database: bool, found: Remains) -> set[s
                 found.kept.append(f"the files of {name!r}, because it runs: it cleans up by itself")
                 continue
             for folder in folders:
-                mine = _try(found, folder, lambda folder=folder, named=named: stray_files.strays_in(folder, named))
+                mine = _try(found, folder, partial(stray_files.strays_in, folder, named))
                 if not mine:
                     continue
                 if stored_files.is_tagged(folder) or is_private or sole_database:
@@ -115,7 +116,7 @@ def _look_at_studies(store: Store, sole_database: bool, found: Remains) -> set[s
         found.findings.append(
             Finding(
                 what="checkpoints and models that no study names", place=place, count=len(files),
-                bytes=sum(file.bytes for file in files), remove=lambda uris=uris: _remove_strays(store, studies, uris),
+                bytes=sum(file.bytes for file in files), remove=partial(_remove_strays, store, studies, uris),
             )
         )  # fmt: skip
     return known
@@ -162,10 +163,10 @@ def _files_of(store: Store, study_id: int) -> tuple[list[str], list[str]]:
 def _look_at_unknown(known: set[str], sole_database: bool, found: Remains) -> None:
     """Find the folders of studies that are not in the database."""
     root = checkpoints_uri()
-    for folder in _try(found, root, lambda: stray_files.folders_in(root)) or []:
+    for folder in _try(found, root, partial(stray_files.folders_in, root)) or []:
         if folder in known:
             continue
-        files = _try(found, folder, lambda folder=folder: stray_files.files_in(folder))
+        files = _try(found, folder, partial(stray_files.files_in, folder))
         if not files:
             continue
         if sole_database:
@@ -173,7 +174,7 @@ def _look_at_unknown(known: set[str], sole_database: bool, found: Remains) -> No
                 Finding(
                     what="a study that is not in the database", place=folder, count=len(files),
                     bytes=sum(file.bytes for file in files),
-                    remove=lambda folder=folder: _ignore(stray_files.remove_strays(folder, ())),
+                    remove=partial(_remove_all, folder),
                 )
             )  # fmt: skip
         else:
@@ -189,16 +190,14 @@ def _look_at_deleted(store: Store, found: Remains) -> None:
         rows = list(connection.execute(sa.select(tables.leftover)))
     for row in rows:
         files = [
-            file
-            for folder in row.folders
-            for file in _try(found, folder, lambda f=folder: stray_files.files_in(f)) or []
+            file for folder in row.folders for file in _try(found, folder, partial(stray_files.files_in, folder)) or []
         ]
         place = (row.folders or [row.files[0].rpartition("/")[0]])[0]
         found.findings.append(
             Finding(
                 what="files of a deleted study", place=place, count=len({*row.files, *(file.uri for file in files)}),
                 bytes=sum(file.bytes for file in files),
-                remove=lambda note=row.id: remove_leftovers(store.database, [note]),
+                remove=partial(remove_leftovers, store.database, [row.id]),
             )
         )  # fmt: skip
 
@@ -215,7 +214,7 @@ def _look_at_folders(what: str, paths: list[Path], found: Remains) -> None:
         found.findings.append(
             Finding(
                 what=what, place=str(place), count=len(remains), bytes=sum(map(_bytes_of, remains)),
-                remove=lambda remains=remains: _remove_paths(remains),
+                remove=partial(_remove_paths, remains),
             )
         )  # fmt: skip
 
@@ -297,5 +296,5 @@ def _counted(files: list[StoredFile]) -> str:
     return f"{len(files)} {'file' if len(files) == 1 else 'files'} ({sum(file.bytes for file in files) / 1e6:.1f} MB)"
 
 
-def _ignore(_: object) -> None:
-    """For what is called for its effect."""
+def _remove_all(folder: str) -> None:
+    stray_files.remove_strays(folder, ())

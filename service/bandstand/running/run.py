@@ -12,8 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandstand.errors import BandstandError, InputError, LocalRayDiedError, ServiceError, StudyFailedError
-from bandstand.locations import checkpoints_limit, checkpoints_uri, database_url, ray_address
+from bandstand.errors import (
+    BandstandError,
+    InputError,
+    LocalRayDiedError,
+    PassingError,
+    ServiceError,
+    StudyFailedError,
+    UserError,
+)
+from bandstand.locations import check_port, checkpoints_limit, database_url, ray_address
+from bandstand.private_folders import checkpoints_place
 from bandstand.running.extras_for_training import require_training
 from bandstand.running.live_display import Display, NoDisplay, make_display
 from bandstand.running.messages import Instructions, RunRefused, StudyAtRest, StudyNote, StudyOutcome, StudyStarted
@@ -22,6 +31,7 @@ from bandstand.running.workers_process import WorkersProcess
 from bandstand.store.patience import patiently
 from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
+from bandstand.study.cost_notes import cost_notes
 from bandstand.study.find_study import default_code_path
 from bandstand.study.study_spec import StudySpec, study_spec_from
 from bandstand.study.users_code.code_check import check_files, check_modules, clash_notes
@@ -116,6 +126,21 @@ def run_study(
         >>> result.best_model_path  # doctest: +SKIP
         '.../model-attempt-1.keras'
     """
+    try:
+        return _run_study(spec, workers, code_path, quiet, data_may_differ, code_may_differ)
+    except (UserError, PassingError) as error:
+        # Its message says all there is to say: a script that does not catch it shows its own line, and the message.
+        raise error.with_traceback(None) from None
+
+
+def _run_study(
+    spec: StudySpec | Mapping[str, Any],
+    workers: int | None,
+    code_path: Sequence[str | Path] | None,
+    quiet: bool,
+    data_may_differ: bool,
+    code_may_differ: bool,
+) -> StudyResult:
     stop_script("run_study")
     require_training("run_study")
     study = spec if isinstance(spec, StudySpec) else study_spec_from(spec, "study")
@@ -183,7 +208,7 @@ def run_studies(
     with PatientDisplay(display) as shown:
         shown.starting(to_run)
         for spec in to_run:
-            for note in [*clash_notes(spec, code_path), *source_notes(spec, code_path)]:
+            for note in [*cost_notes(spec), *clash_notes(spec, code_path), *source_notes(spec, code_path)]:
                 shown.note(spec.name, note)
         for start in itertools.count(1):
             left = [spec for spec in to_run if spec.name not in outcomes]
@@ -212,8 +237,10 @@ def _check_place(options: RunOptions, specs: Sequence[StudySpec]) -> None:
     checkpoints_limit()
     if options.workers is not None and options.workers < 1:
         raise InputError(f"workers must be at least 1; got {options.workers}")
-    if ray_address() is None:
+    address = ray_address()
+    if address is None:
         return
+    check_port(address, "RAY_ADDRESS")
     if database_url() is None:
         raise InputError(
             "a study sent to a Ray cluster needs a database that the cluster can reach; RAY_ADDRESS is set and "
@@ -270,7 +297,7 @@ def _job(
         specs=tuple(specs),
         workers=options.workers,
         code=CodePlace(folders=tuple(code_path), current_folder=here, arguments=tuple(options.arguments)),
-        checkpoints_uri=checkpoints_uri(),
+        checkpoints_uri=checkpoints_place(),
         data_may_differ=options.data_may_differ,
         code_may_differ=options.code_may_differ,
         code_prints=code_prints,

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bandstand.errors import ServiceError
-from bandstand.locations import bandstand_home
+from bandstand.private_folders import home_folder
 from bandstand.running.bounded_log import BoundedLog, remove_old_logs
 from bandstand.running.child_death import end_of_log, ending_of
 from bandstand.running.messages import Instructions, Message, RunRefused, line_from, message_from
@@ -46,8 +46,7 @@ class WorkersProcess:
     @contextmanager
     def started(cls, job: Instructions, url: str) -> Iterator[WorkersProcess]:
         """Start it with a job; it has ended when this context has. `url` is a secret and travels by environment."""
-        folder = bandstand_home() / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = home_folder("logs")
         remove_old_logs(folder)
         log = BoundedLog(folder / f"workers-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log")
         try:

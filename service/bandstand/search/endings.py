@@ -6,8 +6,10 @@ Knows what an end says of a trial. Must not know what is tried next.
 from __future__ import annotations
 
 from bandstand.search.state import SearchState
-from bandstand.strategies.strategy import Retirement
+from bandstand.strategies.failures.avoidance import ENOUGH_FAILURES
+from bandstand.strategies.strategy import AvoidingStrategy, Retirement
 from bandstand.trials.events import Action, Ended, StudyEnded, TrialState
+from bandstand.trials.failure_kinds import FAILURE_KINDS, REMEDIES
 from bandstand.trials.history import Trial
 
 __all__ = ["Endings"]
@@ -96,8 +98,21 @@ class Endings:
                 detail=detail,
             )
         )  # fmt: skip
+        if state is TrialState.FAILED and reason in FAILURE_KINDS:
+            self._tell_of_avoiding(reason)
         if self._state.history.ended is None and (fault := self._state.history.fault):
             self._state.record(StudyEnded(failed=True, reason=fault))
+
+    def _tell_of_avoiding(self, kind: str) -> None:
+        """Say once for each kind of failure that it is learned from now on."""
+        strategy, trials = self._state.strategy, self._state.history.trials
+        if not (isinstance(strategy, AvoidingStrategy) and strategy.avoids):
+            return
+        if sum(trial.state is TrialState.FAILED and trial.reason == kind for trial in trials) == ENOUGH_FAILURES:
+            self._state.note(
+                f"{ENOUGH_FAILURES} trials failed in the same way ({FAILURE_KINDS[kind]}). From now on, params that "
+                f"are likely to fail so are drawn again (avoid_failures). To fail less often, {REMEDIES[kind]}"
+            )
 
     def retire(self, retirement: Retirement) -> None:
         """End a paused trial as the strategy wants it."""

@@ -190,7 +190,9 @@ class Search:
         """
         self._setbacks.fail(trial_number, attempt, kind, message, signature=signature, detail=detail)
 
-    def lost(self, trial_number: int, attempt: int, reason: str, *, blamed: bool = True) -> None:
+    def lost(
+        self, trial_number: int, attempt: int, reason: str, *, blamed: bool = True, kind: str = "worker_died"
+    ) -> None:
         """The worker died under the trial. It is begun again from its checkpoint, up to `max_attempts` times.
 
         Args:
@@ -198,8 +200,9 @@ class Search:
             attempt: which attempt was under way; word of an older one is ignored.
             reason: what is known of the death.
             blamed: False when the trial surely had no part in it, as when the coordinator died.
+            kind: a word for it, with which the trial ends if it is not begun again.
         """
-        self._setbacks.lost(trial_number, attempt, reason, blamed=blamed)
+        self._setbacks.lost(trial_number, attempt, reason, blamed=blamed, kind=kind)
 
     def refuse_checkpoint(self, trial_number: int, attempt: int, reason: str) -> str:
         """The checkpoint that an attempt was to begin from cannot be used; nothing was trained by it.

@@ -40,7 +40,9 @@ class Setbacks:
             message = f"{message} (changed here: {', '.join(changed)})"
         self._endings.end(trial, TrialState.FAILED, kind, message, signature=signature or kind, detail=detail)
 
-    def lost(self, trial_number: int, attempt: int, reason: str, *, blamed: bool = True) -> None:
+    def lost(
+        self, trial_number: int, attempt: int, reason: str, *, blamed: bool = True, kind: str = "worker_died"
+    ) -> None:
         """As `Search.lost`."""
         trial = self._state.history.trials[trial_number]
         if trial.state is not TrialState.RUNNING or trial.attempt != attempt:
@@ -50,7 +52,9 @@ class Setbacks:
             self._endings.end_as_decided(trial)
         elif trial.lost >= self._state.spec.max_attempts:
             message = f"its worker died {_times(trial.lost)} (the last reason: {reason})"
-            self._endings.end(trial, TrialState.FAILED, "worker_died", message, signature="worker_died")
+            if kind != "worker_died":
+                message = reason if trial.lost == 1 else f"{reason}; its worker was ended {_times(trial.lost)}"
+            self._endings.end(trial, TrialState.FAILED, kind, message, signature=kind)
 
     def refuse_checkpoint(self, trial_number: int, attempt: int, reason: str) -> str:
         """As `Search.refuse_checkpoint`."""

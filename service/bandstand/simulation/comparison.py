@@ -14,7 +14,7 @@ from bandstand.simulation.learning_curves.curves import CurveSource
 from bandstand.simulation.loop import simulate
 from bandstand.simulation.simulation_result import SimulationResult
 from bandstand.strategies import make_strategy
-from bandstand.study.strategy_choices import StrategyChoice
+from bandstand.study.strategy_choices import WITHOUT, StrategyChoice
 from bandstand.study.study_spec import StudySpec
 
 __all__ = ["Comparison", "SimulatedStrategy", "compare"]
@@ -88,6 +88,7 @@ def _notes_on(entries: Sequence[SimulatedStrategy], *, recorded: bool) -> list[s
         *(f"{entry.label}: {notice}" for entry in entries for notice in make_strategy(entry.spec).notices()),
         *(_notes_on_changes(entries) if recorded else []),
         *_notes_on_divergence(entries, recorded),
+        *_notes_on_avoiding(entries),
     ]
 
 
@@ -100,6 +101,22 @@ def _notes_on_divergence(entries: Sequence[SimulatedStrategy], recorded: bool) -
     trials = counted(sum(result.trials for result in results), "trial")
     why = "as the recorded trainings did" if recorded else "as made-up curves do if the learning rate is too high"
     return [f"{diverged:,} of {trials} diverged, {why}. Option --failures does not cause this."]
+
+
+def _notes_on_avoiding(entries: Sequence[SimulatedStrategy]) -> list[str]:
+    """What learning from failures has saved, for each strategy that was simulated with it and without."""
+    found, notes = {entry.label: entry for entry in entries}, []
+    for entry in entries:
+        without = found.get(f"{entry.label}{WITHOUT}")
+        if without is None:
+            continue
+        mine, others = (sum(result.failed_epochs for result in each.results) for each in (entry, without))
+        if others:
+            notes.append(
+                f"{entry.label}: trials that failed took {counted(mine, 'epoch')} in all studies, and "
+                f"{counted(others, 'epoch')} without avoid_failures, so {1 - mine / others:.0%} of them were saved."
+            )
+    return notes
 
 
 def _notes_on_changes(entries: Sequence[SimulatedStrategy]) -> list[str]:

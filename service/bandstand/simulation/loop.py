@@ -25,6 +25,7 @@ from bandstand.simulation.learning_curves.curves import Advance, Curve, Curves, 
 from bandstand.simulation.simulation_result import Improvement, SimulationResult
 from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import Action, TrialState
+from bandstand.trials.failure_kinds import FAILURE_KINDS
 
 __all__ = ["CHECKPOINT_SECONDS", "simulate"]
 
@@ -88,6 +89,7 @@ class _Tally:
     starting: float = 0.0
     wasted: float = 0.0
     again: int = 0
+    cut: int = 0
     deaths: int = 0
     decisions: int = 0
     decision_seconds: float = 0.0
@@ -236,6 +238,9 @@ class _Simulation:
         seconds = self._now - worker.began_at
         self._tally.trained += seconds
         worker.at_risk += seconds
+        if ended.failure is not None:
+            self._fails(number, assignment, ended.failure)
+            return
         worker.state = ended.state
         worker.epoch += 1
         loss = self._spec.objective.sign * ended.metrics.get(self._spec.objective.metric, inf)
@@ -263,6 +268,12 @@ class _Simulation:
             self._search.paused(trial, attempt)
         else:
             self._search.finish(trial, attempt, "budget")
+        self._release(number)
+
+    def _fails(self, number: int, assignment: Assignment, kind: str) -> None:
+        self._tally.cut += 1
+        message = f"its simulated training failed: {FAILURE_KINDS[kind]}"
+        self._search.fail(assignment.trial, assignment.attempt, kind, message, signature=kind)
         self._release(number)
 
     def _note(self, trial: int, ended: Advance) -> None:
@@ -336,6 +347,8 @@ class _Simulation:
             failed=history.ended is not None and history.ended.failed,
             epochs=history.ledger.epochs,
             epochs_again=tally.again,
+            failed_epochs=tally.cut
+            + sum(len(trial.values) for trial in history.trials if trial.reason in FAILURE_KINDS),
             trials=len(history.trials),
             children=sum(trial.parent is not None and trial.from_epoch > 0 for trial in history.trials),
             scheduled=sum(bool(trial.learning_rates) for trial in history.trials),

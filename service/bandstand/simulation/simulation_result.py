@@ -43,6 +43,8 @@ class SimulationResult:
     """Epochs recorded: what counts against the budget."""
     epochs_again: int
     """Epochs trained once more because a worker had died."""
+    failed_epochs: int
+    """Epochs of trials that ran out of memory, diverged or were too slow, those in which they failed included."""
     trials: int
     children: int
     """Trials that went on from another's checkpoint, with params of their own."""

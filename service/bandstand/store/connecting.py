@@ -5,16 +5,33 @@ Knows URLs, versions and migrations. Must not know what a study is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from bandstand.errors import DatabaseUnreachableError, DatabaseVersionError, InputError
+from bandstand.errors import (
+    BandstandError,
+    DatabaseRightsError,
+    DatabaseUnreachableError,
+    DatabaseVersionError,
+    InputError,
+)
 from bandstand.store.embedded import is_embedded
 from bandstand.store.tables import SCHEMA
 
-__all__ = ["connect", "describe", "migrate", "unreachable"]
+__all__ = [
+    "connect",
+    "describe",
+    "error_in_one_line",
+    "in_one_line",
+    "migrate",
+    "newest_revision",
+    "revision_of",
+]
 
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_SIZE = 15
@@ -38,6 +55,7 @@ def connect(url: str, *, any_schema: bool = False) -> Engine:
         InputError: it is not the URL of a PostgreSQL.
         DatabaseUnreachableError: no answer, or no login.
         DatabaseVersionError: server or schema too old or too new.
+        DatabaseRightsError: the login may not read it, or may not make the schema that is missing.
     """
     engine = sa.create_engine(
         _driver_url(url),
@@ -47,26 +65,68 @@ def connect(url: str, *, any_schema: bool = False) -> Engine:
         pool_timeout=POOL_TIMEOUT_SECONDS,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "tcp_user_timeout": TCP_TIMEOUT_MILLISECONDS},
     )
-    try:
-        with engine.connect() as connection:
-            _check_server(connection)
-            if not any_schema:
-                _check_schema(connection)
-    except sa.exc.OperationalError as error:
-        raise unreachable(url, error) from None
+    with in_one_line(url), engine.connect() as connection:
+        _check_server(connection)
+        if not any_schema:
+            _check_schema(connection)
     return engine
 
 
-def unreachable(url: str, error: sa.exc.OperationalError) -> DatabaseUnreachableError:
-    """What to say when a connection cannot be had, or breaks."""
-    if is_embedded(url):
-        return DatabaseUnreachableError(
-            f"the embedded database must run; it was stopped ({_reason(error)}): the same command starts it again"
+@contextmanager
+def in_one_line(url: str) -> Iterator[None]:
+    """Raise what a database refuses as an error of one line; what is a mistake of ours stays as it is.
+
+    Raises:
+        DatabaseUnreachableError: no answer, or the connection broke.
+        DatabaseRightsError: the login may not do it, or the database takes no writes.
+        DatabaseVersionError: tables of Bandstand are missing.
+    """
+    try:
+        yield
+    except (sa.exc.DBAPIError, psycopg.Error, UnicodeEncodeError) as error:
+        told = error_in_one_line(url, error)
+        if told is None:
+            raise
+        raise told from None
+
+
+def error_in_one_line(url: str, error: Exception) -> BandstandError | None:
+    """What to say of an error of the driver's or SQLAlchemy's; None if it is a mistake of ours."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    state = getattr(cause, "sqlstate", None)
+    where, reason = describe(url), _reason(cause)
+    if _holds_unstorable_text(cause):
+        return InputError(
+            "text must hold no NUL character and no half of a surrogate pair, which PostgreSQL cannot store; a "
+            "setting, a name or a note does: remove it there"
         )
-    return DatabaseUnreachableError(
-        f"the database must answer; {describe(url)} does not: {_reason(error)}. "
-        "Start it, or correct BANDSTAND_DATABASE_URL"
-    )
+    if state == "42501":
+        return DatabaseRightsError(
+            f"the database login must have the rights that docs/how-to/use-your-own-postgresql.md lists; {where} says: "
+            f"{reason}. Let its administrator grant them, or correct BANDSTAND_DATABASE_URL"
+        )
+    if state == "25006":
+        return DatabaseRightsError(
+            f"the database must take writes; {where} is read-only ({reason}): name a primary server in "
+            "BANDSTAND_DATABASE_URL, or end its read-only mode"
+        )
+    if state in ("42P01", "3F000"):
+        return DatabaseVersionError(
+            f"the database must have all tables of Bandstand; in {where} {reason}: restore them from a backup, or set "
+            "BANDSTAND_DATABASE_URL to another database"
+        )
+    if state is not None and state.startswith("53"):  # disk, memory or connections are used up
+        return DatabaseUnreachableError(f"the database must be able to work; {where} is not: {reason}. Make room there")
+    gone = isinstance(cause, psycopg.OperationalError) or getattr(error, "connection_invalidated", False)
+    if gone and is_embedded(url):
+        return DatabaseUnreachableError(
+            f"the embedded database must run; it was stopped ({reason}): the same command starts it again"
+        )
+    if gone:
+        return DatabaseUnreachableError(
+            f"the database must answer; {where} does not: {reason}. Start it, or correct BANDSTAND_DATABASE_URL"
+        )
+    return None
 
 
 def describe(url: str) -> str:
@@ -90,8 +150,8 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
 
     with engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        before = _revision(connection)
-        head = _head()
+        before = revision_of(connection)
+        head = newest_revision()
         if before is not None and before > head:
             raise _too_new(before, head)
         if before != head:
@@ -103,8 +163,12 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
 def _driver_url(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # not its words, which may quote the password
         raise InputError("BANDSTAND_DATABASE_URL must be a URL such as postgresql://user@host/bandstand") from None
+    if parsed.port is not None and not 0 < parsed.port < 2**16:
+        raise InputError(
+            f"the port in BANDSTAND_DATABASE_URL must be between 1 and 65535; got {parsed.port}: correct it"
+        )
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise InputError(
             f"BANDSTAND_DATABASE_URL must name a PostgreSQL server, such as postgresql://user@host/bandstand; "
@@ -122,7 +186,7 @@ def _check_server(connection: Connection) -> None:
 
 
 def _check_schema(connection: Connection) -> None:
-    revision, head = _revision(connection), _head()
+    revision, head = revision_of(connection), newest_revision()
     if revision is None:
         migrate(connection.engine)
     elif revision > head:
@@ -140,13 +204,14 @@ def _too_new(revision: str, head: str) -> DatabaseVersionError:
     )
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision of a database's schema; None if it has none."""
     if not sa.inspect(connection).has_table("alembic_version", schema=SCHEMA):
         return None
     return connection.execute(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version")).scalar()
 
 
-def _head() -> str:
+def newest_revision() -> str:
     """The newest revision here; read from the file names, because loading Alembic's scripts takes longer."""
     return max(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
@@ -160,7 +225,19 @@ def _alembic_config(connection: Connection):  # type: ignore[no-untyped-def]  # 
     return config
 
 
-def _reason(error: sa.exc.OperationalError) -> str:
-    """The driver's last line, without what may hold a password."""
-    lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "no reason given"
+def _holds_unstorable_text(cause: BaseException | None) -> bool:
+    if isinstance(cause, UnicodeEncodeError):
+        return True
+    by_server = getattr(cause, "sqlstate", None) in ("22P05", "22021")
+    said = str(cause)
+    return by_server or (isinstance(cause, psycopg.DataError) and ("NUL" in said or "surrogate" in said))
+
+
+def _reason(cause: BaseException | None) -> str:
+    """What PostgreSQL says, else the driver's last line; without what may hold a password."""
+    said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
+    lines = [line.strip() for line in (said or str(cause)).splitlines() if line.strip()]
+    if not lines:
+        return "no reason given"
+    before, _, fatal = lines[-1].partition("FATAL:")
+    return (fatal or before).strip().rstrip(".")

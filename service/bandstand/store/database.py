@@ -6,9 +6,8 @@ Knows how a connection is had, and what is said when there is none. Must not kno
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from bandstand.store import connecting
@@ -21,6 +20,7 @@ class Database:
 
     Raises, from any method:
         DatabaseUnreachableError: the server went away.
+        DatabaseRightsError: the login may not do it, or the database takes no writes.
     """
 
     def __init__(self, url: str):
@@ -52,10 +52,11 @@ class Database:
         with self._connect(self._readers) as connection:
             yield connection
 
+    def in_one_line(self) -> AbstractContextManager[None]:
+        """As `connecting.in_one_line`, for what is done here with a connection of another kind."""
+        return connecting.in_one_line(self.url)
+
     @contextmanager
     def _connect(self, engine: Engine) -> Iterator[Connection]:
-        try:
-            with engine.connect() as connection:
-                yield connection
-        except sa.exc.OperationalError as error:
-            raise connecting.unreachable(self.url, error) from None
+        with connecting.in_one_line(self.url), engine.connect() as connection:
+            yield connection

@@ -11,11 +11,11 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from bandstand import stored_files, stray_files
-from bandstand.errors import one_line
+from bandstand.errors import BandstandError, one_line
 from bandstand.store import tables
 from bandstand.store.database import Database
 
-__all__ = ["remove_leftovers"]
+__all__ = ["remove_leftovers", "try_to_remove_leftovers"]
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +34,14 @@ def remove_leftovers(database: Database, ids: Collection[int] | None = None) -> 
     if gone:
         with database.connection() as connection, connection.begin():
             connection.execute(sa.delete(leftover).where(leftover.c.id.in_(gone)))
+
+
+def try_to_remove_leftovers(database: Database, ids: Collection[int] | None = None) -> None:
+    """As `remove_leftovers`; if the database is away, the log says so, and the next server tries again."""
+    try:
+        remove_leftovers(database, ids)
+    except BandstandError as error:
+        _log.warning("files of deleted studies stay for now: %s", error)
 
 
 def _is_removed(folders: list[str], files: list[str]) -> bool:

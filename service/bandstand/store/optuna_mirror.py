@@ -166,7 +166,10 @@ class OptunaMirror:
     @classmethod
     def upgrade(cls, url: str) -> None:
         """Bring Optuna's tables up to the installed Optuna."""
-        open_storage(url, skip_compatibility_check=True).upgrade()
+        from bandstand.optuna_storage.schema import quiet_migrations
+
+        with quiet_migrations():
+            open_storage(url, skip_compatibility_check=True).upgrade()
 
     def _open(self) -> SoleWriterStorage:
         if self._storage is None:

@@ -194,11 +194,15 @@ class TopTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Failed trials that say the same."""
+    """Trials that failed in the same way: for the same reason where params decide it, else with the same message."""
 
-    message: str
+    reason: str
+    message: str  # one of theirs
+    same_message: bool  # whether all of them have it
     count: int
     trials: Sequence[int]  # the first of them
+    failed_params: Sequence[Mapping[str, Any]] = ()  # of some of them, where params decide it
+    sound_params: Sequence[Mapping[str, Any]] = ()  # of some trials that did not fail so
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -212,9 +216,9 @@ class StudyOverview(StudyFacts):
     top: Sequence[TopTrial]
     """The best trials, the best first."""
     failures: Sequence[Failure]
-    """The most frequent messages of failed trials, by message."""
+    """The most frequent ways in which trials failed, the most frequent first."""
     other_failures: int
-    """Failed trials with other messages."""
+    """Failed trials that failed in other ways."""
     best_ancestors: Sequence[int]
     """The trials whose weights the best one went on from, the oldest first."""
 

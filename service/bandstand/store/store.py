@@ -18,9 +18,11 @@ from sqlalchemy.engine import Connection
 from bandstand.locations import database_url
 from bandstand.store import connecting, tables
 from bandstand.store.accounts import Accounts
+from bandstand.store.backup.embedded_upgrade import upgrade_embedded_server
 from bandstand.store.comparison_plans import ComparisonPlans
 from bandstand.store.database import Database
 from bandstand.store.embedded import embedded_url
+from bandstand.store.job_logins import rights
 from bandstand.store.monitoring.monitoring import Monitoring
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.reading.overview import read_overview
@@ -243,7 +245,7 @@ class Store:
         Raises:
             DatabaseVersionError: Optuna's tables belong to another version of Optuna.
         """
-        with closing(OptunaMirror(self.database.url, spec)) as mirror:
+        with self.database.in_one_line(), closing(OptunaMirror(self.database.url, spec)) as mirror:
             mirror.check()
 
     def claim(self, spec: StudySpec, holder: str) -> StudyWriter:
@@ -257,6 +259,10 @@ class Store:
             StudyNameTakenError: the name belongs to another spec, or to an Optuna study that is not ours.
             StudyInUseError: somebody else holds it.
         """
+        with self.database.in_one_line():
+            return self._claim(spec, holder)
+
+    def _claim(self, spec: StudySpec, holder: str) -> StudyWriter:
         mirror = OptunaMirror(self.database.url, spec)
         connection = self.database.engine.connect()
         try:
@@ -269,7 +275,7 @@ class Store:
             connection.close()
             raise
         return StudyWriter(
-            engine=self.database.engine, connection=connection, study_id=study_id, spec=spec,
+            database=self.database, connection=connection, study_id=study_id, spec=spec,
             mirror=mirror, holder=holder, token=uuid.uuid4().hex,
         )  # fmt: skip
 
@@ -299,6 +305,8 @@ class Store:
 def upgrade_database() -> str:
     """Bring our schema and Optuna's up to date in the database that the environment names.
 
+    The embedded server's data are brought to the installed version of PostgreSQL first.
+
     Returns:
         A sentence saying what was done.
 
@@ -306,9 +314,17 @@ def upgrade_database() -> str:
         DatabaseUnreachableError: it does not answer.
         DatabaseVersionError: it is newer than this code.
     """
+    server = None if database_url() else upgrade_embedded_server()
     url = database_url() or embedded_url()
-    before, after = connecting.migrate(connecting.connect(url, any_schema=True))
-    OptunaMirror.upgrade(url)
+    with connecting.in_one_line(url):
+        engine = connecting.connect(url, any_schema=True)
+        before, after = connecting.migrate(engine)
+        with engine.begin() as connection:
+            rights.drop_optuna_policies(connection)
+        OptunaMirror.upgrade(url)
+        with engine.begin() as connection:
+            rights.restore_optuna_policies(connection)
+    schema = f"the schema is at revision {after} now; it was at {before or 'none'}"
     if before == after:
-        return f"the schema is already at revision {after}"
-    return f"the schema is at revision {after} now; it was at {before or 'none'}"
+        schema = f"the schema is already at revision {after}"
+    return schema if server is None else f"{server}. {schema[0].upper()}{schema[1:]}"

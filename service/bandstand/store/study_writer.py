@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
-from bandstand.errors import LeaseLostError
+from bandstand.errors import DatabaseUnreachableError, LeaseLostError
 from bandstand.store import tables
+from bandstand.store.database import Database
 from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.patience import AWAY_SECONDS
@@ -61,7 +62,7 @@ class StudyWriter:
     def __init__(
         self,
         *,
-        engine: Engine,
+        database: Database,
         connection: Connection,
         study_id: int,
         spec: StudySpec,
@@ -72,7 +73,8 @@ class StudyWriter:
         """Use `Store.claim`; `connection` holds the advisory lock."""
         self.study_id = study_id
         self.spec = spec
-        self._engine = engine
+        self._database = database
+        self._lost: LeaseLostError | None = None
         self._connection = connection
         self._mirror = mirror
         self._token = token
@@ -203,8 +205,10 @@ class StudyWriter:
         return self._persistently(lambda connection: connection.execute(query).one())
 
     def close(self) -> None:
-        """Give the lease back."""
+        """Give the lease back; nothing if it is lost."""
         self._mirror.close()
+        if self._lost is not None:
+            return
         try:
             with self._connection.begin():
                 self._connection.execute(
@@ -248,30 +252,43 @@ class StudyWriter:
 
     def _persistently(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction on the lease's connection, on a new one if that has broken."""
+        if self._lost is not None:  # another caller has found that out; the connection is closed
+            raise LeaseLostError(str(self._lost))
         deadline = time.monotonic() + _RECONNECT_SECONDS
         while True:
             try:
-                with self._connection.begin():
+                with self._database.in_one_line(), self._connection.begin():
                     return work(self._connection)
-            except sa.exc.DBAPIError as error:
-                if not (error.connection_invalidated or isinstance(error, sa.exc.OperationalError)):
+            except DatabaseUnreachableError as error:
+                _log.warning("%s; trying again for %.0f s", error, _RECONNECT_SECONDS)
+                try:
+                    if time.monotonic() > deadline:  # it answers, and cannot store
+                        raise LeaseLostError(f"{error}; then run the study again") from None
+                    self._reconnect(deadline)
+                except LeaseLostError as lost:
+                    self._lost = lost
                     raise
-                _log.warning("the database connection broke; trying again for %.0f s", _RECONNECT_SECONDS)
-                self._reconnect(deadline)
 
     def _reconnect(self, deadline: float) -> None:
         self._connection.invalidate()
         self._connection.close()
         while True:
             try:
-                connection = self._engine.connect()
-                break
-            except sa.exc.OperationalError:
+                with self._database.in_one_line():
+                    return self._take_again(self._database.engine.connect(), deadline)
+            except DatabaseUnreachableError:
                 if time.monotonic() > deadline:
                     raise LeaseLostError(
                         "the database did not come back; run the study again when it answers"
                     ) from None
                 time.sleep(1.0)
+
+    def _take_again(self, connection: Connection, deadline: float) -> None:
+        """Go on with a new connection that holds the lease.
+
+        Raises:
+            LeaseLostError: somebody else has had it meanwhile.
+        """
         lock = sa.func.pg_try_advisory_lock(tables.LEASE_CLASS, self.study_id)
         token = sa.select(tables.lease.c.token).where(tables.lease.c.study_id == self.study_id)
         while True:

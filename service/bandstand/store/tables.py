@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 __all__ = [
     "CREATE_LOCK",
     "DISPATCH_LOCK",
+    "JOB_LOGINS_LOCK",
     "LEASE_CLASS",
     "QUEUE_CHANNEL",
     "SCHEMA",
@@ -321,3 +322,5 @@ CREATE_LOCK = 0x62737463
 """Advisory lock under which studies are created."""
 DISPATCH_LOCK = 0x62737464
 """Advisory lock under which submissions are claimed."""
+JOB_LOGINS_LOCK = 0x62737465
+"""Advisory lock under which the logins of jobs are made and dropped."""

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts, StrategyFacts
+from bandstand.strategies.failures.avoidance import avoidance_for
 from bandstand.strategies.policies.bohb import BOHB
 from bandstand.strategies.policies.lr_restarts import LearningRateRestarts
 from bandstand.strategies.policies.pb2 import PopulationBasedBandits
@@ -110,7 +111,10 @@ def make_strategy(spec: Problem) -> Strategy:
     if spec.sampler in STRATEGIES:
         return STRATEGIES[spec.sampler].make(spec)
     pruner = PRUNERS[spec.pruner].make(spec)
-    return SampleAndPrune(SAMPLERS[spec.sampler].make(spec, pruner.ask_epochs()), pruner)
+    sampler = SAMPLERS[spec.sampler]
+    # A grid visits each of its points, also those that are likely to fail.
+    avoidance = avoidance_for(spec) if sampler.points(spec) is None else None
+    return SampleAndPrune(sampler.make(spec, pruner.ask_epochs()), pruner, avoidance)
 
 
 def strategy_name(sampler: str, pruner: str, plus: str = " + ") -> str:

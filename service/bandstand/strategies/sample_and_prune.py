@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bandstand.strategies.failures.avoidance import FailureAvoidance
 from bandstand.strategies.strategy import (
     ForeseeingSampler,
     Judgement,
@@ -31,9 +32,11 @@ class SampleAndPrune:
     exhausted = "every point of the grid was visited"
     closed = None
 
-    def __init__(self, sampler: Sampler, pruner: Pruner):
+    def __init__(self, sampler: Sampler, pruner: Pruner, avoidance: FailureAvoidance | None = None):
+        """Sampler and pruner; `avoidance` looks at what the sampler proposes, None where nobody does."""
         self._sampler = sampler
         self._pruner = pruner
+        self._avoidance = avoidance
         self._promoting = pruner if isinstance(pruner, PromotingPruner) else None  # asking a protocol takes time
 
     @property
@@ -42,7 +45,9 @@ class SampleAndPrune:
         return self._pruner.foresees and isinstance(self._sampler, ForeseeingSampler)
 
     def foresee(self, situation: Situation) -> Proposal | None:
-        """As `ForeseeingStrategy.foresee`."""
+        """As `ForeseeingStrategy.foresee`; nothing once trials that failed decide what is proposed."""
+        if self._avoidance is not None and self._avoidance.is_active:
+            return None
         bracket = self._pruner.bracket(situation.number)
         return None if bracket is None else self._proposal(situation.number, bracket)
 
@@ -64,7 +69,14 @@ class SampleAndPrune:
 
     def _proposal(self, number: int, bracket: int) -> Proposal | None:
         params = self._sampler.propose(number)
+        if params is not None and self._avoidance is not None:
+            params = self._avoidance.better(params, number)
         return None if params is None else Proposal(params=params, bracket=bracket)
+
+    @property
+    def avoids(self) -> bool:
+        """As `AvoidingStrategy.avoids`."""
+        return self._avoidance is not None
 
     def adopt(self, params: Mapping[str, Any], number: int) -> Proposal | None:
         """As `Strategy.adopt`: the pruner judges it like any other."""
@@ -94,6 +106,8 @@ class SampleAndPrune:
     def observe(self, event: Event, trial: Trial | None) -> None:
         """As `Strategy.observe`."""
         self._sampler.observe(event, trial)
+        if self._avoidance is not None:
+            self._avoidance.observe(event, trial)
         self._pruner.observe(event, trial)
 
     def notices(self) -> list[str]:

@@ -18,6 +18,7 @@ from bandstand.trials.events import Action, Event
 from bandstand.trials.history import Trial
 
 __all__ = [
+    "AvoidingStrategy",
     "CombiningPolicy",
     "ForeseeingSampler",
     "ForeseeingStrategy",
@@ -159,6 +160,16 @@ class ForeseeingStrategy(Strategy, Protocol):
 
     def overtaking(self, situation: Situation) -> Promotion | Retirement | None:
         """What a free worker should do before it begins a trial that was foreseen."""
+        ...
+
+
+@runtime_checkable
+class AvoidingStrategy(Strategy, Protocol):
+    """A strategy that may look at its proposals for what is likely to fail."""
+
+    @property
+    def avoids(self) -> bool:
+        """Whether it does."""
         ...
 
 

@@ -6,7 +6,7 @@ Knows how a strategy is named and put into a study. Must not know what it does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bandstand.errors import InputError
@@ -14,7 +14,11 @@ from bandstand.problem.broken_rules import did_you_mean
 from bandstand.strategies import PRUNERS, SAMPLERS, STRATEGIES
 from bandstand.study.study_spec import StudySpec, study_spec_from
 
-__all__ = ["StrategyChoice", "strategies_from", "strategy_of"]
+__all__ = ["WITHOUT", "StrategyChoice", "strategies_from", "strategy_of", "with_and_without_avoiding"]
+
+
+WITHOUT = " (avoid_failures = false)"
+"""After the label of a strategy that does not learn from failures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,8 @@ class StrategyChoice:
     pruner: str
     sampler_options: dict[str, Any] = field(default_factory=dict)
     pruner_options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Other settings of the study that go with it."""
 
     def apply(self, spec: StudySpec, **changes: Any) -> StudySpec:
         """The study with this strategy and these changes of other settings.
@@ -43,12 +49,20 @@ class StrategyChoice:
         ):
             kept = getattr(spec, f"{kind}_options") if getattr(spec, kind) == name else {}
             mine[f"{kind}_options"] = {**kept, **options}
-        return study_spec_from(spec.model_dump() | mine | changes, self.label)
+        return study_spec_from(spec.model_dump() | mine | self.settings | changes, self.label)
 
 
 def strategy_of(spec: StudySpec) -> StrategyChoice:
     """The study's own strategy."""
     return StrategyChoice(label=f"{spec.sampler}+{spec.pruner}".strip("+"), sampler=spec.sampler, pruner=spec.pruner)
+
+
+def with_and_without_avoiding(choice: StrategyChoice) -> tuple[StrategyChoice, StrategyChoice]:
+    """A strategy that learns from failures, and the same that does not."""
+    return (
+        replace(choice, settings={"avoid_failures": True}),
+        replace(choice, label=f"{choice.label}{WITHOUT}", settings={"avoid_failures": False}),
+    )
 
 
 def strategies_from(texts: Sequence[str]) -> list[StrategyChoice]:

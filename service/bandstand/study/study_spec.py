@@ -56,7 +56,8 @@ class Resources(Frozen):
     gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     """GPUs of one trainer. With a fraction, trainers share a GPU: 0.25 lets four trainers use one."""
     memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Memory of one trainer in gigabytes (10^9 bytes). Ray reserves it. A trainer that needs more is replaced."""
+    """Memory of one trainer in gigabytes (10^9 bytes). Ray reserves it. A trial that needs more fails, and its trainer
+    is replaced."""
     trials_at_once: Annotated[int, Field(ge=1, le=256)] = 1
     """Number of trials that one trainer trains at the same time. More than 1 needs Keras on JAX."""
 
@@ -149,6 +150,9 @@ class StudySpec(Frozen):
     load_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Longest time in seconds that a trainer may take to start, import your code and load the data, and that the check
     of the study may take after that. Default: six hours."""
+    avoid_failures: bool | None = True
+    """Whether the search learns from trials that ran out of memory, diverged or were too slow. After three of a kind,
+    params that are likely to fail in the same way are drawn again. A grid still visits all its points."""
     notes: str = ""
     """Text for people. It appears in reports and changes nothing else."""
 
@@ -266,7 +270,8 @@ class StudySpec(Frozen):
         return [
             f"{key}: {mine[key]!r} here, {theirs[key]!r} stored{self._way_back(key, other)}"
             for key in mine
-            if json.dumps(mine[key]) != json.dumps(theirs[key])
+            if (key, theirs[key]) != ("avoid_failures", None)  # older than the setting: it goes on as it began
+            and json.dumps(mine[key]) != json.dumps(theirs[key])
         ]
 
     def _way_back(self, key: str, other: StudySpec) -> str:

@@ -254,6 +254,8 @@ class ServerQueue:
             f"FROM {tables.SCHEMA}.lease lease JOIN {tables.SCHEMA}.study study ON study.id = lease.study_id "
             "JOIN pg_locks locks ON locks.locktype = 'advisory' AND locks.classid = :cls AND locks.objid = study.id "
             "AND locks.granted AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+            "JOIN pg_stat_activity session ON session.pid = locks.pid "  # of a dropped login, none may be ended
+            "JOIN pg_roles holder ON holder.oid = session.usesysid AND pg_has_role(holder.oid, 'USAGE') "
             f"JOIN {tables.SCHEMA}.submission_study member ON member.study_id = study.id "
             "WHERE lease.heartbeat_at < clock_timestamp() - make_interval(secs => :silent) "
             f"AND NOT EXISTS (SELECT 1 FROM {tables.SCHEMA}.run run WHERE run.submission_id = member.submission_id "

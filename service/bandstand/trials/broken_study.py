@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bandstand.trials.events import Ended, TrialState
+from bandstand.trials.failure_kinds import FAILURE_KINDS, REMEDIES
 
 __all__ = ["HOPELESS", "PARENT_CHECKPOINT", "FailureWatch", "is_own_failure"]
 
 SAME_FAILURES = 3
 """Equal failures, and nothing else, after which a study is broken."""
 SAME_DIVERGENCES = 10
-"""The same for diverged trials: a wide range of learning rates may well begin with a few."""
+"""The same for diverged trials, and for those that ran out of memory or time: a wide range of learning rates or of
+sizes may well begin with a few."""
 HOPELESS = "other_shape"
 """The kind of a failure that every child would meet: a parameter changes that decides the model's shape."""
 PARENT_CHECKPOINT = "parent_checkpoint"
@@ -58,7 +60,9 @@ class FailureWatch:
             return self._hopeless
         if self._mixed or not self._count:
             return None
-        limit = {"missing_metric": 1, "diverged": SAME_DIVERGENCES}.get(self._signature or "", SAME_FAILURES)
+        limit = SAME_DIVERGENCES if self._signature in FAILURE_KINDS else SAME_FAILURES
+        if self._signature == "missing_metric":
+            limit = 1
         epochs = list(under_way)
         if self._count < limit or any(number > self._reached for number in epochs):
             return None
@@ -66,4 +70,6 @@ class FailureWatch:
             return f"its first trial failed: {self._message}"
         if epochs and self._count < limit * _PATIENCE:
             return None
-        return f"each of its first {self._count} trials failed the same way: {self._message}"
+        remedy = REMEDIES.get(self._signature or "")
+        way_out = f": {remedy}" if remedy else ""
+        return f"each of its first {self._count} trials failed the same way: {self._message}{way_out}"

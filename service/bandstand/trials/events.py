@@ -15,6 +15,7 @@ __all__ = [
     "EVENTS",
     "FINAL_STATES",
     "RESULT_STATES",
+    "STUDY_EVENTS",
     "Action",
     "CheckpointRefused",
     "Checkpointed",
@@ -292,6 +293,8 @@ Event = (
 
 StudyEvent = Spent | Noticed | DataSeen | CodeSeen | Combined | StudyEnded | Extended | Enqueued | Reopened
 """Those that are about no trial."""
+STUDY_EVENTS = (Spent, Noticed, DataSeen, CodeSeen, Combined, StudyEnded, Extended, Enqueued, Reopened)
+"""The same as a tuple: to ask whether something is one of a union takes five times as long."""
 
 EVENTS: Mapping[str, type[Event]] = {
     "proposed": Proposed,

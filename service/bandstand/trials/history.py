@@ -15,6 +15,7 @@ from bandstand.trials.best import RankKey, epoch_counts, rank_key_of
 from bandstand.trials.broken_study import FailureWatch
 from bandstand.trials.code_fingerprint import CodePrint
 from bandstand.trials.events import (
+    STUDY_EVENTS,
     Action,
     Checkpointed,
     CheckpointRefused,
@@ -182,7 +183,7 @@ class History:
         """Take an event into account; returns the trial it is about."""
         if isinstance(event, Measured):  # first, because most events are
             return self._measure(event)
-        if isinstance(event, StudyEvent):
+        if isinstance(event, STUDY_EVENTS):
             self._apply_to_study(event)
             return None
         if isinstance(event, Proposed):

@@ -7,53 +7,20 @@ import json
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 import pytest
 
-from bandstand.store.accounts import Role
 from bandstand.store.store import Store
-from bandstand.submissions import CodeArchive, SubmissionQueue
+from bandstand.submissions import SubmissionQueue
 from tests.end_to_end.harness.databases import make_database
-from tests.end_to_end.harness.project import CODE, SETTINGS
 from tests.end_to_end.harness.ray_cluster import RayCluster
-from tests.end_to_end.harness.servers import PATIENCE_SECONDS, Server
+from tests.end_to_end.harness.servers import PATIENCE_SECONDS, Server, User
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 PASSWORD = "pl4nted-passw0rd"
 RAY_TOKEN = "pl4nted-ray-t0ken-" + "0" * 46
-
-
-class User:
-    """Somebody with a token, who asks over HTTP."""
-
-    def __init__(self, store: Store, name: str):
-        self.token = store.accounts.create_token(name, Role.SUBMITTER, 1).text
-        self._http = httpx.Client(headers={"Authorization": f"Bearer {self.token}"}, timeout=60)
-        self.server = ""
-
-    def ask(self, method: str, path: str, **options: Any) -> Any:
-        answer = self._http.request(method, self.server + path, **options)
-        assert answer.status_code < 300, answer.text
-        return answer.json() if answer.content else None
-
-    def submit(self, name: str, epochs: int) -> None:
-        code = CodeArchive.of_files({"project.py": CODE.encode()})
-        self.ask("PUT", f"/code/{code.sha256}", content=code.content, headers={"Content-Type": "application/zip"})
-        changes = {"name": name, "budget": {"epochs": epochs}, "callbacks": ["project:slow_journal"]}
-        spec = {**SETTINGS, **changes, "checkpoint_every": 1}
-        self.ask("POST", "/studies", json={"spec": spec, "code": code.sha256, "workers": 1})
-
-    def log(self, name: str, run: int) -> str:
-        text = ""
-        while True:
-            piece = self.ask("GET", f"/studies/{name}/logs", params={"run": run, "start": len(text)})
-            text += piece["text"]
-            if piece["ended"]:
-                return text
 
 
 @pytest.fixture

@@ -47,7 +47,9 @@ def kill_one(command: subprocess.Popen[str], actor: str, rng: random.Random) -> 
 
 
 def let_it_train(command: subprocess.Popen[str], store: Store, name: str, epochs: int, rng: random.Random) -> None:
-    """Until so many more epochs are recorded, and a random moment longer."""
+    """Until so many more epochs are recorded, and a random moment longer. Ray may take minutes to start."""
+    if not epochs_of(store, name):
+        wait_until("an epoch", lambda: epochs_of(store, name) or command.poll() is not None, seconds=400)
     goal = epochs_of(store, name) + epochs
     wait_until(f"{goal} epochs", lambda: epochs_of(store, name) >= goal or command.poll() is not None)
     assert command.poll() is None, command.communicate()[0]

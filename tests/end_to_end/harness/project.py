@@ -99,6 +99,19 @@ def nan_in_small_models(params):
     return ToNaN(params["units"])
 
 
+class Adds(keras.callbacks.Callback):
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs[self.name] = 1.0
+
+
+def unstorable_in_small_models(params):
+    return [Adds("a\\0b")] if params["units"] < 12 else []
+
+
 class Dies(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:

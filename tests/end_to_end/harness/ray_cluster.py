@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from bandstand_workers.dispatch.local_ray import free_ports
 
 
 class RayCluster:
-    """Runs from its making to `end`; every job sees this database."""
+    """Runs from its making to `end`; every job sees this database, and these variables."""
 
-    def __init__(self, database_url: str, token: str, cpus: int = 4):
+    def __init__(self, database_url: str, token: str, cpus: int = 4, variables: Mapping[str, str] | None = None):
         self.token = token
+        self._variables = dict(variables or {})
         for _ in range(3):  # Ray gives its node 30 s to start, which a busy machine may miss
             if self._start(database_url, cpus):
                 return
@@ -45,6 +47,8 @@ class RayCluster:
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_worker_niceness": "0",
+            "THIEF_JOBS": self.address,
+            **self._variables,
         }
         with (self.folder / "output").open("w") as output:
             self._process = psutil.Popen(

@@ -155,6 +155,25 @@ def test_a_local_ray_whose_parts_die_is_started_again(part: str, project: Projec
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", ["raylet", "gcs_server"])
+def test_a_local_ray_whose_parts_die_while_it_starts_is_started_again(part: str, project: Project) -> None:
+    file = project.write_study(name=f"at-start-{part}", budget={"epochs": 8})
+    said: list[str] = []
+    with started(project, "run", str(file), "--workers", "1") as command:
+        wait_until(f"a {part}", lambda: part_of_ray(command, part), 300).kill()
+        assert command.stdout is not None
+        for line in command.stdout:
+            said.append(line)
+            if "Ray is started again" in line:  # on a busy machine it may not come up in time: that is Ray's affair
+                command.terminate()
+                break
+        rest, _ = command.communicate(timeout=300)
+    assert "Ray is started again" in said[-1]
+    for words in ("Traceback", "KeyError", "Connection refused"):
+        assert words not in "".join(said) + rest
+
+
+@pytest.mark.slow
 def test_workers_whose_caller_was_killed_end_within_a_minute_and_give_the_study_back(
     hanging: Project, store: Store
 ) -> None:

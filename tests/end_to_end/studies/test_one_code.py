@@ -7,7 +7,7 @@ import random
 import pytest
 
 from bandstand.store.store import Store
-from tests.end_to_end.harness.processes import kill_one, let_it_train
+from tests.end_to_end.harness.processes import epochs_of, kill_one, let_it_train
 from tests.end_to_end.harness.project import Project, refused
 
 MODEL = """
@@ -41,7 +41,7 @@ def test_a_study_whose_code_has_changed_is_neither_shown_nor_continued_without_a
     assert line.startswith(said)
     assert refused(project, "replay", "changed").startswith(said)
     shown = project.command("run", str(study), "--code-may-differ")
-    assert (shown.returncode, store.record("changed").epochs) == (0, 6)
+    assert (shown.returncode, epochs_of(store, "changed")) == (0, 6)
     write_model(project, 8)
     assert project.command("run", str(study)).returncode == 0
 

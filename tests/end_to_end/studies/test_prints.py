@@ -45,7 +45,9 @@ def test_a_builder_that_prints_without_end_does_not_fill_the_disk_and_the_folder
     file = project.write_study(name="bomb", model="bomb:build_with_prints", pruner="none", budget={"trials": 6})
     command = project.start("run", str(file), "--workers", "1")
     try:
-        wait_until("a trainer", lambda: actor_processes(command, "Trainer"), seconds=200)
+        trains = lambda: actor_processes(command, "Trainer") or command.poll() is not None  # noqa: E731
+        wait_until("a trainer", trains, seconds=400)
+        assert command.poll() is None, command.communicate()[0]
         folder = ray_folder_of(command)
         most: dict[str, int] = {}
         while command.poll() is None:

@@ -24,7 +24,7 @@ from bandstand.store.records import StudyRecord
 from bandstand.store.store import Store
 from bandstand.study.study_spec import StudySpec
 from tests.end_to_end.harness.databases import make_database
-from tests.end_to_end.harness.processes import kill_one, let_it_train, ray_folder_of
+from tests.end_to_end.harness.processes import kill_one, let_it_train
 from tests.end_to_end.harness.project import Project
 from tests.end_to_end.harness.stored_study import check_optuna_agrees, check_what_is_stored
 from tests.waiting import wait_until
@@ -253,7 +253,7 @@ SEARCHED: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("sampler", list(SEARCHED))
 def test_no_part_of_the_database_s_url_is_in_any_file_of_tune_s(
     sampler: str, project: Project, store: Store, home: Path, tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, temporary: Path,
 ) -> None:  # fmt: skip
     url = plant_address(store, tmp_path_factory.mktemp(sampler))
     assert len(PARTS_OF_THE_URL.findall(url.encode())) == 6, "scheme, user, password, database, host, port"
@@ -267,12 +267,11 @@ def test_no_part_of_the_database_s_url_is_in_any_file_of_tune_s(
         return [path for path in (home / "tune").rglob("*") if path.is_file()]
 
     wait_until("Tune's state", lambda: any(path.name.startswith("experiment_state") for path in tune_files()))
-    session = ray_folder_of(command)
     searched = set()
     while command.poll() is None:
         for process in psutil.process_iter(["cmdline"]):
             assert f"{PLANTED}-password" not in " ".join(process.info["cmdline"] or [])
-        for path in tune_files():
+        for path in [*tune_files(), *(path for path in temporary.rglob("*") if path.is_file())]:
             try:
                 content = path.read_bytes()
             except FileNotFoundError:
@@ -286,7 +285,8 @@ def test_no_part_of_the_database_s_url_is_in_any_file_of_tune_s(
     assert not PARTS_OF_THE_URL.search(output.encode())
     assert "tuner.pkl" in searched
     assert any(name.startswith("experiment_state") for name in searched)
-    for folder in (home / "logs", project.folder, session):
+    assert "raylet.out" in searched
+    for folder in (home / "logs", project.folder, temporary):
         for path in folder.rglob("*"):
             if path.is_file():
                 assert not PARTS_OF_THE_URL.search(path.read_bytes()), path

@@ -29,6 +29,8 @@ GRID = {
 STUDIES: dict[str, dict[str, Any]] = {
     "outcome-plain": {"budget": {"epochs": 17}},
     "outcome-nan": {"budget": {"trials": 8}, "pruner": "none", "callbacks": ["project:nan_in_small_models"]},
+    "outcome-unstorable": {"budget": {"trials": 8}, "pruner": "none"}
+    | {"callbacks": ["project:unstorable_in_small_models"]},
     "outcome-raises": {"budget": {"trials": 8}, "pruner": "none", "model": "project:build_that_sometimes_raises"},
     "outcome-grid": {"sampler": "grid", "budget": {}, "space": GRID, "max_epochs": 1, "pruner": "none"}
     | {"model": "project:build_that_sometimes_raises"},
@@ -201,3 +203,13 @@ def test_a_builder_that_raises_for_all_params_is_refused_with_its_line(project: 
     said = r"'project:build_that_raises' raised RuntimeError: no such layer \(project\.py:\d+\) for each of 12"
     assert re.search(said, line)
     assert "always-raises" not in {study.name for study in store.studies()}
+
+
+def test_a_metric_whose_name_cannot_be_stored_fails_its_trial_and_the_study_goes_on(
+    record: Any, outcomes: dict[str, StudyOutcome]
+) -> None:
+    assert outcomes["outcome-unstorable"].state == "finished"
+    failed = ended(record("outcome-unstorable"), "failed")
+    assert len(failed) > 0
+    assert all("contains a NUL character: rename the metric" in message for message in failed["message"])
+    assert len(ended(record("outcome-unstorable"), "complete")) == 8 - len(failed)

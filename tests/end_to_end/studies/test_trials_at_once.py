@@ -15,6 +15,7 @@ EPOCHS = 60
 AT_ONCE = 3
 
 
+@pytest.mark.slow
 def test_a_trainer_has_several_trials_at_once_and_its_death_loses_none_of_them(
     project: Project, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

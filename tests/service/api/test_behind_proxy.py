@@ -67,7 +67,7 @@ def test_proxies_are_for_a_server_behind_one():
 
 
 def test_limits_of_failed_logins_count_the_browsers_address_and_pages_know_their_https_address(store):
-    app = make_app(store, ServerSettings(failures_per_minute=2, secure_cookies=True))
+    app = make_app(store, ServerSettings(logins_per_minute=2, secure_cookies=True))
     app.add_route("/where", lambda request: PlainTextResponse(str(request.base_url)))
     good = store.accounts.create_token("ada", Role.VIEWER, days=1).text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -196,12 +197,47 @@ def test_too_many_requests_of_one_token_have_to_wait(store: Store):
     assert answers[-1].status_code == 429 and int(answers[-1].headers["retry-after"]) >= 1
 
 
-def test_who_guesses_tokens_is_shut_out_and_whoever_has_a_good_one_is_not(store: Store):
+def bearer(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
+
+
+def guess(client: TestClient, times: int) -> list[int]:
+    return [client.get("/me", headers=bearer(f"guess-{n}")).status_code for n in range(times)]
+
+
+def test_who_guesses_tokens_is_shut_out_and_nobody_else_at_the_same_address(store: Store):
     app = make_app(store, ServerSettings(failures_per_minute=5))
-    good = {"Authorization": f"Bearer {store.accounts.create_token('ada', Role.VIEWER, days=1).text}"}
+    known, new = (store.accounts.create_token(name, Role.VIEWER, days=1).text for name in ("ada", "grace"))
     with TestClient(app) as client:
-        assert client.get("/me", headers=good).status_code == 200
-        guesses = [client.get("/me", headers={"Authorization": f"Bearer {n}"}).status_code for n in range(8)]
-        assert guesses == [401] * 5 + [429] * 3
-        assert client.get("/me", headers=good).status_code == 200
+        assert client.get("/me", headers=bearer(known)).status_code == 200
+        assert guess(client, 8) == [401] * 5 + [429] * 3
+        assert client.get("/me", headers=bearer(known)).status_code == 200
+        assert client.get("/me", headers=bearer(new)).status_code == 200, "it was never seen before the guesses"
         assert client.get("/healthz").status_code == 200
+        assert client.get("/login").status_code == 200, "a browser without a cookie guesses nothing"
+        assert client.get("/me").status_code == 401
+        assert guess(client, 2) == [429] * 2
+
+
+def test_who_asks_too_much_without_a_good_token_shuts_out_nobody_who_has_one(store: Store):
+    app = make_app(store, ServerSettings(requests_per_second=0.01, failures_per_minute=10_000))
+    token = store.accounts.create_token("ada", Role.VIEWER, days=1).text
+    with TestClient(app) as client:
+        assert guess(client, 12)[-1] == 429
+        assert client.get("/me", headers=bearer(token)).status_code == 200
+
+
+def test_a_token_has_one_limit_however_it_is_sent(store: Store):
+    app = make_app(store, ServerSettings(requests_per_second=2))  # twenty at once
+    token = store.accounts.create_token("hasty", Role.VIEWER, days=1)
+    ways = [
+        *({"Authorization": f"{word} {token.text}"} for word in ("Bearer", "bearer", "BEARER", "beareR")),
+        *(bearer(token.text) | {"Cookie": f"another={n}"} for n in range(4)),
+        *({"Cookie": f"{n}=x; bandstand_session={app.state.sessions.begin(token.record)}"} for n in range(4)),
+    ]
+    began = time.monotonic()
+    with TestClient(app) as client:
+        answers = [client.get("/me", headers=headers).status_code for _ in range(30) for headers in ways]
+    assert set(answers) == {200, 429}
+    # What is sent for the first time counts at its address, which has a limit of its own.
+    assert answers.count(200) <= 2 * (20 + 2 * (time.monotonic() - began)) + 2

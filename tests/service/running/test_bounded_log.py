@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bandstand.running.bounded_log import BoundedLog, BoundedText, remove_old_logs
+from bandstand.running.bounded_log import BoundedLog, BoundedText, begin_anew, remove_old_logs
 from bandstand.running.child_death import end_of_log
 
 BOMB = """
@@ -60,6 +60,18 @@ def test_a_job_s_prints_end_at_a_limit_and_say_so() -> None:
     for _ in range(1000):
         print("1234567", file=stream, flush=True)
     assert file.getvalue() == "1234567\n12\n… what is printed from here on is dropped\n"
+
+
+def test_a_log_that_has_grown_is_put_aside_when_it_is_begun_again(tmp_path: Path) -> None:
+    log = tmp_path / "ray.log"
+    begin_anew(log, 5)
+    for text in ("first", "second"):
+        log.write_text(text * 2)
+        begin_anew(log, 5)
+        assert not log.exists()
+    log.write_text("new")
+    begin_anew(log, 5)
+    assert (log.read_text(), (tmp_path / "ray.log.1").read_text()) == ("new", "secondsecond")
 
 
 def test_logs_of_ended_runs_go_but_for_the_newest_and_for_those_of_runs_that_live(tmp_path: Path) -> None:

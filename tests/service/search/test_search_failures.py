@@ -83,7 +83,15 @@ def test_a_pruned_trial_shows_it_too(desk_with):
 
 def test_failures_of_a_kind_without_a_signature_are_equal(desk):
     for _ in range(3):
-        fail_one(desk, kind="out_of_memory", message="OOM")
+        fail_one(desk, kind="internal", message="it broke")
+    assert desk.search.history.ended.failed
+
+
+@pytest.mark.parametrize("kind", ["out_of_memory", "too_slow"])
+def test_a_wide_range_of_sizes_may_begin_with_some_that_are_too_large(desk, kind):
+    for _ in range(10):
+        assert desk.search.history.ended is None
+        fail_one(desk, kind=kind, message="too large", signature=kind)
     assert desk.search.history.ended.failed
 
 

@@ -18,7 +18,7 @@ def revisions() -> ScriptDirectory:
 
 
 def test_there_is_one_head_and_a_new_database_is_brought_up_to_it():
-    assert revisions().get_heads() == [connecting._head()]
+    assert revisions().get_heads() == [connecting.newest_revision()]
 
 
 def test_every_revision_follows_the_one_whose_number_is_one_less():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.store import Store
 from bandstand.store.study_writer import StudyWriter
 from bandstand.trials.events import Action, Measured
+from tests.end_to_end.harness.databases import make_database
 from tests.service.store.written_study import flush, make_spec, train_one
 
 
@@ -353,3 +355,18 @@ def test_a_study_whose_creation_was_cut_off_between_optunas_tables_and_ours_is_c
     mirror.close()
     store.claim(spec, "a test").close()
     assert store.spec(spec.name) == spec
+
+
+def test_making_and_upgrading_optunas_tables_leaves_the_logging_of_the_process_as_it_is(
+    store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ours, root = logging.getLogger("bandstand.of_a_test"), logging.getLogger()
+    before = root.level, root.handlers[:]
+    url = make_database(store, "quiet")
+    opened = Store(url)
+    opened.claim(make_spec(), "a test").close()
+    OptunaMirror.upgrade(url)
+    opened.close()
+    assert not ours.disabled
+    assert (root.level, root.handlers) == before
+    assert "alembic" not in capfd.readouterr().err

@@ -153,6 +153,7 @@ def test_a_lack_of_trainers_is_told_once_and_again_after_it_was_over(monkeypatch
 
     class OfSize:
         resources, size, placed = Resources(cpus=4), None, 0
+        preparing_seconds, load_seconds = 0.0, 3600.0
 
     fleet: Any = OfSize()
     notes = ResourceNotes(fleet, told.append)

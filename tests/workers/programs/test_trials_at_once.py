@@ -231,6 +231,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_each_trial_trains_on_jax_as_if_it_were_alone(tmp_path: Path) -> None:
     (tmp_path / "at_once_user.py").write_text(ON_JAX)
     root = Path(__file__).parents[3]

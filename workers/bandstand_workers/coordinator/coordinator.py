@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -20,13 +19,14 @@ from bandstand.search.protocol import Measurement, Verdict
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
 from bandstand.study.study_spec import StudySpec
+from bandstand_workers.coordinator.coordinator_start import taken_url
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import STOP_GRACE_SECONDS, Departure, Signals
 from bandstand_workers.coordinator.study_run import StudyRun
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.fleet.handles import TrainerHandle
-from bandstand_workers.messages import Inputs
+from bandstand_workers.messages import Inputs, MemoryWord
 
 __all__ = ["Coordinator", "CoordinatorActor"]
 
@@ -38,15 +38,12 @@ class Coordinator:
         """Nothing is opened before `run`.
 
         Args:
-            url_file: file that holds the database URL, readable by this user alone; it is removed once read, so that
-                the secret travels in no actor's arguments.
+            url_file: where the database URL is read, so that the secret travels in no actor's arguments.
             spec: the study.
             checkpoints_uri: folder under which checkpoints and models go.
             conditions: on which it takes up the study.
         """
-        path = Path(url_file)
-        self._url = path.read_text()  # at once: it must not lie there while this coordinator waits for its study
-        path.unlink()
+        self._url = taken_url(url_file)  # at once: it must not lie there while this coordinator waits for its study
         self.spec: StudySpec = StudySpec.model_validate(spec)
         self.signals = Signals()
         self._checkpoints_uri = checkpoints_uri
@@ -134,6 +131,10 @@ class Coordinator:
     async def checkpointed(self, trial: int, attempt: int, epoch: int, uri: str, error: str | None) -> None:
         """As `StudyRun.checkpointed`."""
         await self.study_run.checkpointed(trial, attempt, epoch, uri, error)
+
+    async def memory_is_short(self, trial: int, attempt: int, word: MemoryWord) -> None:
+        """As `StudyRun.memory_is_short`."""
+        self.study_run.memory_is_short(trial, attempt, word)
 
     async def take_inputs(self, inputs: Inputs) -> bool:
         """As `InputsCheck.take`."""

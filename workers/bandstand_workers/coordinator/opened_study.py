@@ -80,6 +80,8 @@ class OpenedStudy:
         """
         holder = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
         writer = await asyncio.to_thread(store.claim, spec, holder)
+        stored = await asyncio.to_thread(store.spec, spec.name)
+        spec = spec.model_copy(update={"avoid_failures": stored.avoid_failures})  # a study goes on as it began
         search = await asyncio.to_thread(writer.replay, partial(Search.restore, spec))
         replayed = await asyncio.to_thread(store.replayed_data, spec.name)
         if replayed is not None and search.history.data is None:

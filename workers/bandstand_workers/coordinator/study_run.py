@@ -20,6 +20,7 @@ from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.trainers.assigner import Assigner
 from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
 from bandstand_workers.fleet.handles import TrainerHandle
+from bandstand_workers.messages import MemoryWord
 
 __all__ = ["StudyRun"]
 
@@ -114,6 +115,11 @@ class StudyRun:
         self.study.signals.wake()
         if not wanted and error is None:
             await asyncio.to_thread(stored_files.try_to_delete, uri)
+
+    def memory_is_short(self, trial: int, attempt: int, word: MemoryWord) -> None:
+        """The process of a trial is near the end of its memory; word of an older attempt is ignored."""
+        if self._search.history.trials[trial].attempt == attempt:
+            self.assigner.memory.heard(trial, word)
 
     # -- its end ------------------------------------------------------------------------------------------------------
 

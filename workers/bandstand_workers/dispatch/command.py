@@ -14,6 +14,7 @@ import sys
 from bandstand.errors import BandstandError, DatabaseUnreachableError, InputError, answer_to
 from bandstand.locations import bandstand_home, database_url, ray_job_server
 from bandstand.log_lines import begin_logging
+from bandstand.store.job_logins.job_logins import JobLogins, NoLoginError
 from bandstand.store.store import Store
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
@@ -21,6 +22,8 @@ from bandstand_workers.dispatch.options import DispatcherOptions
 from bandstand_workers.fleet.ray_connection import local_cores
 
 __all__ = ["run_dispatcher"]
+
+_log = logging.getLogger("bandstand_workers.dispatch.command")
 
 
 def run_dispatcher(arguments: list[str]) -> int:
@@ -45,14 +48,15 @@ def _run(options: DispatcherOptions, ending: Ending) -> int:
     store = _open(url, ending)
     if store is None:
         return 0
+    logins = find_logins(store)
     if address:
-        return _run_loop(options, store, address, "python", ending)
-    local = LocalRay.start(bandstand_home(), url, ending.is_wanted)
+        return _run_loop(options, store, logins, address, "python", ending)
+    local = LocalRay.start(bandstand_home(), None if logins.are_possible else url, ending.is_wanted)
     if local is None:
         return 0
     options = dataclasses.replace(options, at_once=options.at_once or local_cores())
     try:
-        return _run_loop(options, store, local.address, shlex.quote(sys.executable), ending, local)
+        return _run_loop(options, store, logins, local.address, shlex.quote(sys.executable), ending, local)
     finally:
         local.stop()
 
@@ -67,10 +71,31 @@ def _open(url: str, ending: Ending) -> Store | None:
     return None
 
 
+def find_logins(store: Store) -> JobLogins:
+    """The logins of jobs. It is said whether they can be had, and why not."""
+    logins = JobLogins(store.database)
+    try:
+        logins.prepare()
+    except NoLoginError as error:
+        _log.warning(
+            "jobs have the server's own database login, so that submitted code may read tokens and keys: %s", error
+        )
+    else:
+        _log.info("each job has a database login of its own")
+    return logins
+
+
 def _run_loop(
-    options: DispatcherOptions, store: Store, address: str, python: str, ending: Ending, local: LocalRay | None = None
+    options: DispatcherOptions,
+    store: Store,
+    logins: JobLogins,
+    address: str,
+    python: str,
+    ending: Ending,
+    local: LocalRay | None = None,
 ) -> int:
     from bandstand_workers.dispatch.loop import Loop
     from bandstand_workers.dispatch.ray_jobs import RayJobs
 
-    return Loop(options, store, RayJobs(address, python), ending, local).run()
+    cluster = RayJobs(address, python, local.session if local else None)
+    return Loop(options, store, logins, cluster, ending, local).run()

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 from bandstand.errors import ClusterUnreachableError, InputError, JobRefusedError
+from bandstand.locations import JOB_LOGIN
+from bandstand.store.job_logins.job_logins import JobLogins, NoLoginError
 from bandstand.store.store import Store
 from bandstand.study.states import RunState
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
@@ -26,6 +28,7 @@ MAX_LOG_CHARACTERS = 10_000_000
 """Kept of each run."""
 _PIECE = 200_000
 _BEAT_SECONDS = 5.0
+_SWEEP_SECONDS = 60.0
 _SILENT_SECONDS = 60.0
 """A living coordinator says so every second."""
 _LOG_END_SECONDS = 15.0
@@ -47,6 +50,7 @@ class Dispatcher:
         store: Store,
         cluster: RayJobs,
         *,
+        logins: JobLogins,
         place: str,
         per_user: int,
         at_once: int,
@@ -57,6 +61,7 @@ class Dispatcher:
         Args:
             store: the database.
             cluster: where jobs run.
+            logins: the jobs' own, into the database. Where they are not possible, jobs have what the cluster has.
             place: where this process runs, for people.
             per_user: submissions of one user that may run at the same time, on all servers together.
             at_once: submissions that may run at the same time, of this server.
@@ -64,6 +69,7 @@ class Dispatcher:
         """
         self._store = store
         self._cluster = cluster
+        self._logins = logins
         self._per_user = per_user
         self._at_once = at_once
         self._stop_grace_seconds = stop_grace_seconds
@@ -72,6 +78,7 @@ class Dispatcher:
         self._since: dict[tuple[str, str], float] = {}  # (run, what) -> when it was first seen
         self._beat_at = 0.0
         self._freed_at = 0.0
+        self._swept_at = time.monotonic() - _SWEEP_SECONDS
 
     def step(self) -> int:
         """Do what is to be done now; returns how many runs are under way."""
@@ -91,6 +98,7 @@ class Dispatcher:
             number += 1
         self._forget_all_but({claimed.run.id for claimed in self._dispatch.held()})
         self._free_vanished()
+        self._sweep_logins()
         return number
 
     def pause(self, timeout_seconds: float) -> None:
@@ -146,6 +154,7 @@ class Dispatcher:
         run, submission = claimed.run, claimed.submission
         try:
             code = self._dispatch.code(submission)
+            login = {JOB_LOGIN: self._logins.create(run.id)} if self._logins.are_possible else {}
             with tempfile.TemporaryDirectory(prefix="bandstand-code-") as folder:
                 if code is not None:
                     project = Path(folder) / PROJECT_FOLDER
@@ -155,10 +164,13 @@ class Dispatcher:
                     run.id,
                     folder=None if code is None else Path(folder),
                     metadata={"name": submission.name, "submitter": submission.submitter},
+                    environment=login,
                 )
         except InputError as error:
             refuse_job(self._store, run.id, str(error))
             self._end(claimed, RunState.FAILED, str(error))
+        except NoLoginError as error:
+            self._end(claimed, RunState.FAILED, f"its job gets no database login: {error}")
         except JobRefusedError as error:
             self._end(claimed, RunState.FAILED, f"the cluster refuses its job: {error}")
         except ClusterUnreachableError as error:
@@ -187,9 +199,32 @@ class Dispatcher:
     def _end(self, claimed: ClaimedRun, state: RunState, message: str | None) -> None:
         after = self._dispatch.end_run(claimed.run.id, state, message or "")
         self._logs.leave(claimed.run.id)
+        self._end_login(claimed)
         told = f": {message}" if message else ""
         then = f"{after.state}, {after.outcome}" if after.outcome else f"{after.state}"
         _log.info("%s: run %d %s%s; now %s", after.name, claimed.run.number, state, told, then, extra=_about(claimed))
+
+    def _end_login(self, claimed: ClaimedRun) -> None:
+        """Whatever is left of the job gets at the database no more."""
+        if self._logins.are_possible:
+            try:
+                self._logins.drop(claimed.run.id)
+            except NoLoginError as error:  # it is swept later
+                _log.warning("%s: its database login is still there: %s", claimed.run.id, error, extra=_about(claimed))
+
+    def _sweep_logins(self) -> None:
+        """Drop what was left while a server or the database was away; look whether logins can be had by now."""
+        if time.monotonic() - self._swept_at < _SWEEP_SECONDS:
+            return
+        self._swept_at = time.monotonic()
+        try:
+            if not self._logins.are_possible:
+                self._logins.prepare()
+                _log.info("from now on each job has a database login of its own")
+            for run in self._logins.sweep():
+                _log.info("%s has ended; its database login is dropped", run)
+        except NoLoginError as error:
+            _log.debug("%s", error)  # it was said at the start
 
     # -- logs -------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
 
+from bandstand_workers.dispatch.local_logs import ReplacedLogError
+
 __all__ = ["JobLogs"]
 
 _MAX_HELD = 1_000_000
@@ -28,6 +30,7 @@ class JobLogs:
         """`tail` gives a job's log in pieces from its beginning, and ends when the job has."""
         self._tail = tail
         self._streams: dict[str, _Stream] = {}
+        self._replaced: set[str] = set()  # runs whose log is no longer there, which is told once
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -36,7 +39,7 @@ class JobLogs:
         stream = self._streams.get(run)
         if stream is None or stream.is_over or position < stream.position:
             self.leave(run)
-            self._streams[run] = _Stream(self._tail, run, position, self._loop)
+            self._streams[run] = _Stream(self._tail, run, position, self._loop, self._replaced)
 
     def text_from(self, run: str, position: int) -> str:
         """What has been read from this position on; nothing before it will be asked for again."""
@@ -62,11 +65,12 @@ class JobLogs:
 class _Stream:
     """One reading of one log."""
 
-    def __init__(self, tail: Tail, run: str, position: int, loop: asyncio.AbstractEventLoop):
+    def __init__(self, tail: Tail, run: str, position: int, loop: asyncio.AbstractEventLoop, replaced: set[str]):
         self.position = position
         """Of the first character that is held."""
         self._tail = tail
         self._run = run
+        self._replaced = replaced
         self._held = ""
         self._changing = threading.Lock()
         self._task = asyncio.run_coroutine_threadsafe(self._read(position), loop)
@@ -94,5 +98,9 @@ class _Stream:
                     self._held += piece[skipped:]
                 while len(self._held) > _MAX_HELD:
                     await asyncio.sleep(0.2)
+        except ReplacedLogError as error:
+            if self._run not in self._replaced:
+                self._replaced.add(self._run)
+                _log.warning("%s", error)
         except Exception as error:  # noqa: BLE001  # of any of the parts between here and the file
             _log.debug("the log of %s breaks off: %s", self._run, error)

@@ -25,8 +25,10 @@ from typing import Any
 import psutil
 
 from bandstand.errors import ServiceError
+from bandstand.private_folders import home_folder, make_home
+from bandstand.running.bounded_log import begin_anew
 from bandstand.running.child_death import end_of_log
-from bandstand.running.ray_folders import new_folder, remove_dead_folders
+from bandstand.running.ray_folders import RayFolder, ray_path, take_from_others
 from bandstand_workers.fleet.ray_connection import bounded_logs, local_cores
 
 __all__ = ["LocalRay", "free_ports"]
@@ -63,21 +65,26 @@ class LocalRay:
         """Of its job server, on the loopback interface."""
         return self._known.address
 
+    @property
+    def session(self) -> Path:
+        """The folder of Ray's session, with the logs of its jobs."""
+        return (ray_path(Path(self._known.folder)) / "session_latest").resolve()
+
     @classmethod
-    def start(cls, home: Path, database_url: str, cancelled: Callable[[], bool]) -> LocalRay | None:
+    def start(cls, home: Path, database_url: str | None, cancelled: Callable[[], bool]) -> LocalRay | None:
         """Start a Ray, or find the one that a killed dispatcher has left.
 
         Its token is in the environment of this process afterwards, and must be before Ray is imported.
 
         Args:
             home: folder for the lock, the file and the log.
-            database_url: a secret, for the environment of the jobs.
+            database_url: a secret, for the environment of the jobs; None where they have logins of their own.
             cancelled: looked at while waiting; if it is true, there is none.
 
         Raises:
             ServiceError: it does not start; the message names its log.
         """
-        home.mkdir(parents=True, exist_ok=True)
+        make_home()
         lock = _lock(home / "ray.lock", cancelled)
         if lock is None:
             return None
@@ -95,6 +102,10 @@ class LocalRay:
     def is_alive(self) -> bool:
         """Whether its first process still runs; Ray ends it when one of the others has died."""
         return len(_alive(self._known)) == len(self._known.processes)
+
+    def close_folder(self) -> None:
+        """Take from other users what its processes have given them since."""
+        take_from_others(Path(self._known.folder))
 
     def stop(self) -> None:
         """End its processes, and those that they have started."""
@@ -116,28 +127,25 @@ def _lock(path: Path, cancelled: Callable[[], bool]) -> Any:
     return None
 
 
-def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bool]) -> _Known | None:
+def _start(home: Path, file: Path, database_url: str | None, cancelled: Callable[[], bool]) -> _Known | None:
     _use_token(secrets.token_hex(32))
-    remove_dead_folders()
-    folder = str(new_folder())
-    empty = Path(folder) / "empty"  # Ray starts `python -m …` where it stands: a `ray.py` there would be imported
-    empty.mkdir()
+    folder = RayFolder()  # not under home: paths of sockets must be short
     port, gcs_port, agent_port = free_ports(3)
     command = [
         sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats",
         "--log-color=false", "--node-ip-address=127.0.0.1", f"--port={gcs_port}", "--dashboard-host=127.0.0.1",
-        f"--dashboard-port={port}", f"--dashboard-agent-listen-port={agent_port}", f"--temp-dir={folder}",
+        f"--dashboard-port={port}", f"--dashboard-agent-listen-port={agent_port}", f"--temp-dir={folder.path}",
         f"--num-cpus={local_cores()}", f"--object-store-memory={256 * 1024**2}",
     ]  # fmt: skip
-    (home / "logs").mkdir(exist_ok=True)
-    log = home / "logs" / "ray.log"
+    log = home_folder("logs") / "ray.log"
+    begin_anew(log)
     with log.open("a") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            cwd=empty, env=_environment(database_url),
+            cwd=folder.empty, env=_environment(database_url), pass_fds=folder.locks,
         )  # fmt: skip
     known = _Known(
-        address=f"http://127.0.0.1:{port}", token=os.environ["RAY_AUTH_TOKEN"], folder=folder,
+        address=f"http://127.0.0.1:{port}", token=os.environ["RAY_AUTH_TOKEN"], folder=str(folder.private),
         processes=_family(process.pid),
     )  # fmt: skip
     _write(file, known)
@@ -156,12 +164,12 @@ def _start(home: Path, file: Path, database_url: str, cancelled: Callable[[], bo
     return known
 
 
-def _environment(database_url: str) -> dict[str, str]:
+def _environment(database_url: str | None) -> dict[str, str]:
     environment = (
         os.environ
         | bounded_logs()
         | {
-            "BANDSTAND_DATABASE_URL": database_url,
+            "BANDSTAND_DATABASE_URL": database_url or "",
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # there is no other node to move anything to
             "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS),
             "RAY_USAGE_STATS_ENABLED": "0",

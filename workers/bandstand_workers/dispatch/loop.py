@@ -13,6 +13,7 @@ import socket
 import time
 
 from bandstand.errors import PassingError
+from bandstand.store.job_logins.job_logins import JobLogins
 from bandstand.store.store import Store
 from bandstand_workers.dispatch.dispatcher import Dispatcher
 from bandstand_workers.dispatch.ending import Ending, Patience
@@ -39,13 +40,15 @@ class Loop:
         self,
         options: DispatcherOptions,
         store: Store,
+        logins: JobLogins,
         cluster: RayJobs,
         ending: Ending,
         local: LocalRay | None = None,
     ):
-        """`local` is the Ray that is ours and ends with this process, if there is one."""
+        """`local` is the Ray that is ours and ends with this process, if there is one; `logins` as of `Dispatcher`."""
         self._options = options
         self._store = store
+        self._logins = logins
         self._cluster = cluster
         self._ending = ending
         self._local = local
@@ -67,6 +70,8 @@ class Loop:
                 patience.failed(error)
                 continue
             patience.succeeded()
+            if self._local is not None:
+                self._local.close_folder()
             _wait(watch, _BUSY_SECONDS if under_way else _IDLE_SECONDS)
         self._leave(pause=self._local is not None)
         return 0
@@ -76,6 +81,7 @@ class Loop:
             self._dispatcher = Dispatcher(
                 self._store,
                 self._cluster,
+                logins=self._logins,
                 place=f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}",
                 per_user=self._options.per_user,
                 at_once=self._options.at_once or _MANY,

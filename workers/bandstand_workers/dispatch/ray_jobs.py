@@ -15,6 +15,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus
 
 from bandstand.errors import ClusterUnreachableError, JobRefusedError, one_line
+from bandstand_workers.dispatch.local_logs import tail_log
 from bandstand_workers.internals.ray_job_parts import PatientClient, answer_in, quiet_client
 
 __all__ = ["RayJob", "RayJobs"]
@@ -38,23 +39,32 @@ class RayJobs:
         ClusterUnreachableError: the job server does not answer, or not as one that works.
     """
 
-    def __init__(self, address: str, python: str):
+    def __init__(self, address: str, python: str, session: Path | None = None):
         """Nothing is connected yet.
 
         Args:
             address: of the job server, as http://head:8265.
             python: the command that runs Python on the cluster's nodes.
+            session: folder of the session of a Ray on this machine, whose logs are read there; None for a cluster.
         """
         quiet_client()
         self._address = address
         self._python = python
+        self._session = session
         self._client: PatientClient | None = None
 
     def check(self) -> None:
         """Do nothing but find out whether the job server answers."""
         self._call("get_version")
 
-    def submit(self, run: str, *, folder: Path | None, metadata: Mapping[str, str]) -> None:
+    def submit(
+        self,
+        run: str,
+        *,
+        folder: Path | None,
+        metadata: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start the job of a run; if it is there already, nothing changes.
 
         Args:
@@ -62,16 +72,19 @@ class RayJobs:
             folder: with the project one folder down; it becomes the job's working directory. None if the nodes have
                 the code.
             metadata: that everybody may read.
+            environment: variables of its processes, which whoever has Ray's token may read, too.
 
         Raises:
             JobRefusedError: the job server does not take it.
         """
+        working_dir = {"working_dir": str(folder)} if folder else {}
+        variables = {"env_vars": dict(environment)} if environment else {}
         try:
             self._call(
                 "submit_job",
                 entrypoint=f"{self._python} -P -m bandstand_workers job {run}",
                 submission_id=run,
-                runtime_env={"working_dir": str(folder)} if folder else {},
+                runtime_env=working_dir | variables,
                 metadata=dict(metadata),
                 entrypoint_num_cpus=0,
             )
@@ -106,8 +119,17 @@ class RayJobs:
         Raises:
             Exception: of whatever kind, when the connection breaks.
         """
-        async for piece in self._connected().tail_job_logs(run):
+        pieces = (
+            self._connected().tail_job_logs(run)
+            if self._session is None
+            else tail_log(self._session, run, lambda: self._has_ended(run))
+        )
+        async for piece in pieces:
             yield piece
+
+    def _has_ended(self, run: str) -> bool:
+        job = self.look_up(run)
+        return job is None or job.has_ended
 
     def _connected(self) -> PatientClient:
         if self._client is None:

@@ -46,3 +46,4 @@ class CoordinatorHandle(Protocol):
     report: RemoteMethod
     checkpointed: RemoteMethod
     take_inputs: RemoteMethod
+    memory_is_short: RemoteMethod

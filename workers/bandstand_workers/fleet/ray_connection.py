@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from bandstand.errors import ClusterUnreachableError, InputError, LocalRayDiedError, one_line
-from bandstand.locations import ray_address
+from bandstand.locations import bandstand_home, ray_address
 from bandstand.report.text import counted
-from bandstand.running.ray_folders import RayFolder
+from bandstand.running.ray_folders import RayFolder, take_from_others
 from bandstand.study.study_spec import Resources
 from bandstand_workers.fleet.cluster_watch import ClusterWatch
 from bandstand_workers.internals.ray_parts import dead_parts_of_ray, raylet_socket
@@ -60,9 +60,9 @@ def protect_local_ray() -> None:
     if ray_address() is None:  # its processes inherit it; on a cluster `connect_ray` says it
         os.environ.setdefault(_HASH_SEED, _hash_seed())
         os.environ.update(bounded_logs())
-    if ray_address() is None and "RAY_AUTH_MODE" not in os.environ:
-        os.environ["RAY_AUTH_MODE"] = "token"
+    if ray_address() is None and os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ.pop("RAY_AUTH_TOKEN_PATH", None)
 
 
 def bounded_logs() -> dict[str, str]:
@@ -96,7 +96,8 @@ def connect_ray(resources: Resources, cpus: float) -> None:
     Raises:
         ClusterUnreachableError: the cluster does not answer.
         LocalRayDiedError: the local Ray does not start.
-        InputError: trainers that need GPUs are asked of a machine without.
+        InputError: trainers that need GPUs are asked of a machine without, or no folder for temporary files has a path
+            that is short enough.
     """
     import ray
 
@@ -115,7 +116,7 @@ def connect_ray(resources: Resources, cpus: float) -> None:
     global _folder
     _folder = RayFolder()
     try:
-        with _from_empty_folder():
+        with _standing_in(_folder.empty):
             ray.init(
                 address="local",
                 _temp_dir=str(_folder.path),
@@ -125,8 +126,16 @@ def connect_ray(resources: Resources, cpus: float) -> None:
                 **quiet,
             )
     except Exception as error:
-        raise LocalRayDiedError(f"Ray did not start on this machine: {one_line(error)}") from error
-    check_room(resources, 1)
+        raise LocalRayDiedError(
+            f"Ray did not start on this machine: {type(error).__name__}: {one_line(error)}"
+        ) from error
+    take_from_others(_folder.private)
+    try:
+        check_room(resources, 1)
+    except Exception as error:
+        if not isinstance(error, InputError):
+            check_local_ray(error)  # whatever is asked of a dead one fails in a way of its own
+        raise
 
 
 def leave_ray() -> None:
@@ -158,31 +167,55 @@ def local_ray_lives() -> bool:
     return ray_address() is not None or not dead_parts_of_ray()
 
 
-def check_local_ray() -> None:
+def check_local_ray(cause: Exception | None = None) -> None:
     """See that all parts of the local Ray live; a cluster is not looked at.
+
+    Args:
+        cause: an error that a dead part may have caused.
 
     Raises:
         LocalRayDiedError: one has died. What is asked of Ray then may wait for ever.
     """
     if ray_address() is None and (dead := dead_parts_of_ray()):
-        raise LocalRayDiedError(f"a part of the local Ray died: {', '.join(dead)}")
+        raise LocalRayDiedError(f"a part of the local Ray died: {', '.join(dead)}") from cause
+    if _folder is not None:
+        take_from_others(_folder.private)  # Ray's processes may have made more in it
 
 
 @contextmanager
 def _from_empty_folder() -> Iterator[None]:
+    """Stand in an empty folder for a while, which is there for good: a killed process leaves none behind."""
+    with _standing_in(_empty_folder()):
+        yield
+
+
+@contextmanager
+def _standing_in(folder: Path) -> Iterator[None]:
     """Stand in an empty folder for a while.
 
     Ray puts the folder in which it is started before everything else that its actors import, and a local Ray's
-    processes go on standing in it. So it stays until this process ends.
+    processes go on standing in it. So it must stay until this process ends.
     """
-    folder = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
-    atexit.register(folder.cleanup)
     before = Path.cwd()
-    os.chdir(folder.name)
+    os.chdir(folder)
     try:
         yield
     finally:
         os.chdir(before)
+
+
+def _empty_folder() -> Path:
+    """The one in the home, else a temporary one that ends with this process."""
+    folder = bandstand_home() / "empty"
+    try:
+        folder.mkdir(mode=0o500, parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            return folder
+    except OSError:
+        pass  # a job on a cluster may have no home to write to
+    temporary = tempfile.TemporaryDirectory(prefix="bandstand-empty-", ignore_cleanup_errors=True)
+    atexit.register(temporary.cleanup)
+    return Path(temporary.name)
 
 
 def check_room(resources: Resources, workers: int) -> None:

@@ -5,6 +5,7 @@ Knows Ray's actors and the devices of this process. What a training is, `trainin
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import time
@@ -18,7 +19,9 @@ from bandstand.search.protocol import Assignment, Measurement, Verdict
 from bandstand.study.study_spec import Resources, StudySpec
 from bandstand.study.users_code.user_modules import CodePlace
 from bandstand_workers.fleet.handles import CoordinatorHandle
-from bandstand_workers.messages import Inputs, Outcome, TrialUnwantedError
+from bandstand_workers.fleet.memory_watch import MemoryWatch
+from bandstand_workers.messages import Inputs, MemoryWord, Outcome, TrialUnwantedError
+from bandstand_workers.training.memory.memory_limit import MemoryLimit
 
 if TYPE_CHECKING:  # it imports Keras, which a process must not have before its devices are set up
     from bandstand_workers.training.loaded_study import LoadedStudy
@@ -28,6 +31,10 @@ __all__ = ["CoordinatorLink", "Trainer", "TrainerActor"]
 
 _UNSENT_LIMIT = 64
 """Epochs that may wait to be sent: a bound on what is lost with the process."""
+_MOST_BASELINE = 0.9
+"""The share of `resources.memory_gb` that code and data may take, so that the limit is held while trials train."""
+_TELL_SECONDS = 2.0
+"""How long a process that runs out of memory waits until the coordinator knows."""
 _SEND_SECONDS = 0.2
 """Between two calls, unless the trial must ask: nobody looks more often, and a call costs as much as a short epoch."""
 
@@ -145,6 +152,7 @@ class Trainer:
             self._training = LoadedStudy(study, earlier)
             if earlier is None or earlier.data is not self._training.data:
                 self._baseline_memory_bytes = self.memory_bytes()
+            self._training.memory = self._memory_limit(study)
         except InputError as error:
             return str(error)
         return self.check() if check else None
@@ -174,14 +182,28 @@ class Trainer:
         """
         assert self._training is not None, "prepare comes first"
         link = CoordinatorLink(coordinator, assignment.trial, assignment.attempt, heard)
+        memory = self._training.memory
+
+        def tell(word: MemoryWord) -> None:
+            told = coordinator.memory_is_short.remote(assignment.trial, assignment.attempt, word)
+            ray.wait([told], timeout=_TELL_SECONDS)
+
         try:
-            outcome = self._training.run(
-                assignment, link, folder=folder, resume_uri=resume_uri, seconds_left=seconds_left
-            )
+            with MemoryWatch(memory.limit_bytes, memory.use_of_thread(), tell):
+                outcome = self._training.run(
+                    assignment, link, folder=folder, resume_uri=resume_uri, seconds_left=seconds_left
+                )
             link.flush()
-            return outcome
+            return dataclasses.replace(outcome, node=ray.get_runtime_context().get_node_id())
         except TrialUnwantedError:
             return None
+
+    def _memory_limit(self, study: StudySpec) -> MemoryLimit:
+        """What this process may take for trials; where code and data take nearly all, it is replaced after each."""
+        limit = None if study.resources.memory_gb is None else int(study.resources.memory_gb * 1e9)
+        if limit is not None and self._baseline_memory_bytes > _MOST_BASELINE * limit:
+            limit = None
+        return MemoryLimit(limit, self._baseline_memory_bytes)
 
     def inputs(self) -> Inputs:
         """As `LoadedStudy.inputs`."""

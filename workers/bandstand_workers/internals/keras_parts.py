@@ -6,7 +6,8 @@ or checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ __all__ = [
     "has_random_seed",
     "is_cast",
     "set_seed_and_forget_names",
+    "weights_without_values",
     "without_identities",
 ]
 
@@ -143,3 +145,26 @@ def is_cast(variable: Any) -> bool:
     Stands on `Variable._autocast`. If it goes, an AttributeError has every model traced anew for each trial.
     """
     return bool(variable._autocast)
+
+
+@contextmanager
+def weights_without_values() -> Iterator[None]:
+    """Let layers that are built meanwhile have weights with shapes and no values, which take no memory.
+
+    Such a model can be counted and nothing else. Stands on the global attribute that lists variables whose values are
+    put off, and on `Layer.add_weight` as the one way in which layers make weights. If it changes, a model that is too
+    large to be built is not counted, without a word.
+    """
+    add_weight = keras.Layer.add_weight
+
+    def add(layer: Any, *arguments: Any, **named: Any) -> Any:
+        with keras.StatelessScope(initialize_variables=False):
+            variable = add_weight(layer, *arguments, **named)
+        global_state.set_global_attribute("uninitialized_variables", [])
+        return variable
+
+    keras.Layer.add_weight = add
+    try:
+        yield
+    finally:
+        keras.Layer.add_weight = add_weight

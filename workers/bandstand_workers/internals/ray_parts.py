@@ -5,7 +5,13 @@ Knows Ray 2.52 to 2.60. Must not know trainers, nor what is done about one that 
 
 from __future__ import annotations
 
-__all__ = ["dead_parts_of_ray", "raylet_socket", "says_node_died"]
+import re
+
+__all__ = ["dead_parts_of_ray", "raylet_socket", "says_node_died", "says_out_of_memory"]
+
+_KILLED_FOR_MEMORY = re.compile(
+    r"node running low on memory|memory pressure \(OOM\)|memory usage threshold|OOM kill reason|OutOfMemoryError"
+)
 
 
 def says_node_died(error: BaseException) -> bool:
@@ -15,6 +21,16 @@ def says_node_died(error: BaseException) -> bool:
     a trial whose machine vanishes is blamed for it, without a word.
     """
     return "node has died" in str(error)
+
+
+def says_out_of_memory(error: BaseException) -> bool:
+    """Whether the error of a dead actor says that Ray ended it because its machine ran out of memory.
+
+    Stands on the words of Ray's message: of an actor's end no error has a field for it, and `OutOfMemoryError` is for
+    tasks. Ray also names the kernel's killer among the possible causes of any sudden end, which says nothing. If the
+    words change, such a trial counts as one whose worker died, and is begun again.
+    """
+    return bool(_KILLED_FOR_MEMORY.search(f"{type(error).__name__}: {error}"))
 
 
 def dead_parts_of_ray() -> list[str]:

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO, cast
 
 from bandstand.errors import (
     BandstandError,
@@ -24,11 +24,13 @@ from bandstand.errors import (
     StudyFailedError,
     answer_to,
 )
-from bandstand.locations import checkpoints_uri, database_url
+from bandstand.locations import JOB_LOGIN, database_url
 from bandstand.log_lines import begin_logging
+from bandstand.private_folders import checkpoints_place
 from bandstand.running.bounded_log import BoundedText
 from bandstand.running.live_display import PlainDisplay
 from bandstand.running.messages import Instructions, Message, StudyAtRest, StudyNote, StudyStarted
+from bandstand.store.job_logins.taking_up import has_password, take_up_login
 from bandstand.store.store import Store
 from bandstand.study.users_code.code_archive import PROJECT_FOLDER
 from bandstand.study.users_code.code_print import code_print
@@ -50,13 +52,10 @@ _log = logging.getLogger(__name__)
 def run_cluster_job(run: str) -> int:
     """Run the studies of a run; returns the exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stdout = BoundedText(sys.stdout, _LOG_CHARACTERS)  # Ray keeps it in one file on the head node
+    sys.stdout = cast(TextIO, BoundedText(sys.stdout, _LOG_CHARACTERS))  # Ray keeps it in one file on the head node
     begin_logging("%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     try:
-        url = database_url()
-        if url is None:
-            raise InputError("BANDSTAND_DATABASE_URL must be set on every node of the Ray cluster; it is not set here")
-        store = Store(url)
+        store = Store(_own_url())
         return _ClusterJob(store, run, begin_job(store, run)).run()
     except BandstandError as error:
         print(f"bandstand: {error}", flush=True)
@@ -64,6 +63,26 @@ def run_cluster_job(run: str) -> int:
     except Exception:  # noqa: BLE001  # the job's log and exit code are all that anybody sees of it
         _log.exception("the job ended")
         return answer_to(InternalError).exit_code
+
+
+def _own_url() -> str:
+    """The URL by which this job gets into the database. It leaves the environment, which the user's code reads."""
+    nodes, login = database_url(), os.environ.pop(JOB_LOGIN, None)
+    os.environ.pop("BANDSTAND_DATABASE_URL", None)
+    if login is not None:
+        if nodes is not None and has_password(nodes):
+            print(
+                "BANDSTAND_DATABASE_URL on the Ray head has a password that any job can read, and no job needs it: "
+                "remove it there, or remove user and password from it",
+                flush=True,
+            )
+        return take_up_login(login, nodes)
+    if nodes is None:
+        raise InputError(
+            "a job must get into the database; the server gives it no login of its own, and BANDSTAND_DATABASE_URL is "
+            "not set on the Ray head: set it there, or do what `bandstand serve` says at its start"
+        )
+    return nodes
 
 
 def _end_lost(error: ClusterUnreachableError) -> NoReturn:
@@ -100,7 +119,7 @@ class _ClusterJob:
             workers=self._order.workers,
             # Each of its processes begins in a copy of the job's working directory, which holds the project.
             code=CodePlace(folders=(PROJECT_FOLDER,), current_folder=PROJECT_FOLDER),
-            checkpoints_uri=checkpoints_uri(),
+            checkpoints_uri=checkpoints_place(),
             labels=self._order.labels,
             data_may_differ=self._order.data_may_differ,
             code_may_differ=True,  # the job has one copy, which whoever gave it new code has chosen

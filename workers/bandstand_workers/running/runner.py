@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
-from bandstand.errors import ClusterUnreachableError
+from bandstand.errors import BandstandError, ClusterUnreachableError
 from bandstand.running.messages import Instructions, Tell
 from bandstand_workers.fleet.ray_connection import (
+    check_local_ray,
     check_room,
     connect_ray,
     leave_ray,
@@ -63,6 +64,10 @@ def run_job(
         run_in_turn(job, database_url, stop, tell)
     except NotBegunError:
         return
+    except Exception as error:
+        if not isinstance(error, BandstandError):
+            check_local_ray(error)  # whatever is asked of a dead one fails in a way of its own
+        raise
     finally:
         if watch is not None:
             watch.end()

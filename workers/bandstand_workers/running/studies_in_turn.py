@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -17,7 +16,7 @@ from bandstand.errors import ServiceError
 from bandstand.locations import ray_address
 from bandstand.running.messages import Instructions, StudyAtRest, StudyNote, StudyOutcome, StudyStarted, Tell
 from bandstand.study.study_spec import StudySpec
-from bandstand_workers.coordinator.coordinator_start import settled, start_coordinator
+from bandstand_workers.coordinator.coordinator_start import HandedUrl, settled, start_coordinator
 from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
 from bandstand_workers.fleet.fleet import Fleet
@@ -112,17 +111,17 @@ class _StudyOnFleet:
         self._stop_sent = False
         self._tell = tell
         self._shortage = ResourceNotes(fleet, lambda message: tell(StudyNote(study=spec.name, message=message)))
-        self._url_files: list[Path] = []
+        self._handed: list[HandedUrl] = []
         self._coordinator = self._start_coordinator()
 
     def close(self) -> None:
-        """End the coordinator, and remove what one that died did not read.
+        """End the coordinator, and take back the URL that was handed to it.
 
         Ray would keep it until a garbage collection, because its `departure` never returns.
         """
         ray.kill(self._coordinator)
-        for file in self._url_files:
-            file.unlink(missing_ok=True)
+        for handed in self._handed:
+            handed.close()
 
     def begin(self) -> None:
         """Wait until a trainer of the fleet, which has taken up the study, is ready and has checked it.
@@ -156,14 +155,14 @@ class _StudyOnFleet:
         from bandstand_workers.coordinator.coordinator import CoordinatorActor
 
         coordinator: CoordinatorHandle
-        coordinator, url_file = start_coordinator(
+        coordinator, handed = start_coordinator(
             CoordinatorActor,
             self._spec,
             self._database_url,
             self._job.checkpoints_uri,
             self._job.conditions_of(self._spec.name),
         )
-        self._url_files.append(url_file)
+        self._handed.append(handed)
         coordinator.warm_up.remote()
         return coordinator
 

@@ -18,7 +18,7 @@ from bandstand.search.protocol import Measurement, Verdict
 from bandstand.trials.best import epoch_counts
 from bandstand.trials.events import Action
 from bandstand_workers.messages import EpochLink
-from bandstand_workers.programs.logs import numbers_of
+from bandstand_workers.programs.logs import check_names, numbers_of
 from bandstand_workers.programs.overriding import overrides
 from bandstand_workers.training.checkpoints import Arrays, BestWeights, Checkpoint
 from bandstand_workers.training.checkpoints.callback_state import BegunCallback
@@ -168,6 +168,7 @@ class ReportEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
         seconds = time.monotonic() - self._began_at
         self.epochs = epoch + 1
         metrics = numbers_of(logs)
+        check_names(metrics)
         healthy = epoch_counts(metrics.get(self._objective.metric), metrics)
         if healthy:
             self._keep_if_best(metrics[self._objective.metric])

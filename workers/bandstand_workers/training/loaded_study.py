@@ -26,7 +26,10 @@ from bandstand_workers.training.checkpoint_keeper import CheckpointKeeper
 from bandstand_workers.training.checkpoints import CheckpointError
 from bandstand_workers.training.contexts import Contexts, remove_if_empty
 from bandstand_workers.training.data.loading import Data, LoadedData, load_data
-from bandstand_workers.training.raised_errors import failure_from
+from bandstand_workers.training.data.remarks import on_large_batches
+from bandstand_workers.training.memory.memory_limit import MemoryLimit, MemoryUse
+from bandstand_workers.training.memory.parameter_count import count_by_shapes, count_of
+from bandstand_workers.training.raised_errors import failure_from, with_size
 from bandstand_workers.training.study_check import check_study
 from bandstand_workers.training.trial_models import model_state
 from bandstand_workers.training.trial_models.model_source import ModelSource, TrialModel
@@ -75,6 +78,8 @@ class LoadedStudy:
         self.data: Data = self.loaded.splits
         self._contexts = Contexts(spec, self.data)
         self._remarks_of_check: list[str] = []
+        self.memory: MemoryLimit = MemoryLimit()
+        """Of this process while it trains; whoever knows what the process has sets it."""
         self.checkpoint_keeper: CheckpointKeeper = earlier.checkpoint_keeper if earlier else CheckpointKeeper()
         self.source: ModelSource = ModelSource(spec, self._build, self.data, same_data.source if same_data else None)
         self._saved_models = SavedModels(
@@ -95,7 +100,11 @@ class LoadedStudy:
 
     def inputs(self) -> Inputs:
         """The study's data and code, as this process has loaded them, and what its check has found."""
-        remarks = (*self.loaded.remarks, *self._remarks_of_check)
+        remarks = (
+            *self.loaded.remarks,
+            *on_large_batches(self.spec, self.data["train"]),
+            *self._remarks_of_check,
+        )
         return Inputs(data=self.loaded.fingerprint, code=self._code, remarks=remarks)
 
     def wait_for_checkpoints(self) -> None:
@@ -108,7 +117,8 @@ class LoadedStudy:
         Raises:
             InputError: as `check_study`.
         """
-        self._remarks_of_check = check_study(self.spec, self._build, self.data, self._callbacks_for, self._contexts)
+        with self.memory.held():
+            self._remarks_of_check = check_study(self.spec, self._build, self.data, self._callbacks_for, self._contexts)
 
     def run(
         self,
@@ -135,6 +145,18 @@ class LoadedStudy:
         Raises:
             TrialUnwantedError: from the link; nobody wants the outcome.
         """
+        with self.memory.held() as use:
+            return self._run(assignment, link, use, folder, resume_uri, seconds_left)
+
+    def _run(
+        self,
+        assignment: Assignment,
+        link: EpochLink,
+        use: MemoryUse,
+        folder: str,
+        resume_uri: str | None,
+        seconds_left: float | None,
+    ) -> Outcome:
         deadline = None if seconds_left is None else time.monotonic() + seconds_left
         context, notes = self._contexts.of_assignment(assignment, folder), list[str]()
         trial: TrialTraining | None = None
@@ -143,12 +165,28 @@ class LoadedStudy:
         except Exception as error:  # noqa: BLE001  # the user's builder may raise anything
             outcome = Outcome(failure=failure_from(error, self.spec, assignment.params))
         else:
+            use.parameters = count_of(model.model)
             trial = TrialTraining(self._parts, assignment, link, model, callbacks, folder)
             outcome = self._train(trial, assignment, resume_uri, deadline)
+            use.parameters = use.parameters or count_of(model.model)
+        outcome = self._with_size(outcome, assignment, use, context)
         self._let_go(trial, outcome, context)
         notes += self.source.take_notes()
         memory_bytes = psutil.Process().memory_info().rss
         return dataclasses.replace(outcome, defaulted=self._defaulted(), notes=tuple(notes), memory_bytes=memory_bytes)
+
+    def _with_size(self, outcome: Outcome, assignment: Assignment, use: MemoryUse, context: Context) -> Outcome:
+        """An outcome that says how large a model was that ran out of memory."""
+        if outcome.failure is None:
+            return dataclasses.replace(outcome, parameters=use.parameters)
+        failure = with_size(
+            outcome.failure,
+            limit=self.memory,
+            use=use,
+            count=lambda: count_by_shapes(lambda: self._build(dict(assignment.params), context)),
+            batch_size=self.spec.batch_size_for(assignment.params),
+        )
+        return dataclasses.replace(outcome, failure=failure, parameters=use.parameters or failure.parameters)
 
     def _let_go(self, trial: TrialTraining | None, outcome: Outcome, context: Context) -> None:
         """Have a trial's model serve others where it is sound, and remove what is of no use any more."""

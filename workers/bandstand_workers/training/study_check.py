@@ -25,6 +25,7 @@ from bandstand_workers.training.contexts import Contexts
 from bandstand_workers.training.data.batches import first_rows, for_keras
 from bandstand_workers.training.data.loading import Data
 from bandstand_workers.training.data.options import way_from_text_labels
+from bandstand_workers.training.memory.shortage import is_shortage
 from bandstand_workers.training.user_code.callback_files import CallbackFiles
 from bandstand_workers.training.user_code.calling import ending_nothing
 from bandstand_workers.training.user_code.errors import essential_line, missing_param, place_of, said_with_place
@@ -37,6 +38,14 @@ _PROBES = 12
 params raises for all of so many once in 4,000 studies."""
 _PROBE_SECONDS = 10.0
 """After which no further ones are tried, and the verdict is left to the trials."""
+
+
+class _MemoryShortError(Exception):
+    """A model that was tried is too large for the memory, which says nothing of others."""
+
+    def __init__(self, reason: Exception):
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 def check_study(
@@ -73,7 +82,13 @@ def check_study(
                     return []
                 continue
             _check_packages(callbacks)
-            _check_model(spec, model, data, callbacks)
+            try:
+                _check_model(spec, model, data, callbacks)
+            except _MemoryShortError as error:
+                errors.append(error.reason)
+                if time.monotonic() - began > _PROBE_SECONDS:
+                    return []
+                continue
             remark = unread_remark(params, [spec.batch_size] if isinstance(spec.batch_size, str) else [])
             return [] if remark is None else [remark]
     _refuse_if_all_alike(spec, role, errors)
@@ -118,7 +133,7 @@ def _refuse_if_all_alike(spec: StudySpec, role: str, errors: list[Exception]) ->
     """
     last = errors[-1]
     kinds = {(type(error).__name__, place_of(error)) for error in errors}
-    if len(kinds) > 1 or isinstance(last, MemoryError) or type(last).__name__ == "ResourceExhaustedError":
+    if len(kinds) > 1 or any(map(is_shortage, errors)):
         return
     name = spec.model if role == "model" else ", ".join(spec.callbacks)
     raise InputError(
@@ -145,6 +160,8 @@ def _check_objective(spec: StudySpec, model: Any, data: Data, callbacks: list[An
         with ending_nothing():
             logs = model.evaluate(x, y, sample_weight=weights[0] if weights else None, verbose=0, return_dict=True)
     except Exception as error:
+        if is_shortage(error):
+            raise _MemoryShortError(error) from error
         raise InputError(
             f"model and data must fit together; a batch of {_sizes_of(batch)} raised {type(error).__name__}: "
             f"{essential_line(error)}: change the model's layers, its loss or the data{way_from_text_labels(data)}"

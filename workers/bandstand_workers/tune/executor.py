@@ -59,7 +59,7 @@ def run_under_tune(run: TuneRun) -> StudyOutcome:
 
 
 def _run_by_calls(run: TuneRun, folder: Path) -> StudyOutcome:
-    coordinator, url_file = start_coordinator(
+    coordinator, handed = start_coordinator(
         TuneCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.conditions
     )
     try:
@@ -82,7 +82,7 @@ def _run_by_calls(run: TuneRun, folder: Path) -> StudyOutcome:
         fit.end()
         return settled(answer)
     finally:
-        url_file.unlink(missing_ok=True)
+        handed.close()
         ray.kill(coordinator)
 
 

@@ -48,7 +48,7 @@ def run_population(run: TuneRun, folder: Path) -> StudyOutcome:
     with _one_trainer(run):
         pass  # it has checked the study, and makes room for Tune's
     run.running()
-    coordinator, url_file = start_coordinator(
+    coordinator, handed = start_coordinator(
         PopulationCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.conditions, run.workers
     )
     try:
@@ -67,7 +67,7 @@ def run_population(run: TuneRun, folder: Path) -> StudyOutcome:
         coordinator.close_population.remote({})
         return settled(ray.get(outcome))
     finally:
-        url_file.unlink(missing_ok=True)
+        handed.close()
         ray.kill(coordinator)
 
 

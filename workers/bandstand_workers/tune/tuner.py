@@ -20,7 +20,7 @@ import psutil
 from ray import tune
 
 from bandstand.errors import ServiceError, one_line
-from bandstand.locations import bandstand_home
+from bandstand.private_folders import home_folder
 from bandstand.study.study_spec import StudySpec
 
 __all__ = ["Fit", "make_tuner", "tune_folder"]
@@ -109,8 +109,7 @@ class Fit:
 @contextmanager
 def tune_folder() -> Iterator[Path]:
     """A folder for Tune's files, removed in the end; what killed processes left of theirs goes first."""
-    home = bandstand_home() / "tune"
-    home.mkdir(parents=True, exist_ok=True)
+    home = home_folder("tune")
     host = socket.gethostname()
     for left in home.glob(f"{host}-*"):
         process = left.name.removeprefix(f"{host}-").split("-")[0]

@@ -46,19 +46,19 @@ def log_in(
     """Check the token and begin a session."""
     logins: FailedLogins = request.app.state.failed_logins
     address = request.client.host if request.client else ""
-    wait = math.ceil(logins.seconds_to_wait(address))
-    if wait:
-        answer = _form(
-            request, next, 429, f"There were too many failed attempts from this address. Try again in {wait} s."
-        )
-        answer.headers["Retry-After"] = str(wait)
-        return answer
     expected = request.cookies.get(_FORM_COOKIE)
     says_where = "origin" in request.headers or "sec-fetch-site" in request.headers
     if not _same(expected, csrf) or (says_where and not is_same_origin(request.headers)):
         why = "This form was too old or came from another page. Please try again, and allow cookies."
         return _form(request, next, 403, why)
     found = store_of(request).accounts.find(token.strip())
+    wait = math.ceil(logins.seconds_to_wait(address))
+    if found is None and wait:  # a good token is let in meanwhile: another one at this address may have guessed
+        answer = _form(
+            request, next, 429, f"There were too many failed attempts from this address. Try again in {wait} s."
+        )
+        answer.headers["Retry-After"] = str(wait)
+        return answer
     if found is None:
         logins.add(address)
         why = "This token is not valid: it is incomplete, has expired or was revoked."

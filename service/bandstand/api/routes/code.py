@@ -31,6 +31,8 @@ class KeptCode(BaseModel):
 
     sha256: str
     bytes: int
+    notes: list[str] = []
+    """What whoever sent it should know, such as files with the name of a package that Bandstand needs."""
 
 
 @router.put(
@@ -48,7 +50,8 @@ async def put_code(request: Request, response: Response, token: Submitter, sha25
     """Send the code of a study as a zip file. The study's job imports its modules and reads its files.
 
     The server refuses an archive that holds links, or paths that lead out of it. It deletes an archive that no study
-    has needed for a day.
+    has needed for a day. It accepts compiled files, and modules with the names of packages that Bandstand needs. The
+    field `notes` of the answer tells of them.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/zip":
@@ -64,14 +67,15 @@ async def put_code(request: Request, response: Response, token: Submitter, sha25
                 f"the archive's SHA-256 must be the one in the path; it is {digest.hexdigest()}: send the whole archive"
             )
         async with _one_at_a_time:
-            is_new = await run_in_threadpool(_keep, store_of(request), spool)
+            is_new, notes = await run_in_threadpool(_keep, store_of(request), spool)
     response.status_code = 201 if is_new else 200
-    return KeptCode(sha256=sha256, bytes=size)
+    return KeptCode(sha256=sha256, bytes=size, notes=notes)
 
 
-def _keep(store: Store, spool: IO[bytes]) -> bool:
+def _keep(store: Store, spool: IO[bytes]) -> tuple[bool, list[str]]:
     spool.seek(0)
-    return SubmissionQueue(store).keep_code(CodeArchive(spool.read()))
+    archive = CodeArchive(spool.read())
+    return SubmissionQueue(store).keep_code(archive), archive.remarks()
 
 
 @router.head("/code/{sha256}", responses=answers(401, 404, 422, 429, 503))

@@ -22,6 +22,7 @@ from bandstand.api.routes.studies import no_study
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name
 from bandstand.locations import bandstand_home
+from bandstand.private_folders import home_folder
 from bandstand.running.child_death import ending_of
 from bandstand.store.store import Store
 
@@ -30,6 +31,7 @@ __all__ = ["ReportWriter", "router"]
 router = APIRouter(tags=["reports"])
 Form = Annotated[Literal["html", "md", "json"], Query(description="Format of the report.")]
 _MEDIA = {"html": "text/html; charset=utf-8", "md": "text/markdown; charset=utf-8", "json": "application/json"}
+_FOLDER = "server-reports"
 _KEPT = 200
 """Reports at most, the latest."""
 _SECONDS = 300.0
@@ -109,11 +111,11 @@ class ReportWriter:
     @staticmethod
     def _path_of(name: str, form: str, version: str) -> Path:
         digest = hashlib.sha256(f"{name}\n{version}".encode()).hexdigest()[:32]
-        return bandstand_home() / "server-reports" / f"{digest}.{form}"
+        return bandstand_home() / _FOLDER / f"{digest}.{form}"
 
     async def _write(self, name: str, form: str, path: Path) -> None:
         async with self._free:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            home_folder(_FOLDER)
             draft = path.with_suffix(f".{uuid.uuid4().hex}.draft")
             how = ["--local", "-o", str(draft), "--format", form]  # who runs the server may be logged in to another
             command = [sys.executable, "-P", "-m", "bandstand", "report", *how, "--", name]

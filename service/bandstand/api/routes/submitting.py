@@ -14,7 +14,7 @@ from bandstand.api.schemas.described import Described
 from bandstand.api.schemas.problem_details import answers
 from bandstand.api.schemas.values import Name, Sha256, Storable, check_new_name
 from bandstand.store.accounts import TokenRecord
-from bandstand.store.leftovers import remove_leftovers
+from bandstand.store.leftovers import try_to_remove_leftovers
 from bandstand.store.store import Store
 from bandstand.study.study_spec import study_spec_from
 from bandstand.submissions import SubmissionQueue
@@ -139,7 +139,7 @@ def delete_with_files(request: Request, token: TokenRecord, name: str, afterward
     check_owner(store, token, name)
     left = SubmissionQueue(store).delete(name)
     request.app.state.snapshots.forget_lists()
-    afterwards.add_task(remove_leftovers, store.database, left)
+    afterwards.add_task(try_to_remove_leftovers, store.database, left)
 
 
 def check_owner(store: Store, token: TokenRecord, name: str) -> None:

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandstand.api.schemas.described import Described
-from bandstand.errors import BandstandError, DatabaseUnreachableError, answer_to
+from bandstand.errors import BandstandError, DatabaseRightsError, DatabaseUnreachableError, answer_to
 
 __all__ = ["AnswerFailures", "ProblemDetails", "answers", "problem", "register_problems"]
 
@@ -60,7 +60,8 @@ def answers(*statuses: int, same: type[BaseModel] | None = None) -> dict[int | s
     """
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     found: dict[int | str, dict[str, Any]] = {
-        status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses
+        status: {"description": _DESCRIPTIONS[status], "content": content}
+        for status in (*statuses, *((408,) if 413 in statuses else ()))
     }
     if same is not None:
         found[200] = {"model": same, "description": "It exists already and is the same."}
@@ -73,6 +74,7 @@ _DESCRIPTIONS = {
     403: "The token's role does not allow it.",
     404: "Nothing has this name.",
     409: "The request contradicts what the server has.",
+    408: "The request arrives too slowly.",
     413: "The request is too large.",
     415: "The server does not read this kind of content.",
     422: "The request breaks a rule. The detail names it.",
@@ -88,6 +90,9 @@ def register_problems(app: FastAPI) -> None:
     async def of_ours(request: Request, error: BandstandError) -> JSONResponse:
         if isinstance(error, DatabaseUnreachableError):  # whose message has the database's address
             return _unavailable()
+        if isinstance(error, DatabaseRightsError):
+            _log.error("%s", error)
+            return problem(500, "the server's database refuses this: whoever runs it finds the error in its log")
         status = answer_to(type(error)).status
         return problem(status, str(error), _HEADERS.get(status), getattr(error, "differences", None))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from bandstand.errors import StudyFailedError
-from bandstand.locations import bandstand_home
+from bandstand.private_folders import home_folder
 from bandstand.report.text import counted
 from bandstand.running.live_display import make_display
 from bandstand.running.run import RunOptions, run_studies
@@ -44,8 +44,7 @@ def run_demo(workers: int | None) -> Path:
     _compare(store, ours, random)
     from bandstand.report.forms.page import write_report
 
-    folder = bandstand_home() / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = home_folder("reports")
     path = folder / f"{ours.name}.html"
     write_report(store.record(ours.name), path, [store.record(random.name)])
     typer.echo(

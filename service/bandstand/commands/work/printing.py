@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bandstand import stored_files
 from bandstand.client.answers import ListedStudy
+from bandstand.report.findings.failure_groups import overview_groups
 from bandstand.report.forms.terminal_tables import make_console, print_table
 from bandstand.report.text import counted
 from bandstand.running.progress_table import params_text
@@ -152,14 +153,17 @@ def _print_top(record: StudyOverview, console: Console) -> None:
 
 
 def _print_failures(record: StudyOverview, console: Console) -> None:
-    if not record.failures:
+    groups = overview_groups(record)
+    if not groups:
         return
     console.print(Text("failures", style="bold red"))
-    for failure in record.failures:
-        numbers = ", ".join(str(number) for number in failure.trials[:_FAILED_TRIALS])
-        more = ", …" if failure.count > _FAILED_TRIALS else ""
-        trials = f"{'trial' if failure.count == 1 else 'trials'} {numbers}{more}"
-        console.print(Text(f"  {failure.count} × {failure.message}  ({trials})"))
+    for group in groups:
+        numbers = ", ".join(str(number) for number in group.trials[:_FAILED_TRIALS])
+        more = ", …" if group.count > _FAILED_TRIALS else ""
+        which = f"{'trial' if group.count == 1 else 'trials'} {numbers}{more}"
+        console.print(Text(f"  {group.count} × {group.words}  ({which})"))
+        if group.advice is not None:
+            console.print(Text(f"    {group.advice}", style="yellow"))
     if record.other_failures:
         console.print(Text(f"  {record.other_failures} more, with other messages"))
 

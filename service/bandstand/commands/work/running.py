@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from bandstand.commands.work.printing import print_best
-from bandstand.errors import StudyFailedError, StudyNotFoundError, answer_to
+from bandstand.errors import BandstandError, InputError, StudyFailedError, StudyNotFoundError, answer_to
 from bandstand.optuna_dashboard.dashboard_notes import DashboardNotes
 from bandstand.report.findings.answer import answer_from, remark_for_optuna
 from bandstand.running.messages import StudyOutcome
@@ -29,13 +29,31 @@ def find_to_run(file: str, resume: bool) -> tuple[Store, FoundStudy]:
         InputError: it is not there, or its file is wrong.
     """
     is_file = Path(file.partition(":")[0]).suffix in (".toml", ".py")
-    found = find_study(file) if is_file or not resume else None
+    found = None
+    if is_file or not resume:
+        try:
+            found = find_study(file)
+        except InputError as error:
+            raise error if is_file else _with_hint(file, error) from None
     store = Store.open()
     if found is None:
         found = find_study(file, store.spec)
     if resume:
         store.spec(found.spec.name)  # refuses a name that is not there
     return store, found
+
+
+def _with_hint(name: str, error: InputError) -> InputError:
+    """The error; with the way out where a study of this name has begun, which is told only then."""
+    try:
+        store = Store.open()
+        store.spec(name)
+    except BandstandError:
+        return error
+    return InputError(
+        f"{name!r} is no study file, but a study that has begun: continue it with `bandstand run "
+        f"{shlex.quote(name)} --resume`"
+    )
 
 
 def was_over(store: Store, name: str) -> bool:

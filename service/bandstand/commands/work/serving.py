@@ -5,7 +5,6 @@ Knows addresses and signals. Must not know what is asked of the server.
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import ssl
@@ -21,10 +20,11 @@ import uvicorn
 
 from bandstand.api.app import make_app
 from bandstand.api.settings import ServerSettings
-from bandstand.errors import INTERRUPTED, BandstandError, InputError
+from bandstand.commands.work.prompt_requests import PromptRequests
+from bandstand.errors import INTERRUPTED, InputError
 from bandstand.log_lines import LogFormat, begin_logging, chosen_format
 from bandstand.running.dispatcher_process import DispatcherProcess
-from bandstand.store.leftovers import remove_leftovers
+from bandstand.store.leftovers import try_to_remove_leftovers
 from bandstand.store.store import Store
 
 __all__ = [
@@ -41,8 +41,6 @@ __all__ = [
 
 _GRACE_SECONDS = 5
 """For requests under way when the server is asked to end; streams of events would never end by themselves."""
-
-_log = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "::1")
 """Where a proxy is unless somebody says otherwise: on the server's own machine."""
@@ -87,18 +85,10 @@ def run_server(store: Store, child: DispatcherProcess | None, listening: socket.
         _announce(store, listening, tls is not None)
         if child is not None:
             child.start()
-        threading.Thread(target=_remove_leftovers, args=(store,), daemon=True).start()
+        threading.Thread(target=try_to_remove_leftovers, args=(store.database,), daemon=True).start()
 
     _AnnouncingServer(config, begin).run(sockets=[listening])
     return INTERRUPTED if signal.SIGINT in caught else 0
-
-
-def _remove_leftovers(store: Store) -> None:
-    """Remove what deletions have left, of which a server was killed before their files were gone."""
-    try:
-        remove_leftovers(store.database)
-    except BandstandError as error:
-        _log.warning("files of deleted studies stay for now: %s", error)
 
 
 def server_config(app: Callable[..., Any], transport: Transport) -> uvicorn.Config:
@@ -109,6 +99,7 @@ def server_config(app: Callable[..., Any], transport: Transport) -> uvicorn.Conf
         log_config=None if chosen_format() is LogFormat.JSON else uvicorn.config.LOGGING_CONFIG,
         log_level="warning",
         access_log=False,
+        http=PromptRequests,
         proxy_headers=transport.behind_proxy,
         forwarded_allow_ips=list(transport.proxies),
         server_header=False,

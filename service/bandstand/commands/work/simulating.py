@@ -30,7 +30,7 @@ from bandstand.simulation.report.summary import (
 )
 from bandstand.simulation.simulated_study import SimulatedStudy
 from bandstand.study.find_study import find_study
-from bandstand.study.strategy_choices import strategies_from, strategy_of
+from bandstand.study.strategy_choices import strategies_from, strategy_of, with_and_without_avoiding
 from bandstand.study.study_spec import StudySpec
 
 __all__ = ["numbers_from", "show_simulated", "simulated", "study_in"]
@@ -58,10 +58,27 @@ def numbers_from(option: str, text: str) -> tuple[float, ...]:
 
 
 def simulated(
-    study: SimulatedStudy, source: CurveSource, cluster: VirtualCluster, strategies: list[str] | None, repeats: int
+    study: SimulatedStudy,
+    source: CurveSource,
+    cluster: VirtualCluster,
+    strategies: list[str] | None,
+    repeats: int,
+    *,
+    with_and_without: bool = False,
 ) -> Comparison:
-    """The study simulated with each of the strategies; with its own where None."""
+    """The study simulated with each of the strategies; with its own where None.
+
+    Args:
+        study: what is simulated.
+        source: its curves.
+        cluster: its workers.
+        strategies: as a user writes them.
+        repeats: studies of each.
+        with_and_without: each strategy twice, the second time without learning from failures.
+    """
     choices = strategies_from(strategies) if strategies else [strategy_of(study.spec)]
+    if with_and_without:
+        choices = [both for choice in choices for both in with_and_without_avoiding(choice)]
     progress = _Progress(len(choices) * repeats)
     comparison = compare(
         study.spec, source, cluster, choices, repeats=repeats, notes=study.notes, stopwatch=time.perf_counter,

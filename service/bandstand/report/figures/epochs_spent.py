@@ -33,6 +33,7 @@ _WORDS = {
     "missing_metric": "missing metric",
     "worker_died": "worker died",
     "out_of_memory": "out of memory",
+    "too_slow": "too slow",
 }
 
 

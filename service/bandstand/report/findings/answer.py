@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from bandstand.report.drawing.drawing import Table
+from bandstand.report.findings.failure_groups import failure_groups
 from bandstand.report.findings.range_ends import range_end_of
 from bandstand.report.records.params import condition_text
 from bandstand.report.text import and_list, counted, duration, measured, shortened, value_text
@@ -174,22 +175,25 @@ def params_json(best: BestTrial) -> str:
 
 def failures_table(record: StudyRecord) -> Table | None:
     """Failed trials by reason and message, the most frequent first; None where none failed."""
-    failed = record.trials[record.trials["state"] == TrialState.FAILED]
-    groups: dict[tuple[str, str], list[int]] = {}
-    for trial, reason, message in zip(failed["number"], failed["reason"], failed["message"], strict=True):
-        groups.setdefault((str(reason), shortened(str(message or ""), MESSAGE_LIMIT)), []).append(int(trial))
+    groups = failure_groups(record)
     if not groups:
         return None
-    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[1]))
     rows = [
-        (reason.replace("_", " ") or "none given", message or "–", _numbers(trials))
-        for (reason, message), trials in ordered[:MAX_FAILURE_ROWS]
+        (
+            group.reason.replace("_", " ") or "none given",
+            shortened(group.words, MESSAGE_LIMIT) or "–",
+            _numbers(list(group.trials)),
+            group.advice or "–",
+        )
+        for group in groups[:MAX_FAILURE_ROWS]
     ]
-    rest = ordered[MAX_FAILURE_ROWS:]
+    rest = groups[MAX_FAILURE_ROWS:]
     if rest:
-        trials = sum(len(numbers) for _, numbers in rest)
-        rows.append((f"{counted(len(rest), 'other message')}", "–", counted(trials, "trial")))
-    return Table(("Reason", "Message", "Trials"), tuple(rows))
+        trials = sum(len(group.trials) for group in rest)
+        rows.append((f"{counted(len(rest), 'other message')}", "–", counted(trials, "trial"), "–"))
+    advised = any(group.advice for group in groups)
+    header = ("Reason", "Message", "Trials", "What to do")
+    return Table(header, tuple(rows)) if advised else Table(header[:3], tuple(row[:3] for row in rows))
 
 
 def _numbers(trials: list[int]) -> str:

@@ -26,6 +26,8 @@ class Advance(NamedTuple):
     metrics: Mapping[str, float]
     seconds: float
     """Duration on a worker of speed 1."""
+    failure: str | None = None
+    """With which reason the training fails in this epoch, which has no metrics then."""
 
 
 class Curve(Protocol):

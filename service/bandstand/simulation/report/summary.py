@@ -45,6 +45,7 @@ class Row(NamedTuple):
     complete: float
     pruned: float
     failed: float
+    failed_epochs: float  # of trials that ran out of memory, diverged or were too slow
     epochs: float
     seconds: float
     idle_share: float
@@ -75,6 +76,7 @@ def _row(entry: SimulatedStrategy, firsts: float, sign: float) -> Row:
         complete=median(o.states.get(TrialState.COMPLETE, 0) for o in results),
         pruned=median(o.states.get(TrialState.PRUNED, 0) for o in results),
         failed=median(o.states.get(TrialState.FAILED, 0) for o in results),
+        failed_epochs=median(o.failed_epochs for o in results),
         epochs=median(o.epochs for o in results),
         seconds=median(o.seconds for o in results),
         idle_share=median(o.idle_share for o in results),

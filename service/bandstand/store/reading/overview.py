@@ -17,12 +17,15 @@ from bandstand.store.records import Failure, StudyOverview, TopTrial
 from bandstand.store.rows.best_rows import counts, order_of_places
 from bandstand.study.study_spec import StudySpec
 from bandstand.trials.events import TrialState
+from bandstand.trials.failure_kinds import FAILURE_KINDS
 
 __all__ = ["read_overview"]
 
 _STUDY = sa.bindparam("study", type_=sa.BigInteger)
 _TOP = 10
 _FAILURES = 20
+_SAMPLE = 200
+"""Trials of each sort whose params are read, to tell where in the space trials fail."""
 _NUMBERS = 9
 """Of trials that failed alike: one more than is shown, so that it is seen whether there are more."""
 
@@ -40,12 +43,30 @@ def read_overview(connection: Connection, row: sa.Row[Any]) -> StudyOverview:
         counts={each.state: each.trials for each in states},
         epochs=int(sum(each.epochs for each in states)),
         top=_top(connection, row.id, facts["spec"]),
-        failures=sorted(
-            (Failure(message=each.message, count=each.failed, trials=each.numbers) for each in failures),
-            key=lambda failure: failure.message,
-        ),
-        other_failures=failed - sum(each.failed for each in failures),
+        failures=[_failure(connection, row.id, each) for each in failures],
+        other_failures=failed - sum(int(each._mapping["count"]) for each in failures),
         best_ancestors=[each.number for each in ancestors],
+    )
+
+
+def _failure(connection: Connection, study_id: int, found: sa.Row[Any]) -> Failure:
+    """Failed trials alike; where params decide it, with the params of some of them and of some others."""
+    failed: list[Any] = []
+    sound: list[Any] = []
+    if found.reason in FAILURE_KINDS:
+        trial = tables.trial.c
+        of_study = sa.select(trial.params).where(trial.study_id == study_id).order_by(trial.number).limit(_SAMPLE)
+        fails = sa.and_(trial.state == TrialState.FAILED, trial.reason == found.reason)
+        failed = list(connection.execute(of_study.where(fails)).scalars())
+        sound = list(connection.execute(of_study.where(trial.reason != found.reason, trial.epochs > 0)).scalars())
+    return Failure(
+        reason=found.reason,
+        message=found.message,
+        same_message=found.messages == 1,
+        count=int(found._mapping["count"]),
+        trials=found.numbers,
+        failed_params=failed,
+        sound_params=sound,
     )
 
 
@@ -85,17 +106,24 @@ def _states_query() -> sa.Select[Any]:
 
 @cache
 def _failures_query() -> sa.Select[Any]:
-    """The most frequent messages, each with the first trials that have it."""
+    """The most frequent ways of failing, each with the first trials that failed so."""
     trial = tables.trial.c
-    count = sa.func.count().label("failed")
+    way = sa.case((trial.reason.in_(sorted(FAILURE_KINDS)), ""), else_=trial.message)
+    count = sa.func.count().label("count")
     numbers = sa.type_coerce(
         sa.func.array_agg(sa.dialects.postgresql.aggregate_order_by(trial.number, trial.number)), sa.ARRAY(sa.Integer)
     )
     return (
-        sa.select(trial.message, count, numbers[1:_NUMBERS].label("numbers"))
+        sa.select(
+            trial.reason,
+            sa.func.min(trial.message).label("message"),
+            sa.func.count(trial.message.distinct()).label("messages"),
+            count,
+            numbers[1:_NUMBERS].label("numbers"),
+        )
         .where(trial.study_id == _STUDY, trial.state == TrialState.FAILED)
-        .group_by(trial.message)
-        .order_by(count.desc(), trial.message)
+        .group_by(trial.reason, way)
+        .order_by(count.desc(), sa.func.min(trial.number))
         .limit(_FAILURES)
     )
 

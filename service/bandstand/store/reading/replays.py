@@ -15,7 +15,10 @@ from bandstand.store import tables
 from bandstand.store.reading.study_list import read_summaries
 from bandstand.store.records import Replayed
 
-__all__ = ["read_replayed_data", "read_replays"]
+__all__ = ["read_replayed_code", "read_replayed_data", "read_replays"]
+
+_REPLAYED = sa.text(f"SELECT {tables.SCHEMA}.replayed(:name, :fingerprint)").columns(data=sa.JSON)
+"""Asked by a function, because the job of a replay sees no row of the study that it replays."""
 
 
 def read_replays(connection: Connection, row: sa.Row[Any]) -> list[Replayed]:
@@ -45,21 +48,14 @@ def read_replayed_data(connection: Connection, name: str) -> dict[str, Any] | No
     Returns:
         A `DataPrint`; None where it replays none, or none whose fingerprint is known.
     """
-    replay, original, event = tables.study, tables.study.alias("original"), tables.event
-    query = (
-        sa.select(event.c.data)
-        .select_from(replay)
-        .join(original, original.c.name == replay.c.spec["sampler_options"]["study"].as_string())
-        .join(event, event.c.study_id == original.c.id)
-        .where(
-            replay.c.name == name,
-            replay.c.spec["sampler"].as_string() == "replay",
-            original.c.id < replay.c.id,
-            event.c.kind == "data_seen",
-        )
-    )
-    data = connection.execute(query).scalar()
+    data = connection.execute(_REPLAYED, {"name": name, "fingerprint": "data_seen"}).scalar()
     return None if data is None else dict(data["splits"])
+
+
+def read_replayed_code(connection: Connection, name: str) -> dict[str, Any] | None:
+    """The fingerprint of the code that has trained the study that the study `name` replays; as its event has it."""
+    data: dict[str, Any] | None = connection.execute(_REPLAYED, {"name": name, "fingerprint": "code_seen"}).scalar()
+    return data
 
 
 @cache

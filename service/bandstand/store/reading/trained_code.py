@@ -5,12 +5,15 @@ Knows which events tell it. Must not know sources, nor what becomes of a change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bandstand.store import tables
+from bandstand.store.reading.replays import read_replayed_code
 from bandstand.study.study_spec import StudySpec
 from bandstand.trials.code_fingerprint import CodePrint
 
@@ -33,7 +36,12 @@ def read_trained_code(connection: Connection, spec: StudySpec) -> TrainedCode | 
     Returns:
         None where nothing was trained, or where the study is older than such fingerprints.
     """
-    return _code_of(connection, spec.name) or _code_of(connection, _replayed_by(spec))
+    replayed = _replayed_by(spec)
+    found = _code_of(connection, spec.name) or _code_of(connection, replayed)
+    if found is None and replayed:  # a job sees no row of another study
+        data = read_replayed_code(connection, spec.name)
+        return None if data is None else _trained(replayed, data)
+    return found
 
 
 def _replayed_by(spec: StudySpec) -> str:
@@ -51,6 +59,8 @@ def _code_of(connection: Connection, name: str) -> TrainedCode | None:
         .limit(1)
     )
     data = connection.execute(query).scalar()
-    if data is None:
-        return None
+    return None if data is None else _trained(name, data)
+
+
+def _trained(name: str, data: Mapping[str, Any]) -> TrainedCode:
     return TrainedCode(study=name, code=CodePrint(python=data["python"], parts=dict(data["parts"])))

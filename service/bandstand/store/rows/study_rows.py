@@ -12,7 +12,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand.errors import StudyInUseError, StudyNameTakenError, StudyNotFoundError
+from bandstand.errors import StudyDeletedError, StudyInUseError, StudyNameTakenError, StudyNotFoundError
 from bandstand.store import tables
 from bandstand.store.rows.folder_rows import leave
 from bandstand.study.study_spec import StudySpec
@@ -97,10 +97,15 @@ def find_or_create(connection: Connection, spec: StudySpec, create_in_optuna: Ca
 
     Raises:
         StudyNameTakenError: the name belongs to another spec, or to an Optuna study that is not ours.
+        StudyDeletedError: this connection may make none, because it is a job's.
     """
     row = find_row(connection, spec)
     if row is not None:
         return int(row._mapping["id"])
+    if not connection.execute(sa.text(f"SELECT has_table_privilege('{tables.study.fullname}', 'INSERT')")).scalar():
+        raise StudyDeletedError(
+            f"a study of a server must be there when its job begins; {spec.name!r} was deleted: submit it again"
+        )
     values = {
         "name": spec.name,
         "spec": spec.model_dump(mode="json"),

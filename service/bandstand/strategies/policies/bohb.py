@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bandstand.problem.problem import Problem
 from bandstand.strategies.facts import PolicyFacts, SamplerFacts
+from bandstand.strategies.failures.avoidance import avoidance_for
 from bandstand.strategies.options import Options, check_min_epochs, options_from
 from bandstand.strategies.past_trials.study_in_memory import StudyInMemory
 from bandstand.strategies.pruners.asha import ASHAOptions
@@ -72,7 +73,7 @@ class BOHB(SampleAndPrune, PolicyFacts):
         options = options_from(_OWNER, BOHBOptions, spec.sampler_options)
         brackets = ASHAOptions(min_epochs=options.min_epochs, reduction_factor=options.reduction_factor)
         pruner = HyperbandPruner(spec, brackets)
-        super().__init__(_PartlyRandom(spec, pruner.ask_epochs()), pruner)
+        super().__init__(_PartlyRandom(spec, pruner.ask_epochs()), pruner, avoidance_for(spec))
 
     @classmethod
     def check(cls, spec: Problem) -> None:

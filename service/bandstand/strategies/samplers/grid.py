@@ -1,8 +1,8 @@
-"""Grid search: every point of a finite space exactly once, failed ones once more."""
+"""Grid search: every point of a finite space exactly once, failed ones once more, unless they are too large."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from bandstand.problem.problem import Problem
@@ -12,6 +12,7 @@ from bandstand.strategies.points.lattice import Lattice
 from bandstand.strategies.points.visited import Visited
 from bandstand.strategies.randomness import generator_for
 from bandstand.trials.events import Ended, Event, Proposed, TrialState
+from bandstand.trials.failure_kinds import OUT_OF_MEMORY
 from bandstand.trials.history import Trial
 from bandstand_spaces import SearchSpace
 
@@ -24,10 +25,16 @@ class GridSampler(SamplerFacts):
     """Visits the grid in a seeded order that covers early, so that a study cut short has still looked everywhere."""
 
     options: ClassVar[type[GridOptions]] = GridOptions
-    summary: ClassVar[str] = "Tries every point of a finite space once, and a failed point once more."
+    summary: ClassVar[str] = (
+        "Tries every point of a finite space once, and a failed point once more (not one that ran out of memory)."
+    )
     foresees: ClassVar[bool] = True
 
-    def __init__(self, space: SearchSpace, seed: int, notices: Sequence[str] = ()):
+    def __init__(
+        self, space: SearchSpace, seed: int, notices: Sequence[str] = (), hopeless: Collection[str] = frozenset()
+    ):
+        """A grid; points whose trials fail for a reason in `hopeless` are not visited again."""
+        self._hopeless = hopeless
         self._notices = list(notices)
         self._lattice = Lattice(space)
         self._order = self._lattice.covering_order(generator_for(seed, 0, "order"))
@@ -49,7 +56,8 @@ class GridSampler(SamplerFacts):
     def make(cls, spec: Problem, ask_epochs: tuple[int, ...]) -> GridSampler:
         """As `Sampler.make`."""
         space = grid_of(spec)
-        return cls(space, spec.seed, _notices_on(spec, space.size or 0))
+        hopeless = {OUT_OF_MEMORY} if spec.avoid_failures else frozenset()
+        return cls(space, spec.seed, _notices_on(spec, space.size or 0), hopeless)
 
     @classmethod
     def points(cls, spec: Problem) -> int | None:
@@ -76,8 +84,13 @@ class GridSampler(SamplerFacts):
             # One point a proposal, unless the study was begun in another order, as by another release of SciPy.
             while self._next < len(self._order) and self._lattice.point(int(self._order[self._next])) in self._visited:
                 self._next += 1
-        elif isinstance(event, Ended) and event.state is TrialState.FAILED and self._visited.times(trial.params) == 1:
+        elif self._is_to_be_repeated(event) and self._visited.times(trial.params) == 1:
             self._failed.append(trial.params)
+
+    def _is_to_be_repeated(self, event: Event) -> bool:
+        if not isinstance(event, Ended) or event.state is not TrialState.FAILED:
+            return False
+        return event.reason not in self._hopeless
 
 
 def _notices_on(spec: Problem, size: int) -> list[str]:

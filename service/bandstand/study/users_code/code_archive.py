@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bandstand.errors import InputError
+from bandstand.study.users_code.archive_remarks import archive_remarks
 
 __all__ = ["MAX_CODE_BYTES", "PROJECT_FOLDER", "CodeArchive", "list_files"]
 
@@ -112,6 +113,11 @@ class CodeArchive:
             )
         for entry in entries:
             _check_entry(entry)
+
+    def remarks(self) -> list[str]:
+        """What is unusual about its files, a line for each kind; it must have been checked."""
+        with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
+            return archive_remarks(entry.filename for entry in archive.infolist() if not entry.is_dir())
 
     def unpack(self, folder: Path) -> None:
         """Write the files below `folder`, which must exist; what an archive claims of its sizes is not believed.

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bandstand.locations import bandstand_home
+from bandstand.private_folders import home_folder
 from bandstand.study.study_spec import StudySpec
 from bandstand.study.users_code.packed_functions import is_packed, loose_functions, pack_functions, with_packed
 
 __all__ = ["keep_functions", "kept_folders"]
+
+_FOLDER = "functions"
 
 
 def keep_functions(spec: StudySpec) -> StudySpec:
@@ -28,8 +31,7 @@ def keep_functions(spec: StudySpec) -> StudySpec:
     if not loose:
         return spec
     packed = pack_functions(loose)
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = home_folder(_FOLDER)
     for name, content in packed.files.items():
         file = folder / name
         if not file.exists():
@@ -46,4 +48,4 @@ def kept_folders(specs: Sequence[StudySpec]) -> list[str]:
 
 
 def _folder() -> Path:
-    return bandstand_home() / "functions"
+    return bandstand_home() / _FOLDER

@@ -13,17 +13,20 @@ import ray
 
 from bandstand.errors import BandstandError, one_line
 from bandstand.search.protocol import Assignment
+from bandstand.trials.events import Action, TrialState
+from bandstand.trials.failure_kinds import OUT_OF_MEMORY, TOO_SLOW
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.coordinator.time_use import TimeUse
 from bandstand_workers.coordinator.trainers.affinity import Affinity
 from bandstand_workers.coordinator.trainers.deaths import Deaths
 from bandstand_workers.coordinator.trainers.inputs_check import InputsCheck
+from bandstand_workers.coordinator.trainers.memory_deaths import MemoryDeaths
 from bandstand_workers.coordinator.trainers.silence import Overdue, Silence
 from bandstand_workers.coordinator.trainers.trainer_pool import TrainerPool
 from bandstand_workers.fleet.handles import TrainerHandle
-from bandstand_workers.fleet.places import wait_for_verdict
-from bandstand_workers.messages import Outcome
+from bandstand_workers.fleet.places import node_died, wait_for_verdict
+from bandstand_workers.messages import Failure, Outcome
 
 __all__ = ["Assigner"]
 
@@ -56,6 +59,7 @@ class Assigner:
         # Where there is a GPU, XLA may compile, for batches of one size.
         self._affinity = Affinity(None if spec.resources.gpus else spec.batch_size)
         self._deaths = Deaths()
+        self.memory = MemoryDeaths()
         self.silence = Silence(spec.epoch_seconds)
         self.ended: dict[str, list[Overdue]] = {}
         """The trainers that were ended, with the trials that were silent."""
@@ -100,12 +104,14 @@ class Assigner:
                 self.time_use.turn()
                 self.pool.begins(seat, name, assignment.trial)
                 self.silence.begins(assignment.trial)
+                self.memory.begins(assignment.trial)
                 try:
                     await self._train(name, trainer, assignment)
                 finally:
                     self.time_use.turn()
                     self.pool.ends(seat)
                     self.silence.ends(assignment.trial)
+                    self.memory.ends(assignment.trial)
                     self._signals.wake()
                 await self._let_go(name)
         except ray.exceptions.RayActorError as error:
@@ -134,6 +140,12 @@ class Assigner:
             await self._fail(assignment, error)
         else:
             self._affinity.trained(name, trial, None if outcome is None else outcome.program_signature)
+            if outcome is not None:
+                self.memory.seen_on(name, outcome.node)
+                if outcome.failure is not None and outcome.failure.kind == OUT_OF_MEMORY:
+                    await self._ran_out(name, assignment, outcome.failure)
+                    if self._search.history.trials[trial].state is not TrialState.RUNNING:
+                        return
             await study.outcomes.take(name, trial, assignment.attempt, outcome)
             if outcome is not None:
                 self.watch_memory(name, outcome.memory_bytes)
@@ -148,16 +160,38 @@ class Assigner:
         verdict = await wait_for_verdict(trainer, error)
         epochs = {number: self._search.history.trials[number].checkpoint_epoch for number in under_way}
         blamed = self._deaths.are_due_to(trial, name, verdict, epochs)
-        self._search.lost(trial, assignment.attempt, one_line(verdict), blamed=blamed)
-        self.depart(name, f"it died: {one_line(verdict)}")
+        batch_size = self._study.spec.batch_size_for(assignment.params)
+        short = None if node_died(verdict) else self.memory.message(trial, under_way, verdict, batch_size)
+        if short is None:
+            self._search.lost(trial, assignment.attempt, one_line(verdict), blamed=blamed)
+        else:
+            others = self.pool.busy > 1
+            again = not blamed or (self.memory.had_company(trial, others) and self.memory.retries_alone(trial, name))
+            self._end_for_memory(assignment, short, again=again, blamed=blamed)
+        self.depart(name, f"it died: {short or one_line(verdict)}")
         await self._study.journal.durable()
+
+    async def _ran_out(self, name: str, assignment: Assignment, failure: Failure) -> None:
+        """A training has raised that memory ran out: its process is replaced, and it may have one more chance."""
+        self.pool.dismiss(name, "a trial ran out of memory in it")
+        if failure.crowded and self.memory.retries_alone(assignment.trial, name):
+            self._end_for_memory(assignment, failure.message, again=True, blamed=True)
+            await self._study.journal.durable()
+
+    def _end_for_memory(self, assignment: Assignment, message: str, *, again: bool, blamed: bool) -> None:
+        """End a trial that ran out of memory, or begin it again if others may have taken what it lacked."""
+        trial, attempt = assignment.trial, assignment.attempt
+        if again or self._search.history.trials[trial].action is Action.STOP:  # its end was settled before
+            self._search.lost(trial, attempt, message, blamed=blamed, kind=OUT_OF_MEMORY)
+        elif self._search.history.trials[trial].attempt == attempt:
+            self._search.fail(trial, attempt, OUT_OF_MEMORY, message, signature=OUT_OF_MEMORY)
 
     async def _lose_silent(self, name: str, assignment: Assignment) -> None:
         """A trainer was ended under an assignment, because one of its trials had been silent for too long."""
         silent = {overdue.trial: overdue for overdue in self.ended[name]}
         cause = silent.get(assignment.trial) or self.ended[name][0]
         blamed = cause.blamed and assignment.trial in silent
-        self._search.lost(assignment.trial, assignment.attempt, cause.reason, blamed=blamed)
+        self._search.lost(assignment.trial, assignment.attempt, cause.reason, blamed=blamed, kind=TOO_SLOW)
         self.depart(name, cause.reason)
         await self._study.journal.durable()
 
@@ -203,10 +237,16 @@ class Assigner:
 
     def _next_for(self, name: str, seat: str) -> Assignment | None:
         with self.time_use.deciding():
+            suspect = self.memory.to_begin(self._search.history.waiting)
+            if self.memory.must_wait(name, self.pool.busy_names):
+                return None
             if self.pool.seats > 1 and self._study.spec.trainer != "fit":
                 # Several are trained at a time, by compiled programs: so that trainers may choose among what waits.
                 self._search.look_ahead(min(_AHEAD_LIMIT, _AHEAD * self.pool.seats))
-            return self._search.next(self.preferred(name), seat)
+            assignment = self._search.next(self.preferred(name) if suspect is None else {suspect}, seat)
+            if assignment is not None:
+                self.memory.begins_alone(assignment.trial, name)
+            return assignment
 
     def preferred(self, name: str) -> set[int]:
         """The waiting trials that this trainer would have least work to take up."""

@@ -43,6 +43,11 @@ class TrainerPool:
         return len({name for name, _ in self._under_way.values()})
 
     @property
+    def busy_names(self) -> list[str]:
+        """The trainers that have anything under way, once for each trial."""
+        return [name for name, _ in self._under_way.values()]
+
+    @property
     def idle(self) -> int:
         """How many trainers that are there have nothing under way."""
         return len(self.trainers.keys() - {name for name, _ in self._under_way.values()})

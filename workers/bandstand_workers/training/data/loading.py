@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from bandstand.errors import InputError, one_line
+from bandstand.errors import InputError
 from bandstand.study.context import Context, asks_for_context
 from bandstand.study.study_spec import StudySpec
 from bandstand.trials.data_fingerprint import DataPrint
@@ -22,6 +22,7 @@ from bandstand_workers.training.data.options import cut_validation, on_unknown_c
 from bandstand_workers.training.data.remarks import remarks_on
 from bandstand_workers.training.data.streams import is_stream, read_stream
 from bandstand_workers.training.user_code.calling import call
+from bandstand_workers.training.user_code.errors import said_with_place
 from bandstand_workers.training.user_code.loading import load_function, way_from_missing_file
 from bandstand_workers.training.user_code.seeding import generator_states, seed_for_load
 
@@ -88,7 +89,7 @@ def load_data(spec: StudySpec) -> LoadedData:
         loaded = call(function, context=Context(seed=spec.seed))  # more is not known before there are data
     except Exception as error:
         raise InputError(
-            f"data must load; {reference!r} raised {type(error).__name__}: {one_line(error)}: "
+            f"data must load; {reference!r} raised {said_with_place(error)}: "
             f"{way_from_missing_file(error) or 'fix the loader'}"
         ) from error
     if not isinstance(loaded, Mapping):

@@ -12,10 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from bandstand.report.text import counted
+from bandstand.study.study_spec import StudySpec
+from bandstand_spaces import Categorical, Parameter
 from bandstand_workers.training.data.fingerprint import named_arrays
 from bandstand_workers.training.data.streams import row_digests
 
-__all__ = ["remarks_on"]
+__all__ = ["on_large_batches", "remarks_on"]
 
 _ROWS = 200_000
 """Of a split, whose inputs are compared with those of others."""
@@ -26,6 +29,25 @@ _BYTES = 2**28
 def remarks_on(splits: Mapping[str, tuple[Any, ...]]) -> list[str]:
     """Sentences for the user; none where there is nothing to say. Takes a second where the data are large."""
     return [*_on_shared_rows(splits), *_on_missing_values(splits)]
+
+
+def on_large_batches(spec: StudySpec, train: tuple[Any, ...]) -> list[str]:
+    """What to say of batches that are larger than the training data: each epoch is one step then."""
+    rows = len(keras.tree.flatten(train)[0])
+    if isinstance(spec.batch_size, int):
+        largest, what = spec.batch_size, f"batch_size = {spec.batch_size:,} is"
+    else:
+        largest = _largest(spec.space.parameters[spec.batch_size])
+        what = f"parameter {spec.batch_size} goes up to {largest:,}, which is"
+    if largest <= rows:
+        return []
+    return [f"{what} more than the {counted(rows, 'row')} of train, so an epoch is one step: choose smaller batches"]
+
+
+def _largest(parameter: Parameter) -> int:
+    """Of a parameter whose values are whole numbers."""
+    values = parameter.choices if isinstance(parameter, Categorical) else (parameter.high,)
+    return max(int(value) for value in values)  # the spec has checked that they are
 
 
 def _on_shared_rows(splits: Mapping[str, tuple[Any, ...]]) -> list[str]:
@@ -70,4 +92,7 @@ def _on_missing_values(splits: Mapping[str, tuple[Any, ...]]) -> list[str]:
                 found.append(f"{count:,} of {array.size:,} values of {split}'s {name}")
     if not found:
         return []
-    return [f"{', '.join(found)} are not finite (NaN or infinite), and most layers and losses turn them into NaN"]
+    return [
+        f"{', '.join(found)} are not finite (NaN or infinite), and most layers and losses turn them into NaN: remove "
+        "these rows, or replace the values"
+    ]

@@ -15,6 +15,7 @@ from bandstand_workers.programs.python_state.reading import read_python_state
 from bandstand_workers.training.checkpoints import Checkpoint
 from bandstand_workers.training.data.batches import first_rows, for_keras
 from bandstand_workers.training.data.loading import Data
+from bandstand_workers.training.memory.shortage import is_shortage
 from bandstand_workers.training.trial_models import model_state
 
 __all__ = ["ModelBuilding"]
@@ -43,7 +44,9 @@ class ModelBuilding:
         before = [(found.variable, found.value) for found in read_python_state(model).variables]
         try:
             model(for_keras(first_rows(self._data["train"][0], 1)))
-        except Exception:  # noqa: BLE001  # models whose own steps never call them, such as two that compete
+        except Exception as error:  # models whose own steps never call them, such as two that compete
+            if is_shortage(error):
+                raise
             model.built = False
         for variable, value in before:  # random states, which `fit` does not use up here
             variable.assign(value)

@@ -75,13 +75,13 @@ def local_copy(uri: str) -> Iterator[str]:
 
 def _save_to(uri: str, save: Callable[[str], Any]) -> str:
     if "://" not in uri:
-        path = Path(uri)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stem, dot, suffix = path.name.partition(".")
-        unfinished = path.with_name(f"{stored_files.unfinished_name(stem)}{dot}{suffix}")  # Keras wants its suffix
+        file = Path(uri)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stem, dot, suffix = file.name.partition(".")
+        unfinished = file.with_name(f"{stored_files.unfinished_name(stem)}{dot}{suffix}")  # Keras wants its suffix
         with stored_files.without_remains(unfinished):
             save(str(unfinished))
-            unfinished.replace(path)
+            unfinished.replace(file)
         return uri
     import fsspec
 

@@ -27,6 +27,7 @@ from bandstand_workers.programs.reuse.lending_check import difference_in_steps, 
 from bandstand_workers.programs.reuse.signature import signature_of
 from bandstand_workers.programs.suitability import reason_for_fit
 from bandstand_workers.training.data.loading import Data
+from bandstand_workers.training.memory.shortage import is_shortage
 from bandstand_workers.training.trial_models.model_building import ModelBuilding
 from bandstand_workers.training.trial_models.program_making import ProgramMaking
 from bandstand_workers.training.user_code.errors import essential_line
@@ -174,7 +175,9 @@ class ModelSource:
             if difference is None and self._compared[kind] < _COMPARED_STEPS:
                 self._compared[kind] += 1
                 difference = difference_in_steps(lent, fresh, state.variables, values, constants)
-        except Exception as error:  # noqa: BLE001  # a user's step may raise where no program runs it
+        except Exception as error:  # a user's step may raise where no program runs it
+            if is_shortage(error):
+                raise
             difference = f"it cannot be compared: {type(error).__name__}: {essential_line(error)}"
         lent.renew(values, constants)
         return difference
@@ -192,7 +195,9 @@ class ModelSource:
         signature, state = of
         try:
             lent = self._making.trace(signature, model, state, self._making.sizes(params))
-        except Exception as error:  # noqa: BLE001  # a model may hold anything; `fit` tells what is its own fault
+        except Exception as error:  # a model may hold anything; `fit` tells what is its own fault
+            if is_shortage(error):
+                raise
             reason = f"it cannot be traced as one program: {type(error).__name__}: {essential_line(error)}"
             return TrialModel(model=self.building.build_anew(seed, params, context), reason=reason)
         hidden = lent.program.hidden_state(self._known_variables(lent))

@@ -1,0 +1,1 @@
+"""What samplers learn from trials that failed: where the next ones would fail, too."""
