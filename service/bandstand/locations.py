@@ -28,15 +28,19 @@ def bandstand_home() -> Path:
     """The folder of the embedded database, checkpoints, logs and reports: BANDSTAND_HOME, or the user's data folder."""
     home = os.environ.get("BANDSTAND_HOME")
     if home:
-        return Path(home).expanduser().absolute()
+        return Path(home).expanduser().resolve()
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data).expanduser().absolute() / "bandstand"
+    return Path(data).expanduser().resolve() / "bandstand"
 
 
 def checkpoints_uri() -> str:
-    """The absolute path or fsspec URL of checkpoints and models: BANDSTAND_CHECKPOINTS, or a folder of the home."""
+    """The absolute path or fsspec URL of checkpoints and models: BANDSTAND_CHECKPOINTS, or a folder of the home.
+
+    One folder has one path, without links, because what lies there is compared with paths in the database.
+    """
     uri = os.environ.get("BANDSTAND_CHECKPOINTS") or str(bandstand_home() / "checkpoints")
-    return uri if "://" in uri else str(Path(uri).absolute())
+    uri = uri.removeprefix("file://")
+    return uri.rstrip("/") if "://" in uri else str(Path(uri).resolve())
 
 
 def checkpoints_limit() -> int | None:

@@ -18,6 +18,7 @@ from bandstand.private_folders import home_folder
 __all__ = [
     "delete",
     "is_tagged",
+    "one_name",
     "read",
     "study_folder",
     "trial_of",
@@ -42,6 +43,15 @@ def study_folder(checkpoints_uri: str, study_id: int, tag: str) -> str:
         tag: of the study, which no study of another database has; empty for studies of old versions.
     """
     return f"{checkpoints_uri}/study-{study_id}{f'-{tag}' if tag else ''}"
+
+
+def one_name(uri: str) -> str:
+    """The one name of a file or folder that may be reached by several: on a disk its path without links.
+
+    Names are compared before anything is removed, and those in a database may be of a time when a link led elsewhere.
+    """
+    path = _local(uri)
+    return uri.rstrip("/") if path is None else str(path.resolve())
 
 
 def is_tagged(folder: str) -> bool:

@@ -15,7 +15,16 @@ from pathlib import Path
 
 from bandstand import stored_files
 
-__all__ = ["StoredFile", "bytes_below", "files_in", "folders_in", "remove_strays", "strays_in"]
+__all__ = [
+    "StoredFile",
+    "bytes_below",
+    "files_in",
+    "folders_in",
+    "is_file_of",
+    "is_folder_of",
+    "remove_strays",
+    "strays_in",
+]
 
 _STUDY = re.compile(r"study-\d+(-[0-9a-f]{8})?")
 _TRIAL = re.compile(r"trial-\d{5,}")
@@ -35,6 +44,22 @@ class StoredFile:
     attempt: int | None
     """The trial's attempt that wrote it; None for a combined model."""
     bytes: int
+
+
+def is_folder_of(study_id: int, folder: str) -> bool:
+    """Whether a folder is called as the one of this study."""
+    name = folder.rpartition("/")[2]
+    return _STUDY.fullmatch(name) is not None and name.split("-")[1] == str(study_id)
+
+
+def is_file_of(study_id: int, uri: str) -> bool:
+    """Whether a file is called as one that Bandstand writes for this study.
+
+    What names a file may come from a job, whose code is not trusted with any other file.
+    """
+    folder, place, name = (*uri.rsplit("/", 2), "", "")[:3]
+    ours = _TRIAL.fullmatch(place) is not None and _OURS.fullmatch(name) is not None
+    return ours and is_folder_of(study_id, folder) and ".." not in uri.split("/")
 
 
 def files_in(folder: str) -> list[StoredFile]:
@@ -80,9 +105,18 @@ def strays_in(folder: str, named: Collection[str], may_be_named: Collection[tupl
         named: what the database names.
         may_be_named: trials with their attempts that still train, whose files the database may name in a moment.
     """
+    kept = {_one_name(uri) for uri in named}
     return [
-        file for file in files_in(folder) if file.uri not in named and (file.trial, file.attempt) not in may_be_named
+        file
+        for file in files_in(folder)
+        if _one_name(file.uri) not in kept and (file.trial, file.attempt) not in may_be_named
     ]
+
+
+def _one_name(uri: str) -> str:
+    """As `stored_files.one_name`, but a link in a trial's folder is a file of its own."""
+    place, _, name = uri.rpartition("/")
+    return f"{stored_files.one_name(place)}/{name}"
 
 
 def remove_strays(folder: str, named: Collection[str], may_be_named: Collection[tuple[int, int]] = ()) -> int:

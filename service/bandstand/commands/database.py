@@ -58,7 +58,9 @@ def backup(file: BackupFile, files: WithFiles = False, overwrite: Overwrite = Fa
     count, size = of_studies.count_files(folder) if folder is not None else (1, 0)
     if count:
         told = f"{count} files, {size / 1e6:.0f} MB" if folder is not None else "not counted"
-        typer.echo(f"the checkpoints and models in {checkpoints_uri()} are not in it ({told}): copy them now, too")
+        typer.echo(
+            f"the checkpoints and models in {checkpoints_uri()} are not in it ({told}): copy them now, or give --files"
+        )
 
 
 @database.command()
@@ -84,9 +86,11 @@ def restore(file: BackupFile, files: WithFiles = False, overwrite: OverwriteData
     elif archive.exists():
         typer.echo(f"{archive} was not unpacked; --files does it")
     else:
-        typer.echo(f"checkpoints and models are not part of it; they must be in {checkpoints_uri()}")
+        typer.echo("checkpoints and models are not part of it; they must be at the paths that the backup names")
     if revision is not None and revision < connecting.newest_revision():
         typer.echo("its schema is of an older release: run `bandstand db upgrade`")
+    if revision is not None and revision > connecting.newest_revision():
+        typer.echo("its schema is of a newer release: upgrade this Bandstand")
 
 
 def _local_folder(uri: str, *, needed: bool) -> Path | None:

@@ -96,7 +96,7 @@ def _look_at_studies(store: Store, sole_database: bool, found: Remains) -> set[s
     for study_id, name in studies:
         with _held(store, study_id) as free:
             folders, named = _files_of(store, study_id)
-            known |= set(folders)
+            known |= {stored_files.one_name(folder) for folder in folders}
             if not free:
                 found.kept.append(f"the files of {name!r}, because it runs: it cleans up by itself")
                 continue
@@ -164,7 +164,7 @@ def _look_at_unknown(known: set[str], sole_database: bool, found: Remains) -> No
     """Find the folders of studies that are not in the database."""
     root = checkpoints_uri()
     for folder in _try(found, root, partial(stray_files.folders_in, root)) or []:
-        if folder in known:
+        if stored_files.one_name(folder) in known:
             continue
         files = _try(found, folder, partial(stray_files.files_in, folder))
         if not files:
@@ -266,7 +266,10 @@ def _temporary(pattern: str) -> list[Path]:
 def _bytes_of(path: Path) -> int:
     """What a file takes, or all files of a folder; links are not followed."""
     if not path.is_dir():
-        return path.lstat().st_size
+        try:
+            return path.lstat().st_size
+        except FileNotFoundError:  # its process has just removed it
+            return 0
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:

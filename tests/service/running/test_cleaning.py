@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from bandstand.locations import checkpoints_uri
 from bandstand.running import cleaning, ray_folders
 from bandstand.running.cleaning import Remains, find_remains
+from bandstand.running.command_lines import command_lines
 from bandstand.running.ray_folders import dead_folders, dead_sessions_of_before
 from bandstand.store import tables
+from bandstand.store.leftovers import remove_leftovers
 from bandstand.store.store import Store
 from bandstand.submissions import SubmissionQueue
 from tests.service.store.written_study import make_spec
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -135,6 +139,51 @@ def test_what_a_deletion_left_because_its_process_was_killed_is_found(store: Sto
         assert connection.execute(sa.select(tables.leftover).where(tables.leftover.c.id == note)).first() is None
 
 
+def test_a_deletion_leaves_alone_what_is_not_called_as_a_file_of_the_study(store: Store, place: Path) -> None:
+    spec = make_spec()
+    writer = store.claim(spec, "a job, whose code may write anything here")
+    folder = Path(writer.take_folder(str(place)))
+    own = write(folder / "trial-00000/model-attempt-1.keras")
+    foreign = [
+        write(place / "secrets.json"),
+        write(place / "study-999999-aaaaaaaa/trial-00000/model-attempt-1.keras"),
+        write(folder / "trial-00000/notes.txt"),
+    ]
+    with store.database.connection() as connection, connection.begin():
+        folders = [str(folder), str(place), str(place / "study-999999-aaaaaaaa")]
+        connection.execute(sa.update(tables.study).where(tables.study.c.name == spec.name).values(folders=folders))
+    for number, file in enumerate([*foreign, own], start=1):
+        writer.set_study(model_uri=str(file), state="finished")
+        with store.database.connection() as connection, connection.begin():
+            row = {"study_id": writer.study_id, "trial": 0, "epoch": number, "attempt": 1, "uri": str(file)}
+            connection.execute(sa.text("SET session_replication_role = replica"))  # there is no such trial
+            connection.execute(sa.insert(tables.checkpoint).values(row))
+            connection.execute(sa.text("SET session_replication_role = DEFAULT"))
+    writer.close()
+    remove_leftovers(store.database, SubmissionQueue(store).delete(spec.name))
+    assert not own.exists()
+    assert [file.exists() for file in foreign] == [True, True, True]
+
+
+def test_one_place_under_two_names_loses_nothing(
+    store: Store, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = make_spec()
+    link = tmp_path / "by-a-link"
+    link.symlink_to(place)
+    writer = store.claim(spec, "test")
+    folder = writer.take_folder(str(link))
+    model = write(Path(folder) / "trial-00000/model-attempt-1.keras")
+    writer.set_study(model_uri=str(model), state="finished")
+    assert writer.take_folder(str(place)) == folder
+    writer.close()
+    for name in (str(place), str(link), f"{place}/../{place.name}", f"file://{link}"):
+        monkeypatch.setenv("BANDSTAND_CHECKPOINTS", name)
+        assert checkpoints_uri() == str(place.resolve())
+        assert sum(in_place(find_remains(store, sole_database=True), place).values()) == 0
+    assert model.exists()
+
+
 # -- Ray ---------------------------------------------------------------------------------------------------------------
 
 
@@ -146,6 +195,7 @@ def test_folders_of_rays_are_dead_once_nobody_holds_or_names_them(place: Path) -
         (temporary / f"bandstand-ray-{name}" / "in-use").touch()
     part = subprocess.Popen([sys.executable, "-c", "input()", "--x=bandstand-ray-named/r"], stdin=subprocess.PIPE)
     try:
+        wait_until("its own name", lambda: any("bandstand-ray-named" in line for line in command_lines()))
         with (temporary / "bandstand-ray-held" / "in-use").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             assert [folder.name for folder in dead_folders()] == ["bandstand-ray-dead"], (

@@ -258,7 +258,7 @@ def test_the_commands_say_what_is_not_in_a_backup(
     file = tmp_path / "mine.dump"
     said = bandstand("db", "backup", str(file))
     assert (said.code, said.err) == (0, "")
-    assert "are not in it (1 files, 0 MB): copy them now, too" in said.out
+    assert "are not in it (1 files, 0 MB): copy them now, or give --files" in said.out
     assert bandstand("db", "backup", str(file)).code == 2
     said = bandstand("db", "backup", str(file), "--files", "--overwrite")
     assert f"1 checkpoints and models are in {file}.files.tar" in said.out
@@ -276,3 +276,24 @@ def test_the_commands_say_what_is_not_in_a_backup(
     assert "--files copies a local folder" in said.err
     assert not (tmp_path / "other.dump").exists()
     assert os.environ["BANDSTAND_DATABASE_URL"] == empty
+
+
+def test_a_device_or_a_folder_is_never_replaced_by_a_backup(filled: str, tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    os.mkfifo(device)  # no regular file either, and every user may make one
+    for target in (device, tmp_path):
+        with pytest.raises(InputError, match="must be a regular file"):
+            dump_database(filled, target, overwrite=True)
+    assert stat.S_ISFIFO(device.stat().st_mode)
+
+
+def test_a_dump_of_something_else_is_refused_before_anything_goes(store: Store, filled: str, tmp_path: Path) -> None:
+    other = make_database(store, f"backups_{next(NUMBERS)}")
+    with psycopg.connect(other, autocommit=True) as connection:
+        connection.execute("CREATE TABLE shop (id int)")
+    before = counts(filled)
+    file = tmp_path / "shop.dump"
+    dump_database(other, file)
+    with pytest.raises(InputError, match="must hold Bandstand's tables"):
+        restore_database(filled, file, overwrite=True)
+    assert counts(filled) == before

@@ -160,3 +160,64 @@ def test_fingerprints_of_two_versions_of_python_are_not_compared(tmp_path: Path)
     first = printed(tmp_path)
     other = type(first)(python="3.99", parts=dict.fromkeys(first.parts, "000000000000"))
     assert changed_parts(first, other) == []
+
+
+EFFECTS = {
+    "train.py": """
+import effects
+import tables
+from registry import BUILDERS, register
+TABLE = {}
+LIST = [1, 2]
+for name in ("a", "b"):
+    TABLE[name] = 1
+last = LIST.pop()
+_ = np.random.set_state(1)
+print(seeded(4))
+start = lambda: run_study({})
+if __name__ != "__main__":
+    LIMIT = 1
+else:
+    LIMIT = 2
+
+@register("small")
+def build_small(params):
+    return 1
+
+def load():
+    return LIMIT
+
+def build(params):
+    return BUILDERS[params["kind"]](params)
+""",
+    "effects.py": "import random\n\nrandom.seed(1)\n",
+    "tables.py": "import deeper\n",
+    "deeper.py": "import os\n\nos.environ['TF_DETERMINISTIC_OPS'] = '1'\n",
+    "registry.py": "BUILDERS = {}\n\ndef register(name):\n    return lambda made: BUILDERS.setdefault(name, made)\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("train.py", "TABLE[name] = 1", "TABLE[name] = 2"),
+        ("train.py", "LIST.pop()", "LIST.pop(0)"),
+        ("train.py", "set_state(1)", "set_state(2)"),
+        ("train.py", "seeded(4)", "seeded(5)"),
+        ("train.py", "LIMIT = 1", "LIMIT = 3"),
+        ("train.py", "    return 1", "    return 2"),
+        ("effects.py", "seed(1)", "seed(2)"),
+        ("deeper.py", "'1'", "'0'"),
+    ],
+    ids=["loop", "method", "setter", "print", "guard", "registered", "import", "import of an import"],
+)
+def test_what_an_import_does_belongs_to_the_code(tmp_path: Path, file: str, old: str, new: str) -> None:
+    def write_all(**changed: str) -> None:
+        for name, text in EFFECTS.items():
+            (tmp_path / name).write_text(changed.get(name, text))
+
+    write_all()
+    before = printed(tmp_path)
+    assert old in EFFECTS[file]
+    write_all(**{file: EFFECTS[file].replace(old, new, 1)})
+    assert changed_parts(before, printed(tmp_path)) != []

@@ -62,7 +62,7 @@ def restore_database(url: str, file: Path, *, overwrite: bool = False) -> str | 
         The revision of the schema that it has now.
 
     Raises:
-        InputError: the file is no dump, or the database is not empty.
+        InputError: the file is no dump of such a database, or the database is not empty.
         StudyInUseError: somebody works on it.
         ServiceError: a program fails; the database is as it was.
     """
@@ -76,6 +76,7 @@ def restore_database(url: str, file: Path, *, overwrite: bool = False) -> str | 
                 "give --overwrite"
             )
     restore = find_program("pg_restore", made_by)
+    _check_content(restore, file)
     psql = find_program("psql", server)
     with tempfile.TemporaryFile() as script:
         script.write(f"DROP SCHEMA IF EXISTS {tables.SCHEMA} CASCADE;\n".encode())
@@ -94,10 +95,12 @@ def written_file(file: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
     """A file with mode 0600 that is in its place when it is complete, and only then.
 
     Raises:
-        InputError: it is there already, or its folder is not.
+        InputError: it is there already, it is no regular file, or its folder is not there.
     """
     if not file.parent.is_dir():
         raise InputError(f"the folder of the file must exist; {file.parent} does not: make it, or choose another one")
+    if file.exists() and not file.is_file():
+        raise InputError(f"a backup must be a regular file; {file} is a folder or a device: give another name")
     if file.exists() and not overwrite:
         raise InputError(f"{file} must not exist; it does: give another name, or --overwrite")
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")  # made with mode 0600
@@ -120,6 +123,21 @@ def _connected(url: str) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def _check_content(restore: Path, file: Path) -> None:
+    """Refuse a dump that has no tables of ours, before anything of the database goes.
+
+    Raises:
+        InputError: it has none.
+    """
+    listed = subprocess.run([str(restore), "--list", str(file)], capture_output=True, text=True, check=False)
+    wanted = f" TABLE {tables.SCHEMA} {tables.study.name} "
+    if listed.returncode == 0 and not any(wanted in line for line in listed.stdout.splitlines()):
+        raise InputError(
+            f"a backup must hold Bandstand's tables; {file} has none of them: give a file that `bandstand db backup` "
+            "wrote"
+        )
 
 
 def _server_version(connection: Connection) -> int:

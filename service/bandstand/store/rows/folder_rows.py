@@ -10,7 +10,7 @@ import secrets
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bandstand import stored_files
+from bandstand import stored_files, stray_files
 from bandstand.store import tables
 
 __all__ = ["folders_of", "leave", "named_files", "take_folder"]
@@ -24,7 +24,7 @@ def take_folder(connection: Connection, study_id: int, checkpoints_uri: str) -> 
     """
     folders = folders_of(connection, study_id)
     for folder in folders:
-        if folder.rpartition("/")[0] == checkpoints_uri:
+        if stored_files.one_name(folder.rpartition("/")[0]) == stored_files.one_name(checkpoints_uri):
             return folder
     if folders:  # the place has changed, the name stays
         folder = f"{checkpoints_uri}/{folders[0].rpartition('/')[2]}"
@@ -55,10 +55,15 @@ def leave(connection: Connection, study_id: int) -> int | None:
     """Note, in the transaction that deletes a study, what is of no use then; the note's id, None if there is nothing.
 
     A process that is killed before it has removed the files finds them by it. The folder of a study that an old version
-    began may hold files of another database's study, so only what the rows name is noted of it.
+    began may hold files of another database's study, so only what the rows name is noted of it. A study's job writes
+    these rows, so what is not called as a file of this study is left alone.
     """
-    folders = [folder for folder in folders_of(connection, study_id) if stored_files.is_tagged(folder)]
-    files = named_files(connection, study_id)
+    folders = [
+        folder
+        for folder in folders_of(connection, study_id)
+        if stored_files.is_tagged(folder) and stray_files.is_folder_of(study_id, folder)
+    ]
+    files = [file for file in named_files(connection, study_id) if stray_files.is_file_of(study_id, file)]
     if not folders and not files:
         return None
     row = {"folders": folders, "files": files}

@@ -12,6 +12,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 from bandstand.study.references import InteractiveReference
 from bandstand.study.study_spec import StudySpec
@@ -27,8 +28,9 @@ _LOOSE = "statements at the top"
 """The part of a module's statements that bind no name."""
 _RUNS_STUDIES = "run_study"
 """An import for workers ends at the first call of it (`stop_script`)."""
-_OF_NO_MATTER = {"print", "run_study", "submit", "compare", "show"}
+_OF_NO_MATTER = {"print", "submit", "compare"}
 """Calls, alone in a statement at a module's top, that change nothing in what is trained."""
+_COMPOUND = (ast.If, ast.For, ast.While, ast.Try, ast.With)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -80,6 +82,8 @@ class _Sources:
             yield name, _LOOSE  # an import runs them
             if part not in module.bound:
                 yield from ((star, part) for star in module.stars)
+        if part == _LOOSE:  # what is imported runs, whether or not its names are used
+            yield from module.imports()
         statements = module.loose if part in (None, _LOOSE) else module.bound.get(part, [])
         if statements:
             self.parts[f"{module.label}: {part or _LOOSE}"] = _digest(statements, part)
@@ -125,8 +129,25 @@ class _Module:
             if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
                 self.stars.append(self._absolute(statement))
                 self.loose.append(statement)
-            elif not names:
+            elif not names or self._acts(statement):
                 self.loose.append(statement)
+
+    def _acts(self, statement: ast.stmt) -> bool:
+        """Whether a statement that binds names may do more than that when the module is imported."""
+        if isinstance(statement, _COMPOUND):
+            return not all(isinstance(each, ast.Import | ast.ImportFrom) for each in _inner(statement))
+        if isinstance(statement, _DEFINITIONS):  # @register puts it into a table of the user's
+            return any(_root_of(each) in self.bound for each in statement.decorator_list if not _is_of_keras(each))
+        if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            return False
+        calls = [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
+        return any(_name_of(call).startswith("set_") or self._changes_own(call) for call in calls)
+
+    def _changes_own(self, call: ast.Call) -> bool:
+        """Whether it calls a method of something that this module has made, such as `L.pop()`."""
+        base = call.func.value if isinstance(call.func, ast.Attribute) else None
+        made = self.bound.get(base.id, []) if isinstance(base, ast.Name) else []
+        return any(isinstance(each, ast.Assign | ast.AnnAssign) for each in made)
 
     @classmethod
     def read(cls, name: str, file: Path) -> _Module | None:
@@ -152,6 +173,22 @@ class _Module:
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 for alias in node.names:
                     yield from self._imported(node, alias, None)
+
+    def imports(self) -> Iterator[tuple[str, str | None]]:
+        """What the import statements at the top run."""
+        for statements in self.bound.values():
+            for statement in statements:
+                if isinstance(statement, ast.Import | ast.ImportFrom):
+                    for alias in statement.names:
+                        yield from self._run_by(statement, alias)
+
+    def _run_by(self, statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> Iterator[tuple[str, str | None]]:
+        if isinstance(statement, ast.Import):
+            yield alias.name, _LOOSE
+        else:
+            origin = self._absolute(statement)
+            yield origin, _LOOSE
+            yield f"{origin}.{alias.name}" if origin else alias.name, _LOOSE
 
     def _used(self, name: str, attribute: str | None) -> Iterator[tuple[str, str | None]]:
         """What `name`, or `name.attribute`, stands for."""
@@ -193,16 +230,19 @@ def _imported_part(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
     for statement in body:
         if isinstance(statement, _DEFINITIONS):
             yield statement
-        elif _calls(statement, {_RUNS_STUDIES}) and not _is_main_guard(statement):
+        elif _runs_a_study(statement):
             return
-        elif not (_is_main_guard(statement) or _is_idle(statement)):
+        elif _is_main_guard(statement):
+            yield from _imported_part(statement.orelse)
+        elif not _is_idle(statement):
             yield statement
 
 
-def _is_main_guard(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.If) and "__name__" in {
-        node.id for node in ast.walk(statement.test) if isinstance(node, ast.Name)
-    }
+def _is_main_guard(statement: ast.stmt) -> TypeGuard[ast.If]:
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) in (
+        "__name__ == '__main__'",
+        "'__main__' == __name__",
+    )
 
 
 def _is_idle(statement: ast.stmt) -> bool:
@@ -211,11 +251,44 @@ def _is_idle(statement: ast.stmt) -> bool:
         return isinstance(statement, ast.Pass)
     if isinstance(statement.value, ast.Constant):
         return True
-    return isinstance(statement.value, ast.Call) and _name_of(statement.value) in _OF_NO_MATTER
+    call = statement.value
+    if not isinstance(call, ast.Call) or _name_of(call) not in _OF_NO_MATTER:
+        return False
+    if _name_of(call) == "print":
+        return not any(isinstance(node, ast.Call) for each in call.args for node in ast.walk(each))
+    return _root_of(call) in ("client", "Client", "bandstand")
 
 
-def _calls(statement: ast.stmt, names: set[str]) -> bool:
-    return any(isinstance(node, ast.Call) and _name_of(node) in names for node in ast.walk(statement))
+def _runs_a_study(statement: ast.stmt) -> bool:
+    """Whether every import ends here: a call of it is what the statement begins with, as `x = run_study(…).trials`."""
+    node: ast.AST | None = getattr(statement, "value", None)
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        if isinstance(node, ast.Call):
+            if _name_of(node) == _RUNS_STUDIES:
+                return not isinstance(node.func, ast.Attribute) or _root_of(node) == "bandstand"
+            node = node.func
+        else:
+            node = node.value
+    return False
+
+
+def _root_of(node: ast.AST) -> str:
+    """The name that an expression such as `a.b(c).d` begins with."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_of_keras(decorator: ast.AST) -> bool:
+    return _root_of(decorator) in ("keras", "tf", "tensorflow", "functools", "dataclass", "dataclasses")
+
+
+def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
+    for child in ast.iter_child_nodes(statement):
+        if isinstance(child, ast.ExceptHandler):
+            yield from child.body
+        elif isinstance(child, ast.stmt):
+            yield child
 
 
 def _name_of(call: ast.Call) -> str:
