@@ -220,7 +220,8 @@ def run_studies(
                         raise KeyboardInterrupt from error
                     if start == _RAY_STARTS:
                         raise
-                    shown.note(left[0].name, f"{str(error).rstrip('.')}. Ray is started again. No stored epoch is lost")
+                    again = f"Ray is started again ({start + 1} of {_RAY_STARTS}). No stored epoch is lost"
+                    shown.note(left[0].name, f"{str(error).rstrip('.')}. {again}")
                     shown.starting(left)
                 else:
                     break

@@ -126,9 +126,10 @@ def connect_ray(resources: Resources, cpus: float) -> None:
                 **quiet,
             )
     except Exception as error:
-        raise LocalRayDiedError(
-            f"Ray did not start on this machine: {type(error).__name__}: {one_line(error)}"
-        ) from error
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        if "timed out during startup" in str(error):
+            reason = "it allows itself 30 s, and other programs kept the machine busy for longer: end some of them"
+        raise LocalRayDiedError(f"Ray did not start on this machine: {reason}") from error
     take_from_others(_folder.private)
     try:
         check_room(resources, 1)
