@@ -37,7 +37,7 @@ def to_the_schema_before(url):
     engine = connecting.connect(url, any_schema=True)
     with engine.begin() as connection:
         command.downgrade(connecting._alembic_config(connection), "-1")
-        before = connecting._revision(connection)
+        before = connecting.revision_of(connection)
     engine.dispose()
     return before
 
@@ -73,12 +73,12 @@ def test_the_migration_brings_the_schema_before_up_to_date_and_servers_wait_for_
     migrated = bandstand("db", "upgrade")
     assert migrated.returncode == 0, migrated.stderr
     assert before in migrated.stdout
-    assert connecting._head() in migrated.stdout
+    assert connecting.newest_revision() in migrated.stdout
     again = bandstand("db", "upgrade")
     assert again.returncode == 0, again.stderr
     engine = sa.create_engine(connecting._driver_url(database))
     with engine.connect() as connection:
-        assert connecting._revision(connection) == connecting._head()
+        assert connecting.revision_of(connection) == connecting.newest_revision()
     engine.dispose()
 
 

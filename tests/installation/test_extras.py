@@ -20,7 +20,11 @@ from tests.service.client.servers import LoopbackServer
 ROOT = Path(__file__).parents[2]
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 MOST_PACKAGES = 55
-NEED_THE_SERVER = ("bandstand.api", "bandstand.commands.work.serving")
+NEED_THE_SERVER = (
+    "bandstand.api",
+    "bandstand.commands.work.serving",
+    "bandstand.commands.work.prompt_requests",
+)
 NEEDS_THE_DASHBOARD = ("bandstand.optuna_dashboard.dashboard_process",)
 NEED_JAX = tuple(
     ".".join(path.relative_to(ROOT / "workers").with_suffix("").parts)

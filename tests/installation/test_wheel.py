@@ -165,7 +165,7 @@ for module in (bandstand, bandstand_spaces, workers):
     assert module.__file__.startswith({str(wheel)!r}), module.__file__
 assert len(built_in_studies()) >= 4
 assert find_study("digits_mlp").spec.name == "digits_mlp"
-assert connecting._head() >= "0008"
+assert connecting.newest_revision() >= "0008"
 """
     environment = os.environ | {"PYTHONPATH": str(wheel)}
     done = subprocess.run(
