@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -135,10 +136,10 @@ def test_the_files_of_a_deleted_study_go_with_it(client_of, store: Store, tmp_pa
     name = asked["spec"]["name"]
     ada.post("/studies", json=asked)
     ada.post(f"/studies/{name}/stop")
-    kept = tmp_path / "trial-00000" / "model.keras"
-    kept.parent.mkdir()
-    kept.write_bytes(b"a model")
     writer = store.claim(store.spec(name), "a test")
+    kept = Path(writer.take_folder(str(tmp_path))) / "trial-00000" / "model-attempt-1.keras"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"a model")
     writer.set_study(state="stopped", model_uri=str(kept), model_trial=0)
     writer.close()
     assert ada.delete(f"/studies/{name}").status_code == 204
