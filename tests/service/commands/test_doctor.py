@@ -220,9 +220,9 @@ def test_paths_too_long_for_sockets_are_told(calm: Path, monkeypatch: pytest.Mon
 
 
 MOUNTS = """22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /home rw,relatime shared:9 - nfs4 server:/home rw
+30 22 0:40 / /people rw,relatime shared:9 - nfs4 server:/people rw
 31 22 0:41 / /with\\040blank rw,relatime - cifs //server/share rw
-32 30 0:42 / /home/ada/local rw - xfs /dev/sdb1 rw
+32 30 0:42 / /people/ada/local rw - xfs /dev/sdb1 rw
 """
 
 
@@ -230,10 +230,10 @@ MOUNTS = """22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
     ("path", "kind"),
     [
         ("/srv/x", "ext4"),
-        ("/home/ada", "nfs4"),
-        ("/homes", "ext4"),
+        ("/people/ada", "nfs4"),
+        ("/peoples", "ext4"),
         ("/with blank/x", "cifs"),
-        ("/home/ada/local", "xfs"),
+        ("/people/ada/local", "xfs"),
     ],
 )
 def test_the_file_system_of_a_path_is_that_of_the_nearest_mount(path: str, kind: str) -> None:

@@ -38,7 +38,9 @@ def test_a_job_without_a_database_says_what_is_to_be_set(home) -> None:
     done = run_job("bandstand-1")
     assert (done.returncode, done.stdout) == (
         2,
-        "bandstand: BANDSTAND_DATABASE_URL must be set on every node of the Ray cluster; it is not set here\n",
+        "bandstand: a job must get into the database; the server gives it no login of its own, and "
+        "BANDSTAND_DATABASE_URL is not set on the Ray head: set it there, or do what `bandstand serve` says at its "
+        "start\n",
     )
 
 
