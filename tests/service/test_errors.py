@@ -32,9 +32,9 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("service", "workers", "search_spaces") for path in (ROOT / folder).rglob("*.py"))
 CAUSES = (UserError, PassingError, InternalError)
 BETWEEN_PARTS = {
-    "CheckpointError", "EndedError", "NotBegunError", "OtherShapeError", "OverwriteError", "ScriptStopped",
-    "ReplacedLogError", "StaleAttemptError", "UnansweredError", "UnstorableNameError", "TrialUnwantedError",
-    "_NotMadeError", "_ObstacleError", "_TooMuchError",
+    "CheckpointError", "EndedError", "NoLoginError", "NotBegunError", "OtherShapeError", "OverwriteError",
+    "ReplacedLogError", "ScriptStopped", "StaleAttemptError", "TrialUnwantedError", "UnansweredError",
+    "UnstorableNameError", "_MemoryShortError", "_NotMadeError", "_ObstacleError", "_TooMuchError",
 }  # fmt: skip
 """What one part tells another that acts on it; no caller sees them."""
 

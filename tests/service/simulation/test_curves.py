@@ -37,7 +37,7 @@ def values_of(curve, epochs, state=None):
     state = curve.start() if state is None else state
     values = []
     for epoch in range(1, epochs + 1):
-        state, metrics, _ = curve.advance(state, epoch)
+        state, metrics, *_ = curve.advance(state, epoch)
         values.append(next(reversed(metrics.values())))
     return values, state
 
@@ -89,7 +89,7 @@ def test_a_child_with_a_smaller_rate_keeps_its_parents_progress():
     fast, slow = curves.open({"learning_rate": 1e-2}, 0), curves.open({"learning_rate": 1e-3}, 0)
     _, state = values_of(fast, 40)
     for epoch in range(41, 61):
-        state, metrics, _ = slow.advance(state, epoch)
+        state, metrics, *_ = slow.advance(state, epoch)
     assert metrics["val_loss"] < min(values_of(fast, 60)[0][-1], values_of(slow, 60)[0][-1])
 
 
@@ -104,7 +104,7 @@ def test_a_rate_that_is_set_for_an_epoch_counts_in_it_and_no_longer():
 
 def test_a_training_that_diverged_in_an_epoch_does_not_recover():
     curve = AnalyticCurves(RATES, Objective(), 60, seed=1).open({"learning_rate": 1e-3}, 0)
-    state, metrics, _ = curve.advance(curve.start(), 1, 1.0)
+    state, metrics, *_ = curve.advance(curve.start(), 1, 1.0)
     assert isnan(metrics["val_loss"])
     assert isnan(curve.advance(state, 2).metrics["val_loss"])
 
@@ -124,7 +124,7 @@ def test_lcbench_predicts_accuracies_and_durations_of_52_epochs(recorded):
     }  # fmt: skip
     source.setting.space.check(params)
     curve = source.open(params, 0)
-    _, metrics, seconds = curve.advance(curve.start(), 52)
+    _, metrics, seconds, *_ = curve.advance(curve.start(), 52)
     assert 0.5 < metrics["val_accuracy"] < 1.0
     assert seconds > 0
     many, durations = source.predict([params, params | {"num_layers": 1}])

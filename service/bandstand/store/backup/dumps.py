@@ -132,8 +132,9 @@ def _check_content(restore: Path, file: Path) -> None:
         InputError: it has none.
     """
     listed = subprocess.run([str(restore), "--list", str(file)], capture_output=True, text=True, check=False)
+    made = [line for line in listed.stdout.splitlines() if " TABLE " in line]  # none in one of an empty database
     wanted = f" TABLE {tables.SCHEMA} {tables.study.name} "
-    if listed.returncode == 0 and not any(wanted in line for line in listed.stdout.splitlines()):
+    if made and not any(wanted in line for line in made):
         raise InputError(
             f"a backup must hold Bandstand's tables; {file} has none of them: give a file that `bandstand db backup` "
             "wrote"

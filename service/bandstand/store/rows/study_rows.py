@@ -102,7 +102,7 @@ def find_or_create(connection: Connection, spec: StudySpec, create_in_optuna: Ca
     row = find_row(connection, spec)
     if row is not None:
         return int(row._mapping["id"])
-    if not connection.execute(sa.text(f"SELECT has_table_privilege('{tables.study.fullname}', 'INSERT')")).scalar():
+    if connection.execute(sa.text(f"SELECT {tables.SCHEMA}.is_job()")).scalar():
         raise StudyDeletedError(
             f"a study of a server must be there when its job begins; {spec.name!r} was deleted: submit it again"
         )

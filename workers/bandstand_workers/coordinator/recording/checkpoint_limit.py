@@ -74,9 +74,9 @@ class CheckpointLimit:
             async with self._looking:
                 await self._look_at_disk()
                 return None if self._limit is None else await self._keep(self._limit)
-        except BandstandError:
-            raise
-        except Exception as error:  # noqa: BLE001  # of whatever file system it is
+        except Exception as error:  # of whatever file system it is
+            if isinstance(error, BandstandError):  # the study's, such as a lost lease
+                raise
             _log.warning("the size of %s is not known: %s", self._place, one_line(error))
             return None
         finally:
