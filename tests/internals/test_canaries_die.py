@@ -56,9 +56,10 @@ def test_every_change_has_a_canary_that_is_to_die_of_it() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CANARIES)
-def test_a_canary_dies_of_the_change_and_says_what_to_do(change: str) -> None:
+def test_a_canary_dies_of_the_change_and_says_what_to_do(change: str, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.internals.changes",
+        f"--basetemp={tmp_path / 'inner'}",
         f"tests/internals/{CANARIES[change]}",
     ]  # fmt: skip
     environment = os.environ | {"BANDSTAND_TEST_CHANGE": change, "PYTHONPATH": str(ROOT)}

@@ -13,6 +13,7 @@ from bandstand.trials.events import (
     Action,
     Checkpointed,
     CheckpointRefused,
+    CodeSeen,
     Combined,
     DataSeen,
     Decided,
@@ -117,6 +118,7 @@ def test_every_attempt_of_a_trial_has_the_trial_s_seed(desk_with):
 EVERY_KIND = [
     Noticed(message="a “quoted” word"),
     DataSeen(splits={"train": [{"name": "x", "shape": [3, 1], "sketch": [0.1, -2.0]}]}),
+    CodeSeen(python="3.11", parts={"train.py: build": "0123456789ab"}),
     Proposed(trial=0, params={"rate": 0.1 + 0.2, "optimizer": "sgd", "momentum": 2}, bracket=3, granted=9),
     Proposed(
         trial=1, params={}, granted=12, parent=0, from_epoch=9, weights="best", learning_rates=(0.1, 0.01), origin="why"

@@ -175,10 +175,11 @@ FILES = [__file__, str(Path(__file__).with_name("test_learning_rate_restarts.py"
 
 
 @pytest.mark.slow
-def test_schedules_and_restarts_work_on_jax_too() -> None:
+def test_schedules_and_restarts_work_on_jax_too(tmp_path: Path) -> None:
     if os.environ.get("KERAS_BACKEND") == "jax":
         pytest.skip("this is the run on JAX")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *FILES]
+    command.append(f"--basetemp={tmp_path / 'inner'}")
     environment = os.environ | {"KERAS_BACKEND": "jax"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-5000:]

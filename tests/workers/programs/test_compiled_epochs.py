@@ -332,10 +332,11 @@ ON_JAX = "losses_of_fit or borrows or changes_the_trace or each_model"
 
 
 @pytest.mark.slow
-def test_keras_on_jax_trains_alike_too() -> None:
+def test_keras_on_jax_trains_alike_too(tmp_path: Path) -> None:
     if os.environ.get("KERAS_BACKEND") == "jax":
         pytest.skip("this is the run on JAX")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__, "-k", ON_JAX]
+    command.append(f"--basetemp={tmp_path / 'inner'}")
     environment = os.environ | {"KERAS_BACKEND": "jax"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stdout[-5000:]
