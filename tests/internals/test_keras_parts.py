@@ -143,7 +143,7 @@ def test_a_callback_with_a_hook_for_batches_is_seen_whether_its_class_or_the_obj
         ), f"{hook} of a {type(callback).__name__} would never be called: compiled epochs call no hook for batches"
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
 def test_a_trial_after_others_has_the_names_and_random_numbers_of_a_fresh_process(backend: str) -> None:
     fresh, later = told_by(NUMBERS + FRESH, backend), told_by(NUMBERS + AFTER_OTHERS, backend)
     assert later == fresh, (

@@ -124,6 +124,7 @@ def test_every_feature_comes_up_ten_times_in_500_programs() -> None:
         assert len(counts) > 150
 
 
+@pytest.mark.slow
 def test_a_few_random_programs_train_as_by_fit_on_jax() -> None:
     verdicts = list(judge_programs(SEED, ON_JAX, "jax"))
     assert [verdict.failures for verdict in verdicts] == [[]] * len(ON_JAX)
