@@ -80,7 +80,9 @@ def direction_from_name(metric: str) -> Direction | None:
 def near_metric(metric: str) -> str | None:
     """A metric that a misspelt name may mean, such as `val_accuracy` for `val_acuracy`; None where none is near."""
     before, name = ("val_", metric[4:]) if metric.lower().startswith("val_") else ("", metric)
-    near = difflib.get_close_matches(name.lower(), sorted(_UP | _DOWN), 1, 0.8)
+    known = sorted(_UP | _DOWN)
+    swapped = [each for each in known if sorted(each) == sorted(name.lower())]  # mea for mae: too short for the other
+    near = difflib.get_close_matches(name.lower(), known, 1, 0.8) or swapped
     return before + near[0] if near and near[0] != name.lower() else None
 
 

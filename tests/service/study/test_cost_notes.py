@@ -51,6 +51,7 @@ def test_a_study_that_something_ends_is_not_remarked_upon(changes: dict[str, Any
     ("metric", "near"),
     [
         ("val_acuracy", "val_accuracy"),
+        ("val_mea", "val_mae"),
         ("acurracy", "accuracy"),
         ("val_los", "val_loss"),
         ("val_precison", "val_precision"),
