@@ -18,6 +18,7 @@ from bandstand.private_folders import home_folder
 __all__ = [
     "delete",
     "is_tagged",
+    "local_path",
     "one_name",
     "read",
     "study_folder",
@@ -50,7 +51,7 @@ def one_name(uri: str) -> str:
 
     Names are compared before anything is removed, and those in a database may be of a time when a link led elsewhere.
     """
-    path = _local(uri)
+    path = local_path(uri)
     return uri.rstrip("/") if path is None else str(path.resolve())
 
 
@@ -76,15 +77,15 @@ def users_folder(place: str) -> Path:
     It is in that place where this is a path: on this machine's disks, or on one that all machines share. Where it is
     in a bucket, each machine has a folder under BANDSTAND_HOME, which a trial that goes on elsewhere does not find.
     """
-    local = place.removeprefix("file://")
-    if "://" not in local:
-        return Path(local) / "files"
-    return home_folder("files") / Path(*local.split("/")[-2:])
+    local = local_path(place)
+    if local is not None:
+        return local / "files"
+    return home_folder("files") / Path(*place.split("/")[-2:])
 
 
 def write(content: bytes, uri: str) -> None:
     """Write a file so that it is durable, and complete if it is there at all, when this returns."""
-    path = _local(uri)
+    path = local_path(uri)
     if path is None:
         import fsspec
 
@@ -129,7 +130,7 @@ def read(uri: str) -> bytes:
     Raises:
         FileNotFoundError: it is not there.
     """
-    path = _local(uri)
+    path = local_path(uri)
     if path is not None:
         return path.read_bytes()
     import fsspec
@@ -141,7 +142,7 @@ def read(uri: str) -> bytes:
 
 def delete(uri: str) -> None:
     """Remove a file if it is there."""
-    path = _local(uri)
+    path = local_path(uri)
     if path is not None:
         path.unlink(missing_ok=True)
         with suppress(OSError):  # the folder goes with its last file
@@ -164,6 +165,7 @@ def try_to_delete(uri: str) -> bool:
     return True
 
 
-def _local(uri: str) -> Path | None:
+def local_path(uri: str) -> Path | None:
+    """The path of a file or folder on this machine's disks, or on one that machines share; None for any other URL."""
     uri = uri.removeprefix("file://")
     return None if "://" in uri else Path(uri)

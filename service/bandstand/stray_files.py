@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bandstand import stored_files
@@ -76,7 +77,7 @@ def files_in(folder: str) -> list[StoredFile]:
 
 def folders_in(checkpoints_uri: str) -> list[str]:
     """The folders of studies, of whatever database, in the place where all studies' files are."""
-    path = _local(checkpoints_uri)
+    path = stored_files.local_path(checkpoints_uri)
     if path is not None:
         names = [one.name for one in os.scandir(path) if one.is_dir()] if path.is_dir() else []
     else:
@@ -105,18 +106,18 @@ def strays_in(folder: str, named: Collection[str], may_be_named: Collection[tupl
         named: what the database names.
         may_be_named: trials with their attempts that still train, whose files the database may name in a moment.
     """
-    kept = {_one_name(uri) for uri in named}
+    place_of = cache(stored_files.one_name)  # of a trial, which has many files
+
+    def one_name(uri: str) -> str:  # a link in a trial's folder is a file of its own
+        place, _, name = uri.rpartition("/")
+        return f"{place_of(place)}/{name}"
+
+    kept = {one_name(uri) for uri in named}
     return [
         file
         for file in files_in(folder)
-        if _one_name(file.uri) not in kept and (file.trial, file.attempt) not in may_be_named
+        if one_name(file.uri) not in kept and (file.trial, file.attempt) not in may_be_named
     ]
-
-
-def _one_name(uri: str) -> str:
-    """As `stored_files.one_name`, but a link in a trial's folder is a file of its own."""
-    place, _, name = uri.rpartition("/")
-    return f"{stored_files.one_name(place)}/{name}"
 
 
 def remove_strays(folder: str, named: Collection[str], may_be_named: Collection[tuple[int, int]] = ()) -> int:
@@ -126,7 +127,7 @@ def remove_strays(folder: str, named: Collection[str], may_be_named: Collection[
         Exception: the folder cannot be looked through.
     """
     gone = sum(file.bytes for file in strays_in(folder, named, may_be_named) if stored_files.try_to_delete(file.uri))
-    path = _local(folder)
+    path = stored_files.local_path(folder)
     if path is not None:
         with suppress(OSError):
             for place in os.scandir(path):
@@ -139,7 +140,7 @@ def remove_strays(folder: str, named: Collection[str], may_be_named: Collection[
 
 def _listing(folder: str) -> Iterator[tuple[str, str, int]]:
     """Folder, name and bytes of the files that lie in the folders of a study's folder."""
-    path = _local(folder)
+    path = stored_files.local_path(folder)
     if path is not None:
         yield from _local_listing(path)
         return
@@ -167,8 +168,3 @@ def _local_listing(path: Path) -> Iterator[tuple[str, str, int]]:
                 for file in os.scandir(place):
                     if file.is_file(follow_symlinks=False) or file.is_symlink():
                         yield place.name, file.name, file.stat(follow_symlinks=False).st_size
-
-
-def _local(folder: str) -> Path | None:
-    folder = folder.removeprefix("file://")
-    return None if "://" in folder else Path(folder)

@@ -86,7 +86,8 @@ class OpenedStudy:
         replayed = await asyncio.to_thread(store.replayed_data, spec.name)
         if replayed is not None and search.history.data is None:
             search.data.see(replayed)
-        former = await asyncio.to_thread(store.trained_code, spec)
+        # Of a study that has trained, its events tell the code.
+        former = None if search.history.ledger.epochs else await asyncio.to_thread(store.trained_code, spec)
         folder = await asyncio.to_thread(writer.take_folder, checkpoints_uri)
         study = cls(spec, search, writer, Journal(search, writer, signals.wake), signals, folder, checkpoints_limit())
         await asyncio.to_thread(writer.catch_up_mirror, search.history)

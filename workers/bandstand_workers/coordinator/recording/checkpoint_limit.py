@@ -12,9 +12,8 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from bandstand import stray_files
+from bandstand import stored_files, stray_files
 from bandstand.errors import BandstandError, one_line
 from bandstand.search.search import Search
 from bandstand_workers.coordinator.recording.folder_sweep import FolderSweep
@@ -83,8 +82,8 @@ class CheckpointLimit:
             self._looked_at = time.monotonic()
 
     async def _look_at_disk(self) -> None:
-        local = self._place.removeprefix("file://")
-        if "://" in local or not Path(local).is_dir():
+        local = stored_files.local_path(self._place)
+        if local is None or not local.is_dir():
             return
         free = (await asyncio.to_thread(shutil.disk_usage, local)).free
         if free < _LITTLE_BYTES:
