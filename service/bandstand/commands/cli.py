@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -45,12 +45,12 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point: every error a user can cause is one line on standard error."""
-    terminated = _obey_sigterm()
-    code = _exit_code()
-    sys.exit(128 + signal.SIGTERM if terminated else code)
+    came = _obey_signals()
+    code = _exit_code(came)
+    sys.exit(128 + signal.SIGTERM if signal.SIGTERM in came else code)
 
 
-def _obey_sigterm() -> list[int]:
+def _obey_signals() -> list[int]:
     """Have SIGTERM do what Ctrl-C does: pause what runs, and let go of the database; what came is in the list.
 
     Python would end at once, and leave behind the embedded PostgreSQL.
@@ -61,13 +61,20 @@ def _obey_sigterm() -> list[int]:
         came.append(number)
         raise KeyboardInterrupt
 
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, interrupt)
+    if threading.current_thread() is threading.main_thread():
+        for number, usual in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+            if signal.getsignal(number) is usual:
+                signal.signal(number, interrupt)
     return came
 
 
-def _exit_code() -> int:
+def _exit_code(came: Sequence[int]) -> int:
+    """What the process ends with.
+
+    Args:
+        came: the signals that have come so far. A library that one of them interrupts in the midst of its work may
+            raise an error of its own, which means no more than that.
+    """
     try:
         code = app(standalone_mode=False)
     except BandstandError as error:
@@ -82,6 +89,10 @@ def _exit_code() -> int:
         return answer_to(InputError).exit_code
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except Exception:
+        if came:
+            return INTERRUPTED
+        raise
     return code if isinstance(code, int) else 0
 
 

@@ -89,14 +89,14 @@ class _LiveComparison(_PlainComparison):
         """As `Display.running`."""
         self._name = name
 
-    def tick(self) -> None:
+    def tick(self) -> bool:
         """As `Display.tick`."""
         if self._name is None or time.monotonic() - self._drawn_at < _REFRESH_SECONDS:
-            return
+            return False
         self._drawn_at = time.monotonic()
         progress = find_progress(self._store, self._name)
         if progress is None:
-            return
+            return True
         used = self._done + budget_used(progress)
         gained = used - self._done_before
         seconds = time.monotonic() - self._began
@@ -108,6 +108,7 @@ class _LiveComparison(_PlainComparison):
             Text(left.removeprefix(", ")),
         )
         self._live.update(Group(head, progress_view(progress, seconds=progress.wall_seconds, seconds_left=None)))
+        return True
 
     def ended(self, name: str) -> None:
         """As `Display.ended`."""

@@ -43,8 +43,8 @@ class Display(Protocol):
         """Something about how a study runs, for people, say that it waits for resources."""
         ...
 
-    def tick(self) -> None:
-        """Called a few times a second."""
+    def tick(self) -> bool:
+        """Called a few times a second; tells whether it has asked the database, which it does less often."""
         ...
 
     def ended(self, name: str) -> None:
@@ -107,8 +107,9 @@ class NoDisplay:
     def note(self, name: str, message: str) -> None:
         """As `Display.note`."""
 
-    def tick(self) -> None:
+    def tick(self) -> bool:
         """As `Display.tick`."""
+        return False
 
     def ended(self, name: str) -> None:
         """As `Display.ended`."""
@@ -147,14 +148,15 @@ class LiveDisplay(NoDisplay):
         """As `Display.note`; it stays on the screen, above the table."""
         self._console.print(Text(f"{name}: {message}", style="yellow"))
 
-    def tick(self) -> None:
+    def tick(self) -> bool:
         """As `Display.tick`."""
         if self._name is None or time.monotonic() - self._drawn_at < _REFRESH_SECONDS:
-            return
+            return False
         self._drawn_at = time.monotonic()
         view = self._view()
         if view is not None:
             self._live.update(view)
+        return True
 
     def _view(self) -> RenderableType | None:
         assert self._name is not None
@@ -230,12 +232,13 @@ class PlainDisplay(NoDisplay):
         """As `Display.note`."""
         self._say(f"{name}: {message}")
 
-    def tick(self) -> None:
+    def tick(self) -> bool:
         """As `Display.tick`."""
         if self._name is None or time.monotonic() - self._read_at < _REFRESH_SECONDS:
-            return
+            return False
         self._read_at = time.monotonic()
         self._catch_up()
+        return True
 
     def _catch_up(self) -> None:
         assert self._name is not None

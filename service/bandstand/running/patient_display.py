@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from types import TracebackType
 
 from bandstand.errors import DatabaseUnreachableError
@@ -46,9 +45,12 @@ class PatientDisplay:
         """As `Display.note`."""
         self._display.note(name, message)
 
-    def tick(self) -> None:
-        """As `Display.tick`."""
-        self._try(self._display.tick)
+    def tick(self) -> bool:
+        """As `Display.tick`; where the database is away, it says so and goes on."""
+        try:
+            return self._show(self._display.tick)
+        except DatabaseUnreachableError:
+            return True
 
     def ended(self, name: str) -> None:
         """As `Display.ended`; it waits for the database if it is away.
@@ -60,24 +62,26 @@ class PatientDisplay:
 
     def _insist(self, show: Callable[[], None]) -> None:
         """Show something, as soon as the database is there."""
-        patiently(lambda: self._show(show), self._sleep)
 
-    def _try(self, show: Callable[[], None]) -> None:
-        """Show something, if the database is there."""
-        with suppress(DatabaseUnreachableError):
-            self._show(show)
-
-    def _show(self, show: Callable[[], None]) -> None:
-        try:
+        def show_and_tell() -> bool:
             show()
+            return True
+
+        patiently(lambda: self._show(show_and_tell), self._sleep)
+
+    def _show(self, show: Callable[[], bool]) -> bool:
+        """Show something, which tells whether it has asked the database: only then does the database answer again."""
+        try:
+            asked = show()
         except DatabaseUnreachableError:
             if not self._is_away:
                 self._say("the database does not answer; the study waits for it")
             self._is_away = True
             raise
-        if self._is_away:
+        if asked and self._is_away:
             self._say("the database answers again")
-        self._is_away = False
+            self._is_away = False
+        return asked
 
     def _say(self, message: str) -> None:
         self._display.note(", ".join(self._names), message)

@@ -71,7 +71,7 @@ class WorkersProcess:
         finally:
             worker.end()
 
-    def messages(self, tick: Callable[[], None]) -> Iterator[Message]:
+    def messages(self, tick: Callable[[], object]) -> Iterator[Message]:
         """What it says, until it ends; `tick` is called between. Ctrl-C pauses it first, then raises.
 
         Raises:

@@ -21,6 +21,7 @@ from tests.end_to_end.harness.stored_study import check_what_is_stored
 from tests.waiting import wait_until
 
 HANGING = """
+import os
 import time
 
 import keras
@@ -45,6 +46,10 @@ def some(params):
 
 def all_of_them(params):
     return Hangs(True)
+
+
+def the_first(params):
+    return Hangs(not os.path.exists("hanging"))
 
 
 def load_for_ever():
@@ -221,16 +226,15 @@ def test_a_training_that_hangs_under_ray_tune_is_ended_too(sampler: str, hanging
         options = {"population": 4, "interval": 2, "fraction": 0.5}
         more = {"sampler": sampler, "sampler_options": options, "pruner": "", "max_epochs": 4, "budget": {"trials": 4}}
     file = hanging.write_study(
-        name=name, executor="tune", callbacks=["hanging_user:some"], epoch_seconds=30, max_attempts=1, **more
+        name=name, executor="tune", callbacks=["hanging_user:the_first"], epoch_seconds=30, max_attempts=1, **more
     )
     done = hanging.command("run", str(file), "--workers", "1", timeout=570)
     assert done.returncode == 0, done.stdout + done.stderr
     trials = store.record(name).trials
-    hung = trials["params_units"] % 3 == 0
-    assert 0 < hung.sum() < len(trials), "choose another seed"
-    assert set(trials.loc[hung, "state"]) == {"failed"}
+    hung = trials["state"] == "failed"
+    assert hung.sum() == 1, trials["state"]
     assert set(trials.loc[~hung, "state"]) <= {"complete", "pruned"}
-    assert all("it finished no epoch within 30 s (epoch_seconds)" in text for text in trials.loc[hung, "message"])
+    assert "it finished no epoch within 30 s (epoch_seconds)" in trials.loc[hung, "message"].item()
 
 
 @pytest.mark.slow
@@ -247,7 +251,7 @@ def test_a_cluster_that_is_lost_is_named_and_the_same_command_goes_on(
             let_it_train(command, store, "lost", 4, random.Random(1))
             nodes.kill_gcs()
             output, _ = command.communicate(timeout=120)
-        assert command.returncode == 1, output
+        assert command.returncode == 75, output  # the same command goes on once the cluster is there again
         assert f"the Ray cluster at {nodes.address} is lost: its GCS ({nodes.address}" in output
         assert "Traceback" not in output
     monkeypatch.delenv("RAY_ADDRESS")

@@ -15,6 +15,7 @@ class OverDatabase(NoDisplay):
 
     def __init__(self) -> None:
         self.away_for = 0
+        self.asks = True
         self.said: list[str] = []
 
     def _look(self, what: str) -> None:
@@ -29,8 +30,10 @@ class OverDatabase(NoDisplay):
     def note(self, name: str, message: str) -> None:
         self.said.append(f"{name}: {message}")
 
-    def tick(self) -> None:
-        self._look("tick")
+    def tick(self) -> bool:
+        if self.asks:
+            self._look("tick")
+        return self.asks
 
     def ended(self, name: str) -> None:
         self._look(f"{name} ended")
@@ -49,6 +52,17 @@ def test_a_database_that_goes_away_and_comes_back_is_told_once_each() -> None:
     for _ in range(5):
         display.tick()
     assert shown.said == ["digits runs", "tick", AWAY, "tick", BACK, "tick"]
+
+
+def test_a_tick_that_does_not_ask_the_database_says_nothing_about_it() -> None:
+    shown = OverDatabase()
+    display = PatientDisplay(shown)
+    display.running("digits", 2)
+    shown.away_for = 3
+    for tick in range(13):
+        shown.asks = tick % 4 == 0  # displays look at the database less often than they are called
+        display.tick()
+    assert shown.said == ["digits runs", AWAY, "tick", BACK]
 
 
 def test_the_end_of_a_study_waits_for_the_database() -> None:

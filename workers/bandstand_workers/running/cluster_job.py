@@ -178,7 +178,7 @@ class _ClusterJob:
             except DatabaseUnreachableError:
                 continue  # the coordinator has its own ways of waiting
 
-    def _draw(self, draw: Callable[[], None]) -> None:
+    def _draw(self, draw: Callable[[], object]) -> None:
         """Print with the database's help, if it is there: a job does not die of what it could not print."""
         with self._drawing:
             try:
