@@ -14,7 +14,10 @@ __all__ = ["Key", "coin_for", "explores", "generator_for", "key_with_coin", "tri
 Key = tuple[float, float, int]
 """What a trial is ranked by where a coin settles ties: its loss, the coin, its number."""
 
-_PURPOSES = {"propose": 0, "train": 1, "tie": 2, "order": 3, "exploit": 4, "explore": 5, "restart": 6, "avoid": 7}
+_PURPOSES = {
+    "propose": 0, "train": 1, "tie": 2, "order": 3, "exploit": 4, "explore": 5, "restart": 6, "avoid": 7,
+    "avoid anyway": 8,
+}  # fmt: skip
 
 
 def generator_for(seed: int, trial: int, purpose: str) -> np.random.Generator:

@@ -2,19 +2,25 @@
 
 Knows a sampler's proposal and which trials failed. Must not know the sampler.
 
-After three failures of a kind (memory, NaN, time) a proposal whose chance to fail in one of these ways is one in five
-or more is changed: one of its parameters is drawn again at random, then another, then two at a time, until the model
-thinks better of it. What the sampler has learned of the other parameters stays.
+After three failures of a kind (memory, NaN, time) a proposal that is likely to fail in one of these ways is changed:
+one of its parameters is moved a little, then another, then two, ever further, until the model thinks better of it. So a
+proposal beside a border stays beside it, on the other side, and what the sampler has learned of the other parameters
+stays.
 
-Three rules keep the model from starving a region that it is wrong about: one in twenty such proposals is left as it is,
-whatever the model says; a trial that succeeds speaks for what lies near it; and where no change that is tried is good
-enough, the one least likely to fail is taken.
+What is likely is measured by how many trials fail anyway: where three in ten fail at random, a chance of three in ten
+says nothing of the params.
+
+Four rules keep the model from starving a region that it is wrong about: one in twenty proposals is left as it is,
+whatever the model says; how much the others bear differs from one to the next, so the more trials succeed where others
+failed, the more are tried there; a trial that succeeds speaks for what lies near it; and where no change that is tried
+is good enough, the one least likely to fail is taken.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -22,20 +28,25 @@ import numpy as np
 from bandstand.problem.problem import Problem
 from bandstand.strategies.failures.failure_chance import FailureChance
 from bandstand.strategies.failures.observed_failures import ObservedFailures
+from bandstand.strategies.points.fractions import ALMOST_ONE, fraction_of
 from bandstand.strategies.randomness import generator_for
 from bandstand.trials.events import Event, Proposed
 from bandstand.trials.failure_kinds import FAILURE_KINDS
 from bandstand.trials.history import Trial
-from bandstand_spaces import Parameter, Value
+from bandstand_spaces import Categorical, Parameter, Value
 
-__all__ = ["ENOUGH_FAILURES", "FailureAvoidance", "avoidance_for"]
+__all__ = ["ENOUGH_FAILURES", "FailureAvoidance", "avoidance_for", "tolerance"]
 
 ENOUGH_FAILURES = 3
 """Failures of a kind after which it is learned from."""
 FLOOR = 0.05
-"""The share of the proposals that are likely to fail and are tried all the same."""
+"""The share of the proposals that are tried however likely they are to fail."""
 LIKELY = 0.2
-"""The chance of failing from which on a proposal is drawn again. Low, as a model that fails teaches little more."""
+"""The least chance of failing that is likely."""
+MOST_LIKELY = 0.4
+"""The chance of failing that is likely in any case."""
+SPREAD = 0.2
+"""By how much more a proposal may be likely to fail, at most, and is tried all the same."""
 _DRAWS = 48
 """Changes that are tried for each proposal."""
 
@@ -43,6 +54,16 @@ _DRAWS = 48
 def avoidance_for(spec: Problem) -> FailureAvoidance | None:
     """What a study's proposals are looked at with; None where its user, or its age, does not want it."""
     return FailureAvoidance(spec) if spec.avoid_failures else None
+
+
+def tolerance(seed: int, number: int) -> float:
+    """How much of what is likely to fail proposal `number` bears, 0 to 1; above 1: whatever there is.
+
+    Neither the params nor what has failed has a say. So whatever a sampler proposes with some probability is proposed
+    with at least a twentieth of it.
+    """
+    rng = generator_for(seed, number, "avoid anyway")
+    return inf if float(rng.random()) < FLOOR else float(rng.random())
 
 
 class FailureAvoidance:
@@ -83,39 +104,54 @@ class FailureAvoidance:
             survives *= 1 - model.of(point)
         return 1 - survives
 
+    def bears(self, number: int) -> float:
+        """The chance of failing from which on proposal `number` is changed."""
+        return self._likely + SPREAD * tolerance(self._seed, number)
+
+    @property
+    def _likely(self) -> float:
+        """The chance from which on params are likely to fail: more than the trials so far, within bounds."""
+        survives = 1.0
+        for model in self._models:
+            survives *= 1 - model.base
+        return min(MOST_LIKELY, max(LIKELY, 1 - survives))
+
     def better(self, params: Mapping[str, Any], number: int) -> Mapping[str, Any]:
         """The params of trial `number`, changed where they are likely to fail."""
         if not self.is_active:
             return params
         least = self.chance(params)
-        if least < LIKELY:
+        if least < self.bears(number):
             return params
-        rng = generator_for(self._seed, number, "avoid")
-        if float(rng.random()) < FLOOR:
-            return params
+        likely = self._likely
         best: Mapping[str, Any] = params
-        for changed in self._changes(params, rng):
+        for changed in self._changes(params, generator_for(self._seed, number, "avoid")):
             if self._finite and _key(changed) in self._proposed:
                 continue
             chance = self.chance(changed)
             if chance < least:
                 best, least = changed, chance
-            if chance < LIKELY:
+            if chance < likely:
                 break
         return best
 
     def _changes(self, params: Mapping[str, Any], rng: np.random.Generator) -> Iterator[dict[str, Value]]:
-        """The params with one parameter drawn again, each in turn, then with two, and so on."""
+        """The params with one parameter moved a little, another in turn, then two, ever further."""
         names = [name for name in self._parameters if name in params]
         for draw in range(_DRAWS):
             several = min(len(names), 1 + draw * len(names) // _DRAWS)
-            renewed = {names[int(index)] for index in rng.permutation(len(names))[:several]}
+            moved = {names[int(index)] for index in rng.permutation(len(names))[:several]}
+            reach = (draw + 1) / _DRAWS
 
-            def choose(name: str, parameter: Parameter, renewed: set[str] = renewed) -> Value:
-                if name in params and name not in renewed:
+            def choose(name: str, parameter: Parameter, moved: set[str] = moved, reach: float = reach) -> Value:
+                if name in params and name not in moved:
                     value: Value = params[name]
                     return value
-                return parameter.value_at(float(rng.random()))
+                anew = float(rng.random())
+                if name not in params or isinstance(parameter, Categorical):
+                    return parameter.value_at(anew)
+                near = fraction_of(parameter, params[name]) + reach * (2 * anew - 1)
+                return parameter.value_at(min(ALMOST_ONE, max(0.0, near)))
 
             yield self._space.params_by(choose)
 

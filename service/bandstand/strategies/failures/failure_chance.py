@@ -43,6 +43,8 @@ class FailureChance:
         self._center = points.mean(axis=0)
         self._slopes = _fit(points - self._center, self._failed, weights)
         self._surprise = self._failed - _logistic(self._slopes[0] + (points - self._center) @ self._slopes[1:])
+        self.base = float(weights @ self._failed) / float(weights.sum())
+        """The share of the trials that failed."""
         self._width = _WIDTH * max(1.0, np.sqrt(points.shape[1]))
 
     def of(self, point: Array) -> float:
