@@ -45,7 +45,7 @@ LIKELY = 0.2
 """The least chance of failing that is likely."""
 MOST_LIKELY = 0.4
 """The chance of failing that is likely in any case."""
-SPREAD = 0.2
+SPREAD = 0.1
 """By how much more a proposal may be likely to fail, at most, and is tried all the same."""
 _DRAWS = 48
 """Changes that are tried for each proposal."""
