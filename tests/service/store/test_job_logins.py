@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bandstand.store import connecting, tables
 from bandstand.store.backup.dumps import dump_database, restore_database
 from bandstand.store.job_logins import rights
 from bandstand.store.job_logins.job_logins import JobLogins, NoLoginError
+from bandstand.store.job_logins.lock_holders import LockHolders
 from bandstand.store.job_logins.taking_up import take_up_login
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.rows.study_rows import delete_row
@@ -27,6 +29,7 @@ from tests.end_to_end.harness.databases import make_database
 from tests.postgres_server import PASSWORD, SUPERUSER_PASSWORD, PasswordServer, debian_programs
 from tests.service.store.jobs_with_logins import as_job, begin_run
 from tests.service.store.written_study import flush, make_spec, train, train_one
+from tests.waiting import wait_until
 
 SPLITS = {"train": [{"name": "x", "type": "<f4", "shape": [3, 1], "digest": "a", "sketch": [0.5], "tolerance": 1e-5}]}
 
@@ -357,6 +360,14 @@ def test_logins_work_on_debians_server_where_everybody_could_make_functions(tmp_
             run = begin_run(opened, spec)
             with as_job(logins, run) as job:
                 train(job, spec, 2)
+                with job.database.connection() as holder, ThreadPoolExecutor() as others:
+                    holder.execute(sa.text("LOCK TABLE bandstand_store.trial"))
+                    waiting = others.submit(opened.record, spec.name)
+                    holders = LockHolders(0.0)
+                    with opened.database.reading() as looking:
+                        wait_until("the job's session is ended", lambda: holders.look(looking))
+                    waiting.result()
+                    holder.invalidate()
             logins.drop(run)
             assert run not in roles(opened)
 
