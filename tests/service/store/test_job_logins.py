@@ -365,6 +365,7 @@ def test_logins_work_on_debians_server_where_everybody_could_make_functions(tmp_
                     waiting = others.submit(opened.record, spec.name)
                     holders = LockHolders(0.0)
                     with opened.database.reading() as looking:
+                        looking.detach()
                         wait_until("the job's session is ended", lambda: holders.look(looking))
                     waiting.result()
                     holder.invalidate()

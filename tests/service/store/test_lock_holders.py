@@ -37,6 +37,7 @@ def team(password_server: PasswordServer) -> Iterator[Store]:
 @pytest.fixture
 def looking(team: Store) -> Iterator[Connection]:
     with team.database.reading() as connection:
+        connection.detach()
         yield connection
 
 
@@ -108,7 +109,17 @@ ACTIONS: dict[str, Callable[[Store, str], Any]] = {
 """What a job keeps, and something of the server's that waits for it."""
 
 
-@pytest.mark.parametrize("statement", ACTIONS)
+SLOW = (
+    "SELECT pg_advisory_lock_shared({CREATE_LOCK})",
+    "LOCK TABLE studies",
+    "LOCK TABLE {SCHEMA}.trial IN EXCLUSIVE MODE",
+)
+"""Further members of the same kinds."""
+
+
+@pytest.mark.parametrize(
+    "statement", [pytest.param(each, marks=[pytest.mark.slow] if each in SLOW else []) for each in ACTIONS]
+)
 def test_the_server_goes_on_whatever_a_job_keeps(team, looking, others, statement) -> None:
     run = begin_run(team, make_spec())
     with session(team, run, statement) as thief:
@@ -119,7 +130,12 @@ def test_the_server_goes_on_whatever_a_job_keeps(team, looking, others, statemen
 
 
 @pytest.mark.parametrize(
-    "statement", ["LOCK TABLE {SCHEMA}.attempt", "LOCK TABLE trials", "SELECT pg_advisory_lock({CREATE_LOCK})"]
+    "statement",
+    [
+        "LOCK TABLE {SCHEMA}.attempt",
+        pytest.param("LOCK TABLE trials", marks=pytest.mark.slow),
+        pytest.param("SELECT pg_advisory_lock({CREATE_LOCK})", marks=pytest.mark.slow),
+    ],
 )
 def test_another_job_goes_on_whatever_a_job_keeps(team, looking, others, statement) -> None:
     spec, strange = make_spec(), begin_run(team, make_spec())
@@ -177,7 +193,9 @@ def test_a_job_that_is_held_up_itself_is_not_to_blame(team, looking, others) -> 
         waiting.result(60)
 
 
-def test_who_waits_for_less_than_the_patience_or_for_no_job_has_nobody_ended(team, looking, others) -> None:
+def test_who_waits_for_less_than_the_patience_or_for_no_job_has_nobody_ended(
+    team, password_server, looking, others
+) -> None:
     run = begin_run(team, make_spec())
     patient = LockHolders(3600.0)
     with session(team, run, "SELECT pg_advisory_lock({CREATE_LOCK})") as job:
@@ -186,8 +204,10 @@ def test_who_waits_for_less_than_the_patience_or_for_no_job_has_nobody_ended(tea
         assert [patient.look(looking) for _ in range(2)] == [[], []]
         job.connection.close()
         waiting.result(60)
-    with team.database.connection() as owner:
-        owner.execute(sa.select(sa.func.pg_advisory_xact_lock(tables.CREATE_LOCK)))
+    with team.database.connection() as owner, owner.begin():
+        owner.execute(sa.text("CREATE ROLE somebody LOGIN PASSWORD 's'; GRANT somebody TO current_user"))
+    with psycopg.connect(password_server.url("somebody", "s", "locks")) as somebody:  # whom the server may end
+        somebody.execute(f"SELECT pg_advisory_lock({tables.CREATE_LOCK})".encode())
         waiting = others.submit(SubmissionQueue(team).submit_study, make_spec(), SubmissionTerms(submitter="grace"))
         waits(looking)
         impatient = LockHolders(0.0)

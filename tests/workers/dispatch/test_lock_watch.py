@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+from collections.abc import AsyncIterator
 from contextlib import closing
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,13 +17,19 @@ from bandstand.store.job_logins.lock_holders import LockHolders
 from bandstand.store.job_logins.taking_up import take_up_login
 from bandstand.store.store import Store
 from bandstand.submissions import SubmissionQueue
+from bandstand.submissions.job_instructions import refuse_job
+from bandstand.submissions.queue import SubmissionTerms
+from bandstand_workers.dispatch.dispatcher import Dispatcher
 from bandstand_workers.dispatch.lock_watch import LockWatch
+from bandstand_workers.dispatch.ray_jobs import RayJob, RayJobs
 from tests.service.store.jobs_with_logins import begin_run
 from tests.service.store.written_study import make_spec
+from tests.waiting import wait_until
 
 
 def test_a_job_that_does_it_again_and_again_is_refused_and_the_log_names_its_study(password_server, caplog) -> None:
     with closing(Store(password_server.make_database("watched"))) as team, team.database.reading() as looking:
+        looking.detach()
         logins = JobLogins(team.database)
         logins.prepare()
         spec, other = make_spec(), make_spec()
@@ -47,3 +56,43 @@ def test_a_job_that_does_it_again_and_again_is_refused_and_the_log_names_its_stu
             held, held, held, f"{spec.name}: its job has held up others 3 times; it is ended",
         ]  # fmt: skip
         assert url.split(":")[2].split("@")[0] not in caplog.text
+
+
+class DeafJobs(RayJobs):
+    """Those of a cluster whose jobs end by nothing but Ray's stop."""
+
+    def __init__(self) -> None:
+        self.job = RayJob(has_ended=False, succeeded=False, is_pending=False, message=None)
+
+    def check(self) -> None:
+        pass
+
+    def submit(self, run: str, **_: Any) -> None:
+        raise AssertionError("it is there")
+
+    def look_up(self, run: str) -> RayJob:
+        return self.job
+
+    def stop(self, run: str) -> None:
+        self.job = dataclasses.replace(self.job, has_ended=True, message="stopped by the test")
+
+    async def tail(self, run: str) -> AsyncIterator[str]:
+        yield "a line\n"
+
+
+def test_a_job_that_lives_on_though_its_run_is_refused_is_ended_by_ray(password_server) -> None:
+    """It is shut out of the database, and cannot read there that it is to stop."""
+    with closing(Store(password_server.make_database("refused", attributes=""))) as team:
+        queue, spec, cluster = SubmissionQueue(team), make_spec(), DeafJobs()
+        queue.submit_study(spec, SubmissionTerms(submitter="mallory"))
+        dispatcher = Dispatcher(
+            team, cluster, logins=JobLogins(team.database), place="", per_user=1, at_once=1, stop_grace_seconds=0.0
+        )
+        for _ in range(3):
+            dispatcher.step()
+        assert not cluster.job.has_ended
+        refuse_job(team, queue.runs(spec.name)[0].id, "a reason")
+        wait_until("it has ended", lambda: dispatcher.step() == 0)
+        ended = queue.find(spec.name)
+        assert (ended.state, ended.outcome, ended.message) == ("ended", "failed", "a reason")
+        assert cluster.job.has_ended
