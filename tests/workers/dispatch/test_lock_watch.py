@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -96,3 +100,29 @@ def test_a_job_that_lives_on_though_its_run_is_refused_is_ended_by_ray(password_
         ended = queue.find(spec.name)
         assert (ended.state, ended.outcome, ended.message) == ("ended", "failed", "a reason")
         assert cluster.job.has_ended
+
+
+@pytest.mark.slow
+def test_a_dispatcher_that_starts_is_not_held_up_by_a_job_of_before(password_server, home: Path, tmp_path) -> None:
+    """With the server's own patience, and before it has any cluster."""
+    output = tmp_path / "output"
+    with closing(Store(password_server.make_database("started"))) as team:
+        logins, spec = JobLogins(team.database), make_spec()
+        logins.prepare()
+        url = take_up_login(logins.create(begin_run(team, spec)))
+        environment = os.environ | {
+            "BANDSTAND_DATABASE_URL": team.database.url,
+            "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1",
+        }
+        with psycopg.connect(url, autocommit=True) as thief, output.open("w") as file:
+            thief.execute(f"SELECT pg_advisory_lock({tables.JOB_LOGINS_LOCK})".encode())
+            command = [sys.executable, "-m", "bandstand_workers", "dispatch"]
+            started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file, stderr=file, env=environment)
+            try:
+                said = "each job has a database login of its own"
+                wait_until("it has come so far", lambda: said in output.read_text(), 300)
+            finally:
+                started.kill()
+                started.wait()
+        held = f"{spec.name}: its job held a lock that the server or one of its users waited for; that connection"
+        assert output.read_text().count(held) == 1

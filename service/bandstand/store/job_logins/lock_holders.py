@@ -70,7 +70,7 @@ class LockHolders:
         to_blame = {session: blockers - held_up for session, blockers in foreign.items() if blockers - held_up}
         now = time.monotonic()
         self._waits_since = {session: self._waits_since.get(session, now) for session in to_blame}
-        ended = {}
+        ended: dict[int, Overlong] = {}
         for session, blockers in to_blame.items():
             if now - self._waits_since[session] >= self._patience_seconds:
                 for pid in blockers - ended.keys():
