@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.resources import SERVICE_NAME
 
 __all__ = ["Collector", "Seen"]
 
@@ -66,7 +67,7 @@ def _value(any_value: Any) -> Any:
 def _spans_of(request: Any) -> list[Seen]:
     found = []
     for resource in request.resource_spans:
-        service = {one.key: _value(one.value) for one in resource.resource.attributes}["service.name"]
+        service = {one.key: _value(one.value) for one in resource.resource.attributes}[SERVICE_NAME]
         for scope in resource.scope_spans:
             for span in scope.spans:
                 found.append(
