@@ -31,8 +31,10 @@ help:
 demo: $(VENV)/.run
 	@$(BIN)/bandstand demo
 
+# Each process has a home and an embedded PostgreSQL of its own, and takes whole files of tests.
+TEST_PROCESSES ?= 4
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses $(TEST_PROCESSES) --dist loadfile
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

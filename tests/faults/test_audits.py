@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -201,14 +201,12 @@ def test_a_writer_is_killed_exactly_before_or_after_its_step_is_stored(moment: s
         assert connection.execute("SELECT state FROM bandstand_store.study").fetchone() == (state,)
 
 
-@pytest.mark.slow
 def test_a_short_storm_finds_nothing(tmp_path: Path) -> None:
-    """Real processes, killed: about a minute and a half."""
-    command = [sys.executable, "-m", "tests.faults", "--kills", "6", "--kills-each", "6", "--minutes", "8"]
+    """Real processes, killed: about a minute and a half, and not marked slow, so that every change goes through it."""
+    command = [sys.executable, "-m", "tests.faults", "--kills", "6", "--kills-each", "6", "--minutes", "20"]
     options = ["--epochs", "24", "--only", "promote", "--seed", "5", "--folder", "/tmp"]
-    begun = time.monotonic()
     done = subprocess.run(
-        [*command, *options], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=900, check=False
+        [*command, *options], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=1500, check=False
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "1 studies ended" in done.stdout, (time.monotonic() - begun, done.stdout[-3000:])
+    assert re.search(r" [1-9]\d* studies ended", done.stdout), done.stdout[-3000:]

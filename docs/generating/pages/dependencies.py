@@ -62,6 +62,7 @@ _REASONS = {
     "pyarrow": "trials as Parquet",
     "pydantic": "studies: validated, frozen, serialised",
     "pytest": "runs the tests",
+    "pytest-xdist": "runs them in several processes",
     "python-multipart": "forms of the server's pages",
     "pyyaml": "reads manifests and `CITATION.cff` in tests",
     "ray": "processes on one machine or many, GPUs by its accounting; Tune as a second executor, with its PBT and PB2",

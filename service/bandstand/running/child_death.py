@@ -5,13 +5,18 @@ Knows exit codes and logs. Must not know what the child was for.
 
 from __future__ import annotations
 
+import re
 import signal
+import textwrap
 from pathlib import Path
 
 __all__ = ["end_of_log", "ending_of"]
 
 _LINES = 3
 _BYTES = 8192
+_LETTERS = 160
+"""Of a line of a log, as Ray's have a thousand."""
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def ending_of(code: int) -> str:
@@ -30,6 +35,10 @@ def end_of_log(log: Path) -> str:
             text = file.read().decode(errors="replace")
     except OSError as error:
         return f"its log {log} cannot be read ({error.strerror})"
-    lines = [line.strip() for line in text.splitlines() if line.strip()][-_LINES:]
+    lines = [
+        textwrap.shorten(line, _LETTERS, placeholder=" …")
+        for line in _COLOURS.sub("", text).splitlines()
+        if line.strip()
+    ][-_LINES:]
     told = f"its log ends with {' | '.join(lines)!r}" if lines else "its log is empty"
     return f"{told}; the log is {log}"

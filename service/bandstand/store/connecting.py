@@ -118,7 +118,7 @@ def error_in_one_line(url: str, error: Exception) -> BandstandError | None:
     if state is not None and state.startswith("53"):  # disk, memory or connections are used up
         return DatabaseUnreachableError(f"the database must be able to work; {where} is not: {reason}. Make room there")
     gone = isinstance(cause, psycopg.OperationalError) or getattr(error, "connection_invalidated", False)
-    if gone and is_embedded(url):
+    if gone and is_embedded(url) and _is_down(cause):
         return DatabaseUnreachableError(
             f"the embedded database must run; it was stopped ({reason}): the same command starts it again"
         )
@@ -233,6 +233,12 @@ def _holds_unstorable_text(cause: BaseException | None) -> bool:
     return by_server or (isinstance(cause, psycopg.DataError) and ("NUL" in said or "surrogate" in said))
 
 
+def _is_down(cause: BaseException | None) -> bool:
+    """Whether no server answered, or one said that it stops or starts, rather than that it refuses us."""
+    stops_or_starts = str(getattr(cause, "sqlstate", None)).startswith("57P") or "database system is" in str(cause)
+    return stops_or_starts or "FATAL:" not in str(cause)
+
+
 def _reason(cause: BaseException | None) -> str:
     """What PostgreSQL says, else the driver's last line; without what may hold a password."""
     said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
@@ -240,4 +246,6 @@ def _reason(cause: BaseException | None) -> str:
     if not lines:
         return "no reason given"
     before, _, fatal = lines[-1].partition("FATAL:")
-    return (fatal or before).strip().rstrip(".")
+    if not said and not fatal and lines[-1].endswith("?"):  # the driver's guess follows the system's own words
+        before = lines[-2].rpartition("failed:")[2] if len(lines) > 1 else before
+    return (fatal or before).strip().rstrip(".?")

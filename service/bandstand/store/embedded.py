@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 import psycopg
+from sqlalchemy.engine import make_url
 
 from bandstand.errors import DatabaseUnreachableError, DatabaseVersionError, StudyInUseError
 from bandstand.locations import bandstand_home
@@ -76,8 +77,9 @@ def stopped_server(home: Path) -> Iterator[None]:
 
 
 def is_embedded(url: str) -> bool:
-    """Whether this is the URL of a server that this process has started, or found running."""
-    return url in _servers.values()
+    """Whether this is the URL of our home's server, which this process or the one that started it has started."""
+    folder = make_url(url).query.get("host")
+    return url in _servers.values() or folder == str(bandstand_home() / "postgres")
 
 
 def _start(home: Path) -> str:

@@ -9,12 +9,14 @@ of the time to that of the last: the first quarter is left out, in which caches 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -148,4 +150,5 @@ def growth_lines(samples: Sequence[Mapping[str, float]]) -> list[str]:
 
 
 if __name__ == "__main__":
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[3])  # Ray's processes import this module, too
     print("\n".join(growth_lines(soak(float(sys.argv[1]) if len(sys.argv) > 1 else 60.0))))

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,4 @@ class User:
             text += piece["text"]
             if piece["ended"]:
                 return text
+            time.sleep(0.5)  # a server limits how often somebody asks

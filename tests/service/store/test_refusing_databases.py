@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -164,6 +166,20 @@ def test_what_is_no_url_is_not_quoted(url: str) -> None:
         Store(url)
     assert "pl4nted" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_whoever_has_the_url_of_a_stopped_embedded_server_is_told_what_starts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BANDSTAND_HOME", str(tmp_path))
+    folder = tmp_path / "postgres"  # as in a process of workers, which gets the URL and starts no server
+    with pytest.raises(DatabaseUnreachableError) as refused:
+        Store(f"postgresql://postgres@/bandstand?host={quote(str(folder), safe='')}")
+    assert str(refused.value) == (
+        "the embedded database must run; it was stopped (No such file or directory): the same command starts it again"
+    )
+    with pytest.raises(DatabaseUnreachableError, match=r"does not: .*Start it, or correct BANDSTAND_DATABASE_URL"):
+        Store(f"postgresql://postgres@/bandstand?host={quote(str(tmp_path), safe='')}")
 
 
 def test_a_server_that_takes_no_more_connections_says_so_and_nothing_else(

@@ -235,6 +235,9 @@ def test_the_end_of_a_log_is_told_in_a_line_whatever_became_of_it(tmp_path: Path
     assert end_of_log(log) == f"its log is empty; the log is {log}"
     log.write_bytes(b"one\n\ntwo\xff\n three \nfour\n")
     assert end_of_log(log) == f"its log ends with 'two� | three | four'; the log is {log}"
+    log.write_text("\x1b[33m(raylet)\x1b[0m A worker died " + "or was killed " * 100)
+    assert "ends with '(raylet) A worker died or was killed" in end_of_log(log)
+    assert len(end_of_log(log)) < 250 + len(str(log))
     assert [ending_of(code) for code in (0, 3, -9)] == [
         "ended with code 0",
         "ended with code 3",

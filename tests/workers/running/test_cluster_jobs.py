@@ -6,6 +6,8 @@ import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -14,6 +16,7 @@ from bandstand.study.states import RunState
 from bandstand.submissions import ServerQueue, SubmissionQueue
 from bandstand.submissions.job_instructions import begin_job, must_stop
 from bandstand.submissions.queue import SubmissionTerms
+from tests.end_to_end.harness.databases import make_database
 from tests.service.store.written_study import make_spec
 
 NAMES = (f"cluster-job-{number}" for number in itertools.count())
@@ -29,9 +32,16 @@ def run_job(run: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module")
+def queue_store(store: Store) -> Iterator[Store]:
+    """A store without anybody else's submissions, which would be claimed first."""
+    with closing(Store(make_database(store, "cluster-jobs"))) as own:
+        yield own
+
+
 @pytest.fixture
-def dispatch(store: Store) -> ServerQueue:
-    return ServerQueue(store, "a test")
+def dispatch(queue_store: Store) -> ServerQueue:
+    return ServerQueue(queue_store, "a test")
 
 
 def test_a_job_without_a_database_says_what_is_to_be_set(home) -> None:
@@ -50,31 +60,33 @@ def test_a_job_of_no_run_says_so(store) -> None:
     assert "the database has no run 'bandstand-nobody'" in done.stdout
 
 
-def test_a_job_that_was_stopped_before_it_began_is_not_refused(store, dispatch) -> None:
+def test_a_job_that_was_stopped_before_it_began_is_not_refused(queue_store, dispatch) -> None:
     spec = make_spec(name=next(NAMES))
-    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
+    SubmissionQueue(queue_store).submit_study(spec, SubmissionTerms(submitter="ada"))
     run = dispatch.claim(per_user=9).run.id
-    SubmissionQueue(store).stop(spec.name)
-    done = run_job(run, BANDSTAND_DATABASE_URL=store.database.url)
+    SubmissionQueue(queue_store).stop(spec.name)
+    done = run_job(run, BANDSTAND_DATABASE_URL=queue_store.database.url)
     assert (done.returncode, done.stdout) == (2, "bandstand: the submission was stopped before its job began\n")
     ended = dispatch.end_run(run, RunState.FAILED, "its process ended with code 2")
     assert (ended.state, ended.outcome) == ("ended", "stopped")
 
 
-def test_a_job_learns_that_it_must_stop_when_its_submission_stops_or_another_run_has_its_place(store, dispatch) -> None:
+def test_a_job_learns_that_it_must_stop_when_its_submission_stops_or_another_run_has_its_place(
+    queue_store, dispatch
+) -> None:
     spec = make_spec(name=next(NAMES))
-    SubmissionQueue(store).submit_study(spec, SubmissionTerms(submitter="ada"))
+    SubmissionQueue(queue_store).submit_study(spec, SubmissionTerms(submitter="ada"))
     run = dispatch.claim(per_user=9).run.id
-    begin_job(store, run)
-    assert not must_stop(store, run)
-    SubmissionQueue(store).stop(spec.name)
-    assert must_stop(store, run)
+    begin_job(queue_store, run)
+    assert not must_stop(queue_store, run)
+    SubmissionQueue(queue_store).stop(spec.name)
+    assert must_stop(queue_store, run)
     dispatch.end_run(run, RunState.SUCCEEDED)
-    SubmissionQueue(store).resume(spec.name, SubmissionTerms(submitter="ada"))
+    SubmissionQueue(queue_store).resume(spec.name, SubmissionTerms(submitter="ada"))
     later = dispatch.claim(per_user=9).run.id
-    assert must_stop(store, run)
-    assert not must_stop(store, later)
-    SubmissionQueue(store).stop(spec.name)
+    assert must_stop(queue_store, run)
+    assert not must_stop(queue_store, later)
+    SubmissionQueue(queue_store).stop(spec.name)
     dispatch.end_run(later, RunState.FAILED)
 
 

@@ -89,7 +89,7 @@ class LimitRequests:
         wait = await self._wait_seconds(scope, address, credential)
         if wait:
             seconds = str(math.ceil(wait))
-            told = f"too many requests at the same time; try again in {seconds} s"
+            told = f"too many requests in a short time; try again in {seconds} s"
             await problem(429, told, {"Retry-After": seconds})(scope, receive, send)
             return
 
