@@ -34,8 +34,8 @@ FOR_USERS = {
         "none; Keras downloads",
     ),
     "BANDSTAND_LOG_FORMAT": (
-        "`json` makes a job of a cluster, its coordinator, and `bandstand run` without a terminal write one JSON "
-        "object a line. Set it on the Ray head. `bandstand serve` has an option.",
+        "`json` makes a job of a cluster, its coordinator, and the progress of `bandstand run` without a terminal one "
+        "JSON object a line. Set it on the Ray head. `bandstand serve` has an option.",
         "`text`",
     ),
     "OTEL_EXPORTER_OTLP_ENDPOINT": (
