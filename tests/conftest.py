@@ -14,6 +14,7 @@ import pytest
 from optuna.storages import RDBStorage
 
 from bandstand.store.store import Store
+from tests.postgres_server import PasswordServer, embedded_programs
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,6 +59,14 @@ def store(home: Path) -> Iterator[Store]:
     store = Store.open()
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def password_server() -> Iterator[PasswordServer]:
+    """A PostgreSQL that asks for passwords."""
+    started = PasswordServer(embedded_programs())
+    yield started
+    started.end()
 
 
 @pytest.fixture(autouse=True)

@@ -77,7 +77,8 @@ def must_stop(store: Store, run: str) -> bool:
 
 
 def refuse_job(store: Store, run: str, message: str) -> None:
-    """Say that the studies of this run cannot be run as they stand; it is not tried again."""
+    """Say that the studies of this run, if it has not ended, cannot be run as they stand; it is not tried again."""
     ended = {"state": RunState.REFUSED, "message": message, "ended_at": sa.func.clock_timestamp()}
+    changed = sa.update(tables.run).where(tables.run.c.id == run, tables.run.c.ended_at.is_(None))
     with store.database.connection() as connection, connection.begin():
-        connection.execute(sa.update(tables.run).where(tables.run.c.id == run).values(ended))
+        connection.execute(changed.values(ended))

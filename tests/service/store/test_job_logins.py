@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -17,26 +18,25 @@ from bandstand.store import connecting, tables
 from bandstand.store.backup.dumps import dump_database, restore_database
 from bandstand.store.job_logins import rights
 from bandstand.store.job_logins.job_logins import JobLogins, NoLoginError
+from bandstand.store.job_logins.lock_holders import LockHolders
 from bandstand.store.job_logins.taking_up import take_up_login
 from bandstand.store.optuna_mirror import OptunaMirror
 from bandstand.store.rows.study_rows import delete_row
 from bandstand.store.store import Store
-from bandstand.study.study_spec import StudySpec
 from bandstand.submissions import ServerQueue, SubmissionQueue
 from bandstand.submissions.job_instructions import begin_job, must_stop, refuse_job
-from bandstand.submissions.queue import SubmissionTerms
 from tests.end_to_end.harness.databases import make_database
-from tests.postgres_server import PASSWORD, SUPERUSER_PASSWORD, PasswordServer, debian_programs, embedded_programs
+from tests.postgres_server import PASSWORD, SUPERUSER_PASSWORD, PasswordServer, debian_programs
+from tests.service.store.jobs_with_logins import as_job, begin_run
 from tests.service.store.written_study import flush, make_spec, train, train_one
+from tests.waiting import wait_until
 
 SPLITS = {"train": [{"name": "x", "type": "<f4", "shape": [3, 1], "digest": "a", "sketch": [0.5], "tolerance": 1e-5}]}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PasswordServer]:
-    started = PasswordServer(embedded_programs())
-    yield started
-    started.end()
+def server(password_server: PasswordServer) -> PasswordServer:
+    return password_server
 
 
 @pytest.fixture(scope="module")
@@ -50,28 +50,6 @@ def team(server: PasswordServer) -> Iterator[Store]:
 @pytest.fixture
 def logins(team: Store) -> JobLogins:
     return JobLogins(team.database)
-
-
-def begin_run(team: Store, *specs: StudySpec) -> str:
-    """A run of a submission of these studies, whatever else waits."""
-    queue = ServerQueue(team, "a test")
-    SubmissionQueue(team).submit_study(specs[0], SubmissionTerms(submitter="ada"))
-    while (claimed := queue.claim(per_user=1000)) is not None:
-        if claimed.submission.name == specs[0].name:
-            break
-    assert claimed is not None
-    with team.database.connection() as connection, connection.begin():
-        for position, spec in enumerate(specs[1:], 1):
-            study = team.find_or_queue(connection, spec)
-            row = {"submission_id": claimed.submission.id, "position": position, "study_id": study}
-            connection.execute(sa.insert(tables.submission_study).values(row))
-    return str(claimed.run.id)
-
-
-@contextmanager
-def as_job(logins: JobLogins, run: str) -> Iterator[Store]:
-    with closing(Store(take_up_login(logins.create(run)))) as opened:
-        yield opened
 
 
 def roles(team: Store) -> set[str]:
@@ -192,6 +170,23 @@ def test_a_sweep_drops_what_has_ended_and_leaves_what_runs(team, logins) -> None
     assert {over, unknown} <= set(logins.sweep())
     assert going in roles(team)
     assert not {over, unknown} & roles(team)
+
+
+@pytest.mark.parametrize("database", ["postgres", "template1", "next"])
+def test_a_login_is_dropped_though_its_job_left_something_in_another_database(team, logins, server, database) -> None:
+    """Every role may enter these, and make large objects there."""
+    if database == "next":
+        with psycopg.connect(server.superuser_url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE next{secrets.token_hex(3)} OWNER logins_owner")
+            database = connection.execute("SELECT max(datname) FROM pg_database WHERE datname ~ '^next'").fetchone()[0]
+    run = begin_run(team, make_spec())
+    url = sa.make_url(take_up_login(logins.create(run))).set(database=database)
+    with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
+        connection.execute("SELECT lo_create(0)")
+    logins.drop(run)
+    assert run not in roles(team)
+    with psycopg.connect(server.url("postgres", SUPERUSER_PASSWORD, database)) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone() == (0,)
 
 
 def test_a_study_is_deleted_though_its_job_has_a_login_and_the_job_is_told(team, logins) -> None:
@@ -365,6 +360,15 @@ def test_logins_work_on_debians_server_where_everybody_could_make_functions(tmp_
             run = begin_run(opened, spec)
             with as_job(logins, run) as job:
                 train(job, spec, 2)
+                with job.database.connection() as holder, ThreadPoolExecutor() as others:
+                    holder.execute(sa.text("LOCK TABLE bandstand_store.trial"))
+                    waiting = others.submit(opened.record, spec.name)
+                    holders = LockHolders(0.0)
+                    with opened.database.reading() as looking:
+                        looking.detach()
+                        wait_until("the job's session is ended", lambda: holders.look(looking))
+                    waiting.result()
+                    holder.invalidate()
             logins.drop(run)
             assert run not in roles(opened)
 

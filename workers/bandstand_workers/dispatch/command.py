@@ -19,6 +19,7 @@ from bandstand.store.store import Store
 from bandstand.traces import begin_traces
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
+from bandstand_workers.dispatch.lock_watch import LockWatch
 from bandstand_workers.dispatch.options import DispatcherOptions
 from bandstand_workers.fleet.ray_connection import local_cores
 
@@ -50,6 +51,7 @@ def _run(options: DispatcherOptions, ending: Ending) -> int:
     store = _open(url, ending)
     if store is None:
         return 0
+    LockWatch(store).start()  # before the first statement that may wait for a job of an earlier server
     logins = find_logins(store)
     if address:
         return _run_loop(options, store, logins, address, "python", ending)

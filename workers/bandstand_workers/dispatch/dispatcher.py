@@ -193,7 +193,8 @@ class Dispatcher:
         if run.state is RunState.STARTING:  # an earlier dispatcher came no further
             self._dispatch.submitted(run.id)
         self._keep_log(claimed)
-        if claimed.submission.state is not SubmissionState.STOPPING:
+        # A run that is refused and lives has been shut out of the database, where it would read that it is to stop.
+        if claimed.submission.state is not SubmissionState.STOPPING and run.state is not RunState.REFUSED:
             return
         if self._seconds_since(run.id, "stopping") > self._stop_grace_seconds:
             what = "waits on the cluster" if job.is_pending else "does not pause by itself"

@@ -29,7 +29,7 @@ from bandstand.private_folders import home_folder, make_home
 from bandstand.running.bounded_log import begin_anew
 from bandstand.running.child_death import end_of_log
 from bandstand.running.ray_folders import RayFolder, ray_path, take_from_others
-from bandstand_workers.fleet.ray_connection import bounded_logs, local_cores
+from bandstand_workers.fleet.ray_connection import local_cores, ray_bounds
 
 __all__ = ["LocalRay", "free_ports"]
 
@@ -167,7 +167,7 @@ def _start(home: Path, file: Path, database_url: str | None, cancelled: Callable
 def _environment(database_url: str | None) -> dict[str, str]:
     environment = (
         os.environ
-        | bounded_logs()
+        | ray_bounds()
         | {
             "BANDSTAND_DATABASE_URL": database_url or "",
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # there is no other node to move anything to

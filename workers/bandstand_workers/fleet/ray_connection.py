@@ -26,7 +26,6 @@ from bandstand_workers.fleet.cluster_watch import ClusterWatch
 from bandstand_workers.internals.ray_parts import dead_parts_of_ray, raylet_socket
 
 __all__ = [
-    "bounded_logs",
     "check_local_ray",
     "check_room",
     "connect_ray",
@@ -35,6 +34,7 @@ __all__ = [
     "local_cores",
     "local_ray_lives",
     "protect_local_ray",
+    "ray_bounds",
     "watch_cluster",
 ]
 
@@ -44,6 +44,8 @@ _RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _LOG_BYTES, _LOG_FILES = 8 * 1024**2, 1
 """What a process of a local Ray may print to each of its two logs before a new one begins, and how many older ones
 stay: whatever users' code prints, the disk does not fill."""
+_KEPT_CALLS = 1_000
+"""Of the calls that have ended, Ray's GCS remembers so many for who lists them; left to itself, a hundred thousand."""
 _folder: RayFolder | None = None
 """Of the local Ray of this process."""
 
@@ -59,15 +61,19 @@ def protect_local_ray() -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     if ray_address() is None:  # its processes inherit it; on a cluster `connect_ray` says it
         os.environ.setdefault(_HASH_SEED, _hash_seed())
-        os.environ.update(bounded_logs())
+        os.environ.update(ray_bounds())
     if ray_address() is None and os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         os.environ.pop("RAY_AUTH_TOKEN_PATH", None)
 
 
-def bounded_logs() -> dict[str, str]:
-    """The environment that bounds the logs of a local Ray's processes; what the user has set stays."""
-    bounds = {"RAY_ROTATION_MAX_BYTES": str(_LOG_BYTES), "RAY_ROTATION_BACKUP_COUNT": str(_LOG_FILES)}
+def ray_bounds() -> dict[str, str]:
+    """The environment that bounds the logs and the memory of a local Ray's processes; what the user has set stays."""
+    bounds = {
+        "RAY_ROTATION_MAX_BYTES": str(_LOG_BYTES),
+        "RAY_ROTATION_BACKUP_COUNT": str(_LOG_FILES),
+        "RAY_task_events_max_num_task_in_gcs": str(_KEPT_CALLS),
+    }
     return {name: os.environ.get(name, value) for name, value in bounds.items()}
 
 

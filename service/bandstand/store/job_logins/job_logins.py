@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL, Connection, make_url
 from bandstand.store import tables
 from bandstand.store.database import Database
 from bandstand.store.job_logins import rights
+from bandstand.store.job_logins.elsewhere import drop_owned_elsewhere
 from bandstand.store.job_logins.taking_up import encrypted
 
 __all__ = ["JobLogins", "NoLoginError"]
@@ -28,8 +29,8 @@ __all__ = ["JobLogins", "NoLoginError"]
 _CONNECT_SECONDS = 5
 _CONNECTIONS = 40
 """Of one job at the same time: PostgreSQL has a hundred for all, by default."""
-_LOCK_SECONDS = 10
-"""That the tables may be busy when their rules are made."""
+_LOCK_SECONDS = 60
+"""That the tables may be busy when their rules are made: longer than `lock_holders` lets a job keep them busy."""
 _FORGETS = ("user", "password", "passfile", "service", "sslcert", "sslkey", "sslpassword")
 """Parts of a URL's query that are the server's own."""
 _log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class JobLogins:
             try:
                 self._drop([run])
                 dropped.append(run)
-            except NoLoginError as error:  # a job has left something of its own in another database
+            except NoLoginError as error:  # it has left something in a database that this server does not get into
                 _log.warning("the login %s stays without the right to log in: %s", run, error)
         return dropped
 
@@ -186,6 +187,7 @@ class JobLogins:
             with self._may_fail() as connection, connection.begin():
                 if connection.execute(_EXISTS, {"name": run}).scalar():
                     connection.execute(_END, {"run": run})
+                    drop_owned_elsewhere(connection, self._database.url, run)
                     connection.execute(sa.text(f'DROP OWNED BY "{run}"'))
                     connection.execute(sa.text(f'DROP ROLE "{run}"'))
 

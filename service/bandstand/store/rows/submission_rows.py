@@ -25,6 +25,7 @@ __all__ = [
     "find_submission",
     "read_runs",
     "read_studies",
+    "submission_of_run",
 ]
 
 TURN: tuple[sa.ColumnElement[object], ...] = (
@@ -107,6 +108,14 @@ def find_submission(connection: Connection, name: str, *, lock: bool = False) ->
     query = _submission_query()
     row = connection.execute(query.with_for_update() if lock else query, {"name": name}).one_or_none()
     return None if row is None else submission_from(row)
+
+
+def submission_of_run(connection: Connection, run: str) -> str | None:
+    """The name of the submission that a run is of; None if there is no such run."""
+    of_run = tables.run.c.submission_id == tables.submission.c.id
+    query = sa.select(tables.submission.c.name).join(tables.run, of_run).where(tables.run.c.id == run)
+    name: str | None = connection.execute(query).scalar()
+    return name
 
 
 @cache
