@@ -22,7 +22,8 @@ class Extra(NamedTuple):
     purpose: str
     """What its packages do, after "packages that"."""
     packages: tuple[str, ...]
-    """Those whose absence is told, the best known first. A package's module has its name, with `_` for `-`."""
+    """Those whose absence is told, the best known first. A package's module has its name, with `_` for `-`, unless
+    `_MODULES` names it."""
 
 
 EXTRAS: Mapping[str, Extra] = MappingProxyType(
@@ -44,12 +45,18 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
         "jax": Extra("train with JAX", ("jax",)),
         "images": Extra("draw images", ("kaleido",)),
         "parquet": Extra("write Parquet", ("pyarrow",)),
+        "otel": Extra("send traces", ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")),
         "s3": Extra("keep files in an S3 bucket", ("s3fs",)),
         "tensorboard": Extra("write TensorBoard's files", ("tensorboard",)),
     }
 )
 """What pyproject.toml declares, without the extras `gpu` and `all`, which bring no module of their own."""
 
+_MODULES = {
+    "opentelemetry-sdk": "opentelemetry.sdk",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter.otlp.proto.http",
+}
+"""Of packages that share a namespace with others."""
 _NAMED = 3
 """Missing packages that a message names; of more it gives the number."""
 
@@ -73,7 +80,7 @@ def require(extra: str, who: str, packages: Sequence[str] | None = None, *, othe
 
 def missing_packages(packages: Sequence[str]) -> list[str]:
     """Those that are not installed; none of them is imported."""
-    return [package for package in packages if not _is_installed(package.replace("-", "_"))]
+    return [package for package in packages if not _is_installed(_MODULES.get(package, package.replace("-", "_")))]
 
 
 def require_module(module: str, who: str) -> None:
@@ -103,7 +110,10 @@ def lacks(extra: str, who: str, missing: Sequence[str], *, otherwise: str = "") 
 def _is_installed(module: str) -> bool:
     if module in sys.modules:
         return sys.modules[module] is not None
-    return find_spec(module) is not None
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what the module is in
+        return False
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -83,7 +83,7 @@ def run(folder: Path) -> None:
         chain.start_ray(
             "head", "--head", "--num-cpus=0", f"--port={chain.port}", "--dashboard-host=127.0.0.1",
             f"--dashboard-port={chain.jobs}", f"--dashboard-agent-listen-port={chain.others[0]}",
-            f"--temp-dir={folder}/r", f"--ray-client-server-port={chain.others[1]}",
+            f"--temp-dir={folder}/r", f"--ray-client-server-port={chain.others[1]}", BANDSTAND_LOG_FORMAT="json",
         )  # fmt: skip
         agent = f"--dashboard-agent-listen-port={chain.others[2]}"
         chain.start_ray("worker", f"--address=127.0.0.1:{chain.port}", "--num-cpus=1", agent, **without)
@@ -106,6 +106,12 @@ def run(folder: Path) -> None:
         print("killed", flush=True)
         wait_until("the end", lambda: state("chained", left) in ("finished", "failed"), PATIENCE_SECONDS)
         print("ended:", state("chained", left), flush=True)
+        written = ask("logs", "chained", "--url", left).splitlines()
+        others = [line for line in written if not line.startswith("{")]  # Ray's own
+        assert not [line for line in others if "chained" in line], others
+        lines = [json.loads(line) for line in written if line.startswith("{")]
+        assert {line["study"] for line in lines} == {"chained"}
+        print("trials in the log:", len({line["trial"] for line in lines if "trial" in line}), flush=True)
     except BaseException:
         for path in sorted(folder.glob("*.log")):
             print(f"--- {path.name}\n{path.read_text()[-3000:]}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -187,3 +188,24 @@ def test_the_copies_are_made_with_no_policy_in_their_way():
     admitted = [peer["podSelector"].get("matchLabels") for peer in policy["spec"]["ingress"][0]["from"]]
     assert CRON_JOB["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"] in admitted
     assert load_all(Path(__file__).parents[2] / "deploy/kubernetes/components/backup/copies.yaml")
+
+
+def test_a_snapshot_of_the_checkpoints_is_made_after_a_dump_and_of_the_claim_that_there_is():
+    (snapshot,) = load_all(Path(__file__).parents[2] / "deploy/kubernetes/examples/checkpoints-snapshot.yaml")
+    assert (snapshot["apiVersion"], snapshot["kind"]) == ("snapshot.storage.k8s.io/v1", "VolumeSnapshot")
+    assert set(snapshot["spec"]) == {"volumeSnapshotClassName", "source"}
+    assert set(snapshot["metadata"]) == {"generateName", "namespace"}  # `kubectl create` again, not `apply`
+    (claim,) = [
+        one["metadata"]
+        for one in EVERYTHING
+        if one["kind"] == "PersistentVolumeClaim" and one["metadata"]["name"] == "checkpoints"
+    ]
+    assert snapshot["spec"]["source"] == {"persistentVolumeClaimName": claim["name"]}
+    assert snapshot["metadata"]["namespace"] == claim["namespace"]
+    told = WAYS.read_text()
+    steps = [
+        told.index(words) for words in ("job/backup-now", "kubectl create -f deploy/kubernetes/examples/checkpoints-")
+    ]
+    assert steps == sorted(steps)
+    (hours,) = re.findall(r"--timeout=(\d+)h job/backup-now", told)
+    assert int(hours) * 3600 >= CRON_JOB["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]

@@ -301,10 +301,12 @@ def serve_commands():
     unit = re.findall(r"^ExecStart=\S+ (.+)$", (DEPLOY / "bandstand.service").read_text(), re.MULTILINE)[0].split()
     (deployment,) = [one for one in render(OVERLAYS[0]) if one["kind"] == "Deployment"]
     compose = composed()[0]["bandstand"]["command"]
-    return [dockerfile, unit, deployment["spec"]["template"]["spec"]["containers"][0]["args"], compose]
+    (by_hand,) = re.findall(r"^  (serve .+)$", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    return [dockerfile, unit, container["args"], compose, by_hand.split()]
 
 
-@pytest.mark.parametrize("words", serve_commands(), ids=["Dockerfile", "unit", "Deployment", "Compose"])
+@pytest.mark.parametrize("words", serve_commands(), ids=["Dockerfile", "unit", "Deployment", "Compose", "README"])
 def test_the_files_start_the_server_with_options_that_it_has(words):
     from typer.main import get_command
 

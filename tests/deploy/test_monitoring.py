@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import promql_parser
 import pytest
@@ -13,7 +14,8 @@ from bandstand.api.routes.metrics import Metrics
 from bandstand.store.monitoring.coordinator_counts import CoordinatorCounts
 from bandstand.store.monitoring.database_counts import DatabaseCounts
 from bandstand.study.states import RunState
-from tests.deploy.manifests import DEPLOY, load_all
+from tests.deploy.manifests import DEPLOY, containers, load_all, pod_templates, render
+from tests.deploy.reachability import Peer, allowed
 
 FOLDER = DEPLOY / "kubernetes" / "components" / "monitoring"
 (RULES,) = [one for one in load_all(FOLDER / "rules.yaml") if one["kind"] == "PrometheusRule"]
@@ -85,3 +87,27 @@ def test_what_is_scraped_is_there_under_that_name_and_port():
     head = cluster["spec"]["headGroupSpec"]["template"]
     assert monitors["PodMonitor"]["selector"]["matchLabels"].items() <= head["metadata"]["labels"].items()
     assert {"name": "metrics", "containerPort": 8080} in head["spec"]["containers"][0]["ports"]
+
+
+def test_servers_and_heads_reach_the_collector_that_they_are_told_of_and_workers_do_not():
+    manifests = render(DEPLOY.parent / "tests" / "deploy" / "everything")
+    told = {}
+    for manifest in manifests:
+        for name, template in pod_templates(manifest):
+            for one in (one for part in containers(template) for one in part.get("env", [])):
+                if one["name"] == "OTEL_EXPORTER_OTLP_ENDPOINT":
+                    told[name] = one["value"]
+    assert set(told) == {"Deployment bandstand", "RayCluster head"}
+    (address,) = set(told.values())
+    port = urlsplit(address).port
+    policies = [one for one in manifests if one["kind"] == "NetworkPolicy"]
+    collector = Peer({}, "observability", {"bandstand/traces": "allowed"})
+    ray = {"app.kubernetes.io/name": "ray"}
+    for labels, may in (
+        ({"app.kubernetes.io/name": "bandstand"}, True),
+        (ray | {"ray.io/node-type": "head"}, True),
+        (ray | {"ray.io/node-type": "worker"}, False),
+        ({"app.kubernetes.io/name": "bandstand-migration"}, False),
+    ):
+        assert allowed(policies, Peer(labels), collector, port) is may, labels
+        assert not allowed(policies, Peer(labels), Peer({}, "default"), port), labels

@@ -1,4 +1,4 @@
-"""The renderer of the tests prints what kubectl prints."""
+"""The renderer of the tests prints what kubectl prints, and Helm would leave it as it is."""
 
 from __future__ import annotations
 
@@ -53,3 +53,12 @@ def test_a_patch_an_image_and_a_component_are_rendered_as_kustomize_documents_th
             "spec": {"replicas": 3, "template": {"spec": {"containers": [{"image": "here/app:2"}]}}},
         }
     ]
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu"])
+def test_an_overlay_can_be_the_template_of_a_chart(name):
+    """Helm reads what stands in double braces; deploy/README.md names the one component that has some."""
+    assert "{{" not in yaml.safe_dump_all(render(DEPLOY / "kubernetes" / "overlays" / name))
+    with_braces = {path.parent.name for path in (DEPLOY / "kubernetes").rglob("*.yaml") if "{{" in path.read_text()}
+    assert with_braces == {"monitoring"}
+    assert "Leave `components/monitoring` out of it" in (DEPLOY / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""deploy/ways.md names what there is."""
+"""deploy/README.md and deploy/ways.md name what there is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import yaml
 
 from tests.deploy.manifests import DEPLOY, load_all
 
+README = (DEPLOY / "README.md").read_text()
 WAYS = (DEPLOY / "ways.md").read_text()
 COMPONENTS = DEPLOY / "kubernetes" / "components"
 
@@ -34,11 +35,20 @@ def test_its_recipe_for_an_image_keeps_the_versions_of_ours():
     assert recipe.rstrip().endswith("USER 10001")
 
 
-def test_the_versions_of_schemas_are_those_that_it_names():
+def test_the_readme_begins_with_what_was_run_and_what_was_only_checked_of_every_way():
+    lines = [line for line in README.splitlines() if line]
+    assert lines[1] == "| way | what was run | what was only checked |"
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[3:] if line.startswith("|")]
+    table = "\n".join(row[0] for row in rows[: next(i for i, row in enumerate(rows) if len(row) != 3)])
+    ways = {path.name for path in DEPLOY.iterdir()} - {"README.md", "ways.md", "releasing", "image", ".env", "data"}
+    assert {name for name in ways if name not in table} == {"compose.gpu.yaml"}  # which goes over compose.yaml
+
+
+def test_the_versions_of_schemas_are_those_that_the_readme_names():
     from tests.deploy.test_published_schemas import VERSIONS
 
     for _, versions in VERSIONS.values():
-        assert all(version.removeprefix("v") in WAYS for version in versions)
+        assert all(version.removeprefix("v") in README for version in versions)
 
 
 def test_the_steps_of_an_upgrade_are_those_of_the_migrations_folder():

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from bandstand.log_lines import JsonLines, LogFormat, begin_logging, choose_format, chosen_format
+from bandstand.log_lines import JsonLines, LogFormat, begin_logging, choose_format, chosen_format, line_about
 
 
 def logged(chosen, monkeypatch):
@@ -57,6 +57,30 @@ def test_what_cannot_be_json_is_written_as_text():
     record = logging.LogRecord("x", logging.ERROR, "", 0, "%s", (object,), None)
     record.study = object()
     assert json.loads(JsonLines().format(record))["study"].startswith("<object")
+
+
+def test_what_a_process_is_about_stands_in_all_its_records_unless_they_say_otherwise():
+    def line_of(**about):
+        record = logging.makeLogRecord({"name": "x", "levelno": logging.WARNING, "msg": "late"} | about)
+        told = json.loads(JsonLines({"study": "digits"}).format(record))
+        return told["study"], told.get("trial")
+
+    assert line_of() == ("digits", None)
+    assert line_of(trial=3) == ("digits", 3)
+    assert line_of(study="other") == ("other", None)
+
+
+def test_a_line_of_a_process_itself_has_the_chosen_format(monkeypatch):
+    def say(**about):
+        return line_about("it ended\nbadly", logger="job", level="error", text="digits: it ended", **about)
+
+    monkeypatch.setenv("BANDSTAND_LOG_FORMAT", "text")
+    assert say(study="digits") == "digits: it ended"
+    monkeypatch.setenv("BANDSTAND_LOG_FORMAT", "json")
+    (line,) = say(study="digits", trial=None).splitlines()
+    told = json.loads(line)
+    assert told.pop("time").endswith("+00:00")
+    assert told == {"level": "error", "logger": "job", "message": "it ended\nbadly", "study": "digits"}
 
 
 def test_serve_takes_the_format_as_an_option_and_refuses_others():

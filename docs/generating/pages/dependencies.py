@@ -45,6 +45,8 @@ _REASONS = {
     "nbformat": "reads and writes notebooks",
     "numpy": "arrays",
     "onnxruntime": "learning curves of LCBench, for simulations and their tests",
+    "opentelemetry-exporter-otlp-proto-http": "sends traces to a collector",
+    "opentelemetry-sdk": "traces of requests, jobs, studies and attempts",
     "optuna": "study store, TPE, importances; the tools of others read its tables",
     "optuna-dashboard": "review of studies in the browser",
     "pandas": "trials as frames",

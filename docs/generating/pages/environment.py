@@ -34,8 +34,18 @@ FOR_USERS = {
         "none; Keras downloads",
     ),
     "BANDSTAND_LOG_FORMAT": (
-        "`json` makes jobs of a cluster write their logs as one JSON object a line. `bandstand serve` has an option.",
+        "`json` makes a job of a cluster, its coordinator, and the progress of `bandstand run` without a terminal one "
+        "JSON object a line. Set it on the Ray head. `bandstand serve` has an option.",
         "`text`",
+    ),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": (
+        "A collector of OpenTelemetry to which servers, jobs and `bandstand run` send traces, such as "
+        "`http://collector:4318`. It needs the extra `otel`; the other variables of OpenTelemetry hold, too.",
+        "none; no traces",
+    ),
+    "TRACEPARENT": (
+        "The trace to which a run belongs, as W3C writes it. A server sets it for its jobs.",
+        "a new trace",
     ),
     "BANDSTAND_URL": ("The server that commands and `Client` ask.", "the server of `bandstand login`"),
     "BANDSTAND_TOKEN": ("The token for that server. It is a secret.", "the token of `bandstand login`"),

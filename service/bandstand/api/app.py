@@ -18,6 +18,7 @@ from bandstand.api.access.sessions import Sessions
 from bandstand.api.feeds.snapshots import Snapshots
 from bandstand.api.feeds.study_feeds import Feeds
 from bandstand.api.pages import register_pages
+from bandstand.api.request_traces import TraceRequests
 from bandstand.api.routes import (
     code,
     comparisons,
@@ -36,6 +37,7 @@ from bandstand.api.routes.reports import ReportWriter
 from bandstand.api.schemas.problem_details import AnswerFailures, ProblemDetails, register_problems
 from bandstand.api.settings import ServerSettings
 from bandstand.store.store import Store
+from bandstand.traces import are_traced
 
 __all__ = ["make_app"]
 
@@ -81,6 +83,8 @@ def make_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     register_pages(app)
     register_dashboard(app)
     app.add_middleware(SecureHeaders)  # the last one added is the outermost
+    if are_traced():
+        app.add_middleware(TraceRequests)
     return app
 
 

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bandstand.errors import StudyNotFoundError
+from bandstand.log_lines import line_about
 from bandstand.report.text import counted
 from bandstand.running.progress_table import best_words, budget_used, progress_view, trial_counts
 from bandstand.store.records import EndedTrial, StudyProgress
@@ -195,7 +196,7 @@ class _Before(NamedTuple):
 
 
 class PlainDisplay(NoDisplay):
-    """A line for each trial that ends, and for the study's own milestones."""
+    """A line for each trial that ends, and for the study's own milestones, in the format that is chosen for logs."""
 
     def __init__(self, store: Store, stream: TextIO | None = None):
         self._store = store
@@ -210,7 +211,7 @@ class PlainDisplay(NoDisplay):
 
     def starting(self, specs: Sequence[StudySpec]) -> None:
         """As `Display.starting`. What has ended by now is not news; soon after, trials may."""
-        self._say(f"{', '.join(spec.name for spec in specs)}: starting Ray and the trainers")
+        self._say(", ".join(spec.name for spec in specs), "starting Ray and the trainers")
         self._before = {spec.name: self._look(spec.name) for spec in specs}
 
     def _look(self, name: str) -> _Before:
@@ -224,13 +225,13 @@ class PlainDisplay(NoDisplay):
         """As `Display.running`."""
         before = self._before.get(name, _Before())
         self._name, self._seen, self._spec = name, before.seq, None
-        self._say(f"{name}: running on {counted(workers, 'worker')}")
+        self._say(name, f"running on {counted(workers, 'worker')}")
         if before.epochs:
-            self._say(f"{name}: continuing after {counted(before.trials, 'trial')}, {counted(before.epochs, 'epoch')}")
+            self._say(name, f"continuing after {counted(before.trials, 'trial')}, {counted(before.epochs, 'epoch')}")
 
     def note(self, name: str, message: str) -> None:
         """As `Display.note`."""
-        self._say(f"{name}: {message}")
+        self._say(name, message)
 
     def tick(self) -> bool:
         """As `Display.tick`."""
@@ -250,7 +251,7 @@ class PlainDisplay(NoDisplay):
         self._tell(self._name, progress.notices)
         for ended in self._store.ended_trials(self._name, self._seen):
             self._seen = ended.seq
-            self._say(f"{self._name}: {_line_from(ended, self._spec)}")
+            self._say(self._name, _line_from(ended, self._spec), trial=ended.number)
 
     def ended(self, name: str) -> None:
         """As `Display.ended`."""
@@ -259,18 +260,20 @@ class PlainDisplay(NoDisplay):
         progress = self._store.progress(name)
         self._tell(name, progress.notices)
         self._say(
-            f"{name}: {progress.state}: {progress.reason or 'it can be continued'}; trials: {trial_counts(progress)}"
+            name, f"{progress.state}: {progress.reason or 'it can be continued'}; trials: {trial_counts(progress)}"
         )
-        self._say(f"{name}: {best_words(progress)}")
+        self._say(name, best_words(progress))
 
     def _tell(self, name: str, notices: Sequence[str]) -> None:
         """Say what has not been said of the study yet."""
         for notice in notices[self._told.get(name, 0) :]:
-            self._say(f"{name}: note: {notice}")
+            self._say(name, f"note: {notice}")
         self._told[name] = len(notices)
 
-    def _say(self, line: str) -> None:
-        print(" ".join(line.split()), file=self._stream, flush=True)
+    def _say(self, name: str, message: str, trial: int | None = None) -> None:
+        """`name` is the study's; a run of several studies begins with all their names."""
+        message, text = (" ".join(words.split()) for words in (message, f"{name}: {message}"))
+        print(line_about(message, logger=__name__, text=text, study=name, trial=trial), file=self._stream, flush=True)
 
 
 def _line_from(ended: EndedTrial, spec: StudySpec) -> str:

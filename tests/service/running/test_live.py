@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -107,6 +108,22 @@ def test_a_trial_that_ends_before_the_first_look_is_told_of_and_one_of_an_earlie
     assert [line for line in lines if "continuing" in line] == [f"{spec.name}: continuing after 2 trials, 8 epochs"]
     told = [line.partition(" after")[0] for line in lines if ": trial " in line]
     assert told == [f"{spec.name}: trial 2 pruned", f"{fresh.name}: trial 0 complete"]
+
+
+def test_lines_for_programs_say_which_study_and_which_trial(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BANDSTAND_LOG_FORMAT", "json")
+    spec, stream = make_spec(), io.StringIO()
+    display = PlainDisplay(store, stream)
+    display.starting([spec])
+    train(store, spec, 2)
+    display.running(spec.name, 1)
+    display.note(spec.name, "it waits for resources")
+    display.ended(spec.name)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {line["study"] for line in lines} == {spec.name}
+    assert not [line for line in lines if spec.name in line["message"]]
+    assert {line["trial"]: line["message"].split()[1] for line in lines if "trial" in line} == {0: "0", 1: "1"}
+    assert "it waits for resources" in [line["message"] for line in lines]
 
 
 def test_what_is_noticed_on_the_way_is_told_in_the_run_that_met_it_and_once(store: Store) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 import ray
 
 from bandstand.errors import BandstandError
+from bandstand.log_lines import begin_logging
 from bandstand.running.messages import Conditions, RunRefused, StudyOutcome
 from bandstand.search.protocol import Measurement, Verdict
 from bandstand.store.store import Store
 from bandstand.strategies import make_strategy
 from bandstand.study.study_spec import StudySpec
+from bandstand.traces import begin_traces, flush_traces
 from bandstand_workers.coordinator.coordinator_start import taken_url
 from bandstand_workers.coordinator.opened_study import OpenedStudy
 from bandstand_workers.coordinator.signals import STOP_GRACE_SECONDS, Departure, Signals
@@ -45,6 +47,7 @@ class Coordinator:
         """
         self._url = taken_url(url_file)  # at once: it must not lie there while this coordinator waits for its study
         self.spec: StudySpec = StudySpec.model_validate(spec)
+        begin_logging("%(asctime)s %(name)s %(message)s", about={"study": self.spec.name})
         self.signals = Signals()
         self._checkpoints_uri = checkpoints_uri
         self.conditions = conditions
@@ -84,8 +87,14 @@ class Coordinator:
             self._store = Store(self._url)
         return self._store
 
-    async def run(self, trainers: Mapping[str, TrainerHandle]) -> StudyOutcome | RunRefused:
-        """Run the study to its end, or until it is stopped."""
+    async def run(self, trainers: Mapping[str, TrainerHandle], trace: str | None = None) -> StudyOutcome | RunRefused:
+        """Run the study to its end, or until it is stopped.
+
+        Args:
+            trainers: by name.
+            trace: the span of the study's run, of which attempts are children.
+        """
+        begin_traces("bandstand-coordinator", trace)
         try:
             async with self._opening:
                 store = await asyncio.to_thread(self._opened_store)
@@ -97,6 +106,7 @@ class Coordinator:
             return await self._study_run.run(trainers)
         finally:
             store.close()
+            await asyncio.to_thread(flush_traces)
 
     async def join(self, name: str, trainer: TrainerHandle) -> None:
         """Give work to this trainer from now on; it must have been prepared for the study, and have its data."""

@@ -16,6 +16,7 @@ from bandstand.locations import bandstand_home, database_url, ray_job_server
 from bandstand.log_lines import begin_logging
 from bandstand.store.job_logins.job_logins import JobLogins, NoLoginError
 from bandstand.store.store import Store
+from bandstand.traces import begin_traces
 from bandstand_workers.dispatch.ending import Ending, Patience
 from bandstand_workers.dispatch.local_ray import LocalRay
 from bandstand_workers.dispatch.lock_watch import LockWatch
@@ -31,6 +32,7 @@ def run_dispatcher(arguments: list[str]) -> int:
     """Run until SIGTERM, SIGINT or the end of standard input; returns the exit code."""
     begin_logging("%(asctime)s %(message)s", date_format="%H:%M:%S")
     logging.getLogger("bandstand_workers.dispatch").setLevel(logging.INFO)
+    begin_traces("bandstand-dispatcher")
     options = DispatcherOptions.from_arguments(arguments)
     try:
         return _run(options, Ending())

@@ -19,6 +19,7 @@ from bandstand.study.users_code.code_archive import PROJECT_FOLDER
 from bandstand.submissions import ServerQueue, SubmissionState
 from bandstand.submissions.job_instructions import refuse_job
 from bandstand.submissions.server_queue import ClaimedRun
+from bandstand.traces import TRACE_PARENT, span
 from bandstand_workers.dispatch.job_logs import JobLogs
 from bandstand_workers.dispatch.ray_jobs import RayJob, RayJobs
 
@@ -155,7 +156,11 @@ class Dispatcher:
         try:
             code = self._dispatch.code(submission)
             login = {JOB_LOGIN: self._logins.create(run.id)} if self._logins.are_possible else {}
-            with tempfile.TemporaryDirectory(prefix="bandstand-code-") as folder:
+            with (
+                span("dispatch a job", _traced(claimed), kind="producer") as dispatch,
+                tempfile.TemporaryDirectory(prefix="bandstand-code-") as folder,
+            ):
+                parent = dispatch.parent_for_others
                 if code is not None:
                     project = Path(folder) / PROJECT_FOLDER
                     project.mkdir()
@@ -164,7 +169,7 @@ class Dispatcher:
                     run.id,
                     folder=None if code is None else Path(folder),
                     metadata={"name": submission.name, "submitter": submission.submitter},
-                    environment=login,
+                    environment=login if parent is None else login | {TRACE_PARENT: parent},
                 )
         except InputError as error:
             refuse_job(self._store, run.id, str(error))
@@ -275,3 +280,8 @@ class Dispatcher:
 def _about(claimed: ClaimedRun) -> dict[str, str | int]:
     """What a log line is about, for those who collect logs as JSON."""
     return {"study": claimed.submission.name, "run": claimed.run.number}
+
+
+def _traced(claimed: ClaimedRun) -> dict[str, str | float | None]:
+    """What a span is about."""
+    return {"bandstand.study": claimed.submission.name, "bandstand.run": claimed.run.number}

@@ -25,7 +25,7 @@ from bandstand.errors import (
     answer_to,
 )
 from bandstand.locations import JOB_LOGIN, database_url
-from bandstand.log_lines import begin_logging
+from bandstand.log_lines import begin_logging, line_about
 from bandstand.private_folders import checkpoints_place
 from bandstand.running.bounded_log import BoundedText
 from bandstand.running.live_display import PlainDisplay
@@ -58,7 +58,7 @@ def run_cluster_job(run: str) -> int:
         store = Store(_own_url())
         return _ClusterJob(store, run, begin_job(store, run)).run()
     except BandstandError as error:
-        print(f"bandstand: {error}", flush=True)
+        _say_refusal(error)
         return answer_to(type(error)).exit_code
     except Exception:  # noqa: BLE001  # the job's log and exit code are all that anybody sees of it
         _log.exception("the job ended")
@@ -71,10 +71,10 @@ def _own_url() -> str:
     os.environ.pop("BANDSTAND_DATABASE_URL", None)
     if login is not None:
         if nodes is not None and has_password(nodes):
-            print(
+            _say(
                 "BANDSTAND_DATABASE_URL on the Ray head has a password that any job can read, and no job needs it: "
                 "remove it there, or remove user and password from it",
-                flush=True,
+                level="warning",
             )
         return take_up_login(login, nodes)
     if nodes is None:
@@ -87,8 +87,17 @@ def _own_url() -> str:
 
 def _end_lost(error: ClusterUnreachableError) -> NoReturn:
     """The cluster is lost: end without Ray's help, which may be waited for."""
-    print(f"bandstand: {error}", flush=True)
+    _say_refusal(error)
     os._exit(answer_to(ClusterUnreachableError).exit_code)
+
+
+def _say(message: str, *, level: str = "info", text: str | None = None) -> None:
+    """Write a line into the job's log."""
+    print(line_about(message, logger=__name__, level=level, text=text), flush=True)
+
+
+def _say_refusal(error: BandstandError) -> None:
+    _say(str(error), level="error", text=f"bandstand: {error}")
 
 
 class _ClusterJob:
@@ -112,7 +121,7 @@ class _ClusterJob:
         from bandstand_workers.running.runner import run_job
 
         if not self._order.specs:
-            print("there is nothing left to do", flush=True)
+            _say("there is nothing left to do")
             return 0
         job = Instructions(
             specs=tuple(self._order.specs),
@@ -139,7 +148,7 @@ class _ClusterJob:
 
     def _exit_code(self) -> int:
         if self._refusal is not None:
-            print(f"bandstand: {self._refusal}", flush=True)
+            _say_refusal(self._refusal)
             if isinstance(self._refusal, InputError):
                 refuse_job(self._store, self._run, str(self._refusal))
             return answer_to(type(self._refusal)).exit_code

@@ -6,11 +6,13 @@ how a study is run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import NoReturn
 
 from bandstand.errors import BandstandError, ClusterUnreachableError
 from bandstand.running.messages import Instructions, Tell
+from bandstand.traces import TRACE_PARENT, begin_traces
 from bandstand_workers.fleet.ray_connection import (
     check_local_ray,
     check_room,
@@ -47,6 +49,7 @@ def run_job(
         LocalRayDiedError: the process must end at once; what is left of Ray in it may wait for ever.
         ServiceError: the machinery does not run.
     """
+    begin_traces("bandstand-job", os.environ.get(TRACE_PARENT))
     protect_local_ray()
     if any(spec.executor == "tune" for spec in job.specs):
         from bandstand_workers.tune.environment import prepare_tune

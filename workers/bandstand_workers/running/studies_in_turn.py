@@ -16,6 +16,7 @@ from bandstand.errors import ServiceError
 from bandstand.locations import ray_address
 from bandstand.running.messages import Instructions, StudyAtRest, StudyNote, StudyOutcome, StudyStarted, Tell
 from bandstand.study.study_spec import StudySpec
+from bandstand.traces import span
 from bandstand_workers.coordinator.coordinator_start import HandedUrl, settled, start_coordinator
 from bandstand_workers.coordinator.signals import Departure
 from bandstand_workers.fleet.first_trainer import wait_for_first_trainer
@@ -50,18 +51,22 @@ def run_in_turn(job: Instructions, database_url: str, stop: StopRequest, tell: T
             if fleet is not None and (fleet.resources != spec.resources or spec.executor == "tune"):
                 fleet.end()
                 fleet = None
-            if spec.executor == "tune":
-                outcome = _run_under_tune(job, spec, database_url, stop, tell)
-            else:
-                if fleet is None:
-                    fleet = Fleet(spec.resources, job.code, _fleet_size(job, spec), job.labels)
-                fleet.take_up(spec)
-                study, upcoming = upcoming or _StudyOnFleet(job, spec, fleet, database_url, stop, tell), None
-                with closing(study):  # its coordinator starts beside the trainers, or did beside the last study
-                    study.begin()
-                    if following and (following.executor, following.resources) == ("actors", spec.resources):
-                        upcoming = _StudyOnFleet(job, following, fleet, database_url, stop, tell)
-                    outcome = study.run()
+            with span("run a study", {"bandstand.study": spec.name}) as run:
+                if spec.executor == "tune":
+                    outcome = _run_under_tune(job, spec, database_url, stop, tell, run.parent_for_others)
+                else:
+                    if fleet is None:
+                        fleet = Fleet(spec.resources, job.code, _fleet_size(job, spec), job.labels)
+                    fleet.take_up(spec)
+                    study, upcoming = upcoming or _StudyOnFleet(job, spec, fleet, database_url, stop, tell), None
+                    with closing(study):  # its coordinator starts beside the trainers, or did beside the last study
+                        study.begin()
+                        if following and (following.executor, following.resources) == ("actors", spec.resources):
+                            upcoming = _StudyOnFleet(job, following, fleet, database_url, stop, tell)
+                        outcome = study.run(run.parent_for_others)
+                run.tell({"bandstand.outcome": outcome.state})
+                if outcome.state == "failed":
+                    run.fail(outcome.reason)
             tell(StudyAtRest(study=spec.name, outcome=outcome))
     finally:
         if upcoming is not None:
@@ -76,7 +81,7 @@ def _fleet_size(job: Instructions, spec: StudySpec) -> int | None:
 
 
 def _run_under_tune(
-    job: Instructions, spec: StudySpec, database_url: str, stop: StopRequest, tell: Tell
+    job: Instructions, spec: StudySpec, database_url: str, stop: StopRequest, tell: Tell, trace: str | None
 ) -> StudyOutcome:
     from bandstand_workers.tune.executor import run_under_tune
     from bandstand_workers.tune.tune_run import TuneRun
@@ -92,6 +97,7 @@ def _run_under_tune(
         stop=stop,
         running=lambda: tell(StudyStarted(study=spec.name, workers=workers)),
         note=lambda message: tell(StudyNote(study=spec.name, message=message)),
+        trace=trace,
     )
     return run_under_tune(run)
 
@@ -133,8 +139,8 @@ class _StudyOnFleet:
         self._shortage.begun()
         self._tell(StudyStarted(study=self._spec.name, workers=self._fleet.placed))
 
-    def run(self) -> StudyOutcome:
-        """The study's outcome, from as many coordinators as it takes; `begin` comes first.
+    def run(self, trace: str | None) -> StudyOutcome:
+        """The study's outcome, from as many coordinators as it takes; `begin` comes first. `trace` is this run's span.
 
         Raises:
             BandstandError: the coordinator refuses the study.
@@ -145,7 +151,7 @@ class _StudyOnFleet:
                 self._coordinator = self._start_coordinator()
                 self._stop_sent = False
             try:
-                return self._attend(self._coordinator)
+                return self._attend(self._coordinator, trace)
             except ray.exceptions.RayActorError:
                 continue
         raise ServiceError(f"the coordinator died {_COORDINATOR_STARTS} times; run the study again to continue")
@@ -166,9 +172,9 @@ class _StudyOnFleet:
         coordinator.warm_up.remote()
         return coordinator
 
-    def _attend(self, coordinator: CoordinatorHandle) -> StudyOutcome:
+    def _attend(self, coordinator: CoordinatorHandle, trace: str | None) -> StudyOutcome:
         """Wait for the outcome; give the coordinator trainers as they come, replace them as they go; pass on a stop."""
-        outcome = coordinator.run.remote(dict(self._fleet.ready))
+        outcome = coordinator.run.remote(dict(self._fleet.ready), trace)
         departure = coordinator.departure.remote()
         idle: Any = None
         asked_at = end_by = time.monotonic()

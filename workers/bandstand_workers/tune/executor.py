@@ -63,7 +63,7 @@ def _run_by_calls(run: TuneRun, folder: Path) -> StudyOutcome:
         TuneCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.conditions
     )
     try:
-        outcome = coordinator.run_checked.remote(run.workers)
+        outcome = coordinator.run_checked.remote(run.workers, run.trace)
         tuner = make_tuner(
             CallTrainable,
             run.spec,

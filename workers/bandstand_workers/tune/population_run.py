@@ -52,7 +52,7 @@ def run_population(run: TuneRun, folder: Path) -> StudyOutcome:
         PopulationCoordinatorActor, run.spec, run.database_url, run.checkpoints_uri, run.conditions, run.workers
     )
     try:
-        outcome = coordinator.run.remote({})
+        outcome = coordinator.run.remote({}, run.trace)
         idle = 0
         while members := _answer(coordinator, coordinator.begin_tuner.remote(), outcome, run):
             before = ray.get(coordinator.epochs.remote())

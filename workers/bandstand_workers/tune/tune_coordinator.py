@@ -45,14 +45,14 @@ class TuneCoordinator(Coordinator):
 
     # -- for the process that runs studies --------------------------------------------------------------------------
 
-    async def run_checked(self, trainers: int) -> StudyOutcome | RunRefused:
+    async def run_checked(self, trainers: int, trace: str | None = None) -> StudyOutcome | RunRefused:
         """Have the study checked, then run it to its end by so many trainers, or until it is stopped."""
         try:
             refusal = await TuneTrainer(self._calls).prepare.remote(self.spec.model_dump(mode="json"), True)
             if refusal:
                 return RunRefused.because_of(InputError(refusal))
             self._checked.set()
-            return await self.run(dict(self._trainers.add() for _ in range(trainers)))
+            return await self.run(dict(self._trainers.add() for _ in range(trainers)), trace)
         except BandstandError as error:
             return RunRefused.because_of(error)
         except ray.exceptions.RayError as error:

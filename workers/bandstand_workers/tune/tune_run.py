@@ -29,3 +29,4 @@ class TuneRun:
     stop: Event  # set to have the study paused
     running: Callable[[], None]  # called once the study is known to be sound
     note: Callable[[str], None]  # is given sentences for the user
+    trace: str | None = None  # the span of this run

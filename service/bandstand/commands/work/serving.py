@@ -26,6 +26,7 @@ from bandstand.log_lines import LogFormat, begin_logging, chosen_format
 from bandstand.running.dispatcher_process import DispatcherProcess
 from bandstand.store.leftovers import try_to_remove_leftovers
 from bandstand.store.store import Store
+from bandstand.traces import begin_traces
 
 __all__ = [
     "LOOPBACK",
@@ -75,6 +76,7 @@ class Transport:
 def run_server(store: Store, child: DispatcherProcess | None, listening: socket.socket, transport: Transport) -> int:
     """Serve until a signal ends it; returns what the command ends with."""
     begin_logging("%(asctime)s %(message)s", date_format="%H:%M:%S")
+    begin_traces("bandstand-server")
     tls = transport.tls
     config = server_config(make_app(store, ServerSettings(secure_cookies=transport.is_encrypted)), transport)
     caught: list[int] = []

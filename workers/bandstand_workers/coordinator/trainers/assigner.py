@@ -13,6 +13,7 @@ import ray
 
 from bandstand.errors import BandstandError, one_line
 from bandstand.search.protocol import Assignment
+from bandstand.traces import Span, span
 from bandstand.trials.events import Action, TrialState
 from bandstand.trials.failure_kinds import OUT_OF_MEMORY, TOO_SLOW
 from bandstand_workers.coordinator.opened_study import OpenedStudy
@@ -106,7 +107,8 @@ class Assigner:
                 self.silence.begins(assignment.trial)
                 self.memory.begins(assignment.trial)
                 try:
-                    await self._train(name, trainer, assignment)
+                    with span("train a trial", _traced(name, assignment)) as attempt:
+                        await self._train(name, trainer, assignment, attempt)
                 finally:
                     self.time_use.turn()
                     self.pool.ends(seat)
@@ -119,8 +121,8 @@ class Assigner:
         except BandstandError as error:
             self._signals.fail(error)
 
-    async def _train(self, name: str, trainer: TrainerHandle, assignment: Assignment) -> None:
-        """Have one assignment trained."""
+    async def _train(self, name: str, trainer: TrainerHandle, assignment: Assignment, attempt: Span) -> None:
+        """Have one assignment trained; `attempt` is told how it ends."""
         study, trial = self._study, assignment.trial
         self._affinity.given(name, assignment.params)
         folder = study.folder_of(trial)
@@ -135,10 +137,16 @@ class Assigner:
         try:
             outcome: Outcome | None = await trainer.train.remote(me, assignment, folder, resume_uri, seconds_left)
         except ray.exceptions.RayActorError as error:
+            attempt.fail("its trainer died")
             await self._lose(name, trainer, assignment, error)
         except ray.exceptions.RayTaskError as error:
+            attempt.fail(one_line(error.cause or error))
             await self._fail(assignment, error)
         else:
+            if outcome is not None:
+                attempt.tell({"bandstand.action": outcome.action, "bandstand.node": outcome.node})
+                if outcome.failure is not None:
+                    attempt.fail(f"{outcome.failure.kind}: {outcome.failure.message}")
             self._affinity.trained(name, trial, None if outcome is None else outcome.program_signature)
             if outcome is not None:
                 self.memory.seen_on(name, outcome.node)
@@ -296,3 +304,14 @@ class Assigner:
         self._study.pauses.abandon(name, reason)
         self._signals.departures.put_nowait(Departure(name=name, reason=reason))
         self._signals.wake()
+
+
+def _traced(trainer: str, assignment: Assignment) -> dict[str, str | float | None]:
+    """What the span of an attempt is about."""
+    return {
+        "bandstand.trainer": trainer,
+        "bandstand.trial": assignment.trial,
+        "bandstand.attempt": assignment.attempt,
+        "bandstand.from_epoch": assignment.from_epoch,
+        "bandstand.until_epoch": assignment.until_epoch,
+    }
