@@ -32,7 +32,7 @@ def container(prepared):
     docker = prepared["docker"]
     command = docker_start_cmds(
         prepared["auth"]["ssh_user"], docker["image"], prepared["file_mounts"], docker["container_name"],
-        docker["run_options"], prepared["cluster_name"], "/home/bandstand", "docker",
+        docker["run_options"], prepared["cluster_name"], "/data/bandstand", "docker",
     )  # fmt: skip
     return shlex.split(command)
 

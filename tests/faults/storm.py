@@ -105,6 +105,8 @@ class StormedStudy:
         code = self._wait(self.strikes.rng.uniform(0.1, 3.0))
         if code is not None or time.monotonic() > until:
             return code
+        if calm and not of_kind("postmaster"):
+            start_server()  # a study waits for it for five minutes, which is right, and no hanging
         if calm and self.ends_left:
             self.ends_left -= 1
             self._note(self.strikes.strike_end(self._process.pid))
