@@ -148,6 +148,7 @@ class PopulationRun(StudyRun):
                 self._silent[found.trial] = found
                 self.assigner.silence.ends(found.trial)
                 ray.kill(process)
+                self._leave_place(str(member))  # Tune may begin another member first, in the CPUs that are free now
 
     # -- one member ---------------------------------------------------------------------------------------------------
 
