@@ -6,15 +6,19 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from optuna.storages import RDBStorage
 
 from bandstand.store.store import Store
 from tests.postgres_server import PasswordServer, embedded_programs
+
+if TYPE_CHECKING:
+    from tests.trace_collector import Collector
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,6 +71,15 @@ def password_server() -> Iterator[PasswordServer]:
     started = PasswordServer(embedded_programs())
     yield started
     started.end()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector of traces on this machine."""
+    from tests.trace_collector import Collector  # few tests need OpenTelemetry
+
+    with closing(Collector()) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

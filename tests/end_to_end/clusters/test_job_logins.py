@@ -24,7 +24,7 @@ from bandstand.submissions.queue import SubmissionTerms
 from tests.end_to_end.harness import thief
 from tests.end_to_end.harness.project import CODE, SETTINGS
 from tests.end_to_end.harness.ray_cluster import RayCluster
-from tests.postgres_server import PASSWORD, SUPERUSER_PASSWORD, PasswordServer, embedded_programs
+from tests.postgres_server import PASSWORD, SUPERUSER_PASSWORD, PasswordServer
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -32,10 +32,8 @@ RAY_TOKEN = "c" * 64
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PasswordServer]:
-    started = PasswordServer(embedded_programs())
-    yield started
-    started.end()
+def server(password_server: PasswordServer) -> PasswordServer:
+    return password_server
 
 
 @pytest.fixture(scope="module")

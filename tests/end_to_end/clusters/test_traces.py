@@ -19,13 +19,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    made = Collector()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def team(store: Store) -> Iterator[Store]:
     opened = Store(make_database(store, "traced"))
     yield opened

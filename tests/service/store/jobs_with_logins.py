@@ -14,6 +14,15 @@ from bandstand.store.store import Store
 from bandstand.study.study_spec import StudySpec
 from bandstand.submissions import ServerQueue, SubmissionQueue
 from bandstand.submissions.queue import SubmissionTerms
+from tests.postgres_server import PasswordServer
+
+
+@contextmanager
+def team_with_logins(server: PasswordServer, database: str) -> Iterator[Store]:
+    """The store of a server that gives its jobs logins of their own, in a new database."""
+    with closing(Store(server.make_database(database))) as opened:
+        JobLogins(opened.database).prepare()
+        yield opened
 
 
 def begin_run(team: Store, *specs: StudySpec) -> str:

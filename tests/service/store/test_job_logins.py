@@ -27,7 +27,7 @@ from bandstand.submissions import ServerQueue, SubmissionQueue
 from bandstand.submissions.job_instructions import begin_job, must_stop, refuse_job
 from tests.end_to_end.harness.databases import make_database
 from tests.postgres_server import PASSWORD, SUPERUSER_PASSWORD, PasswordServer, debian_programs
-from tests.service.store.jobs_with_logins import as_job, begin_run
+from tests.service.store.jobs_with_logins import as_job, begin_run, team_with_logins
 from tests.service.store.written_study import flush, make_spec, train, train_one
 from tests.waiting import wait_until
 
@@ -41,10 +41,8 @@ def server(password_server: PasswordServer) -> PasswordServer:
 
 @pytest.fixture(scope="module")
 def team(server: PasswordServer) -> Iterator[Store]:
-    opened = Store(server.make_database("logins"))
-    JobLogins(opened.database).prepare()
-    yield opened
-    opened.close()
+    with team_with_logins(server, "logins") as opened:
+        yield opened
 
 
 @pytest.fixture

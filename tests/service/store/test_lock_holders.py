@@ -21,17 +21,15 @@ from bandstand.store.store import Store
 from bandstand.submissions import ServerQueue, SubmissionQueue
 from bandstand.submissions.queue import SubmissionTerms
 from tests.postgres_server import PasswordServer
-from tests.service.store.jobs_with_logins import as_job, begin_run
+from tests.service.store.jobs_with_logins import as_job, begin_run, team_with_logins
 from tests.service.store.written_study import make_spec, train
 from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def team(password_server: PasswordServer) -> Iterator[Store]:
-    opened = Store(password_server.make_database("locks"))
-    JobLogins(opened.database).prepare()
-    yield opened
-    opened.close()
+    with team_with_logins(password_server, "locks") as opened:
+        yield opened
 
 
 @pytest.fixture
